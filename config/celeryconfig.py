@@ -1,0 +1,46 @@
+"""Celery's settings, each with its reason (the traps behind them were reproduced, see docs/decisions)."""
+
+from django.conf import settings
+
+_PREFIX = f"{settings.REDIS_PREFIX}celery:"
+IN_A_REQUEST = {
+    "visibility_timeout": 90,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "global_keyprefix": _PREFIX,
+    # a client is waiting: a frozen Redis costs a second, and no retry
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
+    "max_retries": 0,
+}
+IN_A_WORKER = {**IN_A_REQUEST, "socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1}
+
+broker_url = settings.BROKER_URL
+broker_transport_options = IN_A_REQUEST
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # a worker outlives any outage of its broker
+task_publish_retry_policy = {"max_retries": 0}
+task_serializer = "json"
+accept_content = ["json"]
+enable_utc = True
+timezone = settings.TIME_ZONE
+task_ignore_result = True  # the row holds the result; a result backend costs 25 %
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_soft_time_limit = 20  # threads ignore both: the gateways carry their own deadlines
+task_time_limit = 30
+task_default_queue = "periodic"
+worker_prefetch_multiplier = 1  # a ring waits in Redis, where a free worker sees it, not in a busy one
+worker_max_tasks_per_child = 1000
+worker_soft_shutdown_timeout = 25
+worker_cancel_long_running_tasks_on_connection_loss = False  # a code in hand is sent though Redis went away
+worker_send_task_events = False
+worker_hijack_root_logger = False
+beat_schedule = {
+    # `expires` is the period: sweeps that pile up behind a dead worker are one sweep
+    "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    "tokens.sweep": {"task": "tokens.sweep", "schedule": 2.0, "options": {"expires": 2}},
+}
+task_routes = {"messaging.deliver_codes": {"queue": "codes"}}

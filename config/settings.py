@@ -1,0 +1,292 @@
+"""Every setting of Aval, read from the environment once; `.env.example` explains each for the operator.
+
+Nonsense stops the start with one sentence (`ImproperlyConfigured`), never a traceback hours later.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    environ.Env.read_env(BASE_DIR / ".env")
+
+
+def _bool(name: str, default: bool) -> bool:
+    raw = env.str(name, "").strip().lower()
+    if raw in ("", "true", "1", "yes", "on", "false", "0", "no", "off"):
+        return default if not raw else raw in ("true", "1", "yes", "on")
+    raise ImproperlyConfigured(f"{name} must be true or false, not {raw!r}.")
+
+
+def _number(name: str, default: int, *, low: int = 1, high: int = 10_000_000) -> int:
+    raw = env.str(name, str(default)).strip()
+    if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
+    return int(raw)
+
+
+def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    raw = env.str(name, default)
+    if raw not in allowed:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {raw!r}.")
+    return raw
+
+
+def _required(name: str) -> str:
+    value = env.str(name, "")
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. `make run` makes one; elsewhere it must be given.")
+    return value
+
+
+# --- who we are ---------------------------------------------------------------------------------------------
+
+DEBUG = _bool("DEBUG", False)
+SECRET_KEY = _required("SECRET_KEY")
+if len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters: it signs tokens and seals codes.")
+
+PUBLIC_URL = env.str("PUBLIC_URL", "http://localhost:8000").rstrip("/")
+_public = urlsplit(PUBLIC_URL)
+if _public.scheme not in ("http", "https") or not _public.hostname:
+    raise ImproperlyConfigured(f"PUBLIC_URL must look like https://aval.example.com, not {PUBLIC_URL!r}.")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname, "localhost", "127.0.0.1", "[::1]"])
+
+SANDBOX = _bool("SANDBOX", False)
+"""Lets `sandbox://` gateways start, and serves their outbox at /sandbox/messages. Never in production."""
+
+BRAND = env.str("BRAND", "Aval")
+"""The sender's name inside every text: operators rewrite alphanumeric sender ids (facts: SMS)."""
+if not 1 <= len(BRAND) <= 20 or "•" in BRAND:
+    raise ImproperlyConfigured("BRAND must have 1 to 20 characters: it stands in an SMS of 160.")
+WEBOTP_DOMAIN = env.str("WEBOTP_DOMAIN", "")
+"""Domain of the app that reads the code from the SMS by itself (last line `@domain #code`); empty: no such line."""
+if len(WEBOTP_DOMAIN) > 60:
+    raise ImproperlyConfigured("WEBOTP_DOMAIN is longer than 60 characters: the SMS would not fit one segment.")
+
+
+def _derived_key(purpose: str) -> bytes:
+    """32 bytes of its own for each purpose, so that one secret serves all and none can stand in for another."""
+    return hmac.new(SECRET_KEY.encode(), b"aval:" + purpose.encode(), hashlib.sha256).digest()
+
+
+CODE_KEY = _derived_key("code-hmac")
+SEAL_KEY = _derived_key("message-seal")
+JWT_KEY = env.str("JWT_KEY", "") or _derived_key("jwt").hex()
+"""Signs partners' year-long tokens; give it by itself to be able to change SECRET_KEY without revoking them all."""
+if len(JWT_KEY) < 32:
+    raise ImproperlyConfigured("JWT_KEY is shorter than 32 characters (RFC 7518, section 3.2 asks for 256 bits).")
+
+# --- rooms --------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "axes",
+    "rest_framework",
+    "clients",
+    "messaging",
+    "tokens",
+    "external_api",
+]
+MIDDLEWARE = [
+    "external_api.middleware.AccessLog",
+    "external_api.middleware.ContractEnvelope",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------
+
+DB_TRANSACTION_POOLER = _bool("DB_TRANSACTION_POOLER", False)
+"""True behind PgBouncer's transaction mode: no prepared statements, no start-up options, no server-side cursors."""
+
+_required("DATABASE_URL")
+DATABASES = {"default": env.db("DATABASE_URL")}
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL: the races are won by PostgreSQL's locks.")
+DATABASES["default"].update(
+    CONN_MAX_AGE=None,  # a connection for each web and worker thread, kept: opening one costs more than a request
+    CONN_HEALTH_CHECKS=True,
+    DISABLE_SERVER_SIDE_CURSORS=DB_TRANSACTION_POOLER,
+    ATOMIC_REQUESTS=False,  # a refused attempt is still an attempt: DRF's handler would roll its counter back
+)
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name="aval", tcp_user_timeout=5000)
+if DB_TRANSACTION_POOLER:
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
+else:
+    DATABASES["default"]["OPTIONS"].update(
+        server_side_binding=True,
+        prepare_threshold=2,
+        # reliability.md, section 3: no statement, lock or forgotten transaction holds a client longer than this
+        options="-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
+    )
+
+# --- Redis and Celery ---------------------------------------------------------------------------------------
+
+REDIS_URL = _required("REDIS_URL")
+if urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
+    raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
+
+
+def _broker_url(redis_url: str) -> str:
+    """Kombu spells a Unix socket its own way: redis+socket:///path?virtual_host=0."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return f"redis+socket://{parts.path}?virtual_host={query.get('db', '0')}"
+
+
+BROKER_URL = env.str("BROKER_URL", "") or _broker_url(REDIS_URL)
+REDIS_PREFIX = env.str("REDIS_PREFIX", "aval:")
+
+# --- gateways: one setting per via, a URL or several separated by blanks, first is preferred -----------------
+
+_GATEWAY_SETTINGS = {"S": "SMS_URL", "W": "WHATSAPP_URL", "I": "IVR_URL", "C": "EMAIL_URL"}
+AVAL_GATEWAYS = {
+    via: tuple(env.str(name, "sandbox://" if SANDBOX else "").split()) for via, name in _GATEWAY_SETTINGS.items()
+}
+_sandboxed = {via: any(url.startswith("sandbox:") for url in urls) for via, urls in AVAL_GATEWAYS.items()}
+if any(_sandboxed.values()) and not SANDBOX:
+    _names = ", ".join(_GATEWAY_SETTINGS[via] for via, sandboxed in _sandboxed.items() if sandboxed)
+    raise ImproperlyConfigured(f"{_names} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
+_all_sandboxed = all(_sandboxed[via] for via, urls in AVAL_GATEWAYS.items() if urls)
+
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
+EMAIL_TIMEOUT = 10
+
+# --- contracts ----------------------------------------------------------------------------------------------
+
+INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _all_sandboxed)
+"""Contract 2 without a credential. Open by default only while nothing costs money (decisions, contract 2)."""
+DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
+PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "full", ("full", "masked"))
+
+RATE_PER_PARTNER = _number("RATE_PER_PARTNER", 600)
+RATE_PER_ADDRESS = _number("RATE_PER_ADDRESS", 600)
+PAID_MESSAGES_PER_DAY = _number("PAID_MESSAGES_PER_DAY", 1000)
+WRONG_CODES_PER_DAY = _number("WRONG_CODES_PER_DAY", 1000)
+try:
+    TRUSTED_PROXIES = [ipaddress.ip_network(each) for each in env.list("TRUSTED_PROXIES", default=[])]
+except ValueError as fault:
+    raise ImproperlyConfigured(f"TRUSTED_PROXIES must list addresses or networks like 10.0.0.0/8: {fault}.") from fault
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": None,
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+"""Bytes. The front door holds each contract to its own, smaller limit; this one guards the admin's forms."""
+
+# --- staff --------------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "external_api.frontdoor.address.caller_address"
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True
+SESSION_COOKIE_AGE = 8 * 60 * 60
+SESSION_COOKIE_NAME = "aval_session"
+LOGIN_URL = "admin:login"
+
+# --- transport ----------------------------------------------------------------------------------------------
+
+_https = _public.scheme == "https"
+SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
+SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never answers a redirect
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+if _bool("BEHIND_TLS_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- language, clock, static files ---------------------------------------------------------------------------
+
+LANGUAGE_CODE = "es-mx"  # Django's own es writes a decimal comma; Peru writes a dot, as es-mx does (facts: clocks)
+LANGUAGES = [("es-mx", "Español")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "America/Lima"
+LOCALE_PATHS = [BASE_DIR / "locale"]
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True  # nothing to collect first: a clean clone serves the admin's files at once
+
+# --- logs: one JSON object a line on standard error -----------------------------------------------------------
+
+LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "config.logs.OneLine"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO"},
+        # The access log has every refusal already, by route; Django's own line names the path, which may hold a code.
+        "django.request": {"level": "CRITICAL"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "axes": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,12 @@
+"""The three contracts' URL spaces, the admin, and the sandbox's outbox where it is allowed."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("v1/api", include("external_api.informaperu.urls")),
+    path("admin/", admin.site.urls),
+]
+if settings.SANDBOX:
+    urlpatterns.append(path("sandbox/", include("external_api.sandbox.urls")))
