@@ -1,0 +1,118 @@
+"""Issuing, checking and revoking partners' keys.
+
+An opaque token is 32 letters and digits (190 bits from `secrets`), kept as SHA-256: with that much entropy a slow hash
+adds nothing. A JWT is HS256, its audience and type pinned, and lives only while its `jti` has a live row here.
+Both are looked up by one index at every request, so a revocation or a switched-off partner holds from the next one.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from rest_framework_simplejwt.backends import TokenBackend
+from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
+from rest_framework_simplejwt.tokens import Token
+
+from clients.errors import CredentialRefused
+from clients.models import Credential, Partner, audit
+
+OPAQUE = re.compile(r"[A-Za-z0-9]{32}")
+_ALPHABET = string.ascii_letters + string.digits
+
+JWT_LIFE = timedelta(days=365)
+"""Contract 3: "de larga duración"."""
+LAST_USED_EVERY = timedelta(minutes=1)
+"""`last_used_at` tells staff which key is in use; once a minute is enough and spares a write a request."""
+
+
+@lru_cache
+def jwt_backend(audience: str) -> TokenBackend:
+    """HS256 and nothing else; a token for another audience does not decode."""
+    return TokenBackend("HS256", signing_key=settings.JWT_KEY, audience=audience, issuer="aval")
+
+
+class PartnerToken(Token):
+    """A partner's long-lived JWT. Its type and audience keep it apart from a staff login."""
+
+    token_type = "partner"  # noqa: S105
+    lifetime = JWT_LIFE
+
+    @property
+    def token_backend(self) -> TokenBackend:
+        return jwt_backend("aval:partner")
+
+
+def issue(
+    partner: Partner, kind: str, *, at: datetime, by: str, expires_at: datetime | None = None, address: str | None = None
+) -> tuple[Credential, str]:
+    """A new key and its secret, which is shown to the caller now and never again.
+
+    `expires_at`: an opaque token without one lives until it is revoked; a JWT without one lives 365 days.
+    """
+    credential = Credential(partner=partner, kind=kind, created_at=at, expires_at=expires_at)
+    if kind == Credential.Kind.OPAQUE:
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(32))
+        credential.digest = _digest(secret)
+        credential.prefix = secret[:4]
+    else:
+        token = PartnerToken()
+        credential.expires_at = expires_at or at + JWT_LIFE
+        token.set_exp(from_time=at, lifetime=credential.expires_at - at)
+        token.set_iat(at_time=at)
+        token["sub"] = partner.slug
+        credential.jti = UUID(token["jti"])
+        credential.prefix = token["jti"][:8]
+        secret = str(token)
+    with transaction.atomic():
+        credential.save(force_insert=True)
+        audit(credential, "credential.issued", at=at, by=by, address=address, kind=kind, partner=partner.slug)
+    return credential, secret
+
+
+def revoke(credential: Credential, *, at: datetime, by: str, reason: str = "", address: str | None = None) -> bool:
+    """Ends a key; it is refused from the next request on. False when it had ended before."""
+    with transaction.atomic():
+        revoked = Credential.objects.filter(pk=credential.pk, revoked_at__isnull=True).update(revoked_at=at)
+        if revoked:
+            audit(credential, "credential.revoked", at=at, by=by, reason=reason, address=address)
+    return bool(revoked)
+
+
+def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", "jwt")) -> Credential:
+    """The live credential (its partner loaded) behind what came in the Authorization header.
+
+    Raises CredentialRefused for everything else, without saying why.
+    """
+    if OPAQUE.fullmatch(raw):
+        lookup = Q(digest=_digest(raw), kind=Credential.Kind.OPAQUE)
+    else:
+        lookup = Q(jti=_jti(raw), kind=Credential.Kind.JWT)
+    credential = Credential.objects.select_related("partner").filter(lookup, kind__in=kinds).first()
+    if credential is None or not credential.is_live(at=at) or not credential.partner.is_active:
+        raise CredentialRefused
+    _note_use(credential, at=at)
+    return credential
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _jti(raw: str) -> UUID:
+    try:
+        return UUID(PartnerToken(raw).payload["jti"])  # type: ignore[arg-type]
+    except (TokenError, TokenBackendError, ValueError, TypeError, AttributeError, KeyError) as fault:
+        raise CredentialRefused from fault
+
+
+def _note_use(credential: Credential, *, at: datetime) -> None:
+    if credential.last_used_at is None or credential.last_used_at < at - LAST_USED_EVERY:
+        stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at - LAST_USED_EVERY)
+        Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=at)

@@ -1,0 +1,193 @@
+"""WHO: the partners and their credentials, the people who prove something, and the record of what staff did."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+
+class Contract(models.TextChoices):
+    """The published contracts a partner may be allowed."""
+
+    NOPASANADA = "nopasanada", "NoPasaNadaPE v1"
+    INFORMAPERU = "informaperu", "InformaPerú"
+    REGISTRY = "registry", "Registro externo"
+
+
+def all_contracts() -> list[str]:
+    return list(Contract.values)
+
+
+class Partner(models.Model):
+    """A company that calls one or more of the contracts."""
+
+    name = models.CharField("nombre", max_length=100)
+    slug = models.SlugField("código", max_length=50, unique=True)
+    is_active = models.BooleanField("activa", default=True, help_text="Apagada: ninguna credencial suya entra.")
+    contracts = ArrayField(
+        models.CharField(max_length=20, choices=Contract.choices), verbose_name="contratos", default=all_contracts
+    )
+    requests_per_minute = models.PositiveIntegerField(
+        "solicitudes por minuto", null=True, blank=True, help_text="Vacío: el valor general (RATE_PER_PARTNER)."
+    )
+    paid_messages_per_day = models.PositiveIntegerField(
+        "mensajes pagados por día y vía", null=True, blank=True, help_text="Vacío: el general (PAID_MESSAGES_PER_DAY)."
+    )
+    created_at = models.DateTimeField("creada", auto_now_add=True)
+
+    class Meta:
+        verbose_name = "empresa"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Credential(models.Model):
+    """One key of a partner. Several live at once, so that a key can be rotated without a gap.
+
+    The secret itself is nowhere: an opaque token is kept as its SHA-256, a JWT as its `jti`.
+    """
+
+    class Kind(models.TextChoices):
+        OPAQUE = "opaque", "Token opaco"
+        JWT = "jwt", "JWT"
+
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, related_name="credentials", verbose_name="empresa"
+    )
+    kind = models.CharField("tipo", max_length=10, choices=Kind.choices)
+    digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001  null: a JWT has none
+    jti = models.UUIDField(unique=True, null=True, editable=False)
+    prefix = models.CharField("comienza con", max_length=8, editable=False)
+    created_at = models.DateTimeField("creada")
+    expires_at = models.DateTimeField("vence", null=True, blank=True)
+    revoked_at = models.DateTimeField("revocada", null=True, blank=True)
+    last_used_at = models.DateTimeField("último uso", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "credencial"
+        verbose_name_plural = "credenciales"
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="credential_is_a_digest_or_a_jti",
+                condition=Q(kind="opaque", digest__isnull=False, jti__isnull=True)
+                | Q(kind="jwt", digest__isnull=True, jti__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="a_jwt_expires", condition=~Q(kind="jwt") | Q(expires_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.prefix}… ({self.partner})"
+
+    def is_live(self, *, at: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
+
+
+class Applicant(models.Model):
+    """A person who registers and then proves a phone or mailbox (contract 2, "cliente").
+
+    PENDIENTE -> VALIDADO   a code came back in time
+    """
+
+    class State(models.TextChoices):
+        PENDING = "PENDIENTE", "Pendiente"  # registered, nothing proved yet
+        VALIDATED = "VALIDADO", "Validado"  # proved; no further code can be asked for
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="applicants", verbose_name="empresa"
+    )
+    document_type = models.CharField("tipo de documento", max_length=10)
+    document_number = models.CharField("documento", max_length=15)
+    check_character = models.CharField("dígito verificador", max_length=1, blank=True)
+    names = models.CharField("nombres", max_length=80)
+    paternal_surname = models.CharField("apellido paterno", max_length=80)
+    maternal_surname = models.CharField("apellido materno", max_length=80, blank=True)
+    email = models.CharField("correo", max_length=254)
+    department = models.CharField("departamento", max_length=50)
+    province = models.CharField("provincia", max_length=50)
+    district = models.CharField("distrito", max_length=60)
+    ubigeo = models.CharField("ubigeo", max_length=6)
+    state = models.CharField("estado", max_length=10, choices=State.choices, default=State.PENDING)
+    wrong_codes_in_a_row = models.PositiveSmallIntegerField("códigos errados seguidos", default=0)
+    locked_at = models.DateTimeField("bloqueado", null=True, blank=True)
+    proved_via = models.CharField("vía validada", max_length=1, blank=True)
+    proved_destination = models.CharField("teléfono o correo validado", max_length=254, blank=True)
+    proved_operator = models.CharField("operador", max_length=10, blank=True)
+    validated_at = models.DateTimeField("validado el", null=True, blank=True)
+    created_at = models.DateTimeField("registrado")
+    updated_at = models.DateTimeField("actualizado")
+
+    class Meta:
+        verbose_name = "solicitante"
+        constraints = [
+            models.UniqueConstraint(
+                name="one_applicant_per_partner_and_document",
+                fields=["partner", "document_type", "document_number"],
+                nulls_distinct=False,  # those registered without a credential are one group of their own
+            ),
+            models.CheckConstraint(
+                name="validated_means_something_was_proved",
+                condition=Q(state="PENDIENTE", validated_at__isnull=True)
+                | (Q(state="VALIDADO", validated_at__isnull=False) & ~Q(proved_destination="")),
+            ),
+        ]
+        indexes = [
+            # "who else proved this number?": the reuse warning
+            models.Index(
+                "proved_destination", "partner", F("validated_at").desc(),
+                name="applicant_by_proof", condition=Q(state="VALIDADO"),
+            ),
+            models.Index("created_at", "id", name="applicant_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document_type} {self.document_number}"
+
+    @property
+    def is_validated(self) -> bool:
+        return self.state == self.State.VALIDATED
+
+
+class AuditEntry(models.Model):
+    """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE.
+
+    It stands on the ground floor so that every room can write it.
+    """
+
+    at = models.DateTimeField("fecha")
+    actor = models.CharField("quién", max_length=150)
+    action = models.CharField("qué", max_length=50)
+    object_type = models.CharField("objeto", max_length=50)
+    object_id = models.CharField("id", max_length=64)
+    address = models.GenericIPAddressField("desde", null=True)
+    reason = models.CharField("motivo", max_length=500, blank=True)
+    data = models.JSONField("datos", default=dict)
+
+    class Meta:
+        verbose_name = "entrada de auditoría"
+        verbose_name_plural = "auditoría"
+        indexes = [
+            models.Index("object_type", "object_id", "at", name="audit_of_an_object"),
+            models.Index(F("at").desc(), name="audit_newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.object_type} {self.object_id}"
+
+
+def audit(
+    row: models.Model, action: str, *, at: datetime, by: str, reason: str = "", address: str | None = None, **data: Any
+) -> AuditEntry:
+    """Writes down what somebody did to a row; `data` must hold no secret. Call it in the act's own transaction."""
+    return AuditEntry.objects.create(
+        at=at, actor=by, action=action, object_type=row._meta.label_lower, object_id=str(row.pk),
+        address=address, reason=reason, data=data,
+    )
