@@ -1,0 +1,49 @@
+"""Ringing for a worker: "something is due in this queue", at most once while a ring is waiting.
+
+One `SET NX` instead of a publish for every message. The row is the truth: a ring that is lost, or never made because
+Redis is away, costs the seconds until the next sweep.
+"""
+
+import logging
+
+from celery import current_app
+from kombu.exceptions import OperationalError
+
+from messaging.redis_link import RedisAway, breaker, connection
+from django.conf import settings
+
+log = logging.getLogger(__name__)
+
+TASKS = {"codes": "messaging.deliver_codes"}
+WAITING_FOR = 10
+"""Seconds after which a ring that nobody answered counts as lost and the next one goes through."""
+
+
+def _key(queue: str) -> str:
+    return f"{settings.REDIS_PREFIX}ring:{queue}"
+
+
+def ring(queue: str) -> bool:
+    """Rings unless a ring is waiting. Never raises for a broker that is away; returns whether the bell sounded."""
+    try:
+        if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=WAITING_FOR)):
+            return False
+        breaker.call(lambda: _publish(queue))
+    except RedisAway:
+        return False
+    except OperationalError as fault:  # a broker that is not Redis, away by itself
+        breaker.trip(fault)
+        return False
+    return True
+
+
+def _publish(queue: str) -> None:
+    current_app.send_task(TASKS[queue], queue=queue, expires=WAITING_FOR, retry=False, ignore_result=True)
+
+
+def answered(queue: str) -> None:
+    """A worker is about to look: whatever becomes due from now on needs a ring of its own."""
+    try:
+        breaker.call(lambda: connection().delete(_key(queue)))
+    except RedisAway:
+        log.info("could not clear a ring: it lapses by itself", extra={"queue": queue})

@@ -1,0 +1,61 @@
+"""The providers messages leave by: which URL scheme is which gateway, and the gateways in use."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+
+from django.conf import settings
+
+from messaging.gateways.base import Gateway
+from messaging.gateways.url import SETTINGS, BadGatewayUrl, parse, scheme_of
+
+MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
+"""In clear, STARTTLS demanded, and two names for TLS from the first byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """The module of a gateway, which has `from_url(url, via) -> Gateway`, and the vias it can serve.
+
+    The module is imported when a setting first names it: a provider's SDK costs memory in every process.
+    """
+
+    module: str
+    vias: frozenset[str]
+
+
+SCHEMES: dict[str, _Kind] = {
+    "sandbox": _Kind("messaging.gateways.sandbox", frozenset("SWIC")),
+    **{scheme: _Kind("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
+}
+
+
+def gateway_from_url(url: str, via: str) -> Gateway:
+    """The gateway a URL describes. BadGatewayUrl, without a word of its credentials: it describes none for this via."""
+    setting = SETTINGS[via]
+    parsed = parse(url, setting)
+    kind = SCHEMES.get(parsed.scheme)
+    if kind is None:
+        known = ", ".join(scheme for scheme, each in SCHEMES.items() if via in each.vias)
+        raise BadGatewayUrl(f"{setting}: there is no gateway {parsed.scheme}://; there are {known}.")
+    if via not in kind.vias:
+        fits = ", ".join(SETTINGS[each] for each in sorted(kind.vias))
+        parsed.refuse(f"it cannot serve this setting, but {fits}")
+    gateway: Gateway = import_module(kind.module).from_url(parsed, via)
+    return gateway
+
+
+def gateways_for(via: str) -> tuple[Gateway, ...]:
+    """The gateways of a via, the preferred one first, made at the first question. Empty: the via is not offered."""
+    return _made(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
+
+
+def is_sandbox(url: str) -> bool:
+    """Whether a URL delivers to the developer's outbox and to nobody else."""
+    return scheme_of(url) == "sandbox"
+
+
+@lru_cache(maxsize=32)
+def _made(via: str, urls: tuple[str, ...]) -> tuple[Gateway, ...]:
+    """Keyed on the URLs, so that a test with other settings gets other gateways and nobody needs to clear anything."""
+    return tuple(gateway_from_url(url, via) for url in urls)

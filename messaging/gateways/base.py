@@ -1,0 +1,76 @@
+"""What every gateway gets, gives and raises. A gateway carries one message to one provider and says what came of it."""
+
+import html
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+MASK = "••••"
+"""Stands for the code in every text we keep; the code itself joins only in a gateway, on its way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message as a gateway sees it. Its texts are left out of `repr`: they are a client's business, not a log's."""
+
+    id: UUID
+    kind: str
+    via: str  # S, W, I, C
+    recipient: str  # a national mobile number, or an address in its canonical spelling
+    subject: str  # empty but for e-mail; never holds the code
+    text: str = field(repr=False)
+    html: str = field(repr=False)  # empty: plain text only
+    send_before: datetime | None  # the end of its code's life; it must not reach anybody after it
+    headers: tuple[tuple[str, str], ...] = ()  # further e-mail headers, such as List-Unsubscribe
+
+    def text_with(self, secret: str | None) -> str:
+        """The plain text with its code, or as it stands where there is none."""
+        return self.text if secret is None else self.text.replace(MASK, secret)
+
+    def html_with(self, secret: str | None) -> str:
+        """The HTML with its code, or as it stands where there is none."""
+        return self.html if secret is None else self.html.replace(MASK, html.escape(secret))
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider took the message. It has not arrived yet."""
+
+    provider_id: str  # the provider's name for it, or ours where it gave none
+    reply: str  # what the provider said, for the staff's eyes
+
+
+class GatewayError(Exception):
+    """The provider did not take the message, and that is certain: it may be offered again, here or elsewhere.
+
+    `permanent`: offering it again is useless, this recipient or message will be refused each time. `retry_after`:
+    seconds the provider asked us to wait. `reply` holds neither the code nor our credentials.
+    """
+
+    def __init__(self, reply: str, *, permanent: bool, retry_after: float | None = None) -> None:
+        super().__init__(reply)
+        self.reply = reply
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(Exception):
+    """The message was handed over and no clear answer came: it may have been taken. It must not be offered again."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+class Gateway(Protocol):
+    """One provider, reached with one set of credentials. Safe to use from several threads at once."""
+
+    name: str
+    """For the staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt:
+        """Hands the message over, its code put in, within half a minute.
+
+        Raises GatewayError (not taken) or OutcomeUnknown (perhaps taken).
+        """

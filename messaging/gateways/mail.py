@@ -1,0 +1,76 @@
+"""What an e-mail of ours looks like, whichever provider takes it."""
+
+import re
+from email import charset
+from email.utils import formataddr, parseaddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+
+from clients.emails import InvalidEmail, canonical_email, smtp_address
+from messaging.gateways.base import GatewayError, Outgoing
+
+_QUOTED_PRINTABLE = charset.Charset("utf-8")
+_QUOTED_PRINTABLE.body_encoding = charset.QP
+
+_LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+"""CR and LF, everything else Python's email package takes for a line's end, and the control characters around them."""
+
+
+def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -> EmailMultiAlternatives:
+    """The e-mail with its code: plain text, and the HTML beside it where there is one.
+
+    `seven_bit` writes the bodies in quoted-printable, for a server that takes nothing else. GatewayError, for good:
+    the subject or a header has a line break (what follows it would be a header of the attacker's), or the recipient
+    is no address; for now: our own address is none.
+    """
+    headers = {
+        "Message-ID": message_id(message),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot should answer
+        "X-Auto-Response-Suppress": "All",  # the same for Exchange
+        **dict(message.headers),
+    }
+    if any(map(_LINE_BREAKS.search, (message.subject, *headers.values()))):
+        raise GatewayError("salto de línea en el asunto o en una cabecera", permanent=True)
+    mail = EmailMultiAlternatives(
+        subject=message.subject, body=message.text_with(secret), from_email=_sender()[0],
+        to=[recipient(message)], headers=headers,
+    )  # fmt: skip
+    if message.html:
+        mail.attach_alternative(message.html_with(secret), "text/html")
+    if seven_bit:
+        mail.encoding = _QUOTED_PRINTABLE
+    return mail
+
+
+def recipient(message: Outgoing) -> str:
+    """The recipient's address as it goes over the wire. GatewayError: it is no address.
+
+    It was checked when it was stored. It is checked again because a blank or a `>` in it would speak SMTP.
+    """
+    try:
+        return smtp_address(canonical_email(message.recipient))
+    except InvalidEmail:
+        raise GatewayError("el destino no es una dirección de correo", permanent=True) from None
+
+
+def envelope_sender() -> str:
+    """The bare address of DEFAULT_FROM_EMAIL, where bounces go."""
+    return _sender()[1]
+
+
+def message_id(message: Outgoing) -> str:
+    """The same at every attempt, so that a mailbox that gets a message twice can tell."""
+    return f"<{message.id}@{_sender()[1].rpartition('@')[2]}>"
+
+
+def _sender() -> tuple[str, str]:
+    """DEFAULT_FROM_EMAIL as a header and as a bare address. GatewayError, for now: it is ours to repair."""
+    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    try:
+        address = smtp_address(address)
+        if "@" in address:
+            return formataddr((name, address)), address
+    except ValueError:
+        pass
+    raise GatewayError("DEFAULT_FROM_EMAIL no es una dirección de correo", permanent=False)

@@ -1,0 +1,220 @@
+"""E-mail over SMTP, through Django's mail backend: one connection for each message, and a judgement of how it ended.
+
+| it ended                                                                   | judgement          |
+|----------------------------------------------------------------------------|--------------------|
+| 2xx to the message                                                         | Receipt            |
+| 4xx at any step                                                            | refused for now    |
+| 5xx to RCPT, DATA or the message                                           | refused for good   |
+| 5xx before that: greeting, EHLO, STARTTLS, AUTH, MAIL; 530, 534, 535, 538  | refused for now    |
+| no connection, no TLS, no answer or a cut before 354                       | refused for now    |
+| no answer, a cut or nonsense after 354                                     | OutcomeUnknown     |
+
+A refusal before RCPT is about us (a blocked address, a wrong password, a sender that is not allowed), not about the
+recipient: the next provider, or the next hour, may do better. 552 to MAIL is the exception: the message is too big.
+"""
+
+import base64
+import re
+import smtplib
+import socket
+import ssl
+from functools import partial
+from typing import Any, cast
+
+from django.core.mail.backends.smtp import EmailBackend
+
+from messaging.gateways import mail
+from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.smtp_connection import Connection, Dialogue
+from messaging.gateways.url import GatewayUrl
+
+STEP_TIMEOUT = 10.0
+TOTAL_TIMEOUT = 20.0
+"""Seconds; below the 30 of a hand-over's lease, so that we answer before our claim is taken for dead."""
+
+REPLY_LENGTH = 200
+
+_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465, "smtp+ssl": 465}
+_ABOUT_THE_MESSAGE = frozenset({"rcpt", "data"})
+_ABOUT_OUR_LOGIN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6
+_TOO_BIG = 552
+_QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.IGNORECASE | re.ASCII)  # Postfix; Exim
+
+
+class SmtpGateway:
+    """One SMTP server, usually a relay that knows us. Holds no connection, so threads may share it."""
+
+    def __init__(
+        self, url: GatewayUrl, *, step_timeout: float = STEP_TIMEOUT, total_timeout: float = TOTAL_TIMEOUT
+    ) -> None:
+        self._url = url
+        self._port = url.port or _PORTS[url.scheme]
+        self._context = _tls_context(url)
+        self._step_timeout = step_timeout
+        self._total_timeout = total_timeout
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        self.name = f"{url.scheme}:{host}:{self._port}"[:100]
+
+    def __repr__(self) -> str:
+        return f"<SmtpGateway {self.name}>"
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt:
+        mail.compose(message, secret)  # what cannot be sent at all needs no connection to fail
+        dialogue = Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
+        backend = self._backend(dialogue)
+        hidden = _Hidden(self._url, secret)
+        try:
+            backend.open()
+            _transmit(cast(Connection, backend.connection), message, secret)
+            return _receipt(dialogue, message, hidden)
+        except OSError as error:  # smtplib's errors, TLS's and the socket's are all OSErrors
+            code = _code_of(error)
+            if dialogue.handed_over and 200 <= code <= 299:
+                return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
+            judgement = _judgement(error, code, dialogue, hidden)
+        finally:
+            backend.close()
+        raise judgement  # out here, it does not carry the original, which may quote the code or our password
+
+    def _backend(self, dialogue: Dialogue) -> "_Backend":
+        backend = _Backend(
+            host=self._url.host, port=self._port, username=self._url.user, password=self._url.password,
+            use_tls=self._url.scheme == "smtp+tls", use_ssl=self._url.scheme in ("smtps", "smtp+ssl"),
+        )  # fmt: skip
+        backend.dialogue = dialogue
+        if self._context is not None:
+            backend.ssl_context = self._context
+        return backend
+
+
+class _Backend(EmailBackend):
+    """Django's backend on our connection. It opens, secures and logs in; it never fails at the farewell."""
+
+    dialogue: Dialogue
+
+    @property
+    def connection_class(self) -> Any:
+        return partial(Connection, dialogue=self.dialogue)
+
+    def _close_connection(self, connection: Connection) -> None:
+        self.dialogue.begin_farewell()
+        try:
+            connection.quit()
+        except OSError:
+            pass  # everything is decided, whatever the server says now
+        finally:
+            connection.close()
+
+
+class _Hidden:
+    """What a server's words may not give away when they are kept: our credentials and the code."""
+
+    def __init__(self, url: GatewayUrl, secret: str | None) -> None:
+        self._credentials = []
+        if url.password:
+            plain = [url.password, url.user]
+            encoded = [base64.b64encode(form.encode()).decode() for form in (*plain, f"\0{url.user}\0{url.password}")]
+            self._credentials = sorted([*plain, *encoded], key=len, reverse=True)
+        # As a word: a queue id may hold the same four characters by chance.
+        self._code = re.compile(rf"(?<![0-9a-z]){re.escape(secret)}(?![0-9a-z])", re.IGNORECASE) if secret else None
+
+    def cleaned(self, text: str) -> str:
+        """Fit to be kept and shown: no secrets, no control characters, one line."""
+        for credential in self._credentials:
+            text = text.replace(credential, "***")
+        if self._code is not None:
+            text = self._code.sub(MASK, text)
+        printable = "".join(letter if letter.isprintable() else " " for letter in text)
+        return " ".join(printable.split())
+
+
+def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
+    """MAIL, RCPT, DATA, on a connection that is open and logged in."""
+    connection.ehlo_or_helo_if_needed()
+    recipient = mail.recipient(message)
+    eight_bit = connection.has_extn("8bitmime")
+    email = mail.compose(message, secret, seven_bit=not eight_bit).message()
+    options = ["BODY=8BITMIME"] if eight_bit else []
+    if not recipient.isascii():
+        # Django would write =?utf-8?...?= for the part before the @, which is another mailbox.
+        if not (connection.has_extn("smtputf8") and eight_bit):
+            raise GatewayError("el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)", permanent=True)
+        options.append("SMTPUTF8")
+        email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
+    body = email.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own parameter
+    connection.sendmail(mail.envelope_sender(), [recipient], body, mail_options=options)
+
+
+def _receipt(dialogue: Dialogue, message: Outgoing, hidden: _Hidden) -> Receipt:
+    code, words = dialogue.reply
+    text = words.decode("utf-8", "replace")
+    named = _QUEUE_ID.search(text)
+    provider_id = (named[1] or named[2]) if named else mail.message_id(message)
+    return Receipt(provider_id=provider_id, reply=hidden.cleaned(f"{code} {text}")[:REPLY_LENGTH])
+
+
+def _code_of(error: Exception) -> int:
+    """The server's reply code behind an error; 0 where there is none, or none that means anything."""
+    code = 0
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code = next(iter(error.recipients.values()))[0]
+    elif isinstance(error, smtplib.SMTPResponseException):
+        code = error.smtp_code
+    return code if 200 <= code <= 599 else 0
+
+
+def _judgement(error: Exception, code: int, dialogue: Dialogue, hidden: _Hidden) -> GatewayError | OutcomeUnknown:
+    """What an error means for the message. See the table at the top."""
+    if 400 <= code <= 599:
+        reply = hidden.cleaned(f"{code} {dialogue.reply[1].decode('utf-8', 'replace')}")[:REPLY_LENGTH]
+        about_us = dialogue.stage not in _ABOUT_THE_MESSAGE and code != _TOO_BIG
+        return GatewayError(reply, permanent=code >= 500 and not about_us and code not in _ABOUT_OUR_LOGIN)
+    reply = hidden.cleaned(f"{_explained(error, dialogue.stage)} ({dialogue.stage.upper()})")[:REPLY_LENGTH]
+    return OutcomeUnknown(reply) if dialogue.handed_over else GatewayError(reply, permanent=False)
+
+
+def _explained(error: Exception, stage: str) -> str:
+    """In an agent's words, where there is no reply of the server to show."""
+    cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
+    match cause:
+        case socket.gaierror():
+            return "no se encuentra el servidor"
+        case ssl.SSLCertVerificationError():
+            return f"certificado del servidor no válido: {cause.verify_message}"
+        case ssl.SSLError():
+            return f"falló la conexión segura: {cause.reason or 'TLS'}"
+        case ConnectionRefusedError():
+            return "el servidor rechaza la conexión"
+        case TimeoutError():
+            return "el servidor no respondió a tiempo"
+        case smtplib.SMTPNotSupportedError():
+            return f"el servidor no ofrece {stage.upper()}"
+        case smtplib.SMTPException():
+            return "el servidor no dio una respuesta clara"
+    return "no se pudo conectar" if stage == "connect" and cause is not None else "se cortó la conexión"
+
+
+def _tls_context(url: GatewayUrl) -> ssl.SSLContext | None:
+    """Made once: reading the system's certificates costs some 20 ms. Certificates and names are always checked."""
+    if url.scheme == "smtp":
+        return None
+    try:
+        return ssl.create_default_context(cafile=url.options.get("ca"))
+    except OSError:
+        url.refuse("its option ca must be a readable file of certificates in PEM")
+
+
+def from_url(url: GatewayUrl, via: str) -> Gateway:  # noqa: ARG001  the registry has checked the via
+    """`smtp+tls://user:password@host:587?ca=/path.pem`; user and password together or not at all."""
+    if not url.host:
+        url.refuse("it needs a host")
+    if url.path:
+        url.refuse("it has a path; percent-encode a slash in a password as %2F")
+    if bool(url.user) != bool(url.password):
+        url.refuse("it needs a user and a password, or neither")
+    if not (url.user + url.password).isascii() or not (url.user + url.password).isprintable():
+        url.refuse("its user and password must be printable ASCII: SMTP's AUTH has nothing else in common use")
+    if "verify" in url.options:
+        url.refuse("certificates are always verified; name a private authority's file with the option ca")
+    url.allow_options(*([] if url.scheme == "smtp" else ["ca"]))
+    return SmtpGateway(url)

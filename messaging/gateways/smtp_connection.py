@@ -1,0 +1,164 @@
+"""One SMTP connection that knows where in the dialogue it is, and ends when its time is up.
+
+`smtplib` raises the same errors before and after a server has taken the message, and its timeout starts anew with
+every byte: a server that sends one every nine seconds would hold a thread for hours. Both are mended here; the
+protocol stays smtplib's.
+"""
+
+import io
+import smtplib
+import socket
+import ssl
+import time
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from messaging.gateways.base import GatewayError
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds for each address of a host: one that is dead must leave time for the next."""
+QUIT_TIMEOUT = 1.0
+"""Seconds for the farewell. By then everything is decided."""
+
+_STAGES = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "quit"})
+_CHUNK = 16 * 1024
+_MOST_BYTES = 1024 * 1024
+"""A dialogue's replies are a few kilobytes; a server that never stops talking must not fill our memory."""
+
+
+class Dialogue:
+    """How far one dialogue has come and how long it may take: `step` seconds for each wait, `total` for them all.
+
+    The name look-up is the one wait without a limit of ours; the system's resolver has its own, and what it uses up
+    is taken from the total.
+    """
+
+    def __init__(self, *, step: float, total: float, send_before: datetime | None) -> None:
+        self.stage = "connect"
+        self.handed_over = False  # 354 came: from here on the server may have the message
+        self.reply: tuple[int, bytes] = (0, b"")
+        self.send_before = send_before
+        self._step = step
+        self._ends = time.monotonic() + total
+
+    def left(self) -> float:
+        """Seconds the next wait may take. TimeoutError: none are left."""
+        left = min(self._step, self._ends - time.monotonic())
+        if left <= 0:
+            raise TimeoutError("out of time")
+        return left
+
+    def begin_farewell(self) -> None:
+        self._ends = time.monotonic() + QUIT_TIMEOUT
+
+
+class Connection(smtplib.SMTP):
+    """smtplib's client on a Dialogue. With a `context`, TLS from the first byte."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        dialogue: Dialogue,
+        local_hostname: str | None = None,
+        context: ssl.SSLContext | None = None,
+        timeout: float | None = None,  # noqa: ARG002  Django passes one; the dialogue's hold instead
+    ) -> None:
+        self.dialogue = dialogue
+        self._tls = context
+        super().__init__(host, port, local_hostname)
+
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:  # noqa: ARG002
+        plain = self._reach(host, port)
+        if self._tls is None:
+            return plain
+        try:
+            plain.settimeout(self.dialogue.left())  # the whole handshake's, not each byte's
+            return self._tls.wrap_socket(plain, server_hostname=host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _reach(self, host: str, port: int) -> socket.socket:
+        """A connection to the first address of the host that answers."""
+        failure = OSError("no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            reached = socket.socket(family, kind, protocol)
+            try:
+                reached.settimeout(min(CONNECT_TIMEOUT, self.dialogue.left()))
+                reached.connect(address)
+            except OSError as error:
+                reached.close()
+                failure = error
+            else:
+                return reached
+        raise failure
+
+    def send(self, s: Any) -> None:
+        data = s.encode(self.command_encoding) if isinstance(s, str) else bytes(s)
+        for start in range(0, len(data), _CHUNK):
+            if self.sock is not None:
+                self.sock.settimeout(self.dialogue.left())
+            super().send(data[start : start + _CHUNK])
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        if cmd.lower() in _STAGES:  # a part of AUTH's conversation comes this way too, and is no stage
+            self.dialogue.stage = cmd.lower()
+        super().putcmd(cmd, args)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(_TimedReader(self.sock, self.dialogue))
+        try:
+            self.dialogue.reply = super().getreply()
+        except smtplib.SMTPResponseException:
+            # A line without an end, for which smtplib makes up a 500. The server said nothing of the kind.
+            raise smtplib.SMTPServerDisconnected("unreadable reply") from None
+        if self.dialogue.stage == "data" and self.dialogue.reply[0] == 354:
+            self.dialogue.handed_over = True
+        return self.dialogue.reply
+
+    def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        self.ehlo_or_helo_if_needed()
+        self.dialogue.stage = "starttls"
+        return super().starttls(*args, **kwargs)
+
+    def login(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        self.ehlo_or_helo_if_needed()
+        self.dialogue.stage = "auth"
+        return super().login(*args, **kwargs)
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        if self.dialogue.send_before is not None and timezone.now() >= self.dialogue.send_before:
+            raise GatewayError("su plazo venció durante la conversación con el servidor", permanent=False)
+        return super().data(msg)
+
+    def rset(self) -> tuple[int, bytes]:
+        """Says nothing: smtplib would ask for a reset after each refusal, and wait; our connections carry one mail."""
+        return 250, b""
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket read with what is left of the dialogue's time, measured anew for every piece that arrives."""
+
+    def __init__(self, sock: socket.socket, dialogue: Dialogue) -> None:
+        self._sock = sock
+        self._dialogue = dialogue
+        self._bytes_left = _MOST_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._dialogue.left())
+        count = self._sock.recv_into(buffer)
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise OSError("the server does not stop talking")
+        with suppress(TimeoutError):  # what has come is an answer, even at the last moment
+            self._sock.settimeout(self._dialogue.left())  # the TLS handshake after STARTTLS begins with this
+        return count

@@ -1,0 +1,159 @@
+"""HOW IT TRAVELS: the messages, which are the queue, and what happened to each."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from clients.models import Credential, Partner
+
+
+class Via(models.TextChoices):
+    """The ways to a client, by the letters of contract 2."""
+
+    SMS = "S", "SMS"
+    WHATSAPP = "W", "WhatsApp"
+    VOICE = "I", "Llamada (IVR)"
+    EMAIL = "C", "Correo"
+
+
+PAID_VIAS = frozenset({Via.SMS, Via.WHATSAPP, Via.VOICE})
+
+
+class Message(models.Model):
+    """One message to one recipient. The row is the queue: Redis only rings (reliability.md, section 1).
+
+    QUEUED -> SENDING -> SENT -> DELIVERED
+       |         |         `---> UNDELIVERED       the provider's receipt says no
+       |         |-----> QUEUED                    refused for now, or its claim lapsed before the hand-over
+       |         |-----> FAILED                    refused for good, or tries used up
+       |         |-----> UNKNOWN                   handed over, no clear answer: never sent again by itself
+       |         |-----> DELIVERED, UNDELIVERED    a receipt that overtook our own record
+       |         `-----> EXPIRED, CANCELLED        only before the hand-over
+       |-------> EXPIRED                           its code died before a provider took it
+       `-------> CANCELLED                         superseded, cancelled, or its client removed, first
+
+    UNKNOWN -> SENT (late answer, same claim), DELIVERED, UNDELIVERED
+    """
+
+    class Kind(models.TextChoices):
+        VERIFICATION = "verificacion", "Código de verificación"
+
+    class State(models.TextChoices):
+        QUEUED = "QUEUED", "En cola"  # due at next_attempt_at, nobody has it
+        SENDING = "SENDING", "Enviando"  # a worker holds it until lease_until; handed_over_at says how far it came
+        SENT = "SENT", "Enviado"  # a provider took it
+        DELIVERED = "DELIVERED", "Entregado"  # the provider's receipt says it arrived
+        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not
+        FAILED = "FAILED", "Fallido"  # no provider took it, and none will be asked again
+        UNKNOWN = "UNKNOWN", "Sin respuesta clara"  # it may have left or not: said, not guessed
+        EXPIRED = "EXPIRED", "Vencido"  # its time was up before the hand-over
+        CANCELLED = "CANCELLED", "Anulado"  # it was no longer wanted before the hand-over
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
+    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
+    kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
+    via = models.CharField("vía", max_length=1, choices=Via.choices)
+    recipient = models.CharField("destino", max_length=254)
+    subject = models.CharField("asunto", max_length=200, blank=True)
+    text = models.TextField("texto")  # its code masked
+    html = models.TextField(blank=True)
+    sealed = models.BinaryField(null=True)  # the code, Fernet; blanked once nobody may need it
+    state = models.CharField("estado", max_length=11, choices=State.choices, default=State.QUEUED)
+    attempts = models.PositiveSmallIntegerField("intentos", default=0)  # hand-overs, not claims
+    claim_id = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    handed_over_at = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField("próximo intento")
+    send_before = models.DateTimeField("enviar antes de", null=True)
+    provider = models.CharField("proveedor", max_length=100, blank=True)
+    provider_id = models.CharField(max_length=200, blank=True)
+    provider_reply = models.CharField("respuesta del proveedor", max_length=300, blank=True)
+    reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
+    created_at = models.DateTimeField("creado")
+    sent_at = models.DateTimeField("enviado el", null=True)
+    delivered_at = models.DateTimeField("entregado el", null=True)
+
+    class Meta:
+        verbose_name = "mensaje"
+        constraints = [
+            models.CheckConstraint(
+                name="a_settled_message_holds_no_secret",
+                condition=Q(state__in=["QUEUED", "SENDING"]) | Q(sealed__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="sending_means_claimed",
+                condition=~Q(state="SENDING") | Q(claim_id__isnull=False, lease_until__isnull=False),
+            ),
+        ]
+        indexes = [
+            # what a claim takes: bounded by what waits, whatever the history
+            models.Index("kind", "next_attempt_at", name="message_due", condition=Q(state="QUEUED")),
+            models.Index("lease_until", name="message_leased", condition=Q(state="SENDING")),
+            models.Index("send_before", name="message_dying", condition=Q(state__in=["QUEUED", "SENDING"])),
+            # what no provider is known to have taken: the rungs to give back
+            models.Index(
+                "created_at", name="message_not_taken", condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED"])
+            ),
+            models.Index("reference", name="message_by_reference"),
+            models.Index("created_at", "id", name="message_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_via_display()} {self.id}"
+
+
+S = Message.State
+TRANSITIONS: dict[str, frozenset[str]] = {
+    S.QUEUED: frozenset({S.SENDING, S.EXPIRED, S.CANCELLED}),
+    S.SENDING: frozenset(
+        {S.QUEUED, S.SENT, S.FAILED, S.UNKNOWN, S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.CANCELLED}
+    ),
+    S.SENT: frozenset({S.DELIVERED, S.UNDELIVERED}),
+    S.UNKNOWN: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED}),
+    S.DELIVERED: frozenset(),
+    S.UNDELIVERED: frozenset(),
+    S.FAILED: frozenset(),
+    S.EXPIRED: frozenset(),
+    S.CANCELLED: frozenset(),
+}
+"""The class docstring of Message as data; `messaging.transitions.move` lets nothing else happen."""
+
+
+class MessageEvent(models.Model):
+    """Append-only: one row for each hand-over to a provider, change of state after it, and receipt.
+
+    A claim alone leaves no row: it is not an attempt, and what becomes of it does.
+    """
+
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events", db_index=False)
+    at = models.DateTimeField("fecha")
+    state = models.CharField("estado", max_length=11, choices=Message.State.choices)
+    attempt = models.PositiveSmallIntegerField("intento")
+    provider = models.CharField("proveedor", max_length=100, blank=True)
+    detail = models.CharField("detalle", max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = "evento"
+        indexes = [models.Index("message", "at", name="events_of_a_message")]
+
+    def __str__(self) -> str:
+        return f"{self.state} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class SandboxMessage(models.Model):
+    """What a `sandbox://` gateway delivered: the developer's outbox, with the code in clear. Only with SANDBOX=true."""
+
+    message_id = models.UUIDField()
+    via = models.CharField(max_length=1, choices=Via.choices)
+    to = models.CharField(max_length=254)
+    text = models.TextField()
+    created = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["to", "-id"], name="sandbox_by_recipient")]
+
+    def __str__(self) -> str:
+        return f"{self.via} {self.to}"

@@ -1,0 +1,17 @@
+"""Doorbells. The row, not the broker, knows what is due."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from messaging import delivery, doorbell, sweeping
+
+
+@shared_task(name="messaging.deliver_codes")
+def deliver_codes() -> None:
+    doorbell.answered("codes")
+    delivery.deliver_due("codes")
+
+
+@shared_task(name="messaging.sweep")
+def sweep() -> None:
+    sweeping.sweep(at=timezone.now())

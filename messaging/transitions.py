@@ -1,0 +1,99 @@
+"""The one way a message changes its state: a conditional UPDATE that also writes the event, in one statement.
+
+States are literals in the SQL, not parameters: with a bound state the planner never uses the partial indexes for a
+prepared statement (design, section 7).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from messaging.models import TRANSITIONS, Message
+
+S = Message.State
+
+_HELD = "claim_id = NULL, lease_until = NULL, handed_over_at = NULL"
+_CHANGES = {
+    S.QUEUED: _HELD,
+    S.SENT: "sealed = NULL, lease_until = NULL, sent_at = %(at)s",
+    S.DELIVERED: "sealed = NULL, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s), delivered_at = %(at)s",
+    S.UNDELIVERED: "sealed = NULL, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s)",
+    S.FAILED: "sealed = NULL, lease_until = NULL",
+    S.UNKNOWN: "sealed = NULL, lease_until = NULL",  # the claim stays: a late answer of its own may still settle it
+    S.EXPIRED: "sealed = NULL, " + _HELD,
+    S.CANCELLED: "sealed = NULL, " + _HELD,
+}
+_ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
+
+NOT_TAKEN = frozenset({S.FAILED, S.UNKNOWN, S.EXPIRED})
+"""No provider is known to have taken the message: whoever asked for it gets his attempt back."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A message that changed its state just now."""
+
+    id: UUID
+    kind: str
+    reference: UUID | None
+
+
+_listeners: list[Callable[[Sequence[Moved], str, datetime], None]] = []
+
+
+def when_not_taken(listener: Callable[[Sequence[Moved], str, datetime], None]) -> None:
+    """Registers who wants to hear of messages that ended FAILED, UNKNOWN or EXPIRED.
+
+    Called outside the statement that moved them, so that a listener's locks are never taken after a message's; a
+    listener lost to a crash must find out by itself (`Message.reference` and the index `message_not_taken`).
+    """
+    _listeners.append(listener)
+
+
+def _guard(to: str) -> str:
+    """The states `to` may be reached from, as SQL literals; before the hand-over only, where the diagram says so."""
+    sources = [state for state, targets in TRANSITIONS.items() if to in targets]
+    allowed = ", ".join(f"'{state}'" for state in sources)
+    if to in _ONLY_BEFORE_HAND_OVER:
+        return f"state IN ({allowed}) AND (state <> 'SENDING' OR handed_over_at IS NULL)"
+    return f"state IN ({allowed})"
+
+
+def move(
+    to: str, where: str, params: dict[str, Any], *, at: datetime, detail: str = "", also: str = "", limit: int = 0
+) -> list[Moved]:
+    """Moves the messages that match `where` (SQL over messaging_message) to the state `to`, if the diagram allows it.
+
+    `params` are the named parameters of `where` and of `also`, further SET clauses. `detail` goes into the event.
+    With a `limit`, rows that somebody else holds are skipped: that is for sweeps. Returns the messages moved.
+    """
+    if to == S.SENDING:
+        raise ValueError("a message becomes SENDING by a claim (messaging.delivery), which writes no event")
+    if limit:
+        where = (
+            f"id IN (SELECT id FROM messaging_message WHERE {_guard(to)} AND {where}"
+            f" LIMIT {limit:d} FOR UPDATE SKIP LOCKED)"
+        )
+    changes = ", ".join(part for part in (f"state = '{to}'", _CHANGES[Message.State(to)], also) if part)
+    # Every piece of this text is written in this package; what comes from outside is bound.
+    sql = f"""
+        WITH moved AS (
+            UPDATE messaging_message SET {changes} WHERE {_guard(to)} AND {where}
+            RETURNING id, kind, reference, attempts, provider
+        ), logged AS (
+            INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
+            SELECT id, %(at)s, '{to}', attempts, provider, %(detail)s FROM moved
+        )
+        SELECT id, kind, reference FROM moved
+    """  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {**params, "at": at, "detail": detail[:300]})
+        moved = [Moved(*row) for row in cursor.fetchall()]
+    if moved and to in NOT_TAKEN:
+        for listener in _listeners:
+            listener(moved, to, at)
+    return moved
