@@ -1,0 +1,1 @@
+"""WHAT IS PROVED: the codes, their life, and the ladder of waits between them."""

@@ -1,0 +1,83 @@
+"""The ladder of contract 2: how long a client waits before the n-th code of 24 hours. Arithmetic, nothing else.
+
+A ladder is a list of the moments of the requests that count on it. There are two for each request, one of the client
+and via, one of the destination and via; the longer wait holds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+DAY = timedelta(hours=24)
+
+WAITS = (
+    timedelta(0),
+    timedelta(minutes=2),
+    timedelta(minutes=4),
+    timedelta(minutes=30),
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=5),
+    timedelta(hours=8),
+    timedelta(hours=12),
+    timedelta(hours=24),
+)
+"""The wait before the 1st, 2nd, ... request; the last holds for all later ones."""
+
+LOOK_BACK = 2 * DAY
+"""The last request that matters is at most a day old (no wait is longer), and its rung counts the day before it."""
+
+
+def wait_before(nth: int) -> timedelta:
+    """The wait before the `nth` request (from 1) within 24 hours."""
+    return WAITS[min(nth, len(WAITS)) - 1]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a ladder stands at a moment."""
+
+    attempts_24h: int
+    available_at: datetime | None
+    """When the wait ends; None when there is none."""
+
+    def remaining(self, *, at: datetime) -> timedelta:
+        return max(self.available_at - at, timedelta(0)) if self.available_at else timedelta(0)
+
+
+def standing(requests: Sequence[datetime], *, at: datetime) -> Standing:
+    """Where the ladder with these requests stands.
+
+    The wait was imposed by the last request, by its own rung in the 24 hours up to it: earlier requests that have
+    since become older than a day no longer count for the next rung, but do not shorten a wait that runs.
+    """
+    if not requests:
+        return Standing(0, None)
+    last = max(requests)
+    rung = sum(1 for request in requests if request >= last - DAY)
+    available_at = last + wait_before(rung + 1)
+    return Standing(
+        attempts_24h=sum(1 for request in requests if request >= at - DAY),
+        available_at=available_at if available_at > at else None,
+    )
+
+
+def holding(client: Standing, destination: Standing) -> Standing:
+    """The one of two ladders that holds: the later end of the wait; without waits, the one with more attempts."""
+
+    def rank(ladder: Standing) -> tuple[float, int]:
+        return (ladder.available_at.timestamp() if ladder.available_at else 0.0, ladder.attempts_24h)
+
+    return destination if rank(destination) > rank(client) else client
+
+
+def in_words(remaining: timedelta) -> str:
+    """What is left, rounded up to a minute, as contract 2 prints it: `2 minutos`, `1 hora 20 minutos`, `24 horas`."""
+    minutes = max(1, -(-remaining // timedelta(minutes=1)))
+    hours, minutes = divmod(minutes, 60)
+    parts = []
+    if hours:
+        parts.append(f"{hours} hora" if hours == 1 else f"{hours} horas")
+    if minutes:
+        parts.append(f"{minutes} minuto" if minutes == 1 else f"{minutes} minutos")
+    return " ".join(parts)

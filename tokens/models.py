@@ -1,0 +1,123 @@
+"""WHAT IS PROVED: one row for each code asked for. The rows are the cooldown history: none is deleted in 24 hours."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+
+from clients.models import Applicant
+from messaging.models import Via
+
+LIFE = timedelta(seconds=150)
+"""Contract 2: 2:30 min. 150.000 s is still in time."""
+MAX_TRIES = 5
+"""Contract 2: "permite hasta 5 intentos"."""
+GRACE = timedelta(seconds=5)
+"""A browser's timer runs ahead of ours by up to this; `expire` is accepted that much before the end."""
+
+
+class VerificationToken(models.Model):
+    """A code sent to a destination, and what became of it. One PENDIENTE at most for each applicant.
+
+    PENDIENTE -> VALIDADO       the code came back in time
+         |-----> FALLIDO        five wrong ones
+         |-----> EXPIRADO       150 s over, after wrong tries
+         |-----> SIN_RESPUESTA  150 s over, nothing was typed
+         |-----> CANCELADO      by the partner, or its mailbox was replaced
+         |-----> REEMPLAZADO    a newer code was asked for
+         `-----> NO_ENVIADO     no provider took the message while it lived
+    """
+
+    class Outcome(models.TextChoices):
+        PENDING = "PENDIENTE", "Pendiente"  # live, or over and about to be closed by the sweep
+        VALIDATED = "VALIDADO", "Validado"  # answered rightly: off the destination's ladder
+        FAILED = "FALLIDO", "Fallido"  # answered wrongly five times
+        EXPIRED = "EXPIRADO", "Expirado"  # over, answered wrongly one to four times
+        NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # over, never answered
+        CANCELLED = "CANCELADO", "Cancelado"  # keeps its rung: it counts as a failed attempt
+        REPLACED = "REEMPLAZADO", "Reemplazado"  # keeps its rung too
+        NOT_SENT = "NO_ENVIADO", "No enviado"  # its rung was given back
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    applicant = models.ForeignKey(
+        Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
+    )
+    via = models.CharField("vía", max_length=1, choices=Via.choices)
+    destination = models.CharField("destino", max_length=254)
+    operator = models.CharField("operador", max_length=10, blank=True)
+    code_hmac = models.BinaryField(max_length=32)
+    wrong_tries = models.PositiveSmallIntegerField("intentos errados", default=0)
+    created_at = models.DateTimeField("solicitado")
+    expires_at = models.DateTimeField("vence")
+    outcome = models.CharField("resultado", max_length=13, choices=Outcome.choices, default=Outcome.PENDING)
+    finished_at = models.DateTimeField("cerrado", null=True)
+    returned_at = models.DateTimeField("peldaño devuelto", null=True)  # no provider is known to have taken it
+    client_attempt = models.PositiveSmallIntegerField("intento del cliente")
+    client_wait = models.DurationField("espera del cliente")  # until the client's next request, as imposed then
+    destination_attempt = models.PositiveSmallIntegerField("intento del destino")
+    destination_wait = models.DurationField("espera del destino")
+
+    class Meta:
+        verbose_name = "código"
+        constraints = [
+            models.UniqueConstraint(
+                name="one_pending_token_per_applicant", fields=["applicant"], condition=Q(outcome="PENDIENTE")
+            ),
+            models.CheckConstraint(name="at_most_five_wrong_tries", condition=Q(wrong_tries__lte=MAX_TRIES)),
+            models.CheckConstraint(
+                name="finished_means_an_outcome",
+                condition=Q(outcome="PENDIENTE", finished_at__isnull=True)
+                | (~Q(outcome="PENDIENTE") & Q(finished_at__isnull=False)),
+            ),
+        ]
+        indexes = [
+            models.Index("applicant", F("created_at").desc(), name="tokens_of_an_applicant"),
+            models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
+            models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_via_display()} {self.created_at:%d/%m/%Y %H:%M:%S}"
+
+    def is_over(self, *, at: datetime) -> bool:
+        return at > self.expires_at
+
+    def closing_outcome(self) -> str:
+        """What the end of its time makes of it."""
+        return self.Outcome.EXPIRED if self.wrong_tries else self.Outcome.NO_ANSWER
+
+
+O = VerificationToken.Outcome  # noqa: E741  read as a set of outcomes below
+TRANSITIONS: dict[str, frozenset[str]] = {
+    outcome: frozenset(set(O) - {O.PENDING}) if outcome == O.PENDING else frozenset() for outcome in O
+}
+"""The class docstring of VerificationToken as data: everything ends once."""
+
+
+class LadderForgiveness(models.Model):
+    """Staff's word that earlier requests of a client, and of the destination they went to, no longer count.
+
+    A dated row with its reason; the history itself is never touched.
+    """
+
+    applicant = models.ForeignKey(
+        Applicant, on_delete=models.PROTECT, related_name="forgiven", db_index=False, verbose_name="solicitante"
+    )
+    via = models.CharField("vía", max_length=1, choices=Via.choices)
+    destination = models.CharField("destino", max_length=254, blank=True)
+    at = models.DateTimeField("fecha")
+    by = models.CharField("quién", max_length=150)
+    reason = models.CharField("motivo", max_length=500)
+
+    class Meta:
+        verbose_name = "perdón de espera"
+        verbose_name_plural = "perdones de espera"
+        constraints = [models.CheckConstraint(name="forgiveness_has_a_reason", condition=~Q(reason=""))]
+        indexes = [
+            models.Index("applicant", "via", "at", name="forgiven_applicant"),
+            models.Index("destination", "via", "at", name="forgiven_destination"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.via} {self.at:%d/%m/%Y %H:%M}"

@@ -1,0 +1,283 @@
+"""The acts on a code: register, request, verify, cancel, expire, and what staff may do.
+
+Every act reads the clock from its caller once (`at`), takes its locks in one order — applicant, destination, token,
+message — and decides inside the transaction; a refusal is raised after the commit, so that what it counted stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Case, F, Value, When
+
+from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
+from clients.models import Applicant, Credential, Partner
+from messaging import outbox
+from messaging.models import Message, Via
+from tokens import codes, ladder, texts
+from tokens.cooldown import Standing, wait_before
+from tokens.errors import (
+    CooldownActive,
+    NoPendingToken,
+    TokenExpired,
+    TokenStillActive,
+    TriesUsedUp,
+    ViaNotAvailable,
+    WrongCode,
+)
+from tokens.models import GRACE, LIFE, MAX_TRIES, VerificationToken
+
+LOCK_AFTER = 100
+"""Wrong codes in a row over all of an applicant's tokens (NIST SP 800-63B, 5.2.2)."""
+LEAST_LIFE = timedelta(seconds=20)
+"""A code that would reach its client with less than this is not sent: it could not be typed in time."""
+
+Outcome = VerificationToken.Outcome
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Who asks: the partner whose clients the call may touch (None: those registered without a credential)."""
+
+    partner: Partner | None = None
+    credential: Credential | None = None
+    request_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A code on its way, and the last other applicant of the same group who proved its destination."""
+
+    token: VerificationToken
+    proved_before_by: Applicant | None
+
+
+def register(data: Mapping[str, str], *, origin: Origin, at: datetime) -> Applicant:
+    """Creates the applicant, or replaces the data of the same person while nothing is proved yet.
+
+    A changed mailbox ends a live code that went to the old one. Raises ApplicantAlreadyValidated.
+    """
+    person = {"document_type": data["document_type"], "document_number": data["document_number"]}
+    with transaction.atomic():
+        applicant, created = Applicant.objects.select_for_update(no_key=True).get_or_create(
+            partner=origin.partner, **person, defaults={**data, "created_at": at, "updated_at": at}
+        )
+        if not created and not applicant.is_validated:
+            old_email = applicant.email
+            Applicant.objects.filter(pk=applicant.pk).update(**data, updated_at=at)
+            if old_email != data["email"]:
+                _end_live(applicant, Outcome.CANCELLED, at=at, only_to=old_email)
+    if applicant.is_validated:
+        raise ApplicantAlreadyValidated
+    return applicant
+
+
+def request(
+    applicant_id: UUID, *, via: str, phone: str = "", operator: str = "", origin: Origin, at: datetime
+) -> Requested:
+    """Sends a new code by `via` to `phone`, or to the applicant's mailbox for C, and ends the live one.
+
+    Raises ApplicantNotFound, ApplicantLocked, ApplicantAlreadyValidated, ViaNotAvailable, CooldownActive.
+    """
+    if not settings.AVAL_GATEWAYS[via]:
+        raise ViaNotAvailable
+    with transaction.atomic():
+        applicant = _lock(applicant_id, origin)
+        if applicant.is_validated:
+            raise ApplicantAlreadyValidated
+        if applicant.locked_at is not None:
+            raise ApplicantLocked
+        destination = applicant.email if via == Via.EMAIL else phone
+        _lock_destination(via, destination)
+        ladders = ladder.read(applicant.pk, via, destination, at=at)
+        if ladders.holding.available_at is not None:
+            raise CooldownActive(ladders.holding, via=via, at=at)
+        _end_live(applicant, Outcome.REPLACED, at=at)
+        token = _issue(applicant, via, destination, operator, ladders, origin=origin, at=at)
+        before = _proved_before_by(applicant, destination)
+    return Requested(token, before)
+
+
+def verify(applicant_id: UUID, typed: str, *, origin: Origin, at: datetime) -> VerificationToken:
+    """Compares what was typed with the applicant's latest code; whatever is wrong is counted before it is answered.
+
+    Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
+    """
+    with transaction.atomic():
+        applicant = _lock(applicant_id, origin)
+        verdict = _judge(applicant, typed, at=at)
+    if isinstance(verdict, Refused):
+        raise verdict
+    return verdict
+
+
+def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
+    """Ends the live code; its rung stays taken, and its message does not leave if it has not yet.
+
+    Raises ApplicantNotFound, NoPendingToken.
+    """
+    with transaction.atomic():
+        applicant = _lock(applicant_id, origin)
+        token = _latest(applicant)
+        if token is None or token.outcome != Outcome.PENDING or token.is_over(at=at):
+            raise NoPendingToken
+        _end_live(applicant, Outcome.CANCELLED, at=at)
+
+
+def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
+    """Closes a code whose time is up and returns its outcome, EXPIRADO or SIN_RESPUESTA.
+
+    Idempotent. In the last seconds (GRACE) it is accepted, and the sweep closes the code when its time is over, not
+    before. Raises ApplicantNotFound, NoPendingToken, TokenStillActive.
+    """
+    with transaction.atomic():
+        applicant = _lock(applicant_id, origin)
+        token = _latest(applicant)
+        if token is not None and token.outcome in (Outcome.EXPIRED, Outcome.NO_ANSWER):
+            return str(token.outcome)
+        if token is None or token.outcome != Outcome.PENDING:
+            raise NoPendingToken
+        if at < token.expires_at - GRACE:
+            raise TokenStillActive
+        if token.is_over(at=at):
+            _end_live(applicant, token.closing_outcome(), at=at)
+        return str(token.closing_outcome())
+
+
+def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> tuple[Applicant, Standing]:
+    """The ladder that holds for the applicant's next request by `via`, to the last destination used on it.
+
+    Changes nothing. Raises ApplicantNotFound.
+    """
+    applicant = Applicant.objects.filter(pk=applicant_id, partner=origin.partner).first()
+    if applicant is None:
+        raise ApplicantNotFound
+    destination = _last_destination(applicant, via)
+    return applicant, ladder.read(applicant.pk, via, destination, at=at).holding
+
+
+def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
+    """The gate of every act on an applicant's codes: one at a time, whatever the number of servers."""
+    try:
+        return Applicant.objects.select_for_update(no_key=True).get(pk=applicant_id, partner=origin.partner)
+    except Applicant.DoesNotExist:
+        raise ApplicantNotFound from None
+
+
+def _lock_destination(via: str, destination: str) -> None:
+    """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{via}:{destination}"])
+
+
+def _latest(applicant: Applicant) -> VerificationToken | None:
+    return VerificationToken.objects.filter(applicant=applicant).order_by("-created_at").first()
+
+
+def _last_destination(applicant: Applicant, via: str) -> str:
+    last = (
+        VerificationToken.objects.filter(applicant=applicant, via=via)
+        .order_by("-created_at")
+        .values_list("destination", flat=True)
+        .first()
+    )
+    return last or (applicant.email if via == Via.EMAIL else "")
+
+
+def _issue(
+    applicant: Applicant, via: str, destination: str, operator: str, ladders: ladder.Ladders,
+    *, origin: Origin, at: datetime,
+) -> VerificationToken:  # fmt: skip
+    token_id, code = uuid4(), codes.generate()
+    client_attempt = ladders.client.attempts_24h + 1
+    destination_attempt = ladders.destination.attempts_24h + 1
+    token = VerificationToken.objects.create(
+        id=token_id, applicant=applicant, via=via, destination=destination, operator=operator,
+        code_hmac=codes.digest(token_id, code), created_at=at, expires_at=at + LIFE,
+        client_attempt=client_attempt, client_wait=wait_before(client_attempt + 1),
+        destination_attempt=destination_attempt, destination_wait=wait_before(destination_attempt + 1),
+    )  # fmt: skip
+    text = texts.compose(via)
+    outbox.enqueue(
+        kind=Message.Kind.VERIFICATION, via=via, recipient=destination,
+        subject=text.subject, text=text.text, html=text.html, secret=code, reference=token_id,
+        send_before=token.expires_at - LEAST_LIFE, partner=origin.partner, credential=origin.credential,
+        request_id=origin.request_id, at=at,
+    )  # fmt: skip
+    return token
+
+
+def _proved_before_by(applicant: Applicant, destination: str) -> Applicant | None:
+    proofs = Applicant.objects.filter(
+        proved_destination=destination, partner=applicant.partner_id, state=Applicant.State.VALIDATED
+    )
+    return proofs.exclude(pk=applicant.pk).order_by("-validated_at").first()
+
+
+def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationToken | Refused:
+    token = _latest(applicant)
+    if applicant.locked_at is not None:
+        return ApplicantLocked()
+    if token is None:
+        return NoPendingToken()
+    if token.outcome in (Outcome.EXPIRED, Outcome.NO_ANSWER):
+        return TokenExpired()
+    if token.outcome != Outcome.PENDING:
+        return NoPendingToken()
+    if token.is_over(at=at):
+        return TokenExpired()
+    if codes.matches(token.pk, token.code_hmac, typed):
+        return _accept(applicant, token, at=at)
+    return _count_wrong(applicant, token, at=at)
+
+
+def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
+    live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES)
+    if not live.update(outcome=Outcome.VALIDATED, finished_at=at):
+        return NoPendingToken()
+    Applicant.objects.filter(pk=applicant.pk).update(
+        state=Applicant.State.VALIDATED, validated_at=at, wrong_codes_in_a_row=0,
+        proved_via=token.via, proved_destination=token.destination, proved_operator=token.operator,
+    )  # fmt: skip
+    outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
+    token.outcome = Outcome.VALIDATED
+    return token
+
+
+def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Refused:
+    """One conditional UPDATE: of any number of tries at once exactly five are compared."""
+    last = F("wrong_tries") + 1
+    counted = VerificationToken.objects.filter(
+        pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES
+    ).update(
+        wrong_tries=last,
+        outcome=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(Outcome.FAILED)), default=F("outcome")),
+        finished_at=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(at)), default=F("finished_at")),
+    )
+    if not counted:
+        return NoPendingToken()
+    in_a_row = applicant.wrong_codes_in_a_row + 1
+    Applicant.objects.filter(pk=applicant.pk).update(
+        wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if in_a_row >= LOCK_AFTER else None
+    )
+    remaining = MAX_TRIES - (token.wrong_tries + 1)
+    if remaining:
+        return WrongCode(remaining)
+    outbox.cancel([token.pk], at=at, detail="se agotaron los intentos")
+    return TriesUsedUp()
+
+
+def _end_live(applicant: Applicant, outcome: str, *, at: datetime, only_to: str | None = None) -> None:
+    """Ends the live code, if any, and takes its message back; one whose time is up ends as what it was."""
+    live = VerificationToken.objects.filter(applicant=applicant, outcome=Outcome.PENDING)
+    if only_to is not None:
+        live = live.filter(destination=only_to)
+    token = live.first()
+    if token is None:
+        return
+    ended = token.closing_outcome() if token.is_over(at=at) else outcome
+    live.filter(pk=token.pk).update(outcome=ended, finished_at=at)
+    outbox.cancel([token.pk], at=at, detail=f"código {ended}")

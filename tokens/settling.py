@@ -1,0 +1,67 @@
+"""What becomes of codes with nobody calling: rungs given back, codes whose time is up closed."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from messaging.models import Message
+from messaging.sweeping import not_taken_lately
+from messaging.transitions import Moved
+
+AT_ONCE = 500
+"""Rows a statement, as in messaging.sweeping."""
+
+
+def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
+    """A message that no provider is known to have taken frees its rung on both ladders.
+
+    Where it certainly never left (FAILED, EXPIRED) a live code ends NO_ENVIADO; with UNKNOWN it may still arrive, so
+    the code lives on and can be answered.
+    """
+    references = [each.reference for each in moved if each.kind == Message.Kind.VERIFICATION and each.reference]
+    _return_rungs(references, certainly=state != Message.State.UNKNOWN, at=at)
+
+
+def sweep(*, at: datetime) -> None:
+    """Catches up on what a crash kept from being told, then closes codes whose time is up."""
+    by_certainty: dict[bool, list[UUID]] = {True: [], False: []}
+    for reference, state in not_taken_lately(Message.Kind.VERIFICATION, at=at):
+        by_certainty[state != Message.State.UNKNOWN].append(reference)
+    for certainly, references in by_certainty.items():
+        _return_rungs(references, certainly=certainly, at=at)
+    close_over(at=at)
+
+
+def close_over(*, at: datetime) -> int:
+    """Ends PENDIENTE codes past their 150 s: SIN_RESPUESTA without tries, EXPIRADO with. Returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE tokens_verificationtoken
+            SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
+            WHERE id IN (
+                SELECT id FROM tokens_verificationtoken
+                WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
+            )
+            """,  # noqa: S608
+            {"at": at},
+        )
+        return cursor.rowcount
+
+
+def _return_rungs(references: Sequence[UUID], *, certainly: bool, at: datetime) -> None:
+    if not references:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE tokens_verificationtoken
+            SET returned_at = %(at)s,
+                outcome = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN 'NO_ENVIADO' ELSE outcome END,
+                finished_at = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN %(at)s ELSE finished_at END
+            WHERE id = ANY(%(ids)s) AND returned_at IS NULL
+            """,
+            {"at": at, "certainly": certainly, "ids": list(references)},
+        )

@@ -1,0 +1,35 @@
+"""The words around a code, by via. The templates stand in templates/messages/; nothing in them depends on the client."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from messaging.gateways.base import MASK
+from messaging.models import Via
+
+
+@dataclass(frozen=True)
+class Text:
+    subject: str
+    text: str
+    html: str = ""
+
+
+def compose(via: str) -> Text:
+    """Subject, text and HTML of a code's message, the code masked."""
+    return _compose(via, settings.BRAND, settings.WEBOTP_DOMAIN)
+
+
+@lru_cache
+def _compose(via: str, brand: str, domain: str) -> Text:
+    context = {"brand": brand, "code": MASK, "domain": domain}
+    text = render_to_string(f"messages/verificacion_{via}.txt", context).strip()
+    if via != Via.EMAIL:
+        return Text(subject="", text=text)
+    return Text(
+        subject=f"{brand}: tu código de verificación",
+        text=text,
+        html=render_to_string("messages/verificacion_C.html", context),
+    )
