@@ -1,0 +1,66 @@
+"""Serializer fields that take what a contract documents and nothing else: text is text, never a number made one."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from clients.names import normalised
+from external_api.frontdoor.refusals import InvalidFields
+
+REQUIRED = "Este campo es obligatorio."
+
+
+class Text(serializers.Field):
+    """A string, NFC, trimmed, inner spaces collapsed. Missing, null and blank are the same.
+
+    Optional fields (`required=False`) come out as "". `one_of` lists the values allowed.
+    """
+
+    default_error_messages = {
+        "required": REQUIRED,
+        "null": REQUIRED,
+        "not_text": "Debe ser un texto.",
+        "too_long": "No debe pasar de {longest} caracteres.",
+        "control": "Contiene caracteres que no se permiten.",
+        "not_listed": "Debe ser uno de: {listed}.",
+    }
+
+    def __init__(self, *, longest: int = 100, one_of: tuple[str, ...] = (), **kwargs: Any) -> None:
+        self.longest = longest
+        self.one_of = one_of
+        if not kwargs.get("required", True):
+            kwargs.setdefault("default", "")
+            kwargs.pop("required")
+        kwargs.setdefault("allow_null", True)
+        super().__init__(**kwargs)
+        self.optional = "default" in kwargs
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        if data is None or (isinstance(data, str) and not data.strip()):
+            if self.optional:
+                return True, ""
+            self.fail("required")
+        return super().validate_empty_values(data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("not_text")
+        text = normalised(data)
+        if len(text) > self.longest:
+            self.fail("too_long", longest=self.longest)
+        if not text.isprintable():
+            self.fail("control")
+        if self.one_of and text not in self.one_of:
+            self.fail("not_listed", listed=", ".join(self.one_of))
+        return text
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+def checked(serializer_class: type[serializers.Serializer[Any]], body: dict[str, Any]) -> dict[str, Any]:
+    """The validated fields. Raises InvalidFields with every fault of every field."""
+    serializer = serializer_class(data=body)
+    if not serializer.is_valid():
+        raise InvalidFields({field: [str(text) for text in texts] for field, texts in serializer.errors.items()})
+    return dict(serializer.validated_data)

@@ -1,0 +1,127 @@
+"""The one JSON parser of all contracts: RFC 8259 without its latitude.
+
+Refused are what two parsers could read differently or a database cannot hold: duplicate keys, NaN and Infinity, lone
+surrogates, NUL, integers over 18 digits, numbers that overflow, deep nesting, any charset but UTF-8. A body is read up
+to the contract's limit and not further.
+"""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from django.core.handlers.wsgi import WSGIRequest
+from django.http.request import UnreadablePostError
+
+from external_api.frontdoor.refusals import BadRequest, TooLarge, WrongMediaType
+
+DEEPEST = 16
+"""Levels of nesting; the contracts need four."""
+LONGEST_INTEGER = 18
+"""Digits: more does not fit a bigint."""
+
+
+def read_body(request: WSGIRequest, *, limit: int) -> bytes:
+    """The raw body, also of a chunked request. Raises TooLarge (limit in bytes), BadRequest when it breaks off."""
+    try:
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        raise BadRequest("La cabecera Content-Length no es un número.") from None
+    if announced > limit:
+        raise TooLarge(limit)
+    try:
+        if announced == 0 and "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower():
+            body: bytes = request.environ["wsgi.input"].read(limit + 1)
+        else:
+            body = request.body
+    except (UnreadablePostError, OSError):
+        raise BadRequest("El cuerpo llegó incompleto.") from None
+    if len(body) > limit:
+        raise TooLarge(limit)
+    if len(body) < announced:
+        raise BadRequest("El cuerpo llegó incompleto.")
+    return body
+
+
+def check_media_type(content_type: str) -> None:
+    """Raises WrongMediaType unless it is application/json, with charset UTF-8 if it names one."""
+    kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if kind != "application/json":
+        raise WrongMediaType
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise WrongMediaType
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in the body. Raises BadRequest with what is wrong, in Spanish."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest("El cuerpo no está en UTF-8.") from None
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as fault:
+        raise BadRequest(f"El cuerpo no es JSON válido (línea {fault.lineno}, columna {fault.colno}).") from None
+    except RecursionError:
+        raise BadRequest("El JSON está anidado demasiado.") from None
+    if not isinstance(value, dict):
+        raise BadRequest("El cuerpo debe ser un objeto JSON.")
+    # Escapes are the only way to NUL and lone surrogates: raw ones do not pass UTF-8 or the decoder.
+    _check(value, depth=1, has_escapes="\\u" in text)
+    return value
+
+
+def _check(value: Any, *, depth: int, has_escapes: bool) -> None:
+    if depth > DEEPEST:
+        raise BadRequest("El JSON está anidado demasiado.")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if has_escapes:
+                _check_text(key)
+            if isinstance(item, (dict, list)) or (has_escapes and isinstance(item, str)):
+                _check(item, depth=depth + 1, has_escapes=has_escapes)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, (dict, list)) or (has_escapes and isinstance(item, str)):
+                _check(item, depth=depth + 1, has_escapes=has_escapes)
+    elif isinstance(value, str):
+        _check_text(value)
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text:
+        raise BadRequest("El JSON contiene un carácter NUL.")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadRequest("El JSON contiene un carácter Unicode incompleto.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise BadRequest("El JSON repite una clave.")
+    return made
+
+
+def _integer(digits: str) -> int:
+    if len(digits.lstrip("-")) > LONGEST_INTEGER:
+        raise BadRequest("El JSON contiene un número demasiado grande.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise BadRequest("El JSON contiene un número demasiado grande.")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise BadRequest(f"{name} no es JSON.")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

@@ -1,0 +1,201 @@
+"""The view every contract's endpoints stand on: who calls, how much, with what; then the act; then the envelope.
+
+The order: credential, limits, method, body, Idempotency-Key, the endpoint itself. Whatever is refused on the way, by
+the front door or the domain, is put into words by the contract's own table.
+"""
+
+import logging
+import time
+from typing import Any, ClassVar
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
+from django.utils import timezone
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from clients.credentials import authenticate
+from clients.errors import ContractNotAllowed, CredentialRefused, Refused
+from clients.models import Credential, Partner
+from external_api.frontdoor import idempotency, limits, request_log, strict_json
+from external_api.frontdoor.address import caller_address
+from external_api.frontdoor.contract import Answer, Contract
+from external_api.frontdoor.refusals import InternalFault, NoSuchPath, Unauthorized, Unavailable, WrongMethod
+
+log = logging.getLogger(__name__)
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """JSON out, whatever Accept says: a contract has one format, and 406 is in none of its tables."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class _Replayed(Exception):
+    """The call was answered before; here is that answer."""
+
+    def __init__(self, kept: idempotency.Kept) -> None:
+        super().__init__()
+        self.kept = kept
+
+
+class ContractView(APIView):
+    """One endpoint. Subclasses set `contract` and `action` and write `get` or `post`, returning an Answer."""
+
+    contract: ClassVar[Contract]
+    action: ClassVar[str] = ""
+    content_negotiation_class = AlwaysJson
+    http_method_names = ["get", "head", "post"]
+    throttled: ClassVar[bool] = True
+    logged: ClassVar[bool] = True
+    takes_credential: ClassVar[bool] = True
+
+    credential: Credential | None = None
+    body: dict[str, Any]
+    raw_body: bytes = b""
+    user_name: str = ""
+    answer_code: str = ""
+    _request_id: int | None = None
+    _idempotent: idempotency.IdempotentAnswer | None = None
+
+    @property
+    def partner(self) -> Partner | None:
+        return self.credential.partner if self.credential else None
+
+    @property
+    def caller(self) -> limits.Caller:
+        return limits.Caller(self.partner, self.address)
+
+    @property
+    def request_id(self) -> int:
+        """This call's number; taken from the sequence the first time somebody needs it."""
+        if self._request_id is None:
+            self._request_id = request_log.next_id()
+        return self._request_id
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        self.at = timezone.now()
+        self.address = caller_address(request)
+        started = time.perf_counter()
+        response = super().dispatch(request, *args, **kwargs)
+        if hasattr(response, "render"):
+            response.render()
+        if self._idempotent is not None:
+            self._keep_answer(response)
+        if self.logged and response.status_code != 429:  # a flood must not fill the table
+            self._log(response, round((time.perf_counter() - started) * 1000))
+        response.contract = self.contract.name  # type: ignore[attr-defined]
+        return response
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        self.body = {}
+        if self.takes_credential:
+            self._check_credential(request)
+        if self.throttled:
+            limits.count_request(self.caller)
+        if request.method in ("POST", "PUT", "PATCH") and request.method in self.allowed_methods:
+            self._read_body(request)
+            self._check_idempotency_key(request)
+
+    def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        if isinstance(exc, _Replayed):
+            replay = HttpResponse(exc.kept.body, status=exc.kept.status, content_type="application/json")
+            replay["Idempotency-Replayed"] = "true"
+            return replay
+        return self._respond(self.contract.refuse(self._as_refusal(exc), self))
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(response, Answer):
+            response = self._respond(response)
+        if isinstance(response, Response):
+            return super().finalize_response(request, response, *args, **kwargs)
+        return response
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        raise WrongMethod(self.allowed_methods)
+
+    def _as_refusal(self, exc: Exception) -> Refused:
+        if isinstance(exc, Refused):
+            return exc
+        if isinstance(exc, (OperationalError, InterfaceError)):
+            log.error("the database did not answer", extra={"action": self.action, "fault": repr(exc)[:300]})
+            return Unavailable()
+        log.exception("an internal fault", extra={"action": self.action})
+        return InternalFault()
+
+    def _respond(self, answer: Answer) -> Response:
+        self.answer_code = answer.code
+        return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+
+    def _check_credential(self, request: Request) -> None:
+        scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            if self.contract.needs_credential():
+                raise self._unauthorized()
+            return
+        try:
+            self.credential = authenticate(raw.strip(), at=self.at, kinds=self.contract.credential_kinds)
+            if self.contract.name not in self.credential.partner.contracts:
+                raise ContractNotAllowed
+        except (CredentialRefused, ContractNotAllowed) as fault:
+            raise self._unauthorized() from fault
+
+    def _unauthorized(self) -> Unauthorized:
+        self.credential = None
+        limits.count_refused_credential(self.address)
+        return Unauthorized()
+
+    def _read_body(self, request: Request) -> None:
+        raw = self.raw_body = strict_json.read_body(request._request, limit=self.contract.body_limit)
+        if raw:
+            strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
+            self.body = strict_json.parse_object(raw)
+
+    def _check_idempotency_key(self, request: Request) -> None:
+        key = request.headers.get("Idempotency-Key")
+        if key is None or self.partner is None:
+            return
+        asked = b"\n".join([str(request.method).encode(), request.path.encode(), self.raw_body])
+        begun = idempotency.begin(self.partner, self.contract.name, key, asked=asked, at=self.at)
+        if isinstance(begun, idempotency.Kept):
+            raise _Replayed(begun)
+        self._idempotent = begun
+
+    def _keep_answer(self, response: HttpResponse) -> None:
+        row = self._idempotent
+        if row is not None:
+            try:
+                idempotency.finish(row, status=response.status_code, body=response.content)
+            except OperationalError as fault:  # the key lapses by itself; the answer stands
+                log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
+
+    def _log(self, response: HttpResponse, duration_ms: int) -> None:
+        request_log.write(
+            id=self._request_id, contract=self.contract.name, partner_id=self.partner.pk if self.partner else None,
+            user=self.user_name, action=self.action, status=response.status_code, code=self.answer_code,
+            address=self.address, duration_ms=duration_ms, at=self.at,
+        )  # fmt: skip
+
+
+class UnknownPath(ContractView):
+    """Whatever no endpoint of the contract answers: the envelope's 404, for every method."""
+
+    action = "?"
+    takes_credential = False
+    http_method_names = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        self.http_method_names = [str(request.method).lower()]
+        setattr(self, str(request.method).lower(), self._nothing_here)
+        return super().dispatch(request, *args, **kwargs)
+
+    def _nothing_here(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+        raise NoSuchPath

@@ -1,0 +1,1 @@
+"""Contract 2, InformaPerú: register a client, send a code, verify it."""

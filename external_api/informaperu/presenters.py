@@ -1,0 +1,55 @@
+"""Pieces of contract 2's answers that more than one endpoint sends."""
+
+import math
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from clients.models import Applicant
+from messaging.models import Via
+from tokens.cooldown import Standing
+
+LIMA = ZoneInfo("America/Lima")
+
+
+def lima(moment: datetime) -> str:
+    """ISO 8601 with its offset, whole seconds."""
+    return moment.astimezone(LIMA).isoformat(timespec="seconds")
+
+
+def cooldown_block(via: str, standing: Standing, *, at: datetime, open_to_requests: bool = True) -> dict[str, Any]:
+    """`data` of the cooldown query, and of the 429 that refuses a request.
+
+    `open_to_requests` is False for a client who can ask no more (validated or locked), whatever the ladder says.
+    """
+    remaining = math.ceil(standing.remaining(at=at).total_seconds()) if open_to_requests else 0
+    waiting = standing.available_at is not None and remaining > 0
+    return {
+        "via": via,
+        "can_request": open_to_requests and not waiting,
+        "remaining_seconds": remaining,
+        "attempts_24h": standing.attempts_24h,
+        "next_attempt": standing.attempts_24h + 1,
+        "available_at": lima(standing.available_at) if waiting and standing.available_at else None,
+    }
+
+
+def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
+    """The document's `warning`: who proved this number (or mailbox) last, and on which day."""
+    assert before.validated_at is not None
+    day = before.validated_at.astimezone(LIMA).strftime("%d/%m/%Y")
+    what = "Este correo" if via == Via.EMAIL else "Este número"
+    return {
+        "message": f"{what} ya fue validado el {day} por {_name(before)}",
+        "code": "PHONE_REUSE_WARNING",
+    }
+
+
+def _name(applicant: Applicant) -> str:
+    """First name and paternal surname in capitals; `PHONE_REUSE_NAMES=masked` leaves the first letters."""
+    words = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
+    if settings.PHONE_REUSE_NAMES == "masked":
+        words = [word[0] + "***" for word in words]
+    return " ".join(words)

@@ -1,0 +1,72 @@
+"""`GET /status`: whether the API and its database work, within a second whatever hangs."""
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from datetime import UTC
+from threading import Lock
+
+from django.db import Error, connection
+from django.utils import timezone
+from rest_framework.request import Request
+
+from external_api.frontdoor.contract import Answer
+from external_api.informaperu.views import InformaPeruView
+
+STARTED = time.monotonic()
+PATIENCE = 0.8
+"""Seconds that a database may take; the rest of the second is for the way there and back."""
+
+
+class Probe:
+    """Asks the database from a thread of its own, which alone waits when the database hangs.
+
+    While one question is unanswered no other is asked: whoever comes meanwhile waits for the same answer.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
+        self._lock = Lock()
+        self._asked: Future[bool] | None = None
+
+    def answers(self) -> bool:
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked = self._thread.submit(_select_one)
+            asked = self._asked
+        try:
+            return asked.result(timeout=PATIENCE)
+        except TooSlow:
+            return False
+
+
+def _select_one() -> bool:
+    try:
+        connection.close_if_unusable_or_obsolete()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return cursor.fetchone() == (1,)
+    except Error:
+        connection.close()
+        return False
+
+
+_probe = Probe()
+
+
+class StatusView(InformaPeruView):
+    action = "status"
+    http_method_names = ["get", "head"]
+    throttled = False
+    logged = False
+    takes_credential = False
+
+    def get(self, request: Request) -> Answer:
+        alive = _probe.answers()
+        now = timezone.now().astimezone(UTC)
+        body = {
+            "status": "ok" if alive else "error",
+            "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
+            "uptime": round(time.monotonic() - STARTED, 1),
+        }
+        return Answer(200 if alive else 503, body, {"Cache-Control": "no-store"} | ({} if alive else {"Retry-After": "5"}))

@@ -1,0 +1,126 @@
+"""The partners' endpoints of contract 2: parse, call the domain, answer."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+
+from clients.errors import ApplicantNotFound
+from external_api.frontdoor import limits
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.fields import checked
+from external_api.frontdoor.refusals import InvalidFields
+from external_api.frontdoor.views import ContractView, UnknownPath
+from external_api.informaperu.contract import INFORMAPERU
+from external_api.informaperu.presenters import cooldown_block, reuse_warning
+from external_api.informaperu.serializers import CodeRequest, Registration
+from messaging.models import Via
+from tokens import services
+from tokens.errors import TriesUsedUp, WrongCode
+from tokens.models import LIFE
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def client_id(text: str) -> UUID:
+    """The id in a path. What is no UUID is nobody's: 404, as an unknown one."""
+    if not _UUID.fullmatch(text):
+        raise ApplicantNotFound
+    return UUID(text)
+
+
+class InformaPeruView(ContractView):
+    contract = INFORMAPERU
+
+    def origin(self, *, numbered: bool = False) -> services.Origin:
+        """Whose clients the call may touch; `numbered` where a message will carry the request's id (DL 1723)."""
+        return services.Origin(self.partner, self.credential, self.request_id if numbered else None)
+
+
+class ClientView(InformaPeruView):
+    action = "client"
+    http_method_names = ["post"]
+
+    def post(self, request: Request) -> Answer:
+        data = checked(Registration, self.body)
+        applicant = services.register(data, origin=self.origin(), at=self.at)
+        message = "Cliente registrado correctamente, proceda a validar su número de celular"
+        return Answer(201, {"message": message, "data": {"id": str(applicant.pk)}})
+
+
+class TokenView(InformaPeruView):
+    action = "token"
+    http_method_names = ["post"]
+
+    def post(self, request: Request, client: str) -> Answer:
+        applicant_id = client_id(client)
+        asked = checked(CodeRequest, self.body)
+        put_back = limits.reserve_paid_message(self.caller, asked["via"], at=self.at)
+        try:
+            requested = services.request(applicant_id, **asked, origin=self.origin(numbered=True), at=self.at)
+        except Exception:
+            put_back()
+            raise
+        body: dict[str, Any] = {"message": f"Token generado y enviado vía {asked['via']}"}
+        if requested.proved_before_by is not None:
+            body["warning"] = reuse_warning(asked["via"], requested.proved_before_by)
+        body["data"] = {"token_id": str(requested.token.pk), "expires_in_seconds": int(LIFE.total_seconds())}
+        return Answer(200, body)
+
+
+class VerifyView(InformaPeruView):
+    """A GET that changes things, as the contract has it; so HEAD is refused, and nobody may keep the answer."""
+
+    action = "verify"
+    http_method_names = ["get"]
+
+    def get(self, request: Request, client: str, token: str) -> Answer:
+        limits.check_wrong_codes(self.caller, at=self.at)
+        try:
+            services.verify(client_id(client), token, origin=self.origin(), at=self.at)
+        except (WrongCode, TriesUsedUp):
+            limits.count_wrong_code(self.caller, at=self.at)
+            raise
+        message = "Token verificado exitosamente. Registro completado."
+        return Answer(200, {"message": message, "data": {"status": "VALIDADO"}})
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class CancelView(InformaPeruView):
+    action = "cancel"
+    http_method_names = ["post"]
+
+    def post(self, request: Request, client: str) -> Answer:
+        services.cancel(client_id(client), origin=self.origin(), at=self.at)
+        return Answer(200, {"message": "Token cancelado.", "data": {"status": "CANCELADO"}})
+
+
+class ExpireView(InformaPeruView):
+    action = "expire"
+    http_method_names = ["post"]
+
+    def post(self, request: Request, client: str) -> Answer:
+        outcome = services.expire(client_id(client), origin=self.origin(), at=self.at)
+        return Answer(200, {"message": "Expiración registrada.", "data": {"status": outcome}})
+
+
+class CooldownView(InformaPeruView):
+    action = "cooldown"
+    http_method_names = ["get", "head"]
+
+    def get(self, request: Request, client: str, via: str) -> Answer:
+        applicant_id = client_id(client)
+        if via not in Via.values:
+            raise InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})
+        applicant, standing = services.cooldown(applicant_id, via, origin=self.origin(), at=self.at)
+        free = not applicant.is_validated and applicant.locked_at is None
+        return Answer(200, {"data": cooldown_block(via, standing, at=self.at, open_to_requests=free)})
+
+
+class NothingHere(UnknownPath):
+    contract = INFORMAPERU

@@ -1,0 +1,1 @@
+"""The developer's outbox: what the `sandbox://` gateways delivered, codes in clear. Only with SANDBOX=true."""

@@ -1,0 +1,13 @@
+"""Which contract a URL belongs to: /api/v1, /v1/api, /external and all below."""
+
+from external_api.frontdoor.contract import Contract
+from external_api.informaperu.contract import INFORMAPERU
+
+SPACES: dict[str, Contract] = {"/v1/api": INFORMAPERU}
+
+
+def contract_of(path: str) -> Contract | None:
+    for prefix, contract in SPACES.items():
+        if path == prefix or path.startswith(prefix + "/"):
+            return contract
+    return None
