@@ -32,6 +32,7 @@ task_reject_on_worker_lost = True
 task_soft_time_limit = 20  # threads ignore both: the gateways carry their own deadlines
 task_time_limit = 30
 task_default_queue = "periodic"
+worker_consumer = "config.worker:Consumer"
 worker_prefetch_multiplier = 1  # a ring waits in Redis, where a free worker sees it, not in a busy one
 worker_max_tasks_per_child = 1000
 worker_soft_shutdown_timeout = 25

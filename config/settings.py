@@ -266,12 +266,13 @@ TIME_ZONE = "America/Lima"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static"
+STATIC_ROOT = env.str("STATIC_ROOT", "") or None
+"""Where `collectstatic` gathers files for a container image; without it they are served from the packages."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = True  # nothing to collect first: a clean clone serves the admin's files at once
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
 # --- logs: one JSON object a line on standard error -----------------------------------------------------------
 
@@ -288,5 +289,9 @@ LOGGING = {
         "django.request": {"level": "CRITICAL"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
+        # two sweeps every two seconds, each with three lines of nothing
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
     },
 }

@@ -55,6 +55,7 @@ class ContractView(APIView):
     throttled: ClassVar[bool] = True
     logged: ClassVar[bool] = True
     takes_credential: ClassVar[bool] = True
+    takes_body: ClassVar[bool] = True
 
     credential: Credential | None = None
     body: dict[str, Any]
@@ -101,7 +102,7 @@ class ContractView(APIView):
             self._check_credential(request)
         if self.throttled:
             limits.count_request(self.caller)
-        if request.method in ("POST", "PUT", "PATCH") and request.method in self.allowed_methods:
+        if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
             self._read_body(request)
             self._check_idempotency_key(request)
 
@@ -190,6 +191,7 @@ class UnknownPath(ContractView):
 
     action = "?"
     takes_credential = False
+    takes_body = False
     http_method_names = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]

@@ -1,0 +1,161 @@
+"""The fixed cast of all tests, and a clean Redis for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection as db_connection
+from django.test import Client
+
+from clients.credentials import issue
+from clients.models import Applicant, Credential, Partner
+from external_api.frontdoor import limits
+from external_api.informaperu.status import _probe
+from messaging import delivery
+from messaging.models import SandboxMessage
+from messaging.redis_link import breaker, connection
+
+NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
+"""The moment most tests happen at: 10:30 in Lima."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A partner of the cast with its keys."""
+
+    partner: Partner
+    token: str
+    jwt: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def _member(name: str, *, contracts: list[str], is_active: bool = True) -> Member:
+    partner = Partner.objects.create(name=name, slug=name.lower(), contracts=contracts, is_active=is_active)
+    _, token = issue(partner, Credential.Kind.OPAQUE, at=NOW, by="test")
+    _, jwt = issue(partner, Credential.Kind.JWT, at=datetime.now(UTC), by="test")
+    return Member(partner, token, jwt)
+
+
+@pytest.fixture
+def informa(db: None) -> Member:
+    """May use contract 2."""
+    return _member("Informa", contracts=["informaperu"])
+
+
+@pytest.fixture
+def stranger(db: None) -> Member:
+    """May use contract 2 too, and must see nothing of anybody else's."""
+    return _member("Stranger", contracts=["informaperu"])
+
+
+@pytest.fixture
+def elsewhere(db: None) -> Member:
+    """A partner of the other contracts only."""
+    return _member("Elsewhere", contracts=["nopasanada", "registry"])
+
+
+@pytest.fixture
+def switched_off(db: None) -> Member:
+    return _member("Apagada", contracts=["informaperu"], is_active=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
+    """The status endpoint's thread has a connection of its own, which would keep the test database from being dropped."""
+    yield
+    _probe._thread.submit(db_connection.close).result()
+
+
+@pytest.fixture(autouse=True)
+def clean_redis() -> Iterator[None]:
+    """Limits, rings and the breaker start anew; the server is the tests' own."""
+    breaker.closed_until = 0.0
+    connection().flushdb()
+    limits._own.cache_clear()
+    cache.clear()
+    yield
+
+
+REGISTRATION: dict[str, Any] = {
+    "tipo_documento": "DNI",
+    "documento": "12345678",
+    "digito_verificador": "9",
+    "nombres": "Juan",
+    "apellido_paterno": "Perez",
+    "apellido_materno": "Gomez",
+    "correo": "juan.perez@example.com",
+    "departamento": "LIMA",
+    "provincia": "LIMA",
+    "distrito": "MIRAFLORES",
+}
+"""The document's own example of `POST /client`."""
+
+SMS: dict[str, Any] = {"telefono": "987654321", "operador": "MOVISTAR", "via": "S"}
+"""The document's own example of `POST /client/:id/token`."""
+
+
+class Front:
+    """A registration front end: contract 2 as its caller writes it, over Django's test client."""
+
+    base = "/v1/api"
+
+    def __init__(self) -> None:
+        self.http = Client(raise_request_exception=False)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.http.post(self.base + path, data=body or {}, content_type="application/json", headers=headers)
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.http.get(self.base + path, headers=headers)
+
+    def register(self, _headers: dict[str, str] | None = None, **changes: Any) -> str:
+        answer = self.post("/client", REGISTRATION | changes, **(_headers or {}))
+        assert answer.status_code == 201, answer.content
+        return str(answer.json()["data"]["id"])
+
+    def ask(self, client: str, _headers: dict[str, str] | None = None, **changes: Any) -> Any:
+        return self.post(f"/client/{client}/token", SMS | changes, **(_headers or {}))
+
+    def verify(self, client: str, code: str, **headers: str) -> Any:
+        return self.get(f"/client/{client}/verify/{code}", **headers)
+
+
+@pytest.fixture
+def front(db: None) -> Front:
+    return Front()
+
+
+def delivered_code(to: str = "987654321") -> str:
+    """Lets the worker's own function run and reads the newest code for a recipient from the outbox."""
+    while delivery.deliver_due("codes"):
+        pass
+    text = SandboxMessage.objects.filter(to=to).latest("id").text
+    return next(word.strip(".,") for word in text.split() if _is_code(word.strip(".,")))
+
+
+def _is_code(word: str) -> bool:
+    from tokens.codes import normalise
+
+    return word.isupper() and word.isalnum() and normalise(word) == word or (word.isdigit() and len(word) == 4)
+
+
+@pytest.fixture
+def applicant(db: None) -> Applicant:
+    """Somebody registered without a credential, nothing asked for yet."""
+    return make_applicant()
+
+
+def make_applicant(number: str = "12345678", *, partner: Partner | None = None, **changes: Any) -> Applicant:
+    fields = {
+        "document_type": "DNI", "document_number": number, "check_character": "9", "names": "Juan",
+        "paternal_surname": "Perez", "maternal_surname": "Gomez", "email": f"juan{number}@example.com",
+        "department": "LIMA", "province": "LIMA", "district": "MIRAFLORES", "ubigeo": "150122",
+        "created_at": NOW, "updated_at": NOW,
+    }  # fmt: skip
+    return Applicant.objects.create(partner=partner, **{**fields, **changes})

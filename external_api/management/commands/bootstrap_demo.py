@@ -1,0 +1,50 @@
+import secrets
+import string
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from clients.models import Partner
+from clients.partners import NewPartner, create_partner
+
+WELCOME = """
+Admin         {url}/admin/     user {user}     password {password}
+Demo partner  token {token}
+              jwt   {jwt}
+Outbox        {url}/sandbox/messages   (what the sandbox gateways delivered)
+
+These are shown once. Try contract 2 (InformaPerú), register a client:
+
+curl -s {url}/v1/api/client -H 'Content-Type: application/json' -d '{{
+  "tipo_documento": "DNI", "documento": "12345678", "digito_verificador": "9",
+  "nombres": "Juan", "apellido_paterno": "Perez", "apellido_materno": "Gomez",
+  "correo": "juan.perez@example.com",
+  "departamento": "LIMA", "provincia": "LIMA", "distrito": "MIRAFLORES"}}'
+"""
+
+
+class Command(BaseCommand):
+    help = "On an empty database: an admin user, a demo partner and how to call each contract. Otherwise nothing."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        users = get_user_model().objects
+        with transaction.atomic():
+            if users.filter(is_superuser=True).exists():
+                return
+            password = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(16))
+            users.create_superuser("admin", password=password)
+            demo = self._demo_partner()
+        self.stdout.write(
+            WELCOME.format(
+                url=settings.PUBLIC_URL, user="admin", password=password, token=demo.token, jwt=demo.jwt
+            )
+        )
+
+    def _demo_partner(self) -> NewPartner:
+        taken = Partner.objects.filter(slug="demo").exists()
+        slug = f"demo-{secrets.token_hex(2)}" if taken else "demo"
+        return create_partner("Demo", slug=slug, at=timezone.now(), by="bootstrap_demo")
