@@ -67,9 +67,9 @@ def switched_off(db: None) -> Member:
 
 @pytest.fixture(scope="session", autouse=True)
 def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
-    """The status endpoint's thread has a connection of its own, which would keep the test database from being dropped."""
+    """The status endpoint's thread has its own connection, which would keep the test database from being dropped."""
     yield
-    _probe._thread.submit(db_connection.close).result()
+    _probe._thread.submit(lambda: db_connection.close()).result()
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ def delivered_code(to: str = "987654321") -> str:
 def _is_code(word: str) -> bool:
     from tokens.codes import normalise
 
-    return word.isupper() and word.isalnum() and normalise(word) == word or (word.isdigit() and len(word) == 4)
+    return (word.isupper() and word.isalnum() and normalise(word) == word) or (word.isdigit() and len(word) == 4)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ class Refused(Exception):
 
 
 class CredentialRefused(Refused):
-    """Unknown, malformed, expired or revoked credential, or its partner is switched off. The caller is not told which."""
+    """Unknown, malformed, expired or revoked, or its partner is switched off. The caller is not told which."""
 
 
 class ContractNotAllowed(Refused):

@@ -34,14 +34,14 @@ def _number(name: str, default: int, *, low: int = 1, high: int = 10_000_000) ->
 
 
 def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
-    raw = env.str(name, default)
+    raw = str(env.str(name, default))
     if raw not in allowed:
         raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {raw!r}.")
     return raw
 
 
 def _required(name: str) -> str:
-    value = env.str(name, "")
+    value = str(env.str(name, ""))
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. `make run` makes one; elsewhere it must be given.")
     return value

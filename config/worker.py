@@ -6,7 +6,7 @@ from typing import Any
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 
-class Consumer(CeleryConsumer):  # type: ignore[misc]  celery has no types
+class Consumer(CeleryConsumer):
     """Celery waits up to 30 s more between tries the longer a broker is away; a code lives 150 s in all.
 
     Two seconds at most keep the promise that codes leave within 30 s of Redis coming back, whatever the outage.

@@ -32,7 +32,7 @@ class AccessLog:
             "request",
             extra={
                 "method": request.method if (request.method or "").isalpha() else "?",
-                "route": match.route if match else "?",
+                "route": (match.url_name or match.route) if match else "?",
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
                 "address": caller_address(request),
@@ -42,7 +42,7 @@ class AccessLog:
 
 
 class ContractEnvelope:
-    """Answers below a contract that no view of it made (a bad Host header, a fault in a middleware) get its envelope."""
+    """Answers below a contract that no view of it made (a bad Host header, a middleware's fault) get its envelope."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

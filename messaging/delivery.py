@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from messaging import doorbell
 from messaging.gateways import gateways_for
-from messaging.gateways.base import Gateway, GatewayError, Outgoing, OutcomeUnknown, Receipt
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.models import Message
 from messaging.sealing import CannotUnseal, unseal
 from messaging.transitions import move
@@ -36,7 +36,7 @@ BATCH = {"codes": 10}
 
 
 def deliver_due(queue: str) -> int:
-    """Sends what is due in a queue, at most one batch; a full batch rings for a colleague. Returns how many it claimed."""
+    """Sends what is due in a queue, one batch at most; a full one rings for a colleague. Returns how many."""
     batch = claim(queue, at=timezone.now())
     if len(batch) == BATCH[queue]:
         doorbell.ring(queue)
@@ -57,14 +57,14 @@ def claim(queue: str, *, at: datetime) -> Sequence[Message]:
         ) RETURNING *
     """  # noqa: S608  both insertions are this module's constants
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at}
-    return list(Message.objects.raw(sql, params))
+    return sorted(Message.objects.raw(sql, params), key=lambda message: message.next_attempt_at)
 
 
 def deliver(message: Message) -> None:
     """Hands one claimed message to a provider and records the answer."""
     try:
         gateway = _gateway(message)
-        secret = unseal(message.sealed) if message.sealed is not None else None
+        secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
     except (LookupError, CannotUnseal) as fault:
         _record(message, "FAILED", at=timezone.now(), reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
@@ -145,7 +145,13 @@ def _refused(message: Message, refusal: GatewayError, *, at: datetime) -> None:
 
 
 def _record(
-    message: Message, to: str, *, at: datetime, reply: str, provider_id: str = "", next_attempt_at: datetime | None = None
+    message: Message,
+    to: str,
+    *,
+    at: datetime,
+    reply: str,
+    provider_id: str = "",
+    next_attempt_at: datetime | None = None,
 ) -> None:
     """Counts only for the claim that acted; a worker that wakes after its lease overwrites nothing."""
     moved = move(

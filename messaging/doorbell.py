@@ -7,10 +7,10 @@ Redis is away, costs the seconds until the next sweep.
 import logging
 
 from celery import current_app
+from django.conf import settings
 from kombu.exceptions import OperationalError
 
 from messaging.redis_link import RedisAway, breaker, connection
-from django.conf import settings
 
 log = logging.getLogger(__name__)
 

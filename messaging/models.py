@@ -108,9 +108,7 @@ class Message(models.Model):
 S = Message.State
 TRANSITIONS: dict[str, frozenset[str]] = {
     S.QUEUED: frozenset({S.SENDING, S.EXPIRED, S.CANCELLED}),
-    S.SENDING: frozenset(
-        {S.QUEUED, S.SENT, S.FAILED, S.UNKNOWN, S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.CANCELLED}
-    ),
+    S.SENDING: frozenset({S.QUEUED, S.SENT, S.FAILED, S.UNKNOWN, S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.CANCELLED}),
     S.SENT: frozenset({S.DELIVERED, S.UNDELIVERED}),
     S.UNKNOWN: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED}),
     S.DELIVERED: frozenset(),

@@ -74,10 +74,8 @@ def move(
     if to == S.SENDING:
         raise ValueError("a message becomes SENDING by a claim (messaging.delivery), which writes no event")
     if limit:
-        where = (
-            f"id IN (SELECT id FROM messaging_message WHERE {_guard(to)} AND {where}"
-            f" LIMIT {limit:d} FOR UPDATE SKIP LOCKED)"
-        )
+        rows = f"SELECT id FROM messaging_message WHERE {_guard(to)} AND {where}"  # noqa: S608  as below
+        where = f"id IN ({rows} LIMIT {limit:d} FOR UPDATE SKIP LOCKED)"
     changes = ", ".join(part for part in (f"state = '{to}'", _CHANGES[Message.State(to)], also) if part)
     # Every piece of this text is written in this package; what comes from outside is bound.
     sql = f"""

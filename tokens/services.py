@@ -229,7 +229,7 @@ def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationTok
         return NoPendingToken()
     if token.is_over(at=at):
         return TokenExpired()
-    if codes.matches(token.pk, token.code_hmac, typed):
+    if codes.matches(token.pk, bytes(token.code_hmac), typed):
         return _accept(applicant, token, at=at)
     return _count_wrong(applicant, token, at=at)
 
@@ -250,9 +250,7 @@ def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> 
 def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Refused:
     """One conditional UPDATE: of any number of tries at once exactly five are compared."""
     last = F("wrong_tries") + 1
-    counted = VerificationToken.objects.filter(
-        pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES
-    ).update(
+    counted = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
         wrong_tries=last,
         outcome=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(Outcome.FAILED)), default=F("outcome")),
         finished_at=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(at)), default=F("finished_at")),

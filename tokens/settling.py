@@ -48,7 +48,7 @@ def close_over(*, at: datetime) -> int:
             """,  # noqa: S608
             {"at": at},
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _return_rungs(references: Sequence[UUID], *, certainly: bool, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The words around a code, by via. The templates stand in templates/messages/; nothing in them depends on the client."""
+"""The words around a code, by via. The templates are in templates/messages/; nothing in them depends on the client."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -20,6 +20,11 @@ def every_place():
                 yield Place(department + province + district, department_name, province_name, name)
 
 
+def code_of(*names):
+    place = resolve(*names)
+    return place and place.code
+
+
 def test_peru_has_25_departments_196_provinces_and_1891_districts():
     assert counts() == [25, 196, 1891]  # a folded name that met another of its level would be missing here
 
@@ -56,7 +61,7 @@ def test_repeated_spaces_and_a_hyphen_left_out_do_not_matter():
     assert place is not None
     assert place.department == "Madre de Dios"
     assert resolve("Apurimac", "Chincheros", "Anco Huallo") == resolve("Apurímac", "Chincheros", "ANCO-HUALLO")
-    assert resolve("Apurimac", "Chincheros", "Anco Huallo").code == "030602"
+    assert code_of("Apurimac", "Chincheros", "Anco Huallo") == "030602"
 
 
 def test_four_districts_are_called_miraflores_and_each_is_found_in_its_own_province():
@@ -90,8 +95,8 @@ def test_names_that_do_not_belong_together_are_no_place(names):
 def test_the_two_stale_codes_are_gone_and_their_districts_are_not():
     codes = {place.code for place in every_place()}
     assert not {"090708", "090712"} & codes
-    assert resolve("HUANCAVELICA", "TAYACAJA", "HUARIBAMBA").code == "090709"
-    assert resolve("HUANCAVELICA", "TAYACAJA", "SALCABAMBA").code == "090714"
+    assert code_of("HUANCAVELICA", "TAYACAJA", "HUARIBAMBA") == "090709"
+    assert code_of("HUANCAVELICA", "TAYACAJA", "SALCABAMBA") == "090714"
 
 
 def test_the_table_is_read_at_the_first_question_and_is_light():

@@ -49,7 +49,7 @@ def begin(partner: Partner, contract: str, key: str, *, asked: bytes, at: dateti
             row.save(force_insert=True)
     except IntegrityError:
         first = of_key.first()
-        if first is None or first.fingerprint_is(fingerprint) and first.status is None:
+        if first is None or (first.fingerprint_is(fingerprint) and first.status is None):
             raise IdempotencyConflict(running=True) from None
         if not first.fingerprint_is(fingerprint):
             raise IdempotencyConflict(running=False) from None

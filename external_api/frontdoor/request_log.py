@@ -28,4 +28,6 @@ def write(
             address=address, duration_ms=duration_ms, created_at=at, successes=successes, failures=failures,
         ).save(force_insert=True)  # fmt: skip
     except Error as fault:
-        log.error("a request could not be logged", extra={"action": action, "status": status, "fault": repr(fault)[:200]})
+        log.error(
+            "a request could not be logged", extra={"action": action, "status": status, "fault": repr(fault)[:200]}
+        )

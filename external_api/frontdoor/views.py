@@ -6,8 +6,9 @@ the front door or the domain, is put into words by the contract's own table.
 
 import logging
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.utils import timezone
@@ -23,6 +24,7 @@ from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.address import caller_address
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.refusals import InternalFault, NoSuchPath, Unauthorized, Unavailable, WrongMethod
+from external_api.models import IdempotentAnswer
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class ContractView(APIView):
     action: ClassVar[str] = ""
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "head", "post"]
-    throttled: ClassVar[bool] = True
+    rate_limited: ClassVar[bool] = True
     logged: ClassVar[bool] = True
     takes_credential: ClassVar[bool] = True
     takes_body: ClassVar[bool] = True
@@ -63,7 +65,7 @@ class ContractView(APIView):
     user_name: str = ""
     answer_code: str = ""
     _request_id: int | None = None
-    _idempotent: idempotency.IdempotentAnswer | None = None
+    _idempotent: IdempotentAnswer | None = None
 
     @property
     def partner(self) -> Partner | None:
@@ -80,12 +82,12 @@ class ContractView(APIView):
             self._request_id = request_log.next_id()
         return self._request_id
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.at = timezone.now()
         self.address = caller_address(request)
         started = time.perf_counter()
-        response = super().dispatch(request, *args, **kwargs)
-        if hasattr(response, "render"):
+        response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
+        if isinstance(response, Response):
             response.render()
         if self._idempotent is not None:
             self._keep_answer(response)
@@ -100,7 +102,7 @@ class ContractView(APIView):
         self.body = {}
         if self.takes_credential:
             self._check_credential(request)
-        if self.throttled:
+        if self.rate_limited:
             limits.count_request(self.caller)
         if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
             self._read_body(request)
@@ -120,7 +122,7 @@ class ContractView(APIView):
             return super().finalize_response(request, response, *args, **kwargs)
         return response
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         raise WrongMethod(self.allowed_methods)
 
     def _as_refusal(self, exc: Exception) -> Refused:
@@ -155,7 +157,7 @@ class ContractView(APIView):
         return Unauthorized()
 
     def _read_body(self, request: Request) -> None:
-        raw = self.raw_body = strict_json.read_body(request._request, limit=self.contract.body_limit)
+        raw = self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
         if raw:
             strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
             self.body = strict_json.parse_object(raw)
@@ -194,7 +196,7 @@ class UnknownPath(ContractView):
     takes_body = False
     http_method_names = ["get", "head", "post", "put", "patch", "delete", "options", "trace"]
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.http_method_names = [str(request.method).lower()]
         setattr(self, str(request.method).lower(), self._nothing_here)
         return super().dispatch(request, *args, **kwargs)

@@ -3,8 +3,8 @@
 Source: "Documentación Técnica de la API - InformaPerú"; texts the document prints are copied from it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -42,14 +42,14 @@ TABLE: Mapping[type[Refused], Row] = {
     tokens.ViaNotAvailable: Row(400, "ERR_VALIDATION", "Datos inválidos", "Uno o más campos no son válidos."),
     door.Unauthorized: Row(401, "ERR_UNAUTHORIZED", "No autorizado", "La credencial falta, es inválida o ha expirado."),
     LoginRefused: Row(401, "ERR_INVALID_CREDENTIALS", "No autorizado", "Usuario o contraseña incorrectos."),
-    people.ApplicantNotFound: Row(404, "ERR_CLIENT_NOT_FOUND", "Cliente no encontrado", "No existe un cliente con ese id."),
+    people.ApplicantNotFound: Row(
+        404, "ERR_CLIENT_NOT_FOUND", "Cliente no encontrado", "No existe un cliente con ese id."
+    ),
     door.NoSuchPath: Row(404, "ERR_NOT_FOUND", "No encontrado", "La ruta solicitada no existe."),
     people.ApplicantAlreadyValidated: Row(
         409, "ERR_CLIENT_ALREADY_VALIDATED", "Cliente ya validado", "El cliente ya completó su validación."
     ),
-    tokens.TokenStillActive: Row(
-        409, "ERR_TOKEN_STILL_ACTIVE", "Token aún activo", "El token todavía no ha expirado."
-    ),
+    tokens.TokenStillActive: Row(409, "ERR_TOKEN_STILL_ACTIVE", "Token aún activo", "El token todavía no ha expirado."),
     tokens.CooldownActive: Row(429, "ERR_COOLDOWN_ACTIVE", "Tiempo de espera obligatorio"),
     door.RateLimited: Row(
         429, "ERR_RATE_LIMITED", "Demasiadas solicitudes", "Se superó el límite permitido. Intente más tarde."
@@ -78,57 +78,72 @@ TABLE: Mapping[type[Refused], Row] = {
 }
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a refusal adds to its row: a message of its own, further keys, headers, another status."""
+
+    message: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 0
+
+
+def _cooldown(refusal: tokens.CooldownActive) -> Words:
+    remaining = in_words(refusal.standing.remaining(at=refusal.at))
+    block = cooldown_block(refusal.via, refusal.standing, at=refusal.at)
+    return Words(
+        message=f"Límite de intentos alcanzado. Debe esperar {remaining}.",
+        more={"data": block},
+        headers={"Retry-After": str(block["remaining_seconds"])},
+    )
+
+
+def _wrong_code(refusal: tokens.WrongCode) -> Words:
+    left = refusal.attempts_remaining
+    tries = "Le queda 1 intento." if left == 1 else f"Le quedan {left} intentos."
+    return Words(message=f"El token no coincide. {tries}", more={"data": {"attempts_remaining": left}})
+
+
+def _idempotency(refusal: door.IdempotencyConflict) -> Words:
+    if refusal.running:
+        return Words(message="La primera solicitud con esta Idempotency-Key sigue en curso.")
+    return Words(message="Esta Idempotency-Key ya se usó con otra solicitud.", status=422)
+
+
+def _later(refusal: door.RateLimited | door.Unavailable) -> Words:
+    return Words(headers={"Retry-After": str(refusal.retry_after)})
+
+
+OWN_WORDS: Mapping[type[Refused], Callable[[Any], Words]] = {
+    door.BadRequest: lambda refusal: Words(message=refusal.detail),
+    door.InvalidFields: lambda refusal: Words(more={"details": refusal.faults}),
+    tokens.ViaNotAvailable: lambda _: Words(more={"details": {"via": ["Esta vía no está disponible."]}}),
+    tokens.CooldownActive: _cooldown,
+    tokens.WrongCode: _wrong_code,
+    door.TooLarge: lambda refusal: Words(message=f"El cuerpo supera el límite de {refusal.limit // 1024**2} MiB."),
+    door.IdempotencyConflict: _idempotency,
+    door.WrongMethod: lambda refusal: Words(headers={"Allow": ", ".join(refusal.allowed)}),
+    door.Unauthorized: lambda _: Words(headers={"WWW-Authenticate": "Bearer"}),
+    door.RateLimited: _later,
+    door.Unavailable: _later,
+}
+
+
 class InformaPeru:
     """Open as the document shows it, or closed to all but partners: `INFORMAPERU_OPEN`."""
 
-    name = Contract.INFORMAPERU.value
-    body_limit = 2 * 1024 * 1024
-    credential_kinds = ("opaque", "jwt")
+    name: str = Contract.INFORMAPERU.value
+    body_limit: int = 2 * 1024 * 1024
+    credential_kinds: tuple[str, ...] = ("opaque", "jwt")
 
     def needs_credential(self) -> bool:
         return not settings.INFORMAPERU_OPEN
 
     def refuse(self, refusal: Refused, view: "ContractView | None") -> Answer:
         row = TABLE[type(refusal)]
-        message, more, headers = row.message, {}, {}
-        status = row.status
-        match refusal:
-            case door.BadRequest():
-                message = refusal.detail
-            case door.InvalidFields():
-                more = {"details": refusal.faults}
-            case tokens.ViaNotAvailable():
-                more = {"details": {"via": ["Esta vía no está disponible."]}}
-            case tokens.CooldownActive():
-                remaining = refusal.standing.remaining(at=refusal.at)
-                message = f"Límite de intentos alcanzado. Debe esperar {in_words(remaining)}."
-                block = cooldown_block(refusal.via, refusal.standing, at=refusal.at)
-                more, headers = {"data": block}, {"Retry-After": str(block["remaining_seconds"])}
-            case tokens.WrongCode():
-                left = refusal.attempts_remaining
-                message = f"El token no coincide. {_tries_left(left)}"
-                more = {"data": {"attempts_remaining": left}}
-            case door.TooLarge():
-                message = f"El cuerpo supera el límite de {refusal.limit // (1024 * 1024)} MiB."
-            case door.IdempotencyConflict():
-                status = 409 if refusal.running else 422
-                message = (
-                    "La primera solicitud con esta Idempotency-Key sigue en curso."
-                    if refusal.running
-                    else "Esta Idempotency-Key ya se usó con otra solicitud."
-                )
-            case door.WrongMethod():
-                headers = {"Allow": ", ".join(refusal.allowed)}
-            case door.Unauthorized():
-                headers = {"WWW-Authenticate": "Bearer"}
-            case door.RateLimited() | door.Unavailable():
-                headers = {"Retry-After": str(refusal.retry_after)}
-        body: dict[str, Any] = {"error": row.error, "message": message, "code": row.code, **more}
-        return Answer(status, body, headers, code=row.code)
-
-
-def _tries_left(left: int) -> str:
-    return "Le queda 1 intento." if left == 1 else f"Le quedan {left} intentos."
+        own = OWN_WORDS[type(refusal)](refusal) if type(refusal) in OWN_WORDS else Words()
+        body = {"error": row.error, "message": own.message or row.message, "code": row.code, **own.more}
+        return Answer(own.status or row.status, body, own.headers, code=row.code)
 
 
 INFORMAPERU = InformaPeru()

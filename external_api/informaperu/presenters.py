@@ -38,8 +38,7 @@ def cooldown_block(via: str, standing: Standing, *, at: datetime, open_to_reques
 
 def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
     """The document's `warning`: who proved this number (or mailbox) last, and on which day."""
-    assert before.validated_at is not None
-    day = before.validated_at.astimezone(LIMA).strftime("%d/%m/%Y")
+    day = before.validated_at.astimezone(LIMA).strftime("%d/%m/%Y") if before.validated_at else ""
     what = "Este correo" if via == Via.EMAIL else "Este número"
     return {
         "message": f"{what} ya fue validado el {day} por {_name(before)}",

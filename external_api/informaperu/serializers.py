@@ -58,7 +58,7 @@ class Registration(serializers.Serializer[Any]):
             fields = super().to_internal_value(data)
         except serializers.ValidationError as fault:
             faults = dict(fault.detail)  # type: ignore[arg-type]
-            fields = {name: self._alone(name, data) for name in self.fields if name not in faults}
+            fields = {str(name): self._alone(str(name), data) for name in self.fields if name not in faults}
         faults |= _document_faults(fields) | _place_faults(fields)
         if faults:
             raise serializers.ValidationError(faults)

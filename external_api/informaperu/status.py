@@ -45,7 +45,7 @@ def _select_one() -> bool:
         connection.close_if_unusable_or_obsolete()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-            return cursor.fetchone() == (1,)
+            return bool(cursor.fetchone() == (1,))
     except Error:
         connection.close()
         return False
@@ -57,7 +57,7 @@ _probe = Probe()
 class StatusView(InformaPeruView):
     action = "status"
     http_method_names = ["get", "head"]
-    throttled = False
+    rate_limited = False
     logged = False
     takes_credential = False
 
@@ -69,4 +69,5 @@ class StatusView(InformaPeruView):
             "timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z",
             "uptime": round(time.monotonic() - STARTED, 1),
         }
-        return Answer(200 if alive else 503, body, {"Cache-Control": "no-store"} | ({} if alive else {"Retry-After": "5"}))
+        headers = {"Cache-Control": "no-store"}
+        return Answer(200, body, headers) if alive else Answer(503, body, headers | {"Retry-After": "5"})

@@ -2,6 +2,7 @@
 
 from django.urls import re_path
 
+from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView
 from external_api.informaperu.status import StatusView
 from external_api.informaperu.views import (
     CancelView,
@@ -16,12 +17,16 @@ from external_api.informaperu.views import (
 ONE = r"/client/(?P<client>[^/]+)"
 
 urlpatterns = [
-    re_path(r"^/client/?\Z", ClientView.as_view()),
-    re_path(rf"^{ONE}/token/?\Z", TokenView.as_view()),
-    re_path(rf"^{ONE}/verify/(?P<token>[^/]+)/?\Z", VerifyView.as_view()),
-    re_path(rf"^{ONE}/cancel/?\Z", CancelView.as_view()),
-    re_path(rf"^{ONE}/expire/?\Z", ExpireView.as_view()),
-    re_path(rf"^{ONE}/cooldown/(?P<via>[^/]+)/?\Z", CooldownView.as_view()),
-    re_path(r"^/status/?\Z", StatusView.as_view()),
-    re_path(r"^(?:/.*)?\Z", NothingHere.as_view()),
+    re_path(r"^/client/?\Z", ClientView.as_view(), name="informaperu-client"),
+    re_path(rf"^{ONE}/token/?\Z", TokenView.as_view(), name="informaperu-token"),
+    re_path(rf"^{ONE}/verify/(?P<token>[^/]+)/?\Z", VerifyView.as_view(), name="informaperu-verify"),
+    re_path(rf"^{ONE}/cancel/?\Z", CancelView.as_view(), name="informaperu-cancel"),
+    re_path(rf"^{ONE}/expire/?\Z", ExpireView.as_view(), name="informaperu-expire"),
+    re_path(rf"^{ONE}/cooldown/(?P<via>[^/]+)/?\Z", CooldownView.as_view(), name="informaperu-cooldown"),
+    re_path(r"^/auth/login/?\Z", LoginView.as_view(), name="informaperu-login"),
+    re_path(r"^/admin/clients/?\Z", ClientsView.as_view(), name="informaperu-admin-clients"),
+    re_path(r"^/admin/clients/(?P<client>[^/]+)/?\Z", ClientDetailView.as_view(), name="informaperu-admin-client"),
+    re_path(r"^/admin/messages/?\Z", MessagesView.as_view(), name="informaperu-admin-messages"),
+    re_path(r"^/status/?\Z", StatusView.as_view(), name="informaperu-status"),
+    re_path(r"^(?:/.*)?\Z", NothingHere.as_view(), name="informaperu-nothing-here"),
 ]

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from conftest import delivered_code
 from clients.models import Applicant
+from conftest import delivered_code
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db

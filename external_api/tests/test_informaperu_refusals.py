@@ -320,7 +320,9 @@ def test_head_does_not_verify(front, asked):
     assert front.verify(asked, code).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/client/x/verify", "/client//token", "/v1/api", "/client/x/y/z"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/nothing", "/client/x/verify", "/client//token", "/v1/api", "/client/x/y/z"]
+)
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete", "options", "head"])
 def test_an_unknown_path(front, path, method):
     answer = getattr(front.http, method)(f"/v1/api{path}")

@@ -9,6 +9,8 @@ from django.conf import settings
 from messaging.gateways.base import Gateway
 from messaging.gateways.url import SETTINGS, BadGatewayUrl, parse, scheme_of
 
+__all__ = ["MAIL_SCHEMES", "SCHEMES", "BadGatewayUrl", "gateway_from_url", "gateways_for", "is_sandbox"]
+
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
 """In clear, STARTTLS demanded, and two names for TLS from the first byte."""
 

@@ -21,7 +21,7 @@ class SandboxGateway:
         return Receipt(provider_id=str(message.id), reply="sandbox")
 
 
-def from_url(url: GatewayUrl, via: str) -> Gateway:  # noqa: ARG001  one outbox serves every via
+def from_url(url: GatewayUrl, via: str) -> Gateway:
     if url.host or url.user or url.password or url.port or url.path:
         url.refuse("it is written sandbox:// and nothing else")
     url.allow_options()

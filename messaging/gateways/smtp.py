@@ -67,7 +67,8 @@ class SmtpGateway:
             backend.open()
             _transmit(cast(Connection, backend.connection), message, secret)
             return _receipt(dialogue, message, hidden)
-        except OSError as error:  # smtplib's errors, TLS's and the socket's are all OSErrors
+        except (OSError, ValueError) as error:
+            # smtplib's errors, TLS's and the socket's are OSErrors; what it cannot decode, base64 say, a ValueError.
             code = _code_of(error)
             if dialogue.handed_over and 200 <= code <= 299:
                 return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
@@ -147,10 +148,10 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
 
 def _receipt(dialogue: Dialogue, message: Outgoing, hidden: _Hidden) -> Receipt:
     code, words = dialogue.reply
-    text = words.decode("utf-8", "replace")
-    named = _QUEUE_ID.search(text)
+    reply = hidden.cleaned(f"{code} {words.decode('utf-8', 'replace')}")
+    named = _QUEUE_ID.search(reply)
     provider_id = (named[1] or named[2]) if named else mail.message_id(message)
-    return Receipt(provider_id=provider_id, reply=hidden.cleaned(f"{code} {text}")[:REPLY_LENGTH])
+    return Receipt(provider_id=provider_id, reply=reply[:REPLY_LENGTH])
 
 
 def _code_of(error: Exception) -> int:
@@ -189,7 +190,7 @@ def _explained(error: Exception, stage: str) -> str:
             return "el servidor no respondió a tiempo"
         case smtplib.SMTPNotSupportedError():
             return f"el servidor no ofrece {stage.upper()}"
-        case smtplib.SMTPException():
+        case smtplib.SMTPException() | ValueError():
             return "el servidor no dio una respuesta clara"
     return "no se pudo conectar" if stage == "connect" and cause is not None else "se cortó la conexión"
 
@@ -204,7 +205,7 @@ def _tls_context(url: GatewayUrl) -> ssl.SSLContext | None:
         url.refuse("its option ca must be a readable file of certificates in PEM")
 
 
-def from_url(url: GatewayUrl, via: str) -> Gateway:  # noqa: ARG001  the registry has checked the via
+def from_url(url: GatewayUrl, via: str) -> Gateway:
     """`smtp+tls://user:password@host:587?ca=/path.pem`; user and password together or not at all."""
     if not url.host:
         url.refuse("it needs a host")

@@ -66,13 +66,13 @@ class Connection(smtplib.SMTP):
         dialogue: Dialogue,
         local_hostname: str | None = None,
         context: ssl.SSLContext | None = None,
-        timeout: float | None = None,  # noqa: ARG002  Django passes one; the dialogue's hold instead
+        timeout: float | None = None,
     ) -> None:
         self.dialogue = dialogue
         self._tls = context
         super().__init__(host, port, local_hostname)
 
-    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:  # noqa: ARG002
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         plain = self._reach(host, port)
         if self._tls is None:
             return plain

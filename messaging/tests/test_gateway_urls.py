@@ -6,7 +6,7 @@ import pytest
 
 from messaging.gateways import MAIL_SCHEMES, BadGatewayUrl, gateway_from_url, gateways_for, is_sandbox
 
-SECRET = "hunter2"  # noqa: S105
+SECRET = "hunter2"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""The log of requests, to be read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from clients.admin import ReadOnly
+from external_api.models import ApiRequest
+
+
+class AnswerFilter(admin.SimpleListFilter):
+    """By the hundreds: a list of the statuses that occur would read the whole table."""
+
+    title = "respuesta"
+    parameter_name = "respuesta"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("2", "2xx: atendida"), ("4", "4xx: rechazada"), ("5", "5xx: falla nuestra")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiRequest]) -> QuerySet[ApiRequest]:
+        hundreds = self.value()
+        if hundreds not in ("2", "4", "5"):
+            return queryset
+        return queryset.filter(status__gte=int(hundreds) * 100, status__lt=int(hundreds) * 100 + 100)
+
+
+@admin.register(ApiRequest)
+class ApiRequestAdmin(ReadOnly):
+    list_display = (
+        "id",
+        "created_at",
+        "contract",
+        "partner",
+        "user",
+        "action",
+        "status",
+        "code",
+        "address",
+        "duration_ms",
+    )
+    list_filter = ("contract", AnswerFilter, "partner", "created_at")
+    list_select_related = ("partner",)
+    search_fields = ("id",)
+    search_help_text = "Número de solicitud (id_solicitud, o el de event_<número>)."
+    ordering = ("-id",)
+    fields = (
+        "id", "created_at", "contract", "partner", "user", "action", "status", "code", "successes", "failures",
+        "address", "duration_ms",
+    )  # fmt: skip
+    readonly_fields = ("id",)
+
+    def get_search_results(
+        self,
+        request: Any,
+        queryset: QuerySet[ApiRequest],
+        search_term: str,
+    ) -> tuple[QuerySet[ApiRequest], bool]:
+        term = search_term.strip().removeprefix("event_")
+        if not term:
+            return queryset, False
+        is_number = term.isascii() and term.isdigit() and len(term) <= 18
+        return (queryset.filter(pk=int(term)) if is_number else queryset.none()), False

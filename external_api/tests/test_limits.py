@@ -1,0 +1,115 @@
+"""How much a caller may do, with Redis and without it."""
+
+import pytest
+
+from conftest import REGISTRATION, delivered_code
+from external_api.frontdoor import limits
+from external_api.models import ApiRequest
+from messaging.redis_link import breaker
+
+pytestmark = pytest.mark.django_db
+
+
+def limited(answer):
+    assert (answer.status_code, answer.json()["code"]) == (429, "ERR_RATE_LIMITED")
+    assert 1 <= int(answer["Retry-After"]) <= 86_400
+    return True
+
+
+@pytest.fixture(params=["redis", "redis away"])
+def redis_or_not(request):
+    if request.param == "redis away":
+        breaker.trip(OSError("away"))
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_requests_a_minute_from_one_address(front, settings):
+    settings.RATE_PER_ADDRESS = 3
+    assert [front.get("/nothing").status_code for _ in range(3)] == [404] * 3
+    assert limited(front.get("/nothing"))
+    assert ApiRequest.objects.count() == 3, "a flood does not fill the log"
+    assert front.get("/status").status_code == 200, "status is never throttled"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_requests_a_minute_of_a_partner_do_not_touch_another(front, settings, informa, stranger):
+    settings.RATE_PER_PARTNER = 2
+    for _ in range(2):
+        front.post("/client", {}, **informa.headers)
+    assert limited(front.post("/client", {}, **informa.headers))
+    assert front.post("/client", {}, **stranger.headers).status_code == 400
+    informa.partner.requests_per_minute = 100
+    informa.partner.save()
+    assert front.post("/client", {}, **informa.headers).status_code == 400
+
+
+def test_refused_credentials_come_at_a_fifth_of_the_rate(front, settings, informa):
+    settings.RATE_PER_ADDRESS = 10
+    bad = {"Authorization": "Bearer " + "A" * 32}
+    assert [front.post("/client", {}, **bad).status_code for _ in range(3)] == [401, 401, 429]
+    assert front.post("/client", {}, **informa.headers).status_code == 400, "good ones from there still work"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_paid_messages_a_day(front, settings, informa):
+    settings.PAID_MESSAGES_PER_DAY = 2
+    clients = [front.register(informa.headers, documento=f"1234567{each}") for each in range(4)]
+    phones = [f"98765432{each}" for each in range(4)]
+    for client, phone in zip(clients[:2], phones[:2], strict=True):
+        assert front.ask(client, informa.headers, telefono=phone).status_code == 200
+    assert limited(front.ask(clients[2], informa.headers, telefono=phones[2]))
+    assert front.ask(clients[2], informa.headers, telefono=phones[2], via="W").status_code == 200, "each via by itself"
+    assert front.ask(clients[3], informa.headers, via="C").status_code == 200, "mail costs nothing"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_a_refused_request_costs_no_paid_message(front, settings):
+    settings.PAID_MESSAGES_PER_DAY = 2
+    client = front.register()
+    assert front.ask(client).status_code == 200
+    for _ in range(5):
+        assert front.ask(client).json()["code"] == "ERR_COOLDOWN_ACTIVE"
+    assert front.ask(front.register(documento="87654321"), telefono="912345678").status_code == 200
+
+
+def test_a_partner_may_have_no_paid_messages_at_all(front, informa):
+    informa.partner.paid_messages_per_day = 0
+    informa.partner.save()
+    assert limited(front.ask(front.register(informa.headers), informa.headers))
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_wrong_codes_a_day_over_many_clients(front, settings, caplog):
+    settings.WRONG_CODES_PER_DAY = 3
+    clients = [front.register(documento=f"1234567{each}") for each in range(2)]
+    for client, phone in zip(clients, ("987654321", "912345678"), strict=True):
+        front.ask(client, telefono=phone)
+    for client in (clients[0], clients[0], clients[1]):
+        assert front.verify(client, "****").json()["code"] == "ERR_INVALID_TOKEN"
+    assert "somebody may be guessing" in caplog.text
+    assert limited(front.verify(clients[1], delivered_code("912345678")))
+
+
+def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_speaks(front, settings):
+    settings.RATE_PER_ADDRESS = 1
+    assert front.get("/nothing", **{"X-Forwarded-For": "1.1.1.1"}).status_code == 404
+    assert limited(front.get("/nothing", **{"X-Forwarded-For": "2.2.2.2"}))
+    import ipaddress
+
+    settings.TRUSTED_PROXIES = [ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("10.0.0.0/8")]
+    assert front.get("/nothing", **{"X-Forwarded-For": "6.6.6.6, 3.3.3.3, 10.1.2.3"}).status_code == 404
+    assert limited(front.get("/nothing", **{"X-Forwarded-For": "7.7.7.7, 3.3.3.3"}))
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [("1.2.3.4", "1.2.3.4"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("2001:db8:1:2::9", "2001:db8:1:2::")],
+)
+def test_an_ipv6_customer_is_counted_by_his_network(address, key):
+    assert limits.limiting_key(address) == key
+
+
+def test_registering_is_limited_too(front, settings):
+    settings.RATE_PER_ADDRESS = 1
+    front.post("/client", REGISTRATION)
+    assert limited(front.post("/client", REGISTRATION))

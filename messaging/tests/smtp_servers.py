@@ -1,0 +1,303 @@
+"""SMTP for the tests: a real server (aiosmtpd), one that misbehaves exactly where it is told to, and our side."""
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from messaging.gateways.base import MASK, GatewayError, Outgoing
+from messaging.gateways.smtp import SmtpGateway, from_url
+from messaging.gateways.url import parse
+
+# --- a real server -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Mailbox:
+    """What a real server received."""
+
+    mails: list[Any] = field(default_factory=list)  # aiosmtpd's envelopes
+    peers: list[Any] = field(default_factory=list)
+    port: int = 0
+
+    async def handle_DATA(self, server, session, envelope):
+        self.mails.append(envelope)
+        self.peers.append(session.peer)
+        return "250 2.0.0 Ok: queued as 4XyZ12abc"
+
+    def only(self) -> EmailMessage:
+        """The one mail that came, parsed."""
+        (envelope,) = self.mails
+        parsed = message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(parsed, EmailMessage)
+        return parsed
+
+
+@contextlib.contextmanager
+def real_server(**options: Any) -> Iterator[Mailbox]:
+    """aiosmtpd on a free port. `ssl_context`: TLS at once; `tls_context`: STARTTLS; and the rest of its options."""
+    mailbox = Mailbox(port=free_port())
+    controller = Controller(
+        mailbox, hostname="127.0.0.1", port=mailbox.port, server_hostname="mx.example.com", **options
+    )  # fmt: skip
+    controller.start()
+    try:
+        yield mailbox
+    finally:
+        controller.stop()
+
+
+def password_check(user: str, password: str) -> Callable[..., AuthResult]:
+    """An aiosmtpd authenticator that knows one user."""
+    expected = LoginPassword(user.encode(), password.encode())
+    return lambda server, session, envelope, mechanism, given: AuthResult(success=given == expected, handled=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# --- certificates ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Authority:
+    """A certificate authority of our own, and server certificates of it."""
+
+    folder: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def server_context(self, name: str) -> ssl.SSLContext:
+        """TLS for a server whose certificate is for this name or address."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        try:
+            subject: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+        except ValueError:
+            subject = x509.DNSName(name)
+        certificate = _certificate(name, self.certificate.subject, key, self.key, subject=subject)
+        file = self.folder / f"{name}.pem"
+        file.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+
+def make_authority(folder: Path) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Aval test authority")])
+    authority = Authority(folder, key, _certificate("Aval test authority", name, key, key, subject=None))
+    authority.file.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    return authority
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _certificate(
+    name: str,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    subject: x509.GeneralName | None,
+) -> x509.Certificate:
+    """A certificate for a server (`subject`), or without one the authority's own."""
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=subject is None, path_length=None), critical=True)
+    )
+    if subject is not None:
+        builder = builder.add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+# --- a server that misbehaves ------------------------------------------------------------------------------
+
+Act = Callable[[socket.socket], None]
+
+
+def cut(connection: socket.socket) -> None:
+    """Hangs up."""
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def silence(connection: socket.socket) -> None:
+    """Says nothing until the client gives up."""
+    with contextlib.suppress(OSError):
+        while connection.recv(4096):
+            pass
+
+
+def trickle(connection: socket.socket) -> None:
+    """One byte at a time, each in good time, and never an end of the line."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"2")
+            time.sleep(0.05)
+
+
+def endless_line(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(b"250 " + b"x" * 100_000)
+
+
+def endless_reply(connection: socket.socket) -> None:
+    """Line after line, as fast as they are read, each saying that more will come."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"250-" + b"x" * 1000 + b"\r\n")
+
+
+def reply_then(reply: str, act: Act) -> Act:
+    def both(connection: socket.socket) -> None:
+        connection.sendall(reply.encode() + b"\r\n")
+        act(connection)
+
+    return both
+
+
+@dataclass
+class Script:
+    """What a misbehaving server heard."""
+
+    port: int
+    heard: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    def verbs(self) -> list[str]:
+        return [line.split(" ")[0].split(":")[0].upper() for line in self.heard]
+
+
+@contextlib.contextmanager
+def scripted_server(**answers: str | Act) -> Iterator[Script]:
+    """Answers `greeting`, `ehlo`, `mail`, `rcpt`, `data`, `body`, `quit` and so on well, but for those named.
+
+    An answer is a reply or something to do with the connection, after which nothing more is said.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    script = Script(port=listener.getsockname()[1])
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            script.connections += 1
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(10)
+                _converse(connection, script, answers)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield script
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+_GOOD = {
+    "greeting": "220 mx.example.com", "ehlo": "250 mx.example.com", "helo": "250 mx.example.com", "mail": "250 Ok",
+    "rcpt": "250 Ok", "data": "354 Go ahead", "body": "250 2.0.0 Ok: queued as 4XyZ12abc", "quit": "221 Bye",
+}  # fmt: skip
+
+
+def _converse(connection: socket.socket, script: Script, answers: dict[str, str | Act]) -> None:
+    lines = connection.makefile("rb")
+    with lines:
+        if not _answer(connection, "greeting", answers):
+            return
+        while line := lines.readline():
+            script.heard.append(line.decode("utf-8", "replace").strip())
+            step = script.verbs()[-1].lower()
+            if not _answer(connection, step, answers):
+                return
+            if step == "quit":
+                return
+            if step == "data" and "data" not in answers:
+                script.bodies.append(_body(lines))
+                if not _answer(connection, "body", answers):
+                    return
+
+
+def _answer(connection: socket.socket, step: str, answers: dict[str, str | Act]) -> bool:
+    """Whether the conversation goes on."""
+    answer = answers.get(step, _GOOD.get(step, "500 What?"))
+    if callable(answer):
+        answer(connection)
+        return False
+    connection.sendall(answer.encode() + b"\r\n")
+    return True
+
+
+def _body(lines: Any) -> bytes:
+    body = b""
+    while (line := lines.readline()) not in (b".\r\n", b""):
+        body += line
+    return body
+
+
+# --- our side ----------------------------------------------------------------------------------------------
+
+CODE = "A1B2"
+SHORT = {"step_timeout": 0.3, "total_timeout": 0.7}  # seconds; for servers that are slow on purpose
+
+
+def gateway_to(port, scheme="smtp", login="", query="", host="127.0.0.1", **timeouts):
+    url = parse(f"{scheme}://{login}{host}:{port}{query}", "EMAIL_URL")
+    from_url(url, "C")  # what the registry would refuse is not worth testing
+    return SmtpGateway(url, **timeouts)
+
+
+def outgoing(**changes):
+    values = {
+        "id": UUID("0198c0de-0000-4000-8000-000000000001"), "kind": "verificacion", "via": "C",
+        "recipient": "ana@dominio.com", "subject": "Su código de verificación",
+        "text": f"Su código es {MASK}.\n.\nNo lo comparta, señor Ñahui.", "html": "", "send_before": None,
+    }  # fmt: skip
+    return Outgoing(**{**values, **changes})
+
+
+def refused(script, message=None, secret=CODE, **how):
+    with pytest.raises(GatewayError) as refusal:
+        gateway_to(script.port, **how).send(message or outgoing(), secret)
+    return refusal.value

@@ -1,0 +1,224 @@
+"""Claim, act, record: each step tried with a gateway of the test's own."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from conftest import NOW
+from messaging import delivery, doorbell, outbox, sweeping
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
+from messaging.models import Message, MessageEvent, SandboxMessage
+
+pytestmark = pytest.mark.django_db
+
+
+class Provider:
+    """Says what it is told to; keeps what it was given."""
+
+    def __init__(self, name, *answers):
+        self.name = name
+        self.answers = list(answers)
+        self.got = []
+
+    def send(self, message, secret):
+        self.got.append((message.text_with(secret), message.id))
+        answer = self.answers.pop(0) if self.answers else Receipt("ref", "250 ok")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def providers(monkeypatch):
+    made = [Provider("primero"), Provider("segundo")]
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: made)
+    return made
+
+
+def queue(**changes):
+    now = timezone.now()
+    fields = {
+        "kind": "verificacion", "via": "S", "recipient": "987654321", "subject": "", "text": "clave ••••",
+        "secret": "A1B2", "reference": uuid.uuid4(), "send_before": now + timedelta(minutes=2), "at": now,
+    }  # fmt: skip
+    return outbox.enqueue(**{**fields, **changes})
+
+
+def test_a_message_leaves_with_its_code_and_keeps_none(providers):
+    message = queue()
+    assert b"A1B2" not in bytes(message.sealed)
+    assert delivery.deliver_due("codes") == 1
+    assert providers[0].got == [("clave A1B2", message.id)]
+    message.refresh_from_db()
+    assert (message.state, message.attempts, message.provider, message.provider_id) == ("SENT", 1, "primero", "ref")
+    assert message.sealed is None
+    assert message.text == "clave ••••"
+    assert message.sent_at is not None
+    assert [event.state for event in MessageEvent.objects.order_by("id")] == ["SENDING", "SENT"]
+
+
+def test_two_workers_never_claim_the_same_message(providers):
+    queue()
+    assert len(delivery.claim("codes", at=timezone.now())) == 1
+    assert delivery.claim("codes", at=timezone.now()) == []
+
+
+def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_rings_again(providers, monkeypatch):
+    rung = []
+    monkeypatch.setattr(doorbell, "ring", rung.append)
+    made = [queue(at=timezone.now() - timedelta(seconds=30 - each)) for each in range(12)]
+    assert delivery.deliver_due("codes") == 10
+    assert rung == ["codes"]
+    assert [each for _, each in providers[0].got] == [message.id for message in made[:10]]
+    assert delivery.deliver_due("codes") == 2
+    assert rung == ["codes"]
+
+
+def test_a_refusal_for_now_goes_back_to_the_queue_and_on_to_the_next_provider(providers):
+    message = queue()
+    providers[0].answers = [GatewayError("451 later", permanent=False)]
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert message.state == "QUEUED"
+    assert message.claim_id is None
+    assert 4.9 < (message.next_attempt_at - timezone.now()).total_seconds() <= 5.6
+    assert delivery.deliver_due("codes") == 0, "not before its time"
+    Message.objects.update(next_attempt_at=timezone.now())
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.state, message.attempts, message.provider) == ("SENT", 2, "segundo")
+
+
+def test_four_refusals_for_now_are_final_after_5_15_and_30_seconds(providers):
+    message = queue()
+    for provider in providers:
+        provider.answers = [GatewayError("451 later", permanent=False)] * 2
+    waits = []
+    for _ in range(4):
+        delivery.deliver_due("codes")
+        message.refresh_from_db()
+        waits.append(round((message.next_attempt_at - timezone.now()).total_seconds() - 0.25))
+        Message.objects.update(next_attempt_at=timezone.now())
+    assert waits[:3] == [5, 15, 30]
+    assert (message.state, message.attempts) == ("FAILED", 4)
+
+
+def test_retry_after_is_honoured(providers):
+    message = queue()
+    providers[0].answers = [GatewayError("429", permanent=False, retry_after=60)]
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.next_attempt_at - timezone.now()).total_seconds() > 59
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (GatewayError("550 no such user", permanent=True), "FAILED"),
+        (OutcomeUnknown("cut after the body"), "UNKNOWN"),
+        (ZeroDivisionError("a fault of the gateway's own code"), "UNKNOWN"),
+    ],
+)
+def test_what_is_final_at_once(providers, answer, state):
+    message = queue()
+    providers[0].answers = [answer]
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.state, message.sealed) == (state, None)
+    assert "ZeroDivision" not in message.provider_reply
+    assert delivery.deliver_due("codes") == 0
+
+
+def test_a_code_that_died_between_claim_and_hand_over_does_not_leave(providers):
+    message = queue()
+    [claimed] = delivery.claim("codes", at=timezone.now())
+    Message.objects.update(send_before=timezone.now())
+    delivery.deliver(claimed)
+    assert providers[0].got == []
+    sweeping.sweep(at=timezone.now())
+    message.refresh_from_db()
+    assert message.state == "EXPIRED"
+
+
+def test_a_message_cancelled_after_its_claim_does_not_leave(providers):
+    message = queue()
+    [claimed] = delivery.claim("codes", at=timezone.now())
+    assert len(outbox.cancel([message.reference], at=timezone.now(), detail="")) == 1
+    delivery.deliver(claimed)
+    assert providers[0].got == []
+
+
+def test_a_worker_that_wakes_after_its_lease_overwrites_nothing(providers):
+    queue()
+    [first] = delivery.claim("codes", at=timezone.now())
+    later = timezone.now() + delivery.LEASE + timedelta(seconds=1)
+    sweeping.sweep(at=later)
+    [second] = delivery.claim("codes", at=later)
+    delivery.deliver(first)
+    assert providers[0].got == [], "its claim is gone: it hands nothing over"
+    delivery.deliver(second)
+    assert len(providers[0].got) == 1
+
+
+def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_claim_settles_it(providers):
+    message = queue()
+    [claimed] = delivery.claim("codes", at=timezone.now())
+    assert delivery.hand_over(claimed, providers[0], at=timezone.now())
+    sweeping.sweep(at=timezone.now() + timedelta(seconds=29))
+    message.refresh_from_db()
+    assert message.state == "SENDING"
+    sweeping.sweep(at=timezone.now() + timedelta(seconds=31))
+    message.refresh_from_db()
+    assert (message.state, message.sealed) == ("UNKNOWN", None)
+    sweeping.sweep(at=timezone.now() + timedelta(hours=1))
+    assert delivery.deliver_due("codes") == 0, "never sent again by itself"
+    delivery._taken(claimed, Receipt("ref", "202"), at=timezone.now())
+    message.refresh_from_db()
+    assert message.state == "SENT"
+
+
+def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_somebody_else(providers):
+    message = queue()
+    delivery.claim("codes", at=timezone.now())
+    sweeping.sweep(at=timezone.now() + timedelta(seconds=4))
+    assert delivery.deliver_due("codes") == 0
+    sweeping.sweep(at=timezone.now() + timedelta(seconds=6))
+    assert delivery.deliver_due("codes") == 1
+    message.refresh_from_db()
+    assert (message.state, message.attempts) == ("SENT", 1), "a released claim costs no attempt"
+
+
+def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_instead_of_circling(providers, monkeypatch, settings):
+    settings.SEAL_KEY = b"k" * 32
+    message = queue()
+    settings.SEAL_KEY = b"z" * 32
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.state, message.provider_reply) == ("FAILED", "CannotUnseal")
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [])
+    message = queue()
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert message.state == "FAILED"
+
+
+def test_the_sweep_rings_for_what_is_due_and_not_for_what_is_not(monkeypatch):
+    rung = []
+    monkeypatch.setattr(doorbell, "ring", rung.append)
+    sweeping.sweep(at=NOW)
+    assert rung == []
+    message = queue(at=NOW, send_before=NOW + timedelta(minutes=2))
+    sweeping.sweep(at=NOW)
+    assert rung == ["codes"]
+    Message.objects.filter(pk=message.pk).update(next_attempt_at=NOW + timedelta(seconds=5))
+    sweeping.sweep(at=NOW)
+    assert rung == ["codes"]
+
+
+@pytest.mark.parametrize("via", ["S", "W", "I", "C"])
+def test_the_sandbox_delivers_every_via_to_its_outbox(via):
+    queue(via=via, recipient="987654321" if via != "C" else "juan@example.com", html="<b>••••</b>")
+    delivery.deliver_due("codes")
+    assert SandboxMessage.objects.get().text == "clave A1B2"

@@ -1,0 +1,70 @@
+"""One ring while a ring is waiting; a Redis that is away costs the caller a second at most, and no error."""
+
+import socket
+import time
+
+import pytest
+import redis
+
+from messaging import doorbell, redis_link
+from messaging.redis_link import RedisAway, breaker
+
+
+@pytest.fixture
+def published(monkeypatch):
+    rung = []
+    monkeypatch.setattr(doorbell, "_publish", rung.append)
+    return rung
+
+
+def test_at_most_one_ring_waits(published):
+    assert doorbell.ring("codes") is True
+    assert doorbell.ring("codes") is False
+    assert published == ["codes"]
+    doorbell.answered("codes")
+    assert doorbell.ring("codes") is True
+    assert published == ["codes", "codes"]
+
+
+def test_a_lost_ring_lapses_by_itself(published):
+    doorbell.ring("codes")
+    assert 0 < redis_link.connection().ttl(doorbell._key("codes")) <= doorbell.WAITING_FOR
+
+
+@pytest.fixture
+def frozen(monkeypatch, tmp_path):
+    """A server that takes connections and never says a word, as a stopped Redis does."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "frozen.sock"))
+    listener.listen()
+    silent = redis.Redis.from_url(
+        f"unix://{tmp_path}/frozen.sock",
+        socket_timeout=1.0,
+        socket_connect_timeout=1.0,
+        retry=redis_link.Retry(redis_link.NoBackoff(), 0),
+    )
+    monkeypatch.setattr(redis_link, "connection", lambda: silent)
+    monkeypatch.setattr(doorbell, "connection", lambda: silent)
+    yield
+    silent.close()
+    listener.close()
+
+
+def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(frozen, published):
+    started = time.monotonic()
+    assert doorbell.ring("codes") is False
+    first = time.monotonic() - started
+    started = time.monotonic()
+    for _ in range(100):
+        assert doorbell.ring("codes") is False
+    assert 0.9 < first < 1.5
+    assert time.monotonic() - started < 0.1
+    assert published == []
+
+
+def test_the_breaker_lets_somebody_try_again_after_its_pause():
+    breaker.trip(OSError("away"))
+    with pytest.raises(RedisAway):
+        breaker.call(lambda: 1)
+    breaker.closed_until = time.monotonic() - 0.001
+    assert breaker.call(lambda: 1) == 1

@@ -1,0 +1,66 @@
+"""A message moves along the diagram of its docstring and no other way: every pair is tried."""
+
+import itertools
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from conftest import NOW
+from messaging.models import TRANSITIONS, Message, MessageEvent
+from messaging.transitions import move
+
+pytestmark = pytest.mark.django_db
+STATES = list(Message.State.values)
+NEVER_BY_MOVE = {"SENDING"}
+
+
+def make(state, **changes):
+    held = {"claim_id": uuid.uuid4(), "lease_until": NOW} if state == "SENDING" else {}
+    fields = {
+        "kind": "verificacion", "via": "S", "recipient": "987654321", "text": "••••", "state": state,
+        "created_at": NOW, "next_attempt_at": NOW, "send_before": NOW + timedelta(minutes=2), "reference": uuid.uuid4(),
+    }  # fmt: skip
+    return Message.objects.create(**{**fields, **held, **changes})
+
+
+@pytest.mark.parametrize(("start", "end"), list(itertools.product(STATES, STATES)))
+def test_every_pair(start, end):
+    if end in NEVER_BY_MOVE:
+        with pytest.raises(ValueError, match="claim"):
+            move(end, "true", {}, at=NOW)
+        return
+    message = make(start)
+    moved = move(end, "id = %(id)s", {"id": message.pk}, at=NOW, detail="porque sí")
+    allowed = end in TRANSITIONS[start]
+    assert bool(moved) == allowed
+    message.refresh_from_db()
+    assert message.state == (end if allowed else start)
+    assert [(event.state, event.detail) for event in MessageEvent.objects.all()] == [(end, "porque sí")] * allowed
+
+
+@pytest.mark.parametrize("end", ["EXPIRED", "CANCELLED"])
+def test_what_was_handed_over_is_neither_expired_nor_cancelled(end):
+    message = make("SENDING", handed_over_at=NOW)
+    assert move(end, "id = %(id)s", {"id": message.pk}, at=NOW) == []
+
+
+@pytest.mark.parametrize("end", sorted(set(STATES) - {"QUEUED", "SENDING"}))
+def test_whatever_settles_a_message_blanks_its_secret(end):
+    start = "QUEUED" if end in TRANSITIONS["QUEUED"] else "SENDING"
+    message = make(start, sealed=b"sealed")
+    move(end, "true", {}, at=NOW)
+    message.refresh_from_db()
+    assert message.sealed is None
+
+
+def test_the_docstring_names_every_state():
+    doc = Message.__doc__
+    assert {state for state in STATES if re.search(rf"\b{state}\b", doc)} == set(STATES)
+
+
+def test_two_sweeps_at_once_skip_each_other_s_rows_instead_of_waiting():
+    make("QUEUED")
+    assert len(move("EXPIRED", "true", {}, at=NOW, limit=10)) == 1
+    assert move("EXPIRED", "true", {}, at=NOW, limit=10) == []

@@ -1,0 +1,197 @@
+"""The people and their codes, to be read; and what staff may do for somebody who is held up.
+
+The page of `clients.Applicant` is defined here: what may be done for one is an act of this room, and `clients` does
+not know it.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from clients.admin import ReadOnly, ReasonForm, actor, address
+from clients.models import Applicant
+from messaging.models import Via
+from tokens.finding import ids_reached_at
+from tokens.forgiving import forgive, unlock
+from tokens.models import LadderForgiveness, VerificationToken
+
+AT_ONCE = 50
+"""Clients one act may be done for: a slip must not forgive everybody."""
+
+
+class ForgiveForm(ReasonForm):
+    field_order = ("via", "reason")
+    via = forms.ChoiceField(label="Vía", choices=Via.choices)
+
+
+class UnlockForm(ReasonForm):
+    pass
+
+
+@admin.register(Applicant)
+class ApplicantAdmin(ReadOnly):
+    actions = ("forgive_wait", "lift_lock")
+    list_display = (
+        "created_at",
+        "document",
+        "full_name",
+        "email",
+        "partner",
+        "state",
+        "proved_destination",
+        "locked_at",
+    )
+    list_filter = ("state", ("locked_at", admin.EmptyFieldListFilter), "partner", "created_at")
+    list_select_related = ("partner",)
+    search_fields = ("document_number",)
+    search_help_text = "Documento, correo, celular (validado o al que se envió un código) o id, exactos."
+    ordering = ("-created_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("number", "partner", "document_type", "document_number", "check_character")}),
+        ("Persona", {"fields": ("names", "paternal_surname", "maternal_surname", "email")}),
+        ("Lugar", {"fields": ("department", "province", "district", "ubigeo")}),
+        ("Validación", {"fields": ("state", "proved_via", "proved_destination", "proved_operator", "validated_at")}),
+        ("Bloqueo", {"fields": ("wrong_codes_in_a_row", "locked_at")}),
+        ("Fechas", {"fields": ("created_at", "updated_at")}),
+    )
+    readonly_fields = ("number",)
+
+    @admin.display(description="id")
+    def number(self, applicant: Applicant) -> str:
+        return str(applicant.pk)
+
+    @admin.display(description="documento")
+    def document(self, applicant: Applicant) -> str:
+        return str(applicant)
+
+    @admin.display(description="nombre")
+    def full_name(self, applicant: Applicant) -> str:
+        return f"{applicant.names} {applicant.paternal_surname} {applicant.maternal_surname}".strip()
+
+    def get_search_results(
+        self,
+        request: Any,
+        queryset: QuerySet[Applicant],
+        search_term: str,
+    ) -> tuple[QuerySet[Applicant], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        with suppress(ValueError):
+            return queryset.filter(pk=UUID(term)), False
+        called = {"email": term.lower()} if "@" in term else {"document_number": term.upper()}
+        ids = Applicant.objects.filter(**called).values_list("pk").union(ids_reached_at(term.lower()))
+        return queryset.filter(pk__in=ids), False
+
+    def has_forgive_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("tokens.add_ladderforgiveness")
+
+    def has_unlock_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("clients.change_applicant")
+
+    @admin.action(description="Perdonar espera…", permissions=["forgive"])
+    def forgive_wait(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
+        def act(applicant: Applicant, **word: Any) -> bool:
+            forgive(applicant, **word)
+            return True
+
+        return self._act(request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
+
+    @admin.action(description="Desbloquear…", permissions=["unlock"])
+    def lift_lock(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
+        return self._act(request, queryset, "lift_lock", "Desbloquear", UnlockForm, unlock)
+
+    def _act(
+        self, request: HttpRequest, queryset: QuerySet[Applicant], name: str, title: str,
+        form_class: type[forms.Form], act: Callable[..., bool],
+    ) -> HttpResponse | None:  # fmt: skip
+        """Asks for the reason first, then acts on each and goes back to the list."""
+        applicants = list(queryset[: AT_ONCE + 1])
+        if len(applicants) > AT_ONCE:
+            messages.error(request, f"Seleccione {AT_ONCE} solicitantes como máximo.")
+            return None
+        form = form_class(request.POST if "confirmed" in request.POST else None)
+        if form.is_valid():
+            word = {"by": actor(request), "address": address(request), "at": timezone.now(), **form.cleaned_data}
+            done = sum(act(applicant, **word) for applicant in applicants)
+            messages.success(request, f"{title}: {done} de {len(applicants)}.")
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "form": form,
+            "applicants": applicants,
+            "action": name,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/clients/applicant/act.html", context)
+
+
+@admin.register(VerificationToken)
+class VerificationTokenAdmin(ReadOnly):
+    """The codes' rows. Their HMAC is on no page."""
+
+    list_display = (
+        "created_at",
+        "applicant",
+        "via",
+        "destination",
+        "outcome",
+        "wrong_tries",
+        "finished_at",
+        "returned_at",
+    )
+    list_filter = ("outcome", "via", "created_at")
+    list_select_related = ("applicant",)
+    search_fields = ("destination",)
+    search_help_text = "Celular o correo exacto, documento, o el id del código o del solicitante."
+    ordering = ("-created_at", "-id")
+    fieldsets = (
+        (None, {"fields": ("number", "applicant", "via", "destination", "operator")}),
+        ("Resultado", {"fields": ("outcome", "wrong_tries", "created_at", "expires_at", "finished_at", "returned_at")}),
+        ("Espera", {"fields": ("client_attempt", "client_wait", "destination_attempt", "destination_wait")}),
+    )
+    readonly_fields = ("number",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VerificationToken]:
+        return super().get_queryset(request).defer("code_hmac")
+
+    def get_search_results(
+        self,
+        request: Any,
+        queryset: QuerySet[VerificationToken],
+        search_term: str,
+    ) -> tuple[QuerySet[VerificationToken], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        with suppress(ValueError):
+            wanted = UUID(term)
+            return queryset.filter(Q(pk=wanted) | Q(applicant=wanted)), False
+        of_document = VerificationToken.objects.filter(applicant__document_number=term.upper()).values_list("pk")
+        ids = VerificationToken.objects.filter(destination=term.lower()).values_list("pk").union(of_document)
+        return queryset.filter(pk__in=ids), False
+
+    @admin.display(description="id")
+    def number(self, token: VerificationToken) -> str:
+        return str(token.pk)
+
+
+@admin.register(LadderForgiveness)
+class LadderForgivenessAdmin(ReadOnly):
+    list_display = ("at", "applicant", "via", "destination", "by", "reason")
+    list_filter = ("via", "at")
+    list_select_related = ("applicant",)
+    search_fields = ("destination", "by", "reason")
+    ordering = ("-id",)
+    fields = ("at", "applicant", "via", "destination", "by", "reason")

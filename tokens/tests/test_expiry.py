@@ -1,0 +1,127 @@
+"""150 seconds: still in time at the end of them, refused after, closed by the sweep with nobody calling."""
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+
+from conftest import NOW
+from messaging import sweeping
+from messaging.models import Message
+from tokens import codes, services, settling
+from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, WrongCode
+from tokens.models import TRANSITIONS, VerificationToken
+from tokens.services import Origin
+
+pytestmark = pytest.mark.django_db
+NOBODY = Origin()
+CODE = "A1B2"
+
+
+def seconds(number):
+    return NOW + timedelta(seconds=number)
+
+
+@pytest.fixture
+def token(applicant):
+    made = services.request(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=NOW).token
+    VerificationToken.objects.filter(pk=made.pk).update(code_hmac=codes.digest(made.pk, CODE))
+    return made
+
+
+def outcome(token):
+    token.refresh_from_db()
+    return token.outcome
+
+
+@pytest.mark.parametrize("after", [0, 149, 150])
+def test_in_time(token, after):
+    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(after))
+    assert outcome(token) == "VALIDADO"
+
+
+@pytest.mark.parametrize("after", [150.000001, 151, 86_400])
+def test_too_late(token, after):
+    with pytest.raises(TokenExpired):
+        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(after))
+    token.refresh_from_db()
+    assert token.wrong_tries == 0
+
+
+@pytest.mark.parametrize(("tries", "ending"), [(0, "SIN_RESPUESTA"), (2, "EXPIRADO")])
+def test_the_sweep_closes_what_is_over_and_it_stays_expired_for_the_caller(token, tries, ending):
+    for _ in range(tries):
+        with pytest.raises(WrongCode):
+            services.verify(token.applicant_id, "ZZZZ", origin=NOBODY, at=seconds(10))
+    settling.sweep(at=seconds(150))
+    assert outcome(token) == "PENDIENTE"
+    settling.sweep(at=seconds(150.1))
+    assert outcome(token) == ending
+    with pytest.raises(TokenExpired):
+        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(151))
+    with pytest.raises(NoPendingToken):
+        services.cancel(token.applicant_id, origin=NOBODY, at=seconds(151))
+    assert services.expire(token.applicant_id, origin=NOBODY, at=seconds(151)) == ending
+
+
+def test_a_code_nobody_took_in_time_ends_not_sent_and_its_client_may_ask_again(token):
+    sweeping.sweep(at=seconds(129))
+    assert outcome(token) == "PENDIENTE"
+    sweeping.sweep(at=seconds(130))
+    assert Message.objects.get().state == "EXPIRED"
+    assert outcome(token) == "NO_ENVIADO"
+    with pytest.raises(NoPendingToken):
+        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(131))
+    again = services.request(
+        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(131)
+    )
+    assert again.token.client_attempt == 1
+
+
+def test_the_sweep_catches_up_when_nobody_was_told(token, monkeypatch):
+    monkeypatch.setattr("messaging.transitions._listeners", [])
+    sweeping.sweep(at=seconds(130))
+    assert outcome(token) == "PENDIENTE"
+    settling.sweep(at=seconds(131))
+    assert outcome(token) == "NO_ENVIADO"
+
+
+def test_expire_in_the_grace_leaves_the_code_alive(token):
+    with pytest.raises(TokenStillActive):
+        services.expire(token.applicant_id, origin=NOBODY, at=seconds(144.9))
+    assert services.expire(token.applicant_id, origin=NOBODY, at=seconds(145)) == "SIN_RESPUESTA"
+    assert outcome(token) == "PENDIENTE"
+    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(149))
+
+
+def test_asking_anew_ends_the_live_code_as_replaced_and_a_dead_one_as_what_it_was(token):
+    second = services.request(
+        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(121)
+    )
+    assert outcome(token) == "REEMPLAZADO"
+    assert Message.objects.get(reference=token.pk).state == "CANCELLED"
+    services.request(token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(300))
+    assert outcome(second.token) == "SIN_RESPUESTA"
+
+
+def test_every_outcome_is_final():
+    for state, targets in TRANSITIONS.items():
+        assert bool(targets) == (state == "PENDIENTE")
+    assert TRANSITIONS["PENDIENTE"] == set(VerificationToken.Outcome) - {"PENDIENTE"}
+
+
+@pytest.mark.parametrize("ended", sorted(set(VerificationToken.Outcome) - {"PENDIENTE"}))
+def test_what_has_ended_is_moved_by_no_act(token, ended):
+    VerificationToken.objects.update(outcome=ended, finished_at=NOW)
+    for act in (
+        lambda: services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(9)),
+        lambda: services.cancel(token.applicant_id, origin=NOBODY, at=seconds(9)),
+        lambda: services.expire(token.applicant_id, origin=NOBODY, at=seconds(200)),
+        lambda: settling.sweep(at=seconds(200)),
+        lambda: services.request(
+            token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(9)
+        ),
+    ):
+        with contextlib.suppress(NoPendingToken, TokenExpired):
+            act()
+        assert outcome(token) == ended
