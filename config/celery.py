@@ -1,9 +1,10 @@
 """The Celery application: doorbells and periodic sweeps. Its settings stand in config/celeryconfig.py."""
 
+import logging
 import os
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging
+from celery.signals import celeryd_init, setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -18,6 +19,13 @@ def _wait_longer(**_: object) -> None:
     from config.celeryconfig import IN_A_WORKER
 
     app.conf.broker_transport_options = IN_A_WORKER
+
+
+@worker_ready.connect
+def _say_where_messages_go(**_: object) -> None:
+    from messaging.gateways import in_use
+
+    logging.getLogger("aval.start").info("gateways", extra=in_use())
 
 
 @setup_logging.connect

@@ -105,6 +105,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
+    "external_api.middleware.RoomForStatus",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -186,22 +187,25 @@ _GATEWAY_SETTINGS = {"S": "SMS_URL", "W": "WHATSAPP_URL", "I": "IVR_URL", "C": "
 AVAL_GATEWAYS = {
     via: tuple(env.str(name, "sandbox://" if SANDBOX else "").split()) for via, name in _GATEWAY_SETTINGS.items()
 }
-_sandboxed = {via: any(url.startswith("sandbox:") for url in urls) for via, urls in AVAL_GATEWAYS.items()}
-if any(_sandboxed.values()) and not SANDBOX:
-    _names = ", ".join(_GATEWAY_SETTINGS[via] for via, sandboxed in _sandboxed.items() if sandboxed)
-    raise ImproperlyConfigured(f"{_names} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
-_all_sandboxed = all(_sandboxed[via] for via, urls in AVAL_GATEWAYS.items() if urls)
+for _via, _urls in AVAL_GATEWAYS.items():
+    if not SANDBOX and any(url.startswith("sandbox:") for url in _urls):
+        _name = _GATEWAY_SETTINGS[_via]
+        raise ImproperlyConfigured(f"{_name} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
+_all_urls = [url for urls in AVAL_GATEWAYS.values() for url in urls]
+_nothing_costs_money = bool(_all_urls) and all(url.startswith("sandbox:") for url in _all_urls)
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10
 
 # --- contracts ----------------------------------------------------------------------------------------------
 
-INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _all_sandboxed)
+INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
 """Contract 2 without a credential. Open by default only while nothing costs money (decisions, contract 2)."""
 DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
 PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "full", ("full", "masked"))
 
+WEB_THREADS = _number("WEB_THREADS", 4, high=64)
+"""Requests in work at once in each web process; it has one thread more, for `/status`."""
 RATE_PER_PARTNER = _number("RATE_PER_PARTNER", 600)
 RATE_PER_ADDRESS = _number("RATE_PER_ADDRESS", 600)
 PAID_MESSAGES_PER_DAY = _number("PAID_MESSAGES_PER_DAY", 1000)

@@ -1,8 +1,19 @@
 """The WSGI application that granian serves."""
 
+import logging
 import os
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = get_wsgi_application()
+
+
+def _say_where_messages_go() -> None:
+    """One line at the start: in staging some vias are real and some are not, and that must not be guessed."""
+    from messaging.gateways import in_use
+
+    logging.getLogger("aval.start").info("gateways", extra=in_use())
+
+
+_say_where_messages_go()

@@ -4,16 +4,19 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from threading import BoundedSemaphore, get_ident
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from clients.errors import Refused
 from external_api.frontdoor.address import caller_address
 from external_api.frontdoor.contract import Contract
-from external_api.frontdoor.refusals import BadRequest, InternalFault, NoSuchPath, TooLarge
+from external_api.frontdoor.refusals import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
 from external_api.spaces import contract_of
 
+STATUS_PATH = "/v1/api/status"
 access = logging.getLogger("aval.access")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -55,6 +58,49 @@ class ContractEnvelope:
         return _enveloped(contract, response.status_code)
 
 
+class RoomForStatus:
+    """Keeps one of a web process's threads free for `GET /status`, which must answer whatever hangs.
+
+    A process has WEB_THREADS + 1 threads, and at most WEB_THREADS requests are in work. The next one waits a moment;
+    when nobody has finished by then and the oldest has been at it for seconds, the database hangs, and a clear 503
+    now is better than a connection that says nothing.
+    """
+
+    WAIT = 0.2
+    """Seconds; under mere load a request finishes in a few hundredths."""
+    HANGS_AFTER = 1.5
+    """Seconds; beyond the one that a frozen Redis may cost a request."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        self._room = BoundedSemaphore(settings.WEB_THREADS)
+        self._since: dict[int, float] = {}
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.rstrip("/") == STATUS_PATH:
+            return self.get_response(request)
+        while not self._room.acquire(timeout=self.WAIT):
+            if self._something_hangs():
+                return self._later(request)
+        me = get_ident()
+        self._since[me] = time.monotonic()
+        try:
+            return self.get_response(request)
+        finally:
+            del self._since[me]
+            self._room.release()
+
+    def _something_hangs(self) -> bool:
+        oldest = min(list(self._since.values()), default=time.monotonic())
+        return time.monotonic() - oldest > self.HANGS_AFTER
+
+    def _later(self, request: HttpRequest) -> HttpResponse:
+        contract = contract_of(request.path_info)
+        if contract is None:
+            return HttpResponse(status=503, headers={"Retry-After": str(Unavailable.retry_after)})
+        return _in_envelope(contract, Unavailable())
+
+
 _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
     400: lambda _: BadRequest("La solicitud no es válida."),
     404: lambda _: NoSuchPath(),
@@ -63,7 +109,12 @@ _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
 
 
 def _enveloped(contract: Contract, status: int) -> HttpResponse:
-    refusal = _BY_STATUS.get(status, lambda _: InternalFault())(contract)
+    return _in_envelope(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
+
+
+def _in_envelope(contract: Contract, refusal: Refused) -> HttpResponse:
     answer = contract.refuse(refusal, None)
     body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
-    return HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
+    response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
+    response.contract = contract.name  # type: ignore[attr-defined]
+    return response

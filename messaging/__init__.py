@@ -1,0 +1,1 @@
+"""HOW IT TRAVELS: the messages, their gateways and their delivery."""

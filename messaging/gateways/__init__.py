@@ -9,7 +9,7 @@ from django.conf import settings
 from messaging.gateways.base import Gateway
 from messaging.gateways.url import SETTINGS, BadGatewayUrl, parse, scheme_of
 
-__all__ = ["MAIL_SCHEMES", "SCHEMES", "BadGatewayUrl", "gateway_from_url", "gateways_for", "is_sandbox"]
+__all__ = ["MAIL_SCHEMES", "SCHEMES", "BadGatewayUrl", "gateway_from_url", "gateways_for", "in_use", "is_sandbox"]
 
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
 """In clear, STARTTLS demanded, and two names for TLS from the first byte."""
@@ -50,6 +50,11 @@ def gateway_from_url(url: str, via: str) -> Gateway:
 def gateways_for(via: str) -> tuple[Gateway, ...]:
     """The gateways of a via, the preferred one first, made at the first question. Empty: the via is not offered."""
     return _made(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
+
+
+def in_use() -> dict[str, list[str]]:
+    """Setting -> names of its gateways, for the start-up log. BadGatewayUrl when one of the URLs describes none."""
+    return {setting: [gateway.name for gateway in gateways_for(via)] for via, setting in SETTINGS.items()}
 
 
 def is_sandbox(url: str) -> bool:

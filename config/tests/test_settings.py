@@ -1,0 +1,89 @@
+"""Nonsense in the environment stops the start with one sentence that names the variable."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+GOOD = {
+    "SECRET_KEY": "k" * 40,
+    "DATABASE_URL": "postgres://aval@localhost/aval",
+    "REDIS_URL": "redis://localhost/0",
+    "SANDBOX": "true",
+    "PUBLIC_URL": "https://aval.example.com",
+}
+
+
+def load(expression="''", **changes):
+    env = {**{key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}, **GOOD, **changes}
+    program = (
+        "import sys\nfrom django.core.exceptions import ImproperlyConfigured\n"
+        "try:\n    import config.settings as s\n"
+        "except ImproperlyConfigured as fault:\n    sys.exit(str(fault))\n"
+        f"print({expression})"
+    )
+    return subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", ""), ("SECRET_KEY", "short"), ("DATABASE_URL", ""), ("DATABASE_URL", "sqlite:///x"),
+        ("REDIS_URL", ""), ("REDIS_URL", "memcached://x"), ("RATE_PER_PARTNER", "0"), ("RATE_PER_PARTNER", "-5"),
+        ("RATE_PER_ADDRESS", "many"), ("DEBUG", "maybe"), ("DNI_CHECK_CHARACTER", "loose"),
+        ("PHONE_REUSE_NAMES", "none"), ("PUBLIC_URL", "aval.example.com"), ("TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_in_one_sentence(name, value):
+    run = load(**{name: value})
+    assert run.returncode == 1, run.stdout
+    assert "Traceback" not in run.stderr
+    assert name in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["twillio://x", "smtp://mail.example.com", "sandbox://host/path?x=1 nonsense"])
+def test_a_gateway_url_with_a_mistake_stops_the_start(url):
+    env = {**{key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}, **GOOD, "SMS_URL": url}
+    program = "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'; import config.wsgi"
+    run = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "ImproperlyConfigured: SMS_URL" in run.stderr.strip().splitlines()[-1]
+
+
+def test_a_sandbox_gateway_needs_the_sandbox():
+    run = load(SANDBOX="false", SMS_URL="sandbox://")
+    assert run.returncode == 1
+    assert "SANDBOX=true" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_open"),
+    [
+        ({}, True),
+        ({"EMAIL_URL": "smtp://mail.example.com:25"}, False),
+        ({"EMAIL_URL": "sandbox:// smtp://mail.example.com:25"}, False),
+        ({"EMAIL_URL": "smtp://mail.example.com:25", "INFORMAPERU_OPEN": "true"}, True),
+        ({"INFORMAPERU_OPEN": "false"}, False),
+        ({"SANDBOX": "false", "EMAIL_URL": "smtp://mail.example.com:25"}, False),
+        ({"SANDBOX": "false"}, False),
+    ],
+)
+def test_contract_2_is_open_only_while_nothing_costs_money_or_when_it_is_said(changes, is_open):
+    run = load("s.INFORMAPERU_OPEN", **changes)
+    assert run.stdout.strip() == str(is_open), run.stderr
+
+
+def test_a_transaction_pooler_turns_off_what_it_forbids():
+    run = load("s.DATABASES['default']", DB_TRANSACTION_POOLER="true")
+    assert "statement_timeout" not in run.stdout
+    assert "server_side_binding" not in run.stdout
+    assert "'prepare_threshold': None" in run.stdout
+    assert "'DISABLE_SERVER_SIDE_CURSORS': True" in run.stdout
+
+
+def test_a_unix_socket_is_spelt_the_broker_s_way():
+    run = load("s.BROKER_URL", REDIS_URL="unix:///run/redis.sock?db=3")
+    assert run.stdout.strip() == "redis+socket:///run/redis.sock?virtual_host=3"

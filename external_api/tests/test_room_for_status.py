@@ -1,0 +1,52 @@
+"""`/status` finds a thread whatever hangs; others get a 503 instead of silence, and mere load refuses nobody."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from external_api.middleware import RoomForStatus
+
+
+@pytest.fixture
+def hanging(settings):
+    settings.WEB_THREADS = 2
+    go = threading.Event()
+
+    def view(request):
+        if request.path == "/v1/api/client":
+            go.wait(20)
+        return HttpResponse("ok")
+
+    middleware = RoomForStatus(view)
+    with ThreadPoolExecutor(2) as pool:
+        stuck = [pool.submit(middleware, RequestFactory().post("/v1/api/client")) for _ in range(2)]
+        while len(middleware._since) < 2:
+            time.sleep(0.001)
+        yield middleware
+        go.set()
+        assert [each.result().status_code for each in stuck] == [200, 200]
+
+
+def test_status_is_answered_and_others_are_told_to_come_back(hanging):
+    assert hanging(RequestFactory().get("/v1/api/status/")).status_code == 200
+    started = time.monotonic()
+    answer = hanging(RequestFactory().post("/v1/api/client/x/cancel"))
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert b'"code":"ERR_UNAVAILABLE"' in answer.content
+    assert 1.2 < time.monotonic() - started < 2.5
+    started = time.monotonic()
+    assert hanging(RequestFactory().get("/v1/api/nothing")).status_code == 503
+    assert time.monotonic() - started < 0.4, "once it is known to hang, nobody waits long"
+    assert hanging(RequestFactory().get("/admin/")).status_code == 503
+
+
+def test_under_mere_load_everybody_waits_his_turn(settings):
+    settings.WEB_THREADS = 2
+    middleware = RoomForStatus(lambda request: time.sleep(0.05) or HttpResponse("ok"))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: middleware(RequestFactory().get("/v1/api/x")).status_code, range(60)))
+    assert answers == [200] * 60

@@ -1,0 +1,664 @@
+"""The staff API: what an agent sees of clients and messages, page by page; a code is nowhere in it."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import jwt
+import pytest
+from django.conf import settings as site
+from django.contrib.auth.models import User
+from django.test import Client
+
+from clients.credentials import authenticate
+from clients.errors import CredentialRefused
+from conftest import make_applicant
+from external_api.informaperu.staff_tokens import issue_for
+from external_api.models import ApiRequest
+from messaging.models import Message, MessageEvent
+from tokens import services
+from tokens.models import VerificationToken
+
+pytestmark = pytest.mark.django_db
+
+CODE = "Q7ZX"
+BASE = "/v1/api/admin"
+LISTS = (f"{BASE}/clients", f"{BASE}/messages")
+UNAUTHORIZED = {
+    "error": "No autorizado",
+    "message": "La credencial falta, es inválida o ha expirado.",
+    "code": "ERR_UNAUTHORIZED",
+}
+NOON = datetime(2026, 2, 12, 17, 0, tzinfo=UTC)
+"""12:00 in Lima."""
+
+
+@pytest.fixture(autouse=True)
+def known_code(monkeypatch):
+    monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
+
+
+class Desk:
+    """An agent with a token, over Django's test client."""
+
+    def __init__(self, user):
+        self.http = Client(raise_request_exception=False)
+        self.headers = {"Authorization": f"Bearer {issue_for(user, at=datetime.now(UTC))}"}
+
+    def get(self, path, **query):
+        return self.http.get(path + ("?" + urlencode(query) if query else ""), headers=self.headers)
+
+    def listed(self, what, **query):
+        answer = self.get(f"{BASE}/{what}", **query)
+        assert answer.status_code == 200, answer.content
+        return answer.json()
+
+    def ids(self, what, **query):
+        return [row["id"] for row in self.listed(what, **query)["data"]]
+
+
+@pytest.fixture
+def agent(db):
+    return User.objects.create_user("ana", is_staff=True)
+
+
+@pytest.fixture
+def desk(agent):
+    return Desk(agent)
+
+
+def ask(applicant, *, at=NOON, via="S", phone="987654321", partner=None):
+    """A code for the applicant and the message that carries it."""
+    origin = services.Origin(partner)
+    destination = {} if via == "C" else {"phone": phone, "operator": "CLARO"}
+    token = services.request(applicant.pk, via=via, **destination, origin=origin, at=at).token
+    return token, Message.objects.get(reference=token.pk)
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def test_a_client_in_the_list(desk, informa):
+    applicant = make_applicant(partner=informa.partner)
+    assert desk.listed("clients") == {
+        "data": [
+            {
+                "id": str(applicant.pk),
+                "empresa": "informa",
+                "tipo_documento": "DNI",
+                "documento": "12345678",
+                "digito_verificador": "9",
+                "nombres": "Juan",
+                "apellido_paterno": "Perez",
+                "apellido_materno": "Gomez",
+                "correo": "juan12345678@example.com",
+                "departamento": "LIMA",
+                "provincia": "LIMA",
+                "distrito": "MIRAFLORES",
+                "estado": "PENDIENTE",
+                "via_validada": None,
+                "destino_validado": None,
+                "operador": None,
+                "bloqueado": None,
+                "creado": "2026-02-12T10:30:00-05:00",
+                "actualizado": "2026-02-12T10:30:00-05:00",
+                "validado": None,
+            }
+        ],
+        "next": None,
+        "previous": None,
+    }
+
+
+def test_a_client_with_its_codes_their_messages_and_what_happened_to_them(desk):
+    applicant = make_applicant()
+    first, first_message = ask(applicant)
+    MessageEvent.objects.create(message=first_message, at=NOON, state="SENT", attempt=1, provider="sandbox")
+    second, second_message = ask(applicant, at=NOON + timedelta(minutes=2), via="C")
+    answer = desk.get(f"{BASE}/clients/{applicant.pk}")
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    assert data["id"] == str(applicant.pk)
+    assert data["codigos_errados_seguidos"] == 0
+    assert [token["id"] for token in data["tokens"]] == [str(second.pk), str(first.pk)]
+    older = data["tokens"][1]
+    assert older == {
+        "id": str(first.pk),
+        "via": "S",
+        "destino": "987654321",
+        "operador": "CLARO",
+        "resultado": "REEMPLAZADO",
+        "intentos_errados": 0,
+        "creado": "2026-02-12T12:00:00-05:00",
+        "vence": "2026-02-12T12:02:30-05:00",
+        "cerrado": "2026-02-12T12:02:00-05:00",
+        "intento_devuelto": None,
+        "intento_cliente": 1,
+        "espera_cliente_segundos": 120,
+        "intento_destino": 1,
+        "espera_destino_segundos": 120,
+        "mensajes": older["mensajes"],
+    }
+    assert older["mensajes"] == [
+        {
+            "id": str(first_message.pk),
+            "empresa": None,
+            "tipo": "verificacion",
+            "via": "S",
+            "destino": "987654321",
+            "asunto": "",
+            "estado": "CANCELLED",
+            "intentos": 0,
+            "token": str(first.pk),
+            "id_solicitud": None,
+            "proveedor": None,
+            "id_proveedor": None,
+            "respuesta_proveedor": None,
+            "creado": "2026-02-12T12:00:00-05:00",
+            "enviar_antes_de": older["mensajes"][0]["enviar_antes_de"],
+            "enviado": None,
+            "entregado": None,
+            "eventos": [
+                {
+                    "fecha": "2026-02-12T12:00:00-05:00",
+                    "estado": "SENT",
+                    "intento": 1,
+                    "proveedor": "sandbox",
+                    "detalle": None,
+                },
+                {
+                    "fecha": "2026-02-12T12:02:00-05:00",
+                    "estado": "CANCELLED",
+                    "intento": 0,
+                    "proveedor": None,
+                    "detalle": "código REEMPLAZADO",
+                },
+            ],
+            "texto": first_message.text,
+        }
+    ]
+    assert "••••" in first_message.text
+    assert [message["id"] for message in data["tokens"][0]["mensajes"]] == [str(second_message.pk)]
+
+
+def test_a_proof_is_shown(desk):
+    applicant = make_applicant()
+    ask(applicant)
+    services.verify(applicant.pk, CODE, origin=services.Origin(), at=NOON + timedelta(seconds=30))
+    row = desk.listed("clients")["data"][0]
+    assert (row["estado"], row["validado"]) == ("VALIDADO", "2026-02-12T12:00:30-05:00")
+    assert (row["via_validada"], row["destino_validado"], row["operador"]) == ("S", "987654321", "CLARO")
+
+
+def test_a_code_is_in_no_answer(desk):
+    applicant = make_applicant()
+    token, message = ask(applicant)
+    token.refresh_from_db()
+    hidden = [CODE, bytes(token.code_hmac).hex(), bytes(message.sealed).decode()]
+    hidden += [base64.b64encode(bytes(token.code_hmac)).decode(), str(bytes(token.code_hmac)), "hmac", "sealed"]
+    for path in (*LISTS, f"{BASE}/clients/{applicant.pk}"):
+        answer = desk.get(path)
+        assert answer.status_code == 200
+        assert answer["Cache-Control"] == "no-store"
+        assert not [secret for secret in hidden if secret in answer.content.decode()]
+
+
+def test_codes_of_long_ago_do_not_make_a_page_endless(desk):
+    applicant = make_applicant()
+    VerificationToken.objects.bulk_create(
+        VerificationToken(
+            applicant=applicant, via="S", destination="987654321", code_hmac=b"x" * 32,
+            created_at=NOON + timedelta(hours=hours), expires_at=NOON + timedelta(hours=hours), outcome="CANCELADO",
+            finished_at=NOON, client_attempt=1, client_wait=timedelta(0), destination_attempt=1,
+            destination_wait=timedelta(0),
+        )
+        for hours in range(101)
+    )  # fmt: skip
+    tokens = desk.get(f"{BASE}/clients/{applicant.pk}").json()["data"]["tokens"]
+    assert len(tokens) == 100
+    assert tokens[0]["creado"] > tokens[-1]["creado"]
+
+
+# --- filters --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people(informa):
+    """Of a partner and proved; of nobody and asked for; of nobody, a passport, a day later."""
+    proved = make_applicant("11111111", partner=informa.partner)
+    ask(proved, phone="911111111", partner=informa.partner)
+    services.verify(proved.pk, CODE, origin=services.Origin(informa.partner), at=NOON)
+    asked = make_applicant("22222222")
+    ask(asked, phone="922222222")
+    late = make_applicant(
+        "AB1234567", document_type="PASAPORTE", email="ñandú@example.com", created_at=NOON + timedelta(days=1)
+    )
+    return {"proved": str(proved.pk), "asked": str(asked.pk), "late": str(late.pk)}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["late", "asked", "proved"]),
+        ({"documento": "11111111"}, ["proved"]),
+        ({"documento": "ab1234567"}, ["late"]),
+        ({"documento": "1111111"}, []),
+        ({"correo": "JUAN22222222@example.com"}, ["asked"]),
+        ({"correo": "ñandú@EXAMPLE.com"}, ["late"]),
+        ({"telefono": "911111111"}, ["proved"]),
+        ({"telefono": "922222222"}, ["asked"]),
+        ({"telefono": "933333333"}, []),
+        ({"estado": "VALIDADO"}, ["proved"]),
+        ({"estado": "PENDIENTE"}, ["late", "asked"]),
+        ({"empresa": "informa"}, ["proved"]),
+        ({"empresa": "nadie"}, []),
+        ({"desde": "2026-02-13"}, ["late"]),
+        ({"hasta": "2026-02-12"}, ["asked", "proved"]),
+        ({"desde": "2026-02-12", "hasta": "2026-02-12"}, ["asked", "proved"]),
+        ({"desde": "2026-02-12", "hasta": "2026-02-13", "estado": "PENDIENTE"}, ["late", "asked"]),
+        ({"estado": "", "documento": " ", "desde": ""}, ["late", "asked", "proved"]),
+        ({"otro": "x"}, ["late", "asked", "proved"]),
+    ],
+    ids=str,
+)
+def test_clients_are_filtered(desk, people, query, found):
+    ids = desk.ids("clients", **query)
+    assert sorted(ids) == sorted(people[name] for name in found)
+    assert not found or ids[0] == people[found[0]] or found[0] == "asked"  # two share a moment
+
+
+def test_days_are_whole_days_in_lima(desk):
+    first = make_applicant("11111111", created_at=datetime(2026, 2, 12, 5, 0, tzinfo=UTC))
+    last = make_applicant("22222222", created_at=datetime(2026, 2, 13, 4, 59, 59, 999_999, tzinfo=UTC))
+    make_applicant("33333333", created_at=datetime(2026, 2, 13, 5, 0, tzinfo=UTC))
+    make_applicant("44444444", created_at=datetime(2026, 2, 12, 4, 59, 59, tzinfo=UTC))
+    assert desk.ids("clients", desde="2026-02-12", hasta="2026-02-12") == [str(last.pk), str(first.pk)]
+
+
+def test_messages_are_filtered(desk, people, informa):
+    to_proved = Message.objects.get(recipient="911111111")
+    to_asked = Message.objects.get(recipient="922222222")
+    mail = ask(make_applicant("55555555"), via="C", at=NOON + timedelta(days=1))[1]
+    everything = sorted(str(each.pk) for each in (to_proved, to_asked, mail))
+    assert sorted(desk.ids("messages")) == everything
+    assert desk.ids("messages")[0] == str(mail.pk)
+    for query, found in (
+        ({"via": "C"}, mail),
+        ({"destino": "911111111"}, to_proved),
+        ({"destino": "Juan55555555@example.com"}, mail),
+        ({"token": str(to_asked.reference)}, to_asked),
+        ({"token": str(to_asked.reference).upper()}, to_asked),
+        ({"empresa": "informa"}, to_proved),
+        ({"desde": "2026-02-13"}, mail),
+        ({"estado": "CANCELLED"}, to_proved),
+    ):
+        assert desk.ids("messages", **query) == [str(found.pk)], query
+    assert desk.ids("messages", estado="DELIVERED") == []
+    assert desk.ids("messages", token=str(uuid4())) == []
+
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+
+
+def walk(desk, url, towards):
+    """All rows of all pages, following links until they end."""
+    pages = []
+    while url:
+        assert url.startswith(site.PUBLIC_URL + "/v1/api/admin/")
+        answer = desk.http.get(url.removeprefix(site.PUBLIC_URL), headers=desk.headers)
+        assert answer.status_code == 200, answer.content
+        body = answer.json()
+        pages.append([row["id"] for row in body["data"]])
+        last, url = url, body[towards]
+    return pages, last
+
+
+@pytest.mark.parametrize("step", [timedelta(minutes=1), timedelta(0)], ids=["apart", "all at one moment"])
+def test_pages_hold_every_row_once_there_and_back(desk, step):
+    made = [make_applicant(f"{number:08}", created_at=NOON + number * step) for number in range(7)]
+    newest_first = [str(each.pk) for each in sorted(made, key=lambda each: (each.created_at, each.pk), reverse=True)]
+    there, last = walk(desk, f"{site.PUBLIC_URL}{BASE}/clients?limit=3&estado=PENDIENTE", "next")
+    assert [id for page in there for id in page] == newest_first
+    assert [len(page) for page in there] == [3, 3, 1]
+    back, first = walk(desk, last, "previous")
+    assert [id for page in reversed(back) for id in page] == newest_first
+    assert "estado=PENDIENTE" in first
+    assert "limit=3" in first
+
+
+def test_a_row_that_arrives_meanwhile_moves_no_page(desk):
+    made = [str(make_applicant(f"{number:08}", created_at=NOON + timedelta(seconds=number)).pk) for number in range(4)]
+    first = desk.listed("clients", limit=2)
+    late = make_applicant("99999999", created_at=NOON + timedelta(days=1))
+    second = desk.http.get(first["next"].removeprefix(site.PUBLIC_URL), headers=desk.headers).json()
+    assert [row["id"] for row in first["data"] + second["data"]] == made[::-1]
+    again = desk.http.get(second["previous"].removeprefix(site.PUBLIC_URL), headers=desk.headers).json()
+    assert again["data"] == first["data"]
+    newer = desk.http.get(again["previous"].removeprefix(site.PUBLIC_URL), headers=desk.headers).json()
+    assert [row["id"] for row in newer["data"]] == [str(late.pk)]
+    assert newer["previous"] is None
+
+
+def test_a_page_has_fifty_rows_and_two_hundred_at_most(desk):
+    for number in range(51):
+        make_applicant(f"{number:08}", created_at=NOON + timedelta(seconds=number))
+    first = desk.listed("clients")
+    assert len(first["data"]) == 50
+    assert first["previous"] is None
+    assert len(desk.listed("clients", limit=200)["data"]) == 51
+    assert desk.listed("clients", limit=200)["next"] is None
+    assert len(desk.listed("clients", limit=1)["data"]) == 1
+
+
+def test_links_are_ours_whatever_the_host_header_says(desk, settings):
+    settings.PUBLIC_URL = "https://aval.example.com"
+    settings.ALLOWED_HOSTS = ["*"]
+    for number in range(2):
+        make_applicant(f"{number:08}", created_at=NOON + timedelta(seconds=number))
+    answer = desk.http.get(f"{BASE}/clients?limit=1", headers={**desk.headers, "Host": "evil.example"})
+    assert answer.json()["next"].startswith("https://aval.example.com/v1/api/admin/clients?limit=1&cursor=n")
+    assert "evil" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("what", ["clients", "messages"])
+def test_a_page_costs_the_same_whatever_it_holds(desk, informa, what, django_assert_num_queries):
+    for number in range(20):
+        applicant = make_applicant(f"{number:08}", partner=informa.partner)
+        ask(applicant, phone=f"9{number:08}", partner=informa.partner)
+    expected = {"clients": 2, "messages": 3}[what]  # the agent, the page, and the messages' events
+    ask(make_applicant(), partner=None, phone="900000099")
+    for limit in (2, 20):
+        with django_assert_num_queries(expected + 1):  # and the log of requests
+            desk.listed(what, limit=limit)
+
+
+def test_a_client_costs_five_statements(desk, django_assert_num_queries):
+    applicant = make_applicant()
+    for minutes in (0, 2, 6, 36):
+        ask(applicant, at=NOON + timedelta(minutes=minutes))
+    with django_assert_num_queries(6):
+        desk.get(f"{BASE}/clients/{applicant.pk}")
+
+
+# --- hostile queries ------------------------------------------------------------------------------------------------
+
+
+ZERO = "0" * 32
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=abc", "limit"),
+        ("limit=0", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=201", "limit"),
+        ("limit=1e2", "limit"),
+        ("limit=5.0", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("limit=%D9%A1%D9%A2", "limit"),  # Arabic digits
+        ("limit=%EF%BC%95", "limit"),  # a fullwidth digit
+        ("limit=%00", "limit"),
+        ("limit=%ED%A0%80", "limit"),  # a lone surrogate
+        ("limit=10&limit=20", "limit"),
+        ("cursor=abc", "cursor"),
+        ("cursor=%00", "cursor"),
+        ("cursor=%C3%B1", "cursor"),
+        ("cursor=" + "A" * 401, "cursor"),
+        (f"cursor=n1770915600000000-{ZERO[1:]}", "cursor"),
+        (f"cursor=n1770915600000000-{ZERO}0", "cursor"),
+        (f"cursor=n1770915600000000-{ZERO[1:]}G", "cursor"),
+        (f"cursor=x1770915600000000-{ZERO}", "cursor"),
+        (f"cursor=n-1770915600000000-{ZERO}", "cursor"),
+        (f"cursor=n{'9' * 18}-{ZERO}", "cursor"),
+        (f"cursor=n%D9%A17709156000000-{ZERO}", "cursor"),
+        (f"cursor=n1770915600000000-{ZERO}%00", "cursor"),
+        ("desde=ayer", "desde"),
+        ("desde=2026-2-1", "desde"),
+        ("desde=20260212", "desde"),
+        ("desde=2026-02-30", "desde"),
+        ("desde=0000-00-00", "desde"),
+        ("desde=0001-01-01", "desde"),
+        ("desde=9999-12-31", "desde"),
+        ("hasta=9999-12-31", "hasta"),
+        ("desde=%D9%A2%D9%A0%D9%A2%D9%A6-02-12", "desde"),
+        ("desde=2026-02-12T00:00:00", "desde"),
+        ("desde=2026-02-13&hasta=2026-02-12", "hasta"),
+        ("empresa=%00", "empresa"),
+        ("empresa=a%27%20OR%201%3D1", "empresa"),
+        ("estado=CUALQUIERA", "estado"),
+        ("estado=validado", "estado"),
+        ("estado=%ED%A0%80", "estado"),
+        ("estado=VALIDADO%00", "estado"),
+    ],
+)
+def test_a_hostile_query_is_refused_by_field(desk, path, query, field):
+    answer = desk.get(f"{path}?{query}")
+    assert answer.status_code == 400, answer.content
+    body = answer.json()
+    assert set(body) == {"error", "message", "code", "details"}
+    assert body["code"] == "ERR_VALIDATION"
+    assert field in body["details"]
+    assert all(isinstance(text, str) for text in body["details"][field])
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("clients", "documento=12345678%00"),
+        ("clients", "documento=%D9%A1%D9%A2%D9%A3%D9%A4%D9%A5%D9%A6%D9%A7%D9%A8"),
+        ("clients", "documento=%ED%A0%80"),
+        ("clients", "documento=" + "1" * 16),
+        ("clients", "correo=juan"),
+        ("clients", "correo=juan%40example.com%0Ax"),
+        ("clients", "telefono=12345"),
+        ("clients", "telefono=%D9%A9%D9%A8%D9%A7%D9%A6%D9%A5%D9%A4%D9%A3%D9%A2%D9%A1"),
+        ("messages", "via=X"),
+        ("messages", "destino=%00"),
+        ("messages", "destino=x"),
+        ("messages", "token=1"),
+        ("messages", "token=%7B00000000-0000-0000-0000-000000000000%7D"),
+        ("messages", "token=%D9%A10000000-0000-0000-0000-000000000000"),
+    ],
+)
+def test_a_filter_takes_what_it_filters_by(desk, path, query):
+    answer = desk.get(f"{BASE}/{path}?{query}")
+    assert answer.status_code == 400
+    assert list(answer.json()["details"]) == [query.partition("=")[0]]
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    "query", ["a=%00", "=", "&&&", "%", "%00=%00", "a=%ED%A0%80", "%F0%9F%98%80=1", "a[]=1", "?", "#"]
+)
+def test_what_nobody_asks_for_changes_nothing(desk, path, query):
+    answer = desk.get(f"{path}?{query}")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("text", [f"n{'0' * 15}-{ZERO}", f"p{'9' * 17}-{'f' * 32}"])
+def test_a_cursor_at_the_end_of_time_is_an_empty_page(desk, path, text):
+    ask(make_applicant())
+    assert desk.get(path, cursor=text).json() == {"data": [], "next": None, "previous": None}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_thousand_parameters_are_refused(desk, path):
+    answer = desk.get(path + "?" + "a=1&" * 1001)
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "ERR_VALIDATION"
+
+
+# --- who may ------------------------------------------------------------------------------------------------------
+
+
+def everywhere():
+    return (*LISTS, f"{BASE}/clients/{uuid4()}", f"{BASE}/clients/x")
+
+
+def assert_refused(headers):
+    http = Client(raise_request_exception=False)
+    for path in everywhere():
+        answer = http.get(path, headers=headers)
+        assert answer.status_code == 401, (path, answer.content)
+        assert answer.json() == UNAUTHORIZED
+        assert answer["WWW-Authenticate"] == "Bearer"
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_nobody_enters_without_a_staff_token(informa, agent, settings, is_open):
+    settings.INFORMAPERU_OPEN = is_open
+    token = issue_for(agent, at=datetime.now(UTC))
+    for headers in (
+        {},
+        bearer(""),
+        bearer("x"),
+        bearer(informa.token),
+        bearer(informa.jwt),
+        {"Authorization": token},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": f"Token {token}"},
+    ):
+        assert_refused(headers)
+
+
+def test_the_token_counts_in_its_header_only(agent):
+    token = issue_for(agent, at=datetime.now(UTC))
+    http = Client(raise_request_exception=False)
+    for query in (f"token={token}", f"access_token={token}", f"Authorization=Bearer+{token}"):
+        assert http.get(f"{BASE}/clients?{query}").status_code == 401
+
+
+def test_a_browser_s_session_is_no_token(agent):
+    http = Client(raise_request_exception=False)
+    http.force_login(agent)
+    assert http.get(f"{BASE}/clients").status_code == 401
+
+
+def test_a_staff_token_ends_after_an_hour(agent):
+    now = datetime.now(UTC)
+    assert Client().get(LISTS[0], headers=bearer(issue_for(agent, at=now - timedelta(minutes=59)))).status_code == 200
+    assert_refused(bearer(issue_for(agent, at=now - timedelta(minutes=61))))
+
+
+@pytest.mark.parametrize("change", [{"is_staff": False}, {"is_active": False}])
+def test_it_ends_when_its_holder_leaves(desk, agent, change):
+    assert desk.get(LISTS[0]).status_code == 200
+    User.objects.filter(pk=agent.pk).update(**change)
+    assert_refused(desk.headers)
+
+
+def test_it_ends_with_its_holder_and_with_his_password(desk, agent):
+    other = Desk(User.objects.create_user("luis", is_staff=True))
+    agent.set_password("otra clave larga")
+    agent.save()
+    assert_refused(desk.headers)
+    User.objects.filter(username="luis").delete()
+    assert_refused(other.headers)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aud": "aval:partner"},
+        {"token_type": "partner"},
+        {"iss": "x"},
+        {"sub": "x"},
+        {"sub": "999999999999999999999999"},
+        {"sub": "-1"},
+        {"login": "x"},
+        {"login": None},
+        {"exp": None},
+        {"jti": None},
+        {"sub": None},
+    ],
+    ids=str,
+)
+def test_a_forged_one_is_refused(agent, change):
+    claims = jwt.decode(issue_for(agent, at=datetime.now(UTC)), options={"verify_signature": False}) | change
+    claims = {name: value for name, value in claims.items() if value is not None}
+    assert_refused(bearer(jwt.encode(claims, site.JWT_KEY, algorithm="HS256")))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
+def test_another_algorithm_is_refused(agent, algorithm):
+    claims = jwt.decode(issue_for(agent, at=datetime.now(UTC)), options={"verify_signature": False})
+    assert_refused(bearer(jwt.encode(claims, "" if algorithm == "none" else site.JWT_KEY, algorithm=algorithm)))
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_staff_token_opens_no_partner_s_endpoint(desk, settings, is_open):
+    settings.INFORMAPERU_OPEN = is_open
+    client = make_applicant()
+    for method, path in (
+        ("post", "/client"),
+        ("post", f"/client/{client.pk}/token"),
+        ("get", f"/client/{client.pk}/verify/{CODE}"),
+        ("post", f"/client/{client.pk}/cancel"),
+        ("post", f"/client/{client.pk}/expire"),
+        ("get", f"/client/{client.pk}/cooldown/S"),
+    ):
+        answer = getattr(desk.http, method)(f"/v1/api{path}", headers=desk.headers)
+        assert answer.status_code == 401, path
+        assert answer.json() == UNAUTHORIZED
+    with pytest.raises(CredentialRefused):
+        authenticate(desk.headers["Authorization"].removeprefix("Bearer "), at=datetime.now(UTC))
+
+
+def test_refused_tokens_are_counted_per_address(settings, db):
+    settings.RATE_PER_ADDRESS = 10  # a fifth of it for refused credentials
+    http = Client(raise_request_exception=False)
+    statuses = [http.get(LISTS[0], headers=bearer("x")).status_code for _ in range(3)]
+    assert statuses == [401, 401, 429]
+
+
+# --- methods and paths ------------------------------------------------------------------------------------------------
+
+
+def test_head_answers_like_get_without_a_body(desk):
+    for path in (*LISTS, f"{BASE}/clients/{make_applicant().pk}"):
+        answer = desk.http.head(path, headers=desk.headers)
+        assert answer.status_code == 200
+        assert answer.content == b""
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options", "trace"])
+def test_other_methods_are_refused(desk, method):
+    for path in (*LISTS, f"{BASE}/clients/{make_applicant().pk}"):
+        answer = getattr(desk.http, method)(path, headers=desk.headers)
+        assert answer.status_code == 405
+        assert answer["Allow"] == "GET, HEAD"
+        assert answer.json()["code"] == "ERR_METHOD_NOT_ALLOWED"
+        break
+
+
+@pytest.mark.parametrize("client", [str(uuid4()), "x", "1", "%00", "%ED%A0%80", "0" * 500, "{}", "٠" * 32])
+def test_a_client_nobody_knows(desk, client):
+    answer = desk.get(f"{BASE}/clients/{client}")
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "ERR_CLIENT_NOT_FOUND"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/messages/1", "/clients/x/tokens", "/users"])
+def test_a_path_nobody_knows(desk, path):
+    answer = desk.get(BASE + path)
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "ERR_NOT_FOUND"
+
+
+def test_with_a_trailing_slash(desk):
+    make_applicant()
+    assert desk.get(f"{BASE}/clients/").json() == desk.get(f"{BASE}/clients").json()
+
+
+def test_who_looked_is_in_the_log(desk):
+    desk.get(f"{BASE}/clients", documento="12345678")
+    row = ApiRequest.objects.get()
+    assert (row.user, row.action, row.status, row.partner) == ("ana", "admin/clients", 200, None)
