@@ -50,7 +50,13 @@ class PartnerToken(Token):
 
 
 def issue(
-    partner: Partner, kind: str, *, at: datetime, by: str, expires_at: datetime | None = None, address: str | None = None
+    partner: Partner,
+    kind: str,
+    *,
+    at: datetime,
+    by: str,
+    expires_at: datetime | None = None,
+    address: str | None = None,
 ) -> tuple[Credential, str]:
     """A new key and its secret, which is shown to the caller now and never again.
 

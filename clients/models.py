@@ -56,9 +56,7 @@ class Credential(models.Model):
         OPAQUE = "opaque", "Token opaco"
         JWT = "jwt", "JWT"
 
-    partner = models.ForeignKey(
-        Partner, on_delete=models.PROTECT, related_name="credentials", verbose_name="empresa"
-    )
+    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="credentials", verbose_name="empresa")
     kind = models.CharField("tipo", max_length=10, choices=Kind.choices)
     digest = models.CharField(max_length=64, unique=True, null=True, editable=False)  # noqa: DJ001  null: a JWT has none
     jti = models.UUIDField(unique=True, null=True, editable=False)
@@ -78,9 +76,7 @@ class Credential(models.Model):
                 condition=Q(kind="opaque", digest__isnull=False, jti__isnull=True)
                 | Q(kind="jwt", digest__isnull=True, jti__isnull=False),
             ),
-            models.CheckConstraint(
-                name="a_jwt_expires", condition=~Q(kind="jwt") | Q(expires_at__isnull=False)
-            ),
+            models.CheckConstraint(name="a_jwt_expires", condition=~Q(kind="jwt") | Q(expires_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
@@ -142,8 +138,11 @@ class Applicant(models.Model):
         indexes = [
             # "who else proved this number?": the reuse warning
             models.Index(
-                "proved_destination", "partner", F("validated_at").desc(),
-                name="applicant_by_proof", condition=Q(state="VALIDADO"),
+                "proved_destination",
+                "partner",
+                F("validated_at").desc(),
+                name="applicant_by_proof",
+                condition=Q(state="VALIDADO"),
             ),
             models.Index("created_at", "id", name="applicant_by_time"),
         ]
@@ -188,6 +187,12 @@ def audit(
 ) -> AuditEntry:
     """Writes down what somebody did to a row; `data` must hold no secret. Call it in the act's own transaction."""
     return AuditEntry.objects.create(
-        at=at, actor=by, action=action, object_type=row._meta.label_lower, object_id=str(row.pk),
-        address=address, reason=reason, data=data,
+        at=at,
+        actor=by,
+        action=action,
+        object_type=row._meta.label_lower,
+        object_id=str(row.pk),
+        address=address,
+        reason=reason,
+        data=data,
     )

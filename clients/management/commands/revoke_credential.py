@@ -8,7 +8,9 @@ from clients.models import Credential
 
 
 class Command(BaseCommand):
-    help = "Revokes a key, by its id or by how it begins (as the admin lists it). It is refused from the next request on."
+    help = (
+        "Revokes a key, by its id or by how it begins (as the admin lists it). It is refused from the next request on."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("credential", help="id, or the first characters of the token or of the JWT's jti")

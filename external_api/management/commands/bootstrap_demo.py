@@ -39,9 +39,7 @@ class Command(BaseCommand):
             users.create_superuser("admin", password=password)
             demo = self._demo_partner()
         self.stdout.write(
-            WELCOME.format(
-                url=settings.PUBLIC_URL, user="admin", password=password, token=demo.token, jwt=demo.jwt
-            )
+            WELCOME.format(url=settings.PUBLIC_URL, user="admin", password=password, token=demo.token, jwt=demo.jwt)
         )
 
     def _demo_partner(self) -> NewPartner:
