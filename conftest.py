@@ -1,5 +1,6 @@
 """The fixed cast of all tests, and a clean Redis for each."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,6 +59,12 @@ def stranger(db: None) -> Member:
 def elsewhere(db: None) -> Member:
     """A partner of the other contracts only."""
     return _member("Elsewhere", contracts=["nopasanada", "registry"])
+
+
+@pytest.fixture
+def nopasanada(db: None) -> Member:
+    """May use contract 1."""
+    return _member("Nopasanada", contracts=["nopasanada"])
 
 
 @pytest.fixture
@@ -124,6 +131,29 @@ class Front:
 
     def verify(self, client: str, code: str, **headers: str) -> Any:
         return self.get(f"/client/{client}/verify/{code}", **headers)
+
+
+class Desk:
+    """A partner's program that speaks contract 1, over Django's test client."""
+
+    def __init__(self, token: str) -> None:
+        self.http = Client(raise_request_exception=False)
+        self.token = token
+
+    def send(self, solicitud: Any = None, _body: dict[str, Any] | None = None, **fields: Any) -> Any:
+        body = {"token": self.token, "usuario": "MAQ-001", "solicitud": solicitud, **fields} if _body is None else _body
+        return self.http.post("/api/v1", data=body, content_type="application/json")
+
+    def listing(self, solicitud: str, **fields: Any) -> Any:
+        """A query's answer: the stream read to its end."""
+        answer = self.send(solicitud, **fields)
+        assert answer.status_code == 200, answer.content
+        return json.loads(b"".join(answer.streaming_content))
+
+
+@pytest.fixture
+def desk(nopasanada: Member) -> Desk:
+    return Desk(nopasanada.token)
 
 
 @pytest.fixture

@@ -155,6 +155,51 @@ class Applicant(models.Model):
         return self.state == self.State.VALIDATED
 
 
+class AuthorizedClient(models.Model):
+    """A client a partner authorised to receive bulletins and alerts (contract 1). One live row for each address.
+
+    After `baja` the row stays as history; a new `alta` makes a new one, not subscribed.
+    """
+
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, related_name="authorized", db_index=False, verbose_name="empresa"
+    )
+    email = models.CharField("correo", max_length=254)  # canonical: lower case, IDN domain in Unicode
+    name = models.CharField("nombre", max_length=50, blank=True)
+    document_type = models.CharField("tipo de documento", max_length=10, blank=True)
+    document_number = models.CharField("número de documento", max_length=15, blank=True)
+    phone = models.CharField("celular", max_length=9, blank=True)
+    external_code = models.CharField("código externo", max_length=100)
+    profile = models.CharField("perfil", max_length=100)
+    request_id = models.BigIntegerField("solicitud")  # ApiRequest: the `id_solicitud` of its alta
+    created_at = models.DateTimeField("autorizado el")
+    deauthorized_at = models.DateTimeField("dado de baja el", null=True, blank=True)
+    subscribed_at = models.DateTimeField("suscrito el", null=True, blank=True)
+    unsubscribed_at = models.DateTimeField("se desuscribió el", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "cliente autorizado"
+        verbose_name_plural = "clientes autorizados"
+        constraints = [
+            models.UniqueConstraint(
+                name="one_live_authorization_per_partner_and_email",
+                fields=["partner", "email"],
+                condition=Q(deauthorized_at__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index("partner", "id", name="live_clients_of_a_partner", condition=Q(deauthorized_at__isnull=True)),
+            models.Index("email", name="live_clients_by_email", condition=Q(deauthorized_at__isnull=True)),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_subscribed(self) -> bool:
+        return self.subscribed_at is not None and self.unsubscribed_at is None and self.deauthorized_at is None
+
+
 class AuditEntry(models.Model):
     """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE.
 

@@ -2,8 +2,9 @@
 
 from external_api.frontdoor.contract import Contract
 from external_api.informaperu.contract import INFORMAPERU
+from external_api.nopasanada.contract import NOPASANADA
 
-SPACES: dict[str, Contract] = {"/v1/api": INFORMAPERU}
+SPACES: dict[str, Contract] = {"/v1/api": INFORMAPERU, "/api/v1": NOPASANADA}
 
 
 def contract_of(path: str) -> Contract | None:

@@ -4,8 +4,9 @@ import uuid
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
-from clients.models import Credential, Partner
+from clients.models import AuthorizedClient, Credential, Partner
 
 
 class Via(models.TextChoices):
@@ -38,6 +39,9 @@ class Message(models.Model):
 
     class Kind(models.TextChoices):
         VERIFICATION = "verificacion", "Código de verificación"
+        SUBSCRIPTION = "suscripcion", "Confirmación de suscripción"
+        ALERT = "alerta", "Alerta"
+        BULLETIN = "boletin", "Boletín"
 
     class State(models.TextChoices):
         QUEUED = "QUEUED", "En cola"  # due at next_attempt_at, nobody has it
@@ -71,6 +75,9 @@ class Message(models.Model):
     provider = models.CharField("proveedor", max_length=100, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
     provider_reply = models.CharField("respuesta del proveedor", max_length=300, blank=True)
+    authorized_client = models.ForeignKey(
+        AuthorizedClient, on_delete=models.PROTECT, null=True, blank=True, related_name="messages", db_index=False
+    )
     reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
     created_at = models.DateTimeField("creado")
     sent_at = models.DateTimeField("enviado el", null=True)
@@ -99,6 +106,14 @@ class Message(models.Model):
             ),
             models.Index("reference", name="message_by_reference"),
             models.Index("created_at", "id", name="message_by_time"),
+            # mensajes_enviados of contract 1
+            models.Index(
+                "partner",
+                Coalesce("sent_at", "handed_over_at"),
+                "id",
+                name="message_answered",
+                condition=Q(kind__in=["boletin", "alerta"], state__in=["SENT", "DELIVERED", "UNDELIVERED", "FAILED"]),
+            ),
         ]
 
     def __str__(self) -> str:

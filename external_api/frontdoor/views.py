@@ -23,7 +23,14 @@ from clients.models import Credential, Partner
 from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.address import caller_address
 from external_api.frontdoor.contract import Answer, Contract
-from external_api.frontdoor.refusals import InternalFault, NoSuchPath, Unauthorized, Unavailable, WrongMethod
+from external_api.frontdoor.refusals import (
+    InternalFault,
+    NoSuchPath,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    WrongMethod,
+)
 from external_api.models import IdempotentAnswer
 
 log = logging.getLogger(__name__)
@@ -51,11 +58,11 @@ class ContractView(APIView):
     """One endpoint. Subclasses set `contract` and `action` and write `get` or `post`, returning an Answer."""
 
     contract: ClassVar[Contract]
-    action: ClassVar[str] = ""
+    action: str = ""
     content_negotiation_class = AlwaysJson
     http_method_names = ["get", "head", "post"]
     rate_limited: ClassVar[bool] = True
-    logged: ClassVar[bool] = True
+    logged: bool = True
     takes_credential: ClassVar[bool] = True
     takes_body: ClassVar[bool] = True
 
@@ -64,6 +71,8 @@ class ContractView(APIView):
     raw_body: bytes = b""
     user_name: str = ""
     answer_code: str = ""
+    successes: int | None = None
+    failures: int | None = None
     _request_id: int | None = None
     _idempotent: IdempotentAnswer | None = None
 
@@ -85,28 +94,32 @@ class ContractView(APIView):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.at = timezone.now()
         self.address = caller_address(request)
-        started = time.perf_counter()
+        self._started = time.perf_counter()
         response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         if isinstance(response, Response):
             response.render()
         if self._idempotent is not None:
             self._keep_answer(response)
-        if self.logged and response.status_code != 429:  # a flood must not fill the table
-            self._log(response, round((time.perf_counter() - started) * 1000))
+        if self.logged:
+            self.write_log(response.status_code)
         response.contract = self.contract.name  # type: ignore[attr-defined]
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.format_kwarg = None
-        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        self.body = {}
+        self.prepare(request)
         if self.takes_credential:
-            self._check_credential(request)
+            self.check_credential(request)
         if self.rate_limited:
             limits.count_request(self.caller)
         if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
-            self._read_body(request)
-            self._check_idempotency_key(request)
+            self.read_body(request)
+            self.check_idempotency_key(request)
+
+    def prepare(self, request: Request) -> None:
+        """What every answer needs, also that of a refusal."""
+        self.format_kwarg = None
+        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
+        self.body = {}
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, _Replayed):
@@ -127,6 +140,8 @@ class ContractView(APIView):
 
     def _as_refusal(self, exc: Exception) -> Refused:
         if isinstance(exc, Refused):
+            if isinstance(exc, RateLimited):
+                self.logged = False  # a flood must not fill the table
             return exc
         if isinstance(exc, (OperationalError, InterfaceError)):
             log.error("the database did not answer", extra={"action": self.action, "fault": repr(exc)[:300]})
@@ -138,9 +153,12 @@ class ContractView(APIView):
         self.answer_code = answer.code
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
-    def _check_credential(self, request: Request) -> None:
+    def check_credential(self, request: Request, *, in_body: Any = None) -> None:
+        """Reads the Authorization header, or else the field of the body where a contract has one."""
         scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
+            raw = in_body if isinstance(in_body, str) else ""
+        if scheme.lower() != "bearer" and not raw:
             if self.contract.needs_credential():
                 raise self._unauthorized()
             return
@@ -156,13 +174,13 @@ class ContractView(APIView):
         limits.count_refused_credential(self.address)
         return Unauthorized()
 
-    def _read_body(self, request: Request) -> None:
+    def read_body(self, request: Request) -> None:
         raw = self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
         if raw:
             strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
             self.body = strict_json.parse_object(raw)
 
-    def _check_idempotency_key(self, request: Request) -> None:
+    def check_idempotency_key(self, request: Request) -> None:
         key = request.headers.get("Idempotency-Key")
         if key is None or self.partner is None:
             return
@@ -180,11 +198,13 @@ class ContractView(APIView):
             except OperationalError as fault:  # the key lapses by itself; the answer stands
                 log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
 
-    def _log(self, response: HttpResponse, duration_ms: int) -> None:
+    def write_log(self, status: int) -> None:
+        """Writes the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
         request_log.write(
             id=self._request_id, contract=self.contract.name, partner_id=self.partner.pk if self.partner else None,
-            user=self.user_name, action=self.action, status=response.status_code, code=self.answer_code,
-            address=self.address, duration_ms=duration_ms, at=self.at,
+            user=self.user_name, action=self.action, status=status, code=self.answer_code,
+            address=self.address, duration_ms=round((time.perf_counter() - self._started) * 1000), at=self.at,
+            successes=self.successes, failures=self.failures,
         )  # fmt: skip
 
 

@@ -1,0 +1,134 @@
+"""The rules of a row of `clientes`, as a table; 10,000 rows pass through in some hundredths of a second.
+
+A missing field, null and "" are the same. Every fault of a row is named, in field order.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clients.authorizing import Authorization
+from clients.documents import DOCUMENT_TYPES, canonical_number, shape_ok
+from clients.emails import InvalidEmail, canonical_email
+from clients.names import name_ok, normalised
+
+NO_OBJECT = "Cliente Invalido."
+EMAIL_REQUIRED = "Correo Requerido."
+EMAIL_INVALID = "Correo Invalido."
+EMAIL_TAKEN = "Correo ya registrado."
+EMAIL_REPEATED = "Correo repetido en la solicitud."
+EMAIL_NOT_FOUND = "Correo no encontrado."
+TYPE_INVALID = "Tipo de Documento Invalido."
+NUMBER_INVALID = "Numero de Documento Invalido."
+
+_PHONE = re.compile(r"[0-9]{9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A row as the rules saw it: its address ("" if it has no valid one), its faults, its values if it has none."""
+
+    email: str
+    faults: list[str]
+    values: Authorization | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A field that stands by itself: what is said when it is missing (nothing: it may be), and when it is wrong."""
+
+    name: str
+    ok: Callable[[str], bool]
+    invalid: str
+    required: str = ""
+
+
+def _any_text(text: str) -> bool:
+    return len(text) <= 100 and text.isprintable()
+
+
+_NAME = _Text("nombre", lambda text: 5 <= len(text) <= 50 and name_ok(text), "Nombre Invalido.")
+_CELL = _Text("celular", lambda text: _PHONE.fullmatch(text) is not None, "Celular Invalido.")
+_CODE = _Text("codigo_externo", _any_text, "Codigo Externo Invalido.", "Codigo Externo Requerido.")
+_PROFILE = _Text("perfil", _any_text, "Perfil Invalido.", "Perfil Requerido.")
+
+
+def check_new(row: Any) -> Checked:
+    """A row of `alta`."""
+    if not isinstance(row, dict):
+        return Checked("", [NO_OBJECT])
+    faults: list[str] = []
+    name = _field(row, _NAME, faults)
+    kind, number = _document(row, faults)
+    phone = _field(row, _CELL, faults)
+    code = _field(row, _CODE, faults)
+    profile = _field(row, _PROFILE, faults)
+    email = _email(row, faults)
+    if faults:
+        return Checked(email, faults)
+    return Checked(email, faults, Authorization(email, name, kind, number, phone, code, profile))
+
+
+def check_address(row: Any) -> Checked:
+    """A row of `baja`: only its `correo` counts."""
+    if not isinstance(row, dict):
+        return Checked("", [NO_OBJECT])
+    faults: list[str] = []
+    return Checked(_email(row, faults), faults)
+
+
+def addresses(rows: list[Any]) -> list[str]:
+    """The addresses a query filters by; rows without a valid one match nothing."""
+    return [checked.email for checked in map(check_address, rows) if checked.email]
+
+
+def _field(row: dict[str, Any], rule: _Text, faults: list[str]) -> str:
+    text = _text(row.get(rule.name))
+    if text == "":
+        if rule.required:
+            faults.append(rule.required)
+        return ""
+    if text is None or not rule.ok(text):
+        faults.append(rule.invalid)
+        return ""
+    return text
+
+
+def _document(row: dict[str, Any], faults: list[str]) -> tuple[str, str]:
+    """Type and number stand and fall together: a number without a type is a fault of the type, and the reverse."""
+    kind, number = _text(row.get("tipo_documento")), _text(row.get("numero_documento"))
+    if kind == "" and number == "":
+        return "", ""
+    if kind not in DOCUMENT_TYPES:
+        faults.append(TYPE_INVALID)
+        return "", ""
+    if not number or not shape_ok(kind, number):
+        faults.append(NUMBER_INVALID)
+        return "", ""
+    return kind, canonical_number(number)
+
+
+def _email(row: dict[str, Any], faults: list[str]) -> str:
+    text = _text(row.get("correo"))
+    if text == "":
+        faults.append(EMAIL_REQUIRED)
+        return ""
+    if text is not None:
+        try:
+            return canonical_email(text)
+        except InvalidEmail:
+            pass
+    faults.append(EMAIL_INVALID)
+    return ""
+
+
+def _text(value: Any) -> str | None:
+    """The normalised text, "" for what is missing, None for what is no text."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return None
+    if value.isascii() and "  " not in value and value.strip() == value:
+        return value
+    return normalised(value)

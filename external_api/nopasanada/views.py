@@ -1,0 +1,129 @@
+"""The one endpoint of contract 1. The order of checks is the contract's: JSON, token, usuario, solicitud, clientes."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+
+from clients.models import Partner
+from external_api.frontdoor import limits
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.exports import Export, stream
+from external_api.frontdoor.views import ContractView, UnknownPath
+from external_api.nopasanada import bulk, queries
+from external_api.nopasanada.contract import (
+    NOPASANADA,
+    ROWS_AT_MOST,
+    ClientsRequired,
+    TooManyClients,
+    UserRequired,
+    WrongAction,
+    envelope,
+    stamp,
+)
+from external_api.nopasanada.serializers import addresses
+
+WRITES = ("alta", "baja")
+QUERIES = ("clientes_autorizados", "mensajes_enviados")
+
+
+class RequestView(ContractView):
+    contract = NOPASANADA
+    http_method_names = ["post"]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """The credential may stand in the body, so the body comes first."""
+        self.prepare(request)
+        if request.method != "POST":
+            return
+        self.read_body(request)
+        self.check_credential(request, in_body=self.body.get("token"))
+        limits.count_request(self.caller)
+        self.user_name = _user(self.body.get("usuario"))
+        self.action = _action(self.body.get("solicitud"))
+        if self.action in WRITES:
+            self.check_idempotency_key(request)
+
+    def post(self, request: Request) -> Any:
+        assert self.partner is not None, "initial() lets nobody in without a credential"  # noqa: S101
+        act: Callable[[Partner], Any] = getattr(self, f"_{self.action}")
+        return act(self.partner)
+
+    def _alta(self, partner: Partner) -> Answer:
+        return self._counted(bulk.alta(partner, self._rows(), request_id=self.request_id, at=self.at))
+
+    def _baja(self, partner: Partner) -> Answer:
+        return self._counted(bulk.baja(partner, self._rows(), at=self.at))
+
+    def _clientes_autorizados(self, partner: Partner) -> StreamingHttpResponse:
+        return self._streamed(partial(queries.clients, partner, self._filter()))
+
+    def _mensajes_enviados(self, partner: Partner) -> StreamingHttpResponse:
+        emails = self._filter()
+        days = queries.whole_days(self.body.get("fecha_desde"), self.body.get("fecha_hasta"))
+        return self._streamed(partial(queries.messages, partner, days, emails))
+
+    def _rows(self) -> list[Any]:
+        rows = self.body.get("clientes")
+        if not isinstance(rows, list) or not rows:
+            raise ClientsRequired
+        if len(rows) > ROWS_AT_MOST:
+            raise TooManyClients
+        return rows
+
+    def _filter(self) -> list[str] | None:
+        """The addresses asked for; None for all."""
+        rows = self.body.get("clientes")
+        if rows is None or rows == []:
+            return None
+        if not isinstance(rows, list):
+            raise ClientsRequired
+        if len(rows) > ROWS_AT_MOST:
+            raise TooManyClients
+        return addresses(rows)
+
+    def _counted(self, results: dict[str, Any]) -> Answer:
+        """200 when all rows went well, 207 when some did, 400 when none did."""
+        self.successes, self.failures = results["cuenta_exitos"], results["cuenta_fallos"]
+        status = 200 if not self.failures else 207 if self.successes else 400
+        return Answer(status, envelope(self.request_id, results, at=self.at))
+
+    def _streamed(self, make: Callable[[], Export]) -> StreamingHttpResponse:
+        """`data` first, `cuenta` last: it is known when the rows are out."""
+        head = json.dumps({"id_solicitud": self.request_id, "timestamp": stamp(self.at)})[:-1]
+        export = make()
+
+        def tail(count: int) -> bytes:
+            self.successes = count
+            return b'],"cuenta":%d}}' % count
+
+        self.logged = False  # the log row is written when the stream has ended, with its count
+        body = stream(
+            export,
+            head=(head + ',"resultados":{"data":[').encode(),
+            tail=tail,
+            done=lambda: self.write_log(200),
+        )
+        return StreamingHttpResponse(body, content_type="application/json")
+
+
+class NothingHere(UnknownPath):
+    contract = NOPASANADA
+
+
+def _user(value: Any) -> str:
+    """Any non-blank string or number, as given."""
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise UserRequired
+
+
+def _action(value: Any) -> str:
+    if isinstance(value, str) and value in WRITES + QUERIES:
+        return value
+    raise WrongAction
