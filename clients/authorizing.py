@@ -1,10 +1,11 @@
 """alta and baja of thousands of clients at once: one statement each, whatever the number of rows.
 
 Every statement touches its rows in the order of their addresses: two requests that overlap in opposite orders would
-deadlock (design, section 7). Values travel as one array a column: 10,000 rows of seven bound values would exceed the
-protocol's 65,535.
+deadlock (design, section 7). New rows travel as one JSON text: 70,000 bound values would exceed the protocol's 65,535,
+and of the ways that remain it measured best (an array for each column took half as long again).
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -38,8 +39,10 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
             """
             WITH asked AS MATERIALIZED (
                 SELECT nextval('clients_authorizedclient_id_seq') AS id, each.*
-                FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-                  AS each(email, name, document_type, document_number, phone, external_code, profile)
+                FROM json_to_recordset(%s::json) AS each(
+                    email text, name text, document_type text, document_number text, phone text,
+                    external_code text, profile text
+                )
             )
             INSERT INTO clients_authorizedclient (
                 id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
@@ -50,7 +53,7 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
             ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
             RETURNING email
             """,
-            [*(list(column) for column in zip(*rows, strict=True)), partner.pk, request_id, at],
+            [json.dumps([row._asdict() for row in rows]), partner.pk, request_id, at],
         )
         return {row[0] for row in cursor.fetchall()}
 

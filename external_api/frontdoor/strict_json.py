@@ -7,6 +7,7 @@ to the contract's limit and not further.
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 from django.core.handlers.wsgi import WSGIRequest
@@ -67,35 +68,47 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise BadRequest("El JSON está anidado demasiado.") from None
     if not isinstance(value, dict):
         raise BadRequest("El cuerpo debe ser un objeto JSON.")
-    # Escapes are the only way to NUL and lone surrogates: raw ones do not pass UTF-8 or the decoder.
-    _check(value, depth=1, has_escapes="\\u" in text)
+    _check_depth(value)
+    if _SUSPECT_ESCAPE.search(text):
+        _check_text(value)
     return value
 
 
-def _check(value: Any, *, depth: int, has_escapes: bool) -> None:
-    if depth > DEEPEST:
-        raise BadRequest("El JSON está anidado demasiado.")
+_SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""NUL and surrogates: escapes are the only way to them, raw ones pass neither UTF-8 nor the decoder."""
+
+
+def _check_depth(value: dict[str, Any]) -> None:
+    """Level by level and containers only: 10,000 rows cost a few milliseconds."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST):
+        below = []
+        for container in level:
+            for item in container.values() if type(container) is dict else container:
+                if type(item) is dict or type(item) is list:
+                    below.append(item)
+        if not below:
+            return
+        level = below
+    raise BadRequest("El JSON está anidado demasiado.")
+
+
+def _check_text(value: Any) -> None:
+    """Every string, keys too. Only reached by bodies that could hold something."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if has_escapes:
-                _check_text(key)
-            if isinstance(item, (dict, list)) or (has_escapes and isinstance(item, str)):
-                _check(item, depth=depth + 1, has_escapes=has_escapes)
+            _check_text(key)
+            _check_text(item)
     elif isinstance(value, list):
         for item in value:
-            if isinstance(item, (dict, list)) or (has_escapes and isinstance(item, str)):
-                _check(item, depth=depth + 1, has_escapes=has_escapes)
+            _check_text(item)
     elif isinstance(value, str):
-        _check_text(value)
-
-
-def _check_text(text: str) -> None:
-    if "\x00" in text:
-        raise BadRequest("El JSON contiene un carácter NUL.")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadRequest("El JSON contiene un carácter Unicode incompleto.") from None
+        if "\x00" in value:
+            raise BadRequest("El JSON contiene un carácter NUL.")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise BadRequest("El JSON contiene un carácter Unicode incompleto.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import is_normalized
 
 from clients.authorizing import Authorization
 from clients.documents import DOCUMENT_TYPES, canonical_number, shape_ok
@@ -129,6 +130,5 @@ def _text(value: Any) -> str | None:
         return ""
     if not isinstance(value, str):
         return None
-    if value.isascii() and "  " not in value and value.strip() == value:
-        return value
-    return normalised(value)
+    as_it_stands = value.isprintable() and "  " not in value and value.strip() == value
+    return value if as_it_stands and is_normalized("NFC", value) else normalised(value)
