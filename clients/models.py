@@ -145,6 +145,7 @@ class Applicant(models.Model):
                 condition=Q(state="VALIDADO"),
             ),
             models.Index("created_at", "id", name="applicant_by_time"),
+            models.Index("email", name="applicant_by_email"),
         ]
 
     def __str__(self) -> str:

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from clients.callers import caller_address
 from clients.errors import Refused
-from external_api.frontdoor.address import caller_address
 from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.refusals import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
 from external_api.spaces import contract_of
@@ -38,7 +38,7 @@ class AccessLog:
                 "route": (match.url_name or match.route) if match else "?",
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
-                "address": caller_address(request),
+                "address": caller_address(request.META),
             },
         )
         return response

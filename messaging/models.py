@@ -106,6 +106,7 @@ class Message(models.Model):
             ),
             models.Index("reference", name="message_by_reference"),
             models.Index("created_at", "id", name="message_by_time"),
+            models.Index("recipient", "created_at", name="message_by_recipient"),
             # mensajes_enviados of contract 1
             models.Index(
                 "partner",

@@ -74,6 +74,7 @@ class VerificationToken(models.Model):
         indexes = [
             models.Index("applicant", F("created_at").desc(), name="tokens_of_an_applicant"),
             models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
+            models.Index("created_at", "id", name="tokens_by_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
         ]
 

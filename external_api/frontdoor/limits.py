@@ -17,8 +17,8 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage, RedisStorage, Storage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from clients.callers import limiting_key
 from clients.models import Partner
-from external_api.frontdoor.address import limiting_key
 from external_api.frontdoor.refusals import RateLimited
 from messaging.models import PAID_VIAS
 from messaging.redis_link import RedisAway, breaker, connection

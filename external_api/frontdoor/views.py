@@ -17,11 +17,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from clients.callers import caller_address
 from clients.credentials import authenticate
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import Credential, Partner
 from external_api.frontdoor import idempotency, limits, request_log, strict_json
-from external_api.frontdoor.address import caller_address
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.refusals import (
     InternalFault,
@@ -93,7 +93,7 @@ class ContractView(APIView):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.at = timezone.now()
-        self.address = caller_address(request)
+        self.address = caller_address(request.META)
         self._started = time.perf_counter()
         response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         if isinstance(response, Response):

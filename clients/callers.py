@@ -1,25 +1,34 @@
-"""Where a call comes from: the socket, or the right-most forwarded address that is not one of our own proxies."""
+"""Where a call comes from: the socket, or the right-most forwarded address that is not one of our own proxies.
+
+Works on the CGI variables of a request (RFC 3875, RFC 7239's older cousin X-Forwarded-For), not on a request object.
+"""
 
 import ipaddress
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest
 
 IPv4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def caller_address(request: HttpRequest) -> str:
+def caller_address(meta: Mapping[str, Any]) -> str:
     """The caller's address as text. X-Forwarded-For counts only behind TRUSTED_PROXIES; anybody can write it."""
-    address = _parse(request.META.get("REMOTE_ADDR", ""))
+    address = _parse(meta.get("REMOTE_ADDR", ""))
     if address is None:
         return "0.0.0.0"  # noqa: S104  a Unix socket has no address; nothing is bound here
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").split(",")
     while _is_trusted(address) and forwarded:
         next_hop = _parse(forwarded.pop().strip())
         if next_hop is None:
             break
         address = next_hop
     return str(address)
+
+
+def limiting_address_of_request(request: Any) -> str:
+    """What django-axes locks out: it hands over the request and stores an address."""
+    return limiting_key(caller_address(request.META))
 
 
 def limiting_key(address: str) -> str:

@@ -1,0 +1,115 @@
+"""The staff's endpoints of contract 2: the login, and what an agent may look up with its token."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+
+from clients.errors import ApplicantNotFound, CredentialRefused
+from clients.models import Applicant
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.fields import checked
+from external_api.informaperu import staff_presenters as shown
+from external_api.informaperu.serializers import Login
+from external_api.informaperu.staff_login import log_in
+from external_api.informaperu.staff_paging import page
+from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQuery, checked_query, query_of
+from external_api.informaperu.staff_tokens import LIFE, issue_for, user_behind
+from external_api.informaperu.views import InformaPeruView, client_id
+from messaging.models import Message
+from tokens.finding import ids_reached_at
+from tokens.models import VerificationToken
+
+PRIVATE = {"Cache-Control": "no-store"}
+NEWEST_TOKENS = 100
+"""Codes shown with a client. The ladder lets an eager one ask for eight a day."""
+
+
+class LoginView(InformaPeruView):
+    """Open also where the contract is closed to all but partners; counted per address."""
+
+    action = "login"
+    http_method_names = ["post"]
+    takes_credential = False
+
+    def post(self, request: Request) -> Answer:
+        query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
+        typed = checked(Login, self.body)
+        user = log_in(request._request, typed["username"], typed["password"], at=self.at)
+        self.user_name = user.get_username()
+        body = {
+            "token": issue_for(user, at=self.at),
+            "token_type": "Bearer",
+            "expires_in": int(LIFE.total_seconds()),
+        }
+        return Answer(200, body, PRIVATE)
+
+
+class StaffView(InformaPeruView):
+    """Opened by the token of a staff login, never by a partner's credential."""
+
+    http_method_names = ["get", "head"]
+
+    def check_credential(self, request: Request, *, in_body: Any = None) -> None:
+        scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise CredentialRefused
+            self.user_name = user_behind(raw.strip()).get_username()
+        except CredentialRefused as fault:
+            raise self._unauthorized() from fault
+
+
+class ClientsView(StaffView):
+    action = "admin/clients"
+
+    def get(self, request: Request) -> Answer:
+        asked, kept = checked_query(ClientsQuery, request)
+        rows = _filtered(
+            Applicant.objects.select_related("partner"),
+            asked,
+            document_number=asked["documento"],
+            email=asked["correo"],
+            state=asked["estado"],
+        )
+        if asked["telefono"]:
+            rows = rows.filter(pk__in=ids_reached_at(asked["telefono"]))
+        return Answer(200, page(rows, asked=asked, kept=kept, path=request.path, present=shown.client_row), PRIVATE)
+
+
+class ClientDetailView(StaffView):
+    action = "admin/clients/:id"
+
+    def get(self, request: Request, client: str) -> Answer:
+        applicant = Applicant.objects.select_related("partner").filter(pk=client_id(client)).first()
+        if applicant is None:
+            raise ApplicantNotFound
+        tokens = list(VerificationToken.objects.filter(applicant=applicant).order_by("-created_at")[:NEWEST_TOKENS])
+        messages = list(_with_events().filter(reference__in=[token.pk for token in tokens]).order_by("created_at"))
+        return Answer(200, {"data": shown.client_detail(applicant, tokens, messages)}, PRIVATE)
+
+
+class MessagesView(StaffView):
+    action = "admin/messages"
+
+    def get(self, request: Request) -> Answer:
+        asked, kept = checked_query(MessagesQuery, request)
+        rows = _filtered(
+            _with_events(),
+            asked,
+            via=asked["via"],
+            state=asked["estado"],
+            recipient=asked["destino"],
+            reference=asked["token"],
+        )
+        return Answer(200, page(rows, asked=asked, kept=kept, path=request.path, present=shown.message_row), PRIVATE)
+
+
+def _with_events() -> QuerySet[Message]:
+    return Message.objects.select_related("partner").prefetch_related("events").defer("html", "sealed")
+
+
+def _filtered(rows: QuerySet[Any], asked: dict[str, Any], **own: Any) -> QuerySet[Any]:
+    """By what every list is filtered by, the partner and the days, and by the list's own columns, where asked."""
+    given = {"partner__slug": asked["empresa"], "created_at__gte": asked["desde"], "created_at__lt": asked["hasta"]}
+    return rows.filter(**{column: value for column, value in (given | own).items() if value})

@@ -1,0 +1,388 @@
+"""The admin's pages: all open, bounded whatever the tables hold, nothing secret on them; and the two acts of staff."""
+
+import base64
+import re
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from clients.admin import LimitedPaginator
+from clients.credentials import issue
+from clients.models import Applicant, AuditEntry, Partner
+from messaging.models import Message, MessageEvent, SandboxMessage
+from tokens import services
+from tokens.models import LadderForgiveness, VerificationToken
+
+pytestmark = pytest.mark.django_db
+
+CODE = "Q7ZX"
+HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
+OURS = ("clients", "tokens", "messaging", "external_api")
+APPLICANTS = "/admin/clients/applicant/"
+
+
+@pytest.fixture(autouse=True)
+def known_code(monkeypatch):
+    monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def boss():
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(User.objects.create_superuser("ana"))
+    return http
+
+
+@pytest.fixture
+def partner():
+    return Partner.objects.create(name=HOSTILE, slug="financiera")
+
+
+def person(number="12345678", partner=None, **changes):
+    now = timezone.now()
+    fields = {
+        "document_type": "DNI", "document_number": number, "check_character": "9", "names": "Juan",
+        "paternal_surname": "Perez", "maternal_surname": "Gomez", "email": f"juan{number}@example.com",
+        "department": "LIMA", "province": "LIMA", "district": "MIRAFLORES", "ubigeo": "150122",
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    return Applicant.objects.create(partner=partner, **fields | changes)
+
+
+def ask(applicant, *, phone="987654321", at=None, credential=None):
+    """A code for the applicant, the message that carries it and an event of that."""
+    at = at or timezone.now()
+    origin = services.Origin(applicant.partner, credential)
+    token = services.request(applicant.pk, via="S", phone=phone, operator="CLARO", origin=origin, at=at).token
+    message = Message.objects.get(reference=token.pk)
+    MessageEvent.objects.create(message=message, at=at, state="SENT", attempt=1, provider=HOSTILE[:90], detail=HOSTILE)
+    return token
+
+
+@pytest.fixture
+def rows(partner, boss):
+    """At least one row of everything that has a page, with markup wherever a partner could have put it."""
+    credential, secret = issue(partner, "opaque", at=timezone.now(), by="ana")
+    applicant = person(partner=partner, names=HOSTILE, paternal_surname=HOSTILE)
+    token = ask(applicant, credential=credential)
+    LadderForgiveness.objects.create(applicant=applicant, via="S", at=timezone.now(), by="ana", reason=HOSTILE)
+    Client(raise_request_exception=False).get(
+        "/v1/api/client/x/cooldown/S", headers={"Authorization": f"Bearer {secret}"}
+    )
+    Client().post("/admin/login/", {"username": "nadie", "password": "otra"})
+    return token
+
+
+def registered():
+    return sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+def page(http, url, **query):
+    answer = http.get(url, query)
+    assert answer.status_code == 200, (url, query, answer.status_code)
+    return answer.content.decode()
+
+
+def list_of(model):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def page_of(row):
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def every_page(http):
+    yield page(http, "/admin/")
+    for model in registered():
+        yield page(http, list_of(model))
+        row = model._default_manager.first()
+        if row is not None:
+            yield page(http, page_of(row))
+            yield page(http, page_of(row).replace("/change/", "/history/"))
+
+
+def test_what_has_a_page_is_chosen():
+    labels = {model._meta.label for model in registered()}
+    assert {
+        "clients.Partner", "clients.Applicant", "clients.AuditEntry", "messaging.Message", "tokens.VerificationToken",
+        "tokens.LadderForgiveness", "external_api.ApiRequest", "auth.User",
+    } <= labels  # fmt: skip
+    assert not labels & {"messaging.SandboxMessage", "external_api.IdempotentAnswer", "sessions.Session"}
+
+
+def test_every_page_opens_and_markup_is_text(boss, rows):
+    seen = list(every_page(boss))
+    ours = [model for model in registered() if model._meta.app_label in OURS]
+    assert len(ours) >= 7
+    assert all(model._default_manager.exists() for model in ours)
+    assert any("&lt;script&gt;alert(" in html for html in seen)
+    for html in seen:
+        assert "<script>alert(" not in html
+        assert "}}14{" not in html
+
+
+def test_no_page_shows_a_code_its_hmac_or_its_seal(boss, rows):
+    token, message = VerificationToken.objects.get(), Message.objects.get()
+    digest, seal = bytes(token.code_hmac), bytes(message.sealed)
+    hidden = [CODE, digest.hex(), base64.b64encode(digest).decode(), str(digest), seal.decode(), "memory at", "hmac"]
+    for html in every_page(boss):
+        shown = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html)  # 64 random letters may spell anything
+        assert not [secret for secret in hidden if secret in shown]
+    assert "••••" in page(boss, page_of(message))
+
+
+def test_pages_are_in_spanish_under_one_name(boss, rows):
+    html = page(boss, "/admin/")
+    assert "Administración" in html
+    assert "<title>Administración | Aval</title>" in html
+    for word in ("Empresas", "Solicitantes", "Códigos", "Mensajes", "Solicitudes", "Auditoría", "Perdones de espera"):
+        assert word.lower() in html.lower()
+    for row in (Message.objects.get(), VerificationToken.objects.get(), Applicant.objects.get()):
+        shown = page(boss, page_of(row))
+        for english in (">Partner:<", "Credential", "Request id", "Provider", "Handed over", "Reference", "Lease"):
+            assert english not in shown
+
+
+READ_ONLY = ("clients.applicant", "clients.auditentry", "messaging.message", "tokens.verificationtoken",
+             "tokens.ladderforgiveness", "external_api.apirequest")  # fmt: skip
+
+
+@pytest.mark.parametrize("label", READ_ONLY)
+def test_what_is_read_is_not_written(boss, rows, label):
+    model = next(model for model in registered() if model._meta.label_lower == label)
+    row = model._default_manager.first()
+    before = model._default_manager.values().get(pk=row.pk)
+    fields = {field.name: "1" for field in model._meta.fields}
+    assert boss.post(page_of(row), fields).status_code == 403
+    assert boss.get(list_of(model) + "add/").status_code == 403
+    assert boss.post(page_of(row).replace("/change/", "/delete/"), {"post": "yes"}).status_code == 403
+    boss.post(list_of(model), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert model._default_manager.values().get(pk=row.pk) == before
+    assert 'name="_save"' not in page(boss, page_of(row))
+
+
+def grow(partner, numbers):
+    for number in numbers:
+        ask(person(f"{number:08}", partner), phone=f"9{number:08}")
+        issue(partner, "opaque", at=timezone.now(), by="ana")
+        LadderForgiveness.objects.create(
+            applicant=Applicant.objects.first(), via="S", at=timezone.now(), by="ana", reason="x"
+        )
+        Client().get("/v1/api/client/x/cooldown/S")
+
+
+def test_a_list_costs_the_same_whatever_it_holds(boss, partner):
+    def statements(label):
+        model = next(model for model in registered() if model._meta.label_lower == label)
+        with CaptureQueriesContext(connection) as queries:
+            page(boss, list_of(model))
+        return [query["sql"] for query in queries]
+
+    grow(partner, range(2))
+    few = {label: statements(label) for label in READ_ONLY}
+    grow(partner, range(2, 20))
+    for label in READ_ONLY:
+        many = statements(label)
+        assert len(many) == len(few[label]) <= 9, many
+        assert not [sql for sql in many if "COUNT(" in sql and "LIMIT" not in sql]
+
+
+def test_a_big_table_is_not_counted_to_its_end(rows, monkeypatch):
+    monkeypatch.setattr("clients.admin.COUNTED", 3)
+    for number in range(5):
+        person(f"0000000{number}")
+    paginator = LimitedPaginator(Applicant.objects.order_by("-created_at"), 2)
+    assert (paginator.count, paginator.num_pages) == (3, 2)
+    assert len(paginator.page(2).object_list) == 1
+
+
+STRANGE = (
+    {"q": "\x00"}, {"q": "'"}, {"q": "%"}, {"q": "٩٨٧٦٥٤٣٢١"}, {"q": "9" * 400}, {"q": "a@b"},
+    {"q": "00000000-0000-0000-0000-000000000000"}, {"q": "<script>alert(1)</script>"}, {"p": "99999"}, {"p": "x"},
+    {"o": "99.-1.x"}, {"created_at__gte": "x"}, {"partner__id__exact": "x"}, {"state__exact": "x"}, {"all": ""},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("label", READ_ONLY)
+def test_a_strange_query_is_no_fault(boss, rows, label):
+    model = next(model for model in registered() if model._meta.label_lower == label)
+    for query in STRANGE:
+        answer = boss.get(list_of(model), query, follow=True)
+        assert answer.status_code == 200, query
+        assert "<script>alert(" not in answer.content.decode(), query
+
+
+# --- finding ----------------------------------------------------------------------------------------------------------
+
+
+def found(http, model, term):
+    return {str(row.pk) for row in http.get(list_of(model), {"q": term}).context["cl"].result_list}
+
+
+def test_people_codes_and_messages_are_found_by_what_an_agent_has(boss):
+    proved, asked, other = person("11111111"), person("22222222"), person("AB1234567", document_type="PASAPORTE")
+    first = ask(proved, phone="911111111")
+    services.verify(proved.pk, CODE, origin=services.Origin(), at=timezone.now())
+    second = ask(asked, phone="922222222")
+    for term, who in (
+        ("11111111", proved), ("911111111", proved), (str(proved.pk), proved), ("juan11111111@example.com", proved),
+        (" 922222222 ", asked), ("JUAN22222222@EXAMPLE.COM", asked), ("ab1234567", other),
+    ):  # fmt: skip
+        assert found(boss, Applicant, term) == {str(who.pk)}, term
+    for term, token in (
+        ("911111111", first), ("11111111", first), (str(first.pk), first), (str(asked.pk), second),
+    ):  # fmt: skip
+        assert found(boss, VerificationToken, term) == {str(token.pk)}, term
+    for term, token in (("911111111", first), (str(second.pk), second)):
+        assert found(boss, Message, term) == {str(Message.objects.get(reference=token.pk).pk)}, term
+    assert found(boss, Applicant, "933333333") == set()
+    assert len(found(boss, Applicant, " ")) == 3
+
+
+def test_a_request_is_found_by_the_number_the_partner_quotes(boss, rows):
+    model = next(model for model in registered() if model._meta.label_lower == "external_api.apirequest")
+    row = model._default_manager.get()
+    assert found(boss, model, str(row.pk)) == found(boss, model, f"event_{row.pk}") == {str(row.pk)}
+    assert found(boss, model, "x") == found(boss, model, "٣") == set()
+    for answer, count in (("4", 1), ("5", 0), ("2", 0), ("x", 1)):
+        assert boss.get(list_of(model), {"respuesta": answer}).context["cl"].result_count == count
+
+
+# --- what staff may do ------------------------------------------------------------------------------------------------
+
+
+def act(http, action, *applicants, **fields):
+    body = {"action": action, "_selected_action": [applicant.pk for applicant in applicants], **fields}
+    return http.post(APPLICANTS, body, follow=True)
+
+
+def waits(applicant):
+    _, standing = services.cooldown(applicant.pk, "S", origin=services.Origin(), at=timezone.now())
+    return standing.available_at is not None
+
+
+def test_a_wait_is_forgiven_with_a_reason(boss):
+    applicant = person()
+    ask(applicant)
+    assert waits(applicant)
+    form = act(boss, "forgive_wait", applicant).content.decode()
+    assert 'name="reason"' in form
+    assert "DNI 12345678" in form
+    assert waits(applicant)  # nothing happens before the reason is given
+    assert "Perdonar espera: 1 de 1." in act(
+        boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="el operador falló"
+    ).content.decode()  # fmt: skip
+    assert not waits(applicant)
+    row = LadderForgiveness.objects.get()
+    assert (row.via, row.destination, row.by, row.reason) == ("S", "987654321", "ana", "el operador falló")
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.address) == ("ladder.forgiven", "ana", "192.0.2.7")
+    assert (entry.reason, entry.data) == ("el operador falló", {"via": "S"})
+
+
+def test_the_history_stays_when_a_wait_is_forgiven(boss):
+    applicant = person()
+    ask(applicant)
+    before = VerificationToken.objects.values().get()
+    act(boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
+    assert VerificationToken.objects.values().get() == before
+
+
+def test_a_lock_is_lifted_with_a_reason(boss):
+    locked, free = person("11111111", locked_at=timezone.now(), wrong_codes_in_a_row=100), person("22222222")
+    assert 'value="lift_lock"' in page(boss, page_of(locked))
+    assert 'value="lift_lock"' not in page(boss, page_of(free))
+    answer = act(boss, "lift_lock", locked, free, confirmed="yes", reason="llamó y se identificó")
+    assert "Desbloquear: 1 de 2." in answer.content.decode()
+    locked.refresh_from_db()
+    assert (locked.locked_at, locked.wrong_codes_in_a_row) == (None, 0)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.reason) == ("applicant.unlocked", "ana", "llamó y se identificó")
+
+
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("forgive_wait", {"via": "S", "reason": ""}),
+        ("forgive_wait", {"via": "S", "reason": "  "}),
+        ("forgive_wait", {"via": "S", "reason": "x" * 501}),
+        ("forgive_wait", {"via": "S", "reason": "\x00"}),
+        ("forgive_wait", {"via": "X", "reason": "x"}),
+        ("forgive_wait", {"reason": "x"}),
+        ("lift_lock", {"reason": ""}),
+    ],
+    ids=str,
+)
+def test_without_a_reason_nothing_happens(boss, action, fields):
+    applicant = person(locked_at=timezone.now())
+    answer = act(boss, action, applicant, confirmed="yes", **fields)
+    assert "errorlist" in answer.content.decode()
+    assert not AuditEntry.objects.exists()
+    assert Applicant.objects.get().locked_at is not None
+
+
+def test_a_slip_does_not_forgive_everybody(boss):
+    people = [person(f"{number:08}") for number in range(51)]
+    form = act(boss, "forgive_wait", people[0], select_across="1", index="0", confirmed="yes", via="S", reason="x")
+    assert "50 solicitantes como máximo" in form.content.decode()
+    assert not LadderForgiveness.objects.exists()
+
+
+def clerk(*permissions):
+    user = User.objects.create_user("luis", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def test_each_act_has_its_permission(rows):
+    applicant = Applicant.objects.get()
+    Applicant.objects.update(locked_at=timezone.now())
+    audited = AuditEntry.objects.count()
+    http = clerk("view_applicant")
+    html = page(http, page_of(applicant))
+    assert "forgive_wait" not in html
+    assert "lift_lock" not in html
+    for action in ("forgive_wait", "lift_lock"):
+        act(http, action, applicant, confirmed="yes", via="S", reason="x")
+    assert AuditEntry.objects.count() == audited
+    User.objects.filter(username="luis").delete()
+    http = clerk("view_applicant", "add_ladderforgiveness")
+    act(http, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
+    act(http, "lift_lock", applicant, confirmed="yes", reason="x")
+    assert set(AuditEntry.objects.values_list("action", flat=True)) == {"credential.issued", "ladder.forgiven"}
+
+
+def test_both_acts_need_the_csrf_token(boss, rows):
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = boss.cookies
+    assert act(strict, "forgive_wait", Applicant.objects.get(), confirmed="yes", via="S", reason="x").status_code == 403
+    assert LadderForgiveness.objects.count() == 1
+
+
+def test_staff_without_permissions_and_strangers_see_nothing(rows):
+    http = clerk()
+    for model in registered():
+        assert http.get(list_of(model)).status_code == 403
+        assert Client().get(list_of(model))["Location"].startswith("/admin/login/")
+
+
+def test_the_outbox_with_its_codes_has_no_page(boss):
+    for name in ("messaging_sandboxmessage", "external_api_idempotentanswer"):
+        with pytest.raises(NoReverseMatch):
+            reverse(f"admin:{name}_changelist")
+    assert not SandboxMessage.objects.exists()
+    assert not LogEntry.objects.exists()
