@@ -13,9 +13,8 @@ from django.test import Client
 
 from clients.credentials import issue
 from clients.models import Applicant, Credential, Partner
-from external_api.frontdoor import limits
 from external_api.informaperu.status import _probe
-from messaging import delivery
+from messaging import delivery, rates
 from messaging.models import SandboxMessage
 from messaging.redis_link import breaker, connection
 
@@ -84,7 +83,7 @@ def clean_redis() -> Iterator[None]:
     """Limits, rings and the breaker start anew; the server is the tests' own."""
     breaker.closed_until = 0.0
     connection().flushdb()
-    limits._own.cache_clear()
+    rates._own.cache_clear()
     cache.clear()
     yield
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from clients.callers import limiting_key
 from conftest import REGISTRATION, delivered_code
-from external_api.frontdoor import limits
 from external_api.models import ApiRequest
 from messaging.redis_link import breaker
 
@@ -106,7 +106,7 @@ def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_speaks(fron
     [("1.2.3.4", "1.2.3.4"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("2001:db8:1:2::9", "2001:db8:1:2::")],
 )
 def test_an_ipv6_customer_is_counted_by_his_network(address, key):
-    assert limits.limiting_key(address) == key
+    assert limiting_key(address) == key
 
 
 def test_registering_is_limited_too(front, settings):
