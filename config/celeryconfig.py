@@ -42,6 +42,7 @@ worker_hijack_root_logger = False
 beat_schedule = {
     # `expires` is the period: sweeps that pile up behind a dead worker are one sweep
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    "messaging.run_campaigns": {"task": "messaging.run_campaigns", "schedule": 5.0, "options": {"expires": 5}},
     "tokens.sweep": {"task": "tokens.sweep", "schedule": 2.0, "options": {"expires": 2}},
 }
-task_routes = {"messaging.deliver_codes": {"queue": "codes"}}
+task_routes = {"messaging.deliver_codes": {"queue": "codes"}, "messaging.deliver_bulk": {"queue": "bulk"}}

@@ -11,6 +11,7 @@ import random
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db import connection
 from django.utils import timezone
@@ -31,8 +32,13 @@ HAND_OVER_LEASE = timedelta(seconds=30)
 RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=30))
 """After the first, second and third refusal for now; a fourth is final. The next provider is asked each time."""
 
-QUEUES = {"codes": "kind = 'verificacion'"}
-BATCH = {"codes": 10}
+QUEUES = {
+    "codes": "kind IN ('verificacion', 'suscripcion')",
+    "bulk": "kind IN ('alerta', 'boletin')",
+}
+BATCH = {"codes": 10, "bulk": 100}
+ORDER = {"codes": "next_attempt_at", "bulk": "kind, next_attempt_at"}
+"""Alerts before bulletins, as their names stand in the alphabet and so in the index."""
 
 
 def deliver_due(queue: str) -> int:
@@ -45,6 +51,12 @@ def deliver_due(queue: str) -> int:
     return len(batch)
 
 
+class Sender(Protocol):
+    """A gateway, or one kept connection of it."""
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt: ...
+
+
 def claim(queue: str, *, at: datetime) -> Sequence[Message]:
     """Takes up to a batch of due messages for LEASE; no two workers ever get the same one."""
     sql = f"""
@@ -53,35 +65,42 @@ def claim(queue: str, *, at: datetime) -> Sequence[Message]:
             SELECT id FROM messaging_message
             WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s
               AND (send_before IS NULL OR send_before > %(at)s)
-            ORDER BY next_attempt_at LIMIT {BATCH[queue]:d} FOR UPDATE SKIP LOCKED
+            ORDER BY {ORDER[queue]} LIMIT {BATCH[queue]:d} FOR UPDATE SKIP LOCKED
         ) RETURNING *
-    """  # noqa: S608  both insertions are this module's constants
+    """  # noqa: S608  all insertions are this module's constants
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at}
-    return sorted(Message.objects.raw(sql, params), key=lambda message: message.next_attempt_at)
+    return sorted(Message.objects.raw(sql, params), key=lambda message: (message.kind, message.next_attempt_at))
 
 
 def deliver(message: Message) -> None:
     """Hands one claimed message to a provider and records the answer."""
     try:
-        gateway = _gateway(message)
+        gateway = gateway_for(message)
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
     except (LookupError, CannotUnseal) as fault:
-        _record(message, "FAILED", at=timezone.now(), reply=type(fault).__name__)
+        record(message, "FAILED", at=timezone.now(), reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
         return
     if not hand_over(message, gateway, at=timezone.now()):
         log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
         return
+    attempt(message, gateway, outgoing(message), secret, delays=RETRY_DELAYS)
+
+
+def attempt(
+    message: Message, gateway: Sender, letter: Outgoing, secret: str | None, *, delays: Sequence[timedelta]
+) -> None:
+    """Calls the provider with what was handed over and records what came of it."""
     try:
-        receipt = gateway.send(outgoing(message), secret)
+        receipt = gateway.send(letter, secret)
     except GatewayError as refusal:
-        _refused(message, refusal, at=timezone.now())
+        _refused(message, refusal, at=timezone.now(), delays=delays)
     except OutcomeUnknown as silence:
-        _record(message, "UNKNOWN", at=timezone.now(), reply=silence.reply)
+        record(message, "UNKNOWN", at=timezone.now(), reply=silence.reply)
     except Exception:
         # A fault of the gateway's own code: whether the message left cannot be known, so it is not sent twice.
-        log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": gateway.name})
-        _record(message, "UNKNOWN", at=timezone.now(), reply="error interno")
+        log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
+        record(message, "UNKNOWN", at=timezone.now(), reply="error interno")
     else:
         _taken(message, receipt, at=timezone.now())
 
@@ -121,7 +140,7 @@ def outgoing(message: Message) -> Outgoing:
     )  # fmt: skip
 
 
-def _gateway(message: Message) -> Gateway:
+def gateway_for(message: Message) -> Gateway:
     """The provider whose turn it is: the preferred one first, the next one at each retry. LookupError: none is set."""
     gateways = gateways_for(message.via)
     if not gateways:
@@ -130,21 +149,21 @@ def _gateway(message: Message) -> Gateway:
 
 
 def _taken(message: Message, receipt: Receipt, *, at: datetime) -> None:
-    _record(message, "SENT", at=at, reply=receipt.reply, provider_id=receipt.provider_id)
+    record(message, "SENT", at=at, reply=receipt.reply, provider_id=receipt.provider_id)
 
 
-def _refused(message: Message, refusal: GatewayError, *, at: datetime) -> None:
-    if refusal.permanent or message.attempts > len(RETRY_DELAYS):
-        _record(message, "FAILED", at=at, reply=refusal.reply)
+def _refused(message: Message, refusal: GatewayError, *, at: datetime, delays: Sequence[timedelta]) -> None:
+    if refusal.permanent or message.attempts > len(delays):
+        record(message, "FAILED", at=at, reply=refusal.reply)
         return
-    delay = RETRY_DELAYS[message.attempts - 1]
+    delay = delays[message.attempts - 1]
     if refusal.retry_after is not None:
         delay = max(delay, timedelta(seconds=refusal.retry_after))
-    delay += timedelta(milliseconds=random.randrange(500))  # noqa: S311  spreads retries, guards nothing
-    _record(message, "QUEUED", at=at, reply=refusal.reply, next_attempt_at=at + delay)
+    delay += delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
+    record(message, "QUEUED", at=at, reply=refusal.reply, next_attempt_at=at + delay)
 
 
-def _record(
+def record(
     message: Message,
     to: str,
     *,

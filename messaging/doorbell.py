@@ -14,7 +14,7 @@ from messaging.redis_link import RedisAway, breaker, connection
 
 log = logging.getLogger(__name__)
 
-TASKS = {"codes": "messaging.deliver_codes"}
+TASKS = {"codes": "messaging.deliver_codes", "bulk": "messaging.deliver_bulk"}
 WAITING_FOR = 10
 """Seconds after which a ring that nobody answered counts as lost and the next one goes through."""
 

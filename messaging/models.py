@@ -2,6 +2,8 @@
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
@@ -19,6 +21,71 @@ class Via(models.TextChoices):
 
 
 PAID_VIAS = frozenset({Via.SMS, Via.WHATSAPP, Via.VOICE})
+
+
+def no_line_break(text: str) -> None:
+    """A line break in a subject would begin a header of somebody else's (CR/LF injection)."""
+    if not text.isprintable():
+        raise ValidationError("No puede tener saltos de línea ni caracteres de control.")
+
+
+class Campaign(models.Model):
+    """A bulletin or an alert to the subscribed clients of some or all partners.
+
+    DRAFT -> SCHEDULED -> SENDING -> DONE
+                 |         |  ^
+                 |         v  |
+                 |        PAUSED
+                 `---------`--`--> CANCELLED      SCHEDULED -> DRAFT takes it back to be rewritten
+    """
+
+    class Type(models.TextChoices):
+        ALERT = "alerta", "Alerta"
+        BULLETIN = "boletin", "Boletín"
+
+    class State(models.TextChoices):
+        DRAFT = "DRAFT", "Borrador"  # being written
+        SCHEDULED = "SCHEDULED", "Programada"  # begins at scheduled_at
+        SENDING = "SENDING", "Enviando"  # messages are made and leave
+        PAUSED = "PAUSED", "En pausa"  # nothing leaves until it is resumed
+        DONE = "DONE", "Terminada"  # every message is settled
+        CANCELLED = "CANCELLED", "Anulada"  # what had not left does not leave
+
+    type = models.CharField("tipo", max_length=8, choices=Type.choices)
+    subject = models.CharField("asunto", max_length=180, validators=[no_line_break])
+    text = models.TextField("texto")
+    html = models.TextField("HTML", blank=True)
+    is_advertising = models.BooleanField(
+        "es publicidad", default=True, help_text="Antepone PUBLICIDAD al asunto, como pide la Ley 28493."
+    )
+    partners = models.ManyToManyField(Partner, verbose_name="empresas", blank=True, help_text="Ninguna: todas.")
+    profiles = ArrayField(
+        models.CharField(max_length=100), verbose_name="perfiles", default=list, blank=True,
+        help_text="Separados por comas. Ninguno: todos.",
+    )  # fmt: skip
+    state = models.CharField("estado", max_length=9, choices=State.choices, default=State.DRAFT)
+    scheduled_at = models.DateTimeField("comienza", null=True, blank=True)
+    audience = models.PositiveIntegerField("destinatarios", null=True)  # counted when it was scheduled
+    last_client_id = models.BigIntegerField(default=0)  # the fan-out has come so far
+    fanned_out_at = models.DateTimeField(null=True)  # every message is made
+    created_by = models.CharField("creada por", max_length=150)
+    created_at = models.DateTimeField("creada")
+    started_at = models.DateTimeField("comenzó", null=True)
+    finished_at = models.DateTimeField("terminó", null=True)
+
+    class Meta:
+        verbose_name = "campaña"
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index("scheduled_at", name="campaigns_to_run", condition=Q(state__in=["SCHEDULED", "SENDING"])),
+        ]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def full_subject(self) -> str:
+        return f"PUBLICIDAD: {self.subject}" if self.is_advertising else self.subject
 
 
 class Message(models.Model):
@@ -78,6 +145,7 @@ class Message(models.Model):
     authorized_client = models.ForeignKey(
         AuthorizedClient, on_delete=models.PROTECT, null=True, blank=True, related_name="messages", db_index=False
     )
+    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
     created_at = models.DateTimeField("creado")
     sent_at = models.DateTimeField("enviado el", null=True)
@@ -86,6 +154,16 @@ class Message(models.Model):
     class Meta:
         verbose_name = "mensaje"
         constraints = [
+            models.UniqueConstraint(
+                name="one_message_per_campaign_and_client",
+                fields=["campaign", "authorized_client"],
+                condition=Q(campaign__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="one_message_per_campaign_and_address",
+                fields=["campaign", "recipient"],
+                condition=Q(campaign__isnull=False),
+            ),
             models.CheckConstraint(
                 name="a_settled_message_holds_no_secret",
                 condition=Q(state__in=["QUEUED", "SENDING"]) | Q(sealed__isnull=True),
@@ -105,6 +183,7 @@ class Message(models.Model):
                 "created_at", name="message_not_taken", condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED"])
             ),
             models.Index("reference", name="message_by_reference"),
+            models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),
             models.Index("created_at", "id", name="message_by_time"),
             models.Index("recipient", "created_at", name="message_by_recipient"),
             # mensajes_enviados of contract 1

@@ -12,7 +12,7 @@ from messaging.models import Message
 from messaging.sealing import seal
 from messaging.transitions import Moved, move
 
-QUEUE_OF = {Message.Kind.VERIFICATION: "codes"}
+QUEUE_OF = {Message.Kind.VERIFICATION: "codes", Message.Kind.SUBSCRIPTION: "codes"}
 
 
 def enqueue(

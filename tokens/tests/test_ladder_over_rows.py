@@ -145,4 +145,4 @@ def end_message(state, settings):
     [message] = delivery.claim("codes", at=NOW)
     gateway = delivery.gateways_for("S")[0]
     assert delivery.hand_over(message, gateway, at=NOW)
-    delivery._record(message, state, at=NOW + timedelta(seconds=1), reply="")
+    delivery.record(message, state, at=NOW + timedelta(seconds=1), reply="")

@@ -1,0 +1,69 @@
+"""Saying yes and no to a company's bulletins and alerts, and the signed name that an unsubscribe link carries.
+
+It stands on the ground floor because both need it: the campaign that writes the link and the page that honours it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.core import signing
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from clients.models import AuthorizedClient
+
+_signer = signing.Signer(sep=".", salt="clients.unsubscribing")
+
+
+class NotAnUnsubscribeToken(ValueError):
+    """Not made by us, or for something else."""
+
+
+def unsubscribe_token(client_id: int) -> str:
+    """Names an authorised client so that nobody can name another. It never expires: an old mail's link must work."""
+    return _signer.sign(str(client_id))
+
+
+def client_of(token: str) -> int:
+    """The client a token names. Raises NotAnUnsubscribeToken."""
+    try:
+        return int(_signer.unsign(token))
+    except (signing.BadSignature, ValueError) as fault:
+        raise NotAnUnsubscribeToken from fault
+
+
+def live_clients(email: str) -> QuerySet[AuthorizedClient]:
+    """Every company's live authorisation of an address."""
+    return AuthorizedClient.objects.filter(email=email, deauthorized_at__isnull=True)
+
+
+def subscribable(email: str, *, asked_at: datetime) -> QuerySet[AuthorizedClient]:
+    """The authorisations a link that was asked for at `asked_at` may subscribe.
+
+    Those that existed then, are live, and have not said no since. The set can only shrink: a page shows no company
+    less than its button subscribes, an alta made after the link starts unsubscribed, and an old link that is found
+    again does not undo a later no.
+    """
+    no_later_no = Q(unsubscribed_at__isnull=True) | Q(unsubscribed_at__lt=asked_at)
+    return live_clients(email).filter(no_later_no, created_at__lte=asked_at)
+
+
+def subscribe(clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
+    """Their bulletins may come from now on. The caller has locked the rows."""
+    ids = [client.pk for client in clients]
+    AuthorizedClient.objects.filter(pk__in=ids).update(subscribed_at=at, unsubscribed_at=None)
+
+
+def unsubscribe(client: AuthorizedClient, *, at: datetime) -> list[AuthorizedClient]:
+    """No more bulletins and alerts of this company to this address; returns the rows that changed.
+
+    The link may be of an authorisation that ended and was given anew: the live one counts too, for whoever clicks
+    means the company, not a row. A no before any yes is kept as well.
+    """
+    with transaction.atomic():
+        live = live_clients(client.email).filter(partner=client.partner_id).values_list("pk", flat=True)
+        ids = sorted({client.pk, *live})
+        locked = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).order_by("pk")
+        changed = list(locked.select_for_update(no_key=True))
+        AuthorizedClient.objects.filter(pk__in=[each.pk for each in changed]).update(unsubscribed_at=at)
+    return changed

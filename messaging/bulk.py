@@ -1,0 +1,123 @@
+"""How bulletins and alerts leave: a hundred a claim, ten a hand-over, over one kept connection.
+
+Whether a client may still be written to is asked at the hand-over, not when the message was made: a baja or an
+unsubscription stops what is queued without touching it.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.utils import timezone
+
+from messaging import doorbell, letters
+from messaging.campaigns import NEVER
+from messaging.delivery import BATCH, Sender, attempt, claim, gateway_for, record
+from messaging.gateways.base import Gateway
+from messaging.models import Message
+from messaging.transitions import move
+
+log = logging.getLogger(__name__)
+
+TEN = 10
+"""Messages a hand-over: what a worker that dies leaves UNKNOWN at most."""
+LEASE = timedelta(seconds=90)
+"""For ten, each of which may take the gateway's 20 s at worst; what has not begun after GIVE_BACK goes back."""
+GIVE_BACK = 60.0
+RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120))
+
+_WELCOME = """
+    EXISTS (SELECT FROM clients_authorizedclient AS client WHERE client.id = authorized_client_id
+            AND client.deauthorized_at IS NULL AND client.subscribed_at IS NOT NULL
+            AND client.unsubscribed_at IS NULL)
+"""
+_SENDING = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING')"
+_ALIVE = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state IN ('SENDING', 'PAUSED'))"
+
+
+def deliver_due() -> int:
+    """Sends a batch of what is due; a full one rings for the next. Returns how many it claimed."""
+    batch = claim("bulk", at=timezone.now())
+    if len(batch) == BATCH["bulk"]:
+        doorbell.ring("bulk")
+    with ExitStack() as kept:
+        senders: dict[str, Sender] = {}
+        for start in range(0, len(batch), TEN):
+            _deliver_ten(batch[start : start + TEN], senders, kept)
+    return len(batch)
+
+
+def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
+    try:
+        gateway = gateway_for(ten[0])
+    except LookupError:
+        for message in ten:
+            record(message, "FAILED", at=timezone.now(), reply="no hay proveedor de correo")
+        log.error("bulletins cannot be sent: EMAIL_URL is not set")
+        return
+    if gateway.name not in senders:
+        senders[gateway.name] = _kept_connection(gateway, kept)
+    handed = hand_over(ten, gateway, at=timezone.now())
+    _leave_the_rest([message for message in ten if message.id not in handed], at=timezone.now())
+    began = time.monotonic()
+    for message in ten:
+        if message.id not in handed:
+            continue
+        if time.monotonic() - began > GIVE_BACK:
+            _give_back(message, at=timezone.now())
+            continue
+        message.attempts = handed[message.id]
+        attempt(message, senders[gateway.name], letters.letter(message), None, delays=RETRY_DELAYS)
+
+
+def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict[UUID, int]:
+    """Marks those of the ten that are still ours and still welcome; returns id -> attempt."""
+    sql = f"""
+        WITH handed AS (
+            UPDATE messaging_message
+            SET handed_over_at = %(at)s, lease_until = %(lease)s, attempts = attempts + 1, provider = %(provider)s
+            WHERE id = ANY(%(ids)s) AND claim_id = %(claim)s AND state = 'SENDING' AND handed_over_at IS NULL
+              AND {_WELCOME} AND {_SENDING}
+            RETURNING id, attempts
+        )
+        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
+        SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING message_id, attempt
+    """  # noqa: S608  the conditions are this module's constants
+    params: dict[str, Any] = {"at": at, "lease": at + LEASE, "provider": gateway.name, "claim": ten[0].claim_id}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {**params, "ids": [message.id for message in ten]})
+        return dict(cursor.fetchall())
+
+
+def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
+    """Of what was not handed over: cancelled where nobody wants it any more, back to a paused campaign's queue else."""
+    if not rest:
+        return
+    ours = "id = ANY(%(ids)s) AND claim_id = %(claim)s AND handed_over_at IS NULL"
+    params = {"ids": [message.id for message in rest], "claim": rest[0].claim_id, "never": NEVER}
+    move("CANCELLED", f"{ours} AND NOT ({_WELCOME} AND {_ALIVE})", params, at=at, detail="el cliente ya no lo recibe")
+    move("QUEUED", ours, params, at=at, detail="campaña en pausa", also="next_attempt_at = %(never)s")
+
+
+def _give_back(message: Message, *, at: datetime) -> None:
+    """Handed over on paper only: the ones before it took too long."""
+    move(
+        "QUEUED",
+        "id = %(id)s AND claim_id = %(claim)s",
+        {"id": message.id, "claim": message.claim_id},
+        at=at,
+        detail="devuelto sin intentarlo",
+        also="attempts = attempts - 1, next_attempt_at = %(at)s",
+    )
+
+
+def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:
+    """A gateway that can keep a connection keeps one for the whole batch."""
+    session = getattr(gateway, "session", None)
+    sender: Sender = kept.enter_context(session()) if session else gateway
+    return sender

@@ -1,0 +1,65 @@
+"""What a bulletin or alert looks like to one client: the campaign's words, who sends it, and the way out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from clients.unsubscribing import unsubscribe_token
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from messaging.gateways.base import Outgoing
+from messaging.models import Campaign, Message
+
+
+@dataclass(frozen=True)
+class _Words:
+    text: str
+    html: str
+    read_at: datetime
+
+
+def letter(message: Message) -> Outgoing:
+    """The message of a campaign with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
+    words = _words(message.campaign_id or 0, timezone.now().replace(second=0, microsecond=0))
+    url = unsubscribe_url(message.authorized_client_id or 0)
+    return Outgoing(
+        id=message.id, kind=message.kind, via=message.via, recipient=message.recipient, subject=message.subject,
+        text=words.text + _footer_text(url), html=_with_footer(words.html, url), send_before=message.send_before,
+        headers=(
+            ("List-Unsubscribe", f"<{url}>"),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+            ("Precedence", "bulk"),
+        ),
+    )  # fmt: skip
+
+
+def preview(campaign: Campaign) -> tuple[str, str]:
+    """Text and HTML as a client would get them, with a link that unsubscribes nobody."""
+    url = f"{settings.PUBLIC_URL}/suscripcion/"
+    return campaign.text + _footer_text(url), _with_footer(campaign.html, url)
+
+
+def unsubscribe_url(client_id: int) -> str:
+    return f"{settings.PUBLIC_URL}/suscripcion/baja/{unsubscribe_token(client_id)}/"
+
+
+@lru_cache(maxsize=8)
+def _words(campaign_id: int, minute: datetime) -> _Words:
+    """Read once a minute and campaign: a batch of a hundred does not read the same text a hundred times."""
+    campaign = Campaign.objects.only("text", "html").get(pk=campaign_id)
+    return _Words(campaign.text, campaign.html, minute)
+
+
+def _footer_text(url: str) -> str:
+    return "\n\n" + render_to_string("messages/pie.txt", {"brand": settings.BRAND, "url": url}).strip() + "\n"
+
+
+def _with_footer(page: str, url: str) -> str:
+    """The footer goes before the end of the body, where there is one; a campaign without HTML stays plain text."""
+    if not page:
+        return ""
+    footer = render_to_string("messages/pie.html", {"brand": settings.BRAND, "url": url})
+    head, end, tail = page.rpartition("</body>")
+    return f"{head}{footer}{end}{tail}" if end else page + footer
