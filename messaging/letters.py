@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from clients.unsubscribing import unsubscribe_token
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from clients.unsubscribing import unsubscribe_token
 from messaging.gateways.base import Outgoing
 from messaging.models import Campaign, Message
 

@@ -18,6 +18,8 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -59,25 +61,25 @@ class SmtpGateway:
         return f"<SmtpGateway {self.name}>"
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        mail.compose(message, secret)  # what cannot be sent at all needs no connection to fail
-        dialogue = Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
-        backend = self._backend(dialogue)
-        hidden = _Hidden(self._url, secret)
-        try:
-            backend.open()
-            _transmit(cast(Connection, backend.connection), message, secret)
-            return _receipt(dialogue, message, hidden)
-        except (OSError, ValueError) as error:
-            # smtplib's errors, TLS's and the socket's are OSErrors; what it cannot decode, base64 say, a ValueError.
-            code = _code_of(error)
-            if dialogue.handed_over and 200 <= code <= 299:
-                return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
-            judgement = _judgement(error, code, dialogue, hidden)
-        finally:
-            backend.close()
-        raise judgement  # out here, it does not carry the original, which may quote the code or our password
+        with self.session() as session:
+            return session.send(message, secret)
 
-    def _backend(self, dialogue: Dialogue) -> "_Backend":
+    @contextmanager
+    def session(self) -> Iterator["_Session"]:
+        """One connection for several messages, for one thread; opened by the first, and anew after any that failed."""
+        session = _Session(self)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def dialogue(self, message: Outgoing) -> Dialogue:
+        return Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
+
+    def hidden(self, secret: str | None) -> "_Hidden":
+        return _Hidden(self._url, secret)
+
+    def backend(self, dialogue: Dialogue) -> "_Backend":
         backend = _Backend(
             host=self._url.host, port=self._port, username=self._url.user, password=self._url.password,
             use_tls=self._url.scheme == "smtp+tls", use_ssl=self._url.scheme in ("smtps", "smtp+ssl"),
@@ -88,10 +90,55 @@ class SmtpGateway:
         return backend
 
 
+class _Session:
+    """What `SmtpGateway.session` gives: sends like the gateway, over the connection of the message before."""
+
+    def __init__(self, gateway: SmtpGateway) -> None:
+        self._gateway = gateway
+        self._backend: _Backend | None = None
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt:
+        mail.compose(message, secret)  # what cannot be sent at all needs no connection to fail
+        dialogue = self._gateway.dialogue(message)
+        hidden = self._gateway.hidden(secret)
+        try:
+            _transmit(self._connection(dialogue), message, secret)
+            return _receipt(dialogue, message, hidden)
+        except (OSError, ValueError) as error:
+            # smtplib's errors, TLS's and the socket's are OSErrors; what it cannot decode, base64 say, a ValueError.
+            code = _code_of(error)
+            if dialogue.handed_over and 200 <= code <= 299:
+                return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
+            judgement = _judgement(error, code, dialogue, hidden)
+            self.close()  # after a refusal the dialogue's state is anybody's guess
+        except GatewayError:
+            self.close()
+            raise
+        raise judgement  # out here, it does not carry the original, which may quote the code or our password
+
+    def close(self) -> None:
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def _connection(self, dialogue: Dialogue) -> Connection:
+        if self._backend is None:
+            self._backend = self._gateway.backend(dialogue)
+            self._backend.open()
+        self._backend.take_up(dialogue)
+        return cast(Connection, self._backend.connection)
+
+
 class _Backend(EmailBackend):
     """Django's backend on our connection. It opens, secures and logs in; it never fails at the farewell."""
 
     dialogue: Dialogue
+
+    def take_up(self, dialogue: Dialogue) -> None:
+        """The next message's dialogue on the same connection."""
+        self.dialogue = dialogue
+        if self.connection is not None:
+            cast(Connection, self.connection).dialogue = dialogue
 
     @property
     def connection_class(self) -> Any:

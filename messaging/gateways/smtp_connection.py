@@ -112,7 +112,7 @@ class Connection(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
-            self.file = io.BufferedReader(_TimedReader(self.sock, self.dialogue))
+            self.file = io.BufferedReader(_TimedReader(self.sock, self))
         try:
             self.dialogue.reply = super().getreply()
         except smtplib.SMTPResponseException:
@@ -145,20 +145,20 @@ class Connection(smtplib.SMTP):
 class _TimedReader(io.RawIOBase):
     """A socket read with what is left of the dialogue's time, measured anew for every piece that arrives."""
 
-    def __init__(self, sock: socket.socket, dialogue: Dialogue) -> None:
+    def __init__(self, sock: socket.socket, connection: "Connection") -> None:
         self._sock = sock
-        self._dialogue = dialogue
+        self._connection = connection  # and not its dialogue: on a kept connection each message has its own
         self._bytes_left = _MOST_BYTES
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._dialogue.left())
+        self._sock.settimeout(self._connection.dialogue.left())
         count = self._sock.recv_into(buffer)
         self._bytes_left -= count
         if self._bytes_left < 0:
             raise OSError("the server does not stop talking")
         with suppress(TimeoutError):  # what has come is an answer, even at the last moment
-            self._sock.settimeout(self._dialogue.left())  # the TLS handshake after STARTTLS begins with this
+            self._sock.settimeout(self._connection.dialogue.left())  # the TLS handshake after STARTTLS begins with this
         return count

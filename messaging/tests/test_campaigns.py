@@ -1,0 +1,202 @@
+"""Bulletins and alerts: whom they reach, in what order, once each, and how they stop."""
+
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from django.utils import timezone
+
+from clients.models import AuditEntry, AuthorizedClient, Partner
+from clients.unsubscribing import client_of
+from conftest import NOW
+from messaging import bulk, campaigns, sweeping
+from messaging.models import Campaign, Message
+from messaging.tests.smtp_servers import real_server
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def partner():
+    return Partner.objects.create(name="Uno", slug="uno")
+
+
+def subscriber(partner, email, **changes):
+    fields = {"external_code": "C", "profile": "VIP", "request_id": 7, "created_at": NOW, "subscribed_at": NOW}
+    return AuthorizedClient.objects.create(partner=partner, email=email, **{**fields, **changes})
+
+
+def campaign(**changes):
+    fields = {
+        "type": "boletin", "subject": "Novedades", "text": "Hola.\n•••• no es un código.", "is_advertising": False,
+        "created_by": "ana", "created_at": NOW,
+    }  # fmt: skip
+    return Campaign.objects.create(**{**fields, **changes})
+
+
+def launch(one):
+    now = timezone.now()
+    reach = campaigns.schedule(one, begins=now, by="ana", at=now)
+    campaigns.run(at=now)
+    return reach
+
+
+def send_all():
+    while bulk.deliver_due():
+        pass
+
+
+@pytest.fixture
+def smtp(settings):
+    settings.DEFAULT_FROM_EMAIL = "Aval <no-responder@aval.pe>"
+    settings.PUBLIC_URL = "https://aval.pe"
+    with real_server() as mailbox:
+        settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (f"smtp://127.0.0.1:{mailbox.port}",)}
+        yield mailbox
+
+
+def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
+    other = Partner.objects.create(name="Dos", slug="dos")
+    subscriber(partner, "si@dominio.com")
+    subscriber(other, "si@dominio.com")
+    subscriber(other, "dos@dominio.com")
+    subscriber(partner, "baja@dominio.com", deauthorized_at=NOW)
+    subscriber(partner, "salio@dominio.com", unsubscribed_at=NOW)
+    subscriber(partner, "nunca@dominio.com", subscribed_at=None)
+    subscriber(partner, "perfil@dominio.com", profile="OTRO")
+    one = campaign(profiles=["VIP"])
+    assert launch(one) == 2
+    assert sorted(Message.objects.values_list("recipient", flat=True)) == ["dos@dominio.com", "si@dominio.com"]
+    only = campaign()
+    only.partners.add(partner)
+    assert launch(only) == 2
+    assert set(only.messages.values_list("recipient", flat=True)) == {"si@dominio.com", "perfil@dominio.com"}
+
+
+def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkeypatch):
+    monkeypatch.setattr(campaigns, "BATCH", 2)
+    for each in range(5):
+        subscriber(partner, f"c{each}@dominio.com")
+    one = campaign()
+    launch(one)
+    Campaign.objects.update(last_client_id=0, fanned_out_at=None)
+    campaigns.run(at=timezone.now())
+    assert one.messages.count() == 5
+
+
+def test_messages_are_made_only_so_far_ahead(partner, monkeypatch):
+    monkeypatch.setattr(campaigns, "BATCH", 2)
+    monkeypatch.setattr(campaigns, "AHEAD", 4)
+    for each in range(7):
+        subscriber(partner, f"c{each}@dominio.com")
+    one = campaign()
+    launch(one)
+    assert one.messages.count() == 4
+    assert campaigns.progress(one).left == 7
+    send_all()
+    campaigns.run(at=timezone.now())
+    send_all()
+    campaigns.run(at=timezone.now())
+    campaigns.run(at=timezone.now())
+    one.refresh_from_db()
+    assert one.state == "DONE"
+    done = campaigns.progress(one)
+    assert (done.sent, done.left, done.percent) == (7, 0, 100)
+
+
+def test_a_letter_has_a_footer_and_a_one_click_way_out(partner, smtp):
+    who = subscriber(partner, "ana@dominio.com")
+    launch(campaign(html="<html><body><p>Hola</p></body></html>", is_advertising=True))
+    send_all()
+    mail = message_from_bytes(smtp.mails[0].content, policy=policy.default)
+    message = Message.objects.get()
+    assert mail["Subject"] == "PUBLICIDAD: Novedades" == message.subject
+    assert mail["Message-ID"] == f"<{message.id}@aval.pe>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = mail["List-Unsubscribe"].strip(" <>")
+    assert url.startswith("https://aval.pe/suscripcion/baja/")
+    assert client_of(url.rstrip("/").rpartition("/")[2]) == who.pk
+    text, page = (part.get_content() for part in mail.iter_parts())
+    assert url in text and "•••• no es un código." in text  # noqa: PT018
+    assert url.replace("&", "&amp;") in page and page.rstrip().endswith("</body></html>")  # noqa: PT018
+    assert (message.state, message.text, message.request_id) == ("SENT", "", 7)
+
+
+def test_a_hundred_a_claim_over_one_connection_alerts_before_bulletins(partner, smtp):
+    for each in range(30):
+        subscriber(partner, f"c{each}@dominio.com")
+    launch(campaign())
+    launch(campaign(type="alerta", subject="Alerta"))
+    assert bulk.deliver_due() == 60
+    assert len(set(smtp.peers)) == 1
+    subjects = [message_from_bytes(mail.content, policy=policy.default)["Subject"] for mail in smtp.mails]
+    assert subjects == ["Alerta"] * 30 + ["Novedades"] * 30
+
+
+@pytest.mark.parametrize("change", ["deauthorized_at", "unsubscribed_at"])
+def test_whoever_leaves_while_a_campaign_runs_is_not_sent_to(partner, change):
+    stays, leaves = subscriber(partner, "si@dominio.com"), subscriber(partner, "no@dominio.com")
+    one = campaign()
+    launch(one)
+    AuthorizedClient.objects.filter(pk=leaves.pk).update(**{change: NOW})
+    send_all()
+    assert dict(one.messages.values_list("recipient", "state")) == {stays.email: "SENT", leaves.email: "CANCELLED"}
+    assert campaigns.progress(one).skipped == 1
+
+
+def test_pause_resume_and_cancel(partner):
+    for each in range(3):
+        subscriber(partner, f"c{each}@dominio.com")
+    one = campaign()
+    launch(one)
+    campaigns.pause(one, by="ana", at=timezone.now())
+    send_all()
+    sweeping.sweep(at=timezone.now())
+    assert set(one.messages.values_list("state", flat=True)) == {"QUEUED"}
+    campaigns.resume(one, by="ana", at=timezone.now())
+    assert bulk.deliver_due() == 3
+    two = campaign()
+    launch(two)
+    assert campaigns.cancel(two, by="ana", at=timezone.now(), reason="texto equivocado") == 3
+    send_all()
+    assert set(two.messages.values_list("state", flat=True)) == {"CANCELLED"}
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
+        "campaign.scheduled", "campaign.paused", "campaign.sending", "campaign.scheduled", "campaign.cancelled",
+    ]  # fmt: skip
+
+
+def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_resumed(partner):
+    subscriber(partner, "c@dominio.com")
+    one = campaign()
+    launch(one)
+    claimed = bulk.claim("bulk", at=timezone.now())
+    campaigns.pause(one, by="ana", at=timezone.now())
+    bulk._leave_the_rest(claimed, at=timezone.now())
+    message = one.messages.get()
+    assert (message.state, message.next_attempt_at) == ("QUEUED", campaigns.NEVER)
+    Campaign.objects.update(state="SENDING")  # somebody resumed just before the worker gave it back
+    campaigns.run(at=timezone.now())
+    assert bulk.deliver_due() == 1
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "take_back"])
+def test_a_step_that_the_state_does_not_allow(act):
+    one = campaign()
+    with pytest.raises(campaigns.WrongState):
+        getattr(campaigns, act)(one, by="ana", at=NOW)
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_campaign_begins_at_its_time_and_not_before(partner):
+    subscriber(partner, "c@dominio.com")
+    one = campaign()
+    campaigns.schedule(one, begins=NOW + timedelta(hours=1), by="ana", at=NOW)
+    campaigns.run(at=NOW + timedelta(minutes=59))
+    assert not one.messages.exists()
+    campaigns.run(at=NOW + timedelta(hours=1))
+    assert one.messages.count() == 1
+
+
+def test_the_docstring_has_every_state():
+    assert all(state in (Campaign.__doc__ or "") for state in Campaign.State.values)
+    assert set(campaigns.TRANSITIONS) == set(Campaign.State)
