@@ -101,6 +101,7 @@ INSTALLED_APPS = [
     "messaging",
     "tokens",
     "external_api",
+    "subscription",
 ]
 MIDDLEWARE = [
     "external_api.middleware.AccessLog",

@@ -1,4 +1,4 @@
-"""The three contracts' URL spaces, the admin, and the sandbox's outbox where it is allowed."""
+"""The three contracts' URL spaces, the client's door, the admin, and the sandbox's outbox where it is allowed."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -7,6 +7,7 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
+    path("suscripcion", include("subscription.urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

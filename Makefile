@@ -1,0 +1,46 @@
+# `make run` starts everything, `make test` proves it. All of it needs Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+SHELL = /bin/sh
+MAKEFLAGS += --no-print-directory
+
+# Settings that load, for tools that read code and connect to nothing.
+LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
+	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
+
+.PHONY: run test bench lint requirements clean venv venv-dev
+
+run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
+	@exec .venv/bin/python -m config.run
+
+test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
+	@.venv/bin/python -m pytest
+
+bench: venv-dev
+	@.venv/bin/python -m bench
+
+lint: venv-dev
+	@.venv/bin/python -m ruff check --quiet .
+	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: say .venv/bin/ruff format." >&2; exit 1; }
+	@$(LINT) .venv/bin/python -m mypy .
+	@$(LINT) .venv/bin/lint-imports --no-cache
+	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" \
+		.venv/bin/python manage.py makemigrations --check --dry-run
+	@$(LINT) SANDBOX=false .venv/bin/python manage.py check --deploy --fail-level WARNING
+
+requirements: venv-dev  ## compiles the pins anew from the .in files
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check pip-tools==7.6.2
+	@for set in requirements requirements-dev; do .venv/bin/python -m piptools compile --quiet --strip-extras \
+		--no-emit-index-url --no-emit-find-links --output-file=$$set.txt $$set.in || exit 1; done
+
+clean:  ## what can be made again; the data in var/ stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
+	@$(PYTHON) -I config/venv.py requirements.txt
+
+venv-dev:
+	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
+	@$(PYTHON) -I config/venv.py requirements.txt requirements-dev.txt

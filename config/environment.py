@@ -1,0 +1,94 @@
+"""What a process of Aval finds in its environment before Django is loaded: what is given stays, the rest is filled in.
+
+Whoever gives DATABASE_URL and REDIS_URL gets nothing embedded, not even the import.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from config.folder import secret_key
+
+if TYPE_CHECKING:
+    from config.embedded import Servers
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Refusal(Exception):
+    """Why Aval does not run, in one sentence for the terminal."""
+
+
+def read_dotenv() -> None:
+    """Take over `.env` as the settings will: a URL that stands there counts as given."""
+    if (BASE_DIR / ".env").is_file():
+        import environ
+
+        environ.Env.read_env(BASE_DIR / ".env")
+
+
+def number(name: str, default: int, low: int, high: int) -> int:
+    raw = os.environ.get(name) or str(default)
+    if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
+        raise Refusal(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
+    return int(raw)
+
+
+def data_dir() -> Path:
+    return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").absolute()
+
+
+def port() -> int:
+    return number("PORT", 8000, 1, 65535)
+
+
+def _default(name: str, value: str) -> None:
+    if not os.environ.get(name):
+        os.environ[name] = value
+
+
+def fill_in() -> None:
+    """The defaults of an installation on one machine, as `make run` makes it."""
+    os.environ["DATA_DIR"] = str(data_dir())
+    _default("SANDBOX", "true")
+    _default("PUBLIC_URL", f"http://localhost:{port()}")
+    if is_missing("SECRET_KEY"):
+        os.environ["SECRET_KEY"] = secret_key(data_dir())
+
+
+def is_missing(name: str) -> bool:
+    return not os.environ.get(name)
+
+
+@contextmanager
+def embedded_where_missing() -> Iterator["Servers | None"]:
+    """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.
+
+    Raises `config.embedded.EmbeddedError`, which is a sentence for the terminal.
+    """
+    if not is_missing("DATABASE_URL") and not is_missing("REDIS_URL"):
+        if is_missing("SECRET_KEY") and (data_dir() / "secret_key").is_file():  # of a `make run` with these URLs
+            os.environ["SECRET_KEY"] = secret_key(data_dir())
+        yield None
+        return
+    from config import embedded
+
+    with embedded.stack(data_dir(), postgres=is_missing("DATABASE_URL"), redis=is_missing("REDIS_URL")) as servers:
+        _default("DATABASE_URL", servers.database_url)
+        _default("REDIS_URL", servers.redis_url)
+        fill_in()
+        yield servers
+
+
+@contextmanager
+def placeholders_where_missing() -> Iterator[None]:
+    """For commands that only read code: settings that load, and nothing started, connected to or written."""
+    _default("DATABASE_URL", f"postgres://aval@/aval?host={quote(str(data_dir() / 'run'), safe='')}")
+    _default("REDIS_URL", f"unix://{quote(str(data_dir() / 'run'))}/redis.sock")
+    _default("SECRET_KEY", secrets.token_urlsafe(48))
+    _default("SANDBOX", "true")
+    yield

@@ -1,0 +1,78 @@
+"""The programs that Aval runs as, each with its command line: `make run` starts all, a container one of them."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from config.environment import data_dir, number, port
+
+
+def host() -> str:
+    return os.environ.get("HOST") or "127.0.0.1"
+
+
+def web_command() -> list[str]:
+    options = {
+        "--interface": "wsgi",
+        "--host": host(),
+        "--port": str(port()),
+        "--workers": str(number("WEB_WORKERS", 2, 1, 64)),
+        # Four were measured best (docs/decisions); one more is kept for /status, which answers whatever hangs.
+        "--blocking-threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
+        "--http": "1",  # partners speak HTTP/1.1; a proxy in front speaks the rest
+        "--backlog": "1024",  # a burst waits in the kernel rather than being refused
+        # Open connections a worker takes, idle ones included: a small number would let idle clients shut the door.
+        "--backpressure": "512",
+        "--workers-kill-timeout": "25",  # a request that hangs does not hold up a stop for ever
+        "--log-level": "warning",  # requests are logged by ourselves, one JSON line each
+    }
+    return [
+        *(sys.executable, "-m", "granian"),
+        *(word for pair in options.items() for word in pair),
+        "--no-ws",
+        "--no-access-log",
+        "--respawn-failed-workers",  # one crashed worker is replaced while the others go on serving
+        "config.web:application",
+    ]
+
+
+def _celery(what: str) -> list[str]:
+    """Without its banner, and without its warning to root, whom `make run` in a container cannot avoid being: that
+    one is about pickled tasks, and ours are JSON."""
+    quiet = ["-W", "ignore:You're running the worker with superuser privileges"] if os.geteuid() == 0 else []
+    return [sys.executable, *quiet, "-m", "celery", "--quiet", "-A", "config", what]
+
+
+def worker_command() -> list[str]:
+    return _worker("codes", "codes,periodic", number("WORKER_THREADS", 8, 1, 200))
+
+
+def bulk_command() -> list[str]:
+    """A process of its own: a code does not wait behind a campaign, not even for a thread."""
+    return _worker("bulk", "bulk", number("BULK_THREADS", 2, 1, 200))
+
+
+def _worker(name: str, queues: str, threads: int) -> list[str]:
+    return [
+        *_celery("worker"),
+        *("-n", f"{name}@%h", "-Q", queues),
+        *("--pool", "threads", "--concurrency", str(threads)),
+        *("--without-mingle", "--without-gossip"),  # workers need not know each other: 1 s less to the first task
+        *("--loglevel", "INFO"),
+    ]
+
+
+def beat_command() -> list[str]:
+    # No pid file: after a crash it would keep beat from starting, and a second beat is harmless.
+    return [
+        *_celery("beat"),
+        *("--schedule", str(data_dir() / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"),
+    ]
+
+
+COMMANDS: dict[str, Callable[[], list[str]]] = {
+    "web": web_command,
+    "worker": worker_command,
+    "bulk": bulk_command,
+    "beat": beat_command,
+}

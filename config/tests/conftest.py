@@ -1,0 +1,74 @@
+"""What the tests of the embedded servers and of `make run` watch: real processes, by the data folder they belong to."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.environment import BASE_DIR
+
+OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "SANDBOX", "DATA_DIR", "PORT", "HOST")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where nothing of Aval is set."""
+    for name in (*OURS, "DJANGO_SETTINGS_MODULE", "MAKELEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A data folder with a short name. Whatever a test does to its servers, none of their processes is left."""
+    folder = Path(tempfile.mkdtemp(prefix="aval-test-"))
+    yield folder
+    soon(lambda: not processes_of(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def soon(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Poll until the condition holds and raises nothing; the last failure tells why it never did."""
+    deadline = time.monotonic() + seconds
+    while True:
+        failure: Exception | None = None
+        try:
+            if condition():
+                return
+        except Exception as fault:  # noqa: BLE001 (whatever it is, it means: not yet)
+            failure = fault
+        if time.monotonic() > deadline:
+            raise AssertionError("not in time") from failure
+        time.sleep(0.02)
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """The living processes whose command line or environment names this folder, ourselves excepted."""
+    listing = subprocess.run(["ps", "axeww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True)
+    found = {}
+    for line in listing.stdout.splitlines():
+        pid, state, command = line.split(None, 2)
+        if str(folder) in command and not state.startswith("Z") and int(pid) != os.getpid():
+            found[int(pid)] = command
+    return found
+
+
+def postmaster(data: Path) -> int:
+    return int((data / "pg" / "postmaster.pid").read_text().split()[0])
+
+
+def python(*words: str, **environment: str) -> "subprocess.Popen[str]":
+    """A Python of its own in the project's folder, both of its outputs in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=BASE_DIR,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

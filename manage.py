@@ -1,0 +1,45 @@
+#!/usr/bin/env python
+"""Django's commands. Without DATABASE_URL or REDIS_URL they join the embedded servers of DATA_DIR, or start them for
+as long as the command runs."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+WITHOUT_SERVERS = frozenset(
+    ("help", "version", "makemessages", "compilemessages", "collectstatic", "findstatic", "startapp", "diffsettings")
+)
+
+
+def needs_servers(arguments: Sequence[str]) -> bool:
+    """Whether a command may look at the database or the queue. What only reads code starts nothing."""
+    command, options = arguments[:1], arguments[1:]
+    if not command or command[0].startswith("-") or command[0] in WITHOUT_SERVERS:
+        return False
+    if {"--help", "-h", "--version"} & set(options):
+        return False
+    return command[0] != "check" or "--database" in " ".join(options)
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        from django.core.management import execute_from_command_line
+
+        from config.environment import Refusal, embedded_where_missing, placeholders_where_missing, read_dotenv
+        from config.folder import EmbeddedError
+    except ImportError as fault:
+        sys.exit(f"aval: {fault.name} is not installed for this Python: say `make run` once, then .venv/bin/python.")
+    try:
+        read_dotenv()
+        start = embedded_where_missing if needs_servers(sys.argv[1:]) else placeholders_where_missing
+        with start():
+            execute_from_command_line(sys.argv)
+    except (Refusal, EmbeddedError) as fault:
+        sys.exit(f"aval: {fault}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""A pytest plugin: PostgreSQL and Valkey of the tests' own, up before Django's settings are read.
+
+Loaded by name (`-p tests.servers` in pytest.ini), because a conftest.py comes after the settings. With DATABASE_URL
+and REDIS_URL given, the tests use those servers instead.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from config.environment import BASE_DIR
+from config.folder import EmbeddedError
+from config.processes import FileLock
+
+_servers = pytest.StashKey[ExitStack]()
+
+FIXED = {
+    "SECRET_KEY": "a-secret-for-tests-only-of-more-than-32-characters",
+    "SANDBOX": "true",
+    "PUBLIC_URL": "http://localhost:8000",
+}
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """A wrapper, so that it runs before pytest-django's, which reads the settings."""
+    stopping = early_config.stash.setdefault(_servers, ExitStack())
+    os.environ.update(FIXED)
+    try:
+        _start(stopping)
+    except EmbeddedError as fault:
+        raise pytest.UsageError(str(fault)) from None
+    return (yield)
+
+
+def _start(stopping: ExitStack) -> None:
+    missing = {name: not os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
+    if not any(missing.values()):
+        return
+    from config import embedded
+
+    folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
+    folder.mkdir(parents=True, exist_ok=True)
+    alone = FileLock(folder / "pytest.lock")
+    stopping.callback(alone.close)
+    if not alone.try_exclusive():  # they would drop each other's test database
+        raise EmbeddedError(f"Another test run uses {folder}: wait for it, or set TEST_DATA_DIR to another folder.")
+    servers = stopping.enter_context(
+        embedded.stack(folder, postgres=missing["DATABASE_URL"], redis=missing["REDIS_URL"])
+    )
+    given = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    os.environ.update({name: url for name, url in given.items() if url})
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash.setdefault(_servers, ExitStack()).close()
