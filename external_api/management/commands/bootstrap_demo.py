@@ -17,7 +17,14 @@ Demo partner  token {token}
               jwt   {jwt}
 Outbox        {url}/sandbox/messages   (what the sandbox gateways delivered)
 
-These are shown once. Try contract 2 (InformaPerú), register a client:
+These are shown once. Try contract 1 (NoPasaNadaPE), authorise a client:
+
+curl -s {url}/api/v1 -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{
+  "solicitud": "alta", "usuario": "MAQ-001", "clientes": [{{
+    "nombre": "Juan Pérez", "tipo_documento": "DNI", "numero_documento": "12345678", "celular": "987654321",
+    "codigo_externo": "CLI-001", "perfil": "VIP3", "correo": "juan.perez@dominio.com"}}]}}'
+
+Try contract 2 (InformaPerú), register a client:
 
 curl -s {url}/v1/api/client -H 'Content-Type: application/json' -d '{{
   "tipo_documento": "DNI", "documento": "12345678", "digito_verificador": "9",
