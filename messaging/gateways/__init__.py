@@ -9,10 +9,25 @@ from django.conf import settings
 from messaging.gateways.base import Gateway
 from messaging.gateways.url import SETTINGS, BadGatewayUrl, parse, scheme_of
 
-__all__ = ["MAIL_SCHEMES", "SCHEMES", "BadGatewayUrl", "gateway_from_url", "gateways_for", "in_use", "is_sandbox"]
+__all__ = [
+    "MAIL_SCHEMES",
+    "MAIL_SERVICES",
+    "SCHEMES",
+    "BadGatewayUrl",
+    "gateway_from_url",
+    "gateways_for",
+    "in_use",
+    "is_sandbox",
+]
 
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
 """In clear, STARTTLS demanded, and two names for TLS from the first byte."""
+
+
+MAIL_SERVICES = (
+    "postmark", "mailgun", "brevo", "resend", "sparkpost", "mandrill", "mailersend", "mailjet",
+)  # fmt: skip
+"""HTTP APIs, through django-anymail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +44,7 @@ class _Kind:
 SCHEMES: dict[str, _Kind] = {
     "sandbox": _Kind("messaging.gateways.sandbox", frozenset("SWIC")),
     **{scheme: _Kind("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
+    **{scheme: _Kind("messaging.gateways.esp", frozenset("C")) for scheme in MAIL_SERVICES},
 }
 
 
