@@ -84,8 +84,14 @@ class Keeper:
         _say(READY)
         while not self._nobody_is_left():
             self._look_after()
-            select.select([self.alarm], [], [], LOOK)
+            self._sleep()
         self._end()
+
+    def _sleep(self) -> None:
+        """Until the next look, or a signal. The stream is emptied: what was read stays read, or we would spin."""
+        if select.select([self.alarm], [], [], LOOK)[0]:
+            with suppress(BlockingIOError):
+                os.read(self.alarm, 4096)
 
     def _stop_please(self, *_: object) -> None:
         self.told_to_stop = True

@@ -319,3 +319,21 @@ def test_who_holds_a_file_open_is_known(data):
     with held.open() as file, subprocess.Popen(["sleep", "60"], stdin=file) as process:
         assert holders(held) == [process.pid]
         process.kill()
+
+
+def test_the_keepers_sleep_while_nothing_happens(data: Path) -> None:
+    """A signal that woke a keeper once (the end of a child) must not keep it awake: it burnt half a processor."""
+
+    def seconds_burnt() -> float:
+        ticks = 0
+        for name in ("postgres", "redis"):
+            fields = Path(f"/proc/{keeper(data, name)}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    with stack(data):
+        for name in ("postgres", "redis"):
+            os.kill(keeper(data, name), signal.SIGCHLD)
+        before = seconds_burnt()
+        time.sleep(1)
+        assert seconds_burnt() - before < 0.2
