@@ -54,16 +54,18 @@ def subscribe(clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
     AuthorizedClient.objects.filter(pk__in=ids).update(subscribed_at=at, unsubscribed_at=None)
 
 
-def unsubscribe(client: AuthorizedClient, *, at: datetime) -> list[AuthorizedClient]:
-    """No more bulletins and alerts of this company to this address; returns the rows that changed.
+def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> list[AuthorizedClient]:
+    """No more bulletins and alerts to this address, of its company or of any; returns the rows that changed.
 
     The link may be of an authorisation that ended and was given anew: the live one counts too, for whoever clicks
     means the company, not a row. A no before any yes is kept as well.
     """
+    live = live_clients(client.email)
+    if not everywhere:
+        live = live.filter(partner=client.partner_id)
     with transaction.atomic():
-        live = live_clients(client.email).filter(partner=client.partner_id).values_list("pk", flat=True)
-        ids = sorted({client.pk, *live})
-        locked = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).order_by("pk")
-        changed = list(locked.select_for_update(no_key=True))
+        ids = {client.pk, *live.values_list("pk", flat=True)}
+        subscribed = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).select_related("partner")
+        changed = list(subscribed.order_by("pk").select_for_update(of=("self",), no_key=True))
         AuthorizedClient.objects.filter(pk__in=[each.pk for each in changed]).update(unsubscribed_at=at)
     return changed

@@ -1,0 +1,65 @@
+"""The words a person agrees to. Whoever changes one gives the text a new version: the old words stay in the evidence.
+
+Not legal advice; what the laws ask for is in the comments beside each sentence.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+VERSION = "2026-02"
+
+_PARAGRAPHS = (
+    # Ley 29733, art. 13: free, prior, express, informed and unequivocal; Ley 32323: asked for and consented expressly
+    "Acepto, de manera libre, previa, expresa e informada, que las siguientes empresas me envíen boletines y alertas"
+    " al correo {email}: {companies}.",
+    # Ley 28493, arts. 5 and 6: the word PUBLICIDAD in the subject, the sender's name, a working way out
+    "Los boletines son publicidad: cada uno lleva la palabra PUBLICIDAD en el asunto y el nombre de la empresa que lo"
+    " envía (Ley 28493). Las alertas son avisos de esas empresas.",
+    "Puedo retirar esta aceptación cuando quiera, gratis y sin dar motivos, con el enlace de baja que trae cada"
+    " mensaje. Los envíos se detienen de inmediato.",
+    # Ley 29733, art. 18: who, what for, how long, with what rights
+    "Mi correo se usa solo para enviarme esos mensajes, mientras dure mi suscripción. {brand} los envía por encargo de"
+    " cada empresa y guarda la fecha, la dirección de Internet y este texto como prueba de mi aceptación.",
+    "La Ley 29733, de protección de datos personales, me da los derechos de acceso, rectificación, cancelación y"
+    " oposición. Son gratuitos y los ejerzo ante cada empresa.",
+)
+
+_WITHDRAWAL = "Ya no quiero recibir boletines ni alertas de {company} en este correo."
+
+
+@dataclass(frozen=True)
+class Consent:
+    """A text as one person reads it."""
+
+    version: str
+    paragraphs: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(self.paragraphs)
+
+    @property
+    def digest(self) -> str:
+        """Goes with the form and comes back: what is stored is what was read, whatever was deployed in between."""
+        return hashlib.sha256(f"{self.version}\n{self.text}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the page of a confirmation link shows."""
+
+    email: str
+    companies: tuple[str, ...]
+    consent: Consent
+
+
+def consent_to(companies: Sequence[str], *, email: str, brand: str) -> Consent:
+    """The text for these companies, in their order."""
+    words = {"companies": "; ".join(companies), "email": email, "brand": brand}
+    return Consent(VERSION, tuple(paragraph.format(**words) for paragraph in _PARAGRAPHS))
+
+
+def withdrawal_from(company: str | None) -> Consent:
+    """What a button of the unsubscribe page stands under; None: no company at all."""
+    return Consent(VERSION, (_WITHDRAWAL.format(company=company or "ninguna empresa"),))

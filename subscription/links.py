@@ -1,0 +1,33 @@
+"""The confirmation link. Its token is signed and says which request it means; it is stored nowhere.
+
+The unsubscribe link is made by the campaign that carries it (`messaging.letters`), from `clients.unsubscribing`.
+"""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core import signing
+from django.urls import reverse
+
+from subscription.errors import LinkIsDead
+
+# A dot, not Django's colon: every mail program takes it for a part of the link.
+_signer = signing.Signer(sep=".", salt="subscription.confirm")
+
+
+def confirmation_token(request_id: UUID) -> str:
+    return _signer.sign(request_id.hex)
+
+
+def request_of(token: str) -> UUID:
+    """The request a confirmation token means; its row knows whether it still serves. Raises LinkIsDead."""
+    try:
+        return UUID(hex=_signer.unsign(token))
+    except (signing.BadSignature, ValueError):
+        raise LinkIsDead from None
+
+
+def confirmation_url(token: str) -> str:
+    """`token` is a token, or the mask that stands for it in a message's text and must not be quoted."""
+    path = reverse("subscription_confirm", args=["TOKEN"]).replace("TOKEN", token)
+    return f"{settings.PUBLIC_URL}{path}"

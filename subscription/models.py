@@ -1,0 +1,89 @@
+"""The links that were asked for, and the evidence of every yes and no."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import F, Q
+
+from clients.models import AuthorizedClient
+
+LIFE = timedelta(hours=24)
+"""Of a confirmation link: long enough for who reads mail once a day; 24 h to the microsecond is still in time."""
+
+
+class SubscriptionRequest(models.Model):
+    """A confirmation link on its way to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient
+    requested_at = models.DateTimeField("pedido el")
+    expires_at = models.DateTimeField("vence")
+    used_at = models.DateTimeField("usado el", null=True, blank=True)
+    address = models.GenericIPAddressField("desde")
+
+    class Meta:
+        verbose_name = "pedido de suscripción"
+        verbose_name_plural = "pedidos de suscripción"
+        constraints = [
+            models.CheckConstraint(
+                name="a_link_expires_after_its_request", condition=Q(expires_at__gt=F("requested_at"))
+            ),
+        ]
+        indexes = [
+            models.Index("email", F("requested_at").desc(), name="links_of_a_mailbox"),
+            models.Index(F("requested_at").desc(), name="links_newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} {self.requested_at:%Y-%m-%d %H:%M}"
+
+    def is_open(self, *, at: datetime) -> bool:
+        return self.used_at is None and at <= self.expires_at
+
+
+class ConsentRecord(models.Model):
+    """Who said yes or no to which company, when, from where, and the words they read. Append-only, by a trigger.
+
+    Address and words are copied: evidence must not depend on rows that change.
+    """
+
+    class Act(models.TextChoices):
+        GIVEN = "given", "Aceptó"
+        WITHDRAWN = "withdrawn", "Retiró"
+
+    class How(models.TextChoices):
+        LINK = "link", "Enlace de confirmación"  # proved the mailbox, read the text, pressed the button
+        PAGE = "page", "Página de baja"  # pressed the button of the unsubscribe page
+        ONE_CLICK = "one_click", "Un clic en el correo"  # the mail program's own button (RFC 8058): no text was shown
+
+    authorized_client = models.ForeignKey(
+        AuthorizedClient, on_delete=models.PROTECT, related_name="consents", verbose_name="cliente"
+    )
+    request = models.ForeignKey(
+        SubscriptionRequest, on_delete=models.PROTECT, null=True, related_name="consents", verbose_name="enlace"
+    )
+    email = models.CharField("correo", max_length=254)
+    act = models.CharField("qué", max_length=9, choices=Act.choices)
+    how = models.CharField("cómo", max_length=9, choices=How.choices)
+    text_version = models.CharField("versión del texto", max_length=20, blank=True)
+    text = models.TextField("texto leído", blank=True)
+    at = models.DateTimeField("fecha")
+    address = models.GenericIPAddressField("desde")
+
+    class Meta:
+        verbose_name = "consentimiento"
+        constraints = [
+            models.CheckConstraint(
+                name="a_consent_is_given_by_a_link_and_with_a_text",
+                condition=Q(act="withdrawn", how__in=["page", "one_click"])
+                | (Q(act="given", how="link", request__isnull=False) & ~Q(text="") & ~Q(text_version="")),
+            ),
+        ]
+        indexes = [
+            models.Index("email", F("at").desc(), name="consents_of_a_mailbox"),
+            models.Index(F("at").desc(), F("id").desc(), name="consents_newest_first"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_act_display()} {self.email} {self.at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,68 @@
+"""A person at the client's door: a browser with cookies, and a mailbox."""
+
+import re
+from datetime import datetime
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from clients.models import AuthorizedClient, Partner
+from messaging import delivery
+from messaging.models import SandboxMessage
+
+ANA = "ana@example.com"
+
+
+def authorized(company: str = "Banco Andino", email: str = ANA, *, at: datetime | None = None) -> AuthorizedClient:
+    slug = re.sub(r"\W+", "-", company.lower()).strip("-")[:50]
+    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": company})
+    return AuthorizedClient.objects.create(
+        partner=partner, email=email, external_code="1", profile="A", request_id=1, created_at=at or timezone.now()
+    )
+
+
+class Door:
+    """What one person does, with a browser that keeps cookies and sends what forms hold."""
+
+    def __init__(self) -> None:
+        self.http = Client(enforce_csrf_checks=True, raise_request_exception=True)
+
+    def ask(self, email: str = ANA, **headers: str) -> Any:
+        return self.http.post("/suscripcion/", {**self.fields("/suscripcion/"), "correo": email}, headers=headers)
+
+    def link(self, email: str = ANA) -> str:
+        """Asks, lets the worker's own function run, and reads the path of the link out of the mail."""
+        self.ask(email)
+        return newest_link(email)
+
+    def press(self, path: str) -> Any:
+        """Opens a page and presses its first button."""
+        return self.http.post(path, self.fields(path))
+
+    def fields(self, path: str) -> dict[str, str]:
+        html = self.http.get(path).content.decode()
+        return {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', html)[:1]}
+
+
+def newest_link(email: str = ANA) -> str:
+    while delivery.deliver_due("codes"):
+        pass
+    text = SandboxMessage.objects.filter(to=email).latest("id").text
+    return re.search(r"http://localhost:8000(/suscripcion/confirmar/\S+/)\n", text)[1]
+
+
+def token_of(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+@pytest.fixture
+def door(db: None) -> Door:
+    return Door()
+
+
+@pytest.fixture
+def client_of_banco(db: None) -> AuthorizedClient:
+    return authorized()

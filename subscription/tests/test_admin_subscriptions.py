@@ -1,0 +1,62 @@
+"""Staff reads the links and the evidence; nobody writes them, and no page holds a token."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from subscription.links import confirmation_token
+from subscription.models import ConsentRecord, SubscriptionRequest
+from subscription.tests.conftest import ANA
+
+pytestmark = pytest.mark.django_db
+REQUESTS, CONSENTS = "/admin/subscription/subscriptionrequest/", "/admin/subscription/consentrecord/"
+
+
+@pytest.fixture
+def boss(db):
+    http = Client()
+    http.force_login(User.objects.create_superuser("ana"))
+    return http
+
+
+@pytest.fixture
+def made(door, client_of_banco):
+    door.press(door.link())
+    return SubscriptionRequest.objects.get(), ConsentRecord.objects.get()
+
+
+def test_lists_and_pages_show_no_token(boss, made):
+    request, consent = made
+    secret = confirmation_token(request.pk).partition(".")[2]
+    for path in (REQUESTS, f"{REQUESTS}{request.pk}/change/", CONSENTS, f"{CONSENTS}{consent.pk}/change/"):
+        answer = boss.get(path)
+        assert answer.status_code == 200, path
+        html = answer.content.decode()
+        assert ANA in html
+        assert secret not in html
+    assert "Banco Andino" in boss.get(CONSENTS).content.decode()
+    assert "PUBLICIDAD" in boss.get(f"{CONSENTS}{consent.pk}/change/").content.decode()
+
+
+def test_search_by_address_or_id(boss, made):
+    request, _ = made
+    for path, term, found in [
+        (REQUESTS, " ANA@example.com ", True),
+        (REQUESTS, str(request.pk), True),
+        (REQUESTS, "otra@example.com", False),
+        (CONSENTS, "ana@example.com", True),
+        (CONSENTS, "otra@example.com", False),
+    ]:
+        html = boss.get(path, {"q": term}).content.decode()
+        assert (f"{path}" in html and "field-email" in html) == found
+
+
+def test_nothing_can_be_written(boss, made):
+    for row in made:
+        name = row._meta.model_name
+        assert boss.get(reverse(f"admin:subscription_{name}_add")).status_code == 403
+        assert boss.post(reverse(f"admin:subscription_{name}_change", args=[row.pk]), {"email": "x"}).status_code == 403
+        assert (
+            boss.post(reverse(f"admin:subscription_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+        )

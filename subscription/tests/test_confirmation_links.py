@@ -1,0 +1,164 @@
+"""A confirmation link serves once, for 24 hours, if it is ours; looking at it changes nothing."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.core import signing
+from django.db import connection, connections
+from django.test import Client
+
+from clients.models import AuthorizedClient
+from clients.unsubscribing import unsubscribe_token
+from messaging.models import Message, SandboxMessage
+from subscription.confirming import confirm, offer
+from subscription.errors import LinkIsDead
+from subscription.links import confirmation_token
+from subscription.models import ConsentRecord, SubscriptionRequest
+from subscription.tests.conftest import ANA, Door, authorized, token_of
+
+pytestmark = pytest.mark.django_db
+
+
+def state():
+    rows = [*AuthorizedClient.objects.values(), *SubscriptionRequest.objects.values(), *Message.objects.values()]
+    return rows, ConsentRecord.objects.count()
+
+
+def test_get_and_head_confirm_nothing(door, client_of_banco):
+    link = door.link()
+    before = state()
+    for _ in range(3):
+        assert door.http.get(link).status_code == 200
+        assert door.http.head(link).status_code == 200
+    assert door.http.get(link, headers={"Purpose": "prefetch"}).status_code == 200
+    assert state() == before
+    assert door.http.put(link).status_code == 405
+
+
+def test_a_post_without_the_text_that_was_read_confirms_nothing(door, client_of_banco):
+    link = door.link()
+    for body in ({}, {"texto": ""}, {"texto": "0" * 64}, {"texto": "ñ\x00"}):
+        assert door.http.post(link, body).status_code == 409
+    client_of_banco.refresh_from_db()
+    assert not client_of_banco.is_subscribed
+    assert not ConsentRecord.objects.exists()
+
+
+def test_the_page_needs_no_cookies(door, client_of_banco):
+    link = door.link()
+    read = door.fields(link)
+    assert Client(enforce_csrf_checks=True).post(link, read, headers={"Origin": "null"}).status_code == 200
+
+
+def test_a_link_without_its_last_slash_serves_too(door, client_of_banco):
+    assert door.press(door.link().rstrip("/")).status_code == 200
+
+
+def test_a_used_link_no_longer_serves_and_says_how_to_get_another(door, client_of_banco):
+    link = door.link()
+    read = door.fields(link)
+    assert door.http.post(link, read).status_code == 200
+    for answer in (door.http.get(link), door.http.post(link, read)):
+        assert answer.status_code == 410
+        page = answer.content.decode()
+        assert "Este enlace ya no sirve" in page
+        assert 'href="/suscripcion/"' in page
+    assert ConsentRecord.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_20_presses_at_once_one_counts():
+    client, door = authorized(), Door()
+    link = door.link()
+    read = door.fields(link)
+
+    def press(_):
+        try:
+            return Client().post(link, read).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(20) as pool:
+        statuses = sorted(pool.map(press, range(20)))
+    assert statuses == [200] + [410] * 19
+    assert ConsentRecord.objects.count() == 1
+    client.refresh_from_db()
+    assert client.is_subscribed
+
+
+def test_24_hours_are_still_in_time_and_a_microsecond_more_is_not(door, client_of_banco):
+    token = token_of(door.link())
+    request = SubscriptionRequest.objects.get()
+    edge = request.requested_at + timedelta(hours=24)
+    digest = offer(token, at=edge).consent.digest
+    for late in (edge + timedelta(microseconds=1), edge + timedelta(days=400)):
+        with pytest.raises(LinkIsDead):
+            offer(token, at=late)
+        with pytest.raises(LinkIsDead):
+            confirm(token, digest=digest, address="192.0.2.1", at=late)
+    confirm(token, digest=digest, address="192.0.2.1", at=edge)
+    client_of_banco.refresh_from_db()
+    assert client_of_banco.subscribed_at == edge
+
+
+def forged(request):
+    ours = confirmation_token(request.pk)
+    body, signature = ours.split(".")
+    return {
+        "another request": confirmation_token(uuid.uuid4()),
+        "a signature of another": f"{uuid.uuid4().hex}.{signature}",
+        "no signature": body,
+        "an empty signature": f"{body}.",
+        "a cut one": ours[:-1],
+        "another salt": signing.Signer(sep=".", salt="else").sign(request.pk.hex),
+        "the unsubscribe salt": signing.Signer(sep=".", salt="clients.unsubscribing").sign(request.pk.hex),
+        "an unsubscribe link's": unsubscribe_token(1),
+        "another key": signing.Signer(sep=".", salt="subscription.confirm", key="k" * 40).sign(request.pk.hex),
+        "no request at all": signing.Signer(sep=".", salt="subscription.confirm").sign("x"),
+        "other letters": "ñandú\u202e.%00",
+    }
+
+
+def test_a_forged_link_looks_like_a_dead_one(door, client_of_banco):
+    door.link()
+    request = SubscriptionRequest.objects.get()
+    dead = None
+    for what, token in forged(request).items():
+        for answer in (
+            door.http.get(f"/suscripcion/confirmar/{token}/"),
+            door.http.post(f"/suscripcion/confirmar/{token}/", {"texto": "x"}),
+        ):
+            assert answer.status_code == 410, what
+            dead = dead or answer.content
+            assert answer.content == dead, what
+    client_of_banco.refresh_from_db()
+    assert not client_of_banco.is_subscribed
+
+
+def test_the_token_is_in_clear_nowhere_in_our_database(door, client_of_banco):
+    link = door.link()
+    token = token_of(link)
+    SandboxMessage.objects.all().delete()  # the developer's outbox is the mailbox here
+    door.press(link)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        tables = [row[0] for row in cursor.fetchall()]
+        assert len(tables) > 20
+        for table in tables:
+            cursor.execute(f'SELECT count(*) FROM "{table}" AS row WHERE row::text LIKE %s', [f"%{token[33:]}%"])
+            assert cursor.fetchone() == (0,), table
+    message = Message.objects.get()
+    assert "confirmar/••••/" in message.text
+    assert "confirmar/••••/" in message.html
+    assert message.sealed is None, "blanked once a provider took it"
+    assert message.recipient == ANA
+
+
+def test_before_it_leaves_the_token_is_sealed(door, client_of_banco):
+    door.ask()
+    message = Message.objects.get()
+    token = confirmation_token(SubscriptionRequest.objects.get().pk)
+    assert token.encode() not in bytes(message.sealed)
+    assert token not in message.text + message.html

@@ -1,0 +1,157 @@
+"""The way out: a button for people, one POST for mail programs, the same again and again."""
+
+from datetime import timedelta
+
+import pytest
+from django.core import signing
+from django.test import Client
+from django.urls import resolve
+from django.utils import timezone
+
+from clients.models import AuthorizedClient
+from clients.unsubscribing import NotAnUnsubscribeToken, client_of, unsubscribe_token
+from messaging.letters import unsubscribe_url
+from subscription.models import ConsentRecord
+from subscription.tests.conftest import ANA, authorized
+
+pytestmark = pytest.mark.django_db
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+def subscribed(company="Banco Andino", **changes):
+    client = authorized(company, at=timezone.now() - timedelta(days=1))
+    AuthorizedClient.objects.filter(pk=client.pk).update(**{"subscribed_at": timezone.now(), **changes})
+    client.refresh_from_db()
+    return client
+
+
+def way_out(client):
+    return unsubscribe_url(client.pk).removeprefix("http://localhost:8000")
+
+
+@pytest.fixture
+def program():
+    """A mail provider's robot: no cookies, no CSRF token, no Origin of ours."""
+    return Client(enforce_csrf_checks=True)
+
+
+def test_the_link_in_a_bulletin_leads_here():
+    client = subscribed()
+    assert resolve(way_out(client)).url_name == "subscription_unsubscribe"
+
+
+@pytest.mark.parametrize("form", ["urlencoded", "multipart"])
+def test_one_click_without_cookies(program, form):
+    client = subscribed()
+    if form == "urlencoded":
+        answer = program.post(
+            way_out(client), "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
+        )
+    else:
+        answer = program.post(way_out(client), ONE_CLICK)
+    assert (answer.status_code, answer.content.decode()) == (200, "Suscripción cancelada.\n")
+    assert answer["Content-Type"].startswith("text/plain")
+    assert not answer.cookies
+    client.refresh_from_db()
+    assert not client.is_subscribed
+    record = ConsentRecord.objects.get()
+    assert (record.act, record.how, record.text, record.text_version) == ("withdrawn", "one_click", "", "")
+
+
+def test_twice_is_once(program):
+    client = subscribed()
+    first = program.post(way_out(client), ONE_CLICK)
+    client.refresh_from_db()
+    when = client.unsubscribed_at
+    assert program.post(way_out(client), ONE_CLICK).content == first.content
+    assert program.post(way_out(client), {"alcance": "empresa"}).status_code == 200
+    client.refresh_from_db()
+    assert client.unsubscribed_at == when
+    assert ConsentRecord.objects.count() == 1
+
+
+def test_opening_the_page_unsubscribes_nobody(program):
+    client = subscribed()
+    assert program.get(way_out(client)).status_code == 200
+    assert program.head(way_out(client)).status_code == 200
+    client.refresh_from_db()
+    assert client.is_subscribed
+
+
+def test_one_company_is_left_the_other_stays(program):
+    bank, caja = subscribed(), subscribed("Caja Sur")
+    program.post(way_out(bank), {"alcance": "empresa"})
+    caja.refresh_from_db()
+    assert caja.is_subscribed
+    record = ConsentRecord.objects.get()
+    assert (record.authorized_client, record.how) == (bank, "page")
+    assert record.text == "Ya no quiero recibir boletines ni alertas de Banco Andino en este correo."
+    assert record.text in program.get(way_out(bank)).content.decode()
+
+
+def test_all_companies_at_once_but_nobody_elses_mailbox(program):
+    bank, caja = subscribed(), subscribed("Caja Sur")
+    other = authorized("Caja Sur", "luis@example.com")
+    AuthorizedClient.objects.filter(pk=other.pk).update(subscribed_at=timezone.now())
+    page = program.get(way_out(bank)).content.decode()
+    assert "Caja Sur" not in page, "a forwarded mail does not say who else writes"
+    answer = program.post(way_out(bank), {"alcance": "todas"})
+    assert "ninguna empresa" in answer.content.decode()
+    for client, left in ((bank, False), (caja, False), (other, True)):
+        client.refresh_from_db()
+        assert client.is_subscribed == left
+    assert {each.text for each in ConsentRecord.objects.all()} == {
+        "Ya no quiero recibir boletines ni alertas de ninguna empresa en este correo."
+    }
+    assert ConsentRecord.objects.count() == 2
+
+
+def test_the_link_of_an_authorisation_that_ended_means_the_company(program):
+    old = subscribed(deauthorized_at=timezone.now())
+    new = subscribed()
+    program.post(way_out(old), ONE_CLICK)
+    new.refresh_from_db()
+    assert not new.is_subscribed
+
+
+def test_a_no_before_any_yes_is_kept(program):
+    client = authorized()
+    program.post(way_out(client), ONE_CLICK)
+    client.refresh_from_db()
+    assert client.unsubscribed_at is not None
+
+
+def test_a_link_that_is_not_ours(program):
+    client = subscribed()
+    token = unsubscribe_token(client.pk)
+    wrong = [
+        token[:-1],
+        f"{client.pk + 1}.{token.partition('.')[2]}",
+        str(client.pk),
+        signing.Signer(sep=".", salt="else").sign(str(client.pk)),
+        unsubscribe_token(client.pk + 1000),
+        unsubscribe_token(10**30),
+    ]
+    for each in wrong:
+        path = f"/suscripcion/baja/{each}/"
+        assert program.get(path).status_code == 404
+        assert program.post(path, {"alcance": "empresa"}).status_code == 404
+        answer = program.post(path, ONE_CLICK)
+        assert (answer.status_code, answer.content.decode()) == (404, "Enlace de baja no válido.\n")
+    client.refresh_from_db()
+    assert client.is_subscribed
+
+
+def test_a_token_names_its_client_and_no_other():
+    assert client_of(unsubscribe_token(77)) == 77
+    for wrong in ("", ".", "77", "77.x", unsubscribe_token(77).replace("77", "78", 1)):
+        with pytest.raises(NotAnUnsubscribeToken):
+            client_of(wrong)
+
+
+def test_it_never_expires(program, monkeypatch):
+    client = subscribed()
+    path = way_out(client)
+    monkeypatch.setattr("time.time", lambda: timezone.now().timestamp() + 3e8)
+    assert program.post(path, ONE_CLICK).status_code == 200
+    assert AuthorizedClient.objects.get(email=ANA).unsubscribed_at is not None

@@ -1,0 +1,14 @@
+"""Each page under one name, and without its last slash too: mail programs drop it from links, people from memory."""
+
+from django.urls import path
+
+from subscription.views import ask, confirm, unsubscribe
+
+urlpatterns = [
+    path("", ask),
+    path("/", ask, name="subscription_ask"),
+    path("/confirmar/<str:token>", confirm),
+    path("/confirmar/<str:token>/", confirm, name="subscription_confirm"),
+    path("/baja/<str:token>", unsubscribe),
+    path("/baja/<str:token>/", unsubscribe, name="subscription_unsubscribe"),
+]
