@@ -46,6 +46,10 @@ def port() -> int:
     return number("PORT", 8000, 1, 65535)
 
 
+def public_url() -> str:
+    return os.environ.get("PUBLIC_URL") or f"http://localhost:{port()}"
+
+
 def _default(name: str, value: str) -> None:
     if not os.environ.get(name):
         os.environ[name] = value
@@ -55,7 +59,7 @@ def fill_in() -> None:
     """The defaults of an installation on one machine, as `make run` makes it."""
     os.environ["DATA_DIR"] = str(data_dir())
     _default("SANDBOX", "true")
-    _default("PUBLIC_URL", f"http://localhost:{port()}")
+    _default("PUBLIC_URL", public_url())
     if is_missing("SECRET_KEY"):
         os.environ["SECRET_KEY"] = secret_key(data_dir())
 

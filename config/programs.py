@@ -1,14 +1,21 @@
 """The programs that Aval runs as, each with its command line: `make run` starts all, a container one of them."""
 
 import os
+import socket
 import sys
 from collections.abc import Callable
 
-from config.environment import data_dir, number, port
+from config.environment import Refusal, data_dir, number, port
 
 
 def host() -> str:
-    return os.environ.get("HOST") or "127.0.0.1"
+    """HOST as an address, which is all that granian takes; of a name's addresses the IPv4 one, as for the default."""
+    given = os.environ.get("HOST") or "127.0.0.1"
+    try:
+        found = socket.getaddrinfo(given, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise Refusal(f"HOST must be an address of this machine, not {given!r}.") from None
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
 def web_command() -> list[str]:

@@ -3,6 +3,7 @@
     python -m config.run                        web server, workers and beat, on embedded servers where none are given
     python -m config.run web|worker|bulk|beat   one of them alone, on given servers: what a container runs
     python -m config.run migrate                brings the database up to date and ends
+    python -m config.run health                 asks the web server how it is
 
 What a user can cause ends with one sentence on standard error and exit code 1.
 """
@@ -20,7 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from config.environment import Refusal, data_dir, embedded_where_missing, fill_in, is_missing, port, read_dotenv
+from config.environment import (
+    Refusal,
+    data_dir,
+    embedded_where_missing,
+    fill_in,
+    is_missing,
+    port,
+    public_url,
+    read_dotenv,
+)
 from config.folder import EmbeddedError, FolderGone, own_folder, told_in_one_sentence
 from config.processes import FileLock, ask_for_death_signal, holders, send
 from config.programs import COMMANDS, host
@@ -44,10 +54,7 @@ def _address() -> tuple[str, int]:
 
 def check_port() -> None:
     wanted = port()
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host(), wanted, type=socket.SOCK_STREAM)[0]
-    except OSError:
-        raise Refusal(f"HOST must be an address of this machine, not {host()!r}.") from None
+    family, kind, protocol, _, address = socket.getaddrinfo(host(), wanted, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -74,7 +81,7 @@ def only_run_of(data: Path) -> Iterator[FileLock]:
         if not run.try_exclusive():
             raise Refusal(f"Aval is already running on the data folder {data}: stop it, or choose another DATA_DIR.")
         if not children.try_exclusive():
-            say("waiting for the processes of a run that was killed.")
+            say("aval: waiting for the processes of a run that was killed.")
             if not children.wait_exclusive(5):
                 send(holders(children.path), signal.SIGKILL)
                 if not children.wait_exclusive(5):
@@ -85,14 +92,25 @@ def only_run_of(data: Path) -> Iterator[FileLock]:
         run.close()
 
 
-def load_django() -> None:
-    import django
+def load_settings() -> None:
+    from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        django.setup()
+        settings.DEBUG  # noqa: B018 (the first look at any of them loads them all)
     except ImproperlyConfigured as fault:
+        raise Refusal(str(fault)) from None
+
+
+def load_django() -> None:
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    load_settings()
+    try:
+        django.setup()
+    except ImproperlyConfigured as fault:  # an app of ours looked closer
         raise Refusal(str(fault)) from None
 
 
@@ -106,7 +124,7 @@ def migrate() -> None:
         executor = MigrationExecutor(connection)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         if plan:
-            say(f"bringing the database up to date ({len(plan)} migrations).")
+            say(f"aval: bringing the database up to date ({len(plan)} migrations).")
             call_command("migrate", interactive=False, verbosity=0)
     except OperationalError as fault:
         raise Refusal(f"PostgreSQL does not answer at DATABASE_URL: {_first_line(fault)}") from None
@@ -116,11 +134,13 @@ def migrate() -> None:
 
 def bootstrap() -> None:
     """On the first run: an admin, a demo partner, and how to call the contracts."""
-    from django.core.management import call_command
+    from django.core.management import CommandError, call_command
     from django.db import connection
 
     try:
         call_command("bootstrap_demo")
+    except CommandError as fault:
+        raise Refusal(str(fault)) from None
     finally:
         connection.close()
 
@@ -146,7 +166,7 @@ def status_of_web() -> int:
     """The HTTP status that the web server answers with; 0 while it does not."""
     connection = http.client.HTTPConnection(*_address(), timeout=2)
     with suppress(OSError, http.client.HTTPException):
-        connection.request("GET", "/v1/api/status", headers={"Host": urlsplit(os.environ["PUBLIC_URL"]).netloc})
+        connection.request("GET", "/v1/api/status", headers={"Host": urlsplit(public_url()).netloc})
         return connection.getresponse().status
     connection.close()
     return 0
@@ -177,11 +197,11 @@ class Watch:
         self.next_look = time.monotonic() + 1
         try:
             for title in self.servers.revive():
-                say(f"{title} had lost its keeper and was started again.")
+                say(f"aval: {title} had lost its keeper and was started again.")
         except FolderGone:
             raise
         except EmbeddedError as fault:
-            say(f"{fault} Trying again in 5 s.")
+            say(f"aval: {fault} Trying again in 5 s.")
             self.next_look = time.monotonic() + 5
 
 
@@ -208,21 +228,26 @@ def everything() -> None:
         child["worker"].start()  # the others follow once the web answers: nobody waits for them in the first second
         await_web(crew, child["web"])
         if not crew.told_to_stop:
-            sys.stdout.write(f"Aval is ready at {os.environ['PUBLIC_URL']} (Ctrl-C stops it).\n")
-            sys.stdout.flush()
+            say(f"Aval is ready at {public_url()} (Ctrl-C stops it).")
         crew.run()
-        say("stopping.")
+        say("aval: stopping.")
 
 
 def one(name: str) -> None:
     if name == "migrate":
         load_django()
         migrate()
+    elif name == "health":
+        if (status := status_of_web()) != http.HTTPStatus.OK:
+            raise Refusal(f"GET /v1/api/status answers {status}." if status else "The web server does not answer.")
     elif name in COMMANDS:
+        load_settings()  # nonsense in them is one sentence here, and a traceback in the program
         command = COMMANDS[name]()
         os.execv(command[0], command)  # noqa: S606 (a fixed list)
     else:
-        raise Refusal(f"There is no {name!r}: say web, worker, bulk, beat or migrate, or nothing for all together.")
+        raise Refusal(
+            f"There is no {name!r}: say {', '.join(COMMANDS)}, migrate or health, or nothing for all together."
+        )
 
 
 def _let_signals_interrupt() -> None:

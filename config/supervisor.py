@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,13 +11,16 @@ from config.processes import dying_with_us, wait_until
 
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
+SAME_PRESS = 0.5
+"""Seconds within which a second signal is the first one once more."""
 GRACE = 30.0
 """Seconds that a child has to finish what it is doing: a send in flight takes less, see the gateways' deadlines."""
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"aval: {text}\n")
-    sys.stdout.flush()
+    """A line for the terminal. Who listened may be gone (`make run | head`), which is no reason to stop."""
+    with suppress(OSError):
+        os.write(1, f"{text}\n".encode())
 
 
 class Child:
@@ -59,7 +61,7 @@ class Child:
             if now - self.started_at > LONGEST_PAUSE:
                 self.pause = SHORTEST_PAUSE
             self.start_at = now + self.pause
-            say(f"{self.name} ended ({_how(code)}); starting it again in {self.pause:g} s.")
+            say(f"aval: {self.name} ended ({_how(code)}); starting it again in {self.pause:g} s.")
             self.pause = min(LONGEST_PAUSE, self.pause * 2)
         elif now >= self.start_at:
             self.start()
@@ -88,6 +90,7 @@ class Supervisor:
         self.children = children
         self.tick = tick or (lambda: None)
         self.signals = 0
+        self.last_signal = 0.0
 
     def listen(self) -> None:
         """From here on Ctrl-C and SIGTERM stop us in order; before, they interrupt whatever is going on."""
@@ -97,7 +100,11 @@ class Supervisor:
             signal.signal(signal.SIGHUP, self._count)
 
     def _count(self, *_: object) -> None:
-        self.signals += 1
+        """One press is one signal: `make` and `timeout` hand on to us what the terminal sent us as well."""
+        now = time.monotonic()
+        if now - self.last_signal > SAME_PRESS:
+            self.signals += 1
+        self.last_signal = now
 
     @property
     def told_to_stop(self) -> bool:
@@ -118,5 +125,5 @@ class Supervisor:
         wait_until(lambda: self.signals >= patience or not any(c.is_running() for c in self.children), GRACE)
         for child in self.children:
             if child.is_running():
-                say(f"{child.name} did not end in time and is killed.")
+                say(f"aval: {child.name} did not end in time and is killed.")
             child.end_group()

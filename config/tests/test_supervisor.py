@@ -23,12 +23,12 @@ def shell(script: str, data: Path) -> Child:
     return Child("test", ["sh", "-c", f": {data}; {script}"])
 
 
-def test_a_child_that_keeps_dying_is_started_ever_more_slowly(data, capsys):
+def test_a_child_that_keeps_dying_is_started_ever_more_slowly(data, capfd):
     child = shell("exit 3", data)
     child.start()
     soon(lambda: child.look_after() or child.pause >= 0.16)
     child.end_group()
-    assert capsys.readouterr().out.splitlines() == [
+    assert capfd.readouterr().out.splitlines() == [
         f"aval: test ended (exit code 3); starting it again in {pause} s." for pause in ("0.01", "0.02", "0.04", "0.08")
     ]
 

@@ -1,0 +1,33 @@
+"""What an operator reads names every setting that the code does, and no other."""
+
+import re
+
+from config.environment import BASE_DIR
+
+READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
+OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "WEB_BIND"}
+NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
+
+
+def settings_that_are_read() -> set[str]:
+    names = {"SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL"}
+    for name in ("settings", "environment", "programs", "run", "embedded"):
+        names |= set(READ.findall((BASE_DIR / "config" / f"{name}.py").read_text()))
+    return names - NOT_FOR_OPERATORS
+
+
+def test_the_example_has_every_setting_with_its_meaning():
+    lines = (BASE_DIR / ".env.example").read_text().splitlines()
+    named = {match.group(1): number for number, line in enumerate(lines) if (match := re.match(r"#?([A-Z_]+)=", line))}
+    assert set(named) == settings_that_are_read() | OF_COMPOSE_ALONE
+    for name, number in named.items():
+        above = lines[number - 1]
+        assert above.startswith("# ") or re.match(r"#?[A-Z_]+=", above), f"{name} has no explanation"
+
+
+def test_compose_asks_for_secrets_and_holds_none():
+    text = (BASE_DIR / "compose.yaml").read_text()
+    for name in ("SECRET_KEY", "PUBLIC_URL", "POSTGRES_PASSWORD"):
+        assert f"${{{name}:?" in text
+    assert text.count("noeviction") == 1
+    assert not re.findall(r"(?i)(?:password|secret|token)\w*: (?!\$\{)\S+", text)

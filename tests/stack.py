@@ -1,0 +1,320 @@
+"""A whole Aval of the tests' own: PostgreSQL, Valkey, web server, worker and beat, by the command lines of `make run`.
+
+The unit tests call functions; this is for what only processes show: races between them, kill -9, a frozen server. It
+has a data folder and a port of its own and begins empty each time; every process writes into a file of its own under
+`logs/` there. However the test run ends, its processes end with it.
+"""
+
+import http.client
+import itertools
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psycopg
+import redis
+
+from config import embedded
+from config.embedded import Servers
+from config.environment import BASE_DIR
+from config.processes import FileLock, wait_until
+from config.servers import bare_environment
+from tests.processes import Program, ServerProcess, reaping
+
+Row = tuple[Any, ...]
+
+MASK = "••••"
+"""Where a message's own text keeps the place of its code."""
+
+UNLIMITED = "1000000"
+SETTINGS: Mapping[str, str] = {
+    "SECRET_KEY": "a-secret-for-test-stacks-only-of-more-than-32-characters",
+    "SANDBOX": "true",
+    # said, not left to the default: a developer's .env may name providers that cost money
+    **dict.fromkeys(("SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL"), "sandbox://"),
+    **dict.fromkeys(
+        ("RATE_PER_ADDRESS", "RATE_PER_PARTNER", "PAID_MESSAGES_PER_DAY", "WRONG_CODES_PER_DAY"), UNLIMITED
+    ),
+    "BROKER_URL": "",
+    "LOG_LEVEL": "DEBUG",  # what is searched for codes must hold all that can ever be logged
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+}
+
+
+class Call(NamedTuple):
+    """A request of contract 2, below /v1/api, before it is sent."""
+
+    method: str
+    path: str
+    fields: Mapping[str, str] | None = None
+    more: Mapping[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return f"/v1/api{self.path}"
+
+    @property
+    def body(self) -> bytes | None:
+        return None if self.fields is None else json.dumps(self.fields).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json", **self.more}
+
+    @property
+    def act(self) -> str:
+        """What it asks for: token, verify, cancel, ..."""
+        return self.path.split("/")[3]
+
+
+class Asked(NamedTuple):
+    """A client with a code on its way."""
+
+    client: str
+    phone: str
+
+
+def code_in(text: str, masked: str) -> str:
+    """The code in a text as it arrived, found by where the text we keep has its mask."""
+    return text[masked.index(MASK) :][: len(MASK)]
+
+
+class Stack:
+    """The running installation, and a front end's and an operator's hands on it."""
+
+    def __init__(self, folder: Path, servers: Servers, settings: Mapping[str, str], stopping: ExitStack) -> None:
+        self.folder = folder
+        self.servers = servers
+        self.postgres, self.redis = (ServerProcess(share) for share in servers.shares)
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **bare_environment(), **SETTINGS, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url,
+            "DATA_DIR": str(folder), "PORT": str(self.port), "PUBLIC_URL": self.url, **settings,
+        }  # fmt: skip
+        self._reaper = stopping.enter_context(reaping())
+        self.web, self.worker, self.beat = (self.program(name) for name in ("web", "worker", "beat"))
+        limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+        self.http = stopping.enter_context(httpx.Client(base_url=self.url, limits=limits, timeout=30, trust_env=False))
+        self._numbers = itertools.count(10_000_001)
+
+    # --- its processes ---
+
+    def program(self, name: str, log: str = "", **environment: str) -> Program:
+        """One more process of a program, not started yet."""
+        path = self.folder / "logs" / f"{log or name}.log"
+        return Program(name, self.environment | environment, path, self.servers.inheritable, self._reaper)
+
+    @property
+    def programs(self) -> tuple[Program, Program, Program]:
+        return self.web, self.worker, self.beat
+
+    def start(self) -> None:
+        self.command("config.run", "migrate")
+        for program in self.programs:
+            program.start()
+        self.heal()
+
+    def stop(self) -> None:
+        for program in self.programs:
+            program.kill()
+
+    def heal(self) -> None:
+        """Everything thawed and running; returns when a code goes all the way, which must not take a minute."""
+        for server in (self.postgres, self.redis):
+            server.thaw()
+        for program in self.programs:
+            program.thaw()
+            if not program.is_running():
+                program.start()
+        assert wait_until(self.is_up, 60), f"the web server does not answer: see {self.web.log}"
+        asked = self.asked()
+        assert wait_until(lambda: self.code(asked.phone) is not None, 60), f"no code arrives: see {self.worker.log}"
+
+    def is_up(self) -> bool:
+        try:
+            return self.http.get("/v1/api/status").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def command(self, *words: str) -> str:
+        """Runs a module of ours to its end with the stack's settings; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=BASE_DIR,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def logs(self) -> dict[str, str]:
+        """What every process has written so far, by the name of its file; PostgreSQL's and Valkey's too."""
+        return {path.name: path.read_text(errors="replace") for path in sorted((self.folder / "logs").iterdir())}
+
+    # --- a front end's hands ---
+
+    def number(self) -> int:
+        """Eight digits that nobody had before: for a document, or with a 9 in front for a phone."""
+        return next(self._numbers)
+
+    def person(self, **changes: str) -> dict[str, str]:
+        document = self.number()
+        return {
+            "tipo_documento": "DNI", "documento": str(document), "digito_verificador": "9", "nombres": "Juan",
+            "apellido_paterno": "Perez", "apellido_materno": "Gomez", "correo": f"juan{document}@example.com",
+            "departamento": "LIMA", "provincia": "LIMA", "distrito": "MIRAFLORES", **changes,
+        }  # fmt: skip
+
+    def phone(self) -> str:
+        return f"9{self.number()}"
+
+    def send(self, call: Call) -> httpx.Response:
+        return self.http.request(call.method, call.url, content=call.body, headers=call.headers)
+
+    def at_once(self, calls: Sequence[Call]) -> list[httpx.Response]:
+        """Each over a connection of its own, all on their way before the first answer is read."""
+        with ExitStack() as closings:
+            lines = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=60) for _ in calls]
+            for line in lines:
+                closings.enter_context(closing(line)).connect()
+            for line, call in zip(lines, calls, strict=True):
+                line.request(call.method, call.url, call.body, call.headers)
+            answers = [line.getresponse() for line in lines]
+            return [httpx.Response(each.status, headers=each.getheaders(), content=each.read()) for each in answers]
+
+    def speak(self, text: str) -> str:
+        """Whatever the web server says to whatever is sent, HTTP or not."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+            line.sendall(text.encode())
+            return line.makefile(encoding="utf-8", errors="replace").read()
+
+    def register(self, headers: Mapping[str, str] = {}, **changes: str) -> str:
+        answer = self.send(Call("POST", "/client", self.person(**changes), headers))
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["data"]["id"])
+
+    def asking(self, client: str, phone: str = "", via: str = "S", **headers: str) -> Call:
+        body = {"via": "C"} if via == "C" else {"via": via, "telefono": phone, "operador": "CLARO"}
+        return Call("POST", f"/client/{client}/token", body, headers)
+
+    def ask(self, client: str, phone: str = "", via: str = "S", **headers: str) -> httpx.Response:
+        return self.send(self.asking(client, phone, via, **headers))
+
+    def verifying(self, client: str, code: str) -> Call:
+        return Call("GET", f"/client/{client}/verify/{code}")
+
+    def verify(self, client: str, code: str) -> httpx.Response:
+        return self.send(self.verifying(client, code))
+
+    def asked(self) -> Asked:
+        """A new client that has just asked for a code by SMS."""
+        each = Asked(self.register(), self.phone())
+        answer = self.ask(each.client, each.phone)
+        assert answer.status_code == 200, answer.text
+        return each
+
+    def many_asked(self, count: int) -> list[Asked]:
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: self.asked(), range(count)))
+
+    # --- an operator's hands ---
+
+    @contextmanager
+    def database(self, *, autocommit: bool = True) -> Iterator[psycopg.Connection[Row]]:
+        """Autocommit unless locks are to be held; what was not committed is rolled back."""
+        connection = psycopg.connect(self.servers.database_url, autocommit=autocommit, application_name="test")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def sql(self, text: str, *values: Any) -> list[Row]:
+        with self.database() as connection:
+            cursor = connection.execute(text, values)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def keys(self) -> Iterator["redis.Redis"]:
+        with redis.Redis.from_url(self.servers.redis_url) as connection:
+            yield connection
+
+    def outbox(self, to: str) -> list[dict[str, str]]:
+        """What a developer sees at /sandbox/messages, newest first."""
+        answer = self.http.get("/sandbox/messages", params={"to": to, "format": "json"})
+        assert answer.status_code == 200, answer.text
+        return list(answer.json())
+
+    def code(self, to: str) -> str | None:
+        """The newest code that arrived there."""
+        rows = self.sql(
+            'SELECT s.text, m.text FROM messaging_sandboxmessage s JOIN messaging_message m ON m.id = s.message_id'
+            ' WHERE s."to" = %s ORDER BY s.id DESC LIMIT 1', to,
+        )  # fmt: skip
+        return code_in(*rows[0]) if rows else None
+
+    def code_soon(self, to: str, seconds: float = 10) -> str:
+        assert wait_until(lambda: self.code(to) is not None, seconds), f"no code arrived in {seconds} s"
+        return str(self.code(to))
+
+    def arrivals(self, asked: Sequence[Asked]) -> dict[str, int]:
+        """How often each one's newest message is in the outbox, by phone."""
+        rows = self.sql(
+            'SELECT m.recipient, count(s.id) FROM messaging_message m'
+            ' LEFT JOIN messaging_sandboxmessage s ON s.message_id = m.id'
+            ' WHERE m.recipient = ANY(%s) GROUP BY m.id', [each.phone for each in asked],
+        )  # fmt: skip
+        assert len(rows) == len(asked), "one message for each"
+        return dict(rows)
+
+    def all_arrived(self, asked: Sequence[Asked]) -> bool:
+        return all(self.arrivals(asked).values())
+
+    def states(self, asked: Sequence[Asked]) -> dict[str, str]:
+        """The state of each one's message, by phone."""
+        phones = [each.phone for each in asked]
+        return dict(self.sql("SELECT recipient, state FROM messaging_message WHERE recipient = ANY(%s)", phones))
+
+
+@contextmanager
+def running(folder: Path, **settings: str) -> Iterator[Stack]:
+    """A stack in this folder, emptied first. `settings` are environment variables of its programs."""
+    with ExitStack() as stopping:
+        _alone(folder, stopping)
+        stack = Stack(folder, stopping.enter_context(embedded.stack(folder)), settings, stopping)
+        stopping.callback(stack.stop)
+        for server in (stack.postgres, stack.redis):
+            stopping.callback(server.thaw)
+        stack.start()
+        yield stack
+
+
+def _alone(folder: Path, stopping: ExitStack) -> None:
+    """Wait for what a killed run left here to end, then begin with an empty folder that nobody else uses."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(folder.name + ".lock"))
+    stopping.callback(lock.close)
+    if not lock.try_exclusive():
+        raise embedded.EmbeddedError(f"Another run uses {folder}: wait for it.")
+    for name in ("postgres", "redis"):
+        if (folder / "locks" / f"{name}.server").exists():
+            old = FileLock(folder / "locks" / f"{name}.server")
+            assert old.wait_exclusive(45), f"an older {name} in {folder} does not end"
+            old.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

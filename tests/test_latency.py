@@ -1,0 +1,26 @@
+"""How soon a code is with its provider: at once, as a human counts it."""
+
+import time
+from datetime import UTC, datetime
+from statistics import median
+
+from config.processes import wait_until
+from tests.stack import Stack
+
+TRIES = 20
+
+
+def test_a_code_reaches_its_provider_within_a_second(stack: Stack) -> None:
+    seconds = [_seconds_to_the_outbox(stack) for _ in range(TRIES)]
+    assert median(seconds) < 1, seconds
+
+
+def _seconds_to_the_outbox(stack: Stack) -> float:
+    """From before the request is sent to the row that the gateway wrote, by the one clock of this machine."""
+    client, phone = stack.register(), stack.phone()
+    asked = datetime.now(UTC)
+    assert stack.ask(client, phone).status_code == 200
+    arrived = 'SELECT created FROM messaging_sandboxmessage WHERE "to" = %s'
+    assert wait_until(lambda: bool(stack.sql(arrived, phone)), 20)
+    time.sleep(0.05)  # idle again: this is not about a queue
+    return float((stack.sql(arrived, phone)[0][0] - asked).total_seconds())

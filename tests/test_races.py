@@ -1,0 +1,200 @@
+"""What a hundred calls at once may do to one client: exactly what one after the other could."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from config.processes import wait_until
+from tests.stack import Asked, Call, Stack, code_in
+from tokens.codes import ALPHABET
+
+CROWD = 100
+
+
+@pytest.fixture(autouse=True)
+def no_deadlock(stack: Stack) -> Iterator[None]:
+    """Whoever takes locks in another order than everybody else loses a race sooner or later: never a deadlock."""
+    before = _deadlocks(stack)
+    yield
+    assert _deadlocks(stack) == before
+
+
+def _deadlocks(stack: Stack) -> tuple[int, int]:
+    """By PostgreSQL's log, which is exact, and by its statistics, which sessions report when they pause."""
+    rows = stack.sql("SELECT deadlocks FROM pg_stat_database WHERE datname = 'aval'")
+    return stack.logs()["postgres.log"].count("deadlock detected"), rows[0][0]
+
+
+@pytest.fixture
+def asked(stack: Stack) -> Asked:
+    """A client whose code has arrived."""
+    each = stack.asked()
+    stack.code_soon(each.phone)
+    return each
+
+
+def told(answers: list[httpx.Response]) -> Counter[tuple[int, str]]:
+    """How often each status and code was answered."""
+    return Counter((each.status_code, each.json().get("code", "")) for each in answers)
+
+
+def token_rows(stack: Stack, client: str) -> list[tuple[str, int]]:
+    return stack.sql(  # type: ignore[return-value]
+        "SELECT outcome, wrong_tries FROM tokens_verificationtoken WHERE applicant_id = %s ORDER BY created_at", client
+    )
+
+
+def wrong_codes(right: str) -> list[str]:
+    return [code for code in (f"{a}{b}ZZ" for a in ALPHABET for b in ALPHABET) if code != right][:CROWD]
+
+
+def test_of_100_wrong_codes_at_once_exactly_five_are_compared(stack: Stack, asked: Asked) -> None:
+    wrong = wrong_codes(stack.code_soon(asked.phone))
+    answers = stack.at_once([stack.verifying(asked.client, code) for code in wrong])
+    assert told(answers) == {
+        (400, "ERR_INVALID_TOKEN"): 4,
+        (400, "ERR_MAX_ATTEMPTS"): 1,
+        (400, "ERR_NO_PENDING_TOKEN"): CROWD - 5,
+    }
+    left = [each.json()["data"]["attempts_remaining"] for each in answers if "data" in each.json()]
+    assert sorted(left) == [1, 2, 3, 4]
+    assert token_rows(stack, asked.client) == [("FALLIDO", 5)]
+    assert stack.sql("SELECT wrong_codes_in_a_row FROM clients_applicant WHERE id = %s", asked.client) == [(5,)]
+
+
+def test_of_100_right_codes_at_once_one_is_accepted(stack: Stack, asked: Asked) -> None:
+    code = stack.code_soon(asked.phone)
+    answers = stack.at_once([stack.verifying(asked.client, code)] * CROWD)
+    assert told(answers) == {(200, ""): 1, (400, "ERR_NO_PENDING_TOKEN"): CROWD - 1}
+    assert token_rows(stack, asked.client) == [("VALIDADO", 0)]
+
+
+def test_a_right_code_among_wrong_ones_is_accepted_once_or_came_too_late(stack: Stack, asked: Asked) -> None:
+    code = stack.code_soon(asked.phone)
+    tried = [code if n % 10 == 5 else wrong for n, wrong in enumerate(wrong_codes(code))]
+    answers = told(stack.at_once([stack.verifying(asked.client, each) for each in tried]))
+    (outcome, tries) = token_rows(stack, asked.client)[0]
+    assert answers[200, ""] == (outcome == "VALIDADO")
+    assert answers[400, "ERR_MAX_ATTEMPTS"] == (outcome == "FALLIDO")
+    assert answers[400, "ERR_INVALID_TOKEN"] == tries - (outcome == "FALLIDO")
+    assert sum(answers.values()) == CROWD == answers[400, "ERR_NO_PENDING_TOKEN"] + tries + (outcome == "VALIDADO")
+
+
+def test_of_100_requests_of_one_client_at_once_one_is_sent(stack: Stack) -> None:
+    client, phone = stack.register(), stack.phone()
+    answers = stack.at_once([stack.asking(client, phone)] * CROWD)
+    assert told(answers) == {(200, ""): 1, (429, "ERR_COOLDOWN_ACTIVE"): CROWD - 1}
+    refused = [each for each in answers if each.status_code == 429]
+    assert {int(each.headers["Retry-After"]) for each in refused} <= {119, 120}
+    assert {each.json()["message"] for each in refused} == {"Límite de intentos alcanzado. Debe esperar 2 minutos."}
+    assert token_rows(stack, client) == [("PENDIENTE", 0)]
+    stack.code_soon(phone)
+    assert stack.arrivals([Asked(client, phone)]) == {phone: 1}
+
+
+def test_20_clients_that_ask_for_one_number_at_once_take_one_rung(stack: Stack) -> None:
+    clients, phone = [stack.register() for _ in range(20)], stack.phone()
+    answers = stack.at_once([stack.asking(client, phone) for client in clients])
+    assert told(answers) == {(200, ""): 1, (429, "ERR_COOLDOWN_ACTIVE"): 19}
+    assert stack.sql("SELECT count(*) FROM tokens_verificationtoken WHERE destination = %s", phone) == [(1,)]
+
+
+def test_20_registrations_of_one_person_at_once_are_one_client(stack: Stack) -> None:
+    person = stack.person()
+    answers = stack.at_once([Call("POST", "/client", person)] * 20)
+    assert told(answers) == {(201, ""): 20}
+    assert len({each.json()["data"]["id"] for each in answers}) == 1
+    count = stack.sql("SELECT count(*) FROM clients_applicant WHERE document_number = %s", person["documento"])
+    assert count == [(1,)]
+
+
+def test_one_idempotency_key_50_times_at_once_has_one_effect(stack: Stack) -> None:
+    made = json.loads(stack.command("manage", "create_partner", f"Retry {stack.number()}", "--json"))
+    partner = {"Authorization": f"Bearer {made['token']}"}
+    client, phone = stack.register(partner), stack.phone()
+    keyed = partner | {"Idempotency-Key": f"retry-{client}"}
+    answers = stack.at_once([stack.asking(client, phone, **keyed)] * 50)
+    statuses = Counter(each.status_code for each in answers)
+    assert statuses[200] >= 1
+    assert statuses[200] + statuses[409] == 50, statuses
+    later = stack.ask(client, phone, **keyed)
+    assert (later.status_code, later.headers["Idempotency-Replayed"]) == (200, "true")
+    assert {each.content for each in answers if each.status_code == 200} == {later.content}
+    assert {each.json()["code"] for each in answers if each.status_code == 409} <= {"ERR_IDEMPOTENCY_CONFLICT"}
+    assert token_rows(stack, client) == [("PENDIENTE", 0)]
+    stack.code_soon(phone)
+    assert stack.arrivals([Asked(client, phone)]) == {phone: 1}
+
+
+def _storm(stack: Stack, each: Asked) -> list[Call]:
+    """Every act on one client: its code answered rightly and wrongly, taken back, closed, replaced."""
+    code = stack.code_soon(each.phone)
+    path = f"/client/{each.client}"
+    calls = [
+        *[stack.verifying(each.client, wrong) for wrong in wrong_codes(code)[:4]],
+        *[stack.verifying(each.client, code)] * 4,
+        *[Call("POST", f"{path}/cancel")] * 4,
+        *[Call("POST", f"{path}/expire")] * 4,
+        *[stack.asking(each.client, each.phone, via) for via in "WICSWIC"],
+        *[Call("GET", f"{path}/cooldown/S")] * 2,
+    ]
+    first = int(each.phone) * 5 % len(calls)  # who comes first is another one each time
+    return calls[first:] + calls[:first]
+
+
+def test_all_acts_on_one_client_at_once_come_to_one_consistent_end(stack: Stack) -> None:
+    for each in stack.many_asked(8):
+        calls = _storm(stack, each)
+        answers = stack.at_once(calls)
+        assert max(answer.status_code for answer in answers) < 500, told(answers)
+        rows = token_rows(stack, each.client)
+        done = Counter(call.act for call, answer in zip(calls, answers, strict=True) if answer.status_code == 200)
+        outcomes = Counter(outcome for outcome, _ in rows)
+        assert len(rows) == 1 + done["token"], "a code for each request that was accepted, none for the others"
+        assert outcomes["VALIDADO"] == done["verify"] <= 1
+        assert outcomes["CANCELADO"] == done["cancel"]
+        assert outcomes["PENDIENTE"] <= 1
+        assert outcomes["EXPIRADO"] == outcomes["SIN_RESPUESTA"] == done["expire"] == 0, "none was old enough"
+        state = stack.sql("SELECT state FROM clients_applicant WHERE id = %s", each.client)[0][0]
+        assert state == ("VALIDADO" if done["verify"] else "PENDIENTE")
+        if done["verify"]:
+            assert outcomes["PENDIENTE"] == 0, "nothing is left to prove"
+
+
+def test_of_codes_asked_for_by_every_way_at_once_the_last_one_counts(stack: Stack) -> None:
+    """Whichever of the four was accepted last is the live one, and its code is the one that can be answered."""
+    for _ in range(8):
+        client, phone = stack.register(), stack.phone()
+        answers = stack.at_once([stack.asking(client, phone, via) for via in "SWIC"])
+        assert told(answers) == {(200, ""): 4}
+        outcomes = Counter(outcome for outcome, _ in token_rows(stack, client))
+        assert outcomes == {"PENDIENTE": 1, "REEMPLAZADO": 3}
+        assert wait_until(lambda client=client: _live_code(stack, client), 10)  # type: ignore[misc]
+        answer = stack.verify(client, _live_code(stack, client))
+        assert answer.status_code == 200, answer.text
+
+
+def _live_code(stack: Stack, client: str) -> str:
+    """The code of the client's one pending token, "" until it has arrived."""
+    rows = stack.sql(
+        "SELECT s.text, m.text FROM tokens_verificationtoken t JOIN messaging_message m ON m.reference = t.id"
+        " JOIN messaging_sandboxmessage s ON s.message_id = m.id"
+        " WHERE t.applicant_id = %s AND t.outcome = 'PENDIENTE'",
+        client,
+    )
+    return code_in(*rows[0]) if rows else ""
+
+
+def test_a_code_that_ended_before_it_left_does_not_leave(stack: Stack) -> None:
+    """Requested and cancelled with the worker standing still: when it wakes, nothing of them goes out."""
+    stack.worker.freeze()
+    asked = stack.many_asked(5)
+    stack.at_once([Call("POST", f"/client/{each.client}/cancel") for each in asked])
+    stack.worker.thaw()
+    later = stack.asked()
+    stack.code_soon(later.phone)
+    assert set(stack.arrivals(asked).values()) == {0}
+    assert set(stack.states(asked).values()) == {"CANCELLED"}
