@@ -79,8 +79,8 @@ class RoomForStatus:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.rstrip("/") == STATUS_PATH:
             return self.get_response(request)
-        while not self._room.acquire(timeout=self.WAIT):
-            if self._something_hangs():
+        while not self._room.acquire(timeout=0 if self._something_hangs() else self.WAIT):
+            if self._something_hangs():  # at once: a queue of those that wait would keep `/status` waiting behind them
                 return self._later(request)
         me = get_ident()
         self._since[me] = time.monotonic()

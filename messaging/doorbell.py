@@ -15,8 +15,11 @@ from messaging.redis_link import RedisAway, breaker, connection
 log = logging.getLogger(__name__)
 
 TASKS = {"codes": "messaging.deliver_codes", "bulk": "messaging.deliver_bulk"}
-WAITING_FOR = 10
-"""Seconds after which a ring that nobody answered counts as lost and the next one goes through."""
+WAITING_FOR = 3
+"""Seconds after which a ring that nobody answered counts as lost and the next one goes through: a worker that was
+killed takes the ring in its hands along. One ring too many finds nothing to do."""
+LISTENED_TO = 10
+"""Seconds after which a worker need not answer a ring any more: the sweep has rung anew."""
 
 
 def _key(queue: str) -> str:
@@ -38,7 +41,7 @@ def ring(queue: str) -> bool:
 
 
 def _publish(queue: str) -> None:
-    current_app.send_task(TASKS[queue], queue=queue, expires=WAITING_FOR, retry=False, ignore_result=True)
+    current_app.send_task(TASKS[queue], queue=queue, expires=LISTENED_TO, retry=False, ignore_result=True)
 
 
 def answered(queue: str) -> None:

@@ -13,7 +13,7 @@ from config.environment import BASE_DIR
 from config.processes import dying_with_us, holders, send, wait_until
 
 Reaper = subprocess.Popen[str]
-LAST_WILL = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 -- "-$pid"; done 2>/dev/null'
+LAST_WILL = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
 """A shell that reads the numbers of our process groups and kills them when the stream ends, that is, when we do. A
 frozen process dies of nothing else: SIGTERM waits until it thaws."""
 

@@ -69,7 +69,9 @@ def register(data: Mapping[str, str], *, origin: Origin, at: datetime) -> Applic
             old_email = applicant.email
             Applicant.objects.filter(pk=applicant.pk).update(**data, updated_at=at)
             if old_email != data["email"]:
-                _end_live(applicant, Outcome.CANCELLED, at=at, only_to=old_email)
+                live = _latest(applicant)
+                if live is not None and live.destination == old_email:
+                    _end(live, Outcome.CANCELLED, at=at)
     if applicant.is_validated:
         raise ApplicantAlreadyValidated
     return applicant
@@ -92,10 +94,12 @@ def request(
             raise ApplicantLocked
         destination = applicant.email if via == Via.EMAIL else phone
         _lock_destination(via, destination)
+        latest = _latest(applicant)
+        at = _after(latest, at)
         ladders = ladder.read(applicant.pk, via, destination, at=at)
         if ladders.holding.available_at is not None:
             raise CooldownActive(ladders.holding, via=via, at=at)
-        _end_live(applicant, Outcome.REPLACED, at=at)
+        _end(latest, Outcome.REPLACED, at=at)
         token = _issue(applicant, via, destination, operator, ladders, origin=origin, at=at)
         before = _proved_before_by(applicant, destination)
     return Requested(token, before)
@@ -124,7 +128,7 @@ def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
         token = _latest(applicant)
         if token is None or token.outcome != Outcome.PENDING or token.is_over(at=at):
             raise NoPendingToken
-        _end_live(applicant, Outcome.CANCELLED, at=at)
+        _end(token, Outcome.CANCELLED, at=at)
 
 
 def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
@@ -143,7 +147,7 @@ def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
         if at < token.expires_at - GRACE:
             raise TokenStillActive
         if token.is_over(at=at):
-            _end_live(applicant, token.closing_outcome(), at=at)
+            _end(token, token.closing_outcome(), at=at)
         return str(token.closing_outcome())
 
 
@@ -268,14 +272,20 @@ def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime
     return TriesUsedUp()
 
 
-def _end_live(applicant: Applicant, outcome: str, *, at: datetime, only_to: str | None = None) -> None:
-    """Ends the live code, if any, and takes its message back; one whose time is up ends as what it was."""
-    live = VerificationToken.objects.filter(applicant=applicant, outcome=Outcome.PENDING)
-    if only_to is not None:
-        live = live.filter(destination=only_to)
-    token = live.first()
-    if token is None:
+def _end(token: VerificationToken | None, outcome: str, *, at: datetime) -> None:
+    """Ends a code that is still live and takes its message back; one whose time is up ends as what it was."""
+    if token is None or token.outcome != Outcome.PENDING:
         return
     ended = token.closing_outcome() if token.is_over(at=at) else outcome
-    live.filter(pk=token.pk).update(outcome=ended, finished_at=at)
-    outbox.cancel([token.pk], at=at, detail=f"código {ended}")
+    live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING)
+    if live.update(outcome=ended, finished_at=at):
+        outbox.cancel([token.pk], at=at, detail=f"código {ended}")
+
+
+def _after(latest: VerificationToken | None, at: datetime) -> datetime:
+    """The moment of a request that waited for the applicant's lock: after whatever was accepted while it waited.
+
+    Callers read their clocks before they queue up, and pass the lock in any order; the latest code must be the one
+    that was accepted last.
+    """
+    return at if latest is None else max(at, latest.created_at + timedelta(microseconds=1))

@@ -125,3 +125,15 @@ def test_what_has_ended_is_moved_by_no_act(token, ended):
         with contextlib.suppress(NoPendingToken, TokenExpired):
             act()
         assert outcome(token) == ended
+
+
+def test_a_request_that_waited_for_the_lock_comes_after_what_was_accepted_meanwhile(token):
+    """Its clock was read first, its lock was granted last: it is the latest all the same."""
+    later = services.request(
+        token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(-1)
+    ).token
+    VerificationToken.objects.filter(pk=later.pk).update(code_hmac=codes.digest(later.pk, CODE))
+    assert outcome(token) == "REEMPLAZADO"
+    assert later.created_at > token.created_at
+    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(5))
+    assert outcome(later) == "VALIDADO"
