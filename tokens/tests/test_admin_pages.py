@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from clients.admin import LimitedPaginator
 from clients.credentials import issue
-from clients.models import Applicant, AuditEntry, Partner
-from messaging.models import Message, MessageEvent, SandboxMessage
+from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
+from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -78,6 +78,13 @@ def rows(partner, boss):
     applicant = person(partner=partner, names=HOSTILE, paternal_surname=HOSTILE)
     token = ask(applicant, credential=credential)
     LadderForgiveness.objects.create(applicant=applicant, via="S", at=timezone.now(), by="ana", reason=HOSTILE)
+    AuthorizedClient.objects.create(
+        partner=partner, email="ana@dominio.com", name=HOSTILE[:50], external_code=HOSTILE, profile=HOSTILE,
+        request_id=1, created_at=timezone.now(),
+    )  # fmt: skip
+    Campaign.objects.create(
+        type="boletin", subject=HOSTILE, text=HOSTILE, html=HOSTILE, created_by="ana", created_at=timezone.now()
+    )
     Client(raise_request_exception=False).get(
         "/v1/api/client/x/cooldown/S", headers={"Authorization": f"Bearer {secret}"}
     )
