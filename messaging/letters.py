@@ -8,6 +8,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from clients.models import Partner
 from clients.unsubscribing import unsubscribe_token
 from messaging.gateways.base import Outgoing
 from messaging.models import Campaign, Message
@@ -24,10 +25,11 @@ def letter(message: Message) -> Outgoing:
     """The message of a campaign with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
     words = _words(message.campaign_id or 0, timezone.now().replace(second=0, microsecond=0))
     url = unsubscribe_url(message.authorized_client_id or 0)
+    company = _company(message.partner_id or 0, words.read_at)
     return Outgoing(
         id=message.id, kind=message.kind, via=message.via, recipient=message.recipient, subject=message.subject,
-        text=words.text + _footer_text(url), html=_with_footer(words.html, url), send_before=message.send_before,
-        headers=(
+        text=words.text + _footer_text(url, company), html=_with_footer(words.html, url, company),
+        send_before=message.send_before, headers=(
             ("List-Unsubscribe", f"<{url}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ("Precedence", "bulk"),
@@ -38,7 +40,7 @@ def letter(message: Message) -> Outgoing:
 def preview(campaign: Campaign) -> tuple[str, str]:
     """Text and HTML as a client would get them, with a link that unsubscribes nobody."""
     url = f"{settings.PUBLIC_URL}/suscripcion/"
-    return campaign.text + _footer_text(url), _with_footer(campaign.html, url)
+    return campaign.text + _footer_text(url, "(empresa)"), _with_footer(campaign.html, url, "(empresa)")
 
 
 def unsubscribe_url(client_id: int) -> str:
@@ -52,14 +54,24 @@ def _words(campaign_id: int, minute: datetime) -> _Words:
     return _Words(campaign.text, campaign.html, minute)
 
 
-def _footer_text(url: str) -> str:
-    return "\n\n" + render_to_string("messages/pie.txt", {"brand": settings.BRAND, "url": url}).strip() + "\n"
+@lru_cache(maxsize=1000)
+def _company(partner_id: int, minute: datetime) -> str:
+    """Who had the client authorised, and so in whose name it is written (Ley 28493: the sender is named)."""
+    return Partner.objects.values_list("name", flat=True).get(pk=partner_id)
 
 
-def _with_footer(page: str, url: str) -> str:
+def _footer_text(url: str, company: str) -> str:
+    return (
+        "\n\n"
+        + render_to_string("messages/pie.txt", {"brand": settings.BRAND, "url": url, "company": company}).strip()
+        + "\n"
+    )
+
+
+def _with_footer(page: str, url: str, company: str) -> str:
     """The footer goes before the end of the body, where there is one; a campaign without HTML stays plain text."""
     if not page:
         return ""
-    footer = render_to_string("messages/pie.html", {"brand": settings.BRAND, "url": url})
+    footer = render_to_string("messages/pie.html", {"brand": settings.BRAND, "url": url, "company": company})
     head, end, tail = page.rpartition("</body>")
     return f"{head}{footer}{end}{tail}" if end else page + footer

@@ -11,8 +11,8 @@ VERSION = "2026-02"
 
 _PARAGRAPHS = (
     # Ley 29733, art. 13: free, prior, express, informed and unequivocal; Ley 32323: asked for and consented expressly
-    "Acepto, de manera libre, previa, expresa e informada, que las siguientes empresas me envíen boletines y alertas"
-    " al correo {email}: {companies}.",
+    "Acepto, de manera libre, previa, expresa e informada, recibir boletines y alertas de {companies} en el correo"
+    " {email}.",
     # Ley 28493, arts. 5 and 6: the word PUBLICIDAD in the subject, the sender's name, a working way out
     "Los boletines son publicidad: cada uno lleva la palabra PUBLICIDAD en el asunto y el nombre de la empresa que lo"
     " envía (Ley 28493). Las alertas son avisos de esas empresas.",

@@ -117,6 +117,7 @@ def test_a_letter_has_a_footer_and_a_one_click_way_out(partner, smtp):
     assert url.startswith("https://aval.pe/suscripcion/baja/")
     assert client_of(url.rstrip("/").rpartition("/")[2]) == who.pk
     text, page = (part.get_content() for part in mail.iter_parts())
+    assert "por encargo de Uno" in text
     assert url in text and "•••• no es un código." in text  # noqa: PT018
     assert url.replace("&", "&amp;") in page and page.rstrip().endswith("</body></html>")  # noqa: PT018
     assert (message.state, message.text, message.request_id) == ("SENT", "", 7)
