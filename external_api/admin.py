@@ -62,3 +62,6 @@ class ApiRequestAdmin(ReadOnly):
             return queryset, False
         is_number = term.isascii() and term.isdigit() and len(term) <= 18
         return (queryset.filter(pk=int(term)) if is_number else queryset.none()), False
+
+
+from external_api import admin_import  # noqa: E402, F401  its pages register themselves

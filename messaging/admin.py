@@ -80,3 +80,6 @@ class MessageAdmin(ReadOnly):
     @admin.display(description="código (id)")
     def code(self, message: Message) -> str:
         return str(message.reference or "—")
+
+
+from messaging import admin_campaigns  # noqa: E402, F401  its pages register themselves

@@ -1,0 +1,111 @@
+"""Authorised clients (contract 1) to be read. `external_api` registers it, with the files it adds: what a row of a
+file may hold are the contract's rules, which this room does not know."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from clients.admin import CompanyFilter, ReadOnly
+from clients.emails import InvalidEmail, canonical_email
+from clients.models import AuthorizedClient
+from clients.names import normalised
+
+SUBSCRIBED = Q(subscribed_at__isnull=False, unsubscribed_at__isnull=True, deauthorized_at__isnull=True)
+
+
+class YesNoFilter(admin.SimpleListFilter):
+    """A condition that holds or not."""
+
+    labels = ("Sí", "No")
+    condition: Q
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("si", self.labels[0]), ("no", self.labels[1])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuthorizedClient]) -> QuerySet[AuthorizedClient]:
+        if self.value() == "si":
+            return queryset.filter(self.condition)
+        if self.value() == "no":
+            return queryset.filter(~self.condition)
+        return queryset
+
+
+class LiveFilter(YesNoFilter):
+    title = "vigencia"
+    parameter_name = "vigente"
+    labels = ("Vigente", "Dado de baja")
+    condition = Q(deauthorized_at__isnull=True)
+
+
+class SubscribedFilter(YesNoFilter):
+    title = "suscrito"
+    parameter_name = "suscrito"
+    condition = SUBSCRIBED
+
+
+class ProfileFilter(admin.SimpleListFilter):
+    """Typed, not chosen: a list of the profiles there are would read the whole table."""
+
+    title = "perfil"
+    parameter_name = "perfil"
+    template = "admin/clients/authorizedclient/typed_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("", "")]  # Django leaves out a filter without any
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        kept = [
+            (name, value) for name, values in changelist.filter_params.items() for value in values
+            if name != self.parameter_name
+        ]  # fmt: skip
+        if changelist.query:
+            kept.append(("q", changelist.query))
+        yield {"display": "", "kept": kept, "name": self.parameter_name, "value": self.value() or ""}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuthorizedClient]) -> QuerySet[AuthorizedClient]:
+        profile = normalised(self.value() or "")
+        return queryset.filter(profile=profile) if profile else queryset
+
+
+class AuthorizedClientAdmin(ReadOnly):
+    list_display = (
+        "created_at", "partner", "email", "name", "document", "external_code", "profile", "subscribed",
+        "deauthorized_at",
+    )  # fmt: skip
+    list_display_links = ("email",)
+    list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", CompanyFilter))
+    list_select_related = ("partner",)
+    search_fields = ("email",)
+    search_help_text = "Correo, número de documento o código externo, exactos."
+    ordering = ("-id",)
+    sortable_by = ()  # a million rows have an index by id, and by no other column
+    fieldsets = (
+        (None, {"fields": ("partner", "email", "external_code", "profile")}),
+        ("Persona", {"fields": ("name", "document_type", "document_number", "phone")}),
+        ("Autorización", {"fields": ("request_id", "created_at", "deauthorized_at")}),
+        ("Suscripción", {"fields": ("subscribed", "subscribed_at", "unsubscribed_at")}),
+    )
+    readonly_fields = ("subscribed",)
+
+    @admin.display(description="documento")
+    def document(self, client: AuthorizedClient) -> str:
+        return f"{client.document_type} {client.document_number}".strip()
+
+    @admin.display(description="suscrito", boolean=True)
+    def subscribed(self, client: AuthorizedClient) -> bool:
+        return client.is_subscribed
+
+    def get_search_results(
+        self, request: Any, queryset: QuerySet[AuthorizedClient], search_term: str
+    ) -> tuple[QuerySet[AuthorizedClient], bool]:
+        term = normalised(search_term)
+        if not term:
+            return queryset, False
+        try:
+            email = canonical_email(term)
+        except InvalidEmail:
+            return queryset.filter(Q(document_number=term.upper()) | Q(external_code=term)), False
+        return queryset.filter(Q(email=email) | Q(external_code=term)), False

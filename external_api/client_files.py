@@ -1,0 +1,137 @@
+"""What an import of clients does and what an export is made of, away from the pages that ask for them.
+
+django-import-export is passed over: it looks up and saves row by row, through a model form's rules and texts. Here a
+file goes through `bulk.alta` as a request of the contract does: the same rules, the same texts, a handful of
+statements whatever the number of rows, and exactly one winner when a partner adds the same address at that moment.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import JSONArray
+
+from clients.models import AuthorizedClient, Contract, Partner, audit
+from external_api.client_sheets import COLUMNS, FIELDS, Line, csv_text, total_line
+from external_api.frontdoor import request_log
+from external_api.frontdoor.exports import Export
+from external_api.models import ApiRequest
+from external_api.nopasanada import bulk
+from external_api.nopasanada.contract import LIMA
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line that is not taken, and everything that is wrong with it."""
+
+    number: int
+    email: str
+    errors: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    good: int
+    faults: list[Fault]
+    request_id: int = 0
+
+
+def rehearse(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcome:
+    """What `apply` would do now. It does it and takes it back: rules of its own would come to differ."""
+    with transaction.atomic():
+        outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=0, at=at))
+        transaction.set_rollback(True)
+    return outcome
+
+
+def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, address: str, file: str) -> Outcome:
+    """Authorises the good lines and writes down who asked for it: as a request of contract 1, and in the audit."""
+    began = time.perf_counter()
+    with transaction.atomic():
+        number = request_log.next_id()
+        outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=number, at=at), number)
+        good, bad = outcome.good, len(outcome.faults)
+        ApiRequest(
+            id=number, contract=Contract.NOPASANADA, partner=partner, user=by, action="alta",
+            status=200 if not bad else 207 if good else 400, successes=good, failures=bad, address=address,
+            duration_ms=round((time.perf_counter() - began) * 1000), created_at=at,
+        ).save(force_insert=True)  # fmt: skip
+        audit(partner, "clients.imported", at=at, by=by, address=address, request=number, file=file, good=good, bad=bad)
+    return outcome
+
+
+class Rows:
+    """The clients of a queryset, for a file: in constant memory, one export at a time (`frontdoor.exports`).
+
+    Raises Unavailable while another one runs. Whoever makes it must close it.
+    """
+
+    def __init__(self, clients: QuerySet[AuthorizedClient]) -> None:
+        columns = (
+            "name", "document_type", "document_number", "phone", "external_code", "profile", "email",
+            "partner__name", "subscribed_at", "unsubscribed_at", "request_id", "created_at", "deauthorized_at",
+        )  # fmt: skip
+        query = clients.order_by("id").values_list(JSONArray(*columns)).query
+        self._export = Export(*query.sql_with_params())
+
+    @property
+    def count(self) -> int:
+        """How many there were; right once they are out."""
+        return self._export.count
+
+    def batches(self) -> Iterator[list[list[str]]]:
+        with closing(self._export.chunks()) as chunks:  # type: ignore[type-var]
+            for chunk in chunks:
+                yield [_cells(row) for row in json.loads(b"[" + chunk.lstrip(b",") + b"]")]
+
+    def close(self) -> None:
+        self._export.give_up()
+
+
+class CsvStream:
+    """The body of a CSV. A class, so that the server's `close` hands the turn on even if nobody began to read."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._text = self._written()
+
+    def __iter__(self) -> Iterator[str]:
+        return self._text
+
+    def close(self) -> None:
+        self._text.close()  # type: ignore[attr-defined]
+        self._rows.close()
+
+    def _written(self) -> Iterator[str]:
+        yield "\ufeff" + csv_text([COLUMNS])  # the mark by which Excel knows UTF-8
+        for batch in self._rows.batches():
+            yield csv_text(batch)
+        yield total_line(self._rows.count)
+
+
+def _rows(lines: Sequence[Line]) -> list[Any]:
+    return [dict(zip(FIELDS, cells, strict=True)) for _, cells in lines]
+
+
+def _outcome(lines: Sequence[Line], results: dict[str, Any], request_id: int = 0) -> Outcome:
+    faults = [
+        Fault(lines[fault["indice"]][0], lines[fault["indice"]][1][FIELDS.index("correo")], fault["errores"])
+        for fault in results["fallos"]
+    ]
+    return Outcome(results["cuenta_exitos"], faults, request_id)
+
+
+def _cells(row: list[Any]) -> list[str]:
+    *plain, subscribed, unsubscribed, request_id, created, ended = row
+    is_subscribed = subscribed is not None and unsubscribed is None and ended is None
+    return [*plain, "sí" if is_subscribed else "no", str(request_id), _moment(created), _moment(ended)]
+
+
+def _moment(value: str | None) -> str:
+    return "" if value is None else f"{datetime.fromisoformat(value).astimezone(LIMA):%Y-%m-%d %H:%M:%S}"

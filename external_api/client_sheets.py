@@ -1,0 +1,173 @@
+"""Spreadsheets of authorised clients, CSV and XLSX: read into rows of `alta`, and written so that none runs a formula.
+
+A spreadsheet takes a cell that begins with = + - or @ for a formula, and so for a way to call a program or to send the
+sheet's contents elsewhere (CSV injection, OWASP). On its way out such a cell gets an apostrophe, on its way in that
+apostrophe goes: what was exported comes back as it was.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import IO, Any
+from xml.etree.ElementTree import ParseError
+
+from openpyxl import Workbook, load_workbook  # type: ignore[import-untyped]
+from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+
+FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
+"""What a row of `alta` has, in the contract's order; so are the columns called."""
+REQUIRED = ("codigo_externo", "perfil", "correo")
+ENDED = "dado_de_baja_el"
+EXPORTED_ONLY = ("empresa", "suscrito", "id_solicitud", "autorizado_el", ENDED)
+"""Columns of an export that an import passes over."""
+COLUMNS = FIELDS + EXPORTED_ONLY
+
+BYTES_AT_MOST = 5 * 1024 * 1024
+UNZIPPED_AT_MOST = 64 * 1024 * 1024
+LINES_AT_MOST = 50_000
+"""Lines that are looked at, empty ones included: a sheet can claim a million of them."""
+CELL_AT_MOST = 300
+"""Characters kept of a cell: longer than any rule allows, so that it is refused all the same."""
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_UNDONE = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
+_TOTAL = re.compile(r"Total: [0-9]+ filas")
+_BROKEN_XLSX = (
+    zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError, KeyError, IndexError, ValueError, TypeError,
+    AttributeError, OSError, EOFError, RuntimeError, UnicodeError,
+)  # fmt: skip
+
+Line = tuple[int, list[str]]
+"""A line's number, as the spreadsheet shows it, and its cells."""
+
+
+class WrongFile(Exception):
+    """The file as a whole cannot be taken; the text says why, in Spanish."""
+
+
+def neutral(cell: str) -> str:
+    """The cell as a spreadsheet shows it without running it."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def original(cell: str) -> str:
+    """What `neutral` was given."""
+    return cell[1:] if _UNDONE.match(cell) else cell
+
+
+def read(data: bytes, *, at_most: int, too_many: str) -> list[Line]:
+    """The filled lines of a file as values of FIELDS, with their numbers. Raises WrongFile."""
+    if len(data) > BYTES_AT_MOST:
+        raise WrongFile("El archivo pasa de 5 MB.")
+    lines = _filled(_xlsx(data) if data.startswith(b"PK\x03\x04") else _csv(data))
+    header = next(lines, None)
+    if header is None:
+        raise WrongFile("El archivo está vacío.")
+    places = _places(header[1])
+    ended = _places_of(header[1]).get(ENDED)
+    rows: list[Line] = []
+    for number, cells in lines:
+        if ended is not None and cells[ended : ended + 1] not in ([], [""]):
+            raise WrongFile(f"La fila {number} está dada de baja; quítela para no autorizarla otra vez.")
+        rows.append((number, [original(cells[at]) if at is not None and at < len(cells) else "" for at in places]))
+        if len(rows) > at_most:
+            raise WrongFile(too_many)
+    return rows
+
+
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([neutral(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def total_line(count: int) -> str:
+    """Ends a CSV: one without it was broken off on the way."""
+    return f"Total: {count} filas\r\n"
+
+
+def write_xlsx(rows: Iterable[Sequence[str]], into: IO[bytes]) -> None:
+    """Row by row by way of the disk: the sheet is never whole in memory."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Clientes")
+    for row in chain([COLUMNS], rows):
+        sheet.append([neutral(cell) for cell in row])
+    book.save(into)
+
+
+def _csv(data: bytes) -> Iterator[Line]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise WrongFile("No es XLSX ni CSV en UTF-8. En Excel: Guardar como, «CSV UTF-8».") from None
+    first = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", strict=True)
+    try:
+        for number, cells in enumerate(reader, start=1):
+            yield number, [cell[:CELL_AT_MOST].strip(" ") for cell in cells]
+    except csv.Error:
+        raise WrongFile(f"El CSV está mal formado cerca de la línea {reader.line_num}.") from None
+
+
+def _xlsx(data: bytes) -> Iterator[Line]:
+    """The first sheet. Its parts are measured before any is opened: 5 MB can unfold into gigabytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            if sum(part.file_size for part in parts.infolist()) > UNZIPPED_AT_MOST:
+                raise WrongFile("El XLSX es demasiado grande; use CSV.")
+        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # what the file says of its own size is not always so
+        for number, cells in enumerate(sheet.iter_rows(max_col=2 * len(COLUMNS), values_only=True), start=1):
+            yield number, [_as_text(cell) for cell in cells]
+    except _BROKEN_XLSX:
+        raise WrongFile("El XLSX está dañado o protegido.") from None
+
+
+def _as_text(cell: Any) -> str:
+    """A number as it was typed: spreadsheets keep 12345678 as 12345678.0."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return str(cell)[:CELL_AT_MOST].strip(" ")
+
+
+def _filled(lines: Iterator[Line]) -> Iterator[Line]:
+    """Without the empty ones, and without the last one of an export."""
+    for number, cells in lines:
+        if number > LINES_AT_MOST:
+            raise WrongFile(f"El archivo pasa de {LINES_AT_MOST} líneas, vacías incluidas.")
+        filled = [cell for cell in cells if cell]
+        if filled and not (len(filled) == 1 and _TOTAL.fullmatch(filled[0])):
+            yield number, cells
+
+
+def _places(header: list[str]) -> list[int | None]:
+    """Where each of FIELDS stands in a line. Raises WrongFile: a misspelled column must not be lost in silence."""
+    found = _places_of(header)
+    unknown = [name for name in found if name not in COLUMNS]
+    if unknown:
+        raise WrongFile(f"Columnas desconocidas: {', '.join(unknown)}. Las columnas son: {', '.join(FIELDS)}.")
+    missing = [name for name in REQUIRED if name not in found]
+    if missing:
+        raise WrongFile(f"Faltan columnas: {', '.join(missing)}.")
+    return [found.get(name) for name in FIELDS]
+
+
+def _places_of(header: list[str]) -> dict[str, int]:
+    """Column name -> place; `Código externo` is read as `codigo_externo`."""
+    found: dict[str, int] = {}
+    for place, cell in enumerate(header):
+        plain = unicodedata.normalize("NFKD", cell).encode("ascii", "ignore").decode()
+        name = "_".join(plain.lower().split())
+        if name in found:
+            raise WrongFile(f"La columna {name} está repetida.")
+        if name:
+            found[name] = place
+    return found

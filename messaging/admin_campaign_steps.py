@@ -1,0 +1,176 @@
+"""What staff may do with a campaign: each step with its form, its warning and the states it starts from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.contrib.messages import ERROR, SUCCESS, WARNING
+from django.utils import timezone
+
+from clients.admin import ReasonForm
+from clients.emails import InvalidEmail, canonical_email
+from clients.models import audit
+from messaging import campaigns, letters, rates
+from messaging.gateways import gateways_for
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
+from messaging.models import Campaign
+
+State = Campaign.State
+FURTHEST = timedelta(days=365)
+TESTS_PER_HOUR = 20
+"""For each member of staff: a test leaves at once and past every queue, and must not become a way to send."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who takes a step, from where and when: what the audit wants to know."""
+
+    by: str
+    address: str
+    at: datetime
+
+    def words(self) -> dict[str, Any]:
+        return {"by": self.by, "address": self.address, "at": self.at}
+
+
+class StepForm(forms.Form):
+    """A confirmation; some ask for more."""
+
+    def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data)
+        self.campaign = campaign
+        self.who = who
+
+
+class CancelForm(StepForm, ReasonForm):
+    pass
+
+
+class ScheduleForm(StepForm):
+    begins = forms.DateTimeField(
+        label="Comienza",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text="Fecha y hora de Lima. Vacío: ahora.",
+    )
+    recipients = forms.IntegerField(label="Escriba el número de destinatarios para confirmar", min_value=0)
+
+    def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(campaign, who, data)
+        self.reach = campaigns.count_audience(campaign)
+        """Shown by the page, and counted anew when it comes back."""
+
+    def clean_begins(self) -> datetime:
+        begins: datetime | None = self.cleaned_data["begins"]
+        if begins is None:
+            return self.who.at
+        if not self.who.at - timedelta(minutes=5) <= begins <= self.who.at + FURTHEST:
+            raise forms.ValidationError("Debe ser de ahora a un año.")
+        return begins
+
+    def clean_recipients(self) -> int:
+        if self.reach == 0:
+            raise forms.ValidationError("Nadie la recibiría: no hay suscritos entre esos destinatarios.")
+        if self.cleaned_data["recipients"] != self.reach:
+            raise forms.ValidationError(f"En este momento son {self.reach}.")
+        return self.reach
+
+
+class TestForm(StepForm):
+    __test__ = False  # no test case
+
+    recipient = forms.CharField(label="Correo", max_length=254, widget=forms.EmailInput)
+
+    def clean_recipient(self) -> str:
+        try:
+            return canonical_email(self.cleaned_data["recipient"])
+        except InvalidEmail:
+            raise forms.ValidationError("No es una dirección de correo.") from None
+
+
+Said = tuple[int, str]
+"""How what happened is shown to staff: a level of django.contrib.messages, and a sentence."""
+
+
+def _schedule(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    reach = campaigns.schedule(campaign, begins=data["begins"], **who.words())
+    begins = timezone.localtime(data["begins"])
+    return SUCCESS, f"Programada para el {begins:%d/%m/%Y %H:%M}: {reach} destinatarios."
+
+
+def _pause(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    campaigns.pause(campaign, **who.words())
+    return SUCCESS, "En pausa: ya no sale nada hasta que se reanude."
+
+
+def _resume(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    campaigns.resume(campaign, **who.words())
+    return SUCCESS, "Reanudada."
+
+
+def _cancel(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    taken = campaigns.cancel(campaign, reason=data["reason"], **who.words())
+    return SUCCESS, f"Anulada; se retiraron {taken} mensajes que aún no salían."
+
+
+def _take_back(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    campaigns.take_back(campaign, **who.words())
+    return SUCCESS, "Otra vez es un borrador."
+
+
+def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
+    """Sends it to one address, past the queue: staff wants the provider's answer now. It is no client's message, so
+    it leaves no row in the lists of what was sent; the audit has it, before it leaves."""
+    gateways = gateways_for("C")
+    if not gateways:
+        return ERROR, "No hay proveedor de correo: falta EMAIL_URL."
+    wait = rates.hit_hour(f"campaign-test:{who.by}", TESTS_PER_HOUR)
+    if wait:
+        return WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos."
+    audit(campaign, "campaign.tested", **who.words(), recipient=data["recipient"])
+    text, html = letters.preview(campaign)
+    message = Outgoing(
+        id=uuid4(), kind=campaign.type, via="C", recipient=data["recipient"],
+        subject=f"[PRUEBA] {campaign.full_subject}", text=text, html=html, send_before=None,
+    )  # fmt: skip
+    try:
+        receipt = gateways[0].send(message, None)
+    except GatewayError as refusal:
+        return ERROR, f"{gateways[0].name} no la aceptó: {refusal.reply}"
+    except OutcomeUnknown as doubt:
+        return WARNING, f"{gateways[0].name} no respondió con claridad; puede haber salido: {doubt.reply}"
+    return SUCCESS, f"Prueba enviada a {data['recipient']}. {gateways[0].name} respondió: {receipt.reply}"
+
+
+@dataclass(frozen=True)
+class Step:
+    slug: str  # in the address of its page
+    label: str
+    warning: str
+    sources: frozenset[str]
+    take: Callable[[Campaign, dict[str, Any], Who], Said]
+    form: type[StepForm] = StepForm
+
+
+STEPS = (
+    Step(
+        "prueba", "Enviar prueba", "Sale de inmediato a una sola dirección, con [PRUEBA] en el asunto.",
+        frozenset(State.values), _try_out, TestForm,
+    ),
+    Step(
+        "programar", "Programar", "Se enviará a todos los suscritos que correspondan cuando comience.",
+        frozenset({State.DRAFT}), _schedule, ScheduleForm,
+    ),
+    Step("pausar", "Pausar", "Lo que está en manos de un proveedor ya no se detiene.",
+         frozenset({State.SENDING}), _pause),
+    Step("reanudar", "Reanudar", "Sigue con los destinatarios que faltan.", frozenset({State.PAUSED}), _resume),
+    Step("borrador", "Volver a borrador", "No saldrá; se podrá corregir y programar otra vez.",
+         frozenset({State.SCHEDULED}), _take_back),
+    Step(
+        "anular", "Anular", "Lo que no ha salido ya no saldrá. No se puede deshacer.",
+        frozenset({State.SCHEDULED, State.SENDING, State.PAUSED}), _cancel, CancelForm,
+    ),
+)  # fmt: skip

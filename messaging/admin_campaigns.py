@@ -1,0 +1,256 @@
+"""Bulletins and alerts in the admin: written as drafts, looked at, tried out, and sent, paused or called off.
+
+What moves a campaign is `messaging.campaigns`; here it is asked for and confirmed, each step on a page of its own.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError, transaction
+from django.db.models import Count, Q, QuerySet
+from django.forms import ModelForm
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from clients.admin import actor, address
+from clients.models import audit
+from clients.names import normalised
+from messaging import campaigns, letters
+from messaging.admin_campaign_steps import STEPS, Step, Who
+from messaging.campaigns import Progress, WrongState
+from messaging.models import Campaign, Message
+
+T = TypeVar("T")
+State = Campaign.State
+CHANGE = "messaging.change_campaign"
+TOO_LATE = "La campaña ya no está en ese estado; no se cambió nada."
+
+
+class CampaignForm(ModelForm):
+    def clean_profiles(self) -> list[str]:
+        """Spelled as alta stores them, or they would match nobody."""
+        return list(dict.fromkeys(normalised(profile) for profile in self.cleaned_data["profiles"]))
+
+
+class PageWithProgress(ChangeList):
+    """Counts what has left for the campaigns of the page: one question, whatever their number."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        page = list(self.result_list)
+        counted = in_time(lambda: progress_of(page)) or {}
+        for campaign in page:
+            campaign.counted = counted.get(campaign.pk)
+        self.result_list = page
+
+
+@admin.register(Campaign)
+class CampaignAdmin(admin.ModelAdmin):
+    """A draft can be written and deleted; what was sent, or is about to be, can only be read and moved."""
+
+    form = CampaignForm
+    actions = None
+    list_per_page = 25
+    list_max_show_all = 25
+    list_display = ("subject", "state", "type", "audience_shown", "progress_shown", "scheduled_at", "created_by")
+    list_filter = ("state", "type", "created_at")
+    search_fields = ("subject",)
+    ordering = ("-created_at", "-id")
+    filter_horizontal = ("partners",)
+    fieldsets = (
+        (None, {"fields": ("type", "subject", "is_advertising", "text", "html")}),
+        ("Destinatarios", {"fields": ("partners", "profiles")}),
+        ("Marcha", {"fields": ("state", "scheduled_at", "audience", "started_at", "finished_at")}),
+        ("Origen", {"fields": ("created_by", "created_at")}),
+    )
+    readonly_fields = (
+        "state", "scheduled_at", "audience", "started_at", "finished_at", "created_by", "created_at",
+    )  # fmt: skip
+
+    # --- the list ---
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PageWithProgress
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        return cast("QuerySet[Campaign]", super().get_queryset(request).prefetch_related("partners"))
+
+    @admin.display(description="destinatarios")
+    def audience_shown(self, campaign: Campaign) -> str:
+        whom = ", ".join(partner.name for partner in campaign.partners.all()) or "todas las empresas"
+        profiles = f" ({', '.join(campaign.profiles)})" if campaign.profiles else ""
+        number = "" if campaign.audience is None else f"{campaign.audience}: "
+        return f"{number}{whom}{profiles}"
+
+    @admin.display(description="avance")
+    def progress_shown(self, campaign: Any) -> str:
+        progress: Progress | None = campaign.counted
+        if progress is None:
+            return "—"
+        return format_html(
+            '<progress max="100" value="{}"></progress> {} %: {} enviados, {} fallidos, {} sin respuesta clara',
+            progress.percent, progress.percent, progress.sent, progress.failed, progress.unclear,
+        )  # fmt: skip
+
+    # --- who may do what: once it is no draft, nobody writes it ---
+
+    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.state == State.DRAFT)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        return obj is not None and obj.state == State.DRAFT and super().has_delete_permission(request, obj)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Campaign | None:
+        """Locked while a form is saved: a campaign must not be scheduled halfway through being rewritten."""
+        campaign = super().get_object(request, object_id, from_field)
+        if campaign is not None and request.method == "POST":
+            return Campaign.objects.select_for_update().filter(pk=campaign.pk).first()
+        return cast("Campaign | None", campaign)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().change_view(request, object_id, form_url, extra_context)
+        except PermissionDenied:
+            if request.method != "POST" or not request.user.has_perm(CHANGE):
+                raise
+            messages.warning(request, "La campaña ya no es un borrador; no se guardó nada.")
+            return HttpResponseRedirect(request.path)
+
+    # --- writing ---
+
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
+        now = timezone.now()
+        if not change:
+            obj.created_by, obj.created_at = actor(request), now
+        super().save_model(request, obj, form, change)
+        if not change or form.changed_data:
+            action = "campaign.changed" if change else "campaign.created"
+            audit(obj, action, at=now, by=actor(request), address=address(request), fields=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Campaign) -> None:
+        audit(
+            obj, "campaign.deleted", at=timezone.now(), by=actor(request), address=address(request),
+            subject=obj.subject,
+        )  # fmt: skip
+        super().delete_model(request, obj)
+
+    def response_post_save_add(self, request: HttpRequest, obj: Campaign) -> HttpResponseRedirect:
+        return back_to(obj)  # where it can be looked at
+
+    def response_post_save_change(self, request: HttpRequest, obj: Campaign) -> HttpResponseRedirect:
+        return back_to(obj)
+
+    # --- the page of one campaign ---
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:  # fmt: skip
+        if obj is not None:
+            context.update(self._seen(request, obj))
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def _seen(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
+        text, html = letters.preview(campaign)
+        is_over = campaign.state in (State.DONE, State.CANCELLED)
+        may = request.user.has_perm(CHANGE)
+        return {
+            "steps": [step for step in STEPS if may and campaign.state in step.sources],
+            "preview_text": text,
+            "preview_html": html,
+            "progress": in_time(lambda: campaigns.progress(campaign)) if has_begun(campaign) else None,
+            "reach": None if is_over else in_time(lambda: campaigns.count_audience(campaign)),
+            "reach_by_partner": [] if is_over else in_time(lambda: reach_by_partner(campaign)),
+            "is_over": is_over,
+        }
+
+    def get_urls(self) -> list[URLPattern]:
+        def view_of(step: Step) -> Any:
+            return self.admin_site.admin_view(lambda request, key: self.step_view(request, key, step))
+
+        return [
+            *(path(f"<int:key>/{step.slug}/", view_of(step), name=f"messaging_campaign_{step.slug}") for step in STEPS),
+            *super().get_urls(),
+        ]
+
+    def step_view(self, request: HttpRequest, key: int, step: Step) -> HttpResponse:
+        """Asks to confirm a step, then takes it."""
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        campaign = Campaign.objects.filter(pk=key).first()
+        if campaign is None:
+            raise Http404
+        if campaign.state not in step.sources:
+            messages.warning(request, TOO_LATE)
+            return back_to(campaign)
+        who = Who(by=actor(request), address=address(request), at=timezone.now())
+        form = step.form(campaign, who, request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                level, text = step.take(campaign, form.cleaned_data, who)
+            except WrongState:
+                level, text = messages.WARNING, TOO_LATE
+            messages.add_message(request, level, text)
+            return back_to(campaign)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": step.label,
+            "original": campaign,
+            "step": step,
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/messaging/campaign/step.html", context)
+
+
+def back_to(campaign: Campaign) -> HttpResponseRedirect:
+    return HttpResponseRedirect(reverse("admin:messaging_campaign_change", args=[campaign.pk]))
+
+
+def has_begun(campaign: Campaign) -> bool:
+    return campaign.state not in (State.DRAFT, State.SCHEDULED)
+
+
+def reach_by_partner(campaign: Campaign) -> list[tuple[str, int]]:
+    """Authorisations of each partner; somebody authorised by two is in both and gets one message."""
+    rows = campaigns.audience(campaign).values_list("partner__name").annotate(number=Count("pk"))
+    return list(rows.order_by("partner__name"))
+
+
+def progress_of(page: Sequence[Campaign]) -> dict[int, Progress]:
+    """`campaigns.progress` of several at once."""
+    rows: Iterable[Any] = (
+        Message.objects.filter(campaign__in=[campaign.pk for campaign in page if has_begun(campaign)])
+        .values("campaign")
+        .annotate(
+            sent=Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
+            failed=Count("pk", filter=Q(state="FAILED")),
+            unclear=Count("pk", filter=Q(state="UNKNOWN")),
+            skipped=Count("pk", filter=Q(state__in=["CANCELLED", "EXPIRED"])),
+            made=Count("pk"),
+        )
+    )
+    by_key = {campaign.pk: campaign for campaign in page}
+    found = {}
+    for row in rows:
+        campaign, made = by_key[row.pop("campaign")], row.pop("made")
+        whole = made if campaign.fanned_out_at is not None else max(made, campaign.audience or 0)
+        found[campaign.pk] = Progress(audience=whole, **row)
+    return found
+
+
+def in_time(question: Callable[[], T]) -> T | None:
+    """The answer, or None when the database gives up on it: millions of rows must not cost staff the whole page."""
+    try:
+        with transaction.atomic():
+            return question()
+    except OperationalError:
+        return None

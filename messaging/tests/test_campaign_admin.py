@@ -1,0 +1,338 @@
+"""Campaigns in the admin: written as drafts, seen, tried out, and moved only through confirmed, audited steps."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from clients.models import AuditEntry, Partner
+from messaging import campaigns
+from messaging.admin_campaign_steps import STEPS, TESTS_PER_HOUR
+from messaging.admin_campaigns import progress_of
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
+from messaging.models import Campaign, Message, SandboxMessage
+from messaging.tests.test_campaigns import campaign, launch, send_all, subscriber
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/messaging/campaign/"
+WORDS = {"type": "boletin", "subject": "Hola", "text": "Un texto", "html": "", "profiles": ""}
+
+
+@pytest.fixture
+def partner():
+    return Partner.objects.create(name="Uno", slug="uno")
+
+
+@pytest.fixture
+def boss():
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(User.objects.create_superuser("ana"))
+    return http
+
+
+def clerk(*permissions):
+    user = User.objects.create_user("luis", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def page(http, path):
+    answer = http.get(path)
+    assert answer.status_code == 200, answer.content
+    return answer.content.decode()
+
+
+def at(one, slug="change"):
+    return f"{LIST}{one.pk}/{slug}/"
+
+
+def said(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def step(http, one, slug, **fields):
+    return http.post(at(one, slug), fields, follow=True)
+
+
+def test_a_draft_is_written_and_says_by_whom(boss, partner):
+    answer = boss.post(f"{LIST}add/", {**WORDS, "partners": [partner.pk], "profiles": "VIP,  Muy  especial ,VIP"})
+    one = Campaign.objects.get()
+    assert answer.headers["Location"] == at(one)
+    assert (one.state, one.created_by, one.profiles) == ("DRAFT", "ana", ["VIP", "Muy especial"])
+    assert list(one.partners.all()) == [partner]
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor, entry.address) == ("campaign.created", "ana", "192.0.2.7")
+
+
+@pytest.mark.parametrize("subject", ["uno\ndos", "uno\r\nBcc: x@y.com", "uno\u2028dos", "uno\x00dos"])
+def test_a_subject_has_no_line_breaks(boss, subject):
+    answer = boss.post(f"{LIST}add/", {**WORDS, "subject": subject})
+    assert answer.status_code == 200
+    assert answer.context["adminform"].form.errors["subject"]
+    assert not Campaign.objects.exists()
+
+
+def test_changing_a_draft_is_audited_by_field(boss):
+    one = campaign()
+    boss.post(at(one), {**WORDS, "subject": "Otro"})
+    one.refresh_from_db()
+    assert (one.subject, one.created_by) == ("Otro", "ana")
+    entry = AuditEntry.objects.get(action="campaign.changed")
+    assert "subject" in entry.data["fields"]
+    assert "Otro" not in str(entry.data)
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "SENDING", "PAUSED", "DONE", "CANCELLED"])
+def test_what_is_no_draft_is_neither_written_nor_deleted(boss, state):
+    one = campaign(state=state)
+    assert 'name="subject"' not in page(boss, at(one))
+    answer = boss.post(at(one), {**WORDS, "subject": "Otro"}, follow=True)
+    assert said(answer) == ["La campaña ya no es un borrador; no se guardó nada."]
+    assert boss.post(at(one, "delete"), {"post": "yes"}).status_code == 403
+    one.refresh_from_db()
+    assert (one.subject, one.state) == ("Novedades", state)
+
+
+def test_a_draft_can_be_deleted_and_that_is_kept(boss):
+    one = campaign()
+    boss.post(at(one, "delete"), {"post": "yes"})
+    assert not Campaign.objects.exists()
+    assert AuditEntry.objects.get(action="campaign.deleted").data == {"subject": "Novedades"}
+
+
+def test_the_preview_runs_nothing(boss):
+    evil = '<script>alert(1)</script><p title="x">Hola</p>'
+    one = campaign(subject="<b>Oferta</b> & más", html=evil, text="<i>texto</i>")
+    html = page(boss, at(one))
+    assert evil not in html
+    assert "<b>Oferta</b>" not in html
+    assert "&lt;b&gt;Oferta&lt;/b&gt; &amp; más" in html
+    assert "&lt;i&gt;texto&lt;/i&gt;" in html
+    frame = re.search(r"<iframe[^>]*>", html)[0]
+    assert 'sandbox=""' in frame
+    assert unescape(re.search(r'srcdoc="([^"]*)"', frame)[1]).startswith(evil)
+    assert "<b>Oferta</b>" not in page(boss, LIST)
+
+
+def test_a_draft_shows_whom_it_would_reach(boss, partner):
+    other = Partner.objects.create(name="Dos", slug="dos")
+    for each in (partner, other):
+        subscriber(each, "ana@dominio.com")
+    subscriber(partner, "eva@dominio.com")
+    answer = boss.get(at(campaign()))
+    assert answer.context["reach"] == 2
+    assert answer.context["reach_by_partner"] == [("Dos", 1), ("Uno", 2)]
+
+
+def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, partner):
+    for each in range(4):
+        subscriber(partner, f"c{each}@dominio.com")
+    first = campaign()
+    launch(first)
+    send_all()
+    Message.objects.filter(recipient="c0@dominio.com").update(state="FAILED")
+    Message.objects.filter(recipient="c1@dominio.com").update(state="UNKNOWN")
+    page(boss, LIST)
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        page(boss, LIST)
+    for _ in range(5):
+        launch(campaign())
+    with CaptureQueriesContext(connection) as many:
+        html = page(boss, LIST)
+    assert len(many) == len(few)
+    everything = list(Campaign.objects.all())
+    assert progress_of(everything) == {one.pk: campaigns.progress(one) for one in everything}
+    assert "100 %: 2 enviados, 1 fallidos, 1 sin respuesta clara" in html
+
+
+def test_progress_is_a_bar_and_numbers(boss, partner):
+    subscriber(partner, "ana@dominio.com")
+    one = campaign()
+    launch(one)
+    send_all()
+    html = page(boss, at(one))
+    assert '<progress max="100" value="100"' in html
+    assert "<tr><td>1</td><td>1</td><td>0</td><td>0</td><td>0</td><td>0</td></tr>" in html
+
+
+def test_scheduling_asks_to_confirm_the_number(boss, partner):
+    subscriber(partner, "ana@dominio.com")
+    one = campaign()
+    assert "llegaría a <strong>1</strong>" in page(boss, at(one, "programar"))
+    wrong = step(boss, one, "programar", recipients="2")
+    assert "En este momento son 1." in wrong.content.decode()
+    assert (
+        "Debe ser de ahora" in step(boss, one, "programar", recipients="1", begins="2020-01-01T10:00").content.decode()
+    )
+    one.refresh_from_db()
+    assert one.state == "DRAFT"
+    tomorrow = timezone.localtime() + timedelta(days=1)
+    answer = step(boss, one, "programar", recipients="1", begins=f"{tomorrow:%Y-%m-%dT%H:%M}")
+    one.refresh_from_db()
+    assert (one.state, one.audience) == ("SCHEDULED", 1)
+    assert one.scheduled_at == tomorrow.replace(second=0, microsecond=0)
+    assert said(answer) == [f"Programada para el {tomorrow:%d/%m/%Y %H:%M}: 1 destinatarios."]
+    entry = AuditEntry.objects.get(action="campaign.scheduled")
+    assert (entry.actor, entry.address) == ("ana", "192.0.2.7")
+
+
+def test_nobody_is_not_worth_a_campaign(boss):
+    one = campaign()
+    assert "Nadie la recibiría" in step(boss, one, "programar", recipients="0").content.decode()
+    one.refresh_from_db()
+    assert one.state == "DRAFT"
+
+
+def test_from_now_through_a_pause_to_the_end(boss, partner):
+    subscriber(partner, "ana@dominio.com")
+    one = campaign()
+    step(boss, one, "programar", recipients="1")
+    step(boss, one, "borrador")
+    step(boss, one, "programar", recipients="1")
+    campaigns.run(at=timezone.now())
+    for slug, state in (("pausar", "PAUSED"), ("reanudar", "SENDING"), ("pausar", "PAUSED")):
+        step(boss, one, slug)
+        one.refresh_from_db()
+        assert one.state == state
+    assert step(boss, one, "anular", reason="").context["form"].errors["reason"]
+    assert said(step(boss, one, "anular", reason="precio errado")) == [
+        "Anulada; se retiraron 1 mensajes que aún no salían."
+    ]
+    one.refresh_from_db()
+    assert one.state == "CANCELLED"
+    assert AuditEntry.objects.get(action="campaign.cancelled").reason == "precio errado"
+
+
+def test_a_step_that_does_not_fit_the_state_says_so(boss):
+    for state in Campaign.State.values:
+        one = campaign(state=state)
+        shown = page(boss, at(one))
+        for each in STEPS:
+            fits = state in each.sources
+            assert (f"../{each.slug}/" in shown) == fits
+            if not fits:
+                assert said(step(boss, one, each.slug, reason="x")) == [
+                    "La campaña ya no está en ese estado; no se cambió nada."
+                ]
+        one.refresh_from_db()
+        assert one.state == state
+
+
+def test_who_loses_a_race_is_told(boss, monkeypatch):
+    one = campaign(state="SENDING")
+
+    def meanwhile(*args, **kwargs):
+        raise campaigns.WrongState
+
+    monkeypatch.setattr(campaigns, "pause", meanwhile)
+    answer = step(boss, one, "pausar")
+    assert said(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
+
+
+def test_looking_at_a_step_does_not_take_it(boss):
+    one = campaign(state="SENDING")
+    assert "csrfmiddlewaretoken" in page(boss, at(one, "pausar"))
+    one.refresh_from_db()
+    assert one.state == "SENDING"
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="ana"))
+    assert strict.post(at(one, "pausar")).status_code == 403
+
+
+def test_who_may_only_look_changes_nothing():
+    http = clerk("view_campaign")
+    one = campaign()
+    html = page(http, at(one))
+    assert 'name="subject"' not in html
+    for each in STEPS:
+        assert f"../{each.slug}/" not in html
+        assert http.post(at(one, each.slug)).status_code == 403
+    assert http.post(at(one), WORDS).status_code == 403
+    assert clerk_less().get(at(one, "programar")).status_code == 302
+
+
+def clerk_less():
+    return Client()
+
+
+def test_a_test_leaves_at_once_for_one_address(boss, partner):
+    one = campaign(subject="Oferta", is_advertising=True, html="<p>Hola</p>")
+    answer = step(boss, one, "prueba", recipient=" Ana@Dominio.com ")
+    assert said(answer) == ["Prueba enviada a ana@dominio.com. sandbox respondió: sandbox"]
+    sent = SandboxMessage.objects.get()
+    assert (sent.to, sent.via) == ("ana@dominio.com", "C")
+    assert not Message.objects.exists()
+    assert AuditEntry.objects.get(action="campaign.tested").data == {"recipient": "ana@dominio.com"}
+
+
+@pytest.mark.parametrize("address", ["", "ana", "ana@x", "a@x.com,b@x.com", "a@x.com\nBcc: b@x.com", "<a@x.com>"])
+def test_a_test_goes_to_one_address_only(boss, address):
+    answer = step(boss, campaign(), "prueba", recipient=address)
+    assert answer.context["form"].errors["recipient"]
+    assert not SandboxMessage.objects.exists()
+
+
+class Provider:
+    name = "uno"
+
+    def __init__(self, outcome):
+        self.outcome, self.taken = outcome, []
+
+    def send(self, message, secret):
+        self.taken.append(message)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Receipt("1", "250 ok"), "Prueba enviada a ana@dominio.com. uno respondió: 250 ok"),
+        (GatewayError("550 no", permanent=True), "uno no la aceptó: 550 no"),
+        (OutcomeUnknown("sin eco"), "uno no respondió con claridad; puede haber salido: sin eco"),
+    ],
+)
+def test_the_provider_s_answer_is_shown(boss, monkeypatch, outcome, text):
+    provider = Provider(outcome)
+    monkeypatch.setattr("messaging.admin_campaign_steps.gateways_for", lambda via: (provider,))
+    answer = step(boss, campaign(is_advertising=True), "prueba", recipient="ana@dominio.com")
+    assert said(answer) == [text]
+    assert provider.taken[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
+
+
+def test_without_a_provider_a_test_says_so(boss, settings):
+    settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": ()}
+    answer = step(boss, campaign(), "prueba", recipient="ana@dominio.com")
+    assert said(answer) == ["No hay proveedor de correo: falta EMAIL_URL."]
+
+
+def test_tests_are_counted(boss):
+    one = campaign()
+    for _ in range(TESTS_PER_HOUR):
+        step(boss, one, "prueba", recipient="ana@dominio.com")
+    assert said(step(boss, one, "prueba", recipient="ana@dominio.com"))[0].startswith("Demasiadas pruebas; espere")
+    assert SandboxMessage.objects.count() == TESTS_PER_HOUR
+
+
+def test_a_count_that_takes_too_long_does_not_cost_the_page(boss, monkeypatch):
+    def slow(_):
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '20ms'")
+            cursor.execute("SELECT pg_sleep(5)")
+
+    monkeypatch.setattr(campaigns, "count_audience", slow)
+    monkeypatch.setattr(campaigns, "progress", slow)
+    assert "demasiados clientes" in page(boss, at(campaign()))
+    assert "demasiados mensajes" in page(boss, at(campaign(state="SENDING")))
