@@ -244,6 +244,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "clients.callers.limiting_address_of_request"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False  # the audit and the log say what staff needs, in Spanish
 AXES_COOLOFF_MESSAGE = "Demasiados intentos fallidos. Espere 15 minutos antes de volver a intentar."
 AXES_DISABLE_ACCESS_LOG = True
 SESSION_COOKIE_AGE = 8 * 60 * 60
