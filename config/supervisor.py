@@ -27,8 +27,12 @@ class Child:
     """One program with a session of its own: a Ctrl-C in the terminal reaches the supervisor alone, which then stops
     its children in order, and all that a child starts can be ended as one group."""
 
-    def __init__(self, name: str, command: Sequence[str], inherit: Sequence[int] = ()) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], inherit: Sequence[int] = (), *, deaf_at_first: bool = False
+    ) -> None:
+        """`deaf_at_first`: its processes lose a SIGTERM that comes while they start, and are asked again."""
         self.name = name
+        self.deaf_at_first = deaf_at_first
         self.command = list(command)
         self.inherit = tuple(inherit)
         self.process: subprocess.Popen[bytes] | None = None
@@ -66,9 +70,13 @@ class Child:
         elif now >= self.start_at:
             self.start()
 
-    def signal(self, number: signal.Signals) -> None:
+    def ask_to_end(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
+            self.process.terminate()
+
+    def ask_group_to_end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
 
     def end_group(self) -> None:
         """Kill what is left of the child: a killed leader leaves workers that would go on serving its port."""
@@ -121,9 +129,16 @@ class Supervisor:
         """SIGTERM to all, in order; what is still there after the grace, or at the next Ctrl-C, is killed."""
         patience = self.signals + 1
         for child in self.children:
-            child.signal(signal.SIGTERM)
-        wait_until(lambda: self.signals >= patience or not any(c.is_running() for c in self.children), GRACE)
+            child.ask_to_end()
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and not wait_until(lambda: self._is_over(patience), 1):
+            for child in self.children:
+                if child.deaf_at_first:
+                    child.ask_group_to_end()
         for child in self.children:
             if child.is_running():
                 say(f"aval: {child.name} did not end in time and is killed.")
             child.end_group()
+
+    def _is_over(self, patience: int) -> bool:
+        return self.signals >= patience or not any(child.is_running() for child in self.children)
