@@ -48,6 +48,12 @@ class Program:
         self.reaper.stdin.write(f"{self.process.pid}\n")
         self.reaper.stdin.flush()
 
+    @property
+    def pid(self) -> int:
+        """Its leader's process id, which is the group's."""
+        assert self.process is not None
+        return self.process.pid
+
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 

@@ -94,7 +94,7 @@ class Stack:
         self.folder = folder
         self.servers = servers
         self.postgres, self.redis = (ServerProcess(share) for share in servers.shares)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **bare_environment(), **SETTINGS, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url,
@@ -314,7 +314,7 @@ def _alone(folder: Path, stopping: ExitStack) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,103 @@
+"""The floor: what this machine does with the least that can be called an ask and a verify.
+
+The same server command line, Django and database; one hand-written statement a step, no REST framework, no ladder but
+its first rung, no log of requests, no queue and no worker: the code is put into the outbox by the same statement.
+
+    python -m bench.floor     serves it at PORT
+"""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.core.wsgi import get_wsgi_application
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+
+from config.programs import web_command
+from tokens import codes
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "bench.floor_settings"
+
+TEXT = "{code} es tu clave. Vence en 2 min 30 s. No la compartas con nadie."
+LIFE = timedelta(seconds=150)
+
+ASK = """
+WITH gate AS (
+    SELECT id FROM clients_applicant WHERE id = %(applicant)s AND state = 'PENDIENTE' FOR NO KEY UPDATE
+), ended AS (
+    UPDATE tokens_verificationtoken SET outcome = 'REEMPLAZADO', finished_at = %(at)s
+    WHERE applicant_id = (SELECT id FROM gate) AND outcome = 'PENDIENTE' RETURNING id
+), token AS (
+    INSERT INTO tokens_verificationtoken
+        (id, applicant_id, via, destination, operator, code_hmac, created_at, expires_at, outcome,
+         client_attempt, client_wait, destination_attempt, destination_wait)
+    SELECT %(token)s, gate.id, 'S', %(phone)s::varchar, 'CLARO', %(hmac)s, %(at)s, %(expires)s, 'PENDIENTE',
+           1, '2 min', 1, '2 min'
+    FROM gate
+    WHERE (SELECT count(*) FROM ended) >= 0 AND NOT EXISTS (
+        SELECT FROM tokens_verificationtoken
+        WHERE destination = %(phone)s::varchar AND via = 'S' AND created_at > %(at)s - interval '2 min'
+    )
+    RETURNING id
+), message AS (
+    INSERT INTO messaging_message
+        (id, kind, via, recipient, text, state, next_attempt_at, reference, created_at, sent_at)
+    SELECT %(message)s, 'verificacion', 'S', %(phone)s::varchar, '', 'SENT', %(at)s, id, %(at)s, %(at)s FROM token
+), sent AS (
+    INSERT INTO messaging_sandboxmessage (message_id, via, "to", text, created)
+    SELECT %(message)s, 'S', %(phone)s::varchar, %(text)s::text, %(at)s FROM token
+)
+SELECT id FROM token
+"""
+VERIFY = """
+WITH judged AS (
+    UPDATE tokens_verificationtoken SET
+        outcome = CASE WHEN code_hmac = %(hmac)s THEN 'VALIDADO' WHEN wrong_tries = 4 THEN 'FALLIDO' ELSE outcome END,
+        wrong_tries = wrong_tries + CASE WHEN code_hmac = %(hmac)s THEN 0 ELSE 1 END,
+        finished_at = CASE WHEN code_hmac = %(hmac)s OR wrong_tries = 4 THEN %(at)s END
+    WHERE applicant_id = %(applicant)s AND outcome = 'PENDIENTE' AND expires_at >= %(at)s
+    RETURNING applicant_id, destination, outcome
+), proved AS (
+    UPDATE clients_applicant SET state = 'VALIDADO', validated_at = %(at)s, proved_destination = judged.destination
+    FROM judged WHERE id = judged.applicant_id AND judged.outcome = 'VALIDADO'
+)
+SELECT outcome FROM judged
+"""
+
+
+def ask(request: HttpRequest, client: UUID) -> JsonResponse:
+    phone, code, at, token = json.loads(request.body)["telefono"], codes.generate(), datetime.now(UTC), uuid4()
+    values = {
+        "applicant": client, "phone": phone, "at": at, "expires": at + LIFE, "token": token, "message": uuid4(),
+        "hmac": codes.digest(client, code), "text": TEXT.format(code=code),
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(ASK, values)
+        made = cursor.fetchone()
+    if made is None:
+        return JsonResponse({"error": "refused"}, status=429)
+    return JsonResponse({"message": "sent", "data": {"token_id": str(token), "expires_in_seconds": 150}})
+
+
+def verify(request: HttpRequest, client: UUID, code: str) -> JsonResponse:
+    with connection.cursor() as cursor:
+        cursor.execute(VERIFY, {"applicant": client, "hmac": codes.digest(client, code), "at": datetime.now(UTC)})
+        judged = cursor.fetchone()
+    if judged is None or judged[0] != "VALIDADO":
+        return JsonResponse({"error": "wrong"}, status=400)
+    return JsonResponse({"message": "proved", "data": {"status": "VALIDADO"}})
+
+
+urlpatterns = [
+    path("v1/api/client/<uuid:client>/token", ask),
+    path("v1/api/client/<uuid:client>/verify/<str:code>", verify),
+]
+
+if __name__ == "__main__":
+    command = [*web_command()[:-1], "bench.floor:application"]
+    os.execv(command[0], command)
+else:
+    application = get_wsgi_application()

@@ -1,0 +1,62 @@
+"""What a benchmark ran on, and how much processor time its processes took."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from config.servers import PostgreSQL
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def line() -> str:
+    """Cores, memory and versions; nothing that names the machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    binary = PostgreSQL(Path(), Path()).bin / "postgres"
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores, {memory:.0f} GB, {platform.system()}, Python {platform.python_version()}, PostgreSQL {version}"
+    )
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """Of these processes and of those of their children that have ended (PostgreSQL's come and go)."""
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):  # ended just now: its parent has its time
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(each) for each in fields[11:15])
+    return ticks / _TICKS
+
+
+def group(leader: int) -> list[int]:
+    """The processes of a process group."""
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with suppress(OSError):
+                fields = (path / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == leader:
+                    found.append(int(path.name))
+    return found
+
+
+class Meter:
+    """Processor seconds by name between two looks."""
+
+    def __init__(self, pids_of: Mapping[str, Callable[[], Iterable[int]]]) -> None:
+        self.pids_of = pids_of
+        self.before: dict[str, float] = {}
+
+    def start(self) -> None:
+        self.before = self._look()
+
+    def stop(self) -> dict[str, float]:
+        return {name: seconds - self.before[name] for name, seconds in self._look().items()}
+
+    def _look(self) -> dict[str, float]:
+        return {name: processor_seconds(pids()) for name, pids in self.pids_of.items()}
