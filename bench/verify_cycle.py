@@ -65,7 +65,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
         history.prepare(database)
         clients: deque[Client] = deque()
         floor = stopping.enter_context(serving_the_floor(stack))
-        for rows in (0, options.history):
+        for rows in sorted({0, options.history}):
             if rows:
                 history.fill(database, rows)
             systems = both(stack, floor)
