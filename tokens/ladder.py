@@ -28,6 +28,8 @@ Validated: off the destination's. Up to the last forgiveness: off the one that w
 class Ladders:
     client: Standing
     destination: Standing
+    at: datetime
+    """The moment they were read for: not before any request on them, which a clock read ahead of a lock can be."""
 
     @property
     def holding(self) -> Standing:
@@ -41,7 +43,9 @@ def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Lad
             _COUNTING, {"applicant": applicant_id, "via": via, "destination": destination, "since": at - LOOK_BACK}
         )
         rows = cursor.fetchall()
+    at = max([at, *(created for _, created in rows)])
     return Ladders(
         client=standing([created for of_client, created in rows if of_client], at=at),
         destination=standing([created for of_client, created in rows if not of_client], at=at),
+        at=at,
     )

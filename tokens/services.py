@@ -97,6 +97,7 @@ def request(
         latest = _latest(applicant)
         at = _after(latest, at)
         ladders = ladder.read(applicant.pk, via, destination, at=at)
+        at = ladders.at
         if ladders.holding.available_at is not None:
             raise CooldownActive(ladders.holding, via=via, at=at)
         _end(latest, Outcome.REPLACED, at=at)

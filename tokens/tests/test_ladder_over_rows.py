@@ -76,6 +76,15 @@ def test_another_client_does_not_get_round_the_destination_s_ladder(applicant):
     assert refused(applicant, NOW + 3 * MIN).available_at == NOW + 6 * MIN, "the longer wait holds"
 
 
+def test_a_refusal_whose_clock_was_read_too_early_still_says_two_minutes(applicant):
+    """It queued for the number's lock while another client's request was accepted."""
+    ask(applicant, NOW)
+    other = make_applicant("87654321")
+    with pytest.raises(CooldownActive) as refusal:
+        ask(other, NOW - timedelta(seconds=1))
+    assert refusal.value.standing.remaining(at=refusal.value.at) == 2 * MIN
+
+
 def test_another_destination_does_not_get_round_the_client_s_ladder(applicant):
     ask(applicant, NOW)
     assert refused(applicant, NOW + MIN, phone="912345678").available_at == NOW + 2 * MIN
