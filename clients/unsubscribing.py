@@ -13,21 +13,27 @@ from django.db.models import Q, QuerySet
 from clients.models import AuthorizedClient
 
 _signer = signing.Signer(sep=".", salt="clients.unsubscribing")
+_EVERYWHERE = "-todas"
 
 
 class NotAnUnsubscribeToken(ValueError):
     """Not made by us, or for something else."""
 
 
-def unsubscribe_token(client_id: int) -> str:
-    """Names an authorised client so that nobody can name another. It never expires: an old mail's link must work."""
-    return _signer.sign(str(client_id))
+def unsubscribe_token(client_id: int, *, everywhere: bool = False) -> str:
+    """Names an authorised client so that nobody can name another. It never expires: an old mail's link must work.
+
+    `everywhere`: the mail was written in the name of several companies, and whoever presses the mail program's own
+    button, which asks nothing, wants no more of it from any of them.
+    """
+    return _signer.sign(f"{client_id}{_EVERYWHERE if everywhere else ''}")
 
 
-def client_of(token: str) -> int:
-    """The client a token names. Raises NotAnUnsubscribeToken."""
+def client_of(token: str) -> tuple[int, bool]:
+    """The client a token names, and whether its mail's one click means every company. Raises NotAnUnsubscribeToken."""
     try:
-        return int(_signer.unsign(token))
+        named = _signer.unsign(token)
+        return int(named.removesuffix(_EVERYWHERE)), named.endswith(_EVERYWHERE)
     except (signing.BadSignature, ValueError) as fault:
         raise NotAnUnsubscribeToken from fault
 

@@ -18,13 +18,14 @@ from messaging.models import Campaign, Message
 class _Words:
     text: str
     html: str
+    of_several_companies: bool
     read_at: datetime
 
 
 def letter(message: Message) -> Outgoing:
     """The message of a campaign with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
     words = _words(message.campaign_id or 0, timezone.now().replace(second=0, microsecond=0))
-    url = unsubscribe_url(message.authorized_client_id or 0)
+    url = unsubscribe_url(message.authorized_client_id or 0, everywhere=words.of_several_companies)
     company = _company(message.partner_id or 0, words.read_at)
     return Outgoing(
         id=message.id, kind=message.kind, via=message.via, recipient=message.recipient, subject=message.subject,
@@ -43,15 +44,15 @@ def preview(campaign: Campaign) -> tuple[str, str]:
     return campaign.text + _footer_text(url, "(empresa)"), _with_footer(campaign.html, url, "(empresa)")
 
 
-def unsubscribe_url(client_id: int) -> str:
-    return f"{settings.PUBLIC_URL}/suscripcion/baja/{unsubscribe_token(client_id)}/"
+def unsubscribe_url(client_id: int, *, everywhere: bool = False) -> str:
+    return f"{settings.PUBLIC_URL}/suscripcion/baja/{unsubscribe_token(client_id, everywhere=everywhere)}/"
 
 
 @lru_cache(maxsize=8)
 def _words(campaign_id: int, minute: datetime) -> _Words:
     """Read once a minute and campaign: a batch of a hundred does not read the same text a hundred times."""
     campaign = Campaign.objects.only("text", "html").get(pk=campaign_id)
-    return _Words(campaign.text, campaign.html, minute)
+    return _Words(campaign.text, campaign.html, campaign.partners.count() != 1, minute)
 
 
 @lru_cache(maxsize=1000)

@@ -59,7 +59,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     one_click = request.POST.get(ONE_CLICK[0]) == ONE_CLICK[1]
     try:
         if request.method != "POST":
-            client = withdrawing.client_named(token)
+            client, _ = withdrawing.client_named(token)
             texts = (withdrawal_from(client.partner.name).text, withdrawal_from(None).text)
             return page(request, "unsubscribe", mailbox=_hinted(client.email), texts=texts)
         how = ConsentRecord.How.ONE_CLICK if one_click else ConsentRecord.How.PAGE

@@ -11,10 +11,11 @@ from subscription.errors import LinkIsDead
 from subscription.models import ConsentRecord
 
 
-def client_named(token: str) -> AuthorizedClient:
-    """Whose mail the link came in. Raises LinkIsDead."""
+def client_named(token: str) -> tuple[AuthorizedClient, bool]:
+    """Whose mail the link came in, and whether it was written for several companies. Raises LinkIsDead."""
     try:
-        return AuthorizedClient.objects.select_related("partner").get(pk=client_of(token))
+        client_id, of_several = client_of(token)
+        return AuthorizedClient.objects.select_related("partner").get(pk=client_id), of_several
     except (NotAnUnsubscribeToken, AuthorizedClient.DoesNotExist):
         raise LinkIsDead from None
 
@@ -24,9 +25,11 @@ def withdraw(
 ) -> AuthorizedClient:
     """Ends those of the link's company, or all to its mailbox. Again is the same, and leaves no second record.
 
-    Raises LinkIsDead.
+    One click asks nothing, so the mail itself says what it means: with one company's name on it that company, with
+    several all of them (one campaign sends one mail to a mailbox, in whichever of their names). Raises LinkIsDead.
     """
-    client = client_named(token)
+    client, of_several = client_named(token)
+    everywhere = everywhere or (how == ConsentRecord.How.ONE_CLICK and of_several)
     with transaction.atomic():
         changed = unsubscribe(client, everywhere=everywhere, at=at)
         ConsentRecord.objects.bulk_create(_record(each, how, everywhere, address=address, at=at) for each in changed)

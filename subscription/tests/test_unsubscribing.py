@@ -143,8 +143,10 @@ def test_a_link_that_is_not_ours(program):
 
 
 def test_a_token_names_its_client_and_no_other():
-    assert client_of(unsubscribe_token(77)) == 77
-    for wrong in ("", ".", "77", "77.x", unsubscribe_token(77).replace("77", "78", 1)):
+    assert client_of(unsubscribe_token(77)) == (77, False)
+    assert client_of(unsubscribe_token(77, everywhere=True)) == (77, True)
+    widened = unsubscribe_token(77).replace("77", "77-todas", 1)
+    for wrong in ("", ".", "77", "77.x", unsubscribe_token(77).replace("77", "78", 1), widened):
         with pytest.raises(NotAnUnsubscribeToken):
             client_of(wrong)
 
@@ -155,3 +157,19 @@ def test_it_never_expires(program, monkeypatch):
     monkeypatch.setattr("time.time", lambda: timezone.now().timestamp() + 3e8)
     assert program.post(path, ONE_CLICK).status_code == 200
     assert AuthorizedClient.objects.get(email=ANA).unsubscribed_at is not None
+
+
+def test_one_click_in_a_mail_of_several_companies_means_them_all(program):
+    bank, shop = subscribed(), subscribed("Caja del Sur")
+    program.post(f"/suscripcion/baja/{unsubscribe_token(bank.pk, everywhere=True)}/", ONE_CLICK)
+    for each in (bank, shop):
+        each.refresh_from_db()
+        assert not each.is_subscribed
+
+
+def test_on_the_page_the_reader_chooses_whatever_the_mail(program):
+    bank, shop = subscribed(), subscribed("Caja del Sur")
+    program.post(f"/suscripcion/baja/{unsubscribe_token(bank.pk, everywhere=True)}/", {"alcance": "empresa"})
+    for each, left in ((bank, False), (shop, True)):
+        each.refresh_from_db()
+        assert each.is_subscribed == left
