@@ -62,14 +62,17 @@ class RoomForStatus:
     """Keeps one of a web process's threads free for `GET /status`, which must answer whatever hangs.
 
     A process has WEB_THREADS + 1 threads, and at most WEB_THREADS requests are in work. The next one waits a moment;
-    when nobody has finished by then and the oldest has been at it for seconds, the database hangs, and a clear 503
-    now is better than a connection that says nothing.
+    when nobody has finished by then, the oldest has been at it for seconds and even the youngest for a while, the
+    database hangs, and a clear 503 now is better than a connection that says nothing. A few that are slow by
+    themselves (two waiting for one applicant's lock) turn nobody away as long as others come and go.
     """
 
     WAIT = 0.2
     """Seconds; under mere load a request finishes in a few hundredths."""
     HANGS_AFTER = 1.5
     """Seconds; beyond the one that a frozen Redis may cost a request."""
+    NOBODY_CAME_IN_FOR = 0.5
+    """Seconds; as long as places change hands faster, what is slow is somebody, not everything."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -91,8 +94,11 @@ class RoomForStatus:
             self._room.release()
 
     def _something_hangs(self) -> bool:
-        oldest = min(list(self._since.values()), default=time.monotonic())
-        return time.monotonic() - oldest > self.HANGS_AFTER
+        since = list(self._since.values())
+        now = time.monotonic()
+        if not since or now - min(since) <= self.HANGS_AFTER:
+            return False
+        return now - max(since) > self.NOBODY_CAME_IN_FOR
 
     def _later(self, request: HttpRequest) -> HttpResponse:
         contract = contract_of(request.path_info)

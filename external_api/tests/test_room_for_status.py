@@ -50,3 +50,17 @@ def test_under_mere_load_everybody_waits_his_turn(settings):
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: middleware(RequestFactory().get("/v1/api/x")).status_code, range(60)))
     assert answers == [200] * 60
+
+
+def test_two_slow_calls_turn_nobody_away_while_others_come_and_go(settings):
+    settings.WEB_THREADS = 4
+    middleware = RoomForStatus(lambda request: time.sleep(float(request.GET["for"])) or HttpResponse("ok"))
+
+    def call(seconds):
+        return middleware(RequestFactory().get("/v1/api/x", {"for": seconds})).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        slow = [pool.submit(call, 2.5) for _ in range(2)]
+        others = list(pool.map(lambda _: call(0.05), range(90)))
+        assert others == [200] * 90
+        assert [each.result() for each in slow] == [200, 200]
