@@ -14,7 +14,7 @@ from django.test import Client
 from clients.credentials import issue
 from clients.models import Applicant, Credential, Partner
 from external_api.informaperu.status import _probe
-from messaging import delivery, rates
+from messaging import delivery, providers, rates
 from messaging.models import SandboxMessage
 from messaging.redis_link import breaker, connection
 
@@ -67,6 +67,12 @@ def nopasanada(db: None) -> Member:
 
 
 @pytest.fixture
+def registry(db: None) -> Member:
+    """May use contract 3."""
+    return _member("Registro", contracts=["registry"])
+
+
+@pytest.fixture
 def switched_off(db: None) -> Member:
     return _member("Apagada", contracts=["informaperu"], is_active=False)
 
@@ -79,9 +85,10 @@ def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clean_redis() -> Iterator[None]:
-    """Limits, rings and the breaker start anew; the server is the tests' own."""
+def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
     breaker.closed_until = 0.0
+    monkeypatch.setattr(providers, "known", providers._Known())
     connection().flushdb()
     rates._own.cache_clear()
     cache.clear()
@@ -158,6 +165,49 @@ def desk(nopasanada: Member) -> Desk:
 @pytest.fixture
 def front(db: None) -> Front:
     return Front()
+
+
+EXTERNAL_CLIENT: dict[str, Any] = {
+    "cui": "2380033370713",
+    "first_name": "Juan",
+    "last_name": "Pérez",
+    "phone": "555-1234",
+    "product_key": "ABC123",
+    "product_id": "98765",
+    "origin": "website",
+    "client_id": "CL123456",
+    "data_points": [{"key": "name", "value": "Juan"}],
+}
+"""The document's own example of `POST /external/client/registry`."""
+
+
+class Registrar:
+    """A partner's program that speaks contract 3, over Django's test client."""
+
+    path = "/external/client/registry"
+
+    def __init__(self, jwt: str) -> None:
+        self.http = Client(raise_request_exception=False)
+        self.headers = {"Authorization": f"Bearer {jwt}"}
+
+    def post(self, body: Any, path: str = path, **headers: str) -> Any:
+        return self.http.post(path, data=body, content_type="application/json", headers=self.headers | headers)
+
+    def raw(self, body: Any, content_type: str = "application/json") -> Any:
+        return self.http.generic("POST", self.path, body, content_type=content_type, headers=self.headers)
+
+    def send(self, **changes: Any) -> Any:
+        return self.post(EXTERNAL_CLIENT | changes)
+
+    def register(self, **changes: Any) -> str:
+        answer = self.send(**changes)
+        assert answer.status_code == 200, answer.content
+        return str(answer.json()["content"]["client_id"])
+
+
+@pytest.fixture
+def registrar(registry: Member) -> Registrar:
+    return Registrar(registry.jwt)
 
 
 def delivered_code(to: str = "987654321") -> str:

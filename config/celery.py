@@ -4,7 +4,7 @@ import logging
 import os
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, worker_ready
+from celery.signals import celeryd_init, setup_logging, task_prerun, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -26,6 +26,22 @@ def _say_where_messages_go(**_: object) -> None:
     from messaging.gateways import in_use
 
     logging.getLogger("aval.start").info("gateways", extra=in_use())
+
+
+@task_prerun.connect
+def _drop_what_is_broken(**_: object) -> None:
+    """Connections to the database are kept from task to task (celeryconfig); one that broke is replaced."""
+    from django.db import close_old_connections
+
+    close_old_connections()
+
+
+@worker_shutdown.connect
+def _finish_what_is_in_hand(**_: object) -> None:
+    """SIGTERM: Celery has waited for its tasks; the crew's threads may still have a provider on the line."""
+    from messaging import crew
+
+    crew.finish()
 
 
 @setup_logging.connect

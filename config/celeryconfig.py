@@ -39,6 +39,9 @@ worker_soft_shutdown_timeout = 25
 worker_cancel_long_running_tasks_on_connection_loss = False  # a code in hand is sent though Redis went away
 worker_send_task_events = False
 worker_hijack_root_logger = False
+CELERY_DB_REUSE_MAX = 1_000_000_000
+"""Tasks a connection to the database serves. Without it Celery's Django fixup closes it before and after each task:
+every ring cost PostgreSQL a new session, nine tenths of its work for a code."""
 beat_schedule = {
     # `expires` is the period: sweeps that pile up behind a dead worker are one sweep
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},

@@ -188,6 +188,21 @@ REDIS_PREFIX = env.str("REDIS_PREFIX", "aval:")
 # --- gateways: one setting per via, a URL or several separated by blanks, first is preferred -----------------
 
 _GATEWAY_SETTINGS = {"S": "SMS_URL", "W": "WHATSAPP_URL", "I": "IVR_URL", "C": "EMAIL_URL"}
+_FALLBACK_SETTINGS = {"S": "SMS_FALLBACK", "W": "WHATSAPP_FALLBACK"}
+
+
+def _fallback(via: str, text: str) -> tuple[str, int] | None:
+    """`W:30`: by WhatsApp, after 30 s. SMS may fall back on WhatsApp or a call, WhatsApp on a call."""
+    if not text:
+        return None
+    target, _, seconds = text.partition(":")
+    if target not in {"S": ("W", "I"), "W": ("I",)}[via] or not seconds.isascii() or not seconds.isdigit():
+        raise ImproperlyConfigured(f"{_FALLBACK_SETTINGS[via]} must look like W:30 (via and seconds), not {text!r}.")
+    if not 5 <= int(seconds) <= 100:
+        raise ImproperlyConfigured(f"{_FALLBACK_SETTINGS[via]}: from 5 to 100 seconds; a code lives 150.")
+    return target, int(seconds)
+
+
 AVAL_GATEWAYS = {
     via: tuple(env.str(name, "sandbox://" if SANDBOX else "").split()) for via, name in _GATEWAY_SETTINGS.items()
 }
@@ -197,6 +212,16 @@ for _via, _urls in AVAL_GATEWAYS.items():
         raise ImproperlyConfigured(f"{_name} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
 _all_urls = [url for urls in AVAL_GATEWAYS.values() for url in urls]
 _nothing_costs_money = bool(_all_urls) and all(url.startswith("sandbox:") for url in _all_urls)
+
+AVAL_FALLBACK = {via: _fallback(via, env.str(name, "")) for via, name in _FALLBACK_SETTINGS.items()}
+"""Via -> (the via that carries the same code when this one failed or says nothing, seconds to wait for its word)."""
+WHATSAPP_APP_SECRET = env.str("WHATSAPP_APP_SECRET", "")
+WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
+"""What signs Meta's receipts, and what it says when the address for them is registered; empty: they are refused."""
+_ANYMAIL_KEYS = (
+    "WEBHOOK_SECRET", "MAILGUN_WEBHOOK_SIGNING_KEY", "MAILERSEND_SIGNING_SECRET", "MANDRILL_WEBHOOK_KEY",
+)  # fmt: skip
+ANYMAIL = {key: env.str(f"ANYMAIL_{key}") for key in _ANYMAIL_KEYS if env.str(f"ANYMAIL_{key}", "")}
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10

@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class ExternalApiConfig(AppConfig):
     name = "external_api"
     verbose_name = "API de empresas"
+
+    def ready(self) -> None:
+        from anymail.signals import tracking
+
+        from external_api.receipts import mail
+
+        tracking.connect(mail.tracked, dispatch_uid="aval.receipts")

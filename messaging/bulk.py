@@ -15,11 +15,13 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from messaging import doorbell, letters
+from messaging import doorbell, letters, providers
 from messaging.campaigns import NEVER
-from messaging.delivery import BATCH, Sender, attempt, claim, gateway_for, record
+from messaging.delivery import Sender, attempt, claim, give_back, record
+from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway
 from messaging.models import Message
+from messaging.queues import BATCH
 from messaging.transitions import move
 
 log = logging.getLogger(__name__)
@@ -53,12 +55,19 @@ def deliver_due() -> int:
 
 
 def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
+    at = timezone.now()
     try:
-        gateway = gateway_for(ten[0])
-    except LookupError:
+        gateway, place = providers.choose(gateways_for(ten[0].via), ten[0], at=at)
+        place.ended(failed=None)  # each letter is a call of its own
+    except providers.NoProvider:
         for message in ten:
-            record(message, "FAILED", at=timezone.now(), reply="no hay proveedor de correo")
+            record(message, "FAILED", at=at, reply="no hay proveedor de correo")
         log.error("bulletins cannot be sent: EMAIL_URL is not set")
+        return
+    except providers.NotNow as wait:
+        for message in ten:
+            due = at + timedelta(seconds=wait.seconds)
+            give_back(message, at=at, due=due, detail="los proveedores están ocupados")
         return
     if gateway.name not in senders:
         senders[gateway.name] = _kept_connection(gateway, kept)
@@ -69,10 +78,11 @@ def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitS
         if message.id not in handed:
             continue
         if time.monotonic() - began > GIVE_BACK:
-            _give_back(message, at=timezone.now())
+            _take_back(message, at=timezone.now())
             continue
-        message.attempts = handed[message.id]
-        attempt(message, senders[gateway.name], letters.letter(message), None, delays=RETRY_DELAYS)
+        message.attempts, message.provider = handed[message.id], gateway.name
+        call = providers.begin(gateway.name)
+        attempt(message, senders[gateway.name], letters.letter(message), None, call, delays=RETRY_DELAYS)
 
 
 def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict[UUID, int]:
@@ -104,7 +114,7 @@ def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
     move("QUEUED", ours, params, at=at, detail="campaña en pausa", also="next_attempt_at = %(never)s")
 
 
-def _give_back(message: Message, *, at: datetime) -> None:
+def _take_back(message: Message, *, at: datetime) -> None:
     """Handed over on paper only: the ones before it took too long."""
     move(
         "QUEUED",

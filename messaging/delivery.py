@@ -9,17 +9,18 @@ most once after it, and a worker may die anywhere.
 import logging
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db import connection
 from django.utils import timezone
 
-from messaging import doorbell
+from messaging import doorbell, providers, receipts
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.models import Message
+from messaging.queues import BATCH, ORDER, QUEUE_OF, QUEUES
 from messaging.sealing import CannotUnseal, unseal
 from messaging.transitions import move
 
@@ -30,24 +31,29 @@ LEASE = timedelta(seconds=5)
 HAND_OVER_LEASE = timedelta(seconds=30)
 """From the hand-over to the record; longer than any gateway's own deadline. What lapses is UNKNOWN."""
 RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=30))
-"""After the first, second and third refusal for now; a fourth is final. The next provider is asked each time."""
-
-QUEUES = {
-    "codes": "kind IN ('verificacion', 'suscripcion')",
-    "bulk": "kind IN ('alerta', 'boletin')",
-}
-BATCH = {"codes": 10, "bulk": 100}
-ORDER = {"codes": "next_attempt_at", "bulk": "kind, next_attempt_at"}
-"""Alerts before bulletins, as their names stand in the alphabet and so in the index."""
+"""After a refusal for now the next provider is asked: one that was not asked yet at once, then, in turn, after these
+delays. The refusal after the last delay is final."""
+THROTTLED = timedelta(seconds=1)
+"""How long a provider is left alone that asks us to wait without saying how long."""
 
 
-def deliver_due(queue: str) -> int:
-    """Sends what is due in a queue, one batch at most; a full one rings for a colleague. Returns how many."""
-    batch = claim(queue, at=timezone.now())
-    if len(batch) == BATCH[queue]:
-        doorbell.ring(queue)
+def one_after_another(batch: Sequence[Message]) -> None:
     for message in batch:
         deliver(message)
+
+
+def deliver_due(
+    queue: str, *, limit: int | None = None, send: Callable[[Sequence[Message]], None] = one_after_another
+) -> int:
+    """Sends what is due in a queue, one batch (or `limit`) at most; a full one rings for a colleague.
+
+    Returns how many it claimed. A worker's `send` is its crew's: side by side (`messaging.crew`).
+    """
+    most = limit or BATCH[queue]
+    batch = claim(queue, at=timezone.now(), limit=most)
+    if len(batch) == most:
+        doorbell.ring(queue)
+    send(batch)
     return len(batch)
 
 
@@ -57,52 +63,79 @@ class Sender(Protocol):
     def send(self, message: Outgoing, secret: str | None) -> Receipt: ...
 
 
-def claim(queue: str, *, at: datetime) -> Sequence[Message]:
-    """Takes up to a batch of due messages for LEASE; no two workers ever get the same one."""
+def claim(queue: str, *, at: datetime, limit: int | None = None, lane: str = "") -> Sequence[Message]:
+    """Takes up to a batch (or `limit`) of due messages for LEASE; no two workers ever get the same one.
+
+    `lane`: those that wait for the process of one gateway (SMPP), not for any worker.
+    """
     sql = f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
         WHERE id IN (
             SELECT id FROM messaging_message
-            WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s
+            WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(lane)s
               AND (send_before IS NULL OR send_before > %(at)s)
-            ORDER BY {ORDER[queue]} LIMIT {BATCH[queue]:d} FOR UPDATE SKIP LOCKED
+            ORDER BY {ORDER[queue]} LIMIT {limit or BATCH[queue]:d} FOR UPDATE SKIP LOCKED
         ) RETURNING *
     """  # noqa: S608  all insertions are this module's constants
-    params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at}
+    params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "lane": lane}
     return sorted(Message.objects.raw(sql, params), key=lambda message: (message.kind, message.next_attempt_at))
 
 
 def deliver(message: Message) -> None:
     """Hands one claimed message to a provider and records the answer."""
+    at = timezone.now()
     try:
-        gateway = gateway_for(message)
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
-    except (LookupError, CannotUnseal) as fault:
-        record(message, "FAILED", at=timezone.now(), reply=type(fault).__name__)
+        gateway, call = providers.choose(gateways_for(message.via), message, at=at)
+    except (providers.NoProvider, CannotUnseal) as fault:
+        record(message, "FAILED", at=at, reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
         return
-    if not hand_over(message, gateway, at=timezone.now()):
-        log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
+    except providers.NotNow as wait:
+        give_back(message, at=at, due=at + timedelta(seconds=wait.seconds), detail="los proveedores están ocupados")
         return
-    attempt(message, gateway, outgoing(message), secret, delays=RETRY_DELAYS)
+    try:
+        if gateway.own_process:
+            give_back(message, at=at, due=at, detail=f"para {gateway.name}", lane=gateway.name)
+        elif hand_over(message, gateway, at=timezone.now()):
+            attempt(message, gateway, outgoing(message), secret, call, delays=RETRY_DELAYS)
+        else:
+            log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
+    finally:
+        call.ended(failed=None)  # if nobody has said better
 
 
 def attempt(
-    message: Message, gateway: Sender, letter: Outgoing, secret: str | None, *, delays: Sequence[timedelta]
+    message: Message,
+    gateway: Sender,
+    letter: Outgoing,
+    secret: str | None,
+    call: providers.Call,
+    *,
+    delays: Sequence[timedelta],
 ) -> None:
     """Calls the provider with what was handed over and records what came of it."""
+    failed: bool | None = True
     try:
         receipt = gateway.send(letter, secret)
     except GatewayError as refusal:
-        _refused(message, refusal, at=timezone.now(), delays=delays)
+        failed = None if refusal.throttled else not refusal.permanent
+        call.ended(failed=failed)
+        refused(message, refusal, at=timezone.now(), delays=delays)
     except OutcomeUnknown as silence:
+        call.ended(failed=True)
         record(message, "UNKNOWN", at=timezone.now(), reply=silence.reply)
     except Exception:
         # A fault of the gateway's own code: whether the message left cannot be known, so it is not sent twice.
+        call.ended(failed=True)
         log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
         record(message, "UNKNOWN", at=timezone.now(), reply="error interno")
     else:
-        _taken(message, receipt, at=timezone.now())
+        failed = False
+        call.ended(failed=False)
+        taken(message, receipt, at=timezone.now())
+    if failed is not None:
+        providers.settle(message.provider, failed=failed, at=timezone.now())
 
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
@@ -128,8 +161,20 @@ def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
         row = cursor.fetchone()
     if row is None:
         return False
-    message.attempts = row[0]
+    message.attempts, message.provider = row[0], gateway.name
     return True
+
+
+def give_back(message: Message, *, at: datetime, due: datetime, detail: str, lane: str = "") -> None:
+    """Claimed, not handed over: back to the queue, or into the lane of a gateway with a process of its own."""
+    move(
+        "QUEUED",
+        "id = %(id)s AND claim_id = %(claim)s AND handed_over_at IS NULL",
+        {"id": message.id, "claim": message.claim_id, "due": due, "lane": lane},
+        at=at,
+        detail=detail,
+        also="next_attempt_at = %(due)s, lane = %(lane)s",
+    )
 
 
 def outgoing(message: Message) -> Outgoing:
@@ -140,27 +185,34 @@ def outgoing(message: Message) -> Outgoing:
     )  # fmt: skip
 
 
-def gateway_for(message: Message) -> Gateway:
-    """The provider whose turn it is: the preferred one first, the next one at each retry. LookupError: none is set."""
-    gateways = gateways_for(message.via)
-    if not gateways:
-        raise LookupError(message.via)
-    return gateways[message.attempts % len(gateways)]
-
-
-def _taken(message: Message, receipt: Receipt, *, at: datetime) -> None:
+def taken(message: Message, receipt: Receipt, *, at: datetime) -> None:
+    """A provider took it; if it has reported on it already, the report counts now."""
     record(message, "SENT", at=at, reply=receipt.reply, provider_id=receipt.provider_id)
+    receipts.catch_up(message.id, message.provider, receipt.provider_id, at=at)
 
 
-def _refused(message: Message, refusal: GatewayError, *, at: datetime, delays: Sequence[timedelta]) -> None:
-    if refusal.permanent or message.attempts > len(delays):
+def refused(message: Message, refusal: GatewayError, *, at: datetime, delays: Sequence[timedelta]) -> None:
+    """A provider did not take it: again, elsewhere where there is another one, or never."""
+    others = len(gateways_for(message.via)) - 1
+    if refusal.permanent or (message.attempts > len(delays) + others and not refusal.throttled):
         record(message, "FAILED", at=at, reply=refusal.reply)
         return
-    delay = delays[message.attempts - 1]
-    if refusal.retry_after is not None:
-        delay = max(delay, timedelta(seconds=refusal.retry_after))
-    delay += delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
-    record(message, "QUEUED", at=at, reply=refusal.reply, next_attempt_at=at + delay)
+    asked = timedelta(seconds=refusal.retry_after or 0)
+    if refusal.throttled:  # the others are asked at once; this one by nobody here until then
+        wait = max(asked, THROTTLED)
+        providers.rest(message.provider, wait.total_seconds())
+        delay = timedelta(0) if others else wait
+    elif message.attempts <= others:
+        providers.rest(message.provider, asked.total_seconds())
+        delay = timedelta(0)
+    else:
+        delay = max(delays[message.attempts - 1 - others], asked)
+        delay += delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
+    record(
+        message, "QUEUED", at=at, reply=refusal.reply, next_attempt_at=at + delay, counted=not refusal.throttled
+    )  # fmt: skip
+    if not delay:
+        doorbell.ring(QUEUE_OF[message.kind])
 
 
 def record(
@@ -171,6 +223,7 @@ def record(
     reply: str,
     provider_id: str = "",
     next_attempt_at: datetime | None = None,
+    counted: bool = True,
 ) -> None:
     """Counts only for the claim that acted; a worker that wakes after its lease overwrites nothing."""
     moved = move(
@@ -179,10 +232,12 @@ def record(
         {
             "id": message.id, "claim": message.claim_id, "reply": reply[:300],
             "provider_id": provider_id[:200], "next": next_attempt_at or message.next_attempt_at,
+            "uncounted": 0 if counted else 1,
         },
         at=at,
         detail=reply,
-        also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s",
+        also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s,"
+        " lane = '', attempts = attempts - %(uncounted)s",
     )  # fmt: skip
     extra = {"message_id": str(message.id), "state": to, "attempt": message.attempts, "via": message.via}
     if moved:

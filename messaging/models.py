@@ -132,12 +132,16 @@ class Message(models.Model):
     text = models.TextField("texto")  # its code masked
     html = models.TextField(blank=True)
     sealed = models.BinaryField(null=True)  # the code, Fernet; blanked once nobody may need it
+    kept_until = models.DateTimeField(
+        null=True
+    )  # a fallback may need the code: it stays after the hand-over, till then
     state = models.CharField("estado", max_length=11, choices=State.choices, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField("intentos", default=0)  # hand-overs, not claims
     claim_id = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     handed_over_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField("próximo intento")
+    lane = models.CharField(max_length=100, blank=True, db_default="")  # the gateway whose own process must take it
     send_before = models.DateTimeField("enviar antes de", null=True)
     provider = models.CharField("proveedor", max_length=100, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
@@ -147,6 +151,10 @@ class Message(models.Model):
     )
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
+    fallback_for = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="fallbacks", db_index=False,
+        verbose_name="en lugar de",
+    )  # fmt: skip
     created_at = models.DateTimeField("creado")
     sent_at = models.DateTimeField("enviado el", null=True)
     delivered_at = models.DateTimeField("entregado el", null=True)
@@ -166,7 +174,7 @@ class Message(models.Model):
             ),
             models.CheckConstraint(
                 name="a_settled_message_holds_no_secret",
-                condition=Q(state__in=["QUEUED", "SENDING"]) | Q(sealed__isnull=True),
+                condition=Q(state__in=["QUEUED", "SENDING"]) | Q(sealed__isnull=True) | Q(kept_until__isnull=False),
             ),
             models.CheckConstraint(
                 name="sending_means_claimed",
@@ -183,6 +191,9 @@ class Message(models.Model):
                 "created_at", name="message_not_taken", condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED"])
             ),
             models.Index("reference", name="message_by_reference"),
+            models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
+            # a receipt names a message as its provider does; with what is older than any receipt it is not concerned
+            models.Index("provider_id", "provider", name="message_at_provider", condition=~Q(provider_id="")),
             models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),
             models.Index("created_at", "id", name="message_by_time"),
             models.Index("recipient", "created_at", name="message_by_recipient"),
@@ -234,6 +245,81 @@ class MessageEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class ProviderState(models.Model):
+    """What the workers know of a provider together: whether it is set aside, since when, until when and why.
+
+    No row: it never was. Each worker judges by the calls of its own (`messaging.judgement`); the verdict is shared.
+    """
+
+    name = models.CharField("proveedor", max_length=100, primary_key=True)  # as Gateway.name
+    set_aside_at = models.DateTimeField("apartado desde", null=True)
+    until = models.DateTimeField("hasta", null=True)  # then one message may try it; null: until somebody restores it
+    reason = models.CharField("motivo", max_length=300, blank=True)
+    by = models.CharField("por", max_length=150, blank=True)  # empty: by itself
+    in_a_row = models.PositiveSmallIntegerField("veces seguidas", default=0)  # each time it stays away twice as long
+    probe_until = models.DateTimeField(null=True)  # somebody is trying it; the next may after this
+
+    class Meta:
+        verbose_name = "proveedor"
+        verbose_name_plural = "proveedores"
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_set_aside(self) -> bool:
+        return self.set_aside_at is not None
+
+
+class ProviderEvent(models.Model):
+    """Append-only: when a provider was set aside or restored, and why."""
+
+    class What(models.TextChoices):
+        SET_ASIDE = "set_aside", "Apartado"
+        RESTORED = "restored", "Restablecido"
+
+    provider = models.CharField("proveedor", max_length=100)
+    at = models.DateTimeField("fecha")
+    what = models.CharField("qué", max_length=10, choices=What.choices)
+    reason = models.CharField("motivo", max_length=300, blank=True)
+    by = models.CharField("por", max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = "cambio de un proveedor"
+        indexes = [models.Index("provider", "at", name="events_of_a_provider")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.what} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class ProviderReceipt(models.Model):
+    """What a provider reported about a message after it took it. Append-only; the same report twice is one row.
+
+    It may come before we have written down that the provider took the message, and about messages that are not ours:
+    it is kept as it came, and applied when its message is known (`messaging.receipts`).
+    """
+
+    provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
+    provider_id = models.CharField("id en el proveedor", max_length=200)
+    message_id = models.UUIDField(null=True)  # where the provider repeats ours
+    state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
+    detail = models.CharField("detalle", max_length=300, blank=True)
+    at = models.DateTimeField("fecha")
+
+    class Meta:
+        verbose_name = "acuse"
+        constraints = [
+            models.UniqueConstraint(name="a_report_counts_once", fields=["provider_id", "provider", "state"]),
+            models.CheckConstraint(
+                name="a_receipt_says_yes_or_no", condition=Q(state__in=["DELIVERED", "UNDELIVERED"])
+            ),
+        ]
+        indexes = [models.Index("at", name="receipts_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.provider_id} {self.state}"
 
 
 class SandboxMessage(models.Model):

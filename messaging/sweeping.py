@@ -4,15 +4,18 @@ Every statement is a claim or a conditional UPDATE over a partial index, so two 
 follows what is live, not the history.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
 
-from messaging import doorbell
-from messaging.delivery import QUEUES
+from messaging import doorbell, fallbacks, providers
+from messaging.queues import QUEUES
 from messaging.transitions import move
 
+LANE_PATIENCE = timedelta(seconds=5)
+"""How long a message waits for the process of its gateway before it goes another way."""
 AT_ONCE = 500
 """Rows a statement: a sweep after a long outage must not hold its locks for long."""
 
@@ -23,9 +26,43 @@ def sweep(*, at: datetime) -> None:
     move("EXPIRED", "send_before <= %(at)s", {}, at=at, detail="venció antes de salir", limit=AT_ONCE)
     move("QUEUED", f"{lapsed} AND handed_over_at IS NULL", {}, at=at, detail="reclamo vencido", limit=AT_ONCE)
     move("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", {}, at=at, detail="sin respuesta", limit=AT_ONCE)
+    free_lanes(at=at)
+    fallbacks.forget_old(at=at)
     for queue in QUEUES:
         if is_due(queue, at=at):
             doorbell.ring(queue)
+
+
+def free_lanes(*, at: datetime) -> None:
+    """What a gateway's own process leaves lying goes back to everybody; the process is set aside as silent."""
+    late = "state = 'QUEUED' AND lane <> '' AND next_attempt_at < %(late)s"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH left_lying AS (
+                SELECT id, lane FROM messaging_message WHERE {late} LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
+            ), freed AS (
+                UPDATE messaging_message AS message SET lane = '', next_attempt_at = %(at)s
+                FROM left_lying WHERE message.id = left_lying.id
+            )
+            SELECT DISTINCT lane FROM left_lying
+            """,  # noqa: S608  this module's constants
+            {"late": at - LANE_PATIENCE, "at": at},
+        )
+        silent = [lane for (lane,) in cursor.fetchall()]
+    for lane in silent:
+        providers.set_aside(lane, "su proceso no recoge los mensajes", at=at)
+
+
+def none_taken(references: Sequence[UUID]) -> list[UUID]:
+    """Those of the references of whose messages no provider took any, nor is about to: a fallback is one more try."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reference FROM messaging_message WHERE reference = ANY(%s) GROUP BY reference"
+            " HAVING bool_and(state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'CANCELLED') AND kept_until IS NULL)",
+            [list(references)],
+        )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def is_due(queue: str, *, at: datetime) -> bool:
@@ -34,7 +71,7 @@ def is_due(queue: str, *, at: datetime) -> bool:
             f"""
             SELECT EXISTS (
                 SELECT FROM messaging_message
-                WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %s
+                WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %s AND lane = ''
                   AND (send_before IS NULL OR send_before > %s)
             )
             """,  # noqa: S608
@@ -53,7 +90,7 @@ def not_taken_lately(kind: str, *, at: datetime) -> list[tuple[UUID, str]]:
         cursor.execute(
             "SELECT reference, state FROM messaging_message"
             " WHERE state IN ('FAILED', 'UNKNOWN', 'EXPIRED') AND created_at >= %s AND kind = %s"
-            " AND reference IS NOT NULL ORDER BY created_at DESC LIMIT 1000",
+            " AND reference IS NOT NULL AND kept_until IS NULL ORDER BY created_at DESC LIMIT 1000",
             [at - RECENT, kind],
         )
         return list(cursor.fetchall())

@@ -3,13 +3,13 @@
 from celery import shared_task
 from django.utils import timezone
 
-from messaging import bulk, campaigns, delivery, doorbell, sweeping
+from messaging import bulk, campaigns, crew, doorbell, sweeping
 
 
 @shared_task(name="messaging.deliver_codes")
 def deliver_codes() -> None:
     doorbell.answered("codes")
-    delivery.deliver_due("codes")
+    crew.deliver_due()
 
 
 @shared_task(name="messaging.deliver_bulk")

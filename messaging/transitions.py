@@ -17,16 +17,19 @@ from messaging.models import TRANSITIONS, Message
 S = Message.State
 
 _HELD = "claim_id = NULL, lease_until = NULL, handed_over_at = NULL"
+_SPENT = "lease_until = NULL, sealed = CASE WHEN kept_until IS NOT NULL THEN sealed END"
+_OVER = "sealed = NULL, kept_until = NULL"
 _CHANGES = {
     S.QUEUED: _HELD,
-    S.SENT: "sealed = NULL, lease_until = NULL, sent_at = %(at)s",
-    S.DELIVERED: "sealed = NULL, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s), delivered_at = %(at)s",
-    S.UNDELIVERED: "sealed = NULL, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s)",
-    S.FAILED: "sealed = NULL, lease_until = NULL",
-    S.UNKNOWN: "sealed = NULL, lease_until = NULL",  # the claim stays: a late answer of its own may still settle it
-    S.EXPIRED: "sealed = NULL, " + _HELD,
-    S.CANCELLED: "sealed = NULL, " + _HELD,
+    S.SENT: _SPENT + ", sent_at = %(at)s",
+    S.DELIVERED: _OVER + ", lease_until = NULL, sent_at = coalesce(sent_at, %(at)s), delivered_at = %(at)s",
+    S.UNDELIVERED: _SPENT + ", sent_at = coalesce(sent_at, %(at)s)",
+    S.FAILED: _SPENT,
+    S.UNKNOWN: _SPENT,  # the claim stays: a late answer of its own may still settle it
+    S.EXPIRED: f"{_OVER}, {_HELD}",
+    S.CANCELLED: f"{_OVER}, {_HELD}",
 }
+"""What a change of state takes along. A code stays (`kept_until`) only while a fallback may need it."""
 _ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
 
 NOT_TAKEN = frozenset({S.FAILED, S.UNKNOWN, S.EXPIRED})

@@ -24,6 +24,7 @@ from clients.unsubscribing import subscribable
 from messaging import doorbell, outbox, rates
 from messaging.gateways.base import MASK
 from messaging.models import Message, Via
+from messaging.queues import QUEUE_OF
 from subscription.links import confirmation_token, confirmation_url
 from subscription.models import LIFE, SubscriptionRequest
 
@@ -63,7 +64,7 @@ def ask(email: str, *, address: str, at: datetime) -> None:
         in_vain = asked_too_often or not companies
         transaction.set_rollback(in_vain)
     if in_vain:
-        doorbell.ring(outbox.QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
+        doorbell.ring(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
 
 
 def _companies(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:

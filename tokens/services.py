@@ -17,7 +17,7 @@ from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, Applicant
 from clients.models import Applicant, Credential, Partner
 from messaging import outbox
 from messaging.models import Message, Via
-from tokens import codes, ladder, texts
+from tokens import codes, fallback, ladder, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
     CooldownActive,
@@ -209,8 +209,8 @@ def _issue(
     outbox.enqueue(
         kind=Message.Kind.VERIFICATION, via=via, recipient=destination,
         subject=text.subject, text=text.text, html=text.html, secret=code, reference=token_id,
-        send_before=token.expires_at - LEAST_LIFE, partner=origin.partner, credential=origin.credential,
-        request_id=origin.request_id, at=at,
+        send_before=token.expires_at - LEAST_LIFE, keep_secret=fallback.next_via(via) is not None,
+        partner=origin.partner, credential=origin.credential, request_id=origin.request_id, at=at,
     )  # fmt: skip
     return token
 

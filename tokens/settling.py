@@ -6,9 +6,11 @@ from uuid import UUID
 
 from django.db import connection
 
+from messaging import fallbacks
 from messaging.models import Message
-from messaging.sweeping import not_taken_lately
+from messaging.sweeping import none_taken, not_taken_lately
 from messaging.transitions import Moved
+from tokens import fallback
 
 AT_ONCE = 500
 """Rows a statement, as in messaging.sweeping."""
@@ -21,14 +23,18 @@ def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
     the code lives on and can be answered.
     """
     references = [each.reference for each in moved if each.kind == Message.Kind.VERIFICATION and each.reference]
+    if fallbacks.is_armed():
+        references = none_taken(references)
     _return_rungs(references, certainly=state != Message.State.UNKNOWN, at=at)
 
 
 def sweep(*, at: datetime) -> None:
-    """Catches up on what a crash kept from being told, then closes codes whose time is up."""
+    """Starts what falls back, catches up on what a crash kept from being told, closes codes whose time is up."""
+    fallback.sweep(at=at)
     by_certainty: dict[bool, list[UUID]] = {True: [], False: []}
-    for reference, state in not_taken_lately(Message.Kind.VERIFICATION, at=at):
-        by_certainty[state != Message.State.UNKNOWN].append(reference)
+    lately = dict(not_taken_lately(Message.Kind.VERIFICATION, at=at))
+    for reference in none_taken(list(lately)) if fallbacks.is_armed() else lately:
+        by_certainty[lately[reference] != Message.State.UNKNOWN].append(reference)
     for certainly, references in by_certainty.items():
         _return_rungs(references, certainly=certainly, at=at)
     close_over(at=at)

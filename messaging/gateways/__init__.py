@@ -7,13 +7,14 @@ from importlib import import_module
 from django.conf import settings
 
 from messaging.gateways.base import Gateway
-from messaging.gateways.url import SETTINGS, BadGatewayUrl, parse, scheme_of
+from messaging.gateways.url import SETTINGS, BadGatewayUrl, GatewayUrl, parse, scheme_of
 
 __all__ = [
     "MAIL_SCHEMES",
     "MAIL_SERVICES",
     "SCHEMES",
     "BadGatewayUrl",
+    "accounts",
     "gateway_from_url",
     "gateways_for",
     "in_use",
@@ -45,6 +46,8 @@ SCHEMES: dict[str, _Kind] = {
     "sandbox": _Kind("messaging.gateways.sandbox", frozenset("SWIC")),
     **{scheme: _Kind("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
     **{scheme: _Kind("messaging.gateways.esp", frozenset("C")) for scheme in MAIL_SERVICES},
+    "twilio": _Kind("messaging.gateways.twilio", frozenset("SWI")),
+    "whatsapp-cloud": _Kind("messaging.gateways.whatsapp_cloud", frozenset("W")),
 }
 
 
@@ -66,6 +69,12 @@ def gateway_from_url(url: str, via: str) -> Gateway:
 def gateways_for(via: str) -> tuple[Gateway, ...]:
     """The gateways of a via, the preferred one first, made at the first question. Empty: the via is not offered."""
     return _made(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
+
+
+def accounts(scheme: str) -> list[GatewayUrl]:
+    """The gateways of a scheme in all settings, taken apart: whose signature a receipt may bear."""
+    urls = [(via, url) for via in SETTINGS for url in settings.AVAL_GATEWAYS.get(via, ())]
+    return [parse(url, SETTINGS[via]) for via, url in urls if scheme_of(url) == scheme]
 
 
 def in_use() -> dict[str, list[str]]:

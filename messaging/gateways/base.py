@@ -44,15 +44,19 @@ class Receipt:
 class GatewayError(Exception):
     """The provider did not take the message, and that is certain: it may be offered again, here or elsewhere.
 
-    `permanent`: offering it again is useless, this recipient or message will be refused each time. `retry_after`:
-    seconds the provider asked us to wait. `reply` holds neither the code nor our credentials.
+    `permanent`: offering it again is useless, this recipient or message will be refused each time. `throttled`: the
+    provider is well and asked us to come later; that is no attempt. `retry_after`: seconds it asked us to wait.
+    `reply` holds neither the code nor our credentials.
     """
 
-    def __init__(self, reply: str, *, permanent: bool, retry_after: float | None = None) -> None:
+    def __init__(
+        self, reply: str, *, permanent: bool, retry_after: float | None = None, throttled: bool = False
+    ) -> None:
         super().__init__(reply)
         self.reply = reply
         self.permanent = permanent
         self.retry_after = retry_after
+        self.throttled = throttled
 
 
 class OutcomeUnknown(Exception):
@@ -68,6 +72,8 @@ class Gateway(Protocol):
 
     name: str
     """For the staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
+    own_process: bool
+    """Whether only a process of its own may send by it, because it keeps a line open (SMPP)."""
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         """Hands the message over, its code put in, within half a minute.

@@ -17,19 +17,12 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import requests
 from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
 from django.core.exceptions import ImproperlyConfigured
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
 
-from messaging.gateways import mail
-from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways import http, mail
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.gateways.url import GatewayUrl
-
-CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
-"""Seconds (reliability: provider HTTP)."""
-REPLY_LENGTH = 200
-NOT_NOW = frozenset({401, 403, 408, 425, 429, 503})
 
 
 @dataclass(frozen=True)
@@ -57,6 +50,8 @@ SERVICES: Mapping[str, Service] = {
 class EspGateway:
     """One account at a mail service. Holds no connection, so threads may share it."""
 
+    own_process = False
+
     def __init__(self, url: GatewayUrl, keys: Mapping[str, Any]) -> None:
         self.name = f"{url.scheme}:{url.host}"[:100] if url.host else url.scheme
         self._class = import_module(f"anymail.backends.{SERVICES[url.scheme].backend}").EmailBackend
@@ -82,15 +77,11 @@ class EspGateway:
             backend.close()
 
     def backend(self) -> Any:
-        return self._class(timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), fail_silently=False, **self._keys)
+        return self._class(timeout=(http.CONNECT_TIMEOUT, http.READ_TIMEOUT), fail_silently=False, **self._keys)
 
     def cleaned(self, text: str, secret: str | None) -> str:
         """Fit to be kept: without our keys and the code, on one line."""
-        for key in self._hidden:
-            text = text.replace(key, "***")
-        if secret:
-            text = text.replace(secret, MASK)
-        return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:REPLY_LENGTH]
+        return http.cleaned(text, secret, *self._hidden)
 
 
 class _Session:
@@ -122,30 +113,11 @@ class _Session:
         response = getattr(error, "response", None)
         if response is None:
             words = f"{self._gateway.name}: sin respuesta ({type(error.__cause__ or error).__name__})"
-            return GatewayError(words, permanent=False) if _never_sent(error) else OutcomeUnknown(words)
+            never_sent = http.never_sent(error) or http.never_sent(error.__cause__ or error)
+            return GatewayError(words, permanent=False) if never_sent else OutcomeUnknown(words)
         status = int(response.status_code)
         words = self._gateway.cleaned(f"{status} {response.reason or ''}", secret)
-        if status in NOT_NOW:
-            return GatewayError(words, permanent=False, retry_after=_retry_after(response))
-        if 400 <= status < 500:
-            return GatewayError(words, permanent=True)
-        return OutcomeUnknown(words)
-
-
-def _never_sent(error: Exception) -> bool:
-    """Whether the connection failed before the request could leave; requests raises one class for before and after."""
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
-        return True
-    cause = error.__cause__ if error.__cause__ is not None else error
-    inner = cause.args[0] if cause.args else None
-    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError)
-
-
-def _retry_after(response: Any) -> float | None:
-    """Seconds, of the form that services send; an HTTP date is as good as none here."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) <= 5 else None
+        return http.judged(http.Reply(status, response.headers, ""), words)
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:

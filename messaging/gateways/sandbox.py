@@ -11,6 +11,7 @@ class SandboxGateway:
     """Writes a row; never refuses."""
 
     name = "sandbox"
+    own_process = False
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         # By name: gateways are made before models may be imported, when the settings are checked at start-up.

@@ -46,6 +46,8 @@ _QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.I
 class SmtpGateway:
     """One SMTP server, usually a relay that knows us. Holds no connection, so threads may share it."""
 
+    own_process = False
+
     def __init__(
         self, url: GatewayUrl, *, step_timeout: float = STEP_TIMEOUT, total_timeout: float = TOTAL_TIMEOUT
     ) -> None:

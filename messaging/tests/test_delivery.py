@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from conftest import NOW
 from messaging import delivery, doorbell, outbox, sweeping
+from messaging import providers as registry
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, MessageEvent, SandboxMessage
 
@@ -16,6 +17,8 @@ pytestmark = pytest.mark.django_db
 
 class Provider:
     """Says what it is told to; keeps what it was given."""
+
+    own_process = False
 
     def __init__(self, name, *answers):
         self.name = name
@@ -83,35 +86,66 @@ def test_a_refusal_for_now_goes_back_to_the_queue_and_on_to_the_next_provider(pr
     message.refresh_from_db()
     assert message.state == "QUEUED"
     assert message.claim_id is None
-    assert 4.9 < (message.next_attempt_at - timezone.now()).total_seconds() <= 5.6
-    assert delivery.deliver_due("codes") == 0, "not before its time"
-    Message.objects.update(next_attempt_at=timezone.now())
     delivery.deliver_due("codes")
     message.refresh_from_db()
     assert (message.state, message.attempts, message.provider) == ("SENT", 2, "segundo")
 
 
-def test_four_refusals_for_now_are_final_after_5_15_and_30_seconds(providers):
+@pytest.mark.parametrize(("number", "expected"), [(1, [5, 15, 30]), (2, [0, 5, 15, 30])])
+def test_the_next_provider_at_once_then_again_after_5_15_and_30_seconds(providers, number, expected):
+    del providers[number:]
     message = queue()
     for provider in providers:
-        provider.answers = [GatewayError("451 later", permanent=False)] * 2
+        provider.answers = [GatewayError("451 later", permanent=False)] * 5
     waits = []
-    for _ in range(4):
+    for _ in range(len(expected) + 1):
         delivery.deliver_due("codes")
         message.refresh_from_db()
         waits.append((message.next_attempt_at - timezone.now()).total_seconds())
         Message.objects.update(next_attempt_at=timezone.now())
-    for wait, least in zip(waits[:3], (5, 15, 30), strict=True):
+    for wait, least in zip(waits, expected, strict=False):
         assert least - 0.5 < wait <= least * 1.1, "a tenth of spread at most"
-    assert (message.state, message.attempts) == ("FAILED", 4)
+    assert (message.state, message.attempts) == ("FAILED", len(expected) + 1)
+    assert [len(provider.got) for provider in providers] == ([4] if number == 1 else [3, 2])
 
 
 def test_retry_after_is_honoured(providers):
+    del providers[1:]
     message = queue()
-    providers[0].answers = [GatewayError("429", permanent=False, retry_after=60)]
+    providers[0].answers = [GatewayError("503", permanent=False, retry_after=60)]
     delivery.deliver_due("codes")
     message.refresh_from_db()
     assert (message.next_attempt_at - timezone.now()).total_seconds() > 59
+
+
+def test_waiting_for_a_rate_limit_costs_no_attempt(providers):
+    del providers[1:]
+    message = queue()
+    for _ in range(9):
+        providers[0].answers = [GatewayError("429", permanent=False, retry_after=2, throttled=True)]
+        delivery.deliver_due("codes")
+        message.refresh_from_db()
+        assert (message.state, message.attempts) == ("QUEUED", 0)
+        assert 1.5 < (message.next_attempt_at - timezone.now()).total_seconds() <= 2
+        Message.objects.update(next_attempt_at=timezone.now())
+        assert delivery.deliver_due("codes") == 1
+        assert len(providers[0].got) == 1, "it asked us to wait, and we do, whatever is due"
+        Message.objects.update(next_attempt_at=timezone.now())
+        registry.known.resting.clear()
+        providers[0].got.clear()
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.state, message.attempts) == ("SENT", 1)
+
+
+def test_while_one_provider_asks_us_to_wait_the_other_one_is_asked_at_once(providers):
+    first, second = queue(), queue()
+    providers[0].answers = [GatewayError("429", permanent=False, retry_after=60, throttled=True)]
+    delivery.deliver_due("codes")
+    delivery.deliver_due("codes")
+    for message in (first, second):
+        message.refresh_from_db()
+        assert (message.state, message.provider, message.attempts) == ("SENT", "segundo", 1)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +209,7 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
     assert (message.state, message.sealed) == ("UNKNOWN", None)
     sweeping.sweep(at=timezone.now() + timedelta(hours=1))
     assert delivery.deliver_due("codes") == 0, "never sent again by itself"
-    delivery._taken(claimed, Receipt("ref", "202"), at=timezone.now())
+    delivery.taken(claimed, Receipt("ref", "202"), at=timezone.now())
     message.refresh_from_db()
     assert message.state == "SENT"
 

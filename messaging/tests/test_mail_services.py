@@ -114,7 +114,7 @@ def test_not_known(answer):
 
 
 def test_silence_after_the_request_is_not_known(monkeypatch):
-    monkeypatch.setattr("messaging.gateways.esp.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("messaging.gateways.http.READ_TIMEOUT", 0.2)
     go = threading.Event()
     with service(act=lambda handler: go.wait(5) and None) as (gateway, _):
         with pytest.raises(OutcomeUnknown):

@@ -16,6 +16,7 @@ from django.utils import timezone
 from clients.admin import LimitedPaginator
 from clients.credentials import issue
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
+from clients.registering import Details, register
 from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
@@ -82,6 +83,9 @@ def rows(partner, boss):
         partner=partner, email="ana@dominio.com", name=HOSTILE[:50], external_code=HOSTILE, profile=HOSTILE,
         request_id=1, created_at=timezone.now(),
     )  # fmt: skip
+    points = [{"key": HOSTILE, "value": HOSTILE}]
+    details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
+    register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())
     Campaign.objects.create(
         type="boletin", subject=HOSTILE, text=HOSTILE, html=HOSTILE, created_by="ana", created_at=timezone.now()
     )
@@ -162,8 +166,8 @@ def test_pages_are_in_spanish_under_one_name(boss, rows):
             assert english not in shown
 
 
-READ_ONLY = ("clients.applicant", "clients.auditentry", "messaging.message", "tokens.verificationtoken",
-             "tokens.ladderforgiveness", "external_api.apirequest")  # fmt: skip
+READ_ONLY = ("clients.applicant", "clients.auditentry", "clients.externalclient", "messaging.message",
+             "tokens.verificationtoken", "tokens.ladderforgiveness", "external_api.apirequest")  # fmt: skip
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
@@ -370,7 +374,8 @@ def test_each_act_has_its_permission(rows):
     http = clerk("view_applicant", "add_ladderforgiveness")
     act(http, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
     act(http, "lift_lock", applicant, confirmed="yes", reason="x")
-    assert set(AuditEntry.objects.values_list("action", flat=True)) == {"credential.issued", "ladder.forgiven"}
+    actions = set(AuditEntry.objects.values_list("action", flat=True))
+    assert actions == {"credential.issued", "external_client.registered", "ladder.forgiven"}
 
 
 def test_both_acts_need_the_csrf_token(boss, rows):

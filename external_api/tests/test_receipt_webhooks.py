@@ -1,0 +1,222 @@
+"""The webhooks: signed reports count, others do not, and no report makes a provider try for ever."""
+
+import hashlib
+import hmac
+import json
+import uuid
+from urllib.parse import urlencode
+
+import pytest
+from anymail.signals import AnymailTrackingEvent, tracking
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+from twilio.request_validator import RequestValidator
+
+from messaging import delivery, outbox, receipts
+from messaging.gateways.base import Receipt
+from messaging.models import Message, MessageEvent, ProviderReceipt
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = "el-token-de-twilio"
+SECRET = "el-secreto-de-la-app"
+
+
+@pytest.fixture(autouse=True)
+def keys(settings):
+    settings.PUBLIC_URL = "https://aval.pe"
+    settings.ALLOWED_HOSTS = ["aval.pe"]
+    settings.SECURE_SSL_REDIRECT = False
+    settings.AVAL_GATEWAYS = {"S": (f"twilio://AC123:{TOKEN}@/?from=%2B1202",), "W": (), "I": (), "C": ()}
+    settings.WHATSAPP_APP_SECRET, settings.WHATSAPP_VERIFY_TOKEN = SECRET, "palabra"
+
+
+@pytest.fixture
+def http():
+    return Client(HTTP_HOST="aval.pe", enforce_csrf_checks=True)
+
+
+@pytest.fixture
+def message():
+    """Handed over and taken, as a worker leaves it."""
+    now = timezone.now()
+    outbox.enqueue(kind="verificacion", via="S", recipient="987654321", subject="", text="••••", secret="A1B2", at=now)
+    [claimed] = delivery.claim("codes", at=now)
+
+    class Far:
+        name = "twilio:S:+1202"
+
+    assert delivery.hand_over(claimed, Far(), at=now)
+    delivery.taken(claimed, Receipt("SM1", "queued"), at=now)
+    return claimed
+
+
+def twilio(http, message_id, form, *, token=TOKEN, signature=None):
+    path = f"/recibos/twilio/{message_id}"
+    made = (
+        signature
+        if signature is not None
+        else RequestValidator(token).compute_signature(f"https://aval.pe{path}", form)
+    )
+    return http.post(
+        path, urlencode(form), content_type="application/x-www-form-urlencoded", HTTP_X_TWILIO_SIGNATURE=made
+    )
+
+
+def status(message_status="delivered", **changes):
+    return {"AccountSid": "AC123", "MessageSid": "SM1", "MessageStatus": message_status, **changes}
+
+
+def state_of(message):
+    message.refresh_from_db()
+    return message.state
+
+
+@pytest.mark.parametrize(
+    ("form", "state", "detail"),
+    [
+        (status("delivered"), "DELIVERED", ""),
+        (status("read"), "DELIVERED", ""),
+        (status("undelivered", ErrorCode="30003"), "UNDELIVERED", "el celular está apagado o sin señal (30003)"),
+        (status("failed", ErrorCode="30099"), "UNDELIVERED", "motivo de Twilio (30099)"),
+        (status("failed", ErrorCode="<b>"), "UNDELIVERED", ""),
+        (status("sent"), "SENT", None),
+        (status("queued"), "SENT", None),
+        (status("de-otro-mundo"), "SENT", None),
+        (
+            {"AccountSid": "AC123", "CallSid": "SM1", "CallStatus": "completed"},
+            "DELIVERED",
+            "la llamada fue contestada",
+        ),
+        ({"AccountSid": "AC123", "CallSid": "SM1", "CallStatus": "no-answer"}, "UNDELIVERED", "nadie contestó"),
+        ({"AccountSid": "AC123", "CallSid": "SM1", "CallStatus": "ringing"}, "SENT", None),
+    ],
+)
+def test_what_twilio_reports(http, message, form, state, detail):
+    assert twilio(http, message.pk, form).status_code == 204
+    assert state_of(message) == state
+    if detail is not None:
+        assert MessageEvent.objects.filter(message=message).last().detail == detail
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}],
+)
+def test_twilio_without_its_signature_is_nobody(http, message, bad):
+    assert twilio(http, message.pk, status(), **bad).status_code == 403
+    assert twilio(http, message.pk, status(AccountSid="AC999")).status_code == 403
+    assert state_of(message) == "SENT"
+    assert not ProviderReceipt.objects.exists()
+
+
+def test_a_signature_is_for_one_address_and_one_form(http, message):
+    made = RequestValidator(TOKEN).compute_signature(f"https://aval.pe/recibos/twilio/{uuid.uuid4()}", status())
+    assert twilio(http, message.pk, status(), signature=made).status_code == 403
+    made = RequestValidator(TOKEN).compute_signature(f"https://aval.pe/recibos/twilio/{message.pk}", status("sent"))
+    assert twilio(http, message.pk, status("delivered"), signature=made).status_code == 403
+
+
+def test_a_report_of_nobody_we_know_is_answered_like_any_other(http, message):
+    assert twilio(http, uuid.uuid4(), status(MessageSid="SM777")).status_code == 204
+    assert twilio(http, message.pk, status()).status_code == 204
+    assert twilio(http, message.pk, status()).status_code == 204
+
+
+def meta(http, body, *, secret=SECRET):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    made = "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+    return http.post("/recibos/whatsapp", raw, content_type="application/json", HTTP_X_HUB_SIGNATURE_256=made)
+
+
+def notification(*statuses):
+    value = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "1055"}, "statuses": list(statuses)}
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "changes": [{"value": value, "field": "messages"}]}],
+    }
+
+
+def wa(message, status="delivered", **changes):
+    ours = {"biz_opaque_callback_data": str(message.pk)}
+    return {
+        "id": "wamid.1",
+        "status": status,
+        "timestamp": "1750000000",
+        "recipient_id": "51987654321",
+        **ours,
+        **changes,
+    }
+
+
+def test_what_meta_reports(http, message):
+    body = notification(wa(message, "sent"), wa(message, "failed", errors=[{"code": 131026, "title": "x"}]))
+    Message.objects.update(provider_id="")
+    assert meta(http, body).status_code == 204
+    assert state_of(message) == "UNDELIVERED"
+    event = MessageEvent.objects.filter(message=message).last()
+    assert event.detail == "el número no puede recibir por WhatsApp (131026)"
+
+
+def test_meta_without_its_signature_is_nobody(http, message):
+    assert meta(http, notification(wa(message)), secret="otro").status_code == 403
+    assert http.post("/recibos/whatsapp", "{}", content_type="application/json").status_code == 403
+    assert state_of(message) == "SENT"
+
+
+def test_without_an_app_secret_nothing_is_believed(http, message, settings):
+    settings.WHATSAPP_APP_SECRET = ""
+    assert meta(http, notification(wa(message)), secret="").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"null", b'{"entry": 1}', b'{"entry": [{"changes": [{"value": null}]}]}', b"[" * 5000]
+)
+def test_signed_nonsense_is_a_400(http, body):
+    assert meta(http, body).status_code == 400
+
+
+def test_what_is_no_status_is_taken_and_ignored(http, message):
+    value = {"messages": [{"from": "51987654321", "text": {"body": "hola"}}]}
+    assert meta(http, {"entry": [{"changes": [{"value": value}]}]}).status_code == 204
+    assert state_of(message) == "SENT"
+
+
+def test_the_challenge(http, settings):
+    asked = {"hub.mode": "subscribe", "hub.verify_token": "palabra", "hub.challenge": "1158201444"}
+    answer = http.get("/recibos/whatsapp", asked)
+    assert (answer.status_code, answer.content) == (200, b"1158201444")
+    assert answer["Content-Type"].startswith("text/plain")
+    assert http.get("/recibos/whatsapp", {**asked, "hub.verify_token": "otra"}).status_code == 403
+    assert http.get("/recibos/whatsapp", {**asked, "hub.verify_token": "ñ"}).status_code == 403
+    settings.WHATSAPP_VERIFY_TOKEN = ""
+    assert http.get("/recibos/whatsapp", {**asked, "hub.verify_token": ""}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("event_type", "state"), [("delivered", "DELIVERED"), ("bounced", "UNDELIVERED"), ("opened", "SENT")]
+)
+def test_what_a_mail_service_reports(message, event_type, state):
+    Message.objects.update(provider="postmark", provider_id="b7bc")
+    event = AnymailTrackingEvent(
+        event_type=event_type, message_id="b7bc", reject_reason="bounced" if state == "UNDELIVERED" else None
+    )
+    tracking.send(sender=object, event=event, esp_name="Postmark")
+    assert state_of(message) == state
+
+
+def test_database_away_asks_the_provider_to_come_again(http, message, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(receipts, "receive", away)
+    answer = twilio(http, message.pk, status())
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+def test_no_get_no_giant(http, message):
+    assert http.get(f"/recibos/twilio/{message.pk}").status_code == 405
+    assert http.post(f"/recibos/twilio/{message.pk}", CONTENT_LENGTH="99999999").status_code == 413
+    assert http.post("/recibos/whatsapp", CONTENT_LENGTH="99999999").status_code == 413
+    assert http.post("/recibos/twilio/1").status_code == 404

@@ -1,0 +1,31 @@
+"""What a provider's own error code means for a message of ours."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from messaging.gateways.base import GatewayError, OutcomeUnknown
+
+
+class Verdict(Enum):
+    PERMANENT = "permanent"  # this recipient or text is refused each time, by anybody
+    TEMPORARY = "temporary"  # not by us, not now: another provider, or later
+    THROTTLED = "throttled"  # too fast; no attempt is lost
+    UNKNOWN = "unknown"  # it may have been taken
+
+
+PERMANENT, TEMPORARY, THROTTLED, UNKNOWN = Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code's meaning and its words for the staff, in Spanish."""
+
+    verdict: Verdict
+    reason: str
+
+    def judgement(self, reply: str, *, retry_after: float | None = None) -> GatewayError | OutcomeUnknown:
+        if self.verdict is UNKNOWN:
+            return OutcomeUnknown(reply)
+        return GatewayError(
+            reply, permanent=self.verdict is PERMANENT, retry_after=retry_after, throttled=self.verdict is THROTTLED
+        )

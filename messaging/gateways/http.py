@@ -1,0 +1,119 @@
+"""One POST to a provider's HTTP API, and what its end means: the judgement that no API's documentation prints.
+
+| it ended                                                     | judgement                          |
+|--------------------------------------------------------------|------------------------------------|
+| any 2xx, whatever its body                                   | taken                              |
+| 429                                                          | refused for now, no attempt lost   |
+| 401, 403, 408, 425, 503; no connection, no TLS               | refused for now                    |
+| any other 4xx                                                | refused for good                   |
+| any other 5xx, 3xx; no answer or a cut after the body left   | OutcomeUnknown                     |
+
+401 and 403 are about our key, not about the recipient: another provider may do better, and the operator must act. A
+redirect is an answer of nobody we know: our message is not offered to a second address, and whether the first took it
+cannot be told. Every call has a connection of its own: one that was kept and died meanwhile looks the same as one that
+died under our message.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, SSLError
+
+from messaging.gateways.base import MASK, GatewayError, OutcomeUnknown
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
+"""Seconds (reliability: provider HTTP)."""
+TOTAL_TIMEOUT = 20.0
+"""Seconds for the whole answer: below the 30 of a hand-over's lease."""
+LARGEST_REPLY = 64 * 1024
+"""Bytes; what comes after them is not read."""
+REPLY_LENGTH = 200
+NOT_NOW = frozenset({401, 403, 408, 425, 429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A provider's answer: its status, whatever it is, and at most LARGEST_REPLY bytes of its body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def is_taken(self) -> bool:
+        return 200 <= self.status < 300
+
+
+def call(
+    method: str, url: str, *, auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
+    params: Any = None, data: Any = None, json: Any = None,
+) -> Reply:  # fmt: skip
+    """One request, one answer. GatewayError: it never left; OutcomeUnknown: it left, and no status came back.
+
+    A body that breaks off or trickles on is cut where it stands: the status has said what counts.
+    """
+    began = time.monotonic()
+    try:
+        with (
+            requests.Session() as session,
+            session.request(
+                method, url, auth=auth, headers=headers, params=params, data=data, json=json,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, stream=True,
+            ) as response,
+        ):  # fmt: skip
+            body = _body(response, until=began + TOTAL_TIMEOUT)
+            return Reply(response.status_code, response.headers, body.decode("utf-8", "replace"))
+    except (requests.RequestException, OSError) as error:
+        words = f"sin respuesta ({type(error).__name__})"
+        ended: Exception = GatewayError(words, permanent=False) if never_sent(error) else OutcomeUnknown(words)
+    raise ended  # out here it does not carry the original, which quotes the request
+
+
+def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
+    """What an answer that is no success means where the provider's own code says nothing better."""
+    if reply.status in NOT_NOW:
+        return GatewayError(
+            words, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
+        )  # fmt: skip
+    if 400 <= reply.status < 500:
+        return GatewayError(words, permanent=True)
+    return OutcomeUnknown(words)
+
+
+def never_sent(error: BaseException) -> bool:
+    """Whether the connection failed before the request could leave; requests raises one class for before and after."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
+        return True
+    inner = error.args[0] if error.args else None
+    reason = inner.reason if isinstance(inner, MaxRetryError) else inner
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, of the form that services send; an HTTP date is as good as none here."""
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) <= 5 else None
+
+
+def cleaned(text: str, *hidden: str | None) -> str:
+    """Fit to be kept: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
+    for each in hidden:
+        if each:
+            text = text.replace(each, MASK)
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:REPLY_LENGTH]
+
+
+def _body(response: requests.Response, *, until: float) -> bytes:
+    """What there is of the body within the time and the size."""
+    read = b""
+    with suppress(OSError, HTTPError):
+        while len(read) < LARGEST_REPLY and time.monotonic() < until:
+            part = response.raw.read1(LARGEST_REPLY - len(read), decode_content=True)
+            if not part:
+                break
+            read += part
+    return read

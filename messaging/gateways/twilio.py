@@ -1,0 +1,173 @@
+"""SMS, WhatsApp and voice through Twilio, by its official SDK: `twilio://SID:TOKEN@/?from=%2B12025550123`.
+
+| option        | meaning                                                                                        |
+|---------------|------------------------------------------------------------------------------------------------|
+| `from`        | the number or name we send from; for SMS and WhatsApp a messaging service's SID (MG...) also   |
+| `content`     | WhatsApp: the SID (HX...) of the approved authentication template; its variable 1 is the code  |
+| `voice`       | voice: the name of the voice that reads, as in TwiML's `<Say>`; by default Polly's Mia         |
+| `api`         | another address of the API: a region, a proxy, a test's own server                             |
+
+A code's remaining life goes along as `validity_period`. Twilio takes no reference of ours but repeats the address it
+reports to, so that holds our message's id; it is given where PUBLIC_URL can be reached from outside.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+from twilio.base.exceptions import TwilioRestException
+from twilio.http import HttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from clients.phones import to_e164
+from messaging.gateways import http
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.codes import Code
+from messaging.gateways.spoken import twiml
+from messaging.gateways.twilio_codes import REQUEST
+from messaging.gateways.url import GatewayUrl
+
+PATH = "/recibos/twilio/"
+"""Where Twilio reports to, under PUBLIC_URL; the message's id follows (external_api.receipts)."""
+LEAST_VALIDITY, MOST_VALIDITY = 1, 36_000
+"""Seconds, as Twilio takes them."""
+RING_SECONDS = 25
+"""How long a telephone rings before a call counts as not answered."""
+VOICE = "Polly.Mia"  # Mexican Spanish, the nearest to Peru's among Twilio's standard voices
+
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+_BY_STATUS = frozenset({429, 503})
+"""Judged before the SDK sees them: it would drop Retry-After."""
+
+
+class TwilioGateway:
+    """One Twilio account and one sender. Holds no connection, so threads may share it."""
+
+    own_process = False
+
+    def __init__(self, url: GatewayUrl, via: str) -> None:
+        self._sid, self._token = url.user, url.password
+        self._from = url.options["from"]
+        self._content = url.options.get("content", "")
+        self._voice = url.options.get("voice", VOICE)
+        self._client = Client(url.user, url.password, http_client=_Line(url.options.get("api", "")))
+        self._send: Callable[[Outgoing, str | None], Any] = {"S": self._sms, "W": self._whatsapp, "I": self._call}[via]
+        self.name = f"twilio:{via}:{self._from}"[:100]
+
+    def __repr__(self) -> str:
+        return f"<TwilioGateway {self.name}>"
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt:
+        try:
+            made = self._send(message, secret)
+        except TwilioRestException as error:
+            judgement = self._judged(error, secret)
+        else:
+            status = made.status or "taken, without a word we can read"
+            return Receipt(provider_id=str(made.sid or message.id), reply=http.cleaned(f"twilio: {status}"))
+        raise judgement  # out here it does not carry the original, which may quote the code
+
+    def _sms(self, message: Outgoing, secret: str | None) -> Any:
+        return self._client.messages.create(
+            to=_number(message), body=message.text_with(secret), validity_period=_validity(message.send_before),
+            **self._sender(""), **_report_to(message.id),
+        )  # fmt: skip
+
+    def _whatsapp(self, message: Outgoing, secret: str | None) -> Any:
+        words: dict[str, Any] = {"body": message.text_with(secret)}
+        if self._content:
+            words = {"content_sid": self._content, "content_variables": json.dumps({"1": secret or message.text})}
+        return self._client.messages.create(
+            to=f"whatsapp:{_number(message)}", validity_period=_validity(message.send_before),
+            **words, **self._sender("whatsapp:"), **_report_to(message.id),
+        )  # fmt: skip
+
+    def _call(self, message: Outgoing, secret: str | None) -> Any:
+        return self._client.calls.create(
+            to=_number(message), from_=self._from, timeout=RING_SECONDS,
+            twiml=twiml(message.text, secret, voice=self._voice), **_report_to(message.id),
+        )  # fmt: skip
+
+    def _sender(self, channel: str) -> dict[str, str]:
+        if self._from.startswith("MG"):
+            return {"messaging_service_sid": self._from}
+        return {"from_": channel + self._from}
+
+    def _judged(self, error: TwilioRestException, secret: str | None) -> GatewayError | OutcomeUnknown:
+        known: Code | None = REQUEST.get(int(error.code or 0))
+        message = (error.msg or "").removeprefix("Unable to create record: ")  # the SDK's own words
+        said = known.reason if known else http.cleaned(message, secret, self._token, self._sid)
+        words = f"twilio {error.status}/{error.code}: {said}"[: http.REPLY_LENGTH]
+        reply = http.Reply(int(error.status), {}, "")
+        return known.judgement(words) if known and reply.status < 500 else http.judged(reply, words)
+
+
+class _Line(HttpClient):
+    """The SDK's way out, over our own: our deadlines, no redirects, a capped answer, our judgement of what broke."""
+
+    def __init__(self, api: str) -> None:
+        self._api = api
+
+    def request(
+        self, method: str, url: str, params: Any = None, data: Any = None, headers: Any = None, auth: Any = None,
+        timeout: float | None = None, allow_redirects: bool = False,
+    ) -> Response:  # fmt: skip
+        if self._api:
+            own, asked = urlsplit(self._api), urlsplit(url)
+            url = urlunsplit((own.scheme, own.netloc, own.path.rstrip("/") + asked.path, asked.query, ""))
+        reply = http.call(method, url, auth=auth, headers=headers, params=params, data=data)
+        readable = _is_object(reply.body)
+        if not reply.is_taken and (reply.status in _BY_STATUS or not readable):
+            raise http.judged(reply, f"twilio: {reply.status}")
+        return Response(reply.status, reply.body if readable else "{}", dict(reply.headers))
+
+
+def from_url(url: GatewayUrl, via: str) -> Gateway:
+    """BadGatewayUrl: the URL lacks what Twilio needs, or names what it does not know."""
+    if not url.user or not url.password:
+        url.refuse("it needs twilio://SID:TOKEN@/")
+    if url.host or url.port or url.path:
+        url.refuse("it has no host; another address of the API is named by the option api")
+    url.allow_options("from", "api", *({"W": ["content"], "I": ["voice"]}.get(via, [])))
+    if not url.options.get("from"):
+        url.refuse("it needs the option from, a number written %2B...")
+    if via == "I" and url.options["from"].startswith("MG"):
+        url.refuse("a messaging service cannot call")
+    if not url.options.get("api", "https://").startswith(("https://", "http://")):
+        url.refuse("its option api must be an http:// or https:// address")
+    return TwilioGateway(url, via)
+
+
+def _is_object(body: str) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
+def _number(message: Outgoing) -> str:
+    try:
+        return to_e164(message.recipient)
+    except ValueError:
+        raise GatewayError("el destino no es un celular", permanent=True) from None
+
+
+def _validity(send_before: datetime | None) -> int:
+    """Seconds Twilio may keep it in its queue: no longer than it is good for."""
+    if send_before is None:
+        return MOST_VALIDITY
+    left = int((send_before - timezone.now()).total_seconds())
+    return max(LEAST_VALIDITY, min(left, MOST_VALIDITY))
+
+
+def _report_to(message_id: UUID) -> dict[str, str]:
+    public = urlsplit(settings.PUBLIC_URL)
+    if public.scheme != "https" or public.hostname in _HERE:
+        return {}
+    return {"status_callback": f"{settings.PUBLIC_URL}{PATH}{message_id}"}

@@ -1,0 +1,85 @@
+"""What providers report after they took a message: arrived, or not, and why.
+
+A report may overtake our own record of the hand-over, come twice, late, out of order, or about a message that is not
+ours. So it is first written down as it came, once, and then applied to its message if that is known; whoever records
+that a provider took a message looks here for what the provider has already said. Whichever of the two comes second
+sees the other: each commits its own row before it looks for the other's.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from messaging.models import Message
+from messaging.transitions import move
+
+log = logging.getLogger(__name__)
+
+State = Message.State
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One provider's word on one message."""
+
+    provider: str  # what its gateway's name begins with: `twilio`, `whatsapp-cloud`, `smpp`, `postmark`
+    provider_id: str  # the provider's name for the message
+    state: str  # DELIVERED or UNDELIVERED
+    detail: str = ""  # why not, in our words
+    message_id: UUID | None = None  # ours, where the provider repeats it
+
+
+def receive(report: Report, *, at: datetime) -> bool:
+    """Keeps a report and applies it. False: known already, or about a message we have not (yet) recorded."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO messaging_providerreceipt (provider, provider_id, message_id, state, detail, at)
+            VALUES (%s, %s, %s, %s, %s, %s)
+            ON CONFLICT (provider_id, provider, state) DO NOTHING
+            """,
+            [
+                report.provider[:100], report.provider_id[:200], report.message_id, report.state,
+                report.detail[:300], at,
+            ],
+        )  # fmt: skip
+        if not cursor.rowcount:
+            log.info("a report came again", extra={"provider": report.provider, "state": report.state})
+            return False
+    return _apply(report, at=at)
+
+
+def catch_up(message_id: UUID, provider: str, provider_id: str, *, at: datetime) -> None:
+    """Applies what a provider reported before we had written down that it took the message."""
+    if not provider_id:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT provider, state, detail FROM messaging_providerreceipt"
+            " WHERE provider_id = %s AND starts_with(%s, provider) ORDER BY id",
+            [provider_id, provider],
+        )
+        reports = cursor.fetchall()
+    for family, state, detail in reports:
+        _apply(Report(family, provider_id, state, detail, message_id), at=at)
+
+
+def _apply(report: Report, *, at: datetime) -> bool:
+    """By our own id where the provider repeated it, else by its own; the diagram refuses what is settled."""
+    where = "provider_id = %(provider_id)s AND starts_with(provider, %(family)s)"
+    if report.message_id is not None:
+        where = "id = %(message)s AND (provider_id IN ('', %(provider_id)s) OR provider = '')"
+    moved = move(
+        report.state,
+        f"{where} AND handed_over_at IS NOT NULL",
+        {"provider_id": report.provider_id, "family": report.provider, "message": report.message_id},
+        at=at,
+        detail=report.detail,
+        also="provider_id = %(provider_id)s",
+    )
+    extra = {"provider": report.provider, "state": report.state, "known": bool(moved)}
+    log.info("a provider reported", extra=extra)
+    return bool(moved)

@@ -1,0 +1,108 @@
+"""A provider's HTTP API on this machine: keeps what it was asked and answers as it is told, also badly."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+
+@dataclass
+class Asked:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def form(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(self.body.decode()).items()}
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body)
+
+
+@dataclass
+class Provider:
+    """`answers`: (status, headers, body), or a callable that gets the handler and answers; the last one stays."""
+
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+    answers: list = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def say(self, status: int, body: object = None, **headers: str) -> None:
+        text = body if isinstance(body, str) else json.dumps(body or {})
+        self.answers = [(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)]
+
+    def do(self, act: Callable) -> None:
+        self.answers = [act]
+
+
+def silent(handler: BaseHTTPRequestHandler) -> None:
+    time.sleep(1)
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    """Goes away after it read the request, before a word of an answer."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def half(handler: BaseHTTPRequestHandler) -> None:
+    """Breaks off in the middle of its answer."""
+    handler.wfile.write(b'HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n{"sid": ')
+    handler.wfile.flush()
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def trickling(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(40):
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+@contextmanager
+def provider() -> Iterator[Provider]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            with known.lock:
+                known.asked.append(Asked(self.path, dict(self.headers.items()), body))
+                answer = known.answers.pop(0) if len(known.answers) > 1 else known.answers[0]
+            if callable(answer):
+                self.close_connection = True
+                answer(self)
+                return
+            status, headers, text = answer
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # who hangs up on us is part of the test
+    known = Provider(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield known
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)

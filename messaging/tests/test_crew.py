@@ -1,0 +1,148 @@
+"""Side by side: a provider that hangs delays neither the codes claimed with it nor those of the other provider."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from messaging import crew, delivery, doorbell, providers, sweeping
+from messaging.gateways.base import OutcomeUnknown, Receipt
+from messaging.models import Message, ProviderState
+from messaging.tests.test_delivery import queue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Answers:
+    own_process = False
+
+    def __init__(self, name, seconds=0.05):
+        self.name, self.seconds = name, seconds
+        self.got = []
+
+    def send(self, message, secret):
+        self.got.append((message.id, time.monotonic()))
+        time.sleep(self.seconds)
+        return Receipt(str(message.id), "ok")
+
+
+class Silent(Answers):
+    """Takes the message and says nothing until the deadline."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.over = threading.Event()
+
+    def send(self, message, secret):
+        self.got.append((message.id, time.monotonic()))
+        self.over.wait(10)
+        raise OutcomeUnknown("silencio")
+
+
+@pytest.fixture(autouse=True)
+def own_crew(monkeypatch):
+    """Threads of the test's own, whose connections end with it."""
+    pool = ThreadPoolExecutor(crew.THREADS)
+    monkeypatch.setattr(crew, "_threads", pool)
+    monkeypatch.setattr(crew, "_room", threading.BoundedSemaphore(crew.THREADS))
+    yield
+    closing = threading.Barrier(crew.THREADS)
+
+    def close():
+        closing.wait(15)
+        connection.close()
+
+    for each in [pool.submit(close) for _ in range(crew.THREADS)]:
+        each.result()
+    pool.shutdown()
+
+
+def work_until(done, *, seconds):
+    """What a worker and the sweeps do: tasks one after another, a sweep a second."""
+    end, swept = time.monotonic() + seconds, time.monotonic()
+    while not done():
+        assert time.monotonic() < end, [(m.state, m.provider, m.provider_reply) for m in Message.objects.all()]
+        if not crew.deliver_due():
+            time.sleep(0.05)
+        if time.monotonic() - swept > 1:
+            sweeping.sweep(at=timezone.now())
+            swept = time.monotonic()
+
+
+def test_codes_go_side_by_side(monkeypatch):
+    far = Answers("far", 0.3)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [far])
+    for _ in range(10):
+        queue()
+    began = time.monotonic()
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 10, seconds=10)
+    assert time.monotonic() - began < 1.5, "ten times 0.3 s one after another would be three"
+
+
+def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threads_for(monkeypatch):
+    monkeypatch.setattr(providers, "AT_ONCE", 100)
+    hangs = Silent("hangs")
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [hangs])
+    for _ in range(30):
+        queue()
+    claimed = [crew.deliver_due() for _ in range(4)]
+    assert claimed == [10, 6, 0, 0]
+    assert Message.objects.filter(state="QUEUED").count() == 14, "they wait in the queue, for anybody"
+    hangs.over.set()
+
+
+def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_seconds(monkeypatch):
+    silent, spare, well = Silent("callado"), Answers("reserva"), Answers("correo")
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
+    monkeypatch.setattr(doorbell, "ring", lambda queue: False)
+    for number in range(50):
+        queue(via="S" if number % 2 else "C", recipient=f"9{number:08d}")
+    began = time.monotonic()
+    work_until(lambda: Message.objects.filter(attempts=0).count() == 0, seconds=15)
+    assert time.monotonic() - began < 8
+    assert len(well.got) == 25
+    assert max(moment for _, moment in well.got) - began < 2, "the other via never noticed"
+    assert len(silent.got) <= providers.AT_ONCE
+    assert len(silent.got) + len(spare.got) == 25, "each was offered once: who was with the silent one is UNKNOWN"
+    time.sleep(max(0.0, began + 4 - time.monotonic()))
+    queue()
+    work_until(lambda: Message.objects.filter(attempts=0).count() == 0, seconds=5)
+    assert ProviderState.objects.get(name="callado").is_set_aside, "though none of its calls has ended"
+    silent.over.set()
+    work_until(lambda: not Message.objects.filter(state__in=["QUEUED", "SENDING"]).exists(), seconds=10)
+    states = {state: Message.objects.filter(state=state).count() for state in ("SENT", "UNKNOWN")}
+    assert states == {"SENT": 51 - len(silent.got), "UNKNOWN": len(silent.got)}
+
+
+def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losing_a_try(monkeypatch):
+    silent = Silent("callado")
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent])
+    for _ in range(20):
+        queue()
+    for _ in range(4):
+        crew.deliver_due()
+    while len(silent.got) < providers.AT_ONCE or Message.objects.filter(state="QUEUED").count() < 10:
+        time.sleep(0.01)
+    assert len(silent.got) == providers.AT_ONCE
+    waiting = Message.objects.filter(state="QUEUED")
+    assert waiting.count() == 10
+    assert {message.attempts for message in waiting} == {0}
+    assert all(message.next_attempt_at < timezone.now() + timedelta(seconds=1) for message in waiting)
+    silent.over.set()
+
+
+def test_finish_waits_for_what_is_in_hand(monkeypatch):
+    far = Answers("far", 0.5)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [far])
+    deliver = crew._deliver
+    monkeypatch.setattr(crew, "_deliver", lambda message: (deliver(message), connection.close()))
+    monkeypatch.setattr(crew, "_threads", ThreadPoolExecutor(2))
+    queue()
+    crew.deliver_due()
+    assert Message.objects.get().state == "SENDING"
+    crew.finish()
+    assert Message.objects.get().state == "SENT"

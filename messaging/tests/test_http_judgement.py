@@ -1,0 +1,128 @@
+"""How an HTTP call to a provider can end, and what each end means: the same for Twilio and Meta."""
+
+import socket
+import time
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from messaging.gateways import gateway_from_url
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
+from messaging.tests.http_provider import cut, half, provider, silent, trickling
+
+CODE = "A1B2"
+TOKEN = "token-muy-secreto"
+URLS = {
+    "twilio": f"twilio://AC123:{TOKEN}@/?from=%2B12025550123&api={{}}",
+    "whatsapp-cloud": f"whatsapp-cloud://{TOKEN}@/1055?template=codigo&api={{}}",
+}
+VIA = {"twilio": "S", "whatsapp-cloud": "W"}
+
+
+def outgoing(**changes):
+    fields = {
+        "id": UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"), "kind": "verificacion", "via": "S",
+        "recipient": "987654321", "subject": "", "text": "Aval: tu clave es ••••.", "html": "",
+        "send_before": timezone.now() + timedelta(seconds=100),
+    }  # fmt: skip
+    return Outgoing(**{**fields, **changes})
+
+
+@pytest.fixture(params=list(URLS))
+def line(request, monkeypatch):
+    monkeypatch.setattr("messaging.gateways.http.READ_TIMEOUT", 0.3)
+    with provider() as far:
+        yield gateway_from_url(URLS[request.param].format(far.url), VIA[request.param]), far
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "throttled"),
+    [
+        (400, True, False), (404, True, False), (401, False, False), (403, False, False), (408, False, False),
+        (425, False, False), (429, False, True), (503, False, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("body", [{}, "no es json", "[]"])
+def test_a_refusal_by_its_status(line, status, permanent, throttled, body):
+    gateway, far = line
+    far.say(status, body, Retry_After="7")
+    with pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(), CODE)
+    assert (refusal.value.permanent, refusal.value.throttled) == (permanent, throttled)
+    if status in (429, 503):
+        assert refusal.value.retry_after == 7
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 301, 307])
+def test_an_answer_that_tells_nothing(line, status):
+    gateway, far = line
+    far.say(status, {}, Location=far.url + "/otro")
+    with pytest.raises(OutcomeUnknown):
+        gateway.send(outgoing(), CODE)
+    assert len(far.asked) == 1, "a redirect is not followed, and nothing is sent again"
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("body", ["", "no es json", "[]", "{}", '{"messages": []}'])
+def test_any_2xx_is_taken_and_goes_by_our_id_where_no_other_can_be_read(line, status, body):
+    gateway, far = line
+    far.say(status, body)
+    assert gateway.send(outgoing(), CODE).provider_id == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+
+
+@pytest.mark.parametrize("act", [silent, cut])
+def test_whatever_breaks_after_the_body_left_is_unknown(line, act):
+    gateway, far = line
+    far.do(act)
+    with pytest.raises(OutcomeUnknown):
+        gateway.send(outgoing(), CODE)
+    assert len(far.asked) == 1
+
+
+@pytest.mark.parametrize("act", [half, trickling])
+def test_a_body_that_breaks_off_or_trickles_does_not_undo_its_status(line, act, monkeypatch):
+    monkeypatch.setattr("messaging.gateways.http.TOTAL_TIMEOUT", 0.4)
+    gateway, far = line
+    far.do(act)
+    began = time.monotonic()
+    assert gateway.send(outgoing(), CODE)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("scheme", list(URLS))
+@pytest.mark.parametrize("api", ["http://127.0.0.1:1", "https://aval.invalid", "tls"])
+def test_what_never_left_may_be_offered_again(scheme, api):
+    with socket.create_server(("127.0.0.1", 0)) as deaf, provider() as far:
+        url = far.url.replace("http://", "https://") if api == "tls" else api  # speaks no TLS
+        far.say(200)
+        gateway = gateway_from_url(URLS[scheme].format(url), VIA[scheme])
+        with pytest.raises(GatewayError) as refusal:
+            gateway.send(outgoing(), CODE)
+        assert not refusal.value.permanent
+        assert deaf
+
+
+@pytest.mark.parametrize(
+    "body", [{"message": f"{CODE} {TOKEN}\n  eco", "code": 999999, "error": {"message": f"{CODE} {TOKEN}"}}]
+)
+def test_no_secret_in_a_reply(line, body):
+    gateway, far = line
+    far.say(400, body)
+    with pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(), CODE)
+    shown = refusal.value.reply + repr(refusal.value) + repr(gateway)
+    assert CODE not in shown
+    assert TOKEN not in shown
+    assert refusal.value.__context__ is None, "the original would quote the request"
+    assert "\n" not in refusal.value.reply
+
+
+def test_a_number_that_is_none_is_refused_before_anything_leaves(line):
+    gateway, far = line
+    far.say(200)
+    with pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(recipient="123"), CODE)
+    assert refusal.value.permanent
+    assert far.asked == []

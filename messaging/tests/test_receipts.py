@@ -1,0 +1,134 @@
+"""What a provider reports: before our own record, twice, out of order, about nobody we know; all safe."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from messaging import delivery, receipts, sweeping
+from messaging.gateways.base import Receipt
+from messaging.models import MessageEvent, ProviderReceipt
+from messaging.receipts import Report
+from messaging.tests.test_delivery import Provider, queue
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def far(monkeypatch):
+    made = Provider("twilio:S:+1202")
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [made])
+    return made
+
+
+def sent(far):
+    far.answers = [Receipt("SM1", "queued")]
+    message = queue()
+    delivery.deliver_due("codes")
+    return message
+
+
+def report(state="DELIVERED", provider_id="SM1", **changes):
+    return Report(**{"provider": "twilio", "provider_id": provider_id, "state": state, **changes})
+
+
+def state_of(message):
+    message.refresh_from_db()
+    return message.state
+
+
+@pytest.mark.parametrize("by_our_id", [True, False])
+@pytest.mark.parametrize("state", ["DELIVERED", "UNDELIVERED"])
+def test_a_report_settles_its_message(far, state, by_our_id):
+    message = sent(far)
+    other = queue()
+    far.answers = [Receipt("SM2", "queued")]
+    delivery.deliver_due("codes")
+    at = timezone.now()
+    ours = message.pk if by_our_id else None
+    assert receipts.receive(report(state, detail="apagado", message_id=ours), at=at)
+    assert state_of(message) == state
+    assert state_of(other) == "SENT"
+    assert message.delivered_at == (at if state == "DELIVERED" else None)
+    assert MessageEvent.objects.filter(message=message).last().detail == "apagado"
+
+
+def test_twice_is_once(far):
+    message = sent(far)
+    assert receipts.receive(report(), at=timezone.now())
+    assert not receipts.receive(report(), at=timezone.now())
+    assert MessageEvent.objects.filter(message=message, state="DELIVERED").count() == 1
+    assert ProviderReceipt.objects.count() == 1
+
+
+def test_the_first_last_word_stands(far):
+    message = sent(far)
+    receipts.receive(report("DELIVERED"), at=timezone.now())
+    assert not receipts.receive(report("UNDELIVERED"), at=timezone.now())
+    assert state_of(message) == "DELIVERED"
+
+
+def test_one_that_comes_before_our_record_counts_when_we_have_written_it(far):
+    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
+    assert delivery.hand_over(claimed, far, at=timezone.now())
+    assert not receipts.receive(report(), at=timezone.now()), "nobody knows SM1 yet"
+    delivery.taken(claimed, Receipt("SM1", "queued"), at=timezone.now())
+    assert state_of(claimed) == "DELIVERED"
+
+
+def test_one_with_our_own_id_need_not_wait_for_our_record(far):
+    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
+    assert delivery.hand_over(claimed, far, at=timezone.now())
+    assert receipts.receive(report(message_id=claimed.pk), at=timezone.now())
+    assert state_of(claimed) == "DELIVERED"
+    delivery.taken(claimed, Receipt("SM1", "queued"), at=timezone.now())
+    assert state_of(claimed) == "DELIVERED", "the record comes too late and changes nothing"
+
+
+def test_what_was_unknown_is_known_by_its_report(far):
+    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
+    assert delivery.hand_over(claimed, far, at=timezone.now())
+    sweeping.sweep(at=timezone.now() + timedelta(seconds=31))
+    assert state_of(claimed) == "UNKNOWN"
+    receipts.receive(report(message_id=claimed.pk), at=timezone.now())
+    assert state_of(claimed) == "DELIVERED"
+
+
+def test_nobody_we_know_is_kept_and_forgotten(far):
+    message = sent(far)
+    assert not receipts.receive(report(provider_id="SM999"), at=timezone.now())
+    assert not receipts.receive(report(provider="postmark"), at=timezone.now()), "another provider's SM1"
+    assert state_of(message) == "SENT"
+
+
+def test_a_message_that_never_left_takes_no_report(far):
+    message = queue()
+    assert not receipts.receive(report(message_id=message.pk), at=timezone.now())
+    assert state_of(message) == "QUEUED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_record_and_report_at_the_same_moment_never_miss_each_other(far):
+    for number in range(20):
+        [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
+        delivery.hand_over(claimed, far, at=timezone.now())
+        gate = threading.Barrier(2)
+
+        def record(claimed=claimed, number=number, gate=gate):
+            gate.wait()
+            delivery.taken(claimed, Receipt(f"SM{number}", "queued"), at=timezone.now())
+            connection.close()
+
+        def hear(number=number, gate=gate):
+            gate.wait()
+            receipts.receive(report(provider_id=f"SM{number}"), at=timezone.now())
+            connection.close()
+
+        both = [threading.Thread(target=act) for act in (record, hear)]
+        for each in both:
+            each.start()
+        for each in both:
+            each.join()
+        assert state_of(claimed) == "DELIVERED"

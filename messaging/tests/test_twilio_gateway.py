@@ -1,0 +1,125 @@
+"""Twilio: what is asked of it for an SMS, a WhatsApp message and a call, and what its error codes mean."""
+
+import base64
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from messaging.gateways import BadGatewayUrl, gateway_from_url
+from messaging.gateways.base import GatewayError
+from messaging.gateways.codes import PERMANENT, THROTTLED
+from messaging.gateways.spoken import NAMES
+from messaging.gateways.twilio_codes import REQUEST
+from messaging.tests.http_provider import provider
+from messaging.tests.test_http_judgement import CODE, outgoing
+
+MADE = {"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"}
+ACCOUNT = "/2010-04-01/Accounts/AC123"
+
+
+@pytest.fixture
+def far():
+    with provider() as made:
+        made.say(201, MADE)
+        yield made
+
+
+def gateway(far, via="S", options="from=%2B12025550123"):
+    return gateway_from_url(f"twilio://AC123:secreto@/?{options}&api={far.url}", via)
+
+
+def test_an_sms_with_what_is_left_of_its_life_and_our_id_where_it_reports_to(far, settings):
+    settings.PUBLIC_URL = "https://aval.pe"
+    receipt = gateway(far).send(outgoing(), CODE)
+    [asked] = far.asked
+    assert (receipt.provider_id, receipt.reply) == (MADE["sid"], "twilio: queued")
+    assert asked.path == f"{ACCOUNT}/Messages.json"
+    assert asked.headers["Authorization"] == "Basic " + base64.b64encode(b"AC123:secreto").decode()
+    form = asked.form
+    validity = int(form.pop("ValidityPeriod"))
+    assert 97 <= validity <= 100
+    assert form == {
+        "To": "+51987654321",
+        "From": "+12025550123",
+        "Body": f"Aval: tu clave es {CODE}.",
+        "StatusCallback": "https://aval.pe/recibos/twilio/3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    }
+
+
+@pytest.mark.parametrize("public", ["http://aval.pe", "https://localhost:8000", "http://localhost:8000"])
+def test_no_report_is_asked_for_where_it_could_not_arrive(far, settings, public):
+    settings.PUBLIC_URL = public
+    gateway(far).send(outgoing(), CODE)
+    assert "StatusCallback" not in far.asked[0].form
+
+
+def test_a_messaging_service(far):
+    gateway(far, options="from=MG77").send(outgoing(), CODE)
+    form = far.asked[0].form
+    assert form["MessagingServiceSid"] == "MG77"
+    assert "From" not in form
+
+
+def test_whatsapp_by_template_and_by_plain_words(far):
+    gateway(far, "W", "from=%2B12025550123&content=HX9").send(outgoing(), CODE)
+    gateway(far, "W").send(outgoing(), CODE)
+    template, plain = (each.form for each in far.asked)
+    assert (template["To"], template["From"]) == ("whatsapp:+51987654321", "whatsapp:+12025550123")
+    assert (template["ContentSid"], json.loads(template["ContentVariables"])) == ("HX9", {"1": CODE})
+    assert "Body" not in template
+    assert plain["Body"] == f"Aval: tu clave es {CODE}."
+
+
+def test_a_call_reads_the_code_slowly_and_twice(far):
+    far.say(201, {"sid": "CA1", "status": "queued"})
+    words = "Su código de Aval es ••••. Repito: ••••. No lo comparta con nadie."
+    assert gateway(far, "I").send(outgoing(text=words), "B2V9").provider_id == "CA1"
+    [asked] = far.asked
+    assert asked.path == f"{ACCOUNT}/Calls.json"
+    call = ElementTree.fromstring(asked.form["Twiml"])
+    said = [each.text for each in call if each.tag == "Say"]
+    code = ["B de burro", "dos", "V de vaca", "nueve"]
+    assert said == ["Su código de Aval es", *code, "Repito:", *code, "No lo comparta con nadie"]
+    assert all(each.attrib["language"] == "es-MX" for each in call if each.tag == "Say")
+    tags = [each.tag for each in call]
+    assert tags == ["Say", "Pause"] * len(said), "a pause after each character: the time to write it down"
+
+
+def test_every_character_of_a_code_has_a_name_and_no_two_share_one():
+    assert set(NAMES) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+    assert len(set(NAMES.values())) == 32
+
+
+@pytest.mark.parametrize("number", list(REQUEST))
+def test_every_code_of_the_table(far, number):
+    known = REQUEST[number]
+    far.say(400, {"code": number, "message": "in English", "status": 400})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert refusal.value.permanent == (known.verdict is PERMANENT)
+    assert refusal.value.throttled == (known.verdict is THROTTLED)
+    assert refusal.value.reply == f"twilio 400/{number}: {known.reason}"
+
+
+def test_a_code_nobody_listed_is_judged_by_its_status(far):
+    far.say(400, {"code": 99999, "message": "Something new", "status": 400})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert refusal.value.permanent
+    assert refusal.value.reply == "twilio 400/99999: Something new"
+
+
+@pytest.mark.parametrize(
+    ("url", "via"),
+    [
+        ("twilio://AC123@/?from=%2B1", "S"), ("twilio://AC1:t@/", "S"), ("twilio://AC1:t@/?from=", "S"),
+        ("twilio://AC1:t@host/?from=%2B1", "S"), ("twilio://AC1:t@/?from=%2B1&content=HX", "S"),
+        ("twilio://AC1:t@/?from=MG1", "I"), ("twilio://AC1:t@/?from=%2B1&api=ftp://x", "S"),
+        ("twilio://AC1:t@/?from=%2B1", "C"),
+    ],
+)  # fmt: skip
+def test_a_url_that_is_not_whole(url, via):
+    with pytest.raises(BadGatewayUrl) as refusal:
+        gateway_from_url(url, via)
+    assert "AC1" not in str(refusal.value)

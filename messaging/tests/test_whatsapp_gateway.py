@@ -1,0 +1,91 @@
+"""Meta's Cloud API: the authentication template as its documentation prints it, and what its error codes mean."""
+
+import pytest
+
+from messaging.gateways import BadGatewayUrl, gateway_from_url
+from messaging.gateways.base import GatewayError, OutcomeUnknown
+from messaging.gateways.codes import PERMANENT, THROTTLED, UNKNOWN
+from messaging.gateways.whatsapp_codes import REQUEST
+from messaging.tests.http_provider import provider
+from messaging.tests.test_http_judgement import CODE, outgoing
+
+MADE = {
+    "messaging_product": "whatsapp",
+    "contacts": [{"input": "51987654321", "wa_id": "51987654321"}],
+    "messages": [{"id": "wamid.HBgL", "message_status": "accepted"}],
+}
+
+
+@pytest.fixture
+def far():
+    with provider() as made:
+        made.say(200, MADE)
+        yield made
+
+
+def gateway(far, options=""):
+    return gateway_from_url(f"whatsapp-cloud://EAAJ@/1055?template=codigo{options}&api={far.url}", "W")
+
+
+def test_the_template_with_the_code_in_its_body_and_on_its_button(far):
+    receipt = gateway(far).send(outgoing(via="W"), CODE)
+    assert (receipt.provider_id, receipt.reply) == ("wamid.HBgL", "whatsapp: accepted")
+    [asked] = far.asked
+    assert asked.path == "/v24.0/1055/messages"
+    assert asked.headers["Authorization"] == "Bearer EAAJ"
+    assert asked.json == {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": "51987654321",
+        "type": "template",
+        "template": {
+            "name": "codigo",
+            "language": {"code": "es"},
+            "components": [
+                {"type": "body", "parameters": [{"type": "text", "text": CODE}]},
+                {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": CODE}]},
+            ],
+        },
+        "biz_opaque_callback_data": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    }
+
+
+def test_language_and_version(far):
+    gateway(far, "&lang=es_MX&version=v25.0").send(outgoing(), CODE)
+    assert far.asked[0].path == "/v25.0/1055/messages"
+    assert far.asked[0].json["template"]["language"] == {"code": "es_MX"}
+
+
+@pytest.mark.parametrize("number", list(REQUEST))
+@pytest.mark.parametrize("status", [400, 500])
+def test_every_code_of_the_table_whatever_the_status(far, number, status):
+    known = REQUEST[number]
+    far.say(status, {"error": {"message": "in English", "code": number}})
+    with pytest.raises((GatewayError, OutcomeUnknown)) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert isinstance(refusal.value, OutcomeUnknown) == (known.verdict is UNKNOWN)
+    if isinstance(refusal.value, GatewayError):
+        assert refusal.value.permanent == (known.verdict is PERMANENT)
+        assert refusal.value.throttled == (known.verdict is THROTTLED)
+    assert refusal.value.reply == f"whatsapp {status}/{number}: {known.reason}"
+
+
+def test_only_codes_leave_by_whatsapp(far):
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), None)
+    assert refusal.value.permanent
+    assert far.asked == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "whatsapp-cloud://@/1055?template=x", "whatsapp-cloud://T:p@/1055?template=x", "whatsapp-cloud://T@/?template=x",
+        "whatsapp-cloud://T@/abc?template=x", "whatsapp-cloud://T@/1055", "whatsapp-cloud://T@/1055?template=No-vale",
+        "whatsapp-cloud://T@/1055?template=x&version=24", "whatsapp-cloud://T@host/1055?template=x",
+        "whatsapp-cloud://T@/1055?template=x&otra=1",
+    ],
+)  # fmt: skip
+def test_a_url_that_is_not_whole(url):
+    with pytest.raises(BadGatewayUrl):
+        gateway_from_url(url, "W")

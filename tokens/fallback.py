@@ -1,0 +1,75 @@
+"""The same code by the next via, when the first one failed or its provider says nothing (settings SMS_FALLBACK and
+WHATSAPP_FALLBACK; off by default).
+
+It belongs to the request that was accepted: it takes no rung, ends with the same code, and its message says in whose
+place it stands. Never after the code was answered, cancelled or replaced, never with less life than a code is sent
+with, and from one message once.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from clients.models import Applicant
+from messaging import fallbacks, outbox
+from messaging.fallbacks import Overdue
+from messaging.models import Message
+from messaging.sealing import CannotUnseal, unseal
+from tokens import texts
+from tokens.models import VerificationToken
+
+log = logging.getLogger(__name__)
+
+
+def next_via(via: str) -> str | None:
+    """Where a code of this via goes next; None: nowhere."""
+    target = settings.AVAL_FALLBACK.get(via)
+    return target[0] if target and settings.AVAL_GATEWAYS[target[0]] else None
+
+
+def sweep(*, at: datetime) -> int:
+    """Starts what is due; returns how many."""
+    started = 0
+    for via, target in settings.AVAL_FALLBACK.items():
+        if target is None:
+            continue
+        for message in fallbacks.overdue(via, timedelta(seconds=target[1]), at=at):
+            started += _start(message, at=at)
+    return started
+
+
+def _start(message: Overdue, *, at: datetime) -> bool:
+    """Under the applicant's lock, like every act on his codes."""
+    with transaction.atomic():
+        token = _locked(message.reference)
+        target = next_via(message.via)
+        live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_over(at=at)
+        taken = fallbacks.take_over(message.id)
+        if taken is None or token is None or not live or target is None or at >= taken.send_before:
+            return False  # the seal is gone all the same: nobody may use it any more
+        try:
+            secret = unseal(taken.sealed)
+        except CannotUnseal:
+            log.error("a fallback's seal is of another key", extra={"message_id": str(message.id)})
+            return False
+        origin = Message.objects.only("partner_id", "credential_id", "request_id").get(pk=message.id)
+        text = texts.compose(target)
+        outbox.enqueue(
+            kind=Message.Kind.VERIFICATION, via=target, recipient=taken.recipient, subject=text.subject,
+            text=text.text, html=text.html, secret=secret, reference=token.pk, send_before=taken.send_before,
+            keep_secret=next_via(target) is not None, fallback_for=message.id, partner=origin.partner,
+            credential=origin.credential, request_id=origin.request_id, at=at,
+        )  # fmt: skip
+    log.info("fallback", extra={"message_id": str(message.id), "from": message.via, "to": target})
+    return True
+
+
+def _locked(token_id: UUID) -> VerificationToken | None:
+    """The token, its applicant locked first: that is the order everywhere."""
+    applicant = VerificationToken.objects.filter(pk=token_id).values_list("applicant_id", flat=True).first()
+    if applicant is None or not Applicant.objects.select_for_update(no_key=True).filter(pk=applicant).exists():
+        return None
+    return VerificationToken.objects.get(pk=token_id)

@@ -1,0 +1,204 @@
+"""The same code by the next via: after a refusal, after silence; once, alive, and never after it was settled."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from conftest import delivered_code
+from messaging import delivery, receipts, sweeping
+from messaging.gateways.base import GatewayError, OutcomeUnknown
+from messaging.models import Message, SandboxMessage
+from messaging.receipts import Report
+from tokens import fallback, services, settling
+from tokens.models import VerificationToken
+from tokens.services import Origin
+
+pytestmark = pytest.mark.django_db
+
+PHONE = "987654321"
+
+
+@pytest.fixture(autouse=True)
+def policy(settings):
+    settings.AVAL_FALLBACK = {"S": ("W", 30), "W": ("I", 30)}
+
+
+@pytest.fixture
+def asked(applicant):
+    now = timezone.now()
+    services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=now)
+    return now
+
+
+def refuse(monkeypatch, error, via="S"):
+    """The gateway of a via answers so; the others are the sandbox's."""
+    from messaging.gateways import gateways_for
+
+    class Refuses:
+        name, own_process = f"no-{via}", False
+
+        def send(self, message, secret):
+            raise error
+
+    monkeypatch.setattr(delivery, "gateways_for", lambda each: [Refuses()] if each == via else gateways_for(each))
+
+
+def deliver():
+    while delivery.deliver_due("codes"):
+        pass
+
+
+def silence(seconds):
+    """So long ago the provider took it, and has said nothing since."""
+    Message.objects.filter(state="SENT").update(handed_over_at=timezone.now() - timedelta(seconds=seconds))
+
+
+def messages():
+    return [(each.via, each.state) for each in Message.objects.order_by("created_at", "id")]
+
+
+def secrets_kept():
+    return Message.objects.filter(sealed__isnull=False).count()
+
+
+def token():
+    return VerificationToken.objects.get()
+
+
+def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant):
+    code = delivered_code(PHONE)
+    silence(29)
+    assert fallback.sweep(at=timezone.now()) == 0
+    silence(31)
+    assert fallback.sweep(at=timezone.now()) == 1
+    deliver()
+    assert messages() == [("S", "SENT"), ("W", "SENT")]
+    by_sms, by_whatsapp = SandboxMessage.objects.order_by("id")
+    assert code in by_sms.text
+    assert code in by_whatsapp.text
+    first, second = Message.objects.order_by("created_at")
+    assert (second.fallback_for_id, second.reference, second.recipient) == (first.pk, token().pk, PHONE)
+    assert second.send_before == first.send_before
+    assert VerificationToken.objects.count() == 1, "no rung: it belongs to the request that was accepted"
+    assert services.verify(applicant.pk, code, origin=Origin(), at=timezone.now()).outcome == "VALIDADO"
+    assert secrets_kept() == 0
+
+
+@pytest.mark.parametrize("error", [GatewayError("550", permanent=True), GatewayError("x", permanent=True)])
+def test_a_refusal_falls_back_at_once_and_the_code_lives_on(asked, monkeypatch, error):
+    refuse(monkeypatch, error)
+    deliver()
+    assert token().outcome == "PENDIENTE", "not NO_ENVIADO: the next via has it"
+    assert token().returned_at is None
+    settling.sweep(at=timezone.now())
+    deliver()
+    assert messages() == [("S", "FAILED"), ("W", "SENT")]
+    settling.sweep(at=timezone.now())
+    assert (token().outcome, token().returned_at) == ("PENDIENTE", None)
+
+
+def test_undelivered_falls_back_at_once_delivered_never(asked):
+    deliver()
+    message = Message.objects.get()
+    receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
+    assert fallback.sweep(at=timezone.now()) == 1
+    deliver()
+    second = Message.objects.get(via="W")
+    receipts.receive(Report("sandbox", str(second.pk), "DELIVERED"), at=timezone.now())
+    assert fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
+    assert secrets_kept() == 0
+
+
+def test_from_sms_to_whatsapp_to_a_call_and_no_further(asked):
+    deliver()
+    for _ in range(2):
+        silence(31)
+        assert fallback.sweep(at=timezone.now()) == 1
+        deliver()
+    silence(31)
+    assert fallback.sweep(at=timezone.now()) == 0
+    assert messages() == [("S", "SENT"), ("W", "SENT"), ("I", "SENT")]
+    assert secrets_kept() == 0
+
+
+def test_when_every_via_refuses_the_rung_is_given_back_and_the_code_was_not_sent(asked, monkeypatch, settings):
+    settings.AVAL_FALLBACK = {"S": ("W", 30), "W": None}
+
+    class Refuses:
+        name, own_process = "nadie", False
+
+        def send(self, message, secret):
+            raise GatewayError("550", permanent=True)
+
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [Refuses()])
+    deliver()
+    settling.sweep(at=timezone.now())
+    deliver()
+    assert messages() == [("S", "FAILED"), ("W", "FAILED")]
+    assert token().outcome == "NO_ENVIADO"
+    assert token().returned_at is not None
+
+
+def test_a_refused_fallback_does_not_undo_what_the_first_via_took(asked, monkeypatch):
+    deliver()
+    refuse(monkeypatch, GatewayError("550", permanent=True), via="W")
+    silence(31)
+    assert fallback.sweep(at=timezone.now()) == 1
+    deliver()
+    assert Message.objects.get(via="W").state == "FAILED"
+    settling.sweep(at=timezone.now())
+    deliver()
+    assert token().outcome == "PENDIENTE"
+    assert token().returned_at is None, "the SMS was taken"
+
+
+@pytest.mark.parametrize("settle", ["verify", "cancel", "wrong", "replace", "expire"])
+def test_never_after_the_code_was_settled(asked, applicant, settle):
+    code = delivered_code(PHONE)
+    now = timezone.now()
+    if settle == "verify":
+        services.verify(applicant.pk, code, origin=Origin(), at=now)
+    elif settle == "cancel":
+        services.cancel(applicant.pk, origin=Origin(), at=now)
+    elif settle == "wrong":
+        for _ in range(5):
+            with pytest.raises(Exception):  # noqa: B017, PT011  each says something else
+                services.verify(applicant.pk, "ZZZZ" if code != "ZZZZ" else "YYYY", origin=Origin(), at=now)
+    elif settle == "replace":
+        services.request(
+            applicant.pk, via="C", origin=Origin(), at=now + timedelta(seconds=1)
+        )  # another via has a ladder of its own
+        Message.objects.filter(via="C").update(state="CANCELLED", sealed=None)
+    if settle != "expire":
+        assert secrets_kept() == 0, "settled: nobody may need it any more"
+    late = now + timedelta(seconds=31 if settle != "expire" else 140)
+    assert fallback.sweep(at=late) == 0
+    sweeping.sweep(at=late)
+    assert not Message.objects.filter(via="W").exists()
+    assert secrets_kept() == 0
+
+
+def test_unknown_waits_its_time_and_two_sweeps_start_one(asked, monkeypatch):
+    refuse(monkeypatch, OutcomeUnknown("silencio"))
+    deliver()
+    assert fallback.sweep(at=timezone.now()) == 0
+    late = timezone.now() + timedelta(seconds=31)
+    assert fallback.sweep(at=late) == 1
+    assert fallback.sweep(at=late) == 0
+    assert [via for via, _ in messages()] == ["S", "W"]
+
+
+def test_off_by_default_nothing_is_kept_and_nothing_follows(applicant, settings):
+    settings.AVAL_FALLBACK = {"S": None, "W": None}
+    services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
+    deliver()
+    assert secrets_kept() == 0
+    assert fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
+
+
+def test_a_via_without_gateways_is_no_fallback(applicant, settings):
+    settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "W": ()}
+    services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
+    deliver()
+    assert secrets_kept() == 0
