@@ -1,30 +1,40 @@
 """`make bench`: the machine, then a table for each benchmark.
 
-python -m bench [NAME...] [--rounds N] [--seconds S] [--history ROWS]
+python -m bench [NAME...] [--small] [--rounds N] [--seconds S] [--history ROWS] [--folder PATH]
 """
 
 import argparse
 from pathlib import Path
 
-from bench import machine, verify_cycle
+from bench import alta, export, latency, machine, mailing, verify_cycle
+from bench.sizes import FULL, SMALL
 from config.environment import BASE_DIR
 
-BENCHMARKS = {"verify_cycle": verify_cycle.run}
+BENCHMARKS = {
+    "cycle": verify_cycle.run, "alta": alta.run, "export": export.run, "email": mailing.run, "latency": latency.run,
+}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Each number stands beside its floor.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds of each system, taken in turn")
-    parser.add_argument("--seconds", type=float, default=5, help="length of a round")
-    parser.add_argument("--history", type=int, default=1_000_000, help="old rows of the second half")
+    parser.add_argument("--seconds", type=float, default=5, help="length of a round of cycle")
+    parser.add_argument("--history", type=int, default=1_000_000, help="old codes of the second half of cycle")
+    parser.add_argument("--small", action="store_true", help="only to see that it works: small numbers, one round")
+    parser.add_argument(
+        "--folder", type=Path, default=BASE_DIR / "var", help="its servers live in bench/ there, emptied first"
+    )
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    options.sizes = FULL
+    if options.small:
+        options.sizes, options.rounds, options.seconds, options.history = SMALL, 1, 1, 1_000
     print(machine.line())
     for name in options.names or BENCHMARKS:
-        BENCHMARKS[name](Path(BASE_DIR / "var" / "bench"), options)
+        BENCHMARKS[name](options.folder.resolve() / "bench", options)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ DO $$ DECLARE missing record; BEGIN
         SELECT table_name, column_name, data_type FROM information_schema.columns
         WHERE table_schema = 'public' AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'
           AND data_type IN ('character varying', 'text', 'smallint', 'integer', 'boolean')
-          AND table_name IN ('clients_applicant', 'tokens_verificationtoken', 'messaging_message')
+          AND table_name IN ('clients_applicant', 'clients_authorizedclient', 'tokens_verificationtoken',
+                             'messaging_message', 'messaging_campaign')
     LOOP
         EXECUTE format(
             'ALTER TABLE %I ALTER %I SET DEFAULT %L', missing.table_name, missing.column_name,

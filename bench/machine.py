@@ -60,3 +60,28 @@ class Meter:
 
     def _look(self) -> dict[str, float]:
         return {name: processor_seconds(pids()) for name, pids in self.pids_of.items()}
+
+
+class Peak:
+    """How much memory processes take beyond what they have now, by the kernel's own high-water marks."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self.before = {}
+        for pid in pids:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the mark falls to what is resident now
+            self.before[pid] = _resident(pid)
+
+    def growth(self) -> int:
+        """Bytes of the process that grew most."""
+        return max(_resident(pid, "VmHWM") - before for pid, before in self.before.items())
+
+    def highest(self) -> int:
+        """Bytes of the largest process at its largest."""
+        return max(_resident(pid, "VmHWM") for pid in self.before)
+
+
+def _resident(pid: int, which: str = "VmRSS") -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(which):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"process {pid} has no {which}")

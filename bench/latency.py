@@ -1,0 +1,132 @@
+"""How soon a code is where its gateway puts it: alone, and behind a campaign that waits to leave.
+
+From before the request is sent until the code can be read: in the sandbox outbox for an SMS, at the SMTP server for a
+mail. The floor is the hand-written ask of `bench.floor`, whose code is in the outbox when it answers.
+"""
+
+import argparse
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+
+from bench import history
+from bench.load import Client
+from bench.partner import Partner
+from bench.report import percentile
+from bench.sink import Sink, standing_with_sink
+from bench.sizes import Sizes
+from bench.standing import bulk_worker, serving
+from config.processes import wait_until
+from tests.stack import Stack
+
+LOOK_EVERY = 0.002
+"""Seconds between two looks for a code: what is measured is too long by half of it."""
+PAUSE = 0.05
+"""Seconds after each code: this is about one client, not about load."""
+PATIENCE = 30.0
+PERCENTS = (50, 95, 99)
+
+
+def run(folder: Path, options: argparse.Namespace) -> None:
+    sizes: Sizes = options.sizes
+    print("\nlatency: ask until the code is there; floor: the answer of a hand-written ask; promise: 2 s, at p99 5 s")
+    with ExitStack() as stopping:
+        stack, sink = stopping.enter_context(standing_with_sink(folder))
+        database = stopping.enter_context(stack.database())
+        partner = Partner(stack, database)
+        partner.authorize(sizes.queued)
+        log = stack.folder / "logs" / "floor.log"
+        floor, _ = stopping.enter_context(serving("bench.floor", log, stack.environment))
+        clients = deque(history.register(database, 2 * 3 * (sizes.codes + 1)))
+        history.tidy(database)
+        stopping.enter_context(bulk_worker(stack))
+        asking = Asking(stack, database, sink, floor, clients)
+        asking.each_way(1)  # for the caches
+        print_table("alone", asking.each_way(sizes.codes))
+        sink.reset()
+        campaigns = Campaigns(partner, sink, sizes.queued)
+        print_table(f"behind a campaign of {sizes.queued:,}", asking.each_way(sizes.codes, campaigns.keep_one_running))
+        print(f"(campaigns begun: {campaigns.launched}; {sink.count().mails:,} mails arrived meanwhile)")
+
+
+class Campaigns:
+    """There is always one under way, with messages waiting."""
+
+    def __init__(self, partner: Partner, sink: Sink, queued: int) -> None:
+        self.partner, self.sink, self.queued = partner, sink, queued
+        self.launched = 0
+        self.current: int | None = None
+
+    def keep_one_running(self) -> None:
+        if self.current is None or self.partner.waiting(self.current) < self.queued // 10:
+            self.current = self.partner.queue(self.queued)
+            self.launched += 1
+            left = self.sink.count().mails
+            assert wait_until(lambda: self.sink.count().mails > left, PATIENCE), "no campaign begins"
+
+
+class Asking:
+    """Clients that ask one after another and wait for their code."""
+
+    def __init__(
+        self, stack: Stack, database: "psycopg.Connection", sink: Sink, floor: int, clients: deque[Client]
+    ) -> None:
+        self.stack, self.database, self.sink, self.clients = stack, database, sink, clients
+        self.floor_url = f"http://127.0.0.1:{floor}"
+
+    def each_way(self, count: int, before_each: Callable[[], None] = lambda: None) -> dict[str, list[float]]:
+        """Seconds of so many codes a way, the ways in turn; the floor is the last one."""
+        ways = {"aval, SMS": self.sms, "aval, mail": self.mail, "floor": self.floor}
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(count):
+            for name, act in ways.items():
+                before_each()
+                found[name].append(act(self.clients.popleft()))
+                time.sleep(PAUSE)
+        return found
+
+    def sms(self, client: Client) -> float:
+        began = time.time()
+        answer = self.stack.ask(client.id, client.phone)
+        assert answer.status_code == 200, answer.text
+        return self._look(lambda: self._in_the_outbox(client)) - began
+
+    def mail(self, client: Client) -> float:
+        began = time.time()
+        answer = self.stack.ask(client.id, via="C")
+        assert answer.status_code == 200, answer.text
+        address = f"{client.phone[1:]}@example.com"  # as history registers them
+        return self._look(lambda: self.sink.seen(address)) - began
+
+    def floor(self, client: Client) -> float:
+        call = self.stack.asking(client.id, client.phone)
+        began = time.time()
+        answer = self.stack.http.post(self.floor_url + call.url, content=call.body, headers=call.headers)
+        assert answer.status_code == 200, answer.text
+        return time.time() - began
+
+    def _in_the_outbox(self, client: Client) -> float | None:
+        found = self.database.execute('SELECT FROM messaging_sandboxmessage WHERE "to" = %s', [client.phone]).fetchone()
+        return None if found is None else time.time()
+
+    def _look(self, arrived: Callable[[], float | None]) -> float:
+        """When it arrived, in seconds since 1970."""
+        end = time.monotonic() + PATIENCE
+        while (at := arrived()) is None:
+            assert time.monotonic() < end, f"no code in {PATIENCE} s"
+            time.sleep(LOOK_EVERY)
+        return at
+
+
+def print_table(title: str, found: dict[str, list[float]]) -> None:
+    floor = found["floor"]
+    print(f"\n{title}, {len(floor)} codes each way")
+    print(f"{'':12}" + "".join(f"{f'p{percent} ms':>10}" for percent in PERCENTS) + f"{'p50, p99 to the floor':>26}")
+    for name, seconds in found.items():
+        cells = "".join(f"{percentile(seconds, percent) * 1000:>10.1f}" for percent in PERCENTS)
+        ratios = " / ".join(f"{percentile(seconds, each) / percentile(floor, each):.1f}" for each in (50, 99))
+        print(f"{name:12}{cells}{ratios:>26}")

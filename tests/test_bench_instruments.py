@@ -1,0 +1,83 @@
+"""The benchmarks' own instruments: what measures must be right. The benchmarks themselves need a stack and minutes."""
+
+import os
+import smtplib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench.machine import Peak
+from bench.report import Row, percentile, table
+from bench.sink import Sink
+from bench.standing import serving
+from config.environment import BASE_DIR
+
+MIB = 2**20
+MAIL = "From: a@example.com\r\nTo: {}\r\nSubject: Hola\r\n\r\nUna línea\r\n.y un punto\r\n"
+
+
+@pytest.fixture
+def sink(tmp_path):
+    with serving("bench.sink", tmp_path / "sink.log", os.environ) as (port, pid):
+        sink = Sink(port, pid)
+        yield sink
+        sink.line.close()
+
+
+def test_the_sink_counts_what_comes_over_any_connection_and_says_when(sink):
+    before = time.time()
+    for _ in range(2):
+        with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="test") as line:
+            for n in range(3):
+                line.sendmail("a@example.com", [f"c{n}@example.com"], MAIL.format(f"c{n}@example.com").encode())
+    count = sink.count()
+    assert count.mails == 6
+    assert before <= count.first < count.last <= time.time()
+    assert count.per_second == pytest.approx(5 / (count.last - count.first))
+    assert count.first < sink.seen("c0@example.com") < count.last, "the newest for that address"
+    assert sink.seen("nobody@example.com") is None
+    assert sink.example().startswith(b"From: a@example.com\r\nTo: c0@example.com\r\n")
+    sink.reset()
+    assert sink.count().mails == 0
+    assert sink.seen("c0@example.com") is None
+
+
+def test_the_highest_mark_of_memory_is_seen_though_it_was_given_back():
+    grow = "input(); a = bytearray(40 * 2**20); del a; print('grown', flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", grow], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        while not Peak([process.pid]).highest() > 4 * MIB:
+            time.sleep(0.01)  # Python is not there yet
+        time.sleep(0.3)
+        memory = Peak([process.pid])
+        assert memory.growth() < MIB
+        print(file=process.stdin, flush=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "grown\n"
+        assert 39 * MIB < memory.growth() < 60 * MIB
+        print(file=process.stdin, flush=True)
+
+
+def test_a_percentile_is_a_value_that_was_measured():
+    values = [float(n) for n in range(200, 0, -1)]
+    assert [percentile(values, percent) for percent in (50, 95, 99)] == [100, 190, 198]
+    assert percentile([7.0], 99) == percentile([7.0], 50) == 7
+
+
+def test_ratios_are_taken_round_by_round(capsys):
+    table("ms", [Row("aval", [20, 30, 80]), Row("floor", [10, 10, 20])])
+    _, aval, floor, rounds = capsys.readouterr().out.splitlines()
+    assert " ".join(aval.split()) == "aval 20 / 30 / 80 2.00 / 3.00 / 4.00"
+    assert " ".join(floor.split()) == "floor 10 / 10 / 20 1.00 / 1.00 / 1.00"
+    assert "3 rounds" in rounds
+
+
+def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "altas"], cwd=BASE_DIR, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "there is no altas; there are cycle, alta, export, email, latency" in done.stderr
