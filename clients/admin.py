@@ -280,3 +280,6 @@ class AuditEntryAdmin(ReadOnly):
     search_help_text = "Quién, o el id del objeto."
     ordering = ("-at",)
     fields = ("at", "actor", "action", "object_type", "object_id", "address", "reason", "data")
+
+
+from clients import admin_external  # noqa: E402, F401  its page registers itself

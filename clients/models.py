@@ -5,8 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
+from django.db.models.lookups import Exact
+
+from clients.finding import ExternalClients
 
 
 class Contract(models.TextChoices):
@@ -199,6 +204,69 @@ class AuthorizedClient(models.Model):
     @property
     def is_subscribed(self) -> bool:
         return self.subscribed_at is not None and self.unsubscribed_at is None and self.deauthorized_at is None
+
+
+class ExternalClient(models.Model):
+    """A client that a partner keeps in the external registry (contract 3), under the partner's own `client_id`.
+
+    Written by `clients.registering` only, which keeps the history of its changes in the audit.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, related_name="external_clients", db_index=False, verbose_name="empresa"
+    )
+    client_id = models.CharField("id del cliente en la empresa", max_length=100)
+    cui = models.CharField("CUI", max_length=13)
+    first_name = models.CharField("nombres", max_length=100)
+    last_name = models.CharField("apellidos", max_length=100)
+    phone = models.CharField("teléfono", max_length=20)  # as it was written: 555-1234
+    product_key = models.CharField("clave del producto", max_length=100)
+    product_id = models.CharField("id del producto", max_length=100)
+    origin = models.CharField("origen", max_length=100)
+    data_points = models.JSONField("datos", default=list)  # [{"key", "value"}], in the order they came
+    created_at = models.DateTimeField("registrado")
+    updated_at = models.DateTimeField("actualizado")
+    folded_name = models.TextField(editable=False)  # the words of both names, without case and accents
+    phone_digits = models.GeneratedField(
+        expression=Func(F("phone"), Value("[^0-9]"), Value(""), Value("g"), function="regexp_replace"),
+        output_field=models.CharField(max_length=20),
+        db_persist=True,
+    )
+    name_words = models.GeneratedField(
+        expression=Func(Func(F("folded_name"), Value(" "), function="string_to_array"), function="array_to_tsvector"),
+        output_field=SearchVectorField(),
+        db_persist=True,
+    )
+
+    objects = ExternalClients.as_manager()
+
+    class Meta:
+        verbose_name = "cliente externo"
+        verbose_name_plural = "clientes externos"
+        constraints = [
+            models.UniqueConstraint(
+                name="one_external_client_per_partner_and_client_id", fields=["partner", "client_id"]
+            ),
+            models.CheckConstraint(name="a_cui_has_13_digits", condition=Q(cui__regex="^[0-9]{13}$")),
+            models.CheckConstraint(
+                name="data_points_are_a_list",
+                condition=Exact(
+                    Func(F("data_points"), function="jsonb_typeof", output_field=models.TextField()), Value("array")
+                ),
+            ),
+        ]
+        indexes = [
+            models.Index("created_at", "id", name="external_client_by_time"),
+            # what staff searches by; `ExternalClients.found_by` asks each of them
+            models.Index("client_id", name="external_client_by_client_id"),
+            models.Index("cui", name="external_client_by_cui"),
+            models.Index("phone_digits", name="external_client_by_phone"),
+            GinIndex("name_words", name="external_client_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} ({self.first_name} {self.last_name})"
 
 
 class AuditEntry(models.Model):

@@ -7,6 +7,8 @@ from django.urls import include, path
 urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
+    path("external", include("external_api.registry.urls")),
+    path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -3,8 +3,9 @@
 from external_api.frontdoor.contract import Contract
 from external_api.informaperu.contract import INFORMAPERU
 from external_api.nopasanada.contract import NOPASANADA
+from external_api.registry.contract import REGISTRY
 
-SPACES: dict[str, Contract] = {"/v1/api": INFORMAPERU, "/api/v1": NOPASANADA}
+SPACES: dict[str, Contract] = {"/v1/api": INFORMAPERU, "/api/v1": NOPASANADA, "/external": REGISTRY}
 
 
 def contract_of(path: str) -> Contract | None:

@@ -7,6 +7,7 @@ from clients.credentials import revoke
 from clients.models import Credential
 from conftest import NOW, REGISTRATION, delivered_code
 from external_api.informaperu import urls
+from external_api.registry import urls as registry_urls
 from messaging.models import Message
 from tokens.models import VerificationToken
 
@@ -37,6 +38,16 @@ def test_the_url_map_has_the_six_partner_endpoints():
         "/client", "/client/ID/token", "/client/ID/verify/A1B2", "/client/ID/cancel", "/client/ID/expire",
         "/client/ID/cooldown/S",
     ]  # fmt: skip
+
+
+def test_every_endpoint_of_contract_3_wants_a_jwt(front, informa, registry):
+    """From its URL map: whoever adds one without a credential says so here."""
+    views = {pattern.name: pattern.callback.view_class for pattern in get_resolver(registry_urls).url_patterns}
+    assert [name for name, view in views.items() if view.takes_credential] == ["registry"]
+    assert set(views) == {"registry", "registry-nothing-here"}
+    for headers in ({}, informa.headers, registry.headers, {"Authorization": f"Bearer {informa.jwt}"}):
+        answer = front.http.post("/external/client/registry", headers=headers)
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
 
 
 def test_a_closed_door_wants_a_credential_everywhere_but_at_status(front, settings):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from clients.models import Applicant
-from conftest import REGISTRATION
+from clients.models import Applicant, ExternalClient
+from conftest import EXTERNAL_CLIENT, REGISTRATION
 from external_api.frontdoor.refusals import BadRequest
 from external_api.frontdoor.strict_json import parse_object
 from external_api.models import ApiRequest
@@ -56,11 +56,26 @@ def in_envelope(answer, status, code):
     assert answer.json()["code"] == code
 
 
+def in_header(answer, status):
+    """Contract 3's envelope."""
+    assert answer["Content-Type"] == "application/json"
+    assert answer.status_code == status
+    header = answer.json()["header"]
+    assert set(header) == {"title", "message", "type", "code", "event_id"}
+    assert (header["type"], header["code"]) == ("error", str(status))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("path", POSTS)
 def test_hostile_json_on_every_endpoint(front, path, name):
     in_envelope(post(front, path, HOSTILE[name]), 400, "ERR_VALIDATION")
     assert not Applicant.objects.exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_json_on_contract_3(registrar, name):
+    in_header(registrar.raw(HOSTILE[name]), 400)
+    assert not ExternalClient.objects.exists()
 
 
 @pytest.mark.parametrize("value", [[], {}, True, 1, 1.5, None, "\u202e987654321", "x" * 10_000, "\ufeff", "a\tb"])
@@ -76,33 +91,50 @@ def test_every_field_of_a_registration_with_a_value_it_never_has(front, field, v
         assert field in answer.json()["details"] or "distrito" in answer.json()["details"]
 
 
+@pytest.mark.parametrize("value", [[], {}, True, 1, 1.5, None, "\u202e987654321", "x" * 10_000, "\ufeff", "a\tb", [{}]])
+@pytest.mark.parametrize("field", sorted(EXTERNAL_CLIENT))
+def test_every_field_of_contract_3_with_a_value_it_never_has(registrar, field, value):
+    answer = registrar.raw(json.dumps(EXTERNAL_CLIENT | {field: value}))
+    if field == "data_points" and value in ([], None):
+        assert answer.status_code == 200
+    else:
+        in_header(answer, 400)
+        assert list(answer.json()["content"]["errors"]) == [field]
+        assert not ExternalClient.objects.exists()
+
+
 @pytest.mark.parametrize(
     "content_type",
     ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml",
      "application/json; charset=latin-1", "application/json; charset=utf-16", "application/jsonp"],
 )  # fmt: skip
-def test_another_media_type(front, content_type):
+def test_another_media_type(front, registrar, content_type):
     in_envelope(post(front, "/client", json.dumps(REGISTRATION), content_type), 415, "ERR_UNSUPPORTED_MEDIA_TYPE")
+    in_header(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"']
 )
-def test_media_types_that_are_json(front, content_type):
+def test_media_types_that_are_json(front, registrar, content_type):
     assert post(front, "/client", json.dumps(REGISTRATION), content_type).status_code == 201
+    assert registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "*/*", "nonsense"])
 def test_the_answer_is_json_whatever_is_asked_for(front, accept):
     in_envelope(front.get("/nothing", Accept=accept), 404, "ERR_NOT_FOUND")
+    in_header(front.http.get("/external/nothing", headers={"Accept": accept}), 404)
     assert front.get("/status", Accept=accept).json()["status"] == "ok"
 
 
-def test_a_body_over_two_mebibytes(front):
-    body = json.dumps(REGISTRATION | {"extra": "x" * (2 * 1024 * 1024)})
-    in_envelope(post(front, "/client", body), 413, "ERR_PAYLOAD_TOO_LARGE")
-    just_under = json.dumps(REGISTRATION | {"extra": "x" * (2 * 1024 * 1024 - 1000)})
-    assert post(front, "/client", just_under).status_code == 201
+def test_a_body_over_two_mebibytes(front, registrar):
+    much = {"extra": "x" * (2 * 1024 * 1024)}
+    in_envelope(post(front, "/client", json.dumps(REGISTRATION | much)), 413, "ERR_PAYLOAD_TOO_LARGE")
+    in_header(registrar.raw(json.dumps(EXTERNAL_CLIENT | much)), 413)
+    just_under = {"extra": "x" * (2 * 1024 * 1024 - 1000)}
+    assert post(front, "/client", json.dumps(REGISTRATION | just_under)).status_code == 201
+    assert registrar.raw(json.dumps(EXTERNAL_CLIENT | just_under)).status_code == 200
 
 
 @pytest.mark.parametrize("query", ["?token=x", "?name=%00", "?format=api", "?a=" + "%ED%A0%80"])

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clients.models import Applicant
-from conftest import REGISTRATION, SMS, delivered_code
+from clients.models import Applicant, AuditEntry, ExternalClient
+from conftest import EXTERNAL_CLIENT, REGISTRATION, SMS, delivered_code
 from external_api.models import IdempotentAnswer
 from messaging.models import Message
 
@@ -39,6 +39,26 @@ def test_the_same_key_with_another_body_or_path(front, keyed):
     ):
         assert (answer.status_code, answer.json()["code"]) == (422, "ERR_IDEMPOTENCY_CONFLICT")
     assert Applicant.objects.get().names == "Juan"
+
+
+def test_contract_3_keeps_its_answers_too(registrar):
+    key = {"Idempotency-Key": "cliente-1"}
+    first, again = (registrar.post(EXTERNAL_CLIENT, **key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content, "also its event_id"
+    assert again["Idempotency-Replayed"] == "true"
+    other = registrar.post(EXTERNAL_CLIENT | {"first_name": "Ana"}, **key)
+    assert (other.status_code, other.json()["header"]["code"]) == (422, "422")
+    assert ExternalClient.objects.get().first_name == "Juan"
+    IdempotentAnswer.objects.update(status=None, body=None)
+    running = registrar.post(EXTERNAL_CLIENT, **key)
+    assert (running.status_code, running.json()["header"]["code"]) == (409, "409")
+    assert AuditEntry.objects.filter(action__startswith="external_client").count() == 1
+    for _ in range(2):
+        wrong = registrar.post({}, **{"Idempotency-Key": "wrong"})
+    assert (wrong.status_code, wrong["Idempotency-Replayed"]) == (400, "true")
+    bad = registrar.post(EXTERNAL_CLIENT, **{"Idempotency-Key": "con espacio"})
+    assert "Idempotency-Key" in bad.json()["content"]["errors"]["request"][0]
 
 
 def test_while_the_first_still_runs(front, keyed):

@@ -3,7 +3,7 @@
 import pytest
 
 from clients.callers import limiting_key
-from conftest import REGISTRATION, delivered_code
+from conftest import REGISTRATION, Registrar, delivered_code
 from external_api.models import ApiRequest
 from messaging.redis_link import breaker
 
@@ -41,6 +41,27 @@ def test_requests_a_minute_of_a_partner_do_not_touch_another(front, settings, in
     informa.partner.requests_per_minute = 100
     informa.partner.save()
     assert front.post("/client", {}, **informa.headers).status_code == 400
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_contract_3_has_the_same_limits_in_its_own_words(settings, registrar, elsewhere):
+    settings.RATE_PER_PARTNER, settings.RATE_PER_ADDRESS = 2, 10
+    theirs, nobody = Registrar(elsewhere.jwt), Registrar("x")
+
+    def said(answer):
+        return answer.status_code, answer.json()["header"]["title"]
+
+    limited = (429, "Demasiadas Solicitudes")
+    assert [registrar.post({}).status_code for _ in range(2)] == [400, 400]
+    answer = registrar.post({})
+    assert said(answer) == limited
+    assert 1 <= int(answer["Retry-After"]) <= 60
+    logged = ApiRequest.objects.latest("id").pk
+    assert answer.json()["header"]["event_id"] == f"event_{logged + 1}", "a number of its own, without a row"
+    assert theirs.send().status_code == 200
+    assert [nobody.send().status_code for _ in range(2)] == [401, 401]
+    assert said(nobody.send()) == limited
+    assert theirs.send().status_code == 200, "good ones from there still work"
 
 
 def test_refused_credentials_come_at_a_fifth_of_the_rate(front, settings, informa):

@@ -31,6 +31,13 @@ curl -s {url}/v1/api/client -H 'Content-Type: application/json' -d '{{
   "nombres": "Juan", "apellido_paterno": "Perez", "apellido_materno": "Gomez",
   "correo": "juan.perez@example.com",
   "departamento": "LIMA", "provincia": "LIMA", "distrito": "MIRAFLORES"}}'
+
+Try contract 3 (external registry), register a client of yours under your own id:
+
+curl -s {url}/external/client/registry -H 'Content-Type: application/json' -H 'Authorization: Bearer {jwt}' -d '{{
+  "cui": "2380033370713", "first_name": "Juan", "last_name": "Pérez", "phone": "555-1234",
+  "product_key": "ABC123", "product_id": "98765", "origin": "website", "client_id": "CL123456",
+  "data_points": [{{"key": "name", "value": "Juan"}}]}}'
 """
 
 

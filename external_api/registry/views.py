@@ -1,0 +1,33 @@
+"""The one endpoint of contract 3: parse, call the domain, answer."""
+
+from rest_framework.request import Request
+
+from clients.registering import Details, register
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.fields import checked
+from external_api.frontdoor.views import ContractView, UnknownPath
+from external_api.registry.contract import REGISTRY, registered
+from external_api.registry.serializers import Registration
+
+
+class RegistryView(ContractView):
+    contract = REGISTRY
+    action = "registry"
+    http_method_names = ["post"]
+
+    def post(self, request: Request) -> Answer:
+        assert self.credential is not None, "initial() lets nobody in without a credential"  # noqa: S101
+        fields = checked(Registration, self.body)
+        client = register(
+            self.credential,
+            fields.pop("client_id"),
+            Details(**fields),
+            request_id=self.request_id,
+            address=self.address,
+            at=self.at,
+        )
+        return registered(client, request_id=self.request_id)
+
+
+class NothingHere(UnknownPath):
+    contract = REGISTRY
