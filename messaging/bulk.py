@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from messaging import doorbell, letters, providers
 from messaging.campaigns import NEVER
-from messaging.delivery import Sender, attempt, claim, give_back, record
+from messaging.delivery import Answer, Sender, claim, give_back, not_taken, offer, record, settle, taken
 from messaging.gateways import gateways_for
-from messaging.gateways.base import Gateway
+from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
 from messaging.queues import BATCH
 from messaging.transitions import move
@@ -73,16 +73,29 @@ def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitS
         senders[gateway.name] = _kept_connection(gateway, kept)
     handed = hand_over(ten, gateway, at=timezone.now())
     _leave_the_rest([message for message in ten if message.id not in handed], at=timezone.now())
+    ours = [message for message in ten if message.id in handed]
+    for message in ours:
+        message.attempts, message.provider = handed[message.id], gateway.name
+    _offer_all(ours, senders[gateway.name])
+
+
+def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
+    """One after the other over the kept connection; those that were taken are recorded together."""
     began = time.monotonic()
-    for message in ten:
-        if message.id not in handed:
-            continue
+    were_taken: list[tuple[Message, Receipt]] = []
+    for message in ours:
         if time.monotonic() - began > GIVE_BACK:
             _take_back(message, at=timezone.now())
             continue
-        message.attempts, message.provider = handed[message.id], gateway.name
-        call = providers.begin(gateway.name)
-        attempt(message, senders[gateway.name], letters.letter(message), None, call, delays=RETRY_DELAYS)
+        answer: Answer = offer(message, sender, letters.letter(message), None, providers.begin(message.provider))
+        if isinstance(answer, Receipt):
+            were_taken.append((message, answer))
+        else:
+            not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
+            settle(message.provider, answer, at=timezone.now())
+    if were_taken:
+        taken(were_taken, at=timezone.now())
+        settle(were_taken[0][0].provider, were_taken[0][1], at=timezone.now())
 
 
 def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict[UUID, int]:

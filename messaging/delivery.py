@@ -22,7 +22,7 @@ from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgo
 from messaging.models import Message
 from messaging.queues import BATCH, ORDER, QUEUE_OF, QUEUES
 from messaging.sealing import CannotUnseal, unseal
-from messaging.transitions import move
+from messaging.transitions import move, sent_together
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,10 @@ def deliver_due(
         doorbell.ring(queue)
     send(batch)
     return len(batch)
+
+
+Answer = Receipt | GatewayError | OutcomeUnknown
+"""What came of a call to a provider."""
 
 
 class Sender(Protocol):
@@ -115,27 +119,41 @@ def attempt(
     delays: Sequence[timedelta],
 ) -> None:
     """Calls the provider with what was handed over and records what came of it."""
-    failed: bool | None = True
+    answer = offer(message, gateway, letter, secret, call)
+    if isinstance(answer, Receipt):
+        taken([(message, answer)], at=timezone.now())
+    else:
+        not_taken(message, answer, at=timezone.now(), delays=delays)
+    settle(message.provider, answer, at=timezone.now())
+
+
+def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: providers.Call) -> Answer:
+    """The call itself, and what was said. Nothing is raised: whatever happens is an answer."""
+    answer: Answer
     try:
-        receipt = gateway.send(letter, secret)
-    except GatewayError as refusal:
-        failed = None if refusal.throttled else not refusal.permanent
-        call.ended(failed=failed)
-        refused(message, refusal, at=timezone.now(), delays=delays)
-    except OutcomeUnknown as silence:
-        call.ended(failed=True)
-        record(message, "UNKNOWN", at=timezone.now(), reply=silence.reply)
+        answer = gateway.send(letter, secret)
+    except (GatewayError, OutcomeUnknown) as other:
+        answer = other
     except Exception:
         # A fault of the gateway's own code: whether the message left cannot be known, so it is not sent twice.
-        call.ended(failed=True)
         log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
-        record(message, "UNKNOWN", at=timezone.now(), reply="error interno")
-    else:
-        failed = False
-        call.ended(failed=False)
-        taken(message, receipt, at=timezone.now())
+        answer = OutcomeUnknown("error interno")
+    call.ended(failed=_says_of_its_health(answer))
+    return answer
+
+
+def settle(provider: str, answer: Answer, *, at: datetime) -> None:
+    """What an answer means for its provider."""
+    failed = _says_of_its_health(answer)
     if failed is not None:
-        providers.settle(message.provider, failed=failed, at=timezone.now())
+        providers.settle(provider, failed=failed, at=at)
+
+
+def _says_of_its_health(answer: Answer) -> bool | None:
+    """Whether the provider failed; None where the answer does not tell."""
+    if isinstance(answer, GatewayError):
+        return None if answer.throttled else not answer.permanent
+    return not isinstance(answer, Receipt)
 
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
@@ -185,20 +203,28 @@ def outgoing(message: Message) -> Outgoing:
     )  # fmt: skip
 
 
-def taken(message: Message, receipt: Receipt, *, at: datetime) -> None:
-    """A provider took it; if it has reported on it already, the report counts now."""
-    record(message, "SENT", at=at, reply=receipt.reply, provider_id=receipt.provider_id)
-    receipts.catch_up(message.id, message.provider, receipt.provider_id, at=at)
+def taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
+    """Providers took them, all under one claim; what they have reported on them already counts now."""
+    rows = [(message.id, receipt.provider_id, receipt.reply) for message, receipt in answers]
+    moved = sent_together(answers[0][0].claim_id, rows, at=at) if answers else set()
+    for message, _ in answers:
+        _say(message, "SENT", message.id in moved)
+    receipts.catch_up({message.id: (message.provider, receipt.provider_id) for message, receipt in answers}, at=at)
 
 
-def refused(message: Message, refusal: GatewayError, *, at: datetime, delays: Sequence[timedelta]) -> None:
-    """A provider did not take it: again, elsewhere where there is another one, or never."""
-    others = len(gateways_for(message.via)) - 1
-    if refusal.permanent or (message.attempts > len(delays) + others and not refusal.throttled):
-        record(message, "FAILED", at=at, reply=refusal.reply)
+def not_taken(
+    message: Message, answer: GatewayError | OutcomeUnknown, *, at: datetime, delays: Sequence[timedelta]
+) -> None:
+    """A provider did not take it: again, elsewhere where there is another one, or never. Or nobody knows."""
+    if isinstance(answer, OutcomeUnknown):
+        record(message, "UNKNOWN", at=at, reply=answer.reply)
         return
-    asked = timedelta(seconds=refusal.retry_after or 0)
-    if refusal.throttled:  # the others are asked at once; this one by nobody here until then
+    others = len(gateways_for(message.via)) - 1
+    if answer.permanent or (message.attempts > len(delays) + others and not answer.throttled):
+        record(message, "FAILED", at=at, reply=answer.reply)
+        return
+    asked = timedelta(seconds=answer.retry_after or 0)
+    if answer.throttled:  # the others are asked at once; this one by nobody here until then
         wait = max(asked, THROTTLED)
         providers.rest(message.provider, wait.total_seconds())
         delay = timedelta(0) if others else wait
@@ -208,9 +234,8 @@ def refused(message: Message, refusal: GatewayError, *, at: datetime, delays: Se
     else:
         delay = max(delays[message.attempts - 1 - others], asked)
         delay += delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
-    record(
-        message, "QUEUED", at=at, reply=refusal.reply, next_attempt_at=at + delay, counted=not refusal.throttled
-    )  # fmt: skip
+    counted = not answer.throttled
+    record(message, "QUEUED", at=at, reply=answer.reply, next_attempt_at=at + delay, counted=counted)
     if not delay:
         doorbell.ring(QUEUE_OF[message.kind])
 
@@ -239,6 +264,10 @@ def record(
         also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s,"
         " lane = '', attempts = attempts - %(uncounted)s",
     )  # fmt: skip
+    _say(message, to, bool(moved))
+
+
+def _say(message: Message, to: str, moved: bool) -> None:
     extra = {"message_id": str(message.id), "state": to, "attempt": message.attempts, "via": message.via}
     if moved:
         log.info("message settled" if to != "QUEUED" else "message will be tried again", extra=extra)

@@ -192,6 +192,7 @@ class Message(models.Model):
             ),
             models.Index("reference", name="message_by_reference"),
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
+            models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),
             # a receipt names a message as its provider does; with what is older than any receipt it is not concerned
             models.Index("provider_id", "provider", name="message_at_provider", condition=~Q(provider_id="")),
             models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),

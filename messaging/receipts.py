@@ -7,6 +7,7 @@ sees the other: each commits its own row before it looks for the other's.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -52,19 +53,23 @@ def receive(report: Report, *, at: datetime) -> bool:
     return _apply(report, at=at)
 
 
-def catch_up(message_id: UUID, provider: str, provider_id: str, *, at: datetime) -> None:
-    """Applies what a provider reported before we had written down that it took the message."""
-    if not provider_id:
-        return
+def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
+    """Applies what providers reported before we had written down that they took the messages.
+
+    `taken`: our id -> the gateway's name and its name for the message.
+    """
+    ours = {provider_id: (message, gateway) for message, (gateway, provider_id) in taken.items() if provider_id}
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT provider, state, detail FROM messaging_providerreceipt"
-            " WHERE provider_id = %s AND starts_with(%s, provider) ORDER BY id",
-            [provider_id, provider],
+            "SELECT provider, provider_id, state, detail FROM messaging_providerreceipt"
+            " WHERE provider_id = ANY(%s) ORDER BY id",
+            [list(ours)],
         )
         reports = cursor.fetchall()
-    for family, state, detail in reports:
-        _apply(Report(family, provider_id, state, detail, message_id), at=at)
+    for family, provider_id, state, detail in reports:
+        message, gateway = ours[provider_id]
+        if gateway.startswith(family):
+            _apply(Report(family, provider_id, state, detail, message), at=at)
 
 
 def _apply(report: Report, *, at: datetime) -> bool:

@@ -4,6 +4,7 @@ States are literals in the SQL, not parameters: with a bound state the planner n
 prepared statement (design, section 7).
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,3 +99,27 @@ def move(
         for listener in _listeners:
             listener(moved, to, at)
     return moved
+
+
+def sent_together(claim: UUID | None, rows: Sequence[tuple[UUID, str, str]], *, at: datetime) -> set[UUID]:
+    """Moves messages of one claim to SENT, each as (id, the provider's name for it, its reply); returns which moved.
+
+    The same as `move`, once for all: a commit for each mail would cost more than sending it.
+    """
+    answers = [{"id": str(each), "provider_id": name[:200], "reply": reply[:300]} for each, name, reply in rows]
+    sql = f"""
+        WITH answer AS (
+            SELECT * FROM json_to_recordset(%(answers)s::json) AS each(id uuid, provider_id text, reply text)
+        ), moved AS (
+            UPDATE messaging_message AS message
+            SET state = 'SENT', {_CHANGES[S.SENT]}, lane = '', provider_reply = answer.reply,
+                provider_id = answer.provider_id
+            FROM answer WHERE message.id = answer.id AND message.claim_id = %(claim)s AND {_guard(S.SENT)}
+            RETURNING message.id, message.attempts, message.provider, answer.reply
+        )
+        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
+        SELECT id, %(at)s, 'SENT', attempts, provider, reply FROM moved RETURNING message_id
+    """  # noqa: S608  as above
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"answers": json.dumps(answers), "claim": claim, "at": at})
+        return {row[0] for row in cursor.fetchall()}

@@ -3,6 +3,7 @@
 import re
 from email import charset
 from email.utils import formataddr, parseaddr
+from functools import lru_cache
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -24,23 +25,32 @@ def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -
     the subject or a header has a line break (what follows it would be a header of the attacker's), or the recipient
     is no address; for now: our own address is none.
     """
-    headers = {
-        "Message-ID": message_id(message),
-        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot should answer
-        "X-Auto-Response-Suppress": "All",  # the same for Exchange
-        **dict(message.headers),
-    }
-    if any(map(_LINE_BREAKS.search, (message.subject, *headers.values()))):
-        raise GatewayError("salto de línea en el asunto o en una cabecera", permanent=True)
+    check(message)
     mail = EmailMultiAlternatives(
         subject=message.subject, body=message.text_with(secret), from_email=_sender()[0],
-        to=[recipient(message)], headers=headers,
+        to=[recipient(message)], headers=_headers(message),
     )  # fmt: skip
     if message.html:
         mail.attach_alternative(message.html_with(secret), "text/html")
     if seven_bit:
         mail.encoding = _QUOTED_PRINTABLE
     return mail
+
+
+def check(message: Outgoing) -> None:
+    """Raises what `compose` raises, without composing."""
+    recipient(message)
+    if any(map(_LINE_BREAKS.search, (message.subject, *_headers(message).values()))):
+        raise GatewayError("salto de línea en el asunto o en una cabecera", permanent=True)
+
+
+def _headers(message: Outgoing) -> dict[str, str]:
+    return {
+        "Message-ID": message_id(message),
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot should answer
+        "X-Auto-Response-Suppress": "All",  # the same for Exchange
+        **dict(message.headers),
+    }
 
 
 def recipient(message: Outgoing) -> str:
@@ -66,11 +76,18 @@ def message_id(message: Outgoing) -> str:
 
 def _sender() -> tuple[str, str]:
     """DEFAULT_FROM_EMAIL as a header and as a bare address. GatewayError, for now: it is ours to repair."""
-    name, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
+    found = _taken_apart(settings.DEFAULT_FROM_EMAIL)
+    if found is None:
+        raise GatewayError("DEFAULT_FROM_EMAIL no es una dirección de correo", permanent=False)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _taken_apart(sender: str) -> tuple[str, str] | None:
+    """Once, not five times a mail."""
+    name, address = parseaddr(sender)
     try:
         address = smtp_address(address)
-        if "@" in address:
-            return formataddr((name, address)), address
     except ValueError:
-        pass
-    raise GatewayError("DEFAULT_FROM_EMAIL no es una dirección de correo", permanent=False)
+        return None
+    return (formataddr((name, address)), address) if "@" in address else None

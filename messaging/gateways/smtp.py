@@ -100,7 +100,7 @@ class _Session:
         self._backend: _Backend | None = None
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        mail.compose(message, secret)  # what cannot be sent at all needs no connection to fail
+        mail.check(message)  # what cannot be sent at all needs no connection to fail
         dialogue = self._gateway.dialogue(message)
         hidden = self._gateway.hidden(secret)
         try:

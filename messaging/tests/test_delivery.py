@@ -209,7 +209,7 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
     assert (message.state, message.sealed) == ("UNKNOWN", None)
     sweeping.sweep(at=timezone.now() + timedelta(hours=1))
     assert delivery.deliver_due("codes") == 0, "never sent again by itself"
-    delivery.taken(claimed, Receipt("ref", "202"), at=timezone.now())
+    delivery.taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
     message.refresh_from_db()
     assert message.state == "SENT"
 

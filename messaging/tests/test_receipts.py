@@ -74,7 +74,7 @@ def test_one_that_comes_before_our_record_counts_when_we_have_written_it(far):
     [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
     assert delivery.hand_over(claimed, far, at=timezone.now())
     assert not receipts.receive(report(), at=timezone.now()), "nobody knows SM1 yet"
-    delivery.taken(claimed, Receipt("SM1", "queued"), at=timezone.now())
+    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
 
 
@@ -83,7 +83,7 @@ def test_one_with_our_own_id_need_not_wait_for_our_record(far):
     assert delivery.hand_over(claimed, far, at=timezone.now())
     assert receipts.receive(report(message_id=claimed.pk), at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
-    delivery.taken(claimed, Receipt("SM1", "queued"), at=timezone.now())
+    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED", "the record comes too late and changes nothing"
 
 
@@ -118,7 +118,7 @@ def test_record_and_report_at_the_same_moment_never_miss_each_other(far):
 
         def record(claimed=claimed, number=number, gate=gate):
             gate.wait()
-            delivery.taken(claimed, Receipt(f"SM{number}", "queued"), at=timezone.now())
+            delivery.taken([(claimed, Receipt(f"SM{number}", "queued"))], at=timezone.now())
             connection.close()
 
         def hear(number=number, gate=gate):

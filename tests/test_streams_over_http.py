@@ -1,0 +1,117 @@
+"""Long lists over real HTTP: to a partner that reads slowly, and after one that went away.
+
+The web server is one of their own with a single process: there is one turn for exports, and it is seen who has it.
+"""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from config.processes import wait_until
+from tests.stack import Company, Stack, free_port
+
+ROWS = 15_000
+"""Of some 760 bytes: 11 MB, far more than all the buffers between PostgreSQL and the partner hold."""
+STATEMENT_TIMEOUT = 5
+"""Seconds a statement may take (config.settings), exports apart."""
+SIP = 64 * 1024
+"""Bytes that the slow partner reads at a time, and that its socket holds."""
+SOON = 5
+"""Seconds after which whoever asks next gets the turn of a partner that went away."""
+
+
+@pytest.fixture(scope="module")
+def company(_running: Stack) -> Company:
+    """It has sent many messages."""
+    company = _running.company("Lista Larga")
+    _running.sql(
+        "INSERT INTO messaging_message (id, partner_id, request_id, kind, via, recipient, subject, text, html, state,"
+        " attempts, next_attempt_at, provider, provider_id, provider_reply, handed_over_at, created_at, sent_at)"
+        " SELECT gen_random_uuid(), %s, 1, 'boletin', 'C', repeat('a', 200) || n || '@dominio.com', repeat('ñ', 200),"
+        " '', '', 'SENT', 1, now(), 'smtp', '', '', now(), now(), now() FROM generate_series(1, %s) AS n",
+        *(company.id, ROWS),
+    )
+    return company
+
+
+@pytest.fixture
+def port(stack: Stack) -> Iterator[int]:
+    """Of a web server with a single process."""
+    port = free_port()
+    web = stack.program("web", "web-alone", WEB_WORKERS="1", PORT=str(port))
+    web.start()
+    try:
+        assert wait_until(lambda: _is_up(port), 30), f"the web server does not answer: see {web.log}"
+        yield port
+    finally:
+        web.kill()
+
+
+def test_a_list_read_for_longer_than_a_statement_may_take_comes_whole(
+    stack: Stack, company: Company, port: int
+) -> None:
+    with _slowly_read(port, company) as answer:
+        began, received = time.monotonic(), b""
+        while time.monotonic() < began + STATEMENT_TIMEOUT + 1:
+            received += answer.read(SIP)
+            time.sleep(0.25)
+            assert _copies(stack) == ["active"], "PostgreSQL waits for the partner; nobody holds the rest in memory"
+        received += answer.read()
+    results = json.loads(received)["resultados"]
+    assert results["cuenta"] == len(results["data"]) == ROWS
+    assert len({each["direccion_correo"] for each in results["data"]}) == ROWS
+
+
+def test_a_partner_that_goes_away_leaves_its_turn_and_its_connection(stack: Stack, company: Company, port: int) -> None:
+    with _slowly_read(port, company) as answer:
+        answer.read(SIP)
+        assert _copies(stack) == ["active"]
+        refused = _ask(port, company)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), "one export at a time"
+    assert wait_until(lambda: _ask(port, company).status_code == 200, SOON)
+    assert wait_until(lambda: _copies(stack) == [], SOON)
+    assert _ask(port, company).json()["resultados"]["cuenta"] == ROWS
+
+
+def _request(company: Company) -> dict[str, Any]:
+    return {"token": company.token, "usuario": "MAQ-001", "solicitud": "mensajes_enviados"}
+
+
+def _ask(port: int, company: Company) -> httpx.Response:
+    return httpx.post(f"http://127.0.0.1:{port}/api/v1", json=_request(company), trust_env=False, timeout=30)
+
+
+@contextmanager
+def _slowly_read(port: int, company: Company) -> Iterator[http.client.HTTPResponse]:
+    """An answer whose sender feels how slowly it is read. At the end the partner is gone, read or not."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    line.sock = socket.socket()
+    line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIP)  # before it connects, or it counts for nothing
+    line.sock.settimeout(30)
+    try:
+        line.sock.connect(("127.0.0.1", port))
+        line.request("POST", "/api/v1", json.dumps(_request(company)), {"Content-Type": "application/json"})
+        with line.getresponse() as answer:
+            assert answer.status == 200
+            yield answer
+    finally:
+        line.close()
+
+
+def _copies(stack: Stack) -> list[str]:
+    """The states of the connections whose last word to PostgreSQL was an export."""
+    return [state for (state,) in stack.sql("SELECT state FROM pg_stat_activity WHERE query LIKE 'COPY (%%'")]
+
+
+def _is_up(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v1/api/status", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
