@@ -67,7 +67,7 @@ def meter(stack: Stack, **others: int) -> Meter:
     """Of the stack's processes and of further process groups. Ids are looked up each time: PostgreSQL's come and go."""
     found = {
         "web": lambda: group(stack.web.pid),
-        "worker": lambda: group(stack.worker.pid),
+        "worker": lambda: group(stack.worker.pid) + group(stack.periodic.pid),
         "PostgreSQL": stack.postgres.pids,
         "Valkey": stack.redis.pids,
     }

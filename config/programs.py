@@ -51,7 +51,14 @@ def _celery(what: str) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    return _worker("codes", "codes,periodic", number("WORKER_THREADS", 8, 1, 200))
+    """Four to answer rings; the threads that wait for providers (WORKER_THREADS) are its crew's (messaging.crew)."""
+    number("WORKER_THREADS", 16, 2, 200)
+    return _worker("codes", "codes", 4)
+
+
+def periodic_command() -> list[str]:
+    """The sweeps, in a process of their own: they must go on when every thread of the others waits for a provider."""
+    return _worker("periodic", "periodic", 2)
 
 
 def bulk_command() -> list[str]:
@@ -80,6 +87,7 @@ def beat_command() -> list[str]:
 COMMANDS: dict[str, Callable[[], list[str]]] = {
     "web": web_command,
     "worker": worker_command,
+    "periodic": periodic_command,
     "bulk": bulk_command,
     "beat": beat_command,
 }

@@ -1,7 +1,7 @@
 """`make run`: everything of Aval on this machine, together until Ctrl-C.
 
     python -m config.run                        web server, workers and beat, on embedded servers where none are given
-    python -m config.run web|worker|bulk|beat   one of them alone, on given servers: what a container runs
+    python -m config.run web|worker|...         one of them alone, on given servers: what a container runs
     python -m config.run migrate                brings the database up to date and ends
     python -m config.run health                 asks the web server how it is
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from messaging import doorbell, letters, providers
+from messaging import campaigns, doorbell, letters, providers
 from messaging.campaigns import NEVER
 from messaging.delivery import Answer, Sender, claim, give_back, not_taken, offer, record, settle, taken
 from messaging.gateways import gateways_for
@@ -47,6 +47,8 @@ def deliver_due() -> int:
     batch = claim("bulk", at=timezone.now())
     if len(batch) == BATCH["bulk"]:
         doorbell.ring("bulk")
+    else:
+        campaigns.refill(at=timezone.now())
     with ExitStack() as kept:
         senders: dict[str, Sender] = {}
         for start in range(0, len(batch), TEN):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import BoundedSemaphore
 
+from django.conf import settings
 from django.db import close_old_connections
 
 from messaging import delivery
@@ -18,7 +19,7 @@ from messaging.queues import BATCH
 
 log = logging.getLogger(__name__)
 
-THREADS = 16
+THREADS = max(2, settings.WORKER_THREADS)
 """More than `providers.AT_ONCE`: a silent provider cannot have them all. Each keeps a connection to the database."""
 
 _room = BoundedSemaphore(THREADS)

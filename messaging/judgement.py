@@ -12,6 +12,8 @@ WINDOW = 60.0
 FAILURES_IN_A_ROW = 3
 """Nothing but failures lately: enough to try somebody else."""
 LEAST_CALLS = 6
+LATEST = 100
+"""Calls that are looked at, at most: of thousands a minute the last hundred say enough."""
 HALF = 0.5
 """Of at least LEAST_CALLS in the window, this share failed."""
 SILENT = 3.0
@@ -26,7 +28,9 @@ class Window:
     """The calls to one provider: those in hand and those of the last minute. The caller guards it with a lock."""
 
     in_hand: dict[int, float] = field(default_factory=dict)  # call -> when it began
-    ended: deque[tuple[float, bool, float]] = field(default_factory=deque)  # when, whether it failed, seconds it took
+    ended: deque[tuple[float, bool, float]] = field(  # when, whether it failed, seconds it took
+        default_factory=lambda: deque(maxlen=LATEST)
+    )
 
     def begin(self, call: int, *, now: float) -> None:
         self.in_hand[call] = now

@@ -108,7 +108,8 @@ class Stack:
             "DATA_DIR": str(folder), "PORT": str(self.port), "PUBLIC_URL": self.url, **settings,
         }  # fmt: skip
         self._reaper = stopping.enter_context(reaping())
-        self.web, self.worker, self.beat = (self.program(name) for name in ("web", "worker", "beat"))
+        names = ("web", "worker", "periodic", "beat")
+        self.web, self.worker, self.periodic, self.beat = (self.program(name) for name in names)
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
         self.http = stopping.enter_context(httpx.Client(base_url=self.url, limits=limits, timeout=30, trust_env=False))
         self._numbers = itertools.count(10_000_001)
@@ -121,8 +122,8 @@ class Stack:
         return Program(name, self.environment | environment, path, self.servers.inheritable, self._reaper)
 
     @property
-    def programs(self) -> tuple[Program, Program, Program]:
-        return self.web, self.worker, self.beat
+    def programs(self) -> tuple[Program, ...]:
+        return self.web, self.worker, self.periodic, self.beat
 
     def start(self) -> None:
         self.command("config.run", "migrate")

@@ -149,10 +149,12 @@ def test_two_beats_send_nothing_twice(stack: Stack) -> None:
     second = stack.program("beat", "second-beat", DATA_DIR=str(stack.folder / "second"))
     second.start()
     try:
-        stack.worker.freeze()
+        for each in (stack.worker, stack.periodic):
+            each.freeze()
         asked = stack.many_asked(30)
         assert wait_until(lambda: len(_beats(stack)) == 2, 20), "both send sweeps"
-        stack.worker.thaw()
+        for each in (stack.worker, stack.periodic):
+            each.thaw()
         assert wait_until(lambda: stack.all_arrived(asked), RECOVERY)
         assert wait_until(lambda: set(stack.states(asked).values()) == {"SENT"}, RECOVERY)
     finally:

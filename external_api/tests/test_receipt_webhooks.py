@@ -48,7 +48,7 @@ def message():
         name = "twilio:S:+1202"
 
     assert delivery.hand_over(claimed, Far(), at=now)
-    delivery.taken(claimed, Receipt("SM1", "queued"), at=now)
+    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=now)
     return claimed
 
 
