@@ -27,8 +27,12 @@ class Authorization(NamedTuple):
     profile: str
 
 
+_FIELDS = Authorization._fields
+
+
 def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: int, at: datetime) -> set[str]:
-    """Adds the clients that are not live yet and returns their addresses; of parallel calls exactly one adds each.
+    """Adds the clients that are not live yet and returns the addresses of the others; of parallel calls exactly one
+    adds each.
 
     Addresses must be canonical and distinct. Ids follow the order of `rows`, so that listings do too.
     """
@@ -43,17 +47,19 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
                     email text, name text, document_type text, document_number text, phone text,
                     external_code text, profile text
                 )
+            ), added AS (
+                INSERT INTO clients_authorizedclient (
+                    id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
+                    request_id, created_at
+                )
+                SELECT id, %s, email, name, document_type, document_number, phone, external_code, profile, %s, %s
+                FROM asked ORDER BY email
+                ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
+                RETURNING email
             )
-            INSERT INTO clients_authorizedclient (
-                id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
-                request_id, created_at
-            )
-            SELECT id, %s, email, name, document_type, document_number, phone, external_code, profile, %s, %s
-            FROM asked ORDER BY email
-            ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
-            RETURNING email
+            SELECT email FROM asked WHERE email NOT IN (SELECT email FROM added)
             """,
-            [json.dumps([row._asdict() for row in rows]), partner.pk, request_id, at],
+            [json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]), partner.pk, request_id, at],
         )
         return {row[0] for row in cursor.fetchall()}
 

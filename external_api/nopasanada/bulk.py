@@ -23,10 +23,10 @@ def alta(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) ->
     doubtful = {row.email for index, row in enumerate(checked) if row.email and first.get(row.email) != index}
     taken = live_among(partner, doubtful) if doubtful else set()
     wanted = [row.values for index, row in enumerate(checked) if row.values and first[row.email] == index]
-    added = authorize(partner, wanted, request_id=request_id, at=at)
+    live_already = authorize(partner, wanted, request_id=request_id, at=at)
     for index, row in enumerate(checked):
         winner = first.get(row.email)
-        if row.email in taken or (winner == index and row.email not in added):
+        if row.email in taken or (winner == index and row.email in live_already):
             row.faults.append(EMAIL_TAKEN)
         if winner is not None and winner < index:
             row.faults.append(EMAIL_REPEATED)

@@ -6,6 +6,7 @@ A missing field, null and "" are the same. Every fault of a row is named, in fie
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from unicodedata import is_normalized
 
@@ -35,6 +36,11 @@ class Checked:
     values: Authorization | None = None
 
 
+_TEXTS_OF = itemgetter(
+    "nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo"
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Text:
     """A field that stands by itself: what is said when it is missing (nothing: it may be), and when it is wrong."""
@@ -45,8 +51,12 @@ class _Text:
     required: str = ""
 
 
+LONGEST = 100
+"""Characters of `codigo_externo` and `perfil`."""
+
+
 def _any_text(text: str) -> bool:
-    return len(text) <= 100 and text.isprintable()
+    return len(text) <= LONGEST and text.isprintable()
 
 
 _NAME = _Text("nombre", lambda text: 5 <= len(text) <= 50 and name_ok(text), "Nombre Invalido.")
@@ -54,11 +64,47 @@ _CELL = _Text("celular", lambda text: _PHONE.fullmatch(text) is not None, "Celul
 _CODE = _Text("codigo_externo", _any_text, "Codigo Externo Invalido.", "Codigo Externo Requerido.")
 _PROFILE = _Text("perfil", _any_text, "Perfil Invalido.", "Perfil Requerido.")
 
+FAULTS = (
+    NO_OBJECT, _NAME.invalid, TYPE_INVALID, NUMBER_INVALID, _CELL.invalid, _CODE.required, _CODE.invalid,
+    _PROFILE.required, _PROFILE.invalid, EMAIL_REQUIRED, EMAIL_INVALID, EMAIL_TAKEN, EMAIL_REPEATED, EMAIL_NOT_FOUND,
+)  # fmt: skip
+"""All that can be said of a row, by `alta` or `baja`."""
+
 
 def check_new(row: Any) -> Checked:
     """A row of `alta`."""
     if not isinstance(row, dict):
         return Checked("", [NO_OBJECT])
+    return _everyday(row) or _field_by_field(row)
+
+
+def _everyday(row: dict[str, Any]) -> Checked | None:
+    """A row of texts in which nothing needs mending and nothing is wrong; None where each field must be looked at.
+
+    What is accepted here, `_field_by_field` accepts with the same values (a test holds the two together); it spares
+    ten thousand rows looking at seven texts each for what one look at them together shows.
+    """
+    try:
+        name, kind, number, phone, code, profile, address = texts = _TEXTS_OF(row)
+        together = "|".join(texts)
+    except (KeyError, TypeError):
+        return None  # something is missing, or no text
+    if not together.isprintable() or "  " in together or "| " in together or " |" in together:
+        return None
+    if together[:1] == " " or together[-1:] == " " or not is_normalized("NFC", together):
+        return None
+    if not (_NAME.ok(name) and kind in DOCUMENT_TYPES and shape_ok(kind, number) and _CELL.ok(phone)):
+        return None
+    if not (0 < len(code) <= LONGEST and 0 < len(profile) <= LONGEST):
+        return None
+    try:
+        email = canonical_email(address)
+    except InvalidEmail:
+        return None
+    return Checked(email, [], Authorization(email, name, kind, canonical_number(number), phone, code, profile))
+
+
+def _field_by_field(row: dict[str, Any]) -> Checked:
     faults: list[str] = []
     name = _field(row, _NAME, faults)
     kind, number = _document(row, faults)

@@ -1,6 +1,7 @@
 """Contract 1: every rule of a row, the order of checks, both places for the token, and who sees what."""
 
 import json
+import random
 
 import pytest
 from django.db import connection
@@ -8,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from clients.credentials import revoke
 from clients.models import AuthorizedClient, Credential
+from clients.names import _NAME, name_ok
 from conftest import NOW, Desk
 from external_api.models import ApiRequest
-from external_api.nopasanada.serializers import check_new
+from external_api.nopasanada.serializers import _everyday, _field_by_field, check_new
 
 ROW = {"codigo_externo": "C-1", "perfil": "VIP", "correo": "ana@dominio.com"}
 NAME, TYPE, NUMBER = "Nombre Invalido.", "Tipo de Documento Invalido.", "Numero de Documento Invalido."
@@ -305,3 +307,34 @@ def test_safe_retries(desk):
     assert answers[1]["Idempotency-Replayed"] == "true"
     other = desk.http.post("/api/v1", body.replace("VIP", "X"), content_type="application/json", headers=headers)
     refused(other, 422, "Idempotency-Key usada con otra solicitud.")
+
+
+ODD = (
+    "", " ", "a", "Juan Pérez", " Juan Pérez", "Juan  Pérez", "Juan Pérez ", "Jose\u0301 Pérez", "Juan|Pérez", "| |",
+    "Ana Mª", "Ana º µ", "Ŋandú Ωmega", "O'Higgins", "María-José", "J. R. Díaz", "Juan\u00a0Pérez", "Juan\tPérez",
+    "Juan\u200bPérez", "x" * 50, "x" * 51, "x" * 100, "x" * 101, "DNI", "dni", "CE", "PASAPORTE", "12345678",
+    "123456789", "1234567890", "ab12cd", "987654321", "٩٨٧٦٥٤٣٢١", "ana@dominio.com", "ANA@Dominio.COM", " ana@dominio.com",
+    "ana@ñandú.pe", "ana@xn--and-6ma2c.pe", "ana@localhost", "ana", "an a@dominio.com", "\u0301", None, 5, True, [], {},
+)  # fmt: skip
+FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
+
+
+def test_the_short_way_finds_what_the_long_way_finds():
+    good = dict(zip(FIELDS, ("Juan Pérez", "DNI", "12345678", "987654321", "C1", "A", "ana@dominio.com"), strict=True))
+    rows = [good]
+    rows += [{**good, name: odd} for name in FIELDS for odd in ODD]
+    rows += [{key: value for key, value in good.items() if key != name} for name in FIELDS]
+    chance = random.Random(20261124)
+    rows += [
+        {name: chance.choice(ODD) if chance.random() < 0.3 else good[name] for name in FIELDS} for _ in range(5000)
+    ]
+    for row in rows:
+        assert check_new(dict(row)) == _field_by_field(dict(row)), row
+    assert _everyday(good), "else the test would compare the long way with itself"
+
+
+def test_a_name_passes_the_short_way_only_if_it_passes_the_rule():
+    letters = [chr(number) for number in (*range(0x20, 0x250), 0x3A9, 0x416, 0x627)]
+    for one in letters:
+        for name in (f"{one}uan Pérez", f"Jua{one}", f"Ju{one}an", f"{one}", f"Juan {one} Paz"):
+            assert name_ok(name) == bool(_NAME.fullmatch(name)), repr(name)
