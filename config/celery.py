@@ -23,9 +23,18 @@ def _wait_longer(**_: object) -> None:
 
 @worker_ready.connect
 def _say_where_messages_go(**_: object) -> None:
+    from django.db import Error
+
+    from messaging import providers
     from messaging.gateways import in_use
 
-    logging.getLogger("aval.start").info("gateways", extra=in_use())
+    used = in_use()
+    log = logging.getLogger("aval.start")
+    log.info("gateways", extra=used)
+    try:
+        providers.introduce(sorted({name for names in used.values() for name in names}))
+    except Error as fault:  # a worker starts without its database too, and the next one introduces them
+        log.warning("providers were not written down", extra={"fault": repr(fault)[:200]})
 
 
 @task_prerun.connect

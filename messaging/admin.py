@@ -82,4 +82,4 @@ class MessageAdmin(ReadOnly):
         return str(message.reference or "—")
 
 
-from messaging import admin_campaigns  # noqa: E402, F401  its pages register themselves
+from messaging import admin_campaigns, admin_providers  # noqa: E402, F401  their pages register themselves

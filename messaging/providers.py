@@ -9,7 +9,7 @@ may send a code, no provider certainly does not.
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
@@ -161,6 +161,11 @@ def restore(name: str, *, at: datetime, by: str, reason: str = "", address: str 
         audit(state, "provider.restored", at=at, by=by, reason=reason, address=address)
     _look_again(name)
     return True
+
+
+def introduce(names: Iterable[str]) -> None:
+    """Writes down the providers that are in use, so that staff sees them before anything is wrong."""
+    ProviderState.objects.bulk_create([ProviderState(name=name) for name in names], ignore_conflicts=True)
 
 
 def set_aside_now() -> dict[str, ProviderState]:

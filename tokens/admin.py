@@ -4,28 +4,22 @@ The page of `clients.Applicant` is defined here: what may be done for one is an 
 not know it.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
-from django.utils import timezone
 
-from clients.admin import ReadOnly, ReasonForm, actor, address
+from clients.admin import ReadOnly, ReasonForm
+from clients.admin_acts import act_on_selected
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.finding import ids_reached_at
 from tokens.forgiving import forgive, unlock
 from tokens.models import LadderForgiveness, VerificationToken
-
-AT_ONCE = 50
-"""Clients one act may be done for: a slip must not forgive everybody."""
 
 
 class ForgiveForm(ReasonForm):
@@ -104,37 +98,11 @@ class ApplicantAdmin(ReadOnly):
             forgive(applicant, **word)
             return True
 
-        return self._act(request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
+        return act_on_selected(self, request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
 
     @admin.action(description="Desbloquear…", permissions=["unlock"])
     def lift_lock(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
-        return self._act(request, queryset, "lift_lock", "Desbloquear", UnlockForm, unlock)
-
-    def _act(
-        self, request: HttpRequest, queryset: QuerySet[Applicant], name: str, title: str,
-        form_class: type[forms.Form], act: Callable[..., bool],
-    ) -> HttpResponse | None:  # fmt: skip
-        """Asks for the reason first, then acts on each and goes back to the list."""
-        applicants = list(queryset[: AT_ONCE + 1])
-        if len(applicants) > AT_ONCE:
-            messages.error(request, f"Seleccione {AT_ONCE} solicitantes como máximo.")
-            return None
-        form = form_class(request.POST if "confirmed" in request.POST else None)
-        if form.is_valid():
-            word = {"by": actor(request), "address": address(request), "at": timezone.now(), **form.cleaned_data}
-            done = sum(act(applicant, **word) for applicant in applicants)
-            messages.success(request, f"{title}: {done} de {len(applicants)}.")
-            return None
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "form": form,
-            "applicants": applicants,
-            "action": name,
-            "checkbox": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/clients/applicant/act.html", context)
+        return act_on_selected(self, request, queryset, "lift_lock", "Desbloquear", UnlockForm, unlock)
 
 
 @admin.register(VerificationToken)

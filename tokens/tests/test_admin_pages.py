@@ -17,6 +17,7 @@ from clients.admin import LimitedPaginator
 from clients.credentials import issue
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
 from clients.registering import Details, register
+from messaging import providers
 from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
@@ -83,6 +84,7 @@ def rows(partner, boss):
         partner=partner, email="ana@dominio.com", name=HOSTILE[:50], external_code=HOSTILE, profile=HOSTILE,
         request_id=1, created_at=timezone.now(),
     )  # fmt: skip
+    providers.set_aside(HOSTILE, HOSTILE, at=timezone.now())
     points = [{"key": HOSTILE, "value": HOSTILE}]
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
     register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())

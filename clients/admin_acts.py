@@ -1,0 +1,41 @@
+"""What staff does to selected rows: asked for its reason first, then done to each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from clients.callers import caller_address
+
+AT_ONCE = 50
+"""Rows one act may be done to: a slip must not reach everybody."""
+
+
+def act_on_selected(
+    page: "ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any], name: str, title: str,
+    form_class: type[forms.Form], act: Callable[..., bool],
+) -> HttpResponse | None:  # fmt: skip
+    """The form, or, when it comes back filled in, `act(row, by=, address=, at=, **fields)` on each and back to the
+    list. `name` is the admin action's."""
+    rows = list(queryset[: AT_ONCE + 1])
+    if len(rows) > AT_ONCE:
+        messages.error(request, f"Seleccione {AT_ONCE} {page.opts.verbose_name_plural} como máximo.")
+        return None
+    form = form_class(request.POST if "confirmed" in request.POST else None)
+    if form.is_valid():
+        who = {"by": request.user.get_username(), "address": caller_address(request.META), "at": timezone.now()}
+        done = sum(act(row, **who, **form.cleaned_data) for row in rows)
+        messages.success(request, f"{title}: {done} de {len(rows)}.")
+        return None
+    context = {
+        **page.admin_site.each_context(request), "opts": page.opts, "title": title, "form": form, "rows": rows,
+        "action": name, "checkbox": ACTION_CHECKBOX_NAME,
+    }  # fmt: skip
+    return TemplateResponse(request, "admin/act.html", context)

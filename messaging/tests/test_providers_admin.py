@@ -1,0 +1,78 @@
+"""Staff sees every provider in use, takes one out and puts it back, with a reason, if it may."""
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from clients.models import AuditEntry
+from messaging import providers
+from messaging.models import ProviderEvent, ProviderState
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/messaging/providerstate/"
+
+
+@pytest.fixture
+def known(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    providers.introduce(["sandbox", "twilio:S:+1202"])
+
+
+def staff(*codenames):
+    user = User.objects.create_user("ana", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_providerstate", *codenames]))
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(user)
+    return http
+
+
+def act(http, action, *, reason=None):
+    form = {"action": action, "_selected_action": ["twilio:S:+1202"]}
+    if reason is not None:
+        form |= {"confirmed": "yes", "reason": reason}
+    return http.post(LIST, form, follow=True)
+
+
+def test_out_and_back_with_a_reason(known):
+    http = staff("change_providerstate")
+    page = act(http, "take_out").content.decode()
+    assert "Motivo" in page
+    assert "twilio:S:+1202" in page
+    assert act(http, "take_out", reason="").status_code == 200
+    assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
+    assert "Apartar: 1 de 1." in act(http, "take_out", reason="factura <b>").content.decode()
+    state = ProviderState.objects.get(name="twilio:S:+1202")
+    assert (state.until, state.by, state.reason) == (None, "ana", "factura <b>")
+    page = http.get(LIST).content.decode()
+    assert "que alguien lo restablezca" in page
+    assert "factura &lt;b&gt;" in page
+    assert "Restablecer: 1 de 1." in act(http, "put_back", reason="pagada").content.decode()
+    assert [each.action for each in AuditEntry.objects.order_by("id")] == ["provider.set_aside", "provider.restored"]
+    assert {each.address for each in AuditEntry.objects.all()} == {"192.0.2.7"}
+    assert ProviderEvent.objects.count() == 2
+    page = http.get(f"{LIST}twilio_3AS_3A_2B1202/change/").content.decode()
+    assert "Restablecido" in page
+    assert "En servicio" in page
+
+
+def test_who_may_only_look_only_looks(known):
+    http = staff()
+    assert "En servicio" in http.get(LIST).content.decode()
+    act(http, "take_out", reason="no")
+    assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
+
+
+def test_a_provider_that_came_back_by_itself_tells_when(known):
+    providers.set_aside("sandbox", "3 fallas seguidas", at=timezone.now())
+    providers.settle("sandbox", failed=False, at=timezone.now())
+    page = staff().get(f"{LIST}sandbox/change/").content.decode()
+    assert "3 fallas seguidas" in page
+    assert "volvió a responder" in page
+    assert "el sistema" in page
+
+
+def test_introducing_twice_changes_nothing(known):
+    providers.set_aside("sandbox", "x", at=timezone.now())
+    providers.introduce(["sandbox"])
+    assert ProviderState.objects.get(name="sandbox").is_set_aside
