@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -107,6 +108,25 @@ def test_the_next_provider_at_once_then_again_after_5_15_and_30_seconds(provider
         assert least - 0.5 < wait <= least * 1.1, "a tenth of spread at most"
     assert (message.state, message.attempts) == ("FAILED", len(expected) + 1)
     assert [len(provider.got) for provider in providers] == ([4] if number == 1 else [3, 2])
+
+
+def test_a_worker_that_slept_between_the_hand_over_and_the_call_sends_no_dead_code(providers, monkeypatch):
+    message = queue()
+    hand_over = delivery.hand_over
+
+    def hand_over_and_sleep(*args, **more):
+        done = hand_over(*args, **more)
+        monkeypatch.setattr(delivery, "timezone", SimpleNamespace(now=lambda: message.send_before))
+        return done
+
+    monkeypatch.setattr(delivery, "hand_over", hand_over_and_sleep)
+    assert delivery.deliver_due("codes") == 1
+    assert [provider.got for provider in providers] == [[], []]
+    message.refresh_from_db()
+    assert (message.state, message.attempts) == ("QUEUED", 0)
+    sweeping.sweep(at=message.send_before)
+    message.refresh_from_db()
+    assert message.state == "EXPIRED"
 
 
 def test_retry_after_is_honoured(providers):

@@ -1,0 +1,172 @@
+"""An SMSC that follows a script, one for each connection, to misbehave in every way that real ones do.
+
+smpplib's PDUs on both sides: what nobody here wrote speaks with us in tests/test_smpp_simulator.py.
+"""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from smpplib import smpp
+
+from messaging.gateways import gateway_from_url
+from messaging.models import Message
+from messaging.smpp.bind import Bind
+from messaging.smpp.pace import Pace
+from messaging.smpp.pdus import pdu
+from messaging.tests.test_delivery import queue
+
+FAST = Pace(
+    poll=0.01, connect=0.5, answer=0.4, idle=0.2, late=5.0, throttled=0.2, farewell=0.2, steady=0.15,
+    first_pause=0.02, longest_pause=0.1, look=0.03,
+)  # fmt: skip
+PHONE = "51987654321"
+
+
+class Peer:
+    """The SMSC's end of one connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.settimeout(5)
+        self.numbers = iter(range(1, 1000))
+
+    def next(self):
+        """The next PDU, whatever it is; None at the end of the line."""
+        head = self._exactly(4)
+        if head is None:
+            return None
+        raw = head + self._exactly(struct.unpack(">L", head)[0] - 4)
+        return smpp.parse_pdu(raw, sequence=0, allow_unknown_opt_params=True)
+
+    def read(self, command: str):
+        """The next PDU of this kind, while every enquire_link before it is answered."""
+        while (got := self.next()) is not None:
+            if got.command == command:
+                return got
+            assert got.command == "enquire_link", got.command
+            self.say("enquire_link_resp", got.sequence)
+        raise AssertionError(f"the line ended before a {command}")
+
+    def say(self, command: str, sequence: int | None = None, status: int = 0, **fields) -> None:
+        self.raw(pdu(command, next(self.numbers) if sequence is None else sequence, status, **fields))
+
+    def raw(self, octets: bytes) -> None:
+        self.connection.sendall(octets)
+
+    def bound(self, status: int = 0):
+        bind = self.next()
+        self.say(f"{bind.command}_resp", bind.sequence, status)
+        return bind
+
+    def take(self, name: str):
+        """Takes the next submit under this name."""
+        submit = self.read("submit_sm")
+        self.say("submit_sm_resp", submit.sequence, message_id=name)
+        return submit
+
+    def receipt(self, text: str, **fields) -> None:
+        self.say(
+            "deliver_sm", esm_class=4, source_addr=PHONE, destination_addr="AVAL", short_message=text.encode(), **fields
+        )
+
+    def stay(self) -> list[str]:
+        """Answers enquire_link and unbind until the other side hangs up; what else came."""
+        others = []
+        with suppress(OSError):
+            while (got := self.next()) is not None:
+                if got.command in ("enquire_link", "unbind"):
+                    self.say(f"{got.command}_resp", got.sequence)
+                else:
+                    others.append(got.command)
+        return others
+
+    def _exactly(self, count: int) -> bytes | None:
+        octets = b""
+        while len(octets) < count:
+            part = self.connection.recv(count - len(octets))
+            if not part:
+                return None
+            octets += part
+        return octets
+
+
+Script = Callable[[Peer], object]
+
+
+@contextmanager
+def smsc(*scripts: Script) -> Iterator[int]:
+    """Its port. Connection after connection follows the next script and is closed at the script's end; afterwards
+    nobody listens. What fails in a script fails the test."""
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        for number, script in enumerate(scripts):
+            with suppress(OSError):
+                connection, _ = listener.accept()
+                if number == len(scripts) - 1:
+                    listener.close()
+                with connection:
+                    try:
+                        script(Peer(connection))
+                    except BaseException as fault:  # noqa: BLE001  raised below
+                        faults.append(fault)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        thread = threading.Thread(target=run, daemon=True)
+        port = listener.getsockname()[1]
+        thread.start()
+        yield port
+    thread.join(10)
+    assert not thread.is_alive(), "the script still waits for something"
+    if faults:
+        raise faults[0]
+
+
+def url(port: int, options: str = "") -> str:
+    return f"smpp://aval:hunter2@127.0.0.1:{port}/?sender=AVAL{options}"
+
+
+def waiting(gateway, **changes) -> Message:
+    """A message that a worker has put into the gateway's lane."""
+    message = queue(**changes)
+    Message.objects.filter(pk=message.pk).update(lane=gateway.name)
+    return message
+
+
+class Until:
+    """Stands for the event that stops a bind: it is set once the condition holds, which must not take long."""
+
+    def __init__(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+        self.condition = condition
+        self.deadline = time.monotonic() + seconds
+        self.over = False
+
+    def is_set(self) -> bool:
+        self.over = self.over or bool(self.condition())
+        assert self.over or time.monotonic() < self.deadline, "not in time"
+        return self.over
+
+    def wait(self, seconds: float) -> bool:
+        if not self.is_set():
+            time.sleep(seconds)
+        return self.is_set()
+
+
+def serve(gateway, condition: Callable[[], object], pace: Pace = FAST) -> None:
+    """Keeps the bind in this thread, and so in this test's transaction, until the condition holds."""
+    Bind(gateway, Until(condition), pace).run()
+
+
+def gateway_at(port: int, settings, options: str = ""):
+    """The one gateway for SMS of this test."""
+    settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "S": (url(port, options),)}
+    return gateway_from_url(url(port, options), "S")
+
+
+def state(message: Message) -> str:
+    return str(Message.objects.values_list("state", flat=True).get(pk=message.pk))

@@ -1,0 +1,517 @@
+"""A bound session with an SMSC that follows a script: what is sent, what each answer means, how a line ends."""
+
+import struct
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from messaging import delivery, sweeping
+from messaging.models import Message, MessageEvent, ProviderReceipt, ProviderState
+from messaging.smpp.lane import SILENT_PROCESS
+from messaging.tests.smsc import FAST, gateway_at, serve, smsc, state, waiting
+
+pytestmark = pytest.mark.django_db
+
+THROTTLED, QUEUE_FULL, BAD_NUMBER, SUBMIT_FAILED, SYSTEM_ERROR = 0x58, 0x14, 0x0B, 0x45, 0x08
+
+
+def reloaded(message):
+    return Message.objects.get(pk=message.pk)
+
+
+def test_a_code_leaves_as_a_submit_sm_that_dies_with_it_and_asks_for_a_receipt(settings):
+    seen = []
+
+    def script(peer):
+        seen.extend([peer.bound(), peer.take("4f2a")])
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings, "&system_type=SMS")
+        message = waiting(gateway, send_before=timezone.now() + timedelta(seconds=100))
+        serve(gateway, lambda: state(message) == "SENT")
+    bind, submit = seen
+    assert (bind.command, bind.system_id, bind.password) == ("bind_transceiver", b"aval", b"hunter2")
+    assert (bind.system_type, bind.interface_version) == (b"SMS", 0x34)
+    assert (submit.source_addr_ton, submit.source_addr_npi, submit.source_addr) == (5, 0, b"AVAL")
+    assert (submit.dest_addr_ton, submit.dest_addr_npi, submit.destination_addr) == (1, 1, b"51987654321")
+    assert (submit.registered_delivery, submit.esm_class, submit.data_coding) == (1, 0, 0)
+    assert submit.short_message == b"clave A1B2"
+    assert submit.validity_period in (b"000000000139000R", b"000000000138000R")
+    row = reloaded(message)
+    assert (row.provider, row.provider_id, row.provider_reply) == (gateway.name, "4f2a", "smpp: aceptado")
+    assert (row.attempts, row.lane, row.sealed) == (1, "", None)
+
+
+def test_only_the_window_is_outstanding_and_each_answer_finds_its_own_message(settings):
+    def script(peer):
+        peer.bound()
+        first = [peer.read("submit_sm") for _ in range(3)]
+        peer.connection.settimeout(0.15)
+        with pytest.raises(TimeoutError):
+            peer.read("submit_sm")
+        peer.connection.settimeout(5)
+        for submit in reversed(first):
+            peer.say("submit_sm_resp", submit.sequence, message_id=submit.short_message.decode().split()[-1])
+        peer.take("last")
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings, "&window=3")
+        made = [waiting(gateway, secret=f"A1B{number}", at=timezone.now()) for number in range(4)]
+        serve(gateway, lambda: all(state(each) == "SENT" for each in made))
+    assert [reloaded(each).provider_id for each in made] == ["A1B0", "A1B1", "A1B2", "last"]
+
+
+def test_no_more_than_the_agreed_number_leaves_in_any_second(settings):
+    arrived = []
+
+    def script(peer):
+        peer.bound()
+        for number in range(7):
+            peer.take(str(number))
+            arrived.append(time.monotonic())
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings, "&per_second=3")
+        made = [waiting(gateway) for _ in range(7)]
+        serve(gateway, lambda: all(state(each) == "SENT" for each in made))
+    assert all(later - earlier > 0.9 for earlier, later in zip(arrived, arrived[3:], strict=False))
+    assert {reloaded(each).attempts for each in made} == {1}, "waiting is no attempt"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "attempts", "reply"),
+    [
+        (THROTTLED, "QUEUED", 0, "smpp 0x00000058: demasiados mensajes por segundo"),
+        (QUEUE_FULL, "QUEUED", 0, "smpp 0x00000014: la cola del SMSC está llena"),
+        (SUBMIT_FAILED, "QUEUED", 1, "smpp 0x00000045: el SMSC no aceptó el mensaje"),
+        (0x412, "QUEUED", 1, "smpp 0x00000412: rechazado con un código propio del operador"),
+        (BAD_NUMBER, "FAILED", 1, "smpp 0x0000000B: el número de destino no es válido"),
+        (SYSTEM_ERROR, "UNKNOWN", 1, "smpp 0x00000008: falla interna del SMSC"),
+    ],
+)
+def test_what_an_error_means(settings, status, expected, attempts, reply):
+    def script(peer):
+        peer.bound()
+        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, status)
+        assert peer.stay() == []
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: bool(reloaded(message).provider_reply))
+    row = reloaded(message)
+    assert (row.state, row.attempts, row.provider_reply, row.lane) == (expected, attempts, reply, "")
+
+
+def test_a_throttled_line_rests_and_then_goes_on(settings):
+    times = []
+
+    def script(peer):
+        peer.bound()
+        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, THROTTLED)
+        times.append(time.monotonic())
+        peer.take("ok")
+        times.append(time.monotonic())
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        first = waiting(gateway)
+
+        def again():
+            Message.objects.filter(state="QUEUED").update(lane=gateway.name, next_attempt_at=timezone.now())
+            return state(first) == "SENT"
+
+        serve(gateway, again)
+    assert times[1] - times[0] >= FAST.throttled * 0.9
+    assert reloaded(first).attempts == 1
+
+
+def test_a_nack_of_a_submit_says_that_it_was_not_taken(settings):
+    def script(peer):
+        peer.bound()
+        peer.say("generic_nack", peer.read("submit_sm").sequence, 3)
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: bool(reloaded(message).provider_reply))
+    assert (state(message), reloaded(message).provider_reply) == ("QUEUED", "smpp 0x00000003: comando desconocido")
+
+
+def test_silence_is_unknown_and_a_late_answer_settles_it(settings):
+    def script(peer):
+        peer.bound()
+        submit = peer.read("submit_sm")
+        with pytest.raises(AssertionError, match="the line ended"):
+            peer.connection.settimeout(0.7)
+            try:
+                peer.read("submit_sm")
+            except TimeoutError:
+                pass
+            peer.say("submit_sm_resp", submit.sequence, message_id="late")
+            peer.connection.settimeout(5)
+            while True:
+                peer.say("enquire_link_resp", peer.read("enquire_link").sequence)
+                seen.append(1)
+                if len(seen) > 50:
+                    break
+            raise AssertionError("the line ended")
+
+    seen = []
+
+    def quiet(peer):
+        peer.bound()
+        submit = peer.read("submit_sm")
+        deadline = time.monotonic() + 0.8
+        while time.monotonic() < deadline:
+            peer.say("enquire_link_resp", peer.read("enquire_link").sequence)
+        peer.say("submit_sm_resp", submit.sequence, message_id="late")
+        peer.stay()
+
+    with smsc(quiet) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: state(message) == "UNKNOWN" and seen.append(1) or state(message) == "SENT")
+    assert seen, "first it was UNKNOWN"
+    row = reloaded(message)
+    assert (row.provider_id, row.attempts) == ("late", 1)
+    assert [event.state for event in MessageEvent.objects.order_by("id")] == ["SENDING", "UNKNOWN", "SENT"]
+
+
+def test_what_was_outstanding_when_the_line_broke_is_unknown_and_nothing_is_sent_again(settings):
+    def cut(peer):
+        peer.bound()
+        peer.read("submit_sm")
+
+    def second(peer):
+        peer.bound()
+        peer.take("second")
+        assert peer.stay() == []
+
+    with smsc(cut, second) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+
+        def both():
+            if state(message) == "UNKNOWN" and not others:
+                others.append(waiting(gateway))
+            return others and state(others[0]) == "SENT"
+
+        others = []
+        serve(gateway, both)
+    row = reloaded(message)
+    assert (row.state, row.provider_reply) == ("UNKNOWN", "smpp: se cortó la conexión antes de la respuesta")
+
+
+def test_what_did_not_leave_whole_goes_back_without_having_lost_a_try(settings):
+    """The SMSC reads nothing any more: what fits into the system's buffers has left, the rest certainly has not."""
+
+    def deaf(peer):
+        peer.bound()
+        time.sleep(1.2)
+
+    with smsc(deaf) as port:
+        gateway = gateway_at(port, settings, "&window=100")
+        long = "x" * 60_000
+        made = [waiting(gateway, text=long, secret=None) for _ in range(100)]
+        serve(gateway, lambda: not Message.objects.filter(state="SENDING").exists() and state(made[0]) != "QUEUED")
+    rows = list(Message.objects.all())
+    unknown = [row for row in rows if row.state == "UNKNOWN"]
+    back = [row for row in rows if row.state == "QUEUED" and not row.lane]
+    assert unknown
+    assert all(row.attempts == 1 for row in unknown)
+    assert len(back) == 1, "one was on its way; the next were not handed over"
+    assert (back[0].attempts, back[0].handed_over_at) == (0, None)
+    assert MessageEvent.objects.filter(message=back[0], state="QUEUED", detail="no llegó a salir").count() == 1
+    assert {row.attempts for row in rows if row.lane} == {0}
+
+
+def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
+    from messaging.smpp.pdus import pdu
+
+    def script(peer):
+        peer.bound()
+        first, second = peer.read("submit_sm"), peer.read("submit_sm")
+        octets = b"".join(pdu("submit_sm_resp", each.sequence, message_id=f"n{each.sequence}") for each in (first, second))
+        for cut in (octets[:3], octets[3:18], octets[18:]):
+            peer.raw(cut)
+            time.sleep(0.05)
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        made = [waiting(gateway) for _ in range(2)]
+        serve(gateway, lambda: all(state(each) == "SENT" for each in made))
+    assert len({reloaded(each).provider_id for each in made}) == 2
+
+
+@pytest.mark.parametrize("octets", [b"HTTP/1.1 400 Bad Request\r\n\r\n", struct.pack(">LLLL", 8, 0x15, 0, 1)])
+def test_nonsense_ends_the_line_and_a_new_one_is_made(settings, octets):
+    def talks_nonsense(peer):
+        peer.bound()
+        peer.raw(octets)
+        peer.stay()
+
+    def well(peer):
+        peer.bound()
+        peer.stay()
+
+    bound = []
+    with smsc(talks_nonsense, lambda peer: (bound.append(1), well(peer))) as port:
+        serve(gateway_at(port, settings), lambda: bound)
+
+
+def test_a_submit_half_answered_when_the_line_breaks_is_unknown(settings):
+    from messaging.smpp.pdus import pdu
+
+    def script(peer):
+        peer.bound()
+        peer.raw(pdu("submit_sm_resp", peer.read("submit_sm").sequence, message_id="abc")[:-2])
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: state(message) == "UNKNOWN")
+
+
+def test_a_line_that_went_dead_is_found_out_by_asking(settings):
+    def dead(peer):
+        peer.bound()
+        assert peer.next().command == "enquire_link"
+        while peer.next() is not None:
+            pass
+
+    bound = []
+    with smsc(dead, lambda peer: (peer.bound(), bound.append(1), peer.stay())) as port:
+        serve(gateway_at(port, settings), lambda: bound)
+
+
+def test_the_smsc_may_ask_too_and_what_we_do_not_know_is_refused(settings):
+    answers = []
+
+    def script(peer):
+        peer.bound()
+        peer.say("enquire_link", 77)
+        peer.raw(struct.pack(">LLLL", 16, 0x00010203, 0, 78))
+        answers.extend(peer.next() for _ in range(2))
+        peer.stay()
+
+    with smsc(script) as port:
+        serve(gateway_at(port, settings), lambda: len(answers) == 2)
+    assert [(each.command, each.sequence, each.status) for each in answers] == [
+        ("enquire_link_resp", 77, 0), ("generic_nack", 78, 3),
+    ]  # fmt: skip
+
+
+def test_an_unbind_of_the_smsc_waits_for_its_answers_and_is_answered(settings):
+    def script(peer):
+        peer.bound()
+        submit = peer.read("submit_sm")
+        peer.say("unbind", 5)
+        time.sleep(0.05)
+        peer.say("submit_sm_resp", submit.sequence, message_id="abc")
+        assert peer.next().command == "unbind_resp"
+
+    bound = []
+    with smsc(script, lambda peer: (peer.bound(), bound.append(1), peer.stay())) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: bound)
+    assert state(message) == "SENT"
+
+
+def test_told_to_stop_it_waits_for_what_is_outstanding_and_takes_leave(settings):
+    said = []
+
+    def script(peer):
+        peer.bound()
+        submit = peer.read("submit_sm")
+        time.sleep(0.2)
+        peer.say("submit_sm_resp", submit.sequence, message_id="abc")
+        said.append(peer.read("unbind").command)
+        peer.say("unbind_resp", 3)
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: state(message) == "SENDING")
+    assert state(message) == "SENT"
+    assert said == ["unbind"]
+
+
+# --- the bind and the provider's health --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (0x0E, "sin sesión SMPP: clave rechazada (0x0000000E)"),
+        (0x0F, "sin sesión SMPP: usuario rechazado (0x0000000F)"),
+        (0x0D, "sin sesión SMPP: el SMSC rechaza la sesión (0x0000000D)"),
+    ],
+)
+def test_a_refused_bind_sets_the_provider_aside_with_its_reason_until_it_is_bound(settings, status, reason):
+    def set_aside():
+        return ProviderState.objects.filter(set_aside_at__isnull=False).first()
+
+    reasons = []
+
+    def bound_again():
+        row = set_aside()
+        if row is not None:
+            reasons.append(row.reason)
+        return reasons and row is None
+
+    refuse = lambda peer: peer.bound(status)  # noqa: E731
+    with smsc(refuse, refuse, lambda peer: (peer.bound(), peer.stay())) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, bound_again)
+    assert set(reasons) == {reason}
+    assert "hunter2" not in reason
+    assert reloaded(message).attempts <= 1
+
+
+def test_nobody_listening_is_a_reason_too(settings):
+    with smsc(lambda peer: peer.bound()) as port:
+        gateway = gateway_at(port, settings)
+        serve(gateway, lambda: ProviderState.objects.filter(set_aside_at__isnull=False).exists())
+    assert ProviderState.objects.get().reason == "sin sesión SMPP: el servidor rechaza la conexión"
+
+
+def test_a_second_process_that_may_not_bind_does_not_set_the_first_ones_provider_aside(settings):
+    tries = []
+    refuse = lambda peer: (peer.bound(0x05), tries.append(1))  # noqa: E731
+    with smsc(refuse, refuse) as port:
+        serve(gateway_at(port, settings), lambda: len(tries) == 2)
+    assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
+
+
+def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_else(settings):
+    def script(peer):
+        peer.bound()
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        waiting(gateway)
+        Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=6))
+        sweeping.free_lanes(at=timezone.now())
+        assert ProviderState.objects.get().reason == SILENT_PROCESS
+        serve(gateway, lambda: not ProviderState.objects.get().is_set_aside)
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        row = ProviderState.objects.create(
+            name=gateway.name, set_aside_at=timezone.now(), until=timezone.now() + timedelta(minutes=1),
+            reason="3 fallas seguidas",
+        )  # fmt: skip
+        began = time.monotonic()
+        serve(gateway, lambda: time.monotonic() - began > 0.3)
+        row.refresh_from_db()
+        assert row.is_set_aside
+
+
+def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(settings, monkeypatch):
+    from messaging import judgement
+    from messaging.smpp import session
+
+    monkeypatch.setattr(judgement, "SILENT", 0.1)
+    monkeypatch.setattr(session, "SILENT", 0.1)
+
+    def silent(peer):
+        peer.bound()
+        peer.stay()
+
+    with smsc(silent) as port:
+        gateway = gateway_at(port, settings)
+        made = [waiting(gateway) for _ in range(3)]
+        serve(gateway, lambda: ProviderState.objects.filter(set_aside_at__isnull=False).exists())
+        assert "sin respuesta" in ProviderState.objects.get().reason
+    assert {state(each) for each in made} <= {"UNKNOWN"}
+
+
+def test_what_waits_for_our_own_rate_is_not_freed_by_the_sweep(settings):
+    with smsc(lambda peer: (peer.bound(), peer.take("one"), peer.stay())) as port:
+        gateway = gateway_at(port, settings, "&per_second=1")
+        made = [waiting(gateway, at=timezone.now() - timedelta(seconds=4)) for _ in range(2)]
+        serve(gateway, lambda: Message.objects.filter(lane=gateway.name).exists() and state(made[0]) == "SENT")
+        sweeping.free_lanes(at=timezone.now() + timedelta(seconds=1.5))
+    assert reloaded(made[1]).lane == gateway.name
+    assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
+
+
+# --- receipts on the line ----------------------------------------------------------------------------------
+
+
+def test_a_receipt_before_the_answer_and_one_twice_and_one_in_hexadecimal(settings):
+    acks = []
+
+    def script(peer):
+        peer.bound()
+        submit = peer.read("submit_sm")
+        peer.receipt("id:6699 sub:001 dlvrd:001 stat:DELIVRD err:000 text:clave A1B2")
+        peer.receipt("id:6699 sub:001 dlvrd:001 stat:DELIVRD err:000 text:clave A1B2")
+        peer.say("submit_sm_resp", submit.sequence, message_id="1A2B")
+        acks.extend(peer.read("deliver_sm_resp") for _ in range(2))
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: state(message) == "DELIVERED")
+    assert [ack.status for ack in acks] == [0, 0]
+    assert MessageEvent.objects.filter(message=message, state="DELIVERED").count() == 1
+
+
+def test_a_telephones_message_is_acknowledged_and_kept_nowhere(settings, caplog):
+    acks = []
+
+    def script(peer):
+        peer.bound()
+        peer.say("deliver_sm", source_addr="51987654321", destination_addr="AVAL", short_message=b"mi clave es A1B2")
+        acks.append(peer.read("deliver_sm_resp").status)
+        peer.stay()
+
+    with smsc(script) as port, caplog.at_level("DEBUG"):
+        serve(gateway_at(port, settings), lambda: acks)
+    assert acks == [0]
+    assert not ProviderReceipt.objects.exists()
+    assert "a telephone wrote to us" in caplog.text
+    assert "A1B2" not in caplog.text
+    assert "987654321" not in caplog.text
+
+
+def test_no_log_line_holds_a_code_a_password_or_a_number(settings, caplog):
+    with smsc(lambda peer: (peer.bound(), peer.take("abc"), peer.receipt("id:abc stat:UNDELIV err:001 text:A1B2"),
+                            peer.stay())) as port, caplog.at_level("DEBUG"):  # fmt: skip
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        serve(gateway, lambda: state(message) == "UNDELIVERED")
+    said = caplog.text + "".join(str(vars(record)) for record in caplog.records if not record.name.startswith("django"))
+    for secret in ("A1B2", "hunter2", "987654321"):
+        assert secret not in said
+
+
+def test_a_message_whose_number_no_smsc_could_reach_fails_at_once(settings):
+    with smsc(lambda peer: (peer.bound(), peer.stay())) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway, recipient="12345")
+        serve(gateway, lambda: state(message) == "FAILED")
+    assert reloaded(message).provider_reply == "el destino no es un celular"
+
+
+def test_a_worker_puts_a_code_into_the_lane_and_sends_nothing_itself(settings):
+    gateway = gateway_at(2775, settings)
+    message = waiting(gateway)
+    Message.objects.update(lane="")
+    delivery.deliver_due("codes")
+    row = reloaded(message)
+    assert (row.state, row.lane, row.attempts) == ("QUEUED", gateway.name, 0)
