@@ -1,7 +1,7 @@
 """The log of requests, and the answers kept for safe retries."""
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 
 from clients.models import Contract, Partner
 
@@ -17,6 +17,7 @@ class ApiRequest(models.Model):
         Partner, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, verbose_name="empresa"
     )
     user = models.CharField("usuario", max_length=200, blank=True)
+    subject = models.UUIDField("cliente", null=True)  # whom it was about, where the contract names one client
     action = models.CharField("acción", max_length=60)
     status = models.PositiveSmallIntegerField("estado")
     code = models.CharField("código", max_length=40, blank=True)
@@ -32,6 +33,7 @@ class ApiRequest(models.Model):
         indexes = [
             models.Index("partner", F("id").desc(), name="requests_of_a_partner"),
             models.Index("created_at", name="requests_by_time"),
+            models.Index("subject", F("id").desc(), name="requests_about_a_client", condition=Q(subject__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -96,6 +96,28 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 """The class docstring of VerificationToken as data: everything ends once."""
 
 
+class CodeTry(models.Model):
+    """A code that was typed and did not verify, for whoever is asked why. Append-only; the right one in time is the
+    token's own end. What was typed is kept nowhere.
+    """
+
+    class Result(models.TextChoices):
+        WRONG = "wrong", "Errado"  # counted: the fifth ends the code
+        LATE = "late", "Correcto, fuera de tiempo"  # the right code, after its 150 s
+        LATE_WRONG = "late_wrong", "Errado, fuera de tiempo"
+
+    token = models.ForeignKey(VerificationToken, on_delete=models.CASCADE, related_name="tries", db_index=False)
+    at = models.DateTimeField("fecha")
+    result = models.CharField("resultado", max_length=10, choices=Result.choices)
+
+    class Meta:
+        verbose_name = "intento"
+        indexes = [models.Index("token", "at", name="tries_of_a_token")]
+
+    def __str__(self) -> str:
+        return f"{self.get_result_display()} {self.at:%d/%m/%Y %H:%M:%S}"
+
+
 class LadderForgiveness(models.Model):
     """Staff's word that earlier requests of a client, and of the destination they went to, no longer count.
 

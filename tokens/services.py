@@ -28,14 +28,18 @@ from tokens.errors import (
     ViaNotAvailable,
     WrongCode,
 )
-from tokens.models import GRACE, LIFE, MAX_TRIES, VerificationToken
+from tokens.models import GRACE, LIFE, MAX_TRIES, CodeTry, VerificationToken
 
 LOCK_AFTER = 100
 """Wrong codes in a row over all of an applicant's tokens (NIST SP 800-63B, 5.2.2)."""
 LEAST_LIFE = timedelta(seconds=20)
 """A code that would reach its client with less than this is not sent: it could not be typed in time."""
 
+LATE_TRIES_KEPT = 5
+"""Of each code: enough to tell a client why, and no way to fill a table."""
+
 Outcome = VerificationToken.Outcome
+_LATE = (CodeTry.Result.LATE, CodeTry.Result.LATE_WRONG)
 
 
 @dataclass(frozen=True)
@@ -229,14 +233,22 @@ def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationTok
     if token is None:
         return NoPendingToken()
     if token.outcome in (Outcome.EXPIRED, Outcome.NO_ANSWER):
-        return TokenExpired()
+        return _too_late(token, typed, at=at)
     if token.outcome != Outcome.PENDING:
         return NoPendingToken()
     if token.is_over(at=at):
-        return TokenExpired()
+        return _too_late(token, typed, at=at)
     if codes.matches(token.pk, bytes(token.code_hmac), typed):
         return _accept(applicant, token, at=at)
     return _count_wrong(applicant, token, at=at)
+
+
+def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
+    """Answered alike whatever was typed; noted is whether it was the code, for whoever is asked why."""
+    if CodeTry.objects.filter(token=token, result__in=_LATE).count() < LATE_TRIES_KEPT:
+        right = codes.matches(token.pk, bytes(token.code_hmac), typed)
+        CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
+    return TokenExpired()
 
 
 def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
@@ -262,6 +274,7 @@ def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime
     )
     if not counted:
         return NoPendingToken()
+    CodeTry.objects.create(token=token, at=at, result=CodeTry.Result.WRONG)
     in_a_row = applicant.wrong_codes_in_a_row + 1
     Applicant.objects.filter(pk=applicant.pk).update(
         wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if in_a_row >= LOCK_AFTER else None

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime
+from uuid import UUID
 
 from django.db import Error, connection
 
@@ -19,13 +20,15 @@ def next_id() -> int:
 
 def write(
     *, id: int | None, contract: str, partner_id: int | None, user: str, action: str, status: int, code: str,
-    address: str, duration_ms: int, at: datetime, successes: int | None = None, failures: int | None = None,
+    address: str, duration_ms: int, at: datetime, subject: UUID | None = None,
+    successes: int | None = None, failures: int | None = None,
 ) -> None:  # fmt: skip
     """Never raises: an answer that was earned is not lost because its log row could not be written."""
     try:
         ApiRequest(
             id=id, contract=contract, partner_id=partner_id, user=user, action=action, status=status, code=code,
-            address=address, duration_ms=duration_ms, created_at=at, successes=successes, failures=failures,
+            address=address, duration_ms=duration_ms, created_at=at, subject=subject,
+            successes=successes, failures=failures,
         ).save(force_insert=True)  # fmt: skip
     except Error as fault:
         log.error(

@@ -7,6 +7,7 @@ the front door or the domain, is put into words by the contract's own table.
 import logging
 import time
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import InterfaceError, OperationalError
@@ -70,6 +71,8 @@ class ContractView(APIView):
     body: dict[str, Any]
     raw_body: bytes = b""
     user_name: str = ""
+    subject: UUID | None = None
+    """Whom the call is about, once that is known."""
     answer_code: str = ""
     successes: int | None = None
     failures: int | None = None
@@ -204,7 +207,7 @@ class ContractView(APIView):
             id=self._request_id, contract=self.contract.name, partner_id=self.partner.pk if self.partner else None,
             user=self.user_name, action=self.action, status=status, code=self.answer_code,
             address=self.address, duration_ms=round((time.perf_counter() - self._started) * 1000), at=self.at,
-            successes=self.successes, failures=self.failures,
+            subject=self.subject, successes=self.successes, failures=self.failures,
         )  # fmt: skip
 
 

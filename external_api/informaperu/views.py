@@ -33,6 +33,11 @@ def client_id(text: str) -> UUID:
 class InformaPeruView(ContractView):
     contract = INFORMAPERU
 
+    def client(self, text: str) -> UUID:
+        """The id in the path, noted for the log."""
+        self.subject = client_id(text)
+        return self.subject
+
     def origin(self, *, numbered: bool = False) -> services.Origin:
         """Whose clients the call may touch; `numbered` where a message will carry the request's id (DL 1723)."""
         return services.Origin(self.partner, self.credential, self.request_id if numbered else None)
@@ -45,6 +50,7 @@ class ClientView(InformaPeruView):
     def post(self, request: Request) -> Answer:
         data = checked(Registration, self.body)
         applicant = services.register(data, origin=self.origin(), at=self.at)
+        self.subject = applicant.pk
         message = "Cliente registrado correctamente, proceda a validar su número de celular"
         return Answer(201, {"message": message, "data": {"id": str(applicant.pk)}})
 
@@ -54,7 +60,7 @@ class TokenView(InformaPeruView):
     http_method_names = ["post"]
 
     def post(self, request: Request, client: str) -> Answer:
-        applicant_id = client_id(client)
+        applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
         put_back = limits.reserve_paid_message(self.caller, asked["via"], at=self.at)
         try:
@@ -78,7 +84,7 @@ class VerifyView(InformaPeruView):
     def get(self, request: Request, client: str, token: str) -> Answer:
         limits.check_wrong_codes(self.caller, at=self.at)
         try:
-            services.verify(client_id(client), token, origin=self.origin(), at=self.at)
+            services.verify(self.client(client), token, origin=self.origin(), at=self.at)
         except (WrongCode, TriesUsedUp):
             limits.count_wrong_code(self.caller, at=self.at)
             raise
@@ -96,7 +102,7 @@ class CancelView(InformaPeruView):
     http_method_names = ["post"]
 
     def post(self, request: Request, client: str) -> Answer:
-        services.cancel(client_id(client), origin=self.origin(), at=self.at)
+        services.cancel(self.client(client), origin=self.origin(), at=self.at)
         return Answer(200, {"message": "Token cancelado.", "data": {"status": "CANCELADO"}})
 
 
@@ -105,7 +111,7 @@ class ExpireView(InformaPeruView):
     http_method_names = ["post"]
 
     def post(self, request: Request, client: str) -> Answer:
-        outcome = services.expire(client_id(client), origin=self.origin(), at=self.at)
+        outcome = services.expire(self.client(client), origin=self.origin(), at=self.at)
         return Answer(200, {"message": "Expiración registrada.", "data": {"status": outcome}})
 
 
@@ -114,7 +120,7 @@ class CooldownView(InformaPeruView):
     http_method_names = ["get", "head"]
 
     def get(self, request: Request, client: str, via: str) -> Answer:
-        applicant_id = client_id(client)
+        applicant_id = self.client(client)
         if via not in Via.values:
             raise InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})
         applicant, standing = services.cooldown(applicant_id, via, origin=self.origin(), at=self.at)

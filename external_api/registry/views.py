@@ -18,7 +18,7 @@ class RegistryView(ContractView):
     def post(self, request: Request) -> Answer:
         assert self.credential is not None, "initial() lets nobody in without a credential"  # noqa: S101
         fields = checked(Registration, self.body)
-        client = register(
+        self.subject = client = register(
             self.credential,
             fields.pop("client_id"),
             Details(**fields),
