@@ -105,6 +105,7 @@ INSTALLED_APPS = [
     "tokens",
     "external_api",
     "subscription",
+    "support",
 ]
 MIDDLEWARE = [
     "external_api.middleware.AccessLog",

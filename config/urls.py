@@ -10,6 +10,7 @@ urlpatterns = [
     path("external", include("external_api.registry.urls")),
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
+    path("soporte/", include("support.urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

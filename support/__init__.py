@@ -1,0 +1,1 @@
+"""THE AGENT'S DESK: who somebody is over all contracts, what happened to his messages, and why no code arrived."""

@@ -1,0 +1,129 @@
+"""What an agent may do for somebody, each with its reason and in the audit with who, when and from where."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from clients.authorizing import deauthorize
+from clients.errors import Refused
+from clients.models import Applicant, AuthorizedClient, audit
+from messaging.models import Via
+from support.people import Person, latest_code
+from tokens import forgiving, services
+from tokens.cooldown import in_words
+from tokens.errors import CooldownActive, NoPendingToken, ViaNotAvailable
+from tokens.services import Origin
+
+
+class CannotBeDone(Exception):
+    """The act makes no sense now. Says why, in Spanish, for the agent."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """Who acts, why, when and from where."""
+
+    by: str
+    reason: str
+    at: datetime
+    address: str
+
+
+def forgive(person: Person, agent: Agent) -> str:
+    """Earlier requests by the via of the last code stop counting."""
+    token = latest_code(person)
+    if token is None:
+        raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
+    forgiving.forgive(
+        token.applicant, token.via, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address
+    )  # fmt: skip
+    return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
+
+
+def unlock(person: Person, agent: Agent) -> str:
+    done = [
+        forgiving.unlock(each, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address)
+        for each in person.applicants
+    ]
+    if not any(done):
+        raise CannotBeDone("No está bloqueado.")
+    return "Desbloqueado."
+
+
+def cancel(person: Person, agent: Agent) -> str:
+    """Ends the live code; it keeps its rung."""
+    applicant = _applicant(person)
+    try:
+        with transaction.atomic():
+            audit(applicant, "code.cancelled", at=agent.at, by=agent.by, reason=agent.reason, address=agent.address)
+            services.cancel(applicant.pk, origin=Origin(applicant.partner), at=agent.at)
+    except NoPendingToken:
+        raise CannotBeDone("No hay un código vigente.") from None
+    return "Código cancelado."
+
+
+def resend(person: Person, via: str, agent: Agent) -> str:
+    """A new code by another via, to the last phone or to the mailbox; the ladder holds for agents too."""
+    applicant = _applicant(person)
+    token = latest_code(person)
+    phone = token.destination if token is not None and token.via != Via.EMAIL else ""
+    if via != Via.EMAIL and not phone:
+        raise CannotBeDone("Nunca dio un celular: solo puede ir a su correo.")
+    operator = token.operator if token is not None and via != Via.EMAIL else ""
+    try:
+        with transaction.atomic():
+            audit(
+                applicant, "code.resent", at=agent.at, by=agent.by, reason=agent.reason, address=agent.address, via=via
+            )
+            services.request(
+                applicant.pk, via=via, phone=phone if via != Via.EMAIL else "", operator=operator,
+                origin=Origin(applicant.partner), at=agent.at,
+            )  # fmt: skip
+    except CooldownActive as refusal:
+        left = in_words(refusal.standing.remaining(at=agent.at))
+        raise CannotBeDone(f"Debe esperar {left}, o perdone la espera primero.") from None
+    except ViaNotAvailable:
+        raise CannotBeDone("Esa vía no está disponible.") from None
+    except Refused as refusal:
+        raise CannotBeDone(_REFUSED.get(type(refusal).__name__, "No se puede ahora.")) from None
+    return f"Código nuevo en camino por {Via(via).label}."
+
+
+def deauthorize_from(client: AuthorizedClient, agent: Agent) -> str:
+    """The partner's baja, on the client's own word."""
+    with transaction.atomic():
+        ended = deauthorize(client.partner, [client.email], at=agent.at)
+        if not ended:
+            raise CannotBeDone("Ya no está autorizado.")
+        audit(client, "client.deauthorized", at=agent.at, by=agent.by, reason=agent.reason, address=agent.address)
+    return f"Dado de baja de {client.partner}."
+
+
+def unmask(person: Person, agent: Agent) -> dict[str, list[str]]:
+    """The whole mailbox and telephones, once they have been asked for."""
+    row = next(iter((*person.applicants, *person.authorized, *person.external)), None)
+    if row is None:
+        raise CannotBeDone("No hay a quién mostrar.")
+    audit(row, "recipient.unmasked", at=agent.at, by=agent.by, reason=agent.reason, address=agent.address)
+    phones = {each.phone for each in person.authorized if each.phone} | {each.phone for each in person.external}
+    phones |= {each.proved_destination for each in person.applicants if each.proved_via not in ("", Via.EMAIL)}
+    token = latest_code(person)
+    if token is not None and token.via != Via.EMAIL:
+        phones.add(token.destination)
+    return {"correos": person.emails, "teléfonos": sorted(phones)}
+
+
+def _applicant(person: Person) -> Applicant:
+    token = latest_code(person)
+    if token is not None:
+        return token.applicant
+    if not person.applicants:
+        raise CannotBeDone("No está registrado para recibir códigos.")
+    return person.applicants[0]
+
+
+_REFUSED = {
+    "ApplicantAlreadyValidated": "Ya está verificado.",
+    "ApplicantLocked": "Está bloqueado: desbloquéelo primero.",
+}

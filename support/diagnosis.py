@@ -1,0 +1,286 @@
+"""Why somebody did not get his code, or gets no bulletins: one sentence and the next step, from a closed list.
+
+What is said is read from the rows at this moment; nothing is guessed. Where no provider ever reports, "left, no word
+since" is what can be known, and that is what is said.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from django.utils.timezone import localtime
+
+from clients.models import Applicant, AuthorizedClient
+from clients.phones import mask_email, mask_phone
+from external_api.models import ApiRequest
+from messaging.models import Message, Via
+from support.people import Person, latest_code
+from tokens import ladder
+from tokens.cooldown import in_words
+from tokens.models import CodeTry, VerificationToken
+
+STUCK_AFTER = timedelta(seconds=15)
+"""A code leaves within a second or two; what waits longer is stuck."""
+
+Outcome = VerificationToken.Outcome
+State = Message.State
+
+
+class Why(Enum):
+    """The closed list."""
+
+    NEVER_ASKED = "never_asked"
+    WAITING = "waiting"
+    ON_ITS_WAY = "on_its_way"
+    STUCK = "stuck"
+    REFUSED = "refused"
+    NOT_DELIVERABLE = "not_deliverable"
+    UNCLEAR = "unclear"
+    NOT_ENTERED = "not_entered"
+    WRONG = "wrong"
+    LATE = "late"
+    VERIFIED = "verified"
+    CANCELLED = "cancelled"
+    LOCKED = "locked"
+    NOT_AUTHORIZED = "not_authorized"
+    REMOVED = "removed"
+    UNSUBSCRIBED = "unsubscribed"
+    NOT_SUBSCRIBED = "not_subscribed"
+    SUBSCRIBED = "subscribed"
+    REGISTERED = "registered"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What happened, and what to do now; Spanish, for the agent to read out."""
+
+    why: Why
+    sentence: str
+    next_step: str
+
+
+def diagnose(person: Person, *, at: datetime) -> list[Diagnosis]:
+    """One for each thing the person does with us, the most recent concern first: codes, bulletins, the registry."""
+    found = []
+    if person.applicants:
+        found.append(of_codes(person, at=at))
+    if person.authorized:
+        found.append(of_bulletins(person.authorized))
+    if person.external:
+        found.append(_registered(person))
+    return found or [
+        Diagnosis(
+            Why.NOT_AUTHORIZED,
+            "Ninguna empresa lo ha autorizado ni registrado.",
+            "Pida a la empresa que lo registre con este dato.",
+        )
+    ]
+
+
+def of_codes(person: Person, *, at: datetime) -> Diagnosis:
+    """About the code asked for last."""
+    token = latest_code(person)
+    if token is None:
+        return _without_a_code(person.applicants[0])
+    applicant = next(each for each in person.applicants if each.pk == token.applicant_id)
+    if applicant.is_validated:
+        return _verified(applicant)
+    if applicant.locked_at is not None:
+        return _locked(applicant)
+    waiting = _refused_by_the_ladder(applicant, token, at=at)
+    if waiting is not None:
+        return waiting
+    return _of_token(token, then=_can_ask(applicant, token, at=at), at=at)
+
+
+def of_bulletins(authorized: list[AuthorizedClient]) -> Diagnosis:
+    """About boletines and alertas, by the newest authorisation."""
+    live = [row for row in authorized if row.deauthorized_at is None]
+    if not live:
+        row = max(authorized, key=lambda each: each.deauthorized_at or each.created_at)
+        return Diagnosis(
+            Why.REMOVED,
+            f"{row.partner} lo dio de baja el {_at(row.deauthorized_at)}; no recibe boletines ni alertas.",
+            "Si quiere recibirlos, la empresa debe autorizarlo otra vez.",
+        )
+    row = live[0]
+    if row.is_subscribed:
+        return Diagnosis(
+            Why.SUBSCRIBED,
+            f"Está suscrito a los mensajes de {row.partner} desde el {_at(row.subscribed_at)}.",
+            "Si no le llegan, mire abajo qué respondió su proveedor de correo.",
+        )
+    if row.unsubscribed_at is not None:
+        return Diagnosis(
+            Why.UNSUBSCRIBED,
+            f"Se dio de baja de los mensajes de {row.partner} el {_at(row.unsubscribed_at)}.",
+            "Puede suscribirse de nuevo en la página de suscripción.",
+        )
+    return Diagnosis(
+        Why.NOT_SUBSCRIBED,
+        f"{row.partner} lo autorizó el {_at(row.created_at)}, pero no ha confirmado su suscripción.",
+        "Debe pedir el enlace en la página de suscripción y confirmarlo en 24 horas.",
+    )
+
+
+def _without_a_code(applicant: Applicant) -> Diagnosis:
+    if applicant.is_validated:
+        return _verified(applicant)
+    if applicant.locked_at is not None:
+        return _locked(applicant)
+    return Diagnosis(
+        Why.NEVER_ASKED,
+        f"Se registró el {_at(applicant.created_at)} y nunca se pidió un código para él.",
+        "Debe pedir el código en la página de la empresa.",
+    )
+
+
+def _verified(applicant: Applicant) -> Diagnosis:
+    where = _masked(applicant.proved_via, applicant.proved_destination)
+    return Diagnosis(
+        Why.VERIFIED,
+        f"Ya está verificado: demostró {where} el {_at(applicant.validated_at)}.",
+        "No necesita otro código.",
+    )
+
+
+def _locked(applicant: Applicant) -> Diagnosis:
+    return Diagnosis(
+        Why.LOCKED,
+        f"Está bloqueado desde el {_at(applicant.locked_at)} por 100 códigos errados seguidos.",
+        "Compruebe quién llama antes de desbloquearlo.",
+    )
+
+
+def _refused_by_the_ladder(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Diagnosis | None:
+    """His last request for a code was refused because he must wait, and he still must."""
+    asked = ApiRequest.objects.filter(subject=applicant.pk, action="token").order_by("-id").first()
+    if asked is None or asked.code != "ERR_COOLDOWN_ACTIVE" or asked.created_at < token.created_at:
+        return None
+    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
+    if until is None:
+        return None
+    return Diagnosis(
+        Why.WAITING,
+        f"Pidió otro código el {_at(asked.created_at)} y no salió: debe esperar hasta el {_at(until)}.",
+        f"Faltan {in_words(until - at)}. Puede perdonarle la espera.",
+    )
+
+
+def _can_ask(applicant: Applicant, token: VerificationToken, *, at: datetime) -> str:
+    """When the next code can be asked for."""
+    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
+    if until is None:
+        return "Puede pedir otro código ahora."
+    return f"Puede pedir otro código el {_at(until)} (faltan {in_words(until - at)}), o antes si le perdona la espera."
+
+
+def _of_token(token: VerificationToken, *, then: str, at: datetime) -> Diagnosis:
+    """By what is most certain: what he typed, then what his provider said, then what nobody said."""
+    late = CodeTry.objects.filter(token=token, result=CodeTry.Result.LATE).order_by("at").first()
+    if late is not None:
+        seconds = -(-(late.at - token.expires_at) // timedelta(seconds=1))
+        return Diagnosis(
+            Why.LATE,
+            f"Ingresó el código correcto {_seconds(seconds)} tarde: venció el {_at(token.expires_at)}.",
+            f"El código vale 2 minutos y 30 segundos. {then}",
+        )
+    if token.wrong_tries and (token.outcome != Outcome.PENDING or token.is_over(at=at)):
+        return Diagnosis(Why.WRONG, f"Ingresó mal el código {_times(token.wrong_tries)}.", then)
+    if token.outcome == Outcome.CANCELLED:
+        return Diagnosis(Why.CANCELLED, f"El código se canceló el {_at(token.finished_at)}.", then)
+    message = Message.objects.filter(reference=token.pk).order_by("-created_at").first()
+    if message is None:
+        return Diagnosis(Why.STUCK, "El código no tiene mensaje.", f"Avise a operaciones. {then}")
+    return _BY_STATE[State(message.state)](token, message, then, at)
+
+
+def _waiting_to_leave(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    waited = at - message.created_at
+    reply = f" (su proveedor respondió: {message.provider_reply})" if message.provider_reply else ""
+    if waited < STUCK_AFTER:
+        sentence = f"El código se pidió hace {_seconds(waited // timedelta(seconds=1))} y está saliendo{reply}."
+        return Diagnosis(Why.ON_ITS_WAY, sentence, "Espere unos segundos y busque de nuevo.")
+    sentence = f"El mensaje espera en la cola desde el {_at(message.created_at)}{reply}."
+    return Diagnosis(Why.STUCK, sentence, f"Avise a operaciones. {then}")
+
+
+def _never_left(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    return Diagnosis(Why.STUCK, "El mensaje venció en la cola: no salió a tiempo.", f"Avise a operaciones. {then}")
+
+
+def _refused(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    sentence = f"El proveedor {message.provider or '—'} rechazó el mensaje: {message.provider_reply or 'sin motivo'}."
+    return Diagnosis(Why.REFUSED, sentence, f"Confirme {_what(token)} con el cliente o pruebe por otra vía. {then}")
+
+
+def _not_delivered(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    event = message.events.filter(state=State.UNDELIVERED).order_by("-at").first()
+    reason = (event.detail if event else "") or "el proveedor no dice por qué"
+    sentence = f"El mensaje no pudo entregarse a {_masked(token.via, token.destination)}: {reason}."
+    return Diagnosis(
+        Why.NOT_DELIVERABLE, sentence, f"Confirme {_what(token)} con el cliente o pruebe por otra vía. {then}"
+    )
+
+
+def _unclear(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    sentence = f"El proveedor {message.provider} no dio una respuesta clara: puede haber salido o no."
+    return Diagnosis(Why.UNCLEAR, sentence, f"Ese intento no cuenta en la espera. {then}")
+
+
+def _left(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    to = _masked(token.via, token.destination)
+    arrived = message.state == State.DELIVERED
+    when = message.delivered_at if arrived else message.sent_at
+    what = f"El código se entregó a {to} el {_at(when)}" if arrived else f"El código salió hacia {to} el {_at(when)}"
+    if token.outcome == Outcome.PENDING and not token.is_over(at=at):
+        left = (token.expires_at - at) // timedelta(seconds=1)
+        return Diagnosis(Why.NOT_ENTERED, f"{what} y aún vale {_seconds(left)}.", "Puede ingresarlo ahora.")
+    return Diagnosis(Why.NOT_ENTERED, f"{what} y no se ingresó.", then)
+
+
+def _taken_back(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    return Diagnosis(Why.CANCELLED, "El mensaje se anuló antes de salir.", then)
+
+
+_BY_STATE: dict[State, Callable[[VerificationToken, Message, str, datetime], Diagnosis]] = {
+    State.QUEUED: _waiting_to_leave,
+    State.SENDING: _waiting_to_leave,
+    State.SENT: _left,
+    State.DELIVERED: _left,
+    State.UNDELIVERED: _not_delivered,
+    State.FAILED: _refused,
+    State.UNKNOWN: _unclear,
+    State.EXPIRED: _never_left,
+    State.CANCELLED: _taken_back,
+}
+
+
+def _registered(person: Person) -> Diagnosis:
+    row = person.external[0]
+    return Diagnosis(
+        Why.REGISTERED,
+        f"{row.partner} lo registró el {_at(row.created_at)} como {row.client_id}.",
+        "El registro externo no envía mensajes.",
+    )
+
+
+def _at(moment: datetime | None) -> str:
+    return localtime(moment).strftime("%d/%m/%Y a las %H:%M:%S") if moment else "—"
+
+
+def _masked(via: str, destination: str) -> str:
+    return mask_email(destination) if via == Via.EMAIL else mask_phone(destination)
+
+
+def _what(token: VerificationToken) -> str:
+    return "el correo" if token.via == Via.EMAIL else "el número"
+
+
+def _seconds(number: int) -> str:
+    return "1 segundo" if number == 1 else f"{number} segundos"
+
+
+def _times(number: int) -> str:
+    return "1 vez" if number == 1 else f"{number} veces"

@@ -1,0 +1,53 @@
+"""Who may come to the desk, and the headers its pages go out with."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+View = Callable[..., HttpResponse]
+
+USE, ACT, UNMASK = "support.use_desk", "support.act_at_desk", "support.unmask_at_desk"
+
+_HEADERS = {
+    "Cache-Control": "no-store, private",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:;"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def desk_page(*methods: str, needs: str = USE) -> Callable[[View], View]:
+    """A page for staff that holds the permission; others are sent to the login, or told that it is not for them."""
+
+    def wrap(view: View) -> View:
+        @require_http_methods(list(methods))
+        @wraps(view)
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            user = request.user
+            if not user.is_authenticated or not user.is_active or not user.is_staff:
+                response: HttpResponse = redirect_to_login(request.get_full_path(), reverse("admin:login"))
+            elif not user.has_perms([USE, needs]):
+                response = page(request, "forbidden", status=403)
+            else:
+                response = view(request, *args, **kwargs)
+            for name, value in _HEADERS.items():
+                response.headers[name] = value
+            return response
+
+        return inner
+
+    return wrap
+
+
+def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    return render(request, f"support/{name}.html", {"brand": settings.BRAND, **context}, status=status)

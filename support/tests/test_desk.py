@@ -1,0 +1,212 @@
+"""The desk as an agent uses it: found, told why, helped; everything masked, reasoned and audited."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from clients.authorizing import Authorization, authorize
+from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
+from conftest import make_applicant
+from messaging.models import Message
+from support import urls
+from tokens import services
+from tokens.errors import TokenExpired
+from tokens.models import VerificationToken
+from tokens.services import Origin
+
+pytestmark = pytest.mark.django_db
+CODE = "Q7ZX"
+PHONE = "987654321"
+HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
+
+
+@pytest.fixture(autouse=True)
+def known_code(monkeypatch, settings):
+    monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def staff(*codenames, **changes):
+    user = User.objects.create_user("eva", is_staff=True, **changes)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(user)
+    return http
+
+
+@pytest.fixture
+def agent(db):
+    return staff("use_desk", "act_at_desk", "unmask_at_desk")
+
+
+@pytest.fixture
+def ana(db):
+    """Asked for a code, and typed it 48 seconds late."""
+    made = make_applicant(names="Ana María")
+    began = timezone.now() - timedelta(minutes=10)
+    services.request(made.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=began)
+    Message.objects.update(state="SENT", sent_at=began, sealed=None, provider="lejano")
+    with pytest.raises(TokenExpired):
+        services.verify(made.pk, CODE, origin=Origin(), at=began + timedelta(seconds=198))
+    return made
+
+
+@pytest.fixture
+def luis(db):
+    bank = Partner.objects.create(name=HOSTILE, slug="banco", contracts=["nopasanada"])
+    row = Authorization("luis@dominio.com", HOSTILE[:50], "DNI", "87654321", "912345678", HOSTILE, "A")
+    authorize(bank, [row], request_id=1, at=timezone.now())
+    return AuthorizedClient.objects.get()
+
+
+def act(http, applicant, what, *, reason="lo pidió por teléfono", **more):
+    return http.post(f"/soporte/caso/cliente/{applicant.pk}/{what}/", {"motivo": reason, **more}, follow=True)
+
+
+def test_a_phone_number_leads_to_the_case_and_the_sentence_says_how_late(agent, ana):
+    answer = agent.get("/soporte/", {"q": "987 654 321"}, follow=True)
+    page = answer.content.decode()
+    assert answer.redirect_chain[0][0] == f"/soporte/caso/cliente/{ana.pk}/"
+    assert "Ingresó el código correcto 48 segundos tarde: venció el " in page
+    assert "Ana María Perez Gomez" in page
+    assert "Código ingresado: correcto, fuera de tiempo" in page
+    assert "9•• ••• 321" in page
+    assert "j•••@example.com" in page
+    for secret in (PHONE, CODE, ana.email):
+        assert secret not in page, secret
+
+
+def test_the_wait_is_forgiven_and_a_new_code_goes_out(agent, ana):
+    answer = act(agent, ana, "reenviar", via="S")
+    assert "Código nuevo en camino por SMS." in answer.content.decode(), "two minutes have passed"
+    answer = act(agent, ana, "reenviar", via="S")
+    assert "Debe esperar 4 minutos, o perdone la espera primero." in answer.content.decode()
+    assert "puede pedir otro código por SMS ahora" in act(agent, ana, "perdonar").content.decode()
+    assert "Código nuevo en camino por WhatsApp." in act(agent, ana, "reenviar", via="W").content.decode()
+    token = VerificationToken.objects.order_by("-created_at").first()
+    assert (token.via, token.destination, token.outcome) == ("W", PHONE, "PENDIENTE")
+    assert "Código cancelado." in act(agent, ana, "cancelar").content.decode()
+    actions = [(each.action, each.actor, each.address, each.reason) for each in AuditEntry.objects.order_by("id")]
+    who = ("eva", "192.0.2.7", "lo pidió por teléfono")
+    assert actions == [(each, *who) for each in ("code.resent", "ladder.forgiven", "code.resent", "code.cancelled")]
+
+
+def test_what_makes_no_sense_is_said_and_not_audited(agent, ana):
+    for what, words in (("desbloquear", "No está bloqueado."), ("cancelar", "No hay un código vigente.")):
+        assert words in act(agent, ana, what).content.decode()
+    Applicant.objects.update(state="VALIDADO", validated_at=timezone.now(), proved_via="S", proved_destination=PHONE)
+    assert "Ya está verificado." in act(agent, ana, "reenviar", via="S").content.decode()
+    assert not AuditEntry.objects.exists()
+
+
+def test_unlocking(agent, ana):
+    Applicant.objects.update(locked_at=timezone.now())
+    assert "Está bloqueado" in act(agent, ana, "reenviar", via="C").content.decode()
+    assert "Desbloqueado." in act(agent, ana, "desbloquear").content.decode()
+    ana.refresh_from_db()
+    assert ana.locked_at is None
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x"])
+def test_without_a_reason_nothing_happens(agent, ana, reason):
+    for what in ("perdonar", "cancelar", "mostrar"):
+        assert "Escriba un motivo." in act(agent, ana, what, reason=reason).content.decode()
+    assert not AuditEntry.objects.exists()
+
+
+def test_whole_destinations_are_shown_once_and_audited(agent, ana):
+    page = act(agent, ana, "mostrar").content.decode()
+    assert PHONE in page
+    assert ana.email in page
+    [entry] = AuditEntry.objects.all()
+    assert (entry.action, entry.object_id, entry.actor) == ("recipient.unmasked", str(ana.pk), "eva")
+    assert PHONE not in agent.get(f"/soporte/caso/cliente/{ana.pk}/").content.decode()
+
+
+def test_baja_from_the_desk(agent, luis):
+    where = f"/soporte/caso/autorizado/{luis.pk}/"
+    answer = agent.post(f"{where}baja/", {"motivo": "lo pidió", "autorizado": luis.pk}, follow=True)
+    assert "Dado de baja de" in answer.content.decode()
+    luis.refresh_from_db()
+    assert luis.deauthorized_at is not None
+    assert AuditEntry.objects.get().action == "client.deauthorized"
+    other = authorized_elsewhere()
+    answer = agent.post(f"{where}baja/", {"motivo": "lo pidió", "autorizado": other.pk})
+    assert answer.status_code == 404, "only who the case is about"
+
+
+def authorized_elsewhere():
+    partner = Partner.objects.create(name="Otra", slug="otra", contracts=["nopasanada"])
+    row = Authorization("otro@dominio.com", "Otro Cliente", "", "", "", "C", "A")
+    authorize(partner, [row], request_id=2, at=timezone.now())
+    return AuthorizedClient.objects.get(email="otro@dominio.com")
+
+
+def test_partners_words_are_text(agent, luis):
+    for page in ("/soporte/?q=luis@dominio.com", f"/soporte/?q={HOSTILE}", f"/soporte/caso/autorizado/{luis.pk}/"):
+        text = agent.get(page, follow=True).content.decode()
+        assert "<script>alert" not in text
+        assert "{{ 7|add:7 }}" in text, "shown as it stands, not worked out"
+
+
+def test_several_people_are_a_list_each_with_its_sentence(agent, ana):
+    other = make_applicant("11112222", names="Otra")
+    services.request(other.pk, via="W", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
+    page = agent.get("/soporte/", {"q": PHONE}).content.decode()
+    assert "2 personas con" in page
+    assert "Ingresó el código correcto 48 segundos tarde" in page
+    assert PHONE in page, "only where the agent typed it"
+    assert page.count(PHONE) == 3
+
+
+@pytest.mark.parametrize("path", ["cliente/x/", "otro/1/", "autorizado/999999/", "autorizado/x/", "externo/7/"])
+def test_a_case_of_nobody(agent, path):
+    assert agent.get(f"/soporte/caso/{path}").status_code == 404
+
+
+def paths(applicant):
+    """Every address of the desk, from the URL map."""
+    values = {"kind": "cliente", "key": str(applicant.pk), "what": "perdonar"}
+    for pattern in urls.urlpatterns:
+        route = str(pattern.pattern)
+        yield "/soporte/" + re.sub(r"<\w+:(\w+)>", lambda match: values[match[1]], route), pattern.name
+
+
+def test_nobody_without_the_permission_gets_in_or_does_anything(ana):
+    for user in (Client(), staff()):
+        for path, name in paths(ana):
+            for send in (user.get, user.post):
+                answer = send(path, {"motivo": "porque sí", "via": "S"})
+                assert answer.status_code in (302, 403, 405), (path, name)
+                if answer.status_code == 302:
+                    assert answer["Location"].startswith("/admin/login/?next=/soporte/")
+                assert "Ana" not in answer.content.decode()
+        User.objects.all().delete()
+    assert not AuditEntry.objects.exists()
+
+
+def test_who_may_only_look_only_looks(ana):
+    http = staff("use_desk")
+    page = http.get(f"/soporte/caso/cliente/{ana.pk}/").content.decode()
+    assert "Acciones" not in page
+    for what in ("perdonar", "desbloquear", "cancelar", "reenviar", "mostrar"):
+        assert act(http, ana, what, via="S").status_code == 403
+    assert not AuditEntry.objects.exists()
+
+
+def test_an_agent_of_the_desk_opens_nothing_else(ana):
+    http = staff("use_desk", "act_at_desk", "unmask_at_desk")
+    for path in ("clients/partner", "clients/applicant", "messaging/message", "auth/user", "clients/auditentry"):
+        assert http.get(f"/admin/{path}/").status_code == 403, path
+        assert http.post(f"/admin/{path}/add/").status_code == 403, path
+
+
+def test_pages_keep_to_themselves(agent, ana):
+    answer = agent.get(f"/soporte/caso/cliente/{ana.pk}/")
+    assert answer["Cache-Control"] == "no-store, private"
+    assert "default-src 'none'" in answer["Content-Security-Policy"]
+    assert "style=" not in answer.content.decode()

@@ -1,0 +1,96 @@
+"""Found by whatever an agent has in front of him; one person is one, and two are two."""
+
+import pytest
+from django.utils import timezone
+
+from clients.authorizing import Authorization, authorize
+from clients.models import AuthorizedClient, Partner
+from clients.registering import Details, register
+from conftest import make_applicant
+from external_api.models import ApiRequest
+from messaging.models import Message
+from support.people import search
+from tokens import services
+from tokens.services import Origin
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ana(db):
+    made = make_applicant()
+    services.request(made.pk, via="S", phone="987654321", operator="CLARO", origin=Origin(), at=timezone.now())
+    return made
+
+
+@pytest.fixture
+def luis(db):
+    bank = Partner.objects.create(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    asked = ApiRequest.objects.create(
+        contract="nopasanada", partner=bank, action="alta", status=200, duration_ms=1, created_at=timezone.now()
+    )
+    row = Authorization("luis@dominio.com", "Luis Paz Ríos", "DNI", "87654321", "912345678", "COD-77", "A")
+    authorize(bank, [row], request_id=asked.pk, at=timezone.now())
+    return AuthorizedClient.objects.get()
+
+
+def names(term):
+    return [person.name for person in search(term)]
+
+
+def test_an_applicant_by_everything(ana):
+    message = Message.objects.get()
+    token = ana.tokens.get()
+    asked = ApiRequest.objects.create(
+        contract="informaperu", subject=ana.pk, action="token", status=200, duration_ms=1, created_at=timezone.now()
+    )
+    terms = [
+        "987654321", "+51 987654321", "987 654 321", ana.email, ana.email.upper(), ana.document_number, str(ana.pk),
+        str(ana.pk).upper(), str(token.pk), str(message.pk), str(asked.pk), f"event_{asked.pk}", ana.paternal_surname,
+        f"{ana.names} {ana.paternal_surname}".lower(),
+    ]  # fmt: skip
+    for term in terms:
+        assert [person.applicants for person in search(term)] == [[ana]], term
+
+
+def test_an_authorised_client_by_everything(luis):
+    for term in ("luis@dominio.com", "87654321", "912345678", "COD-77", "luis ríos", str(luis.request_id)):
+        assert [person.authorized for person in search(term)] == [[luis]], term
+
+
+def test_an_external_client_by_everything(registry):
+    from clients.models import Credential, ExternalClient
+
+    key = Credential.objects.get(partner=registry.partner, kind="jwt")
+    details = Details("2380033370713", "Juan", "Pérez", "555-1234", "ABC", "9", "web", [])
+    register(key, "CL123456", details, request_id=1, address=None, at=timezone.now())
+    row = ExternalClient.objects.get()
+    for term in ("2380033370713", "CL123456", "5551234", "perez juan", str(row.pk)):
+        assert [person.external for person in search(term)] == [[row]], term
+
+
+def test_one_person_over_two_contracts_is_one(ana, luis):
+    AuthorizedClient.objects.update(document_number=ana.document_number)
+    [person] = search(ana.document_number)
+    assert len(person.applicants) == len(person.authorized) == 1
+
+
+def test_two_people_with_one_telephone_are_two(ana):
+    other = make_applicant(document_number="11112222", email="otra@dominio.com")
+    services.request(other.pk, via="W", phone="987654321", operator="CLARO", origin=Origin(), at=timezone.now())
+    assert len(search("987654321")) == 2
+
+
+def test_a_mailbox_of_nobody_that_got_mail(db):
+    Message.objects.create(
+        kind="suscripcion", via="C", recipient="x@dominio.com", text="", created_at=timezone.now(),
+        next_attempt_at=timezone.now(),
+    )  # fmt: skip
+    [person] = search("x@dominio.com")
+    assert (person.mailbox, person.emails) == ("x@dominio.com", ["x@dominio.com"])
+
+
+@pytest.mark.parametrize("term", ["", "   ", "nadie@dominio.com", "00000000", "event_999999999999999999", "event_x",
+                                  "%", "_", "'", "\\", "🙂", "x" * 500, "9" * 400])  # fmt: skip
+def test_nobody(ana, luis, term):
+    assert search(term) == []

@@ -1,0 +1,150 @@
+"""The desk's pages: one search box, a case, and what may be done about it. Parse, call, answer."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from clients.callers import caller_address
+from clients.models import Applicant, AuthorizedClient, ExternalClient
+from clients.phones import mask_email
+from messaging.models import Via
+from support import acting, timeline
+from support.diagnosis import diagnose
+from support.doors import ACT, UNMASK, desk_page, page
+from support.people import Person, around, search
+
+KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
+    "cliente": Applicant,
+    "autorizado": AuthorizedClient,
+    "externo": ExternalClient,
+}
+"""What a case's address may be about."""
+
+
+class ReasonForm(forms.Form):
+    motivo = forms.CharField(label="Motivo", min_length=3, max_length=500, strip=True)
+
+
+@desk_page("GET", "HEAD")
+def find(request: HttpRequest) -> HttpResponse:
+    """The search box; one hit is its case at once."""
+    term = request.GET.get("q", "")[:200]
+    people = search(term)
+    if len(people) == 1 and address_of(people[0]):
+        return HttpResponseRedirect(address_of(people[0]))
+    at = timezone.now()
+    hits = [
+        {"name": each.name or "Sin nombre", "mailboxes": [mask_email(email) for email in each.emails],
+         "documents": documents(each), "url": address_of(each), "diagnosis": diagnose(each, at=at)[0]}
+        for each in people
+    ]  # fmt: skip
+    return page(request, "find", term=term, hits=hits)
+
+
+@desk_page("GET", "HEAD")
+def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+    """Everything about one person, the diagnosis on top."""
+    return _case(request, _person(kind, key), kind, key)
+
+
+@desk_page("POST", needs=ACT)
+def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
+    """Does what the form asks, and shows the case again."""
+    person = _person(kind, key)
+    agent = _agent(request)
+    try:
+        if agent is None:
+            messages.error(request, "Escriba un motivo.")
+        else:
+            messages.success(request, _do(person, what, request, agent))
+    except acting.CannotBeDone as refusal:
+        messages.error(request, str(refusal))
+    return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+
+
+@desk_page("POST", needs=UNMASK)
+def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+    """The case with its destinations in full, once."""
+    person = _person(kind, key)
+    agent = _agent(request)
+    if agent is None:
+        messages.error(request, "Escriba un motivo.")
+        return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+    try:
+        return _case(request, person, kind, key, unmasked=acting.unmask(person, agent))
+    except acting.CannotBeDone as refusal:
+        messages.error(request, str(refusal))
+        return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+
+
+def address_of(person: Person) -> str:
+    """Where the person's case is; empty where nothing of him is registered."""
+    rows = (("cliente", person.applicants), ("autorizado", person.authorized), ("externo", person.external))
+    return next((reverse("support_case", args=[kind, str(found[0].pk)]) for kind, found in rows if found), "")
+
+
+def documents(person: Person) -> list[str]:
+    found = [f"{each.document_type} {each.document_number}" for each in person.applicants]
+    found += [f"{each.document_type} {each.document_number}" for each in person.authorized]
+    found += [f"CUI {each.cui}" for each in person.external]
+    return sorted({each for each in found if each.strip()})
+
+
+def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any) -> HttpResponse:
+    at = timezone.now()
+    live = [each for each in person.authorized if each.deauthorized_at is None]
+    return page(
+        request, "case", person=person, kind=kind, key=key, documents=documents(person), at=at,
+        mailboxes=[mask_email(email) for email in person.emails], diagnoses=diagnose(person, at=at),
+        entries=timeline.of(person), vias=Via.choices, live=live,
+        may_act=request.user.has_perm(ACT), may_unmask=request.user.has_perm(UNMASK), **more,
+    )  # fmt: skip
+
+
+def _person(kind: str, key: str) -> Person:
+    model = KINDS.get(kind)
+    if model is None:
+        raise Http404
+    try:
+        wanted: Any = int(key) if model is AuthorizedClient else UUID(key)
+    except ValueError:
+        raise Http404 from None
+    row = model._default_manager.select_related("partner").filter(pk=wanted).first()
+    if row is None:
+        raise Http404
+    return around(row)
+
+
+def _agent(request: HttpRequest) -> acting.Agent | None:
+    """Who acts; None without a reason."""
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return None
+    return acting.Agent(
+        by=request.user.get_username(), reason=form.cleaned_data["motivo"], at=timezone.now(),
+        address=caller_address(request.META),
+    )  # fmt: skip
+
+
+def _do(person: Person, what: str, request: HttpRequest, agent: acting.Agent) -> str:
+    """The act's own words on what was done. Raises CannotBeDone, Http404."""
+    match what:
+        case "perdonar":
+            return acting.forgive(person, agent)
+        case "desbloquear":
+            return acting.unlock(person, agent)
+        case "cancelar":
+            return acting.cancel(person, agent)
+        case "reenviar" if request.POST.get("via") in Via.values:
+            return acting.resend(person, request.POST["via"], agent)
+        case "baja":
+            wanted = request.POST.get("autorizado", "")
+            client = next((each for each in person.authorized if str(each.pk) == wanted), None)
+            if client is not None:
+                return acting.deauthorize_from(client, agent)
+    raise Http404
