@@ -1,0 +1,57 @@
+"""Four roles, and for each what it opens: every page of the admin and of the desk, taken from the URL map."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from clients.models import Partner
+
+pytestmark = pytest.mark.django_db
+
+OURS = {
+    "clients.partner", "clients.applicant", "clients.authorizedclient", "clients.externalclient", "messaging.message",
+    "messaging.campaign", "messaging.providerstate", "tokens.verificationtoken", "tokens.ladderforgiveness",
+    "external_api.apirequest", "subscription.consentrecord", "subscription.subscriptionrequest",
+}  # fmt: skip
+OPENS = {
+    "Administradores": OURS | {"clients.auditentry", "auth.user", "auth.group"},
+    "Operaciones": OURS,
+    "Soporte": set(),
+    "Auditores": OURS | {"clients.auditentry"},
+}
+
+
+def member(role):
+    user = User.objects.create_user("eva", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def lists():
+    return {model._meta.label_lower: f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+            for model in admin.site._registry}  # fmt: skip
+
+
+@pytest.mark.parametrize("role", list(OPENS))
+def test_what_each_role_opens(role):
+    http = member(role)
+    opened = {label for label, path in lists().items() if http.get(path).status_code == 200}
+    assert opened == OPENS[role]
+    assert http.get("/soporte/").status_code == 200
+
+
+@pytest.mark.parametrize("role", ["Operaciones", "Soporte", "Auditores"])
+def test_only_administrators_issue_keys_and_make_users(role):
+    http = member(role)
+    partner = Partner.objects.create(name="Banco", slug="banco", contracts=["nopasanada"])
+    assert http.get(reverse("admin:clients_partner_issue", args=[partner.pk])).status_code == 403
+    assert http.get("/admin/auth/user/add/").status_code == 403
+
+
+def test_auditors_change_nothing():
+    codenames = set(Permission.objects.filter(group__name="Auditores").values_list("codename", flat=True))
+    assert {name for name in codenames if not name.startswith("view_")} == {"use_desk"}
