@@ -100,6 +100,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "clients",
     "messaging",
     "tokens",
@@ -253,7 +255,14 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "external_api.openapi.generator.ContractSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "DEFAULT_GENERATOR_CLASS": "external_api.openapi.generator.ContractGenerator",
+    "SCHEMA_PATH_PREFIX": "/",
+    "SORT_OPERATIONS": False,  # as the URLs stand, which is the order of use
+    "POSTPROCESSING_HOOKS": [],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 """Bytes. The front door holds each contract to its own, smaller limit; this one guards the admin's forms."""

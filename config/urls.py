@@ -1,4 +1,4 @@
-"""The three contracts' URL spaces, the client's door, the admin, and the sandbox's outbox where it is allowed."""
+"""The contracts' URL spaces and their reference, the client's door, the admin, the sandbox's outbox where allowed."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -8,6 +8,7 @@ urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
     path("external", include("external_api.registry.urls")),
+    path("referencia", include("external_api.openapi.urls")),
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
     path("soporte/", include("support.urls")),

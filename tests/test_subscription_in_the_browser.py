@@ -17,7 +17,6 @@ from messaging.tests.smtp_servers import Mailbox, real_server
 from tests.stack import Company, Stack
 
 
-
 def test_a_client_subscribes_leaves_comes_back_and_leaves_again(stack: Stack, browser: Any) -> None:
     company, email = stack.company("Boletines del Sur"), f"ana{stack.number()}@dominio.com"
     row = {"correo": email, "codigo_externo": "CLI-001", "perfil": "VIP"}

@@ -2,6 +2,7 @@
 
 import re
 
+from config import settings as settings_module
 from config.environment import BASE_DIR
 
 READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
@@ -10,7 +11,8 @@ NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 
 
 def settings_that_are_read() -> set[str]:
-    names = {"SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL"}
+    names = {"SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL", "SMS_FALLBACK", "WHATSAPP_FALLBACK"}
+    names |= {f"ANYMAIL_{key}" for key in settings_module._ANYMAIL_KEYS}
     for name in ("settings", "environment", "programs", "run", "embedded"):
         names |= set(READ.findall((BASE_DIR / "config" / f"{name}.py").read_text()))
     return names - NOT_FOR_OPERATORS

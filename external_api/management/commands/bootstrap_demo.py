@@ -17,7 +17,11 @@ Demo partner  token {token}
               jwt   {jwt}
 Outbox        {url}/sandbox/messages   (what the sandbox gateways delivered)
 
-These are shown once. Try contract 1 (NoPasaNadaPE), authorise a client:
+These are shown once. The partners' guide (docs/guia) calls them so:
+
+export URL={url} TOKEN={token} JWT={jwt}
+
+Try contract 1 (NoPasaNadaPE), authorise a client:
 
 curl -s {url}/api/v1 -H 'Content-Type: application/json' -H 'Authorization: Bearer {token}' -d '{{
   "solicitud": "alta", "usuario": "MAQ-001", "clientes": [{{

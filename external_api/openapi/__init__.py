@@ -1,0 +1,1 @@
+"""The OpenAPI document of the three contracts, and the page that shows it. It reads the contracts; none reads it."""

@@ -1,0 +1,62 @@
+"""drf-spectacular walks our routes; what it says of each stands in this package, beside the contracts it reads.
+
+A route of a contract that nobody has described stops the document: it must not be silent about one.
+"""
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+
+from external_api.frontdoor.views import ContractView, UnknownPath
+from external_api.openapi import informaperu, nopasanada, registry, staff
+from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, VERSION, security_schemes
+from external_api.openapi.operations import Operation
+
+
+def operations() -> dict[type[Any], Operation]:
+    """By view class."""
+    rooms = (nopasanada.OPERATIONS, informaperu.operations(), staff.OPERATIONS, registry.OPERATIONS)
+    return {view: described for room in rooms for view, described in room.items()}
+
+
+class ContractSchema(AutoSchema):
+    """Asks our description of the view instead of guessing from serializers."""
+
+    def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> dict[str, Any]:
+        return operations()[type(self.view)].document()
+
+
+class ContractRoutes(EndpointEnumerator):
+    """The endpoints of the contracts, without the views that answer what is no endpoint."""
+
+    def should_include_endpoint(self, path: str, callback: Any) -> bool:
+        view = getattr(callback, "cls", None)
+        return isinstance(view, type) and issubclass(view, ContractView) and not issubclass(view, UnknownPath)
+
+    def get_path_from_regex(self, path_regex: str) -> str:
+        """Every path works with and without a trailing slash; it is documented without."""
+        return str(super().get_path_from_regex(path_regex)).rstrip("/")
+
+
+class ContractGenerator(SchemaGenerator):
+    endpoint_inspector_cls = ContractRoutes
+
+    def get_schema(self, request: Any = None, public: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = super().get_schema(request=request, public=public)
+        return {
+            "openapi": found["openapi"],
+            "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
+            "servers": [{"url": settings.PUBLIC_URL, "description": "Esta instalación"}],
+            "tags": TAGS,
+            "paths": found["paths"],
+            "components": {"securitySchemes": security_schemes()},
+        }
+
+
+@cache
+def document() -> dict[str, Any]:
+    """Made once a process: neither the routes nor the settings change while it runs."""
+    return ContractGenerator().get_schema(public=True)

@@ -1,0 +1,51 @@
+"""What stands over the document: title, introduction, the contracts' tags, the kinds of credentials."""
+
+from typing import Any
+
+from external_api.openapi import informaperu, nopasanada, registry, staff
+
+TITLE = "API de Aval"
+VERSION = "1"
+DESCRIPTION = """\
+Tres contratos, cada uno con su ruta, su credencial y su forma de responder:
+
+- **NoPasaNadaPE**, `POST /api/v1`: token de empresa, en la cabecera o en el cuerpo.
+- **InformaPerú**, `/v1/api/…`: sin credencial mientras la instalación esté abierta; si no, token o JWT de empresa.
+- **Registro de clientes externos**, `POST /external/client/registry`: JWT de empresa.
+
+Todo es JSON en UTF-8. Cada ruta funciona con barra final y sin ella. Toda respuesta debajo de `/api/v1`, `/v1/api` y \
+`/external` tiene la forma de su contrato, también la de una ruta que no existe (404).
+
+Se rechaza el JSON con claves repetidas, `NaN`, `Infinity`, caracteres NUL, más de 16 niveles o números de más de 18 \
+cifras. Los textos se guardan en NFC, sin espacios al borde ni dobles.
+
+La guía para empresas, `docs/guia/`, explica lo mismo paso a paso, con `curl`.
+"""
+TAGS: list[dict[str, Any]] = [
+    {"name": nopasanada.TAG, "description": "Alta y baja de clientes autorizados; qué pasó con sus mensajes."},
+    {"name": informaperu.TAG, "description": "Registro de una persona y prueba de su celular o correo con un código."},
+    {"name": registry.TAG, "description": "Clientes de Guatemala, cada uno bajo el id de su empresa."},
+    {"name": staff.TAG, "description": "El inicio de sesión del personal y lo que puede consultar."},
+]
+
+
+def security_schemes() -> dict[str, Any]:
+    return {
+        "tokenEmpresa": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "El token opaco de la empresa. En NoPasaNadaPE también puede ir en el campo `token`.",
+        },
+        "jwtEmpresa": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "El JWT de la empresa, de larga duración.",
+        },
+        "jwtPersonal": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "El `token` de `POST /v1/api/auth/login`; dura una hora.",
+        },
+    }

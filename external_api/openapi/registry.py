@@ -1,0 +1,136 @@
+"""Contract 3 in the document."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from external_api.frontdoor import refusals as door
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.fields import REQUIRED
+from external_api.openapi import shapes
+from external_api.openapi.operations import Operation, Success, door_refusals
+from external_api.openapi.shapes import Schema, answered, asked, listed, text
+from external_api.registry.contract import REGISTRY, registered
+from external_api.registry.serializers import LONGEST_KEY, LONGEST_VALUE, POINTS_AT_MOST
+from external_api.registry.views import RegistryView
+
+TAG = "Registro de clientes externos"
+
+EXAMPLE: dict[str, Any] = {
+    "cui": "2380033370713",
+    "first_name": "Juan",
+    "last_name": "Pérez",
+    "phone": "555-1234",
+    "product_key": "ABC123",
+    "product_id": "98765",
+    "origin": "website",
+    "client_id": "CL123456",
+    "data_points": [{"key": "name", "value": "Juan"}],
+}
+"""Section 2 of the document."""
+
+
+def _short(description: str) -> Schema:
+    return text(f"{description} De 1 a 100 caracteres imprimibles.", minLength=1, maxLength=100)
+
+
+_POINT: Schema = asked(
+    {
+        "key": text(f"De 1 a {LONGEST_KEY} caracteres, sin repetirse.", minLength=1, maxLength=LONGEST_KEY),
+        "value": {
+            "type": ["string", "number", "boolean", "null"],
+            "maxLength": LONGEST_VALUE,
+            "description": f"Texto de hasta {LONGEST_VALUE} caracteres, número, `true`, `false` o `null`. "
+            "Conserva su tipo.",
+        },
+    },
+    required=["key", "value"],
+)
+BODY: Schema = asked(
+    {
+        "cui": text(
+            "CUI de Guatemala: 13 dígitos, con dígito verificador, departamento y municipio correctos.",
+            pattern="^[0-9]{13}$",
+        ),
+        "first_name": _short("Nombres."),
+        "last_name": _short("Apellidos."),
+        "phone": text(
+            "De 7 a 20 caracteres entre dígitos, espacios y `+ - ( )`, con al menos 7 dígitos.",
+            pattern="^[0-9 +()-]{7,20}$",
+        ),
+        "product_key": _short("Clave del producto."),
+        "product_id": _short("Id del producto."),
+        "origin": _short("De dónde viene el registro."),
+        "client_id": _short("El id del cliente en su sistema. El mismo `client_id` actualiza al mismo cliente."),
+        "data_points": {
+            **listed(_POINT, f"Opcional. Hasta {POINTS_AT_MOST} datos, cada `key` una sola vez."),
+            "type": ["array", "null"],
+            "maxItems": POINTS_AT_MOST,
+        },
+    },
+    required=[name for name in EXAMPLE if name != "data_points"],
+)
+
+_EVENT = text("`event_` y el número de la solicitud. Cítelo al pedir soporte.", pattern="^event_[0-9]+$")
+
+
+def _header(kind: str, titles: list[str], codes: list[str]) -> Schema:
+    return answered(
+        {
+            "title": text("Título, para mostrar.", enum=titles),
+            "message": text("Explicación, para mostrar."),
+            "type": text(const=kind),
+            "code": text("El estado HTTP, como texto.", enum=codes),
+            "event_id": _EVENT,
+        }
+    )
+
+
+_SUCCESS: Schema = answered(
+    {
+        "header": _header("success", ["Registro Exitoso"], ["200"]),
+        "content": answered({"client_id": shapes.said(shapes.UUID, "Nuestro id del cliente; no cambia nunca.")}),
+    }
+)
+ERRORS: Schema = {
+    "type": "object",
+    "additionalProperties": listed(shapes.STRING, minItems=1),
+    "description": "Un arreglo de textos por campo; `request` cuando ningún campo tiene la culpa.",
+}
+
+
+def error_schema(answers: Sequence[Answer]) -> Schema:
+    headers = [answer.body["header"] for answer in answers]
+    titles, codes = (sorted({header[name] for header in headers}) for name in ("title", "code"))
+    shape = {"header": _header("error", titles, codes)}
+    if any("content" in answer.body for answer in answers):
+        shape["content"] = answered({"errors": ERRORS})
+    return answered(shape)
+
+
+REGISTRY_OPERATION = Operation(
+    id="registrarClienteExterno",
+    tag=TAG,
+    summary="Registra o actualiza un cliente",
+    description="Guarda al cliente bajo su `client_id`. El mismo `client_id` otra vez reemplaza sus datos y devuelve "
+    "el mismo `content.client_id`, así que repetir la solicitud es seguro.",
+    contract=REGISTRY,
+    error_schema=error_schema,
+    security=[{"jwtEmpresa": []}],
+    body=BODY,
+    body_examples={"documento": EXAMPLE},
+    idempotent=True,
+    successes={
+        200: Success(
+            "El cliente quedó registrado.",
+            _SUCCESS,
+            {"documento": dict(registered(UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"), request_id=67890).body)},
+        )
+    },
+    refusals=[
+        door.InvalidFields({"cui": ["Debe tener 13 dígitos."], "first_name": [REQUIRED]}),
+        door.Unauthorized(),
+        *door_refusals(REGISTRY, body=True, idempotent=True),
+    ],
+)
+OPERATIONS = {RegistryView: REGISTRY_OPERATION}

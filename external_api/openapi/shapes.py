@@ -1,0 +1,70 @@
+"""JSON Schema (2020-12, the dialect of OpenAPI 3.1) in few words. Objects of answers are closed: what is not in the
+document is not in an answer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+Schema = dict[str, Any]
+
+UUID: Schema = {
+    "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+}  # fmt: skip
+DATE: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+MOMENT: Schema = {
+    "type": "string", "format": "date-time",
+    "description": "ISO 8601 con su desfase, hora de Lima.",
+}  # fmt: skip
+STAMP: Schema = {
+    "type": "string",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}$",
+    "description": "`YYYY-MM-DD hh:mm:ss.dddddd`, hora de Lima, siempre con seis decimales.",
+}
+INTEGER: Schema = {"type": "integer"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BOOLEAN: Schema = {"type": "boolean"}
+STRING: Schema = {"type": "string"}
+
+
+def text(description: str = "", **rules: Any) -> Schema:
+    return {"type": "string", **({"description": description} if description else {}), **rules}
+
+
+def optional(description: str = "", **rules: Any) -> Schema:
+    """Text that may be missing, null or empty: the three are the same."""
+    return {**text(description, **rules), "type": ["string", "null"]}
+
+
+def one_of_these(values: Iterable[str], description: str = "") -> Schema:
+    return text(description, enum=list(values))
+
+
+def or_null(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def said(schema: Schema, description: str) -> Schema:
+    """The same schema with a description of its own."""
+    return {**schema, "description": description}
+
+
+def listed(items: Schema, description: str = "", **rules: Any) -> Schema:
+    return {"type": "array", "items": items, **({"description": description} if description else {}), **rules}
+
+
+def answered(properties: dict[str, Schema], *, may_lack: tuple[str, ...] = ()) -> Schema:
+    """An object of an answer: all of it is there, but for `may_lack`, and nothing else."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in may_lack],
+        "additionalProperties": False,
+    }
+
+
+def asked(properties: dict[str, Schema], *, required: Iterable[str]) -> Schema:
+    """An object of a request. What else is sent is ignored."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}

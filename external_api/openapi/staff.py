@@ -1,0 +1,218 @@
+"""The staff's endpoints of contract 2 in the document."""
+
+from typing import Any
+
+from clients import errors as people
+from clients.documents import DOCUMENT_TYPES
+from clients.models import Applicant
+from clients.phones import OPERATORS
+from external_api.frontdoor import refusals as door
+from external_api.informaperu.contract import INFORMAPERU, LoginRefused
+from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView
+from external_api.informaperu.staff_serializers import LARGEST_PAGE, PAGE
+from external_api.informaperu.staff_tokens import LIFE
+from external_api.openapi import shapes
+from external_api.openapi.informaperu import A_CLIENT, CLIENT, VIA, error_schema
+from external_api.openapi.operations import Operation, Success, door_refusals
+from external_api.openapi.shapes import Schema, answered, asked, listed, one_of_these, or_null, text
+from messaging.models import Message, Via
+from tokens.models import VerificationToken
+
+TAG = "Personal de Aval"
+_TEXT = shapes.STRING
+_MAYBE = or_null(_TEXT)
+_MOMENT, _MAYBE_MOMENT = shapes.MOMENT, or_null(shapes.MOMENT)
+_CREATED = "2026-02-12T10:30:00-05:00"
+
+
+def _or_null(values: Any) -> Schema:
+    return {"type": ["string", "null"], "enum": [*values, None]}
+
+
+_EVENT = answered(
+    {
+        "fecha": _MOMENT,
+        "estado": one_of_these(Message.State.values),
+        "intento": shapes.COUNT,
+        "proveedor": _MAYBE,
+        "detalle": _MAYBE,
+    }
+)
+_MESSAGE: dict[str, Schema] = {
+    "id": shapes.UUID,
+    "empresa": _MAYBE,
+    "tipo": one_of_these(Message.Kind.values),
+    "via": VIA,
+    "destino": _TEXT,
+    "asunto": _TEXT,
+    "estado": one_of_these(Message.State.values),
+    "intentos": shapes.COUNT,
+    "token": or_null(shapes.UUID),
+    "id_solicitud": or_null(shapes.INTEGER),
+    "proveedor": _MAYBE,
+    "id_proveedor": _MAYBE,
+    "respuesta_proveedor": _MAYBE,
+    "creado": _MOMENT,
+    "enviar_antes_de": _MAYBE_MOMENT,
+    "enviado": _MAYBE_MOMENT,
+    "entregado": _MAYBE_MOMENT,
+    "eventos": listed(_EVENT, "Del más antiguo al más nuevo."),
+}
+_CLIENT: dict[str, Schema] = {
+    "id": shapes.UUID,
+    "empresa": _MAYBE,
+    "tipo_documento": one_of_these(DOCUMENT_TYPES),
+    "documento": _TEXT,
+    "digito_verificador": _TEXT,
+    "nombres": _TEXT,
+    "apellido_paterno": _TEXT,
+    "apellido_materno": _TEXT,
+    "correo": _TEXT,
+    "departamento": _TEXT,
+    "provincia": _TEXT,
+    "distrito": _TEXT,
+    "estado": one_of_these(Applicant.State.values),
+    "via_validada": _or_null(Via.values),
+    "destino_validado": _MAYBE,
+    "operador": _or_null(OPERATORS),
+    "bloqueado": _MAYBE_MOMENT,
+    "creado": _MOMENT,
+    "actualizado": _MOMENT,
+    "validado": _MAYBE_MOMENT,
+}
+_TOKEN: dict[str, Schema] = {
+    "id": shapes.UUID,
+    "via": VIA,
+    "destino": _TEXT,
+    "operador": _or_null(OPERATORS),
+    "resultado": one_of_these(VerificationToken.Outcome.values),
+    "intentos_errados": shapes.COUNT,
+    "creado": _MOMENT,
+    "vence": _MOMENT,
+    "cerrado": _MAYBE_MOMENT,
+    "intento_devuelto": _MAYBE_MOMENT,
+    "intento_cliente": shapes.COUNT,
+    "espera_cliente_segundos": shapes.COUNT,
+    "intento_destino": shapes.COUNT,
+    "espera_destino_segundos": shapes.COUNT,
+    "mensajes": listed(answered({**_MESSAGE, "texto": text("Con el código tapado.")})),
+}
+_DETAIL = answered({**_CLIENT, "codigos_errados_seguidos": shapes.COUNT, "tokens": listed(answered(_TOKEN))})
+_SHOWN_CLIENT: dict[str, Any] = {
+    "id": A_CLIENT, "empresa": None, "tipo_documento": "DNI", "documento": "12345678", "digito_verificador": "9",
+    "nombres": "Juan", "apellido_paterno": "Perez", "apellido_materno": "Gomez", "correo": "juan.perez@example.com",
+    "departamento": "Lima", "provincia": "Lima", "distrito": "Miraflores", "estado": "PENDIENTE",
+    "via_validada": None, "destino_validado": None, "operador": None, "bloqueado": None, "creado": _CREATED,
+    "actualizado": _CREATED, "validado": None,
+}  # fmt: skip
+
+
+def _query(name: str, description: str, **rules: Any) -> Schema:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **rules}}
+
+
+_LIST = (
+    _query("empresa", "El código de la empresa.", pattern="^[A-Za-z0-9_-]{1,50}$"),
+    _query("desde", "Primer día de Lima, AAAA-MM-DD.", format="date"),
+    _query("hasta", "Último día de Lima, incluido.", format="date"),
+    _query("limit", f"Filas por página, de 1 a {LARGEST_PAGE}; {PAGE} si falta.", pattern="^[0-9]{1,3}$"),
+    _query("cursor", "El de `next` o `previous`.", maxLength=400),
+)
+
+
+def _page(row: Schema) -> Schema:
+    link = {"type": ["string", "null"], "description": "La página vecina, o `null`."}
+    return answered({"data": listed(row), "next": link, "previous": link})
+
+
+def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, one: bool = False) -> Operation:
+    of_path = [people.ApplicantNotFound(), door.NoSuchPath()] if one else []
+    of_query = [] if one else [door.InvalidFields({"desde": ["Debe ser una fecha AAAA-MM-DD."]})]
+    description = "Con el token de un inicio de sesión. Nunca muestra un código."
+    return Operation(
+        id=id, tag=TAG, summary=summary, description=description, contract=INFORMAPERU, error_schema=error_schema,
+        security=[{"jwtPersonal": []}], parameters=parameters, allow=("GET", "HEAD"),
+        refusals=[door.Unauthorized(), *of_path, *of_query, *door_refusals(INFORMAPERU, body=False)],
+        successes={
+            200: Success(
+                "Lo encontrado.", answered({"data": row}) if one else _page(row), {"ejemplo": shown},
+                headers=("Cache-Control",),
+            )
+        },
+    )  # fmt: skip
+
+
+_LOGIN = Operation(
+    id="iniciarSesion",
+    tag=TAG,
+    summary="Inicio de sesión",
+    description="Solo para personal. El token abre las rutas `admin` durante una hora y nada más. Cinco fallas de un "
+    "nombre desde una dirección lo cierran 15 minutos (429).",
+    contract=INFORMAPERU,
+    error_schema=error_schema,
+    security=[],
+    body=asked(
+        {
+            "username": text(minLength=1, maxLength=150),
+            "password": text("Se toma tal como se escribió.", minLength=1, maxLength=128, format="password"),
+        },
+        required=["username", "password"],
+    ),
+    body_examples={"documento": {"username": "admin", "password": "tu_password"}},
+    successes={
+        200: Success(
+            "Sesión iniciada.",
+            answered(
+                {
+                    "token": _TEXT,
+                    "token_type": text(const="Bearer"),
+                    "expires_in": {"type": "integer", "const": int(LIFE.total_seconds())},
+                }
+            ),
+            {"ejemplo": {"token": "eyJ...", "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}},
+            headers=("Cache-Control",),
+        )
+    },
+    refusals=[
+        door.InvalidFields({"username": ["Este campo es obligatorio."]}),
+        LoginRefused(),
+        *door_refusals(INFORMAPERU, body=True),
+    ],
+)
+OPERATIONS = {
+    LoginView: _LOGIN,
+    ClientsView: _lookup(
+        "listarClientes",
+        "Lista de clientes",
+        (
+            *_LIST,
+            _query("documento", "Hasta 15 letras y dígitos.", pattern="^[0-9A-Za-z]{1,15}$"),
+            _query("correo", "Exacto."),
+            _query("telefono", "9 dígitos, el primero 9: clientes que lo usaron.", pattern="^9[0-9]{8}$"),
+            _query("estado", "Estado del cliente.", enum=list(Applicant.State.values)),
+        ),
+        answered(_CLIENT),
+        {"data": [_SHOWN_CLIENT], "next": None, "previous": None},
+    ),
+    ClientDetailView: _lookup(
+        "verCliente",
+        "Un cliente, sus tokens y mensajes",
+        (CLIENT,),
+        _DETAIL,
+        {"data": {**_SHOWN_CLIENT, "codigos_errados_seguidos": 0, "tokens": []}},
+        one=True,
+    ),
+    MessagesView: _lookup(
+        "listarMensajes",
+        "Lista de mensajes",
+        (
+            *_LIST,
+            _query("via", str(VIA["description"]), enum=list(Via.values)),
+            _query("estado", "Estado del mensaje.", enum=list(Message.State.values)),
+            _query("destino", "Celular o correo, exacto.", maxLength=254),
+            _query("token", "El id del token que llevaba.", format="uuid"),
+        ),
+        answered(_MESSAGE),
+        {"data": [], "next": None, "previous": None},
+    ),
+}

@@ -1,0 +1,43 @@
+"""Holds an answer against the OpenAPI document, for the tests of it."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from external_api.openapi.generator import document
+
+CHECKER = Draft202012Validator.FORMAT_CHECKER
+
+
+def operation(path: str, method: str = "post") -> dict[str, Any]:
+    return document()["paths"][path][method]
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, each) for path, item in document()["paths"].items() for method, each in item.items()]
+
+
+def faults(schema: dict[str, Any], value: Any) -> list[str]:
+    validator = Draft202012Validator(schema, format_checker=CHECKER)
+    return [f"{fault.json_path}: {fault.message}" for fault in validator.iter_errors(value)]
+
+
+def request_example(path: str, name: str = "documento", method: str = "post") -> Any:
+    return operation(path, method)["requestBody"]["content"]["application/json"]["examples"][name]["value"]
+
+
+def examples(response: dict[str, Any]) -> dict[str, Any]:
+    return {name: each["value"] for name, each in response["content"]["application/json"].get("examples", {}).items()}
+
+
+def conforming(answer: Any, path: str, method: str = "post", body: Any = None) -> Any:
+    """The answer's body, once its status, media type, headers and body are as documented."""
+    responses = operation(path, method)["responses"]
+    assert str(answer.status_code) in responses, answer.content
+    response = responses[str(answer.status_code)]
+    assert answer["Content-Type"] == "application/json"
+    for name, header in response.get("headers", {}).items():
+        assert name in answer or not header.get("required"), name
+    body = answer.json() if body is None else body
+    assert faults(response["content"]["application/json"]["schema"], body) == []
+    return body

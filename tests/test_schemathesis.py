@@ -1,0 +1,74 @@
+"""The OpenAPI document against the running installation: whatever it allows, and much that it does not, is sent, and
+no answer may differ from what it says. Bounded in time, and with a fixed seed."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.stack import Stack
+
+SECONDS = 45
+"""Examples, boundary values, then random requests and walks along the document's links until the time is up."""
+CHECKS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+    "response_headers_conformance",
+)  # fmt: skip
+REACHED = {
+    ("POST", "/api/v1", 200), ("POST", "/v1/api/client", 201), ("POST", "/external/client/registry", 200),
+    ("GET", "/v1/api/admin/clients", 200), ("GET", "/v1/api/admin/messages", 200), ("GET", "/v1/api/status", 200),
+    ("POST", "token", 200), ("GET", "cooldown", 200), ("GET", "verify", 400),
+}  # fmt: skip
+"""Whatever else it does, it comes as far as this: a wrong credential would make it easy to agree with the document."""
+
+
+@pytest.mark.timeout(SECONDS + 75)
+def test_no_answer_differs_from_the_document(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(_credentials(stack))
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", "schemathesis.toml", "run",
+            f"{stack.url}/referencia/openapi.json", "--checks", ",".join(CHECKS), "--seed", "20260212",
+            "--max-time", str(SECONDS), "--max-examples", "25", "--report", "har", "--report-har-path", "calls.har",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS + 60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = _answers(tmp_path / "calls.har")
+    assert set(answers) >= REACHED, sorted(REACHED - set(answers))
+    assert sum(answers.values()) > 300
+    assert {status for _, _, status in answers if status >= 500} == set()
+    assert "Traceback" not in stack.logs()["web.log"]
+
+
+def _credentials(stack: Stack) -> str:
+    """Who calls what, as schemathesis's configuration."""
+    partner = json.loads(stack.command("manage", "create_partner", f"Esquema {stack.number()}", "--json"))
+    staff = f"agente{stack.number()}"
+    stack.environment["DJANGO_SUPERUSER_PASSWORD"] = "una-clave-larga-de-prueba"
+    stack.command("manage", "createsuperuser", "--noinput", "--username", staff, "--email", "agente@example.com")
+    login = stack.http.post("/v1/api/auth/login", json={"username": staff, "password": "una-clave-larga-de-prueba"})
+    doors = (
+        ("^/api/v1$|^/v1/api/client", partner["token"]),
+        ("^/external/", partner["jwt"]),
+        ("^/v1/api/admin/", login.json()["token"]),
+    )
+    return "\n".join(
+        f'[[operations]]\ninclude-path-regex = "{paths}"\nheaders = {{ Authorization = "Bearer {key}" }}'
+        for paths, key in doors
+    )
+
+
+def _answers(har: Path) -> Counter[tuple[str, str, int]]:
+    """How often each status was answered, by method and path; of a client's paths only the act."""
+    counted: Counter[tuple[str, str, int]] = Counter()
+    for entry in json.loads(har.read_text())["log"]["entries"]:
+        path = urlsplit(entry["request"]["url"]).path.rstrip("/")
+        parts = path.split("/")
+        place = parts[5] if path.startswith("/v1/api/client/") and len(parts) > 5 else path
+        counted[entry["request"]["method"], place, entry["response"]["status"]] += 1
+    return counted
