@@ -91,11 +91,13 @@ def total_line(count: int) -> str:
     return f"Total: {count} filas\r\n"
 
 
-def write_xlsx(rows: Iterable[Sequence[str]], into: IO[bytes]) -> None:
+def write_xlsx(
+    rows: Iterable[Sequence[str]], into: IO[bytes], *, title: str = "Clientes", columns: Sequence[str] = COLUMNS
+) -> None:
     """Row by row by way of the disk: the sheet is never whole in memory."""
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("Clientes")
-    for row in chain([COLUMNS], rows):
+    sheet = book.create_sheet(title)
+    for row in chain([columns], rows):
         sheet.append([neutral(cell) for cell in row])
     book.save(into)
 

@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from support import views
+from support import log_views, views
 
 urlpatterns = [
     path("", views.find, name="support_find"),
+    path("mensajes/", log_views.log, name="support_log"),
+    path("mensajes.<slug:form>", log_views.export, name="support_export"),
     path("caso/<slug:kind>/<slug:key>/", views.case, name="support_case"),
     path("caso/<slug:kind>/<slug:key>/mostrar/", views.unmask, name="support_unmask"),
     path("caso/<slug:kind>/<slug:key>/<slug:what>/", views.act, name="support_act"),

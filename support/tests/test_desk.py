@@ -170,7 +170,7 @@ def test_a_case_of_nobody(agent, path):
 
 def paths(applicant):
     """Every address of the desk, from the URL map."""
-    values = {"kind": "cliente", "key": str(applicant.pk), "what": "perdonar"}
+    values = {"kind": "cliente", "key": str(applicant.pk), "what": "perdonar", "form": "csv"}
     for pattern in urls.urlpatterns:
         route = str(pattern.pattern)
         yield "/soporte/" + re.sub(r"<\w+:(\w+)>", lambda match: values[match[1]], route), pattern.name

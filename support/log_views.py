@@ -1,0 +1,87 @@
+"""The log's pages: the list, what came since, and the same as a spreadsheet."""
+
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from external_api.client_sheets import csv_text, total_line, write_xlsx
+from support import message_log
+from support.doors import desk_page, page
+from support.message_log import PILLS, FilterForm, Place
+from support.timeline import masked
+
+AT_ONCE = 500
+"""Rows of a piece of CSV."""
+
+
+@desk_page("GET", "HEAD")
+def log(request: HttpRequest) -> HttpResponse:
+    """A page of the log; with `desde_fila` only the rows that came since, for the page's own script."""
+    form, asked = _asked(request)
+    rows = message_log.filtered(asked, at=timezone.now())
+    since = Place.read(request.GET.get("desde_fila", ""))
+    if since is not None:
+        fresh = message_log.newer(rows, than=since)
+        newest = message_log.place_of(fresh[0]) if fresh else since
+        answer = render(request, "support/log_rows.html", {"rows": _shown(fresh)})
+        answer.headers["X-Newest"] = str(newest)
+        return answer
+    found = message_log.page(rows, before=Place.read(request.GET.get("antes", "")))
+    kept = _without(request, "antes")
+    return page(
+        request, "log", form=form, rows=_shown(found.rows), older=found.older, newest=found.newest, kept=kept,
+        first=not request.GET.get("antes"), pills=[(name, label) for name, (label, _) in PILLS.items()],
+        group=asked.get("grupo", ""), without_group=_without(request, "antes", "grupo"),
+    )  # fmt: skip
+
+
+@desk_page("GET")
+def export(request: HttpRequest, form: str) -> Any:
+    """The filtered rows as CSV, streamed, or as XLSX."""
+    _, asked = _asked(request)
+    rows = message_log.cells(message_log.filtered(asked, at=timezone.now()))
+    if form == "csv":
+        answer = StreamingHttpResponse(_csv(rows), content_type="text/csv; charset=utf-8")
+        answer.headers["Content-Disposition"] = 'attachment; filename="mensajes.csv"'
+        return answer
+    if form != "xlsx":
+        raise Http404
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
+    write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
+    file.seek(0)
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    return FileResponse(file, as_attachment=True, filename="mensajes.xlsx", content_type=kind)
+
+
+def _asked(request: HttpRequest) -> tuple[FilterForm, dict[str, Any]]:
+    form = FilterForm(request.GET)
+    form.is_valid()
+    return form, form.cleaned_data
+
+
+def _without(request: HttpRequest, *names: str) -> str:
+    """The address's other parameters, to be repeated in a link."""
+    kept = request.GET.copy()
+    for name in (*names, "desde_fila"):
+        kept.pop(name, None)
+    return kept.urlencode()
+
+
+def _shown(rows: list[Any]) -> list[dict[str, Any]]:
+    tones = {state: name for name, (_, states) in PILLS.items() for state in states}
+    return [{"message": each, "to": masked(each.via, each.recipient), "tone": tones[each.state]} for each in rows]
+
+
+def _csv(rows: Iterator[list[str]]) -> Iterator[bytes]:
+    """A byte order mark, so that Excel reads it as UTF-8; the last line counts the rows, so that a cut shows."""
+    yield b"\xef\xbb\xbf" + csv_text([message_log.COLUMNS]).encode()
+    count = 0
+    while piece := list(islice(rows, AT_ONCE)):
+        count += len(piece)
+        yield csv_text(piece).encode()
+    yield total_line(count).encode()

@@ -1,0 +1,142 @@
+"""The log of messages: filtered, paged by place, kept up to date, exported; destinations masked everywhere."""
+
+import csv
+import io
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from openpyxl import load_workbook
+
+from clients.models import Partner
+from messaging.models import Message
+from support.message_log import PER_PAGE, PILLS, Place
+
+pytestmark = pytest.mark.django_db
+LOG = "/soporte/mensajes/"
+PHONE = "987654321"
+
+
+@pytest.fixture
+def agent(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    user = User.objects.create_user("eva", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="use_desk"))
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def message(**changes):
+    now = timezone.now()
+    fields = {
+        "kind": "verificacion", "via": "S", "recipient": PHONE, "text": "clave ••••", "state": "SENT",
+        "created_at": now, "next_attempt_at": now, "provider": "lejano", "provider_reply": "ok",
+    }  # fmt: skip
+    return Message.objects.create(**{**fields, **changes})
+
+
+def rows(answer):
+    return answer.content.decode().count("<tr>") - 1
+
+
+def test_destinations_are_masked_and_lead_to_the_case(agent):
+    sent = message()
+    page = agent.get(LOG).content.decode()
+    assert PHONE not in page
+    assert "9•• ••• 321" in page
+    assert f"/soporte/?q={sent.pk}" in page
+
+
+@pytest.mark.parametrize("pill", list(PILLS))
+def test_each_pill_shows_its_states_and_no_other(agent, pill):
+    for state in Message.State.values:
+        claim = {"claim_id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "lease_until": timezone.now()}
+        message(state=state, **(claim if state == "SENDING" else {}))
+    assert rows(agent.get(LOG, {"grupo": pill})) == len(PILLS[pill][1])
+    assert {state for _, states in PILLS.values() for state in states} == set(Message.State.values)
+
+
+def test_filters(agent):
+    bank = Partner.objects.create(name="Banco", slug="banco")
+    message(via="C", recipient="a@dominio.com")
+    message(kind="alerta", via="C", recipient="a@dominio.com", partner=bank)
+    message()
+    for asked, expected in (
+        ({}, 3), ({"via": "C"}, 2), ({"tipo": "alerta"}, 1), ({"empresa": bank.pk}, 1),
+        ({"via": "C", "tipo": "boletin"}, 0),
+    ):  # fmt: skip
+        assert rows(agent.get(LOG, asked)) == expected, asked
+
+
+NONSENSE = (
+    {"via": "X"}, {"empresa": "9999"}, {"empresa": "x"}, {"desde": "ayer"}, {"grupo": "'"}, {"antes": "x"},
+    {"antes": "9" * 40 + "-0"}, {"desde_fila": "-"}, {"desde": "0001-01-01"}, {"hasta": "9999-12-31"}, {"via": "\x00"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", NONSENSE)
+def test_an_address_that_makes_no_sense_is_no_error(agent, asked):
+    assert agent.get(LOG, asked).status_code == 200
+
+
+def test_days_are_limas_and_a_week_without_being_asked(agent):
+    lima = ZoneInfo("America/Lima")
+    for day in (1, 2, 3):
+        message(created_at=datetime(2026, 2, day, 23, 59, 59, tzinfo=lima))
+    assert rows(agent.get(LOG)) == 0
+    assert rows(agent.get(LOG, {"desde": "2026-02-02", "hasta": "2026-02-02"})) == 1
+    assert rows(agent.get(LOG, {"desde": "2026-02-01"})) == 3
+    assert rows(agent.get(LOG, {"hasta": "2026-02-02"})) == 2
+
+
+def test_every_page_is_the_next_fifty_also_where_many_share_a_moment(agent):
+    at = timezone.now() - timedelta(hours=1)
+    made = [message(created_at=at, recipient=f"9{number:08d}").pk for number in range(2 * PER_PAGE + 7)]
+    seen, url = [], LOG
+    for _ in range(3):
+        with CaptureQueriesContext(
+            connection,
+        ) as asked:
+            page = agent.get(url).content.decode()
+        assert len(asked) <= 7
+        seen += [part[:36] for part in page.split("?q=")[1:]]
+        url = LOG + next((part.split('"')[1].replace("&amp;", "&") for part in page.split('rel="next" href=')[1:]), "")
+    assert sorted(seen) == sorted(map(str, made))
+    assert url == LOG, "the third page is the last"
+
+
+def test_what_came_since_and_nothing_else(agent):
+    old = message(created_at=timezone.now() - timedelta(minutes=2))
+    new = message(recipient="912345678")
+    answer = agent.get(LOG, {"desde_fila": str(Place(old.created_at, old.pk))})
+    page = answer.content.decode()
+    assert str(new.pk) in page
+    assert str(old.pk) not in page
+    assert "<html" not in page
+    assert answer["X-Newest"] == str(Place(new.created_at, new.pk))
+    again = agent.get(LOG, {"desde_fila": answer["X-Newest"]})
+    assert (again.content.strip(), again["X-Newest"]) == (b"", answer["X-Newest"])
+
+
+def test_exports_are_masked_safe_from_formulas_and_counted(agent):
+    message(provider_reply="=cmd|' /C calc'!A0")
+    message(state="FAILED")
+    answer = agent.get("/soporte/mensajes.csv", {"grupo": "enviados"})
+    text = b"".join(answer.streaming_content).decode("utf-8-sig")
+    header, row, total = csv.reader(io.StringIO(text))
+    assert header[:3] == ["fecha", "empresa", "tipo"]
+    assert "'=cmd|' /C calc'!A0" in row
+    assert total == ["Total: 1 filas"]
+    assert PHONE not in text
+    sheet = load_workbook(io.BytesIO(b"".join(agent.get("/soporte/mensajes.xlsx").streaming_content))).active
+    assert sheet.max_row == 3
+    values = [str(cell.value) for line in sheet.iter_rows() for cell in line]
+    assert PHONE not in " ".join(values)
+    assert not any(cell.data_type == "f" for line in sheet.iter_rows() for cell in line)
+    assert agent.get("/soporte/mensajes.pdf").status_code == 404
