@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from config.environment import Refusal, data_dir, number, port
+from config.environment import BASE_DIR, Refusal, data_dir, number, port
 
 
 def host() -> str:
@@ -84,10 +84,22 @@ def beat_command() -> list[str]:
     ]
 
 
+def smpp_command() -> list[str]:
+    """The process that keeps the binds of smpp:// gateways; without such a gateway it has nothing to do and ends."""
+    return [sys.executable, str(BASE_DIR / "manage.py"), "smpp_gateway"]
+
+
 COMMANDS: dict[str, Callable[[], list[str]]] = {
     "web": web_command,
     "worker": worker_command,
     "periodic": periodic_command,
     "bulk": bulk_command,
     "beat": beat_command,
+    "smpp": smpp_command,
 }
+
+
+def wanted() -> list[str]:
+    """The programs that `make run` starts: all, but for one that the settings leave without work."""
+    has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
+    return [name for name in COMMANDS if name != "smpp" or has_smpp]

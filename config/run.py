@@ -33,7 +33,7 @@ from config.environment import (
 )
 from config.folder import EmbeddedError, FolderGone, own_folder, told_in_one_sentence
 from config.processes import FileLock, ask_for_death_signal, holders, send
-from config.programs import COMMANDS, host
+from config.programs import COMMANDS, host, wanted
 from config.supervisor import Child, Supervisor, say
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class Watch:
 
 def everything() -> None:
     """Returns after an orderly stop."""
-    commands = {name: command() for name, command in COMMANDS.items()}  # first, for what is wrong with the environment
+    commands = {name: COMMANDS[name]() for name in wanted()}  # first, for what is wrong with the environment
     with ExitStack() as stopping:
         children_lock = stopping.enter_context(only_run_of(data_dir()))
         check_port()

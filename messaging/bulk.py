@@ -17,7 +17,18 @@ from django.utils import timezone
 
 from messaging import campaigns, doorbell, letters, providers
 from messaging.campaigns import NEVER
-from messaging.delivery import Answer, Sender, claim, give_back, not_taken, offer, record, settle, taken
+from messaging.delivery import (
+    Answer,
+    Sender,
+    claim,
+    give_back,
+    not_taken,
+    offer,
+    record,
+    settle,
+    take_back,
+    taken,
+)
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
@@ -87,7 +98,7 @@ def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
     were_taken: list[tuple[Message, Receipt]] = []
     for message in ours:
         if time.monotonic() - began > GIVE_BACK:
-            _take_back(message, at=timezone.now())
+            take_back(message, at=timezone.now())  # the ones before it took too long
             continue
         answer: Answer = offer(message, sender, letters.letter(message), None, providers.begin(message.provider))
         if isinstance(answer, Receipt):
@@ -127,18 +138,6 @@ def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
     params = {"ids": [message.id for message in rest], "claim": rest[0].claim_id, "never": NEVER}
     move("CANCELLED", f"{ours} AND NOT ({_WELCOME} AND {_ALIVE})", params, at=at, detail="el cliente ya no lo recibe")
     move("QUEUED", ours, params, at=at, detail="campaña en pausa", also="next_attempt_at = %(never)s")
-
-
-def _take_back(message: Message, *, at: datetime) -> None:
-    """Handed over on paper only: the ones before it took too long."""
-    move(
-        "QUEUED",
-        "id = %(id)s AND claim_id = %(claim)s",
-        {"id": message.id, "claim": message.claim_id},
-        at=at,
-        detail="devuelto sin intentarlo",
-        also="attempts = attempts - 1, next_attempt_at = %(at)s",
-    )
 
 
 def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:

@@ -118,7 +118,11 @@ def attempt(
     *,
     delays: Sequence[timedelta],
 ) -> None:
-    """Calls the provider with what was handed over and records what came of it."""
+    """Calls the provider with what was handed over and records what came of it; a worker that slept in between (a
+    machine that was paused) calls nobody with a code that is dead by now."""
+    if letter.send_before is not None and timezone.now() >= letter.send_before:
+        take_back(message, at=timezone.now())
+        return
     answer = offer(message, gateway, letter, secret, call)
     if isinstance(answer, Receipt):
         taken([(message, answer)], at=timezone.now())
@@ -138,18 +142,18 @@ def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | Non
         # A fault of the gateway's own code: whether the message left cannot be known, so it is not sent twice.
         log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
         answer = OutcomeUnknown("error interno")
-    call.ended(failed=_says_of_its_health(answer))
+    call.ended(failed=says_of_its_health(answer))
     return answer
 
 
 def settle(provider: str, answer: Answer, *, at: datetime) -> None:
     """What an answer means for its provider."""
-    failed = _says_of_its_health(answer)
+    failed = says_of_its_health(answer)
     if failed is not None:
         providers.settle(provider, failed=failed, at=at)
 
 
-def _says_of_its_health(answer: Answer) -> bool | None:
+def says_of_its_health(answer: Answer) -> bool | None:
     """Whether the provider failed; None where the answer does not tell."""
     if isinstance(answer, GatewayError):
         return None if answer.throttled else not answer.permanent
@@ -192,6 +196,18 @@ def give_back(message: Message, *, at: datetime, due: datetime, detail: str, lan
         at=at,
         detail=detail,
         also="next_attempt_at = %(due)s, lane = %(lane)s",
+    )
+
+
+def take_back(message: Message, *, at: datetime) -> None:
+    """Handed over on paper only: no provider was called with it. Back to the queue, no attempt lost."""
+    move(
+        "QUEUED",
+        "id = %(id)s AND claim_id = %(claim)s",
+        {"id": message.id, "claim": message.claim_id},
+        at=at,
+        detail="devuelto sin intentarlo",
+        also="attempts = attempts - 1, next_attempt_at = %(at)s",
     )
 
 

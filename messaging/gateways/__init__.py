@@ -46,6 +46,7 @@ SCHEMES: dict[str, _Kind] = {
     "sandbox": _Kind("messaging.gateways.sandbox", frozenset("SWIC")),
     **{scheme: _Kind("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
     **{scheme: _Kind("messaging.gateways.esp", frozenset("C")) for scheme in MAIL_SERVICES},
+    "smpp": _Kind("messaging.gateways.smpp", frozenset("S")),
     "twilio": _Kind("messaging.gateways.twilio", frozenset("SWI")),
     "whatsapp-cloud": _Kind("messaging.gateways.whatsapp_cloud", frozenset("W")),
 }

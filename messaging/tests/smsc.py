@@ -4,6 +4,7 @@ smpplib's PDUs on both sides: what nobody here wrote speaks with us in tests/tes
 """
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -98,7 +99,7 @@ Script = Callable[[Peer], object]
 
 
 @contextmanager
-def smsc(*scripts: Script) -> Iterator[int]:
+def smsc(*scripts: Script, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Its port. Connection after connection follows the next script and is closed at the script's end; afterwards
     nobody listens. What fails in a script fails the test."""
     faults: list[BaseException] = []
@@ -109,6 +110,9 @@ def smsc(*scripts: Script) -> Iterator[int]:
                 connection, _ = listener.accept()
                 if number == len(scripts) - 1:
                     listener.close()
+                connection.settimeout(5)
+                if tls is not None:
+                    connection = tls.wrap_socket(connection, server_side=True)
                 with connection:
                     try:
                         script(Peer(connection))
@@ -116,6 +120,7 @@ def smsc(*scripts: Script) -> Iterator[int]:
                         faults.append(fault)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.settimeout(10)
         thread = threading.Thread(target=run, daemon=True)
         port = listener.getsockname()[1]

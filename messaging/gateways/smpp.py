@@ -1,0 +1,130 @@
+"""SMS straight to an operator's centre (SMSC) over SMPP 3.4: `smpp://USER:PASSWORD@HOST:2775/?sender=AVAL`.
+
+| option        | meaning                                                                                          |
+|---------------|--------------------------------------------------------------------------------------------------|
+| `sender`      | a name (up to 11 characters), a number (%2B51... or 7 to 15 digits) or a short code (3 to 6)      |
+| `source_ton`, `source_npi` | the sender's type and plan, where the operator wants others than its form says      |
+| `tls`         | `true`: SMPP over TLS; certificates are always verified                                          |
+| `ca`          | with tls: a file of certificates in PEM, of a private authority                                  |
+| `window`      | submits that may wait for their answer at once, 10 where it is not said                          |
+| `per_second`  | messages a second at most, as the contract with the operator says; by default no limit of ours   |
+| `system_type` | what some operators ask for in the bind                                                          |
+| `bind`        | `transceiver`, or `transmitter` where receipts come to somebody else                             |
+
+It keeps a line open, so only a process of its own sends by it: `manage.py smpp_gateway` (`messaging.smpp`).
+"""
+
+import re
+import ssl
+from dataclasses import dataclass, field
+
+from messaging.gateways.base import Gateway, GatewayError, Outgoing, Receipt
+from messaging.gateways.url import GatewayUrl
+
+PORT = 2775
+WINDOW = 10
+MOST_WINDOW, MOST_PER_SECOND = 100, 1000
+BINDS = ("transceiver", "transmitter")
+
+_OPTIONS = ("sender", "source_ton", "source_npi", "tls", "ca", "window", "per_second", "system_type", "bind")
+_SENDERS = (
+    (re.compile(r"\+?([0-9]{7,15})"), 1, 1),  # international, E.164
+    (re.compile(r"([0-9]{3,6})"), 3, 0),  # a short code: of the network
+    (re.compile(r"([A-Za-z0-9 ._&-]{1,11})"), 5, 0),  # alphanumeric
+)
+"""A sender's form, its type of number (TON) and numbering plan (NPI); SMPP 3.4, sections 5.2.5 and 5.2.6."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who we are to the SMSC and how we may behave. Shown without its credentials."""
+
+    host: str
+    port: int
+    system_id: str = field(repr=False)
+    password: str = field(repr=False)
+    sender: str
+    source_ton: int
+    source_npi: int
+    window: int
+    per_second: int  # 0: no limit of ours
+    system_type: str
+    bind: str  # transceiver or transmitter
+    tls: ssl.SSLContext | None = field(repr=False)
+
+
+class SmppGateway:
+    """One bind to one SMSC. Workers only put messages into its lane; see `messaging.smpp` for who sends them."""
+
+    own_process = True
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        host = f"[{account.host}]" if ":" in account.host else account.host
+        self.name = f"smpp:{host}:{account.port}"[:100]
+
+    def __repr__(self) -> str:
+        return f"<SmppGateway {self.name}>"
+
+    def send(self, message: Outgoing, secret: str | None) -> Receipt:
+        """Raises GatewayError: nobody but its own process may send by it."""
+        raise GatewayError("por SMPP solo envía su propio proceso", permanent=False)
+
+
+def from_url(url: GatewayUrl, via: str) -> Gateway:
+    """BadGatewayUrl: the URL lacks what a bind needs, or names what it does not know."""
+    if not url.host:
+        url.refuse("it needs a host")
+    if url.path:
+        url.refuse("it has a path; percent-encode a slash in a password as %2F")
+    if not url.user or not url.password:
+        url.refuse("it needs a user (system_id) and a password")
+    if not (url.user + url.password).isascii() or len(url.user) > 15 or len(url.password) > 8:
+        url.refuse("SMPP 3.4 allows 15 ASCII characters of user and 8 of password")
+    url.allow_options(*_OPTIONS)
+    sender, ton, npi = _sender(url)
+    bind, system_type = url.options.get("bind", BINDS[0]), url.options.get("system_type", "")
+    if bind not in BINDS:
+        url.refuse("its option bind must be transceiver or transmitter")
+    if not system_type.isascii() or len(system_type) > 12:
+        url.refuse("its option system_type may have 12 ASCII characters")
+    account = Account(
+        host=url.host, port=url.port or PORT, system_id=url.user, password=url.password, sender=sender,
+        source_ton=_number(url, "source_ton", ton, 0, 6), source_npi=_number(url, "source_npi", npi, 0, 18),
+        window=_number(url, "window", WINDOW, 1, MOST_WINDOW),
+        per_second=_number(url, "per_second", 0, 1, MOST_PER_SECOND),
+        system_type=system_type, bind=bind, tls=_tls(url),
+    )  # fmt: skip
+    return SmppGateway(account)
+
+
+def _sender(url: GatewayUrl) -> tuple[str, int, int]:
+    """The sender as it goes on the line, its TON and its NPI."""
+    given = url.options.get("sender", "")
+    known = next(((found[1], ton, npi) for form, ton, npi in _SENDERS if (found := form.fullmatch(given))), None)
+    if known is None:
+        url.refuse("it needs the option sender: a name up to 11 characters, a number written %2B..., or a short code")
+    return known
+
+
+def _number(url: GatewayUrl, name: str, default: int, least: int, most: int) -> int:
+    given = url.options.get(name)
+    if given is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,4}", given) or not least <= int(given) <= most:
+        url.refuse(f"its option {name} must be a number from {least} to {most}")
+    return int(given)
+
+
+def _tls(url: GatewayUrl) -> ssl.SSLContext | None:
+    wanted = url.options.get("tls", "false")
+    if wanted not in ("true", "false"):
+        url.refuse("its option tls must be true or false")
+    if wanted == "false":
+        if "ca" in url.options:
+            url.refuse("its option ca means something only with tls=true")
+        return None
+    try:
+        return ssl.create_default_context(cafile=url.options.get("ca"))
+    except OSError:
+        url.refuse("its option ca must be a readable file of certificates in PEM")

@@ -1,0 +1,80 @@
+"""What an SMSC says in numbers, and what each means for a message of ours (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
+appendix B).
+
+PERMANENT is about this recipient or this text. TEMPORARY is about our account, our sender or the SMSC: another
+provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is an SMSC that failed
+somewhere on its way: it may have taken the message.
+"""
+
+from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
+
+ALREADY_BOUND = 0x00000005
+
+SUBMIT: dict[int, Code] = {
+    # this recipient, this text
+    0x00000001: Code(PERMANENT, "el texto es demasiado largo"),
+    0x0000000B: Code(PERMANENT, "el número de destino no es válido"),
+    # our account, our sender, how this SMSC wants to be spoken to
+    0x00000002: Code(TEMPORARY, "largo de comando no válido"),
+    0x00000003: Code(TEMPORARY, "comando desconocido"),
+    0x00000004: Code(TEMPORARY, "la sesión no permite enviar"),
+    0x00000006: Code(TEMPORARY, "prioridad no válida"),
+    0x00000007: Code(TEMPORARY, "pedido de acuse no válido"),
+    0x0000000A: Code(TEMPORARY, "el remitente no es válido"),
+    0x00000015: Code(TEMPORARY, "tipo de servicio no válido"),
+    0x00000043: Code(TEMPORARY, "clase de mensaje no válida"),
+    0x00000045: Code(TEMPORARY, "el SMSC no aceptó el mensaje"),
+    0x00000048: Code(TEMPORARY, "tipo de remitente no válido"),
+    0x00000049: Code(TEMPORARY, "plan de numeración del remitente no válido"),
+    0x00000050: Code(TEMPORARY, "tipo de destino no válido"),
+    0x00000051: Code(TEMPORARY, "plan de numeración del destino no válido"),
+    0x00000053: Code(TEMPORARY, "tipo de sistema no válido"),
+    0x00000061: Code(TEMPORARY, "hora de envío no válida"),
+    0x00000062: Code(TEMPORARY, "plazo de validez no válido"),
+    0x00000064: Code(TEMPORARY, "rechazo temporal del SMSC"),
+    0x00000065: Code(PERMANENT, "rechazo definitivo del SMSC"),
+    0x00000066: Code(PERMANENT, "el SMSC rechaza el mensaje"),
+    0x000000C0: Code(TEMPORARY, "parámetros opcionales no válidos"),
+    0x000000C1: Code(TEMPORARY, "el SMSC no admite un parámetro opcional"),
+    0x000000C2: Code(TEMPORARY, "largo de parámetro no válido"),
+    0x000000C3: Code(TEMPORARY, "falta un parámetro opcional"),
+    0x000000C4: Code(TEMPORARY, "valor de parámetro opcional no válido"),
+    # too fast
+    0x00000014: Code(THROTTLED, "la cola del SMSC está llena"),
+    0x00000058: Code(THROTTLED, "demasiados mensajes por segundo"),
+    # it failed on its way
+    0x00000008: Code(UNKNOWN, "falla interna del SMSC"),
+    0x000000FE: Code(UNKNOWN, "falla de entrega en el SMSC"),
+    0x000000FF: Code(UNKNOWN, "falla desconocida del SMSC"),
+}
+"""command_status of a submit_sm_resp or generic_nack -> meaning."""
+
+BIND: dict[int, str] = {
+    ALREADY_BOUND: "ya hay una sesión abierta con este usuario",
+    0x00000008: "falla interna del SMSC",
+    0x0000000D: "el SMSC rechaza la sesión",
+    0x0000000E: "clave rechazada",
+    0x0000000F: "usuario rechazado",
+    0x00000053: "tipo de sistema no válido",
+    0x00000058: "demasiados intentos de sesión",
+}
+"""command_status of a bind's answer -> why we have no line."""
+
+STATES: dict[str, str] = {
+    "DELIVRD": "",
+    "EXPIRED": "venció antes de llegar al celular",
+    "DELETED": "el SMSC lo borró",
+    "UNDELIV": "el operador no pudo entregarlo",
+    "REJECTD": "el operador lo rechazó",
+    "UNKNOWN": "el operador no sabe qué fue de él",
+}
+"""Final states in a receipt's text -> why it did not arrive; others (ENROUTE, ACCEPTD) are still on their way."""
+
+STATE_NUMBERS: dict[int, str] = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 7: "UNKNOWN", 8: "REJECTD"}
+"""The same in the parameter message_state."""
+
+
+def meaning(status: int) -> Code:
+    """What an error status means. One that is not in the table (an operator's own): the SMSC says it failed, so it
+    did not take the message, but nothing is said of the recipient."""
+    return SUBMIT.get(status) or Code(TEMPORARY, "rechazado con un código propio del operador")

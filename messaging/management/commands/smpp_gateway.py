@@ -1,0 +1,23 @@
+import signal
+from threading import Event
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from messaging.smpp import process
+
+
+class Command(BaseCommand):
+    help = "Keeps the binds of all smpp:// gateways of SMS_URL and sends by them, until SIGTERM or Ctrl-C."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        gateways = process.gateways()
+        if not gateways:
+            raise CommandError("SMS_URL names no smpp:// gateway: there is nothing to keep a line to.")
+        stopping = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        if not process.run(gateways, stopping):
+            raise CommandError(
+                "A bind fell or did not end in time, as the log says; what it had outstanding will be UNKNOWN."
+            )

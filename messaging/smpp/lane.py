@@ -1,0 +1,182 @@
+"""What the process of an SMPP gateway does with the database, as any worker would: claim, hand over, record.
+
+Answers are kept here until the database has them: one that is away for a while costs no record of what was sent.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import Error, InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from messaging import delivery, doorbell, providers
+from messaging.delivery import RETRY_DELAYS, Answer
+from messaging.gateways.base import Receipt
+from messaging.gateways.smpp import SmppGateway
+from messaging.models import Message
+from messaging.queues import QUEUES
+from messaging.sealing import CannotUnseal, unseal
+from messaging.smpp import reports
+from messaging.transitions import move
+
+log = logging.getLogger(__name__)
+
+QUEUE = "codes"
+NO_LINE = "sin sesión SMPP: "
+"""Begins the reason for which this process sets its provider aside; `sweeping.free_lanes` has the other one."""
+SILENT_PROCESS = "su proceso no recoge los mensajes"
+WAITS = timedelta(seconds=2)
+"""So long a message waits for our own rate before its place in the lane is renewed; the sweep frees it after 5 s."""
+
+
+class Lane:
+    """The messages that wait for one gateway, and the answers that wait for the database."""
+
+    def __init__(self, gateway: SmppGateway) -> None:
+        self.gateway = gateway
+        self.name = gateway.name
+        self._unrecorded: deque[tuple[Message, Answer | None]] = deque()
+        self._next_try = 0.0
+
+    # --- on its way out ---
+
+    def claim(self, limit: int) -> Sequence[Message]:
+        """Up to so many messages, ours for the 5 s of a lease. Empty while the database is away."""
+        if not self.record():
+            return []  # first what was: a full memory of answers must not grow
+        try:
+            return delivery.claim(QUEUE, at=timezone.now(), limit=limit, lane=self.name)
+        except Error as fault:
+            self._away(fault)
+            return []
+
+    def hand_over(self, message: Message) -> tuple[bool, str | None]:
+        """Whether it may leave now, and its code. Whatever is in doubt goes back to the queue."""
+        at = timezone.now()
+        try:
+            try:
+                secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
+            except CannotUnseal as fault:
+                delivery.record(message, "FAILED", at=at, reply=type(fault).__name__)
+                log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
+                return False, None
+            handed = delivery.hand_over(message, self.gateway, at=at)
+        except Error as fault:
+            self._away(fault)
+            self.give_back([message])
+            return False, None
+        if not handed:
+            log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
+        return handed, secret
+
+    def give_back(self, messages: Sequence[Message]) -> None:
+        """They are ours and did not leave, whether or not they were handed over on paper: no attempt is lost."""
+        self._unrecorded.extend((message, None) for message in messages)
+
+    def answered(self, message: Message, answer: Answer) -> None:
+        """What came of a message. It counts once the database has it."""
+        self._unrecorded.append((message, answer))
+
+    def record(self) -> bool:
+        """Writes down what came, oldest first; False: the database is away, and some of it waits."""
+        while self._unrecorded and time.monotonic() >= self._next_try:
+            message, answer = self._unrecorded[0]
+            try:
+                self._record_one(message, answer)
+            except (OperationalError, InterfaceError) as fault:
+                self._away(fault)
+                break
+            except Exception:
+                # A fault of our own must not stop all that comes behind: the row's lease ends, and it is UNKNOWN.
+                log.exception("an answer could not be recorded", extra={"message_id": str(message.id)})
+            self._unrecorded.popleft()
+        return not self._unrecorded and time.monotonic() >= self._next_try
+
+    def _record_one(self, message: Message, answer: Answer | None) -> None:
+        """Doing it twice changes nothing: each step counts only for the message's claim."""
+        at = timezone.now()
+        if answer is None:
+            _return(message, at=at)
+            return
+        if isinstance(answer, Receipt):
+            delivery.taken([(message, answer)], at=at)
+            reports.catch_up(self.name, message.id, answer.provider_id, at=at)
+        else:
+            delivery.not_taken(message, answer, at=at, delays=RETRY_DELAYS)
+        delivery.settle(self.name, answer, at=at)
+
+    def _away(self, fault: Error) -> None:
+        """The database failed: its connection is thrown away, and asked again in a second."""
+        self._next_try = time.monotonic() + 1
+        connection.close()
+        log.warning("the database did not answer", extra={"provider": self.name, "fault": type(fault).__name__})
+
+    # --- receipts ---
+
+    def report(self, word: reports.Word) -> bool:
+        """Writes a receipt down; False: the database is away, and whoever sent it must repeat it."""
+        try:
+            reports.keep(self.name, word, at=timezone.now())
+        except Error as fault:
+            self._away(fault)
+            return False
+        return True
+
+    # --- the lane as a whole ---
+
+    def keep_waiting(self) -> None:
+        """What waits for our own rate is not lying about: the sweep, which frees what is, finds it fresh."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"""
+                    UPDATE messaging_message SET next_attempt_at = next_attempt_at + make_interval(secs => %(waits)s)
+                    WHERE state = 'QUEUED' AND {QUEUES[QUEUE]} AND lane = %(lane)s AND next_attempt_at < %(late)s
+                    """,  # noqa: S608  a constant
+                    {"lane": self.name, "late": timezone.now() - WAITS, "waits": WAITS.total_seconds()},
+                )
+        except Error as fault:
+            self._away(fault)
+
+    def is_well(self) -> None:
+        """There is a line, and it answers: a provider set aside for the want of one is back."""
+        try:
+            state = providers.set_aside_now().get(self.name)
+            if state is not None and (state.reason.startswith(NO_LINE) or state.reason == SILENT_PROCESS):
+                providers.settle(self.name, failed=False, at=timezone.now())
+        except Error as fault:
+            self._away(fault)
+
+    def looks_silent(self) -> None:
+        """Submits wait for their answer for too long: the judgement of every worker, which sees calls in hand."""
+        try:
+            providers.settle(self.name, failed=True, at=timezone.now())
+        except Error as fault:
+            self._away(fault)
+
+    def has_no_line(self, reason: str) -> None:
+        """We cannot bind: other providers go first until we can."""
+        at = timezone.now()
+        try:
+            if self.name in providers.set_aside_now():
+                providers.settle(self.name, failed=True, at=at)  # for longer, where its time was up
+            else:
+                providers.set_aside(self.name, NO_LINE + reason, at=at)
+        except Error as fault:
+            self._away(fault)
+
+
+def _return(message: Message, *, at: datetime) -> None:
+    moved = move(
+        "QUEUED",
+        "id = %(id)s AND claim_id = %(claim)s",
+        {"id": message.id, "claim": message.claim_id},
+        at=at,
+        detail="no llegó a salir",
+        also="attempts = attempts - (handed_over_at IS NOT NULL)::int, lane = '', next_attempt_at = %(at)s",
+    )
+    if moved:
+        doorbell.ring(QUEUE)

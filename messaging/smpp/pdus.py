@@ -1,0 +1,76 @@
+"""The PDUs we send, through smpplib, and what we read in those that come."""
+
+from typing import Any
+
+from smpplib import consts, smpp
+from smpplib.command_codes import get_command_code
+
+from clients.phones import to_e164
+from messaging.gateways.base import Outgoing
+from messaging.gateways.smpp import Account
+from messaging.smpp.line import Frame
+from messaging.smpp.texts import encoded
+
+RESPONSE = 0x80000000
+"""The bit that tells an answer from a request."""
+SUBMIT_RESP = get_command_code("submit_sm_resp")
+GENERIC_NACK = get_command_code("generic_nack")
+ENQUIRE_LINK = get_command_code("enquire_link")
+DELIVER_SM = get_command_code("deliver_sm")
+DATA_SM = get_command_code("data_sm")
+UNBIND = get_command_code("unbind")
+UNBIND_RESP = get_command_code("unbind_resp")
+ALERT_NOTIFICATION = get_command_code("alert_notification")
+
+OK: int = consts.SMPP_ESME_ROK
+LATER: int = consts.SMPP_ESME_RX_T_APPN
+"""To a receipt that we could not write down: the SMSC keeps it and repeats it."""
+UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
+
+_ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unbind_resp"}
+
+
+def pdu(command: str, sequence: int, status: int = OK, **fields: Any) -> bytes:
+    """One PDU as it goes on the line."""
+    made = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
+    made.sequence = sequence
+    octets: bytes = made.generate()
+    return octets
+
+
+def bind(account: Account, sequence: int) -> bytes:
+    return pdu(
+        f"bind_{account.bind}", sequence, system_id=account.system_id, password=account.password,
+        system_type=account.system_type,
+    )  # fmt: skip
+
+
+def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
+    """A submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+    return pdu(
+        "submit_sm", sequence, source_addr_ton=account.source_ton, source_addr_npi=account.source_npi,
+        source_addr=account.sender, dest_addr_ton=consts.SMPP_TON_INTL, dest_addr_npi=consts.SMPP_NPI_ISDN,
+        destination_addr=to_e164(message.recipient).lstrip("+"), validity_period=validity,
+        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH, **encoded(message.text_with(secret)).fields(),
+    )  # fmt: skip
+
+
+def answer(frame: Frame, status: int = OK) -> bytes:
+    """The answer to a request; to one we do not know, that we do not know it."""
+    if frame.command == ENQUIRE_LINK:
+        return pdu("enquire_link_resp", frame.sequence)
+    command = _ANSWERS.get(frame.command)
+    if command is None:
+        return pdu("generic_nack", frame.sequence, UNKNOWN_COMMAND)
+    return pdu(command, frame.sequence, status)
+
+
+def message_id(frame: Frame) -> str:
+    """The SMSC's name for a message, in a submit_sm_resp; empty where it gave none. Some leave out the last NUL."""
+    return printable(frame.body.partition(b"\0")[0])
+
+
+def printable(octets: bytes) -> str:
+    """An identifier of the SMSC's: ASCII, nothing that could break a line, 65 characters as the protocol has it."""
+    text = octets.decode("ascii", errors="replace")
+    return "".join(letter for letter in text if letter.isprintable())[:65].strip()

@@ -1,0 +1,235 @@
+"""One bound session with an SMSC. One thread has it; nothing in here waits longer than `Pace.poll`, but for its end."""
+
+import itertools
+import logging
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from messaging import delivery, providers
+from messaging.delivery import Answer
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
+from messaging.gateways.smpp_codes import BIND, meaning
+from messaging.judgement import SILENT
+from messaging.models import Message
+from messaging.smpp import pdus, reports
+from messaging.smpp.lane import Lane
+from messaging.smpp.line import Frame, Line, LineBroken
+from messaging.smpp.pace import Pace, Rate, clock
+from messaging.smpp.texts import validity
+
+log = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 20
+"""Messages a claim: each must be handed over within its lease of 5 s."""
+
+
+class BindRefused(LineBroken):
+    """The SMSC answered our bind with an error. `status`: its command_status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"{BIND.get(status, 'el SMSC rechaza la sesión')} (0x{status:08X})")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A submit_sm that waits for its answer."""
+
+    message: Message
+    call: providers.Call
+    end: int  # what `Line.written` is once all of it has left
+    at: float
+
+
+class Session:
+    """What is outstanding is known by its sequence number; what became of it is told to the lane."""
+
+    def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace) -> None:
+        self._account = lane.gateway.account
+        self._lane = lane
+        self._line = line
+        self._rate = rate
+        self._pace = pace
+        self._numbers = itertools.count(1)
+        self._outstanding: dict[int, Submitted] = {}
+        self._late: dict[int, Submitted] = {}
+        self._heard = self._looked = clock()
+        self._asked: float | None = None  # since when an enquire_link of ours waits
+        self._enquiry = 0  # its number
+        self._unbind: Frame | None = None  # the SMSC wants to end
+        self._unbind_at = 0.0
+        self._more = False  # the last claim was full: look again at once
+
+    def bind(self) -> None:
+        """Raises BindRefused, LineBroken. What comes along with the answer is heard."""
+        number, deadline = next(self._numbers), clock() + self._pace.connect
+        self._line.put(pdus.bind(self._account, number))
+        bound = False
+        while not bound:
+            if clock() > deadline:
+                raise LineBroken("el SMSC no respondió al pedido de sesión")
+            self._line.wait(self._pace.poll)
+            for frame in self._line.receive():
+                if frame.command & pdus.RESPONSE and frame.sequence == number:
+                    if frame.status != pdus.OK or frame.command == pdus.GENERIC_NACK:
+                        raise BindRefused(frame.status)
+                    bound = True
+                else:
+                    self._hear(frame)
+            if self._line.ended and not bound:
+                raise LineBroken(self._line.ended)
+
+    def step(self, *, sending: bool = True) -> None:
+        """Hears what came, judges what did not, sends what is due. Raises LineBroken once the line has ended."""
+        self._line.wait(0 if self._more else self._pace.poll)
+        for frame in self._line.receive():
+            self._heard, self._asked = clock(), None
+            self._hear(frame)
+        self._lane.record()
+        self._watch_the_clock()
+        self._more = False
+        if sending and self._unbind is None:
+            self._send_due()
+            self._look_at_the_lane()
+        if self._line.ended:
+            raise LineBroken(self._line.ended)
+
+    def finish(self) -> None:
+        """Waits for what is outstanding, then takes leave. Raises LineBroken if the line ends first."""
+        deadline = clock() + self._pace.answer
+        while self._outstanding and clock() < deadline:
+            self.step(sending=False)
+        self._line.put(pdus.pdu("unbind", next(self._numbers)))
+        deadline = clock() + self._pace.farewell
+        while clock() < deadline:
+            self.step(sending=False)
+
+    def abandon(self) -> None:
+        """The end, however it came: what left may have been taken, what did not leave whole was not."""
+        for submitted in self._outstanding.values():
+            if submitted.end <= self._line.written:
+                self._settle(submitted, OutcomeUnknown("smpp: se cortó la conexión antes de la respuesta"))
+            else:
+                submitted.call.ended(failed=None)
+                self._lane.give_back([submitted.message])
+        self._outstanding.clear()
+        self._line.close()
+
+    # --- what is heard ---
+
+    def _hear(self, frame: Frame) -> None:
+        if frame.command in (pdus.SUBMIT_RESP, pdus.GENERIC_NACK):
+            self._answered(frame)
+        elif frame.command == pdus.UNBIND_RESP:
+            self._line.ended = self._line.ended or "sesión terminada"
+        elif frame.command & pdus.RESPONSE or frame.command == pdus.ALERT_NOTIFICATION:
+            pass  # to an enquire_link of ours; the latter asks for no answer
+        elif frame.command in (pdus.DELIVER_SM, pdus.DATA_SM):
+            self._line.put(pdus.answer(frame, self._received(frame)))
+        elif frame.command == pdus.UNBIND:
+            self._unbind, self._unbind_at = frame, clock()  # answered when nothing is outstanding
+        else:
+            self._line.put(pdus.answer(frame))
+
+    def _received(self, frame: Frame) -> int:
+        """A receipt or a telephone's message; the status to answer it with, once the database has it."""
+        word = reports.read(frame)
+        if word is None:
+            log.info("a telephone wrote to us; nobody reads that", extra={"provider": self._lane.name})
+            return pdus.OK
+        return pdus.OK if self._lane.report(word) else pdus.LATER
+
+    def _answered(self, frame: Frame) -> None:
+        submitted = self._outstanding.pop(frame.sequence, None)
+        if submitted is not None:
+            answer = _judged(frame, submitted.message)
+            if isinstance(answer, GatewayError) and answer.throttled:
+                self._rate.rest(self._pace.throttled, now=clock())
+            self._settle(submitted, answer)
+            return
+        late = self._late.pop(frame.sequence, None)
+        if late is not None and isinstance(answer := _judged(frame, late.message), Receipt):
+            self._lane.answered(late.message, answer)  # UNKNOWN -> SENT
+        elif frame.command == pdus.GENERIC_NACK and frame.sequence != self._enquiry:
+            self._line.ended = "el SMSC no entendió lo que enviamos"
+        else:
+            log.warning("an answer to nothing that waits", extra={"provider": self._lane.name, "status": frame.status})
+
+    def _settle(self, submitted: Submitted, answer: Answer) -> None:
+        submitted.call.ended(failed=delivery.says_of_its_health(answer))
+        self._lane.answered(submitted.message, answer)
+
+    # --- what is not heard ---
+
+    def _watch_the_clock(self) -> None:
+        now, pace = clock(), self._pace
+        if self._line.stuck_for(now=now) > pace.answer:
+            self._line.ended = "el SMSC no recibe lo que enviamos"
+        for number, submitted in list(self._outstanding.items()):
+            if now - submitted.at > pace.answer and submitted.end <= self._line.written:
+                self._late[number] = self._outstanding.pop(number)
+                self._settle(submitted, OutcomeUnknown(f"smpp: sin respuesta en {pace.answer:g} s"))
+        for number, submitted in list(self._late.items()):
+            if now - submitted.at > pace.late:
+                del self._late[number]
+        if self._unbind is not None and (not self._outstanding or now - self._unbind_at > pace.farewell):
+            self._line.put(pdus.answer(self._unbind))
+            self._line.ended = self._line.ended or "el SMSC terminó la sesión"
+        elif self._asked is not None and now - self._asked > pace.answer:
+            self._line.ended = "el SMSC no responde (enquire_link)"
+        elif self._asked is None and now - self._heard > pace.idle:
+            self._enquiry, self._asked = next(self._numbers), now
+            self._line.put(pdus.pdu("enquire_link", self._enquiry))
+
+    def _look_at_the_lane(self) -> None:
+        now = clock()
+        if now - self._looked < self._pace.look:
+            return
+        self._looked = now
+        if any(now - submitted.at > SILENT for submitted in self._outstanding.values()):
+            self._lane.looks_silent()
+        elif self._asked is None:
+            self._lane.is_well()
+            self._lane.keep_waiting()
+
+    # --- what is due ---
+
+    def _send_due(self) -> None:
+        room = min(self._account.window - len(self._outstanding), MOST_AT_ONCE)
+        limit = self._rate.room(room, now=clock())
+        if limit <= 0 or not self._line.is_writable:
+            return
+        batch = self._lane.claim(limit)
+        self._more = len(batch) == MOST_AT_ONCE
+        for number, message in enumerate(batch):
+            if not self._line.is_writable:
+                self._lane.give_back(batch[number:])
+                return
+            self._submit(message)
+
+    def _submit(self, message: Message) -> None:
+        handed, secret = self._lane.hand_over(message)
+        if not handed:
+            return
+        left = validity(message.send_before, at=timezone.now())
+        if left is None:
+            self._lane.give_back([message])  # its life ended between two statements: the sweep says so
+            return
+        number = next(self._numbers)
+        try:
+            octets = pdus.submit(self._account, number, delivery.outgoing(message), secret, validity=left)
+        except ValueError:
+            self._lane.answered(message, GatewayError("el destino no es un celular", permanent=True))
+            return
+        call, now = providers.begin(self._lane.name), clock()
+        self._outstanding[number] = Submitted(message, call, self._line.put(octets), now)
+        self._rate.sent(now=now)
+
+
+def _judged(frame: Frame, message: Message) -> Answer:
+    """What an answer to a submit_sm means."""
+    if frame.command == pdus.SUBMIT_RESP and frame.status == pdus.OK:
+        return Receipt(pdus.message_id(frame) or str(message.id), "smpp: aceptado")
+    code = meaning(frame.status)
+    return code.judgement(f"smpp 0x{frame.status:08X}: {code.reason}")

@@ -1,0 +1,206 @@
+"""Delivery receipts over SMPP: how they are read, and how they find their message."""
+
+import struct
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from messaging import delivery, receipts
+from messaging.models import Message, MessageEvent, ProviderReceipt
+from messaging.smpp import reports
+from messaging.smpp.line import Frame
+from messaging.smpp.pdus import DATA_SM, DELIVER_SM, pdu
+from messaging.smpp.reports import Word, spellings
+from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
+from messaging.tests.test_delivery import queue
+
+GATEWAY = "smpp:127.0.0.1:2775"
+TEXT = b"id:0a1B sub:001 dlvrd:001 submit date:2602121030 done date:2602121031 stat:%s err:%s text:clave A1B2"
+NUMBERS = ("987654321", "AVAL")
+
+
+def frame(command="deliver_sm", *, text=b"", tail=b"", **fields):
+    fields = {"esm_class": 4, "source_addr": "51987654321", "destination_addr": "AVAL", **fields}
+    raw = pdu(command, 1, short_message=text, **fields) + tail
+    raw = struct.pack(">L", len(raw)) + raw[4:]
+    return Frame(DELIVER_SM if command == "deliver_sm" else DATA_SM, 0, 1, raw)
+
+
+@pytest.mark.parametrize(
+    ("stat", "err", "state", "detail"),
+    [
+        (b"DELIVRD", b"000", "DELIVERED", ""),
+        (b"delivrd", b"000", "DELIVERED", ""),
+        (b"EXPIRED", b"000", "UNDELIVERED", "venció antes de llegar al celular"),
+        (b"UNDELIV", b"069", "UNDELIVERED", "el operador no pudo entregarlo (err 069)"),
+        (b"REJECTD", b"1", "UNDELIVERED", "el operador lo rechazó (err 1)"),
+        (b"DELETED", b"000", "UNDELIVERED", "el SMSC lo borró"),
+        (b"UNKNOWN", b"000", "UNDELIVERED", "el operador no sabe qué fue de él"),
+        (b"ENROUTE", b"000", "", ""),
+        (b"ACCEPTD", b"000", "", ""),
+        (b"NONSENSE", b"000", "", ""),
+    ],
+)
+def test_a_receipts_text_says_which_message_and_what_became_of_it(stat, err, state, detail):
+    word = reports.read(frame(text=TEXT % (stat, err)))
+    assert (word.name, word.numbers) == ("0a1B", NUMBERS)
+    assert (word.report_state, word.detail) == (state, detail)
+
+
+def test_parameters_go_before_the_text_and_are_enough_alone():
+    said = reports.read(frame(text=TEXT % (b"ENROUTE", b"000"), receipted_message_id="77", message_state=2))
+    assert (said.name, said.report_state) == ("77", "DELIVERED")
+    alone = reports.read(frame(esm_class=0, receipted_message_id="77", message_state=5))
+    assert (alone.name, alone.report_state, alone.detail) == ("77", "UNDELIVERED", "el operador no pudo entregarlo")
+
+
+def test_a_receipt_may_come_as_a_payload_or_as_data_sm():
+    text = TEXT % (b"DELIVRD", b"000")
+    assert reports.read(frame(message_payload=text)).report_state == "DELIVERED"
+    assert reports.read(frame("data_sm", message_payload=text)).name == "0a1B"
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        struct.pack(">HHB", 0x1501, 1, 9),  # a vendor's own
+        struct.pack(">HHB", 0x0005, 1, 9),  # of another PDU: smpplib stumbles over it
+        struct.pack(">HH", 0x0427, 200),  # cut off
+    ],
+)
+def test_parameters_that_cannot_be_read_do_not_cost_the_rest(tail):
+    assert reports.read(frame(text=TEXT % (b"DELIVRD", b"000"), tail=tail)).report_state == "DELIVERED"
+
+
+def test_what_a_telephone_wrote_is_no_receipt_whatever_it_says():
+    assert reports.read(frame(esm_class=0, text=TEXT % (b"DELIVRD", b"000"))) is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff" * 40, b"\0" * 40, TEXT])
+def test_a_body_of_nonsense_breaks_nothing(raw):
+    reports.read(Frame(DELIVER_SM, 0, 1, struct.pack(">LLLL", 16 + len(raw), 5, 0, 1) + raw))
+
+
+def test_names_are_the_same_in_decimal_and_hexadecimal_with_and_without_zeros():
+    assert {"6699", "1a2b", "1A2B", "0000006699", "00001A2B"} <= spellings("1A2B") & spellings("6699")
+    assert spellings("b7c4e0f2-1c50-4d44-8a2d-2d6f4c5d7e01") >= {"b7c4e0f2-1c50-4d44-8a2d-2d6f4c5d7e01"}
+    assert "255" not in spellings("fg")
+
+
+# --- how they find their message ---------------------------------------------------------------------------
+
+database = pytest.mark.django_db
+
+
+def sent(name, *, recipient="987654321", provider=GATEWAY):
+    message = queue(recipient=recipient)
+    Message.objects.filter(pk=message.pk).update(
+        state="SENT", provider=provider, provider_id=name, handed_over_at=timezone.now(), sealed=None
+    )
+    return message
+
+
+def word(name, state="DELIVRD", numbers=NUMBERS):
+    return Word(name, state, "000", numbers)
+
+
+@database
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("1A2B", "1A2B"), ("1A2B", "6699"), ("6699", "1a2b"), ("1a2b", "0000006699")]
+)
+def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
+    message = sent(ours)
+    assert reports.keep(GATEWAY, word(theirs), at=timezone.now())
+    assert state(message) == "DELIVERED"
+
+
+@database
+def test_the_name_as_it_came_goes_before_any_other_spelling():
+    hexadecimal, decimal = sent("1a2b"), sent("6699")
+    reports.keep(GATEWAY, word("6699"), at=timezone.now())
+    assert (state(hexadecimal), state(decimal)) == ("SENT", "DELIVERED")
+
+
+@database
+def test_another_spelling_counts_for_the_same_telephone_and_the_same_smsc_only():
+    elsewhere, somebody = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
+    assert not reports.keep(GATEWAY, word("6699"), at=timezone.now())
+    assert (state(elsewhere), state(somebody)) == ("SENT", "SENT")
+
+
+@database
+def test_an_early_receipt_in_another_spelling_is_applied_when_its_message_is_known():
+    message = sent("")
+    reports.keep(GATEWAY, word("6699", "UNDELIV"), at=timezone.now())
+    Message.objects.filter(pk=message.pk).update(provider_id="1a2b")
+    reports.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
+    assert state(message) == "UNDELIVERED"
+
+
+@database
+def test_an_old_receipt_in_another_spelling_is_not_a_new_messages():
+    reports.keep(GATEWAY, word("6699"), at=timezone.now() - timedelta(hours=1))
+    message = sent("1a2b")
+    reports.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
+    assert state(message) == "SENT"
+
+
+@database
+def test_what_is_on_its_way_is_not_written_down_and_what_comes_twice_counts_once():
+    message = sent("77")
+    assert not reports.keep(GATEWAY, word("77", "ENROUTE"), at=timezone.now())
+    assert not ProviderReceipt.objects.exists()
+    assert reports.keep(GATEWAY, word("77"), at=timezone.now())
+    assert not reports.keep(GATEWAY, word("77"), at=timezone.now())
+    assert MessageEvent.objects.filter(message=message).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypatch):
+    """The SMSC keeps what we answer with a temporary error."""
+    answers, kept = [], receipts.receive
+
+    def fails_once(report, *, at):
+        monkeypatch.setattr(receipts, "receive", kept)
+        raise OperationalError("terminating connection due to administrator command")
+
+    def script(peer):
+        peer.bound()
+        peer.take("abc")
+        while not answers or answers[-1] != 0:
+            peer.receipt("id:abc stat:DELIVRD err:000")
+            answers.append(peer.read("deliver_sm_resp").status)
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        monkeypatch.setattr(receipts, "receive", fails_once)
+        serve(gateway, lambda: state(message) == "DELIVERED")
+    assert answers == [0x64, 0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
+    taken, failures = delivery.taken, []
+
+    def fails_twice(answers, *, at):
+        if len(failures) < 2:
+            failures.append(1)
+            raise OperationalError("server closed the connection unexpectedly")
+        taken(answers, at=at)
+
+    def script(peer):
+        peer.bound()
+        peer.take("abc")
+        peer.stay()
+
+    with smsc(script) as port:
+        gateway = gateway_at(port, settings)
+        message = waiting(gateway)
+        monkeypatch.setattr(delivery, "taken", fails_twice)
+        serve(gateway, lambda: state(message) == "SENT")
+    assert len(failures) == 2
+    assert Message.objects.get(pk=message.pk).provider_id == "abc"
