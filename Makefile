@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
 	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
 
-.PHONY: run test bench lint requirements clean venv venv-dev
+.PHONY: run test bench chaos lint requirements clean venv venv-dev
 
 run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
 	@exec .venv/bin/python -m config.run
@@ -18,6 +18,9 @@ test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of th
 
 bench: venv-dev
 	@.venv/bin/python -m bench
+
+chaos: venv-dev  ## faults of every kind done to a whole Aval; CHAOS="--only kills --seeds 3" for a part of it
+	@.venv/bin/python -m chaos $(CHAOS)
 
 lint: venv-dev
 	@.venv/bin/python -m ruff check --quiet .

@@ -158,7 +158,11 @@ DATABASES["default"].update(
     ATOMIC_REQUESTS=False,  # a refused attempt is still an attempt: DRF's handler would roll its counter back
 )
 DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name="aval", tcp_user_timeout=5000)
+DATABASES["default"]["OPTIONS"].update(
+    connect_timeout=3, application_name="aval", tcp_user_timeout=5000,
+    # a server that dies after it acknowledged a query is found out in seconds, not in the two hours of the default
+    keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
+)  # fmt: skip
 if DB_TRANSACTION_POOLER:
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from messaging import doorbell, providers, receipts
@@ -124,11 +124,19 @@ def attempt(
         take_back(message, at=timezone.now())
         return
     answer = offer(message, gateway, letter, secret, call)
+    try:
+        _note(message, answer, delays=delays)
+    except (OperationalError, InterfaceError):  # the session went while the provider was on the line
+        close_old_connections()
+        _note(message, answer, delays=delays)  # counts for the same claim only, so twice is once
+    settle(message.provider, answer, at=timezone.now())
+
+
+def _note(message: Message, answer: Answer, *, delays: Sequence[timedelta]) -> None:
     if isinstance(answer, Receipt):
         taken([(message, answer)], at=timezone.now())
     else:
         not_taken(message, answer, at=timezone.now(), delays=delays)
-    settle(message.provider, answer, at=timezone.now())
 
 
 def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: providers.Call) -> Answer:

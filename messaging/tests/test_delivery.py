@@ -4,7 +4,9 @@ import uuid
 from datetime import timedelta
 from types import SimpleNamespace
 
+import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from conftest import NOW
@@ -277,3 +279,22 @@ def test_the_sandbox_delivers_every_via_to_its_outbox(via):
     queue(via=via, recipient="987654321" if via != "C" else "juan@example.com", html="<b>••••</b>")
     delivery.deliver_due("codes")
     assert SandboxMessage.objects.get().text == "clave A1B2"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_went_while_the_provider_answered_costs_no_record(providers):
+    """A real one: PostgreSQL ends it from outside, as a restart or an operator does."""
+    message = queue()
+
+    def send(letter, secret):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pid = cursor.fetchone()[0]
+        with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        return Receipt("ref", "250 ok")
+
+    providers[0].send = send
+    delivery.deliver_due("codes")
+    message.refresh_from_db()
+    assert (message.state, message.provider_id) == ("SENT", "ref")

@@ -1,0 +1,161 @@
+"""The invariants, counted: what was accepted, what our rows say, and what the providers' own logs say.
+
+A row is never believed when it says that something was sent. What counts as broken:
+
+- lost: accepted, and has no row, or two; QUEUED or SENDING after the recovery; SENT, and nobody took it; FAILED,
+  EXPIRED or CANCELLED where the scenario gives no reason for it;
+- twice: taken more than once;
+- late: taken after its `send_before`;
+- false: ended as not sent, and was taken; taken, and has no row; arrived with a code that is not accepted.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chaos.logbook import Arrival, Log
+from chaos.standing import Accepted, Field, Front, code_of
+
+TAKEN = frozenset({"SENT", "DELIVERED", "UNDELIVERED"})
+SAMPLE = 3
+"""Codes that are tried at the end; each is a request and a client of its own."""
+
+
+@dataclass
+class Counts:
+    """What became of the messages of a scenario."""
+
+    accepted: int = 0
+    once: int = 0
+    lost: int = 0
+    twice: int = 0
+    late: int = 0
+    false: int = 0
+    unknown: int = 0
+    unknown_taken: int = 0  # of them, those that a provider did take
+    excused: int = 0  # ended unsent for a reason that the scenario gives
+    delivered: int = 0
+    recovery: float = 0.0  # seconds from the end of the faults until nothing waits or is under way
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)  # what was broken, one line each
+    notes: list[str] = field(default_factory=list)  # what else was measured
+
+    def broken(self, kind: str, words: str) -> None:
+        setattr(self, kind, getattr(self, kind) + 1)
+        self.wrong.append(f"{kind}: {words}")
+
+    def expect(self, holds: bool, words: str) -> None:
+        """A promise of the scenario's own."""
+        if not holds:
+            self.wrong.append(words)
+
+    @property
+    def holds(self) -> bool:
+        return not self.wrong
+
+    def line(self) -> str:
+        broken = f"lost {self.lost}  twice {self.twice}  late {self.late}  false {self.false}"
+        unknown = f"UNKNOWN {self.unknown:3} ({self.unknown_taken:2} taken)"
+        took = f"{self.seconds:5.1f} s (recovery {self.recovery:4.1f})"
+        said = f"accepted {self.accepted:3}  once {self.once:3}  {broken}  {unknown}  excused {self.excused:2}  {took}"
+        return "  ".join((said, *self.notes))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A message as our table has it."""
+
+    id: str
+    state: str
+    reference: str
+    recipient: str
+    masked: str
+    send_before: float | None
+    is_fallback: bool
+    attempts: int
+    reply: str
+
+
+def aftermath(front: Front, stack: Field, *, excused: Collection[str] = (), more: Sequence[Log] = ()) -> Counts:
+    """Ends every fault, waits a minute at most until nothing is under way, and counts."""
+    recovery = stack.recover()
+    counts = check(front, stack, excused=excused, more=more)
+    counts.recovery = recovery
+    return counts
+
+
+def check(front: Front, stack: Field, *, excused: Collection[str] = (), more: Sequence[Log] = ()) -> Counts:
+    """Counts what became of everything since the scenario began. `excused`: the states that messages may end in
+    unsent; `more`: logs of other providers."""
+    rows = _rows(stack, front.since)
+    arrivals = _by_message(rows, (each for log in (*stack.logs_of_all, *more) for each in log.arrivals()), front.since)
+    counts = Counts(accepted=len(front.accepted))
+    _one_row_each(front.accepted, rows, counts)
+    tokens = {each.token for each in front.accepted}
+    for row in rows.values():  # a request that was answered 503 may have a row: held to the same, and not counted
+        is_counted = row.reference in tokens or not row.reference
+        _judge(row, arrivals.pop(row.id, []), excused, counts if is_counted else Counts(wrong=counts.wrong))
+    for message, strangers in arrivals.items():
+        counts.broken("false", f"{message} was taken by {strangers[0].source} and has no row")
+    _codes_are_good(front, stack, rows, counts)
+    return counts
+
+
+def _rows(stack: Field, since: float) -> dict[str, Row]:
+    found = stack.sql(
+        "SELECT id, state, coalesce(reference::text, ''), recipient, text, extract(epoch FROM send_before)::float8,"
+        " fallback_for_id IS NOT NULL, attempts, provider_reply FROM messaging_message"
+        " WHERE created_at >= to_timestamp(%s) ORDER BY created_at", since,
+    )  # fmt: skip
+    return {str(each[0]): Row(str(each[0]), *each[1:]) for each in found}
+
+
+def _by_message(rows: dict[str, Row], arrivals: Iterable[Arrival], since: float) -> dict[str, list[Arrival]]:
+    """Arrivals by our id; where a provider cannot know it, by the newest row for that recipient."""
+    newest = {row.recipient: row.id for row in rows.values()}
+    found = defaultdict(list)
+    for each in arrivals:
+        if each.message in rows or each.at >= since:
+            found[each.message or newest.get(each.to, each.to)].append(each)
+    return found
+
+
+def _one_row_each(accepted: Sequence[Accepted], rows: dict[str, Row], counts: Counts) -> None:
+    made = Counter(row.reference for row in rows.values() if not row.is_fallback)
+    for each in accepted:
+        if made[each.token] != 1:
+            counts.broken("lost", f"accepted {each.token}, which has {made[each.token]} rows")
+
+
+def _judge(row: Row, taken: Sequence[Arrival], excused: Collection[str], counts: Counts) -> None:
+    says = f"{row.id} {row.state} after {row.attempts} attempts ({row.reply}), taken {len(taken)} times"
+    if len(taken) > 1:
+        counts.broken("twice", f"{says}, by {[(each.source, each.at) for each in taken]}")
+    if row.send_before is not None and any(each.at > row.send_before for each in taken):
+        counts.broken("late", f"{says}, {max(each.at for each in taken) - row.send_before:.1f} s after its time")
+    if row.state == "UNKNOWN":
+        counts.unknown += 1
+        counts.unknown_taken += bool(taken)
+    elif row.state in TAKEN:
+        counts.delivered += row.state == "DELIVERED"
+        counts.once += len(taken) == 1
+        if not taken:
+            counts.broken("lost", says)
+    elif row.state in ("QUEUED", "SENDING") or row.state not in excused:
+        counts.broken("lost", says)
+    else:
+        counts.excused += 1
+        if taken:
+            counts.broken("false", says)
+
+
+def _codes_are_good(front: Front, stack: Field, rows: dict[str, Row], counts: Counts) -> None:
+    """What arrived is what a verify accepts: the newest ones, whose codes live longest."""
+    sent = {row.reference: row for row in rows.values() if row.state in TAKEN and not row.is_fallback}
+    arrived = {each.message: each for log in stack.logs_of_all for each in log.arrivals()}
+    sample = [each for each in reversed(front.accepted) if each.token in sent and sent[each.token].id in arrived]
+    for each in sample[:SAMPLE]:
+        row = sent[each.token]
+        answer = stack.verify(each.client, code_of(arrived[row.id], row.masked))
+        if answer.status_code != 200 and answer.json().get("code") != "ERR_TOKEN_EXPIRED":
+            counts.broken("false", f"the code of {row.id} is not accepted: {answer.text}")
