@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import machine
-from chaos import crash_points, hiding, kills, moods, servers
+from chaos import crash_points, hiding, kills, moods, servers, smsc
 from chaos.checker import Counts
 from chaos.standing import Field, field_of_fire
 from config.environment import BASE_DIR
@@ -40,6 +40,7 @@ SCENARIOS: dict[str, Scenario] = {
     "every-mood": partial(moods.every_mood, messages=100),
     "receipts": partial(moods.receipts, messages=60),
     "mail": partial(moods.mail, messages=40),
+    "smsc": partial(smsc.deaths_of_a_line, messages=100, faults=20),
 }
 KILLS, POINTS, SECRETS = "kills", "crash-points", "secrets"
 NAMES = (KILLS, POINTS, *SCENARIOS, SECRETS)

@@ -28,6 +28,8 @@ class Log(Protocol):
 
     def arrivals(self) -> list[Arrival]: ...
 
+    def __len__(self) -> int: ...
+
 
 class Logbook:
     """An append-only file, a line for each arrival; written by the provider's process, read by the checker."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from bench.standing import serving
-from chaos.logbook import Arrival, Logbook, Orders
+from chaos.logbook import Arrival, Log, Logbook, Orders
 from chaos.proxy import Proxy
 from config import embedded
 from config.embedded import Servers
@@ -99,10 +99,12 @@ class Field(Stack):
     companies: dict[str, Company]
     redis_line: Proxy
     postgres_line: Proxy
+    guests: list[Log]
+    """Logs of providers that are there for one scenario."""
 
     @property
-    def logs_of_all(self) -> list[Logbook]:
-        return [each.book for each in self.companies.values()]
+    def logs_of_all(self) -> list[Log]:
+        return [*(each.book for each in self.companies.values()), *self.guests]
 
     def code(self, to: str) -> str | None:
         rows = self.sql("SELECT text FROM messaging_message WHERE recipient = %s ORDER BY created_at DESC LIMIT 1", to)
@@ -185,7 +187,7 @@ def field_of_fire(folder: Path, **settings: str) -> Iterator[Field]:
             **_gateways(companies), **settings,
         }  # fmt: skip
         field = Field(folder, servers, environment, stopping)
-        field.companies = companies
+        field.companies, field.guests = companies, []
         field.redis_line, field.postgres_line = _lines_to(servers, stopping)
         for each in companies.values():
             module = "chaos.mailbox" if each.name == "mail" else "chaos.provider"

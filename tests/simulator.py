@@ -1,0 +1,75 @@
+"""An SMSC that nobody here wrote: the server of npm's package `smpp`, in a process of its own, its events and levers.
+
+It needs Node.js and `npm ci --prefix tests/peers`.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from config.processes import dying_with_us, wait_until
+from tests.stack import Asked
+
+PEERS = Path(__file__).parent / "peers"
+MISSING = "the SMSC simulator is missing: install Node.js, then `npm ci --prefix tests/peers`"
+PASSWORD = "hunter2"
+SOON = 15.0
+
+
+def is_there() -> bool:
+    return shutil.which("node") is not None and (PEERS / "node_modules" / "smpp").is_dir()
+
+
+class Simulator:
+    """The SMSC's process, its events and its levers."""
+
+    def __init__(self, password: str = PASSWORD) -> None:
+        self.process = subprocess.Popen(
+            ["node", "smsc.js", password],
+            cwd=PEERS,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+        )
+        self.events: list[dict[str, Any]] = []
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        assert wait_until(lambda: bool(self.of("listening")), SOON)
+        self.port = int(self.of("listening")[0]["port"])
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.events.append({**json.loads(line), "at": time.time()})
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        return [each for each in self.events if each["event"] == event]
+
+    def do(self, what: str, **more: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"do": what, **more}) + "\n")
+        self.process.stdin.flush()
+
+    def answers(self, how: str, count: int = 0) -> None:
+        self.do("answer", **{"with": how, "count": count})
+
+    def submits(self, asked: Asked) -> list[dict[str, Any]]:
+        return [each for each in self.of("submitted") if each["to"] == f"51{asked.phone}"]
+
+    def next(self, event: str, after: int) -> bool:
+        """Waits until there are more events of this kind than there were."""
+        return wait_until(lambda: len(self.of(event)) > after, SOON)
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(10)
+        self._listener.join(5)
+        self.process.stdout.close()
