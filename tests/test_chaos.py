@@ -63,14 +63,6 @@ def test_codes_go_by_the_second_provider_while_the_first_refuses_which_comes_bac
     _holds(moods.failover(field, dice, messages=12))
 
 
-def test_nobody_loses_a_try_to_a_provider_that_is_too_busy(field, dice):
-    _holds(moods.throttled(field, dice, messages=12))
-
-
-def test_a_provider_in_every_mood_gets_nothing_twice(field, dice):
-    _holds(moods.every_mood(field, dice, messages=30))
-
-
 def test_receipts_that_come_early_twice_or_out_of_order_end_in_delivered(field, dice):
     _holds(moods.receipts(field, dice, messages=12))
 
