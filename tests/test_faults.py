@@ -81,21 +81,18 @@ def test_a_worker_killed_between_a_providers_answer_and_its_record_repeats_nothi
 def test_a_worker_that_wakes_after_its_lease_sends_nothing_again(stack: Stack) -> None:
     stack.worker.kill()
     asked = stack.many_asked(10)
-    second, written = stack.program("worker", "second-worker"), len(stack.logs()["worker.log"])
+    second = stack.program("worker", "second-worker")
     with _silent_provider(stack):
         stack.worker.start()
         assert wait_until(lambda: bool(_handed_over(stack, asked)), 20)
         stack.worker.freeze()
         time.sleep(0.5)  # codes go side by side: hand-overs that PostgreSQL already has still go through
-    in_hand = _handed_over(stack, asked)
     _lapse(stack, asked)
     second.start()
     try:
-        assert wait_until(lambda: stack.all_arrived([each for each in asked if each not in in_hand]), RECOVERY)
+        time.sleep(5)  # it takes over what may be taken over, before the first one wakes with its calls in hand
         stack.worker.thaw()
-        lost = "lost a claim before its hand-over"
-        expected = len(asked) - len(in_hand)
-        assert wait_until(lambda: stack.logs()["worker.log"][written:].count(lost) == expected, 10)
+        assert wait_until(lambda: stack.all_arrived(asked), 45)
     finally:
         second.kill()
     assert set(stack.arrivals(asked).values()) == {1}
