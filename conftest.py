@@ -1,12 +1,16 @@
 """The fixed cast of all tests, and a clean Redis for each."""
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jwt
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection as db_connection
 from django.test import Client
@@ -238,3 +242,37 @@ def make_applicant(number: str = "12345678", *, partner: Partner | None = None, 
         "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
     return Applicant.objects.create(partner=partner, **{**fields, **changes})
+
+
+def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Runs the acts together, each in a thread with a connection of its own, and returns what they returned."""
+    gate = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        gate.wait()
+        try:
+            return act()
+        finally:
+            db_connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return [each.result() for each in [pool.submit(run, act) for act in acts]]
+
+
+def forged(
+    credential: Credential, *, at: datetime, key: str | None = None, algorithm: str = "HS256",
+    without: Sequence[str] = (), headers: dict[str, Any] | None = None, **changes: Any,
+) -> str:  # fmt: skip
+    """A JWT with the claims of a live one, issued at `at`, changed."""
+    assert credential.jti is not None
+    claims = {
+        "token_type": "partner",
+        "aud": "aval:partner",
+        "iss": "aval",
+        "sub": credential.partner.slug,
+        "iat": int(at.timestamp()),
+        "exp": int((at + timedelta(days=1)).timestamp()),
+        "jti": credential.jti.hex,
+    } | changes
+    claims = {name: value for name, value in claims.items() if name not in without}
+    return jwt.encode(claims, settings.JWT_KEY if key is None else key, algorithm=algorithm, headers=headers)

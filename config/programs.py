@@ -52,7 +52,6 @@ def _celery(what: str) -> list[str]:
 
 def worker_command() -> list[str]:
     """Four to answer rings; the threads that wait for providers (WORKER_THREADS) are its crew's (messaging.crew)."""
-    number("WORKER_THREADS", 16, 2, 200)
     return _worker("codes", "codes", 4)
 
 

@@ -240,7 +240,7 @@ INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
 DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
 PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "full", ("full", "masked"))
 
-WORKER_THREADS = _number("WORKER_THREADS", 16, high=200)
+WORKER_THREADS = _number("WORKER_THREADS", 16, low=2, high=200)
 """Codes that may be with a provider at once in each worker; one provider gets five eighths of them at most."""
 WEB_THREADS = _number("WEB_THREADS", 4, high=64)
 """Requests in work at once in each web process; it has one thread more, for `/status`."""

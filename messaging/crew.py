@@ -19,7 +19,7 @@ from messaging.queues import BATCH
 
 log = logging.getLogger(__name__)
 
-THREADS = max(2, settings.WORKER_THREADS)
+THREADS = settings.WORKER_THREADS
 """More than `providers.AT_ONCE`: a silent provider cannot have them all. Each keeps a connection to the database."""
 
 _room = BoundedSemaphore(THREADS)

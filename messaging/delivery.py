@@ -125,18 +125,19 @@ def attempt(
         return
     answer = offer(message, gateway, letter, secret, call)
     try:
-        _note(message, answer, delays=delays)
+        note(message, answer, at=timezone.now(), delays=delays)
     except (OperationalError, InterfaceError):  # the session went while the provider was on the line
         close_old_connections()
-        _note(message, answer, delays=delays)  # counts for the same claim only, so twice is once
+        note(message, answer, at=timezone.now(), delays=delays)
     settle(message.provider, answer, at=timezone.now())
 
 
-def _note(message: Message, answer: Answer, *, delays: Sequence[timedelta]) -> None:
+def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
+    """Writes down what came of one call. It counts for the message's claim only, so twice is once."""
     if isinstance(answer, Receipt):
-        taken([(message, answer)], at=timezone.now())
+        taken([(message, answer)], at=at)
     else:
-        not_taken(message, answer, at=timezone.now(), delays=delays)
+        not_taken(message, answer, at=at, delays=delays)
 
 
 def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: providers.Call) -> Answer:
@@ -207,16 +208,18 @@ def give_back(message: Message, *, at: datetime, due: datetime, detail: str, lan
     )
 
 
-def take_back(message: Message, *, at: datetime) -> None:
-    """Handed over on paper only: no provider was called with it. Back to the queue, no attempt lost."""
-    move(
+def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin intentarlo") -> bool:
+    """Claimed, or handed over on paper only: no provider was called with it. Back to everybody's queue, due at once,
+    no attempt lost. False: the claim had ended."""
+    moved = move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s",
         {"id": message.id, "claim": message.claim_id},
         at=at,
-        detail="devuelto sin intentarlo",
-        also="attempts = attempts - 1, next_attempt_at = %(at)s",
+        detail=detail,
+        also="attempts = attempts - (handed_over_at IS NOT NULL)::int, lane = '', next_attempt_at = %(at)s",
     )
+    return bool(moved)
 
 
 def outgoing(message: Message) -> Outgoing:

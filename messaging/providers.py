@@ -29,7 +29,7 @@ LONGEST_REST = timedelta(minutes=10)
 """How long a provider is set aside the first time, and at most; it doubles each time in a row."""
 PROBE = timedelta(seconds=30)
 """What a probe may take at most, as any hand-over; then the next message may try."""
-AT_ONCE = max(1, settings.WORKER_THREADS * 5 // 8)
+AT_ONCE = settings.WORKER_THREADS * 5 // 8
 """Calls to one provider at a time in one process: when it hangs, threads are left for the others."""
 FULL = 0.5
 """Seconds a message waits at least when no provider has a place for it."""

@@ -14,12 +14,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from messaging.models import Message
 from messaging.transitions import move
 
 log = logging.getLogger(__name__)
-
-State = Message.State
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from messaging.transitions import move
 
 LANE_PATIENCE = timedelta(seconds=5)
 """How long a message waits for the process of its gateway before it goes another way."""
+SILENT_PROCESS = "su proceso no recoge los mensajes"
+"""Why a gateway's provider is set aside then; its process lifts it when it is there again (messaging.smpp)."""
 AT_ONCE = 500
 """Rows a statement: a sweep after a long outage must not hold its locks for long."""
 
@@ -51,7 +53,7 @@ def free_lanes(*, at: datetime) -> None:
         )
         silent = [lane for (lane,) in cursor.fetchall()]
     for lane in silent:
-        providers.set_aside(lane, "su proceso no recoge los mensajes", at=at)
+        providers.set_aside(lane, SILENT_PROCESS, at=at)
 
 
 def none_taken(references: Sequence[UUID]) -> list[UUID]:

@@ -12,10 +12,10 @@ from enum import Enum
 from django.utils.timezone import localtime
 
 from clients.models import Applicant, AuthorizedClient
-from clients.phones import mask_email, mask_phone
 from external_api.models import ApiRequest
 from messaging.models import Message, Via
 from support.people import Person, latest_code
+from support.timeline import masked
 from tokens import ladder
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, VerificationToken
@@ -88,10 +88,11 @@ def of_codes(person: Person, *, at: datetime) -> Diagnosis:
         return _verified(applicant)
     if applicant.locked_at is not None:
         return _locked(applicant)
-    waiting = _refused_by_the_ladder(applicant, token, at=at)
+    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
+    waiting = _refused_by_the_ladder(applicant, token, until, at=at)
     if waiting is not None:
         return waiting
-    return _of_token(token, then=_can_ask(applicant, token, at=at), at=at)
+    return _of_token(token, then=_can_ask(until, at=at), at=at)
 
 
 def of_bulletins(authorized: list[AuthorizedClient]) -> Diagnosis:
@@ -137,7 +138,7 @@ def _without_a_code(applicant: Applicant) -> Diagnosis:
 
 
 def _verified(applicant: Applicant) -> Diagnosis:
-    where = _masked(applicant.proved_via, applicant.proved_destination)
+    where = masked(applicant.proved_via, applicant.proved_destination)
     return Diagnosis(
         Why.VERIFIED,
         f"Ya está verificado: demostró {where} el {_at(applicant.validated_at)}.",
@@ -153,13 +154,14 @@ def _locked(applicant: Applicant) -> Diagnosis:
     )
 
 
-def _refused_by_the_ladder(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Diagnosis | None:
-    """His last request for a code was refused because he must wait, and he still must."""
+def _refused_by_the_ladder(
+    applicant: Applicant, token: VerificationToken, until: datetime | None, *, at: datetime
+) -> Diagnosis | None:
+    """His last request for a code was refused because he must wait, and he still must, `until` then."""
+    if until is None:
+        return None
     asked = ApiRequest.objects.filter(subject=applicant.pk, action="token").order_by("-id").first()
     if asked is None or asked.code != "ERR_COOLDOWN_ACTIVE" or asked.created_at < token.created_at:
-        return None
-    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
-    if until is None:
         return None
     return Diagnosis(
         Why.WAITING,
@@ -168,9 +170,8 @@ def _refused_by_the_ladder(applicant: Applicant, token: VerificationToken, *, at
     )
 
 
-def _can_ask(applicant: Applicant, token: VerificationToken, *, at: datetime) -> str:
+def _can_ask(until: datetime | None, *, at: datetime) -> str:
     """When the next code can be asked for."""
-    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
     if until is None:
         return "Puede pedir otro código ahora."
     return f"Puede pedir otro código el {_at(until)} (faltan {in_words(until - at)}), o antes si le perdona la espera."
@@ -218,7 +219,7 @@ def _refused(token: VerificationToken, message: Message, then: str, at: datetime
 def _not_delivered(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
     event = message.events.filter(state=State.UNDELIVERED).order_by("-at").first()
     reason = (event.detail if event else "") or "el proveedor no dice por qué"
-    sentence = f"El mensaje no pudo entregarse a {_masked(token.via, token.destination)}: {reason}."
+    sentence = f"El mensaje no pudo entregarse a {masked(token.via, token.destination)}: {reason}."
     return Diagnosis(
         Why.NOT_DELIVERABLE, sentence, f"Confirme {_what(token)} con el cliente o pruebe por otra vía. {then}"
     )
@@ -230,7 +231,7 @@ def _unclear(token: VerificationToken, message: Message, then: str, at: datetime
 
 
 def _left(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
-    to = _masked(token.via, token.destination)
+    to = masked(token.via, token.destination)
     arrived = message.state == State.DELIVERED
     when = message.delivered_at if arrived else message.sent_at
     what = f"El código se entregó a {to} el {_at(when)}" if arrived else f"El código salió hacia {to} el {_at(when)}"
@@ -268,10 +269,6 @@ def _registered(person: Person) -> Diagnosis:
 
 def _at(moment: datetime | None) -> str:
     return localtime(moment).strftime("%d/%m/%Y a las %H:%M:%S") if moment else "—"
-
-
-def _masked(via: str, destination: str) -> str:
-    return mask_email(destination) if via == Via.EMAIL else mask_phone(destination)
 
 
 def _what(token: VerificationToken) -> str:

@@ -10,9 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from external_api.client_sheets import csv_text, total_line, write_xlsx
+from external_api.frontdoor.places import Place
 from support import message_log
 from support.doors import desk_page, page
-from support.message_log import PILLS, FilterForm, Place
+from support.message_log import PILLS, FilterForm
 from support.timeline import masked
 
 AT_ONCE = 500
@@ -27,7 +28,7 @@ def log(request: HttpRequest) -> HttpResponse:
     since = Place.read(request.GET.get("desde_fila", ""))
     if since is not None:
         fresh = message_log.newer(rows, than=since)
-        newest = message_log.place_of(fresh[0]) if fresh else since
+        newest = Place.of(fresh[0]) if fresh else since
         answer = render(request, "support/log_rows.html", {"rows": _shown(fresh)})
         answer.headers["X-Newest"] = str(newest)
         return answer

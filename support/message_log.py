@@ -6,17 +6,16 @@ and not in all there ever was.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.db.models import F, QuerySet
-from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from clients.models import Partner
+from external_api.frontdoor.places import Place
 from messaging.models import Message, Via
 from support.timeline import masked, shown
 
@@ -56,39 +55,12 @@ class FilterForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class Place:
-    """A row's place in the log: its moment and its id, the whole of the index."""
-
-    at: datetime
-    id: UUID
-
-    @classmethod
-    def read(cls, text: str) -> "Place | None":
-        """None for what is none: an address may be old, or typed."""
-        microseconds, _, name = text.partition("-")
-        try:
-            return cls(_EPOCH + timedelta(microseconds=int(microseconds)), UUID(hex=name))
-        except (ValueError, OverflowError):
-            return None
-
-    def __str__(self) -> str:
-        return f"{(self.at - _EPOCH) // timedelta(microseconds=1)}-{self.id.hex}"
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
 class Page:
     """Rows, newest first, and where the older and the newer ones begin."""
 
     rows: list[Message]
     older: Place | None
     newest: Place | None
-
-
-def place_of(message: Message) -> Place:
-    return Place(message.created_at, message.pk)
 
 
 def filtered(asked: Mapping[str, Any], *, at: datetime) -> QuerySet[Message]:
@@ -114,18 +86,15 @@ def filtered(asked: Mapping[str, Any], *, at: datetime) -> QuerySet[Message]:
 
 def page(rows: QuerySet[Message], *, before: Place | None = None) -> Page:
     """The newest page, or the one that begins after a place."""
-    if before is not None:
-        rows = rows.filter(TupleLessThan((F("created_at"), F("id")), (before.at, before.id)))
-    found = list(rows[: PER_PAGE + 1])
+    found = list((before.older(rows) if before is not None else rows)[: PER_PAGE + 1])
     kept = found[:PER_PAGE]
-    older = place_of(kept[-1]) if len(found) > PER_PAGE else None
-    return Page(kept, older, place_of(kept[0]) if kept else None)
+    older = Place.of(kept[-1]) if len(found) > PER_PAGE else None
+    return Page(kept, older, Place.of(kept[0]) if kept else None)
 
 
 def newer(rows: QuerySet[Message], *, than: Place) -> list[Message]:
     """What came since, newest first; at most a page of it."""
-    since = rows.filter(TupleGreaterThan((F("created_at"), F("id")), (than.at, than.id)))
-    return list(since.order_by("created_at", "id")[:PER_PAGE])[::-1]
+    return list(than.newer(rows)[:PER_PAGE])[::-1]
 
 
 def cells(rows: QuerySet[Message]) -> Iterator[list[str]]:

@@ -9,13 +9,13 @@ from uuid import uuid4
 
 import jwt
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.forms.models import model_to_dict
 
 from clients.credentials import JWT_LIFE, OPAQUE, authenticate, issue, revoke
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
+from conftest import forged as forged_of
 
 pytestmark = pytest.mark.django_db
 
@@ -38,19 +38,8 @@ def refused(raw, *, at=NOW, **options):
     return True
 
 
-def forged(credential, *, key=None, algorithm="HS256", without=(), headers=None, **changes):
-    """A JWT with the claims of a live one, changed."""
-    claims = {
-        "token_type": "partner",
-        "aud": "aval:partner",
-        "iss": "aval",
-        "sub": credential.partner.slug,
-        "iat": int(NOW.timestamp()),
-        "exp": int((NOW + timedelta(days=1)).timestamp()),
-        "jti": credential.jti.hex,
-    } | changes
-    claims = {name: value for name, value in claims.items() if name not in without}
-    return jwt.encode(claims, settings.JWT_KEY if key is None else key, algorithm=algorithm, headers=headers)
+def forged(credential, **changes):
+    return forged_of(credential, at=NOW, **changes)
 
 
 @pytest.mark.parametrize("kind", Credential.Kind.values)

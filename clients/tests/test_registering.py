@@ -1,7 +1,5 @@
 """The external registry: one row for each (partner, client_id), and a history that cannot be rewritten."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +10,7 @@ from clients.credentials import issue
 from clients.finding import folded
 from clients.models import AuditEntry, ExternalClient, Partner
 from clients.registering import Details, register
+from conftest import at_once
 
 pytestmark = pytest.mark.django_db
 
@@ -168,21 +167,6 @@ def test_a_registration_takes_few_statements_whatever_it_holds(key):
 
 
 # --- in parallel ------------------------------------------------------------------------------------------------------
-
-
-def at_once(acts):
-    """Runs the acts together, each in a thread with a connection of its own, and returns what they returned."""
-    gate = threading.Barrier(len(acts))
-
-    def run(act):
-        gate.wait()
-        try:
-            return act()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result() for each in [pool.submit(run, act) for act in acts]]
 
 
 @pytest.mark.django_db(transaction=True)

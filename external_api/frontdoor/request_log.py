@@ -2,11 +2,17 @@
 
 import logging
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import Error, connection
 
+from clients.errors import Refused
+from external_api.frontdoor.refusals import Unavailable
 from external_api.models import ApiRequest
+
+if TYPE_CHECKING:
+    from external_api.frontdoor.views import ContractView
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +22,17 @@ def next_id() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('external_api_apirequest_id_seq')")
         return int(cursor.fetchone()[0])
+
+
+def number_for(refusal: Refused, view: "ContractView | None") -> int:
+    """The number a refusal is answered with: the call's own; 0 when the database that counts them is away, and nobody
+    waits for it once that is known."""
+    try:
+        if view is not None:
+            return view.request_id
+        return 0 if isinstance(refusal, Unavailable) else next_id()
+    except Error:
+        return 0
 
 
 def write(

@@ -4,43 +4,34 @@ The cursor is a row's (created_at, id), the whole of the index. DRF's own pages 
 the rows that share it, up to a thousand: a campaign writes a hundred thousand messages at one moment.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, QuerySet
-from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
+from django.db.models import QuerySet
 
+from external_api.frontdoor.places import Place
 from external_api.frontdoor.refusals import InvalidFields
-
-_CURSOR = re.compile(r"([np])([0-9]{15,17})-([0-9a-f]{32})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A page begins beside this row: `n`, the older ones; `p`, the newer ones."""
+    """A page begins beside this place: `n`, the older ones; `p`, the newer ones."""
 
     direction: str
-    at: datetime
-    id: UUID
+    place: Place
 
     @classmethod
     def read(cls, text: str) -> "Cursor":
-        match = _CURSOR.fullmatch(text)
-        if match is None:
+        direction, place = text[:1], Place.read(text[1:])
+        if direction not in ("n", "p") or place is None:
             raise InvalidFields({"cursor": ["No es un cursor válido."]})
-        direction, microseconds, id_ = match.groups()
-        return cls(direction, _EPOCH + int(microseconds) * _MICROSECOND, UUID(id_))
+        return cls(direction, place)
 
     def __str__(self) -> str:
-        return f"{self.direction}{(self.at - _EPOCH) // _MICROSECOND}-{self.id.hex}"
+        return f"{self.direction}{self.place}"
 
 
 def page(
@@ -59,7 +50,7 @@ def page(
         shown.reverse()
 
     def link(direction: str, row: Any) -> str:
-        here = Cursor(direction, row.created_at, row.pk)
+        here = Cursor(direction, Place.of(row))
         return f"{settings.PUBLIC_URL}{path}?{urlencode({**kept, 'cursor': str(here)})}"
 
     return {
@@ -70,11 +61,7 @@ def page(
 
 
 def _beside(rows: QuerySet[Any], cursor: Cursor | None) -> QuerySet[Any]:
-    """What follows the cursor in its direction, the nearest first: one range of the index (created_at, id)."""
-    newest_first = rows.order_by("-created_at", "-id")
+    """What follows the cursor in its direction, the nearest first."""
     if cursor is None:
-        return newest_first
-    row, here = (F("created_at"), F("id")), (cursor.at, cursor.id)
-    if cursor.direction == "p":
-        return rows.filter(TupleGreaterThan(row, here)).order_by("created_at", "id")
-    return newest_first.filter(TupleLessThan(row, here))
+        return rows.order_by("-created_at", "-id")
+    return cursor.place.newer(rows) if cursor.direction == "p" else cursor.place.older(rows)

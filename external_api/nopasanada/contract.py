@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from django.db import Error
 from django.utils import timezone
 
 from clients.errors import Refused
@@ -96,18 +95,8 @@ class NoPasaNada:
             case door.RateLimited() | door.Unavailable():
                 headers = {"Retry-After": str(refusal.retry_after)}
         at = view.at if view is not None else timezone.now()
-        body = envelope(_number(refusal, view), {"error": text}, at=at)
+        body = envelope(request_log.number_for(refusal, view), {"error": text}, at=at)
         return Answer(status, body, headers, code=type(refusal).__name__)
-
-
-def _number(refusal: Refused, view: "ContractView | None") -> int:
-    """The call's own id; 0 when the database that counts them is away, and nobody waits for it once that is known."""
-    try:
-        if view is not None:
-            return view.request_id
-        return 0 if isinstance(refusal, door.Unavailable) else request_log.next_id()
-    except Error:
-        return 0
 
 
 NOPASANADA = NoPasaNada()

@@ -64,7 +64,3 @@ def answered(properties: dict[str, Schema], *, may_lack: tuple[str, ...] = ()) -
 def asked(properties: dict[str, Schema], *, required: Iterable[str]) -> Schema:
     """An object of a request. What else is sent is ignored."""
     return {"type": "object", "properties": properties, "required": list(required)}
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}

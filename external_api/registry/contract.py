@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import Error
-
 from clients.errors import Refused
 from clients.models import Contract
 from external_api.frontdoor import refusals as door
@@ -91,19 +89,9 @@ class Registry:
                 headers = {"WWW-Authenticate": "Bearer"}
             case door.RateLimited() | door.Unavailable():
                 headers = {"Retry-After": str(refusal.retry_after)}
-        number = _number(refusal, view)
+        number = request_log.number_for(refusal, view)
         above = header(row.title, row.message, kind="error", status=row.status, request_id=number)
         return Answer(row.status, {"header": above, **content}, headers, code=type(refusal).__name__)
-
-
-def _number(refusal: Refused, view: "ContractView | None") -> int:
-    """The call's own id; 0 when the database that counts them is away, and nobody waits for it once that is known."""
-    try:
-        if view is not None:
-            return view.request_id
-        return 0 if isinstance(refusal, door.Unavailable) else request_log.next_id()
-    except Error:
-        return 0
 
 
 REGISTRY = Registry()

@@ -5,10 +5,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -16,6 +14,7 @@ from django.test import Client
 from clients.credentials import issue, revoke
 from clients.models import AuditEntry, Credential, ExternalClient
 from conftest import EXTERNAL_CLIENT, Registrar, _member
+from conftest import forged as forged_of
 from external_api.informaperu.staff_tokens import issue_for
 
 pytestmark = pytest.mark.django_db
@@ -37,21 +36,10 @@ def refused(answer):
     return True
 
 
-def forged(member, *, key=None, algorithm="HS256", without=(), headers=None, **changes):
+def forged(member, **changes):
     """A JWT with the claims of the partner's live one, changed."""
     credential = Credential.objects.get(partner=member.partner, kind="jwt")
-    now = datetime.now(UTC)
-    claims = {
-        "token_type": "partner",
-        "aud": "aval:partner",
-        "iss": "aval",
-        "sub": member.partner.slug,
-        "iat": int(now.timestamp()),
-        "exp": int((now + timedelta(days=1)).timestamp()),
-        "jti": credential.jti.hex,
-    } | changes
-    claims = {name: value for name, value in claims.items() if name not in without}
-    return jwt.encode(claims, settings.JWT_KEY if key is None else key, algorithm=algorithm, headers=headers)
+    return forged_of(credential, at=datetime.now(UTC), **changes)
 
 
 def send(header=None, path=Registrar.path):

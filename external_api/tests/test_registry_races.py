@@ -1,30 +1,11 @@
 """Contract 3 in parallel: real threads and connections on PostgreSQL."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connection
 
 from clients.models import AuditEntry, ExternalClient
-from conftest import EXTERNAL_CLIENT, Registrar
+from conftest import EXTERNAL_CLIENT, Registrar, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(acts):
-    """Runs the acts together, each in a thread with a connection of its own, and returns what they returned."""
-    gate = threading.Barrier(len(acts))
-
-    def run(act):
-        gate.wait()
-        try:
-            return act()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [each.result() for each in [pool.submit(run, act) for act in acts]]
 
 
 def entries():

@@ -135,8 +135,7 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         keys[service.password] = url.password
     keys |= {own[name]: value for name, value in url.options.items() if name in own}
     if "api" in url.options:
-        if not url.options["api"].startswith(("https://", "http://")):
-            url.refuse("its option api must be an http:// or https:// address")
+        url.check_address("api")
         keys["api_url"] = url.options["api"]
     gateway = EspGateway(url, keys)
     try:

@@ -14,6 +14,7 @@ cannot be told. Every call has a connection of its own: one that was kept and di
 died under our message.
 """
 
+import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -46,6 +47,15 @@ class Reply:
     @property
     def is_taken(self) -> bool:
         return 200 <= self.status < 300
+
+    @property
+    def said(self) -> dict[str, Any] | None:
+        """The JSON object in the body; None where there is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
 
 def call(

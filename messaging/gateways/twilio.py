@@ -122,7 +122,7 @@ class _Line(HttpClient):
             own, asked = urlsplit(self._api), urlsplit(url)
             url = urlunsplit((own.scheme, own.netloc, own.path.rstrip("/") + asked.path, asked.query, ""))
         reply = http.call(method, url, auth=auth, headers=headers, params=params, data=data)
-        readable = _is_object(reply.body)
+        readable = reply.said is not None
         if not reply.is_taken and (reply.status in _BY_STATUS or not readable):
             raise http.judged(reply, f"twilio: {reply.status}")
         return Response(reply.status, reply.body if readable else "{}", dict(reply.headers))
@@ -139,16 +139,8 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         url.refuse("it needs the option from, a number written %2B...")
     if via == "I" and url.options["from"].startswith("MG"):
         url.refuse("a messaging service cannot call")
-    if not url.options.get("api", "https://").startswith(("https://", "http://")):
-        url.refuse("its option api must be an http:// or https:// address")
+    url.check_address("api")
     return TwilioGateway(url, via)
-
-
-def _is_object(body: str) -> bool:
-    try:
-        return isinstance(json.loads(body), dict)
-    except ValueError:
-        return False
 
 
 def _number(message: Outgoing) -> str:

@@ -36,6 +36,11 @@ class GatewayUrl:
         """Raises BadGatewayUrl about this URL; `problem` must not quote it."""
         raise BadGatewayUrl(f"{self.setting} ({self.scheme}://...): {problem}.")
 
+    def check_address(self, option: str) -> None:
+        """BadGatewayUrl where the option is there and is no address of an HTTP server."""
+        if not self.options.get(option, "https://").startswith(("https://", "http://")):
+            self.refuse(f"its option {option} must be an http:// or https:// address")
+
     def allow_options(self, *known: str) -> None:
         """BadGatewayUrl where the query has an option that is not among the known ones."""
         if not self.options.keys() <= set(known):

@@ -12,7 +12,6 @@ whose messages Meta drops after 2 minutes, within a code's life. Our message's i
 `biz_opaque_callback_data`, and every receipt repeats it.
 """
 
-import json
 import re
 from typing import Any
 
@@ -39,8 +38,7 @@ class WhatsAppCloudGateway:
         self._token = url.user
         self._template = url.options["template"]
         self._language = url.options.get("lang", LANGUAGE)
-        api, version = url.options.get("api", API).rstrip("/"), url.options.get("version", VERSION)
-        self._endpoint = f"{api}/{version}/{url.path.strip('/')}/messages"
+        self._endpoint = address_of(url, f"{url.path.strip('/')}/messages")
         self.name = f"whatsapp-cloud:{url.path.strip('/')}"[:100]
 
     def __repr__(self) -> str:
@@ -50,7 +48,7 @@ class WhatsAppCloudGateway:
         reply = http.call(
             "POST", self._endpoint, headers={"Authorization": f"Bearer {self._token}"}, json=self._body(message, secret)
         )
-        said = _object(reply.body)
+        said = reply.said or {}
         if reply.is_taken:
             return _receipt(said, message)
         raise self._judged(reply, said.get("error"), secret)
@@ -91,6 +89,11 @@ class WhatsAppCloudGateway:
         return http.judged(reply, words)
 
 
+def address_of(url: GatewayUrl, path: str) -> str:
+    """A path of the Graph API, as the gateway's URL says where that is."""
+    return f"{url.options.get('api', API).rstrip('/')}/{url.options.get('version', VERSION)}/{path}"
+
+
 def from_url(url: GatewayUrl, via: str) -> Gateway:
     """BadGatewayUrl: the URL lacks what Meta needs, or names what it does not know."""
     if not url.user or url.password:
@@ -104,8 +107,7 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         url.refuse("it needs the option template, the name of an approved authentication template")
     if not _VERSION.fullmatch(url.options.get("version", VERSION)):
         url.refuse("its option version must look like v24.0")
-    if not url.options.get("api", API).startswith(("https://", "http://")):
-        url.refuse("its option api must be an http:// or https:// address")
+    url.check_address("api")
     return WhatsAppCloudGateway(url)
 
 
@@ -116,11 +118,3 @@ def _receipt(said: dict[str, Any], message: Outgoing) -> Receipt:
         return Receipt(str(made["id"]), http.cleaned(f"whatsapp: {made.get('message_status', 'accepted')}"))
     except (KeyError, TypeError, ValueError, AttributeError):
         return Receipt(str(message.id), "whatsapp: taken, without a word we can read")
-
-
-def _object(body: str) -> dict[str, Any]:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}

@@ -4,14 +4,13 @@ Meta keeps a message's time to live with its template (`message_send_ttl_seconds
 has not arrived by then is dropped, so that no code arrives dead. A code lives 150 s.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from messaging.gateways import accounts, http
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.gateways.url import GatewayUrl
-from messaging.gateways.whatsapp_cloud import API, LANGUAGE, VERSION
+from messaging.gateways.whatsapp_cloud import LANGUAGE, address_of
 
 TTL_SECONDS = 120
 CODE_LIFE_SECONDS = 150
@@ -80,17 +79,16 @@ def _wanted(url: GatewayUrl) -> tuple[str, str]:
 
 
 def _call(method: str, url: GatewayUrl, path: str, **more: Any) -> dict[str, Any]:
-    api, version = url.options.get("api", API).rstrip("/"), url.options.get("version", VERSION)
     headers = {"Authorization": f"Bearer {url.user}"}
     try:
-        reply = http.call(method, f"{api}/{version}/{path}", headers=headers, **more)
-        said = json.loads(reply.body)
+        reply = http.call(method, address_of(url, path), headers=headers, **more)
     except (GatewayError, OutcomeUnknown) as fault:
         raise TemplateFault(f"Meta does not answer: {fault.reply}.") from None
-    except ValueError:
-        raise TemplateFault("Meta's answer cannot be read.") from None
-    if not reply.is_taken or not isinstance(said, dict):
-        error = said.get("error") if isinstance(said, dict) else None
+    said = reply.said
+    if said is None:
+        raise TemplateFault("Meta's answer cannot be read.")
+    if not reply.is_taken:
+        error = said.get("error")
         words = str((error or {}).get("error_user_msg") or (error or {}).get("message") or reply.status)
         raise TemplateFault(f"Meta refuses: {http.cleaned(words, url.user)}")
     return said

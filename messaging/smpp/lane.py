@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
@@ -20,14 +20,13 @@ from messaging.models import Message
 from messaging.queues import QUEUES
 from messaging.sealing import CannotUnseal, unseal
 from messaging.smpp import reports
-from messaging.transitions import move
+from messaging.sweeping import SILENT_PROCESS
 
 log = logging.getLogger(__name__)
 
 QUEUE = "codes"
 NO_LINE = "sin sesión SMPP: "
-"""Begins the reason for which this process sets its provider aside; `sweeping.free_lanes` has the other one."""
-SILENT_PROCESS = "su proceso no recoge los mensajes"
+"""Begins the reason for which this process sets its provider aside; the other one is the sweep's."""
 WAITS = timedelta(seconds=2)
 """So long a message waits for our own rate before its place in the lane is renewed; the sweep frees it after 5 s."""
 
@@ -99,13 +98,12 @@ class Lane:
         """Doing it twice changes nothing: each step counts only for the message's claim."""
         at = timezone.now()
         if answer is None:
-            _return(message, at=at)
+            if delivery.take_back(message, at=at, detail="no llegó a salir"):
+                doorbell.ring(QUEUE)
             return
+        delivery.note(message, answer, at=at, delays=RETRY_DELAYS)
         if isinstance(answer, Receipt):
-            delivery.taken([(message, answer)], at=at)
             reports.catch_up(self.name, message.id, answer.provider_id, at=at)
-        else:
-            delivery.not_taken(message, answer, at=at, delays=RETRY_DELAYS)
         delivery.settle(self.name, answer, at=at)
 
     def _away(self, fault: Error) -> None:
@@ -167,16 +165,3 @@ class Lane:
                 providers.set_aside(self.name, NO_LINE + reason, at=at)
         except Error as fault:
             self._away(fault)
-
-
-def _return(message: Message, *, at: datetime) -> None:
-    moved = move(
-        "QUEUED",
-        "id = %(id)s AND claim_id = %(claim)s",
-        {"id": message.id, "claim": message.claim_id},
-        at=at,
-        detail="no llegó a salir",
-        also="attempts = attempts - (handed_over_at IS NOT NULL)::int, lane = '', next_attempt_at = %(at)s",
-    )
-    if moved:
-        doorbell.ring(QUEUE)

@@ -12,8 +12,8 @@ from django.utils import timezone
 from messaging import delivery, judgement, sweeping
 from messaging.models import Message, MessageEvent, ProviderReceipt, ProviderState
 from messaging.smpp import session
-from messaging.smpp.lane import SILENT_PROCESS
 from messaging.smpp.pdus import pdu
+from messaging.sweeping import SILENT_PROCESS
 from messaging.tests.smsc import FAST, gateway_at, serve, smsc, state, waiting
 from messaging.tests.smtp_servers import make_authority
 from messaging.tests.test_delivery import queue

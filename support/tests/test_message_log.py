@@ -14,8 +14,9 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from clients.models import Partner
+from external_api.frontdoor.places import Place
 from messaging.models import Message
-from support.message_log import PER_PAGE, PILLS, Place
+from support.message_log import PER_PAGE, PILLS
 
 pytestmark = pytest.mark.django_db
 LOG = "/soporte/mensajes/"
