@@ -15,9 +15,10 @@ from messaging.redis_link import RedisAway, breaker, connection
 log = logging.getLogger(__name__)
 
 TASKS = {"codes": "messaging.deliver_codes", "bulk": "messaging.deliver_bulk"}
-WAITING_FOR = 3
+WAITING_FOR = 1
 """Seconds after which a ring that nobody answered counts as lost and the next one goes through: a worker that was
-killed takes the ring in its hands along. One ring too many finds nothing to do."""
+killed or is frozen takes the ring in its hands along. Less than the period of the sweep, which rings anew, so that a
+lost ring costs one sweep and not two. One ring too many finds nothing to do."""
 LISTENED_TO = 10
 """Seconds after which a worker need not answer a ring any more: the sweep has rung anew."""
 

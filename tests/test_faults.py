@@ -98,6 +98,21 @@ def test_a_worker_that_wakes_after_its_lease_sends_nothing_again(stack: Stack) -
     assert set(stack.arrivals(asked).values()) == {1}
 
 
+def test_a_ring_that_a_frozen_worker_took_along_costs_one_sweep(stack: Stack) -> None:
+    """Redis hands a ring to whoever has waited longest for one, and that may be a worker that stands still."""
+    second = stack.program("worker", "second-worker")
+    second.start()
+    try:
+        for _ in range(4):
+            stack.worker.freeze()
+            asked = stack.many_asked(1)
+            assert wait_until(lambda asked=asked: stack.all_arrived(asked), RECOVERY)  # type: ignore[misc]
+            stack.worker.thaw()
+            time.sleep(1.2)  # until it waits for a ring again
+    finally:
+        second.kill()
+
+
 def test_workers_killed_at_random_lose_none_and_repeat_none(stack: Stack) -> None:
     dice = random.Random(20260212)
     with ThreadPoolExecutor(1) as front:
