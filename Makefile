@@ -13,8 +13,10 @@ LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SAND
 run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
 	@exec .venv/bin/python -m config.run
 
+# The rooms' tests go side by side; those with a whole Aval to themselves measure times, and go alone.
 test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n auto --maxprocesses 8 --ignore tests
+	@.venv/bin/python -m pytest tests
 
 bench: venv-dev
 	@.venv/bin/python -m bench

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from config.environment import BASE_DIR
@@ -31,6 +32,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     os.environ.update(FIXED)
     try:
         _start(stopping)
+        _keep_apart(os.environ.get("PYTEST_XDIST_WORKER", ""))
     except EmbeddedError as fault:
         raise pytest.UsageError(str(fault)) from None
     return (yield)
@@ -53,6 +55,30 @@ def _start(stopping: ExitStack) -> None:
     )
     given = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
     os.environ.update({name: url for name, url in given.items() if url})
+    if servers.database_url:
+        _need_not_survive(servers.database_url)
+
+
+NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+
+
+def _need_not_survive(database_url: str) -> None:
+    """The data of the rooms' tests is thrown away, and waiting for a disk proves nothing about them. What must outlive
+    a crash is tried on the stack's own servers (tests.stack), which run as they do in production."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for name in NOT_DURABLE:
+            connection.execute(f"ALTER SYSTEM SET {name} = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def _keep_apart(worker: str) -> None:
+    """Of those that run side by side each has a database of its own in both servers: in PostgreSQL by pytest-django,
+    in Redis by its number, since each test begins with an empty one."""
+    if worker:
+        where, _, options = os.environ["REDIS_URL"].partition("?")
+        kept = [each for each in options.split("&") if each and not each.startswith("db=")]
+        number = int(worker.removeprefix("gw")) + 1
+        os.environ["REDIS_URL"] = f"{where}?{'&'.join([*kept, f'db={number}'])}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -18,6 +18,7 @@ from conftest import forged as forged_of
 from external_api.informaperu.staff_tokens import issue_for
 
 pytestmark = pytest.mark.django_db
+NOBODYS = UUID("5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11")
 
 HEADER = {
     "title": "No Autorizado",
@@ -95,7 +96,7 @@ def test_a_malformed_token(registry, token):
         {"exp": 1},
         {"exp": None},
         {"without": ("jti",)},
-        {"jti": uuid4().hex},
+        {"jti": NOBODYS.hex},
     ],
     ids=str,
 )
