@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
 
+from clients import search_terms
 from clients.finding import ExternalClients
 
 
@@ -151,6 +152,7 @@ class Applicant(models.Model):
             ),
             models.Index("created_at", "id", name="applicant_by_time"),
             models.Index("email", name="applicant_by_email"),
+            GinIndex(search_terms.OF_AN_APPLICANT, name="applicant_by_terms"),
         ]
 
     def __str__(self) -> str:
@@ -195,7 +197,15 @@ class AuthorizedClient(models.Model):
         ]
         indexes = [
             models.Index("partner", "id", name="live_clients_of_a_partner", condition=Q(deauthorized_at__isnull=True)),
-            models.Index("email", name="live_clients_by_email", condition=Q(deauthorized_at__isnull=True)),
+            models.Index("email", name="clients_by_email"),  # live or not: an agent asks about those of before, too
+            # what else an agent may have of somebody; an alta pays nothing for it (clients.search_terms)
+            BrinIndex(
+                fields=["document_number", "phone", "external_code", "request_id"],
+                opclasses=[*["text_bloom_ops(n_distinct_per_range=1200)"] * 3, "int8_minmax_ops"],
+                name="clients_by_what_they_have",
+                pages_per_range=16,
+                autosummarize=True,
+            ),
         ]
 
     def __str__(self) -> str:

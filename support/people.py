@@ -7,14 +7,17 @@ of both.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q
 
 from clients.models import Applicant, AuthorizedClient, ExternalClient
 from clients.names import normalised
 from clients.phones import mobile_ok
+from clients.search_terms import AT_MOST as MOST_IDS
+from clients.search_terms import authorized_with_names, ids, with_document, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
 from tokens.finding import ids_reached_at
@@ -56,11 +59,16 @@ def around(row: Applicant | AuthorizedClient | ExternalClient) -> Person:
             document, email = (row.document_type, row.document_number), row.email
         case AuthorizedClient():
             document, email = (row.document_type, row.document_number), row.email
-    same = Q(email=email)
-    if document[1]:
-        same |= Q(document_type=document[0], document_number=document[1])
+    same_person = Q(document_type=document[0], document_number=document[1])
+    if not document[1]:
+        return Person(
+            applicants=_newest(Applicant, _of_mailbox(Applicant, email)),
+            authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email)),
+        )
+    of_document = ids(Applicant.objects.filter(same_person), with_document(document[1]))
     return Person(
-        applicants=_newest(Applicant.objects.filter(same)), authorized=_newest(AuthorizedClient.objects.filter(same))
+        applicants=_newest(Applicant, _of_mailbox(Applicant, email), of_document),
+        authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email), _ids(AuthorizedClient, same_person)),
     )
 
 
@@ -119,34 +127,44 @@ def _by_request(text: str) -> Iterable[Any]:
 
 
 def _by_words(text: str) -> Iterable[Any]:
-    """A mailbox, a phone, a document, a name, the partner's own id."""
+    """A mailbox, a phone, a document, a name, the partner's own id. One question for each, so that each has its index
+    and none is left to the planner to read a table for."""
     if "@" in text:
-        yield from _newest(Applicant.objects.filter(email=text.lower()))
-        yield from _newest(Applicant.objects.filter(pk__in=ids_reached_at(text.lower())))
-        yield from _newest(AuthorizedClient.objects.filter(email=text.lower()))
+        email = text.lower()
+        yield from _newest(Applicant, _of_mailbox(Applicant, email), _reached_at(email))
+        yield from _newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email))
         return
     digits = "".join(text.split()).removeprefix("+51")
     if mobile_ok(digits):
-        yield from _newest(Applicant.objects.filter(pk__in=ids_reached_at(digits)))
-        yield from _newest(AuthorizedClient.objects.filter(phone=digits))
-    if text.isalnum():
-        yield from _newest(Applicant.objects.filter(document_number=text.upper()))
-        yield from _newest(AuthorizedClient.objects.filter(document_number=text.upper()))
-    yield from _newest(AuthorizedClient.objects.filter(external_code=text))
-    yield from _newest(ExternalClient.objects.found_by(text))
-    words = [word for word in text.split() if word.isalpha()]
-    if words:
-        named = Q()
-        for word in words:
-            named &= (
-                Q(names__icontains=word) | Q(paternal_surname__icontains=word) | Q(maternal_surname__icontains=word)
-            )
-        yield from _newest(Applicant.objects.filter(named))
-        yield from _newest(AuthorizedClient.objects.filter(*(Q(name__icontains=word) for word in words)))
+        yield from _newest(Applicant, _reached_at(digits))
+        yield from _newest(AuthorizedClient, _ids(AuthorizedClient, Q(phone=digits)))
+    document = text.upper()
+    yield from _newest(Applicant, ids(Applicant.objects.all(), with_document(document)))
+    of_document, of_code = Q(document_number=document), Q(external_code=text)
+    yield from _newest(AuthorizedClient, _ids(AuthorizedClient, of_document), _ids(AuthorizedClient, of_code))
+    yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:AT_MOST]
+    named = with_names(text)
+    if named is not None and not any(letter.isdigit() for letter in text):
+        yield from _newest(Applicant, ids(Applicant.objects.all(), named))
+        yield from _newest(AuthorizedClient, authorized_with_names(AuthorizedClient.objects.all(), text))
 
 
-def _newest(rows: QuerySet[Any]) -> list[Any]:
-    return list(rows.select_related("partner").order_by("-created_at")[:AT_MOST])
+def _ids(model: type[Model], condition: Q) -> Iterable[Any]:
+    return model._default_manager.filter(condition).order_by().values_list("pk", flat=True)[:MOST_IDS]
+
+
+def _of_mailbox(model: type[Model], email: str) -> Iterable[Any]:
+    return _ids(model, Q(email=email))
+
+
+def _reached_at(destination: str) -> list[Any]:
+    return [row[0] for row in ids_reached_at(destination)[:MOST_IDS]]
+
+
+def _newest(model: type[Model], *found: Iterable[Any]) -> list[Any]:
+    """The newest of the rows with these ids."""
+    rows = model._default_manager.filter(pk__in=set(chain(*found))).select_related("partner")
+    return list(rows.order_by("-created_at")[:AT_MOST])
 
 
 def latest_code(person: Person) -> VerificationToken | None:

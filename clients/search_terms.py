@@ -1,0 +1,116 @@
+"""Finding people by what an agent has in front of him, without holding up how they come in.
+
+Applicants come one by one: one GIN index over an expression holds the words of their names and their documents. It has
+no parameters, or a prepared statement would never use it. Authorised clients come ten thousand in a statement, and any
+index of their names would double what that takes: by document, telephone and code they are found by a BRIN index of
+Bloom filters, which costs an insert nothing measurable, and by name by reading the table.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.postgres.search import SearchQueryField
+from django.db import connection, transaction
+from django.db.models import BooleanField, Func, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast
+
+from clients.finding import folded
+
+AT_MOST = 1_000
+"""Ids one question yields: of a name that everybody shares nobody wants all."""
+WORDS_AT_MOST = 10
+_LONGEST = 200
+"""Characters of a term; PostgreSQL refuses one of more than 2,046 bytes."""
+_AS_IT_STANDS = "#"
+"""Before a column's own value: the document 12345678 is no word of a name."""
+_BETWEEN_WORDS = ".,'’_-"
+_MAY_BEAR_AN_ACCENT = str.maketrans(dict.fromkeys("AEIOUNCY", "."))
+
+
+def _folding() -> tuple[str, str]:
+    """What `translate` takes to do as `folded` does: each letter of a name and the capital without accents it becomes.
+    One that becomes two (ß) stays as it is."""
+    letters = [chr(code) for code in (*range(0x61, 0x7B), *range(0xC0, 0x180))]
+    become = {letter: folded(letter) for letter in letters}
+    pairs = [(letter, plain) for letter, plain in become.items() if len(plain) == 1 and plain != letter]
+    pairs += [(mark, " ") for mark in _BETWEEN_WORDS]
+    return "".join(letter for letter, _ in pairs), "".join(plain for _, plain in pairs)
+
+
+_LETTERS, _PLAIN = (each.replace("'", "''") for each in _folding())
+
+
+class SearchTerms(Func):
+    """A `tsvector` of the words in some columns and the values of others; blank ones have no part in it. An index is
+    made over it: whoever changes it makes the index anew."""
+
+    def __init__(self, *, words: Sequence[str], values: Sequence[str], **extra: Any) -> None:
+        super().__init__(*values, *words, output_field=TextField(), **extra)
+        self.values = len(values)
+
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Sequence[Any]]:
+        columns = [compiler.compile(each)[0] for each in self.source_expressions]  # columns alone: no parameters
+        names = " || ' ' || ".join(columns[self.values :])
+        values = ", ".join(f"'{_AS_IT_STANDS}' || {each}" for each in columns[: self.values])
+        folded_words = f"string_to_array(translate({names}, '{_LETTERS}', '{_PLAIN}'), ' ')"
+        both = f"ARRAY[{values}]::text[] || {folded_words}"
+        return f"array_to_tsvector(array_remove(array_remove({both}, ''), '{_AS_IT_STANDS}'))", []
+
+
+OF_AN_APPLICANT = SearchTerms(words=["names", "paternal_surname", "maternal_surname"], values=["document_number"])
+
+
+def with_names(text: str) -> Func | None:
+    """Applicants: each word of the text begins one of their names, whatever its case and accents, in any order. None
+    where the text has no words."""
+    words = _words(text)
+    return _matches(" & ".join(f"'{word}':*" for word in words)) if words else None
+
+
+def with_document(number: str) -> Func:
+    """Applicants: their document, of whatever type."""
+    quoted = (_AS_IT_STANDS + number[:_LONGEST]).replace("\\", "\\\\").replace("'", "''")
+    return _matches(f"'{quoted}'")
+
+
+def _matches(query: str) -> Func:
+    return Func(
+        OF_AN_APPLICANT.copy(), Cast(Value(query), SearchQueryField()), template="(%(expressions)s)",
+        arg_joiner=" @@ ", output_field=BooleanField(),
+    )  # fmt: skip
+
+
+def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
+    """Ids of authorised clients, likewise: PostgreSQL looks for the letters that bear no accent, and what it finds is
+    compared here."""
+    words = _words(text)
+    if not words:
+        return []
+    near = Q()
+    for word in words:
+        near &= Q(name__iregex=word.translate(_MAY_BEAR_AN_ACCENT))  # letters, digits and dots
+    found = rows.filter(near).order_by().values_list("pk", "name")[:AT_MOST]
+    return [pk for pk, name in found if _begin(words, folded(name).split())]
+
+
+def _begin(words: Sequence[str], names: Sequence[str]) -> bool:
+    return all(any(name.startswith(word) for name in names) for word in words)
+
+
+def _words(text: str) -> list[str]:
+    return [word[:_LONGEST] for word in folded(text).split()[:WORDS_AT_MOST]]
+
+
+def ids(rows: QuerySet[Any], *conditions: Func | Q) -> list[Any]:
+    """The primary keys of AT_MOST rows for which these hold, in no order, by the index however common a word is.
+
+    Left to itself the planner may hope to meet AT_MOST of a common word soon and read the table from its beginning,
+    folding every name on the way; of a rare one it then reads all.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        found = list(rows.filter(*conditions).order_by().values_list("pk", flat=True)[:AT_MOST])
+        with connection.cursor() as cursor:  # where the caller has a transaction of his own
+            cursor.execute("SET LOCAL enable_seqscan = on")
+    return found
