@@ -48,13 +48,13 @@ class SearchTerms(Func):
         super().__init__(*values, *words, output_field=TextField(), **extra)
         self.values = len(values)
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, Sequence[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[str | int, ...]]:
         columns = [compiler.compile(each)[0] for each in self.source_expressions]  # columns alone: no parameters
         names = " || ' ' || ".join(columns[self.values :])
         values = ", ".join(f"'{_AS_IT_STANDS}' || {each}" for each in columns[: self.values])
         folded_words = f"string_to_array(translate({names}, '{_LETTERS}', '{_PLAIN}'), ' ')"
         both = f"ARRAY[{values}]::text[] || {folded_words}"
-        return f"array_to_tsvector(array_remove(array_remove({both}, ''), '{_AS_IT_STANDS}'))", []
+        return f"array_to_tsvector(array_remove(array_remove({both}, ''), '{_AS_IT_STANDS}'))", ()
 
 
 OF_AN_APPLICANT = SearchTerms(words=["names", "paternal_surname", "maternal_surname"], values=["document_number"])

@@ -19,7 +19,7 @@ from django.utils import timezone
 from clients.admin import actor, address
 from clients.admin_authorized import AuthorizedClientAdmin
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_files import CsvStream, Outcome, Rows, apply, rehearse
+from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse
 from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, WrongFile, read, write_xlsx
 from external_api.frontdoor.refusals import Unavailable
 from external_api.nopasanada.contract import ROWS_AT_MOST, TABLE, ClientsRequired, TooManyClients
@@ -131,7 +131,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         rows = self._rows(request, self._listed(request), "csv")
         if rows is None:
             return self._back(request)
-        return StreamingHttpResponse(CsvStream(rows), content_type="text/csv; charset=utf-8", headers=_named("csv"))
+        return StreamingHttpResponse(csv_body(rows), content_type="text/csv; charset=utf-8", headers=_named("csv"))
 
     def export_xlsx_view(self, request: HttpRequest) -> HttpResponseBase:
         clients = self._listed(request)

@@ -186,9 +186,12 @@ class Message(models.Model):
             models.Index("kind", "next_attempt_at", name="message_due", condition=Q(state="QUEUED")),
             models.Index("lease_until", name="message_leased", condition=Q(state="SENDING")),
             models.Index("send_before", name="message_dying", condition=Q(state__in=["QUEUED", "SENDING"])),
-            # what no provider is known to have taken: the rungs to give back
+            # what went wrong: the rungs to give back, and what an agent looks for, however rare it is
             models.Index(
-                "created_at", name="message_not_taken", condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED"])
+                "created_at",
+                "id",
+                name="message_went_wrong",
+                condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED", "UNDELIVERED"]),
             ),
             models.Index("reference", name="message_by_reference"),
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),

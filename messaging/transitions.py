@@ -53,7 +53,7 @@ def when_not_taken(listener: Callable[[Sequence[Moved], str, datetime], None]) -
     """Registers who wants to hear of messages that ended FAILED, UNKNOWN or EXPIRED.
 
     Called outside the statement that moved them, so that a listener's locks are never taken after a message's; a
-    listener lost to a crash must find out by itself (`Message.reference` and the index `message_not_taken`).
+    listener lost to a crash must find out by itself (`Message.reference` and the index `message_went_wrong`).
     """
     _listeners.append(listener)
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -9,8 +10,12 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, Stream
 from django.shortcuts import render
 from django.utils import timezone
 
+from clients.callers import caller_address
+from clients.models import audit
 from external_api.client_sheets import csv_text, total_line, write_xlsx
+from external_api.frontdoor.exports import Body, Turn
 from external_api.frontdoor.places import Place
+from external_api.frontdoor.refusals import Unavailable
 from support import message_log
 from support.doors import desk_page, page
 from support.message_log import PILLS, FilterForm
@@ -24,18 +29,19 @@ AT_ONCE = 500
 def log(request: HttpRequest) -> HttpResponse:
     """A page of the log; with `desde_fila` only the rows that came since, for the page's own script."""
     form, asked = _asked(request)
-    rows = message_log.filtered(asked, at=timezone.now())
+    search = message_log.searched(asked, at=timezone.now())
     since = Place.read(request.GET.get("desde_fila", ""))
     if since is not None:
-        fresh = message_log.newer(rows, than=since)
+        fresh = message_log.newer(search, than=since)
         newest = Place.of(fresh[0]) if fresh else since
         answer = render(request, "support/log_rows.html", {"rows": _shown(fresh)})
         answer.headers["X-Newest"] = str(newest)
         return answer
-    found = message_log.page(rows, before=Place.read(request.GET.get("antes", "")))
+    found = message_log.page(search, before=Place.read(request.GET.get("antes", "")))
     kept = _without(request, "antes")
     return page(
         request, "log", form=form, rows=_shown(found.rows), older=found.older, newest=found.newest, kept=kept,
+        looked_back_to=found.looked_back_to,
         first=not request.GET.get("antes"), pills=[(name, label) for name, (label, _) in PILLS.items()],
         group=asked.get("grupo", ""), without_group=_without(request, "antes", "grupo"),
     )  # fmt: skip
@@ -45,16 +51,47 @@ def log(request: HttpRequest) -> HttpResponse:
 def export(request: HttpRequest, form: str) -> Any:
     """The filtered rows as CSV, streamed, or as XLSX."""
     _, asked = _asked(request)
-    rows = message_log.cells(message_log.filtered(asked, at=timezone.now()))
-    if form == "csv":
-        answer = StreamingHttpResponse(_csv(rows), content_type="text/csv; charset=utf-8")
-        answer.headers["Content-Disposition"] = 'attachment; filename="mensajes.csv"'
-        return answer
-    if form != "xlsx":
+    if form not in ("csv", "xlsx"):
         raise Http404
-    file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
-    write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
-    file.seek(0)
+    try:
+        turn = Turn()
+    except Unavailable as wait:
+        answer = page(request, "busy", status=503)
+        answer.headers["Retry-After"] = str(wait.retry_after)
+        return answer
+    at = timezone.now()
+    try:
+        _write_down(request, form, asked, at=at)
+        rows = message_log.cells(message_log.searched(asked, at=at))
+        return _as_csv(rows, turn) if form == "csv" else _as_xlsx(rows, turn)
+    except Exception:
+        turn.give_up()
+        raise
+
+
+def _write_down(request: HttpRequest, form: str, asked: dict[str, Any], *, at: datetime) -> None:
+    """Data leaves the house: by whose hand, when, and which."""
+    who: Any = request.user
+    chosen = {name: str(value) for name, value in asked.items() if value}
+    audit(
+        who, "messages.exported", at=at, by=who.get_username(), address=caller_address(request.META), format=form,
+        filter=chosen,
+    )  # fmt: skip
+
+
+def _as_csv(rows: Iterator[list[str]], turn: Turn) -> StreamingHttpResponse:
+    answer = StreamingHttpResponse(Body(_csv(rows), turn.give_up), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = 'attachment; filename="mensajes.csv"'
+    return answer
+
+
+def _as_xlsx(rows: Iterator[list[str]], turn: Turn) -> FileResponse:
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
+        write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
+        file.seek(0)
+    finally:
+        turn.give_up()
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     return FileResponse(file, as_attachment=True, filename="mensajes.xlsx", content_type=kind)
 

@@ -11,7 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from clients.models import Partner
@@ -21,10 +22,15 @@ from support.timeline import masked, shown
 
 LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50
+AT_ONCE = 1_000
+"""Rows read at once for an export."""
 LOOK_BACK = 7
 """Days."""
 EXPORTED = 100_000
 """Rows of an export at most; who needs more filters by date."""
+LOOKED_THROUGH = 50_000
+"""Messages that one page looks through for what no index finds, a via that is rare, say. Then it shows what there is
+and says how far it came: a page never costs more than another, however many messages there are."""
 
 State = Message.State
 PILLS: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -61,45 +67,84 @@ class Page:
     rows: list[Message]
     older: Place | None
     newest: Place | None
+    looked_back_to: datetime | None = None  # there may be more of them before this moment: nobody has looked yet
 
 
-def filtered(asked: Mapping[str, Any], *, at: datetime) -> QuerySet[Message]:
-    """The messages that the cleaned fields of FilterForm ask for, newest first."""
+@dataclass(frozen=True)
+class Search:
+    """The messages that were asked for: those that an index has in order, and what they are to be besides."""
+
+    scope: QuerySet[Message]
+    besides: Mapping[str, Any]
+
+    @property
+    def rows(self) -> QuerySet[Message]:
+        found = self.scope.filter(**self.besides).select_related("partner").defer("text", "html", "sealed")
+        return found.order_by("-created_at", "-id")
+
+
+def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
+    """What the cleaned fields of FilterForm ask for."""
     today = at.astimezone(LIMA).date()
     since, until = asked.get("desde"), asked.get("hasta")
     if since is None:
         since = (until or today) - timedelta(days=LOOK_BACK - 1)
-    rows = Message.objects.filter(created_at__gte=_midnight(since))
+    scope = Message.objects.filter(created_at__gte=_midnight(since))
     if until is not None:
-        rows = rows.filter(created_at__lt=_midnight(until) + timedelta(days=1))
-    if asked.get("grupo"):
-        rows = rows.filter(state__in=PILLS[asked["grupo"]][1])
-    if asked.get("via"):
-        rows = rows.filter(via=asked["via"])
-    if asked.get("tipo"):
-        rows = rows.filter(kind=asked["tipo"])
-    if asked.get("empresa"):
-        rows = rows.filter(partner=asked["empresa"])
-    rows = rows.select_related("partner").defer("text", "html", "sealed")
-    return rows.order_by("-created_at", "-id")
+        scope = scope.filter(created_at__lt=_midnight(until) + timedelta(days=1))
+    besides: dict[str, Any] = {name: asked[field] for field, name in _COLUMNS.items() if asked.get(field)}
+    group = asked.get("grupo")
+    if group == "fallidos":
+        scope = scope.filter(_WENT_WRONG)
+    elif group:
+        besides["state__in"] = PILLS[group][1]
+    return Search(scope, besides)
 
 
-def page(rows: QuerySet[Message], *, before: Place | None = None) -> Page:
+_COLUMNS = {"via": "via", "tipo": "kind", "empresa": "partner"}
+_WENT_WRONG = RawSQL(  # the states as literals: with parameters the partial index for them may be passed over
+    "messaging_message.state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'UNDELIVERED')", [], output_field=BooleanField()
+)
+
+
+def page(search: Search, *, before: Place | None = None, size: int = PER_PAGE) -> Page:
     """The newest page, or the one that begins after a place."""
-    found = list((before.older(rows) if before is not None else rows)[: PER_PAGE + 1])
-    kept = found[:PER_PAGE]
-    older = Place.of(kept[-1]) if len(found) > PER_PAGE else None
-    return Page(kept, older, Place.of(kept[0]) if kept else None)
+    rows, floor = search.rows, None
+    if search.besides:
+        scope = before.older(search.scope) if before is not None else search.scope.order_by("-created_at", "-id")
+        ends = scope.only("created_at", "id")[LOOKED_THROUGH - 1 : LOOKED_THROUGH]
+        floor = next((Place.of(row) for row in ends), None)
+    if floor is not None:
+        rows = floor.and_newer(rows)
+    found = list((before.older(rows) if before is not None else rows)[: size + 1])
+    kept = found[:size]
+    newest = Place.of(kept[0]) if kept else None
+    if len(found) > size:
+        return Page(kept, Place.of(kept[-1]), newest)
+    return Page(kept, floor, newest, looked_back_to=floor.at if floor else None)
 
 
-def newer(rows: QuerySet[Message], *, than: Place) -> list[Message]:
+def newer(search: Search, *, than: Place) -> list[Message]:
     """What came since, newest first; at most a page of it."""
-    return list(than.newer(rows)[:PER_PAGE])[::-1]
+    return list(than.newer(search.rows)[:PER_PAGE])[::-1]
 
 
-def cells(rows: QuerySet[Message]) -> Iterator[list[str]]:
-    """The rows of an export, destinations masked; read a thousand at a time."""
-    for each in rows[:EXPORTED].iterator(chunk_size=1000):
+def everything(search: Search) -> Iterator[Message]:
+    """All that was asked for, page by page: no statement takes long, and EXPORTED at most."""
+    before: Place | None = None
+    left = EXPORTED
+    while left > 0:
+        found = page(search, before=before, size=min(left, AT_ONCE))
+        yield from found.rows
+        left -= len(found.rows)
+        if found.older is None:
+            return
+        before = found.older
+
+
+def cells(search: Search) -> Iterator[list[str]]:
+    """The rows of an export, destinations masked."""
+    for each in everything(search):
         yield [
             shown(each.created_at), str(each.partner or ""), each.get_kind_display(), each.get_via_display(),
             masked(each.via, each.recipient), each.get_state_display(), each.provider, each.provider_reply,

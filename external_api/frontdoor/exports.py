@@ -25,17 +25,31 @@ AT_MOST = "600s"
 _turn = BoundedSemaphore(1)
 
 
-class Export:
+class Turn:
+    """The right to export, which one has at a time. Whoever gets it gives it up, however his export ends."""
+
+    def __init__(self) -> None:
+        """Raises Unavailable while somebody else has it."""
+        if not _turn.acquire(blocking=False):
+            raise Unavailable
+        self._has_turn = True
+
+    def give_up(self) -> None:
+        """Hands the turn on; also for an export that never began."""
+        if self._has_turn:
+            self._has_turn = False
+            _turn.release()
+
+
+class Export(Turn):
     """The rows of a query, as the elements of a JSON array without its brackets; `count` is right once they are out."""
 
     def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
         """`sql` selects one JSON value a row. Raises Unavailable while another export has the turn."""
+        super().__init__()
         self.count = 0
         self._sql = sql
         self._params = params
-        if not _turn.acquire(blocking=False):
-            raise Unavailable
-        self._has_turn = True
 
     def chunks(self) -> Iterator[bytes]:
         """Runs the query. Whoever iterates must close what this returns, or the turn is kept."""
@@ -44,12 +58,6 @@ class Export:
                 yield from self._copied(cursor)
         finally:
             self.give_up()
-
-    def give_up(self) -> None:
-        """Hands the turn on; also for an export that never began."""
-        if self._has_turn:
-            self._has_turn = False
-            _turn.release()
 
     def _copied(self, cursor: Any) -> Iterator[bytes]:
         cursor.execute(f"SET LOCAL statement_timeout = '{AT_MOST}'")
@@ -83,16 +91,46 @@ def _own_connection() -> Iterator[Any]:
             yield cursor
 
 
-def stream(export: Export, *, head: bytes, tail: Callable[[int], bytes], done: Callable[[], None]) -> Iterator[bytes]:
+class Body:
+    """The body of an answer that is made as it is read. `done` is called once: at its end, when it breaks, or when the
+    server closes it, which also happens to one that nobody began to read: a generator alone would not notice."""
+
+    def __init__(self, chunks: Iterator[bytes], done: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._done = done
+        self._is_done = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._is_done:
+            return
+        self._is_done = True
+        try:
+            self._chunks.close()  # type: ignore[attr-defined]
+        finally:
+            self._done()
+
+
+def stream(export: Export, *, head: bytes, tail: Callable[[int], bytes], done: Callable[[], None]) -> Body:
     """`head`, the elements, and `tail` of their number. `done` is called at the end, also of a broken stream."""
-    try:
-        yield head
-        with closing(export.chunks()) as chunks:  # type: ignore[type-var]
-            yield from chunks
-        yield tail(export.count)
-    except Exception:
-        log.exception("an export broke off", extra={"rows": export.count})
-        raise
-    finally:
+
+    def written() -> Iterator[bytes]:
+        try:
+            yield head
+            with closing(export.chunks()) as chunks:  # type: ignore[type-var]
+                yield from chunks
+            yield tail(export.count)
+        except Exception:
+            log.exception("an export broke off", extra={"rows": export.count})
+            raise
+
+    def ended() -> None:
         export.give_up()
         done()
+
+    return Body(written(), ended)

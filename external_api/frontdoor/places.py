@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import F, Model, QuerySet
-from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
+from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleGreaterThanOrEqual, TupleLessThan
 
 M = TypeVar("M", bound=Model)
 
@@ -47,6 +47,10 @@ class Place:
     def newer(self, rows: QuerySet[M]) -> QuerySet[M]:
         """What came since, the nearest first, and so the oldest."""
         return rows.filter(TupleGreaterThan(_ROW, (self.at, self.id))).order_by("created_at", "id")
+
+    def and_newer(self, rows: QuerySet[M]) -> QuerySet[M]:
+        """The row here and what came since; their order stays."""
+        return rows.filter(TupleGreaterThanOrEqual(_ROW, (self.at, self.id)))
 
 
 _ROW = (F("created_at"), F("id"))

@@ -6,7 +6,6 @@ import time
 import pytest
 import redis
 
-from config.celeryconfig import beat_schedule
 from messaging import doorbell, redis_link
 from messaging.redis_link import RedisAway, breaker
 
@@ -30,10 +29,6 @@ def test_at_most_one_ring_waits(published):
 def test_a_lost_ring_lapses_by_itself(published):
     doorbell.ring("codes")
     assert 0 < redis_link.connection().pttl(doorbell._key("codes")) <= 1000 * doorbell.WAITING_FOR
-
-
-def test_the_sweep_after_a_lost_ring_rings_anew():
-    assert beat_schedule["messaging.sweep"]["schedule"] > doorbell.WAITING_FOR
 
 
 @pytest.fixture

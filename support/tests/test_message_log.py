@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from clients.models import Partner
+from clients.models import AuditEntry, Partner
 from external_api.frontdoor.places import Place
 from messaging.models import Message
+from support import message_log
 from support.message_log import PER_PAGE, PILLS
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +142,73 @@ def test_exports_are_masked_safe_from_formulas_and_counted(agent):
     assert PHONE not in " ".join(values)
     assert not any(cell.data_type == "f" for line in sheet.iter_rows() for cell in line)
     assert agent.get("/soporte/mensajes.pdf").status_code == 404
+
+
+def everything_on_its_pages(agent, asked):
+    seen, url, pages = [], LOG, 0
+    while url and pages < 50:
+        answer = agent.get(url, asked if url == LOG else None)
+        page = answer.content.decode()
+        seen += [part[:36] for part in page.split("?q=")[1:]]
+        after = page.split('rel="next" href=')[1:]
+        url = LOG + after[0].split('"')[1].replace("&amp;", "&") if after else ""
+        pages += 1
+    return seen, pages
+
+
+@pytest.mark.parametrize(
+    "asked", [{"via": "W"}, {"grupo": "anulados"}, {"grupo": "fallidos", "via": "W"}, {"via": "I"}]
+)
+def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatch, asked):
+    monkeypatch.setattr(message_log, "LOOKED_THROUGH", 10)
+    now = timezone.now()
+    states = ["SENT", "CANCELLED", "FAILED", "SENT", "UNDELIVERED"]
+    for number in range(45):
+        message(
+            via="W" if number % 9 == 0 else "S", state=states[number % 5], recipient=f"9{number:08d}",
+            created_at=now - timedelta(minutes=number // 3),
+        )  # fmt: skip
+    wanted = message_log.searched({**dict.fromkeys(("desde", "hasta")), **asked}, at=now).rows
+    seen, pages = everything_on_its_pages(agent, asked)
+    assert seen == [str(row.pk) for row in wanted]
+    assert pages > 1
+    first = agent.get(LOG, asked).content.decode()
+    assert "Seguir buscando" in first
+    assert "antes aún no se ha buscado" in first
+
+
+def test_an_export_reads_on_to_the_end(agent, monkeypatch):
+    monkeypatch.setattr(message_log, "LOOKED_THROUGH", 10)
+    monkeypatch.setattr(message_log, "AT_ONCE", 4)
+    for number in range(45):
+        message(via="W" if number % 2 else "S", created_at=timezone.now() - timedelta(minutes=number))
+    text = b"".join(agent.get("/soporte/mensajes.csv", {"via": "W"}).streaming_content).decode("utf-8-sig")
+    assert text.rstrip().endswith("Total: 22 filas")
+
+
+def test_what_went_wrong_is_found_by_its_own_index():
+    rows = message_log.searched({"grupo": "fallidos", "desde": date(2020, 1, 1)}, at=timezone.now()).rows[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        sql, params = rows.query.sql_with_params()
+        cursor.execute(f"EXPLAIN {sql}", params)
+        assert "message_went_wrong" in "\n".join(line for (line,) in cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)  # the server's close ends the request, and with it the connection
+def test_one_exports_at_a_time_and_who_never_reads_hands_the_turn_on(agent):
+    message()
+    unread = agent.get("/soporte/mensajes.csv")
+    refused = agent.get("/soporte/mensajes.csv")
+    assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+    assert "Otra exportación está en curso" in refused.content.decode()
+    unread.close()
+    assert b"".join(agent.get("/soporte/mensajes.csv").streaming_content)
+    assert b"".join(agent.get("/soporte/mensajes.xlsx").streaming_content)
+
+
+def test_an_export_is_written_down(agent):
+    b"".join(agent.get("/soporte/mensajes.csv", {"via": "W", "desde": "2026-02-01", "x": "\x00"}).streaming_content)
+    entry = AuditEntry.objects.get(action="messages.exported")
+    assert (entry.actor, entry.data) == ("eva", {"format": "csv", "filter": {"via": "W", "desde": "2026-02-01"}})
