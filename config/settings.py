@@ -313,6 +313,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 """Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""
 LOGIN_URL = "admin:login"
+LOGOUT_REDIRECT_URL = "/admin/login/?motivo=salida"
 
 # --- transport ----------------------------------------------------------------------------------------------
 

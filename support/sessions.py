@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -33,6 +34,12 @@ class Ended(Enum):
 def begin(request: HttpRequest, *, at: datetime) -> None:
     """A login was completed."""
     request.session[_BEGAN] = request.session[_SEEN] = at.timestamp()
+
+
+def begin_on_login(request: HttpRequest) -> None:
+    """A login opened this session; one that left no user in it is not a login here."""
+    if SESSION_KEY in request.session:
+        begin(request, at=timezone.now())
 
 
 def ended(request: HttpRequest, *, at: datetime) -> Ended | None:

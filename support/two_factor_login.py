@@ -33,13 +33,14 @@ _NOTICES = {
     sessions.Ended.OLD.value: "Su sesión terminó: duró {hours} horas, lo máximo. Ingrese de nuevo.",
     sessions.Ended.FACTOR_GONE.value: "Su sesión terminó: el segundo factor con que ingresó ya no vale.",
     sessions.Ended.TOO_SLOW.value: "Pasaron más de 5 minutos desde su contraseña. Ingrese de nuevo.",
+    "salida": "Salió de su sesión.",
 }
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class PasswordForm(forms.Form):
     username = forms.CharField(
-        label="Usuario", max_length=150, strip=True,
+        label="Nombre de usuario", max_length=150, strip=True,
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
     )  # fmt: skip
     password = forms.CharField(
@@ -133,13 +134,12 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
     return "El código no es correcto, ya se usó o ya venció."
 
 
-def complete(request: HttpRequest, user: User, *, device: Any = None, at: datetime) -> None:
+def complete(request: HttpRequest, user: User, *, device: Any = None) -> None:
     """The login is complete: a session with a key of its own, whatever was known of the one before."""
     request.session.flush()
     login(request, user, backend=_BACKEND)
     if device is not None:
         remember_device(request, device)
-    sessions.begin(request, at=at)
 
 
 def locked(request: HttpRequest, seconds: int) -> HttpResponse:
@@ -171,7 +171,7 @@ def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
 def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpResponse:
     to = wanted(request)
     if second_factor.device_of(user) is None:
-        complete(request, user, at=at)  # and the guard leads to the enrolment where a second factor is required
+        complete(request, user)  # and the guard leads to the enrolment where a second factor is required
         return HttpResponseRedirect(to)
     request.session.flush()
     request.session[_PENDING] = {"user": user.pk, "login": _login_of(user), "at": at.timestamp()}
@@ -181,7 +181,7 @@ def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpRe
 def _check(request: HttpRequest, user: User, form: CodeForm, *, at: datetime) -> None:
     address = caller_address(request.META)
     device = second_factor.check(user, form.cleaned_data["codigo"], at=at, address=address)
-    complete(request, user, device=device, at=at)
+    complete(request, user, device=device)
 
 
 def _login_of(user: User) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -256,3 +257,8 @@ def test_two_enrolments_at_once_make_one_app():
 
     assert sum(at_once([lambda key=key: enrol(key) for key in keys])) == 1
     assert TOTPDevice.objects.count() == 1
+
+
+def test_the_database_keeps_one_app_a_person(eva, key):
+    with pytest.raises(IntegrityError, match="one_second_factor_per_user"), transaction.atomic():
+        TOTPDevice.objects.create(user=eva, name="otra", confirmed=True)

@@ -130,7 +130,8 @@ def test_a_person_who_is_switched_off_is_out_with_the_next_request(http, change)
 def test_leaving(http, page):
     assert 'action="/admin/logout/"' in http.get(page).content.decode()
     key = http.session.session_key
-    http.post("/admin/logout/")
+    answer = http.post("/admin/logout/")
+    assert "Salió de su sesión." in http.get(answer["Location"]).content.decode()
     assert not Session.objects.filter(session_key=key).exists()
     assert http.get(page)["Location"] == f"/admin/login/?next={page}"
 

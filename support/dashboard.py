@@ -1,0 +1,238 @@
+"""The figures of the admin's first page: today's codes, what became of them, what waits, and who calls.
+
+A day is Lima's. Each panel is one statement over today's rows, bounded by an index whatever the history, and its
+answer is kept for 30 s for all processes with the moment it was asked at. States are literals in it, as everywhere in
+hand-written SQL. Nothing here knows who looks: `support.dashboard_view` leaves out what a person may not see.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from messaging.models import Message, Via
+from messaging.queues import QUEUE_OF, QUEUES
+from messaging.redis_link import RedisAway, breaker
+from messaging.redis_link import connection as redis_connection
+from support.message_log import LIMA
+from tokens.cooldown import WAITS, in_words
+from tokens.models import VerificationToken
+
+KEPT = 30
+"""Seconds. Many who look at once cost one look."""
+REASONS = 10
+"""Of failures, in a panel; the rest is one line."""
+Data = dict[str, Any]
+
+_CODES = """
+    SELECT t.created_at >= %(today)s, extract(hour FROM t.created_at AT TIME ZONE 'America/Lima')::int,
+           t.via, t.operator, count(*),
+           count(*) FILTER (WHERE t.outcome = 'VALIDADO' OR EXISTS (
+               SELECT FROM messaging_message m WHERE m.reference = t.id AND m.state = 'DELIVERED')),
+           count(*) FILTER (WHERE t.outcome = 'VALIDADO')
+    FROM tokens_verificationtoken t
+    WHERE t.created_at >= %(today)s AND t.created_at < %(at)s
+       OR t.created_at >= %(yesterday)s AND t.created_at < %(day_before)s
+    GROUP BY 1, 2, 3, 4
+"""
+_TIMES = """
+    SELECT via, count(*),
+           percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at))
+    FROM tokens_verificationtoken
+    WHERE created_at >= %(today)s AND created_at < %(at)s AND outcome = 'VALIDADO'
+    GROUP BY GROUPING SETS ((via), ())
+"""
+_FAILURES = """
+    SELECT true, state, left(provider_reply, 80), count(*) FROM messaging_message
+    WHERE created_at >= %(today)s AND created_at < %(at)s AND state IN ('FAILED', 'UNDELIVERED', 'EXPIRED', 'UNKNOWN')
+    GROUP BY 2, 3
+    UNION ALL
+    SELECT false, outcome, '', count(*) FROM tokens_verificationtoken
+    WHERE created_at >= %(today)s AND created_at < %(at)s AND outcome NOT IN ('VALIDADO', 'PENDIENTE')
+    GROUP BY 2
+"""
+_WAITS = """
+    SELECT wait, count(*), min(ends) FROM (
+        SELECT DISTINCT ON (t.applicant_id, t.via)
+               greatest(t.client_wait, t.destination_wait) AS wait,
+               t.created_at + greatest(t.client_wait, t.destination_wait) AS ends
+        FROM tokens_verificationtoken t JOIN clients_applicant a ON a.id = t.applicant_id AND a.state = 'PENDIENTE'
+        WHERE t.created_at > %(at)s - interval '24 hours' AND t.created_at <= %(at)s AND t.returned_at IS NULL
+          AND t.created_at + greatest(t.client_wait, t.destination_wait) > %(at)s
+          AND NOT EXISTS (SELECT FROM tokens_ladderforgiveness f
+                          WHERE f.applicant_id = t.applicant_id AND f.via = t.via AND f.at >= t.created_at)
+        ORDER BY t.applicant_id, t.via, t.created_at DESC
+    ) AS waiting GROUP BY wait ORDER BY wait
+"""
+_QUEUES = """
+    SELECT kind, count(*), count(*) FILTER (WHERE next_attempt_at <= %(at)s), 0,
+           min(next_attempt_at) FILTER (WHERE next_attempt_at <= %(at)s)
+    FROM messaging_message WHERE state = 'QUEUED' GROUP BY kind
+    UNION ALL
+    SELECT kind, 0, 0, count(*), NULL FROM messaging_message WHERE state = 'SENDING' GROUP BY kind
+"""
+_PROVIDERS = """
+    SELECT name, set_aside_at, until, reason FROM messaging_providerstate
+    WHERE set_aside_at IS NOT NULL ORDER BY set_aside_at LIMIT 20
+"""
+_TRAFFIC = """
+    WITH today AS (
+        SELECT partner_id, contract, duration_ms, count(*) AS calls, count(*) FILTER (WHERE status >= 400) AS refused
+        FROM external_api_apirequest WHERE created_at >= %(today)s AND created_at < %(at)s
+        GROUP BY partner_id, contract, duration_ms
+    ), ranked AS (
+        SELECT *, sum(calls) OVER (PARTITION BY partner_id, contract ORDER BY duration_ms) AS up_to,
+               sum(calls) OVER (PARTITION BY partner_id, contract) AS of_all
+        FROM today
+    )
+    SELECT p.name, r.contract, sum(r.calls), sum(r.refused),
+           min(r.duration_ms) FILTER (WHERE r.up_to >= 0.95 * r.of_all)
+    FROM ranked r LEFT JOIN clients_partner p ON p.id = r.partner_id
+    GROUP BY r.partner_id, p.name, r.contract ORDER BY 3 DESC, 1, 2 LIMIT 30
+"""
+"""The 95th percentile of whole milliseconds by counting, which sorts hundreds of rows in place of all of a day's."""
+
+
+def codes(*, at: datetime) -> Data:
+    """Asked, delivered, verified: today by the hour beside yesterday up to the same moment, by via and by operator.
+
+    Delivered is what a provider's receipt says arrived, and what was typed back.
+    """
+    hours: list[Data] = [{"hour": hour, "today": [0, 0, 0], "yesterday": [0, 0, 0]} for hour in range(24)]
+    vias: dict[str, list[int]] = {via: [0, 0, 0] for via in Via.values}
+    operators: dict[str, list[int]] = {}
+    for is_today, hour, via, operator, *counts in _rows(_CODES, at):
+        _add(hours[hour]["today" if is_today else "yesterday"], counts)
+        if is_today:
+            _add(vias[via], counts)
+            if operator:
+                _add(operators.setdefault(operator, [0, 0, 0]), counts)
+    return {
+        "hours": hours,
+        "today": [sum(each["today"][n] for each in hours) for n in range(3)],
+        "yesterday": [sum(each["yesterday"][n] for each in hours) for n in range(3)],
+        "vias": [[str(Via(via).label), *counts] for via, counts in vias.items()],
+        "operators": sorted(([name, *counts] for name, counts in operators.items()), key=lambda row: (-row[1], row[0])),
+    }
+
+
+def times(*, at: datetime) -> Data:
+    """Seconds from the request of a code to its coming back: the median and the 95th percentile, all and by via."""
+    rows = {via or "": [count, *(found or [None, None])] for via, count, found in _rows(_TIMES, at)}
+    shown: list[list[Any]] = [["Todas", *rows.get("", [0, None, None])]]
+    shown += [[str(Via(via).label), *rows[via]] for via in Via.values if via in rows]
+    return {"rows": shown}
+
+
+def failures(*, at: datetime) -> Data:
+    """What did not arrive, by its state and reason, and the codes that nobody verified, by their outcome."""
+    reasons: dict[tuple[str, str], int] = {}
+    outcomes: dict[str, int] = {}
+    for of_message, what, reply, count in _rows(_FAILURES, at):
+        if of_message:
+            key = (str(Message.State(what).label), normalised_reason(reply))
+            reasons[key] = reasons.get(key, 0) + count
+        else:
+            outcomes[str(VerificationToken.Outcome(what).label)] = count
+    ordered = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+    rest = sum(count for _, count in ordered[REASONS:])
+    return {
+        "reasons": [[state, reason, count] for (state, reason), count in ordered[:REASONS]]
+        + ([["", "Otros motivos", rest]] if rest else []),
+        "failed": sum(reasons.values()),
+        "outcomes": sorted(([label, count] for label, count in outcomes.items()), key=lambda row: (-row[1], row[0])),
+    }
+
+
+def waits(*, at: datetime) -> Data:
+    """Clients who must wait now, by the wait that their last request by a via imposed and that still runs."""
+    found = {wait: (count, ends) for wait, count, ends in _rows(_WAITS, at)}
+    rows = [
+        [in_words(wait), n, found[wait][0], found[wait][1].isoformat() if found[wait][1] else None]
+        for n, wait in enumerate(WAITS)
+        if wait in found
+    ]
+    return {"rows": rows, "clients": sum(count for count, _ in found.values())}
+
+
+def queues(*, at: datetime) -> Data:
+    """Of each queue: due now, later, with a worker, and how long the oldest due one has waited."""
+    rows = {name: {"due": 0, "later": 0, "sending": 0, "oldest": 0.0} for name in QUEUES}
+    for kind, queued, due, sending, oldest in _rows(_QUEUES, at):
+        row = rows[QUEUE_OF[kind]]
+        row["due"] += due
+        row["later"] += queued - due
+        row["sending"] += sending
+        if oldest is not None:
+            row["oldest"] = max(row["oldest"], (at - oldest).total_seconds())
+    return {"rows": [{"queue": name, **row} for name, row in rows.items()]}
+
+
+def providers(*, at: datetime) -> Data:
+    """Those set aside, since when, until when and why."""
+    rows = [
+        [name, since.isoformat(), until.isoformat() if until else None, reason]
+        for name, since, until, reason in _rows(_PROVIDERS, at)
+    ]
+    return {"rows": rows}
+
+
+def traffic(*, at: datetime) -> Data:
+    """Requests of today by partner and contract: how many, how many refused, and the 95th percentile of their time."""
+    return {"rows": [[name, contract, int(calls), int(refused), p95]
+                     for name, contract, calls, refused, p95 in _rows(_TRAFFIC, at)]}  # fmt: skip
+
+
+PANELS: dict[str, Callable[..., Data]] = {
+    each.__name__: each for each in (codes, times, failures, waits, queues, providers, traffic)
+}
+
+
+def panel(name: str, *, at: datetime) -> Data:
+    """A panel's figures with the moment they are of: from the last 30 s, or new. Without Redis they are always new."""
+    key = f"{settings.REDIS_PREFIX}dashboard:{name}"
+    try:
+        kept = breaker.call(lambda: redis_connection().get(key))
+        if kept is not None:
+            return dict(json.loads(kept))  # type: ignore[arg-type]
+    except RedisAway:
+        return _asked(name, at=at)
+    fresh = _asked(name, at=at)
+    with suppress(RedisAway):  # which the breaker has logged; the next look asks anew
+        breaker.call(lambda: redis_connection().set(key, json.dumps(fresh), ex=KEPT))
+    return fresh
+
+
+def normalised_reason(reply: str) -> str:
+    """What a provider said without what differs each time: ids, numbers of any length, addresses, spelling."""
+    text = re.sub(r"[^\s@<>]+@[^\s@<>]+", "…", reply.strip().lower())
+    text = re.sub(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\b(?=\w*\d)(?=\w*[a-z])\w{12,}\b", "…", text)
+    text = re.sub(r"\d{4,}|\d+(?:[.:/-]\d+)+", "…", text)
+    text = re.sub(r"\s+", " ", text).strip(" .,:;")
+    if not text:
+        return "Sin motivo"
+    return text[:1].upper() + text[1:60]
+
+
+def _asked(name: str, *, at: datetime) -> Data:
+    return {**PANELS[name](at=at), "at": at.isoformat()}
+
+
+def _rows(statement: str, at: datetime) -> list[tuple[Any, ...]]:
+    local = at.astimezone(LIMA)
+    today = timezone.make_aware(datetime.combine(local.date(), time()), LIMA)
+    with connection.cursor() as cursor:
+        day = timedelta(days=1)
+        cursor.execute(statement, {"today": today, "at": at, "yesterday": today - day, "day_before": at - day})
+        return list(cursor.fetchall())
+
+
+def _add(totals: list[int], counts: Iterable[int]) -> None:
+    for n, count in enumerate(counts):
+        totals[n] += count
