@@ -190,6 +190,7 @@ class Message(models.Model):
             models.Index(
                 "created_at", name="message_not_taken", condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED"])
             ),
+            models.Index("created_at", name="message_not_arrived", condition=Q(state="UNDELIVERED")),
             models.Index("reference", name="message_by_reference"),
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
             models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),

@@ -21,7 +21,7 @@ NONE = "—"
 NEEDS: dict[str, tuple[str, ...]] = {
     "codes": ("tokens.view_verificationtoken", "messaging.view_message"),
     "times": ("tokens.view_verificationtoken",),
-    "failures": ("tokens.view_verificationtoken", "messaging.view_message"),
+    "failures": ("messaging.view_message",),
     "waits": ("tokens.view_verificationtoken", "clients.view_applicant"),
     "queues": ("messaging.view_message",),
     "providers": ("messaging.view_providerstate",),
@@ -70,7 +70,10 @@ def _codes(data: Data, at: datetime) -> Data:
         "hours": hours,
         "vias": [_conversion(*row) for row in data["vias"]],
         "operators": [_conversion(*row) for row in data["operators"]],
-        "any": asked > 0,
+        "outcomes": [
+            {"name": name, "count": number(count), "bar": charts.share(count, data["outcomes"][0][1])}
+            for name, count in data["outcomes"]
+        ],
     }
 
 
@@ -103,16 +106,13 @@ def _failures(data: Data, at: datetime) -> Data:
     most = max((count for *_, count in data["reasons"]), default=0)
     reasons = [{"state": state, "reason": reason, "count": number(count), "bar": charts.share(count, most)}
                for state, reason, count in data["reasons"]]  # fmt: skip
-    most = max((count for _, count in data["outcomes"]), default=0)
-    outcomes = [{"name": name, "count": number(count), "bar": charts.share(count, most)}
-                for name, count in data["outcomes"]]  # fmt: skip
-    return {"reasons": reasons, "outcomes": outcomes, "failed": number(data["failed"])}
+    return {"reasons": reasons, "failed": number(data["failed"])}
 
 
 def _waits(data: Data, at: datetime) -> Data:
-    most = max((count for *_, count, _ in data["rows"]), default=0)
-    rows = [{"wait": wait, "after": f"{after}.º pedido", "count": number(count), "bar": charts.share(count, most)}
-            for wait, after, count, _ in data["rows"]]  # fmt: skip
+    most = max((count for *_, count in data["rows"]), default=0)
+    rows = [{"wait": wait, "after": f"{rung}.º pedido", "count": number(count), "bar": charts.share(count, most)}
+            for wait, rung, count in data["rows"]]  # fmt: skip
     return {"rows": rows, "clients": number(data["clients"])}
 
 
