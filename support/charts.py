@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 760, 230
-LEFT, RIGHT, TOP, BOTTOM = 44, 6, 10, 24
+LEFT, RIGHT, TOP, BOTTOM = 60, 6, 10, 24
 """The room for the numbers at the left and the hours below, in units of the drawing."""
 _SHARES = (0.86, 0.56, 0.26)
 """How wide the bars are that stand in one another, so that they differ also where colours do not."""

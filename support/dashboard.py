@@ -26,6 +26,8 @@ from tokens.models import VerificationToken
 
 KEPT = 30
 """Seconds. Many who look at once cost one look."""
+_UNSAID = {"EXPIRED": "Venció antes de salir", "UNKNOWN": "El proveedor no respondió"}
+"""What a state says by itself."""
 REASONS = 10
 """Of failures, in a panel; the rest is one line."""
 Data = dict[str, Any]
@@ -153,7 +155,7 @@ def failures(*, at: datetime) -> Data:
     """Messages of today that did not arrive, by their state and reason."""
     reasons: dict[tuple[str, str], int] = {}
     for state, reply, count in _rows(_FAILURES, at):
-        key = (str(Message.State(state).label), normalised_reason(reply))
+        key = (str(Message.State(state).label), normalised_reason(reply) or _UNSAID.get(state, "Sin motivo"))
         reasons[key] = reasons.get(key, 0) + count
     ordered = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     rest = sum(count for _, count in ordered[REASONS:])
@@ -220,13 +222,11 @@ def panel(name: str, *, at: datetime) -> Data:
 
 
 def normalised_reason(reply: str) -> str:
-    """What a provider said without what differs each time: ids, numbers of any length, addresses, spelling."""
+    """What a provider said without what differs each time: ids, addresses, moments, spelling. Its codes stay."""
     text = re.sub(r"[^\s@<>]+@[^\s@<>]+", "…", reply.strip().lower())
     text = re.sub(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\b(?=\w*\d)(?=\w*[a-z])\w{12,}\b", "…", text)
-    text = re.sub(r"\d{4,}|\d+(?:[.:/-]\d+)+", "…", text)
+    text = re.sub(r"\d{6,}|\d+(?:[:/-]\d+)+|\d+(?:\.\d+){3}", "…", text)
     text = re.sub(r"\s+", " ", text).strip(" .,:;")
-    if not text:
-        return "Sin motivo"
     return text[:1].upper() + text[1:60]
 
 

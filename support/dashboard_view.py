@@ -28,7 +28,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "traffic": ("external_api.view_apirequest", "clients.view_partner"),
 }
 """Who may not open the rows does not see what they add up to."""
-_QUEUE_NAMES = {"codes": "Códigos y confirmaciones", "bulk": "Alertas y boletines"}
+_QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 
 def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_failures_by_state_and_reason():
         sent(
             minutes(1),
             state="FAILED",
-            reply=f"550 5.1.1 <c{number}@example.com>: user unknown ({number}7{number}4{number})",
+            reply=f"550 5.1.1 <c{number}@example.com>: user unknown ({number}7{number}4{number}55)",
         )
     sent(minutes(2), state="UNDELIVERED", reply="30003: el celular está apagado o sin señal")
     sent(minutes(3), state="EXPIRED")
@@ -139,11 +139,11 @@ def test_failures_by_state_and_reason():
     sent(JUST_BEFORE, state="FAILED", reply="ayer")
     shown = dashboard.failures(at=AT)
     assert shown["failed"] == 6
-    assert shown["reasons"][0] == ["Fallido", "550 … <…>: user unknown (…)", 3]
+    assert shown["reasons"][0] == ["Fallido", "550 5.1.1 <…>: user unknown (…)", 3]
     assert sorted(shown["reasons"][1:]) == [
-        ["No entregado", "…: el celular está apagado o sin señal", 1],
+        ["No entregado", "30003: el celular está apagado o sin señal", 1],
         ["Sin respuesta clara", "Sin respuesta", 1],
-        ["Vencido", "Sin motivo", 1],
+        ["Vencido", "Venció antes de salir", 1],
     ]
 
 
@@ -168,8 +168,10 @@ def test_reasons_without_end_are_ten_and_the_rest():
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        ("", "Sin motivo"),
-        ("   ", "Sin motivo"),
+        ("", ""),
+        ("   ", ""),
+        ("21211: El número no es válido.", "21211: el número no es válido"),
+        ("connection to 192.0.2.17 at 10:31:07 lost", "Connection to … at … lost"),
         ("SM0123456789abcdef0123456789abcdef was refused", "… was refused"),
         ("6f1c2a9e-0d3b-4c55-9f00-1234567890ab: tarde", "…: tarde"),
         ("The  Number +51987654321\nis invalid.", "The number +… is invalid"),
