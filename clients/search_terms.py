@@ -48,7 +48,7 @@ class SearchTerms(Func):
         super().__init__(*values, *words, output_field=TextField(), **extra)
         self.values = len(values)
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, tuple[str | int, ...]]:
+    def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[str | int, ...]]:
         columns = [compiler.compile(each)[0] for each in self.source_expressions]  # columns alone: no parameters
         names = " || ' ' || ".join(columns[self.values :])
         values = ", ".join(f"'{_AS_IT_STANDS}' || {each}" for each in columns[: self.values])

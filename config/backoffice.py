@@ -8,5 +8,6 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Administración",
     "SITE_URL": "/soporte/",
     "SHOW_HISTORY": True,
+    "DASHBOARD_CALLBACK": "support.dashboard_view.add_to",
     "SHOW_VIEW_ON_SITE": False,
 }

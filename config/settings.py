@@ -129,6 +129,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "support.two_factor.Guard",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -295,9 +296,24 @@ AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the audit and the log say what staff needs, in Spanish
 AXES_COOLOFF_MESSAGE = "Demasiados intentos fallidos. Espere 15 minutos antes de volver a intentar."
 AXES_DISABLE_ACCESS_LOG = True
-SESSION_COOKIE_AGE = 8 * 60 * 60
+AXES_LOCKOUT_CALLABLE = "support.two_factor_login.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in what it writes down
+
+STAFF_TWO_FACTOR = _choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))
+"""Whether staff must have a second factor. Who has one must give it either way; a first look needs no app."""
+OTP_TOTP_ISSUER = BRAND
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+
+SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
+SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
+"""A session ends after so long without a request by the person, and after so many hours in any case."""
+SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 SESSION_COOKIE_NAME = "aval_session"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+"""Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""
 LOGIN_URL = "admin:login"
+LOGOUT_REDIRECT_URL = "/admin/login/?motivo=salida"
 
 # --- transport ----------------------------------------------------------------------------------------------
 

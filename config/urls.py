@@ -4,6 +4,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
+from support import two_factor_login
+
 urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
@@ -12,6 +14,8 @@ urlpatterns = [
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
     path("soporte/", include("support.urls")),
+    path("admin/login/", two_factor_login.password, name="staff_login"),  # before the admin's own, which asks no code
+    path("cuenta/", include("support.account_urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

@@ -34,6 +34,8 @@ def load(expression="''", **changes):
         ("RATE_PER_ADDRESS", "many"), ("DEBUG", "maybe"), ("DNI_CHECK_CHARACTER", "loose"),
         ("PHONE_REUSE_NAMES", "none"), ("PUBLIC_URL", "aval.example.com"), ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
+        ("STAFF_TWO_FACTOR", "maybe"), ("SESSION_IDLE_MINUTES", "4"), ("SESSION_IDLE_MINUTES", "721"),
+        ("SESSION_HOURS", "0"), ("SESSION_HOURS", "25"), ("SESSION_HOURS", "eight"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_sentence(name, value):
@@ -87,3 +89,23 @@ def test_a_transaction_pooler_turns_off_what_it_forbids():
 def test_a_unix_socket_is_spelt_the_broker_s_way():
     run = load("s.BROKER_URL", REDIS_URL="unix:///run/redis.sock?db=3")
     assert run.stdout.strip() == "redis+socket:///run/redis.sock?virtual_host=3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"SANDBOX": "true"}, "optional"),
+        ({"SANDBOX": "true", "STAFF_TWO_FACTOR": "required"}, "required"),
+        ({"SANDBOX": "false"}, "required"),
+        ({"SANDBOX": "false", "STAFF_TWO_FACTOR": "optional"}, "optional"),
+    ],
+)
+def test_staff_needs_a_second_factor_except_at_a_first_look(changes, wanted):
+    run = load("s.STAFF_TWO_FACTOR", **changes)
+    assert run.stdout.strip() == wanted, run.stderr
+
+
+def test_cookies_of_the_staff_travel_by_https_alone_where_there_is_one():
+    run = load("s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY")
+    assert run.stdout.strip() == "True True True"
+    assert load("s.SESSION_COOKIE_SECURE", PUBLIC_URL="http://localhost:8000").stdout.strip() == "False"

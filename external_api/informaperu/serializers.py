@@ -153,3 +153,4 @@ class Login(serializers.Serializer[Any]):
 
     username = Text(longest=150)
     password = Password(longest=128)
+    codigo = Text(required=False, longest=20)

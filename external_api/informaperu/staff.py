@@ -35,7 +35,7 @@ class LoginView(InformaPeruView):
     def post(self, request: Request) -> Answer:
         query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
         typed = checked(Login, self.body)
-        user = log_in(request._request, typed["username"], typed["password"], at=self.at)
+        user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)
         self.user_name = user.get_username()
         body = {
             "token": issue_for(user, at=self.at),

@@ -1,70 +1,51 @@
-"""Checking a staff login: as slow and as mute for a name nobody has as for a wrong password.
+"""The staff login of contract 2: name, password and, where the account has one, its second factor.
 
-django-axes counts the failures of a name from an address, known or not, here and at the admin's own login.
+Whatever is missing or wrong is refused with the same words, and counts the same.
 """
 
 from datetime import datetime
-from math import ceil
 
-from axes.handlers.proxy import AxesProxyHandler
-from axes.helpers import get_cool_off, get_credentials
-from axes.models import AccessAttempt
-from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
-from django.contrib.auth.signals import user_logged_in, user_login_failed
-from django.db import OperationalError, connection, transaction
-from django.db.models import Max
+from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
-from psycopg.errors import LockNotAvailable
 
-from clients.callers import limiting_address_of_request
+from clients import second_factor, staff_login
+from clients.callers import caller_address
 from external_api.frontdoor.refusals import RateLimited
 from external_api.informaperu.contract import LoginRefused
 
 
-def log_in(request: HttpRequest, name: str, password: str, *, at: datetime) -> User:
-    """The member of staff with this name and password. Raises LoginRefused, or RateLimited while locked out."""
-    with transaction.atomic():
-        _queue_up(request, name)
-        locked_for = _seconds_locked(request, name, at=at)
-        user = None if locked_for else _member_of_staff(request, name, password)
-    if locked_for:
-        raise RateLimited(locked_for)
+def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: datetime) -> User:
+    """The member of staff with this name, password and second factor. Raises LoginRefused, or RateLimited while
+    locked out."""
+    try:
+        with staff_login.one_try(request, name, at=at):
+            has_device = (
+                second_factor.device_of_name(name) is not None
+            )  # asked for every name: it must not tell by time
+            user = staff_login.password_is_of(request, name, password)
+            if user is not None and not _second_factor_is_given(request, user, code, has_device=has_device, at=at):
+                staff_login.count_failure(request, name)
+                user = None
+    except staff_login.LockedOut as refusal:
+        raise RateLimited(refusal.seconds) from None
+    # The fifth failure is answered like the four before it, in the contract's envelope and not by axes' middleware.
+    request.axes_locked_out = False  # type: ignore[attr-defined]
     if user is None:
         raise LoginRefused
+    user_logged_in.send(sender=type(user), request=request, user=user)  # the failures so far are forgotten
     return user
 
 
-def _queue_up(request: HttpRequest, name: str) -> None:
-    """One try of a name from an address at a time: axes looks first and counts afterwards, and a hash takes long, so
-    that a volley would get more than its five tries."""
+def _second_factor_is_given(
+    request: HttpRequest, user: User, code: str, *, has_device: bool, at: datetime
+) -> bool:  # fmt: skip
+    if not has_device:
+        return not second_factor.is_required()
+    if not code:
+        return False  # nothing was guessed: the app's own wait is not for this
     try:
-        with connection.cursor() as cursor:
-            key = f"login:{limiting_address_of_request(request)}:{name}"
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
-    except OperationalError as fault:
-        if isinstance(fault.__cause__, LockNotAvailable):
-            raise RateLimited(1) from None
-        raise
-
-
-def _seconds_locked(request: HttpRequest, name: str, *, at: datetime) -> int:
-    if AxesProxyHandler.is_allowed(request, get_credentials(username=name)):
-        return 0
-    failures = AccessAttempt.objects.filter(username=name, ip_address=limiting_address_of_request(request))
-    last = failures.aggregate(last=Max("attempt_time"))["last"] or at
-    ends: datetime = last + get_cool_off(request)
-    return max(1, ceil((ends - at).total_seconds()))
-
-
-def _member_of_staff(request: HttpRequest, name: str, password: str) -> User | None:
-    user = authenticate(request, username=name, password=password)
-    if isinstance(user, User) and user.is_staff:
-        user_logged_in.send(sender=type(user), request=request, user=user)  # the failures so far are forgotten
-        return user
-    if user is not None:
-        # A client's password is right and yet no way in: it counts like a wrong one, or the lock would tell them apart.
-        user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
-    # The fifth failure is answered like the four before it, in the contract's envelope and not by axes' middleware.
-    request.axes_locked_out = False  # type: ignore[attr-defined]
-    return None
+        second_factor.check(user, code, at=at, address=caller_address(request.META))
+    except (second_factor.CodeRefused, second_factor.TryLater, second_factor.NotEnrolled):
+        return False
+    return True

@@ -146,8 +146,10 @@ _LOGIN = Operation(
     id="iniciarSesion",
     tag=TAG,
     summary="Inicio de sesión",
-    description="Solo para personal. El token abre las rutas `admin` durante una hora y nada más. Cinco fallas de un "
-    "nombre desde una dirección lo cierran 15 minutos (429).",
+    description="Solo para personal. El token abre las rutas `admin` durante una hora y nada más. Una cuenta con "
+    "segundo factor envía además `codigo`; donde la instalación lo exige, una cuenta que no lo tiene no entra por "
+    "aquí. Falte o falle lo que sea, la respuesta es la misma. Cinco fallas de un nombre desde una dirección lo "
+    "cierran 15 minutos (429).",
     contract=INFORMAPERU,
     error_schema=error_schema,
     security=[],
@@ -155,10 +157,14 @@ _LOGIN = Operation(
         {
             "username": text(minLength=1, maxLength=150),
             "password": text("Se toma tal como se escribió.", minLength=1, maxLength=128, format="password"),
+            "codigo": text("Los 6 dígitos de su aplicación o un código de respaldo.", maxLength=20),
         },
         required=["username", "password"],
     ),
-    body_examples={"documento": {"username": "admin", "password": "tu_password"}},
+    body_examples={
+        "documento": {"username": "admin", "password": "tu_password"},
+        "con segundo factor": {"username": "admin", "password": "tu_password", "codigo": "123456"},
+    },
     successes={
         200: Success(
             "Sesión iniciada.",

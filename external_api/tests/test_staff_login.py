@@ -10,7 +10,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from clients import second_factor
+from clients.models import AuditEntry
+from clients.tests.authenticator import code, rested, wrong
 from external_api.informaperu.staff_tokens import StaffToken, user_behind
 from external_api.models import ApiRequest
 
@@ -52,9 +56,11 @@ def cast(quick_hashes):
     User.objects.create_user("sinclave", is_staff=True)
 
 
-def login(name="ana", password=PASSWORD, *, address="192.0.2.1", path="/v1/api/auth/login", **headers):
+def login(name="ana", password=PASSWORD, *, address="192.0.2.1", path="/v1/api/auth/login", **more):
+    """What is called as a header is one; `codigo` goes into the body."""
     http = Client(REMOTE_ADDR=address, raise_request_exception=False)
-    body = {"username": name, "password": password}
+    headers = {each: more.pop(each) for each in list(more) if each[0].isupper()}
+    body = {"username": name, "password": password, **more}
     return http.post(path, body, content_type="application/json", headers=headers)
 
 
@@ -203,6 +209,9 @@ def test_calls_are_counted_per_address(cast, settings):
         ({"username": "a" * 151, "password": "x"}, ["username"]),
         ({"username": "ana", "password": "x" * 129}, ["password"]),
         ({"username": "ana\u202e", "password": "x"}, ["username"]),
+        ({"username": "ana", "password": "x", "codigo": 123456}, ["codigo"]),
+        ({"username": "ana", "password": "x", "codigo": ["123456"]}, ["codigo"]),
+        ({"username": "ana", "password": "x", "codigo": "1" * 21}, ["codigo"]),
     ],
     ids=str,
 )
@@ -240,3 +249,80 @@ def test_neither_password_nor_token_is_kept_and_no_name_that_was_refused(cast, c
     assert "clave-errada-77" not in kept
     assert PASSWORD not in kept
     assert token not in kept
+
+
+# --- the second factor ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key(cast):
+    """Of ana's app."""
+    key = second_factor.new_key()
+    ana = User.objects.get(username="ana")
+    second_factor.enrol(ana, key, code(key, -1), at=timezone.now(), address=None)
+    return key
+
+
+def test_an_account_with_a_second_factor_sends_its_code(key):
+    answer = login(codigo=code(key))
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["token", "token_type", "expires_in"]
+    assert login(codigo=code(key)).status_code == 401, "it was used"
+
+
+def test_a_backup_code_does_too_once(cast):
+    key = second_factor.new_key()
+    ana = User.objects.get(username="ana")
+    backup = second_factor.enrol(ana, key, code(key), at=timezone.now(), address=None)[3]
+    assert login(codigo=backup).status_code == 200
+    assert login(codigo=backup).status_code == 401
+
+
+@pytest.mark.parametrize("more", [{}, {"codigo": ""}, {"codigo": None}, {"codigo": "x"}, {"codigo": "wrong"}], ids=str)
+def test_what_is_wrong_with_the_code_is_not_told_and_counts(key, more):
+    more = {"codigo": wrong(key)} if more.get("codigo") == "wrong" else more
+    for _ in range(5):
+        CountingHasher.asked = 0
+        answer = login(**more)
+        assert (answer.status_code, answer.json()) == (401, REFUSED)
+        assert CountingHasher.asked == 1
+    answer = login(codigo=code(key))
+    assert (answer.status_code, answer.json()) == (429, LOCKED)
+    assert login(codigo=code(key), address="192.0.2.9").status_code in (200, 401), "another address is not locked"
+
+
+def test_a_code_is_not_looked_at_with_a_wrong_password(key):
+    for _ in range(3):
+        assert login(password="otra", codigo=wrong(key)).status_code == 401
+    assert TOTPDevice.objects.get().throttling_failure_count == 0, "nobody locks the owner out without her password"
+    assert login(codigo=code(key)).status_code == 200
+
+
+def test_wrong_passwords_and_wrong_codes_are_counted_together(key):
+    fail(3)
+    for _ in range(2):
+        assert login(codigo=wrong(key)).status_code == 401
+    assert login(codigo=code(key)).status_code == 429
+
+
+def test_where_it_is_required_an_account_without_one_is_refused_like_a_wrong_password(cast, settings):
+    settings.STAFF_TWO_FACTOR = "required"
+    for more in ({}, {"codigo": "123456"}):
+        answer = login(**more)
+        assert (answer.status_code, answer.json()) == (401, REFUSED)
+    settings.STAFF_TWO_FACTOR = "optional"
+    assert login(codigo="123456").status_code == 200, "there is nothing to hold it against"
+
+
+def test_a_code_is_in_no_log_either(key, caplog):
+    caplog.set_level("DEBUG")
+    bad = wrong(key)
+    login(codigo=bad)
+    rested()
+    good = code(key)
+    assert login(codigo=good).status_code == 200
+    login(password="otra", codigo=bad)
+    rows = [*AccessAttempt.objects.values_list(), *ApiRequest.objects.values_list(), *AuditEntry.objects.values_list()]
+    kept = " ".join(str(row) for row in rows) + caplog.text
+    assert bad not in kept
+    assert good not in kept

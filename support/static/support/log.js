@@ -9,6 +9,7 @@
     const kept = body.dataset.kept;
     const url = `?${kept}${kept ? "&" : ""}desde_fila=${encodeURIComponent(body.dataset.newest)}`;
     const answer = await fetch(url, { redirect: "error" });
+    if (answer.status === 401 || answer.status === 403) location.reload(); // the session is over: to the login
     if (!answer.ok) return;
     const rows = await answer.text();
     body.dataset.newest = answer.headers.get("X-Newest");

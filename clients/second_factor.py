@@ -1,0 +1,218 @@
+"""A member of staff's second factor: an authenticator app (TOTP, RFC 6238), and codes on paper for when it is lost.
+
+django-otp keeps the devices, waits longer after each wrong code (1, 2, 4, 8 s ...) and takes no code twice. Every act
+here locks the user's row first: of any number of tries at once one is looked at, and the others wait for its verdict.
+Codes and keys are in no log, no audit entry and no exception.
+"""
+
+import base64
+import secrets
+from datetime import datetime
+from math import ceil
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from django_otp.util import random_hex
+
+from clients.models import audit
+
+BACKUP_CODES = 10
+"""On one sheet; each works once."""
+_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
+"""Of backup codes: nothing that could be read as something else. Ten of them are 49 bits."""
+_BACKUP_LENGTH = 10
+_KEY_BYTES = 20
+"""Of an app's key: 160 bits, as RFC 4226, section 4 recommends."""
+
+
+class CodeRefused(Exception):
+    """Not a code that works now. It was counted."""
+
+
+class TryLater(Exception):
+    """So many wrong codes came in a row that the next is looked at only after `seconds`. Nothing was counted."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+class AlreadyEnrolled(Exception):
+    """One app a person: the old one goes first."""
+
+
+class NotEnrolled(Exception):
+    """There is no second factor."""
+
+
+class NotAllowed(Exception):
+    """Whoever asks may not do this to that account."""
+
+
+def is_required() -> bool:
+    return str(settings.STAFF_TWO_FACTOR) == "required"
+
+
+def device_of(user: User) -> TOTPDevice | None:
+    """The app whose codes count; None: there is none."""
+    return TOTPDevice.objects.filter(user=user, confirmed=True).order_by("pk").first()
+
+
+def device_of_name(name: str) -> TOTPDevice | None:
+    """As `device_of`, asked before it is known whether the name is anybody's."""
+    return TOTPDevice.objects.filter(user__username=name, confirmed=True).order_by("pk").first()
+
+
+def backup_codes_left(user: User) -> int:
+    return sum(device.token_set.count() for device in StaticDevice.objects.filter(user=user, confirmed=True))
+
+
+def new_key() -> str:
+    """A key for an app, in hexadecimal; it counts once `enrol` has seen a code made with it."""
+    return str(random_hex(_KEY_BYTES))
+
+
+def key_uri(user: User, key: str) -> str:
+    """What the QR code holds: otpauth://totp/..."""
+    return str(TOTPDevice(user=user, key=key).config_url)
+
+
+def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None) -> list[str]:
+    """Makes the app with this key the user's second factor, once a code shows that it holds it. Returns the backup
+    codes, which are shown now and never again.
+
+    Raises CodeRefused, AlreadyEnrolled.
+    """
+    with transaction.atomic():
+        _lock(user)
+        if device_of(user) is not None:
+            raise AlreadyEnrolled
+        device = TOTPDevice(user=user, name="app", key=key, confirmed=True)
+        device.save(force_insert=True)
+        if not device.verify_token(_digits(typed)):
+            raise CodeRefused  # takes the row back: nothing was enrolled, and there is nothing to guess yet
+        codes = _new_backup_codes(user)
+        audit(user, "second_factor.enrolled", at=at, by=user.get_username(), address=address)
+    return codes
+
+
+def check(user: User, typed: str, *, at: datetime, address: str | None) -> TOTPDevice:
+    """The user's app, once a code of it or a backup code was given. Raises CodeRefused, TryLater, NotEnrolled."""
+    with transaction.atomic():
+        device = _locked_device(user)
+        right = _is_right(user, device, typed, at=at, address=address)
+    if not right:
+        raise CodeRefused
+    return device
+
+
+def renew_backup_codes(user: User, typed: str, *, at: datetime, address: str | None) -> list[str]:
+    """Ten new codes; the old ones are dead. Raises CodeRefused, TryLater, NotEnrolled."""
+    codes: list[str] = []
+    with transaction.atomic():
+        device = _locked_device(user)
+        if _is_right(user, device, typed, at=at, address=address):
+            codes = _new_backup_codes(user)
+            audit(user, "second_factor.codes_renewed", at=at, by=user.get_username(), address=address)
+    if not codes:
+        raise CodeRefused
+    return codes
+
+
+def remove(user: User, typed: str, *, at: datetime, address: str | None) -> None:
+    """Takes the app and the backup codes away, on a code of theirs. Raises CodeRefused, TryLater, NotEnrolled."""
+    with transaction.atomic():
+        device = _locked_device(user)
+        right = _is_right(user, device, typed, at=at, address=address)
+        if right:
+            _drop(user)
+            audit(user, "second_factor.removed", at=at, by=user.get_username(), address=address)
+    if not right:
+        raise CodeRefused
+
+
+def reset(user: User, *, by: str, reason: str, at: datetime, address: str | None = None) -> bool:
+    """Takes somebody's second factor away without a code of it: the phone is lost. Every session that it opened ends
+    with its next request. False: there was none."""
+    with transaction.atomic():
+        _lock(user)
+        if not _drop(user):
+            return False
+        audit(user, "second_factor.reset", at=at, by=by, reason=reason, address=address)
+    return True
+
+
+def check_may_reset(actor: User, user: User) -> None:
+    """Raises NotAllowed. Nobody resets his own, which would spare him the code; a superuser's only a superuser does."""
+    if actor.pk == user.pk or not actor.has_perm("auth.change_user") or (user.is_superuser and not actor.is_superuser):
+        raise NotAllowed
+
+
+def _lock(user: User) -> None:
+    """The gate of every act on a user's second factor."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
+
+
+def _locked_device(user: User) -> TOTPDevice:
+    _lock(user)
+    device = device_of(user)
+    if device is None:
+        raise NotEnrolled
+    return device
+
+
+def _is_right(user: User, device: TOTPDevice, typed: str, *, at: datetime, address: str | None) -> bool:
+    """Whether the code works now. A wrong one, and a backup code that was used, are in the audit."""
+    digits = _digits(typed)
+    by_app = len(digits) == device.digits and digits.isascii() and digits.isdigit()
+    paper = None if by_app else StaticDevice.objects.filter(user=user, confirmed=True).order_by("pk").first()
+    asked: TOTPDevice | StaticDevice = paper or device
+    allowed, why = asked.verify_is_allowed()
+    if not allowed:
+        until = (why or {}).get("locked_until") or at
+        raise TryLater(max(1, ceil((until - timezone.now()).total_seconds())))
+    right = bool(asked.verify_token(_kept(user, _plain(typed)) if paper else digits))
+    by = user.get_username()
+    if not right:
+        audit(user, "second_factor.failed", at=at, by=by, address=address, backup_code=paper is not None)
+    elif paper is not None:
+        left = backup_codes_left(user)
+        audit(user, "second_factor.backup_code_used", at=at, by=by, address=address, left=left)
+    return right
+
+
+def _digits(typed: str) -> str:
+    """Apps show 123 456; people type the blank too."""
+    return "".join(typed.split())
+
+
+def _plain(typed: str) -> str:
+    """A backup code as it was made: without its dash, and in small letters."""
+    return "".join(typed.split()).replace("-", "").lower()
+
+
+def _kept(user: User, code: str) -> str:
+    """What the table holds of a backup code: 16 characters (96 bits) of a keyed hash, never the code."""
+    digest = salted_hmac("aval.backup-code", f"{user.pk}:{code}", algorithm="sha256").digest()
+    return base64.urlsafe_b64encode(digest[:12]).decode()
+
+
+def _new_backup_codes(user: User) -> list[str]:
+    StaticDevice.objects.filter(user=user).delete()
+    paper = StaticDevice.objects.create(user=user, name="papel", confirmed=True)
+    codes = ["".join(secrets.choice(_LETTERS) for _ in range(_BACKUP_LENGTH)) for _ in range(BACKUP_CODES)]
+    for code in codes:
+        paper.token_set.create(token=_kept(user, code))
+    return [f"{code[:5]}-{code[5:]}" for code in codes]
+
+
+def _drop(user: User) -> bool:
+    had = device_of(user) is not None
+    StaticDevice.objects.filter(user=user).delete()
+    TOTPDevice.objects.filter(user=user).delete()
+    return had

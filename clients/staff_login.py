@@ -1,0 +1,83 @@
+"""A member of staff's name and password, checked at every door the same way: one try of a name from an address at a
+time, as slow for a name nobody has as for a wrong password, and counted.
+
+django-axes counts: five failures of a name from an address, wrong passwords and wrong second codes together, lock that
+name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any
+
+from axes.handlers.proxy import AxesProxyHandler
+from axes.helpers import get_cool_off, get_credentials
+from axes.models import AccessAttempt
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_login_failed
+from django.db import OperationalError, connection, transaction
+from django.db.models import Max
+from psycopg.errors import LockNotAvailable
+
+from clients.callers import limiting_address_of_request
+
+
+class LockedOut(Exception):
+    """The name may not be tried from this address for so many seconds."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@contextmanager
+def one_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
+    """Around one try of a name: its turn, in a transaction. Raises LockedOut before anything is compared.
+
+    axes looks first and counts afterwards, and a hash takes long: without turns a volley would get more than its five.
+    """
+    with transaction.atomic():
+        _queue_up(request, name)
+        locked_for = seconds_locked(request, name, at=at)
+        if locked_for:
+            raise LockedOut(locked_for)
+        yield
+
+
+def seconds_locked(request: Any, name: str, *, at: datetime) -> int:
+    """How long the name is still locked from the request's address; 0: it is not."""
+    if AxesProxyHandler.is_allowed(request, get_credentials(username=name)):
+        return 0
+    failures = AccessAttempt.objects.filter(username=name, ip_address=limiting_address_of_request(request))
+    last = failures.aggregate(last=Max("attempt_time"))["last"] or at
+    lasts: timedelta = get_cool_off(request)
+    return min(max(1, ceil((last + lasts - at).total_seconds())), ceil(lasts.total_seconds()))
+
+
+def password_is_of(request: Any, name: str, password: str) -> User | None:
+    """The member of staff with this name and password; None, and counted, for everybody else."""
+    user = authenticate(request, username=name, password=password)
+    if isinstance(user, User) and user.is_staff:
+        return user
+    if user is not None:
+        # A client's password is right and yet no way in: it counts like a wrong one, or the lock would tell them apart.
+        count_failure(request, name)
+    return None
+
+
+def count_failure(request: Any, name: str) -> None:
+    """One more of the five."""
+    user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
+
+
+def _queue_up(request: Any, name: str) -> None:
+    try:
+        with connection.cursor() as cursor:
+            key = f"login:{limiting_address_of_request(request)}:{name}"
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+    except OperationalError as fault:
+        if isinstance(fault.__cause__, LockNotAvailable):
+            raise LockedOut(1) from None
+        raise

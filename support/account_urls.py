@@ -1,0 +1,16 @@
+"""Below /cuenta/: the second step of the login, and what a member of staff does for his own account."""
+
+from django.urls import path
+
+from support import two_factor_login as login
+from support import two_factor_pages as pages
+
+urlpatterns = [
+    path("", pages.account, name="staff_account"),
+    path("codigo/", login.code, name="staff_code"),
+    path("codigo/respaldo/", login.code, {"backup": True}, name="staff_backup_code"),
+    path("segundo-factor/", pages.enrol, name="staff_enrol"),
+    path("segundo-factor/codigos/", pages.renew, name="staff_renew_codes"),
+    path("segundo-factor/quitar/", pages.remove, name="staff_remove"),
+    path("segundo-factor/restablecer/<int:pk>/", pages.reset, name="staff_reset"),
+]

@@ -1,0 +1,176 @@
+"""The dashboard on the admin's first page, in words and charts: for each person the panels he may see the rows of."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError
+from django.http import HttpRequest
+from django.utils import timezone
+
+from clients.models import Contract
+from support import charts, dashboard
+from support.dashboard import Data
+from support.doors import USE
+from support.message_log import LIMA
+
+log = logging.getLogger(__name__)
+NONE = "—"
+"""For what cannot be said: a share of nothing, a median of nobody."""
+NEEDS: dict[str, tuple[str, ...]] = {
+    "codes": ("tokens.view_verificationtoken", "messaging.view_message"),
+    "times": ("tokens.view_verificationtoken",),
+    "failures": ("messaging.view_message",),
+    "waits": ("tokens.view_verificationtoken", "clients.view_applicant"),
+    "queues": ("messaging.view_message",),
+    "providers": ("messaging.view_providerstate",),
+    "traffic": ("external_api.view_apirequest", "clients.view_partner"),
+}
+"""Who may not open the rows does not see what they add up to."""
+_QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
+
+
+def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What unfold asks for before it draws the first page (DASHBOARD_CALLBACK)."""
+    at = timezone.now()
+    allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
+    context["board"] = {name: _shown(name, at=at) for name in allowed}
+    context["board_at"] = at.astimezone(LIMA)
+    context["may_use_desk"] = request.user.has_perm(USE)
+    return context
+
+
+def _shown(name: str, *, at: datetime) -> Data:
+    try:
+        data = dashboard.panel(name, at=at)
+    except OperationalError as fault:  # one that takes too long must not take the first page along
+        log.error("a panel of the dashboard failed", extra={"panel": name, "fault": repr(fault)[:300]})
+        return {"fault": True}
+    asked_at = datetime.fromisoformat(data["at"]).astimezone(LIMA)
+    return {**_SHOWN[name](data, at), "at": asked_at}
+
+
+def _codes(data: Data, at: datetime) -> Data:
+    asked, delivered, verified = data["today"]
+    before = data["yesterday"]
+    now = at.astimezone(LIMA).hour
+    hours = [
+        {"hour": f"{each['hour']:02d}:00", "today": [number(n) for n in each["today"]],
+         "yesterday": [number(n) for n in each["yesterday"]], "is_now": each["hour"] == now}
+        for each in data["hours"] if each["hour"] <= now or any(each["yesterday"])
+    ]  # fmt: skip
+    return {
+        "tiles": [
+            _tile("Pedidos", asked, before[0], ""),
+            _tile("Entregados", delivered, before[1], f"{percent(delivered, asked)} de los pedidos"),
+            _tile("Verificados", verified, before[2], f"{percent(verified, asked)} de los pedidos"),
+        ],
+        "chart": charts.of_hours([each["today"] for each in data["hours"]], [e["yesterday"][0] for e in data["hours"]]),
+        "hours": hours,
+        "vias": [_conversion(*row) for row in data["vias"]],
+        "operators": [_conversion(*row) for row in data["operators"]],
+        "outcomes": [
+            {"name": name, "count": number(count), "bar": charts.share(count, data["outcomes"][0][1])}
+            for name, count in data["outcomes"]
+        ],
+    }
+
+
+def _tile(name: str, now: int, before: int, note: str) -> Data:
+    change = 100 * (now - before) / before if before else 0.0
+    sign = "=" if not before or abs(change) < 0.5 else ("▲" if change > 0 else "▼")
+    than = (
+        f"{sign} {abs(change):.0f} % que ayer a esta hora ({number(before)})" if before else "Ayer a esta hora, ninguno"
+    )
+    if sign == "=" and before:
+        than = f"= igual que ayer a esta hora ({number(before)})"
+    return {"name": name, "value": number(now), "note": note, "than": than}
+
+
+def _conversion(name: str, asked: int, delivered: int, verified: int) -> Data:
+    return {
+        "name": name, "asked": number(asked), "delivered": number(delivered), "verified": number(verified),
+        "delivered_share": percent(delivered, asked), "verified_share": percent(verified, asked),
+        "delivered_bar": charts.share(delivered, asked), "verified_bar": charts.share(verified, asked),
+    }  # fmt: skip
+
+
+def _times(data: Data, at: datetime) -> Data:
+    rows = [{"name": name, "count": number(count), "p50": seconds(p50), "p95": seconds(p95)}
+            for name, count, p50, p95 in data["rows"]]  # fmt: skip
+    return {"rows": rows, "all": rows[0]}
+
+
+def _failures(data: Data, at: datetime) -> Data:
+    most = max((count for *_, count in data["reasons"]), default=0)
+    reasons = [{"state": state, "reason": reason, "count": number(count), "bar": charts.share(count, most)}
+               for state, reason, count in data["reasons"]]  # fmt: skip
+    return {"reasons": reasons, "failed": number(data["failed"])}
+
+
+def _waits(data: Data, at: datetime) -> Data:
+    most = max((count for *_, count in data["rows"]), default=0)
+    rows = [{"wait": wait, "after": f"{rung}.º pedido", "count": number(count), "bar": charts.share(count, most)}
+            for wait, rung, count in data["rows"]]  # fmt: skip
+    return {"rows": rows, "clients": number(data["clients"])}
+
+
+def _queues(data: Data, at: datetime) -> Data:
+    rows = [{"name": _QUEUE_NAMES[each["queue"]], "due": number(each["due"]), "later": number(each["later"]),
+             "sending": number(each["sending"]), "oldest": lasting(each["oldest"]) if each["due"] else NONE}
+            for each in data["rows"]]  # fmt: skip
+    return {"rows": rows}
+
+
+def _providers(data: Data, at: datetime) -> Data:
+    rows = [{"name": name, "since": _moment(since), "until": _moment(until) if until else None, "reason": reason}
+            for name, since, until, reason in data["rows"]]  # fmt: skip
+    return {"rows": rows}
+
+
+def _traffic(data: Data, at: datetime) -> Data:
+    most = max((calls for _, _, calls, *_ in data["rows"]), default=0)
+    rows = [
+        {"partner": name or "Sin credencial", "contract": str(Contract(contract).label), "calls": number(calls),
+         "bar": charts.share(calls, most), "refused": percent(refused, calls), "p95": f"{number(p95)} ms"}
+        for name, contract, calls, refused, p95 in data["rows"]
+    ]  # fmt: skip
+    return {"rows": rows}
+
+
+_SHOWN: dict[str, Callable[[Data, datetime], Data]] = {
+    "codes": _codes,
+    "times": _times,
+    "failures": _failures,
+    "waits": _waits,
+    "queues": _queues,
+    "providers": _providers,
+    "traffic": _traffic,
+}
+
+
+def number(value: int) -> str:
+    """12,345: a comma between thousands, as in Peru."""
+    return f"{value:,}"
+
+
+def percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else NONE
+
+
+def seconds(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f} s"
+
+
+def lasting(value: float) -> str:
+    """`7 s`, `3 min 20 s`, `2 h 05 min`."""
+    minutes, rest = divmod(int(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{number(hours)} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(LIMA)

@@ -1,0 +1,51 @@
+"""What the staff's login and account pages share: how they are rendered, and the headers they go out with."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+View = Callable[..., HttpResponse]
+
+_HEADERS = {
+    "Cache-Control": "no-store, private",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+class CodeForm(forms.Form):
+    """A code of the app or of the paper; which, its form says."""
+
+    codigo = forms.CharField(label="Código", max_length=20, strip=True)
+
+
+def staff_page(*methods: str) -> Callable[[View], View]:
+    """A page with secrets in its forms, kept by nobody on the way."""
+
+    def wrap(view: View) -> View:
+        @require_http_methods(list(methods))
+        @sensitive_post_parameters("password", "codigo")
+        @wraps(view)
+        def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            response = view(request, *args, **kwargs)
+            for name, value in _HEADERS.items():
+                response.headers[name] = value
+            return response
+
+        return inner
+
+    return wrap
+
+
+def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    return render(request, f"staff/{name}.html", {"brand": settings.BRAND, **context}, status=status)

@@ -1,0 +1,138 @@
+"""The first page as each role sees it: its panels, others' words as text, what a look costs, and a panel that fails."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.db import OperationalError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from clients.models import Partner
+from messaging.models import ProviderState
+from messaging.redis_link import connection as redis_connection
+from support import dashboard
+from support.tests.test_dashboard import HOSTILE, call, sent, token
+
+pytestmark = pytest.mark.django_db
+
+
+def member(role=None, **changes):
+    user = User.objects.create_user("eva", is_staff=True, **changes)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def index(http):
+    answer = http.get("/admin/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+PANELS = {"codes", "conversion", "times", "failures", "queues", "providers", "waits", "traffic"}
+
+
+def panels_on(page):
+    return {name for name in PANELS if f'id="board-{name}"' in page}
+
+
+@pytest.mark.parametrize("role", ["Administradores", "Operaciones", "Auditores"])
+def test_roles_that_see_the_rows_see_the_figures(role):
+    page = index(member(role))
+    assert panels_on(page) == PANELS
+    assert "/admin/clients/partner/" in page, "the lists are still a click away"
+
+
+def test_agents_of_the_desk_are_led_to_it_and_see_no_figures():
+    page = index(member("Soporte"))
+    assert panels_on(page) == set()
+    assert "Ir a la mesa de soporte" in page
+    assert 'href="/soporte/"' in page
+
+
+@pytest.mark.parametrize(
+    ("permissions", "seen"),
+    [
+        ([], set()),
+        (["view_verificationtoken"], {"times"}),
+        (["view_message"], {"queues", "failures"}),
+        (["view_verificationtoken", "view_message"], {"codes", "conversion", "times", "failures", "queues"}),
+        (["view_apirequest"], set()),
+        (["view_apirequest", "view_partner"], {"traffic"}),
+        (["view_providerstate"], {"providers"}),
+        (["view_verificationtoken", "view_applicant"], {"times", "waits"}),
+    ],
+    ids=str,
+)
+def test_who_may_not_open_the_rows_does_not_see_what_they_add_up_to(permissions, seen):
+    http = member()
+    User.objects.get().user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    assert panels_on(index(http)) == seen
+
+
+def test_a_day_without_rows_is_a_page_without_faults():
+    page = index(member("Operaciones"))
+    assert "— de los pedidos" in page
+    assert "Ninguna todavía." in page
+    assert "None" not in page
+    assert "nan" not in page.lower().replace("nano", "")
+
+
+def test_numbers_words_and_the_moment():
+    now = timezone.now()
+    for _ in range(3):
+        token(now - timedelta(microseconds=5), message="DELIVERED")
+    page = index(member("Operaciones"))
+    assert "100.0 % de los pedidos" in page
+    assert "A las <time" in page
+    assert now.astimezone(dashboard.LIMA).strftime("%d/%m/%Y") in page
+    for described in ("<title id=", "<desc id=", 'role="img"', "Ver los números por hora"):
+        assert described in page
+
+
+def test_others_words_are_text():
+    bank = Partner.objects.create(name=HOSTILE, slug="banco")
+    now = timezone.now()
+    call(now - timedelta(microseconds=5), partner=bank)
+    sent(now - timedelta(microseconds=5), state="FAILED", reply=HOSTILE)
+    ProviderState.objects.create(name=HOSTILE, set_aside_at=now, reason=HOSTILE)
+    page = index(member("Administradores"))
+    board = page[page.index('class="board"') : page.index("board-all")]
+    assert "<script" not in board
+    assert "&lt;script&gt;alert" in board
+    assert "{{ 7|add:7 }}" in board
+
+
+def test_a_look_costs_one_statement_for_each_panel_and_the_next_none():
+    http = member("Operaciones")
+    redis_connection().flushdb()
+    with CaptureQueriesContext(connection) as first:
+        index(http)
+    with CaptureQueriesContext(connection) as second:
+        index(http)
+    assert len(first) - len(second) == len(dashboard.PANELS)
+    assert len(second) < 15
+
+
+def test_a_panel_that_takes_too_long_does_not_take_the_page_along(monkeypatch, caplog):
+    def slow(*, at):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setitem(dashboard.PANELS, "traffic", slow)
+    page = index(member("Operaciones"))
+    assert "No se pudo calcular ahora." in page
+    assert panels_on(page) == PANELS
+    assert "a panel of the dashboard failed" in caplog.text
+
+
+def test_nothing_comes_from_elsewhere_and_no_script_is_ours():
+    token(timezone.now() - timedelta(seconds=1))
+    page = index(member("Operaciones"))
+    board = page[page.index('class="board"') : page.index("board-all")]
+    assert "<script" not in board
+    assert "http" not in board
+    assert "style=" not in board

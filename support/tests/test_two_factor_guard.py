@@ -1,0 +1,193 @@
+"""The one door: with a password alone no page below /admin/, /soporte/ and /cuenta/ opens, and nothing is done there.
+
+The addresses come from the URL map, so that a page that is added tomorrow is asked about tomorrow.
+"""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from clients import second_factor
+from clients.models import AuditEntry
+from clients.tests.authenticator import code
+from support.two_factor import ENROL, LOGIN, ROOMS
+
+pytestmark = pytest.mark.django_db
+VALUES = {"pk": "1", "object_id": "1", "kind": "cliente", "key": "1", "what": "perdonar", "form": "csv",
+          "app_label": "clients", "content_type_id": "1", "url": "clients/x"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def chief(db):
+    return User.objects.create_superuser("jefa", password="una clave larga")
+
+
+def enrolled(user):
+    key = second_factor.new_key()
+    second_factor.enrol(user, key, code(key, -1), at=timezone.now(), address=None)
+    return key
+
+
+def logged_in(user):
+    http = Client(raise_request_exception=False)
+    http.force_login(user)
+    return http
+
+
+def addresses(patterns=None, before=""):
+    """Every address below the rooms of the staff."""
+    for each in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: VALUES.get(match[1], "1"), str(each.pattern))
+        route = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: VALUES.get(match[1], "1"), route)
+        route = route.replace("^", "").replace("\\Z", "").replace("$", "").replace("\\", "")
+        if isinstance(each, URLResolver):
+            yield from addresses(each.url_patterns, route)
+        elif isinstance(each, URLPattern) and f"/{route}".startswith(ROOMS):
+            yield f"/{route}"
+
+
+def closed():
+    return [each for each in addresses() if each not in LOGIN]
+
+
+def test_the_url_map_is_read():
+    found = list(addresses())
+    assert len(found) > 60
+    for each in ("/soporte/", "/soporte/mensajes/", "/admin/", "/admin/clients/partner/", "/admin/password_change/",
+                 "/soporte/caso/cliente/1/perdonar/", "/cuenta/segundo-factor/quitar/"):  # fmt: skip
+        assert each in found
+    for each in LOGIN:
+        assert each in found
+
+
+def everything_is_closed(http, to):
+    """Neither reading nor acting gets beyond the door, whatever it is."""
+    for path in closed():
+        for send in (http.get, http.post):
+            answer = send(path, {"motivo": "porque sí"})
+            assert answer.status_code == 302, path
+            assert answer["Location"].startswith(to), (path, answer["Location"])
+            assert not answer.content
+        scripted = http.post(path, {"motivo": "porque sí"}, headers={"HX-Request": "true"})
+        assert scripted.status_code in (401, 403), path
+        assert scripted["Content-Type"] == "application/json"
+        assert scripted["HX-Redirect"].startswith(to)
+
+
+@pytest.mark.parametrize("method", ["head", "put", "patch", "delete", "options", "trace"])
+def test_no_other_method_finds_a_way(method):
+    for path in closed():
+        assert getattr(Client(), method)(path).status_code == 302
+
+
+def test_nobody(chief):
+    everything_is_closed(Client(raise_request_exception=False), "/admin/login/?next=/")
+
+
+def test_a_session_that_is_not_of_the_staff():
+    everything_is_closed(logged_in(User.objects.create_user("cliente")), "/admin/login/?next=/")
+
+
+@pytest.mark.parametrize("mode", ["required", "optional"])
+def test_a_password_alone_where_the_account_has_a_second_factor(chief, settings, mode):
+    settings.STAFF_TWO_FACTOR = mode
+    enrolled(chief)
+    before = AuditEntry.objects.count()
+    everything_is_closed(logged_in(chief), "/cuenta/codigo/?next=")
+    assert AuditEntry.objects.count() == before
+
+
+def test_a_password_alone_where_a_second_factor_is_required(chief, settings, monkeypatch):
+    settings.STAFF_TWO_FACTOR = "required"
+    http = logged_in(chief)
+    assert http.get(ENROL).status_code == 200
+    monkeypatch.setattr(f"{__name__}.closed", lambda: [each for each in addresses() if each not in (*LOGIN, ENROL)])
+    everything_is_closed(http, f"{ENROL}?next=")
+
+
+def test_a_password_is_enough_where_nothing_more_was_asked_for(chief, settings):
+    settings.STAFF_TWO_FACTOR = "optional"
+    http = logged_in(chief)
+    for path in ("/admin/", "/soporte/", "/cuenta/"):
+        assert http.get(path).status_code == 200
+
+
+def test_another_person_s_device_opens_nothing(chief):
+    leo = User.objects.create_user("leo", is_staff=True)
+    enrolled(leo)
+    enrolled(chief)
+    http = logged_in(chief)
+    session = http.session
+    session["otp_device_id"] = second_factor.device_of(leo).persistent_id
+    session.save()
+    assert http.get("/admin/")["Location"].startswith("/admin/login/?next=/admin/&motivo=factor")
+    assert "_auth_user_id" not in http.session
+
+
+@pytest.mark.parametrize(
+    ("headers", "scripted"),
+    [
+        ({}, False),
+        ({"Accept": "text/html,application/json", "Sec-Fetch-Mode": "navigate"}, False),
+        ({"HX-Request": "true"}, True),
+        ({"X-Requested-With": "XMLHttpRequest"}, True),
+        ({"Accept": "application/json"}, True),
+        ({"Sec-Fetch-Mode": "cors"}, True),
+        ({"Sec-Fetch-Mode": "same-origin"}, True),
+    ],
+    ids=str,
+)
+def test_a_script_gets_an_answer_it_understands(headers, scripted):
+    answer = Client().get("/soporte/mensajes/", headers=headers)
+    if scripted:
+        assert (answer.status_code, answer.json()["login"]) == (401, "/admin/login/?next=/soporte/")
+    else:
+        assert (answer.status_code, answer["Location"]) == (302, "/admin/login/?next=/soporte/mensajes/")
+
+
+def test_rows_that_a_page_asks_for_by_itself_are_never_a_login_page():
+    answer = Client().get("/soporte/mensajes/", {"desde_fila": "x"})
+    assert answer.status_code == 401
+    assert "<" not in answer.content.decode()
+
+
+def test_whoever_acts_is_led_back_to_the_page_he_came_from():
+    http = Client()
+    path = "/soporte/caso/cliente/1/perdonar/"
+    answer = http.post(path, headers={"Referer": "http://testserver/soporte/caso/cliente/1/?x=1"})
+    assert answer["Location"] == "/admin/login/?next=/soporte/caso/cliente/1/%3Fx%3D1"
+    answer = http.post(path, headers={"Referer": "https://elsewhere.example/soporte/"})
+    assert answer["Location"] == "/admin/login/?next=/soporte/"
+
+
+def test_partners_pages_and_static_files_do_not_ask_who_is_there(chief):
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        for path in ("/static/support/staff.css", "/referencia/", "/v1/api/status"):
+            answer = Client().get(path)
+            assert answer.status_code == 200
+            answer.close()
+    assert not any("otp_totp" in each["sql"] or "django_session" in each["sql"] for each in asked)
+
+
+def test_devices_have_no_pages_in_the_admin(chief):
+    assert not [each for each in addresses() if "/otp_" in each]
+
+
+def test_pages_of_the_staff_are_kept_by_nobody(chief):
+    agent = User.objects.create_user("eva", is_staff=True)
+    agent.user_permissions.set(Permission.objects.filter(codename="use_desk"))
+    for path in ("/admin/", "/soporte/", "/cuenta/", "/cuenta/segundo-factor/"):
+        assert "no-store" in logged_in(agent).get(path)["Cache-Control"]

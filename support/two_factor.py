@@ -1,0 +1,129 @@
+"""The one door of everything staff opens: no page below `/admin/`, `/soporte/` and `/cuenta/` is reached, and nothing
+done there, without a complete login that is still fresh.
+
+It stands before the views and knows none of them, so that none can be forgotten. What each view asks beyond that, its
+permissions, stays with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode, urlsplit
+
+from django.contrib.auth import logout
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_otp import DEVICE_ID_SESSION_KEY
+
+from clients import second_factor
+from support import sessions
+
+ROOMS = ("/admin/", "/soporte/", "/cuenta/")
+LOGIN = ("/admin/login/", "/admin/logout/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/")
+"""The way in and the way out."""
+ENROL = "/cuenta/segundo-factor/"
+"""All that is open to who must have a second factor and has none."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Where a person must go first, and what a script is told instead."""
+
+    to: str
+    status: int
+    words: str
+
+
+class Guard:
+    """Ends sessions that are over, and stops whoever has not given all that his account asks."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(ROOMS):
+            return self.get_response(request)
+        at = timezone.now()
+        stopped = self._stopped(request, at=at)
+        if stopped is not None:
+            return _answer(request, stopped)
+        if request.user.is_authenticated:
+            sessions.note_activity(request, at=at)
+        response = self.get_response(request)
+        # staff's pages hold people's data: back after the logout must not show them
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store, private"
+        return response
+
+    def _stopped(self, request: HttpRequest, *, at: datetime) -> Stopped | None:
+        user = request.user
+        if isinstance(user, User):
+            why = sessions.ended(request, at=at) or _factor_gone(request, user)
+            if why is not None:
+                logout(request)
+                if request.path_info not in LOGIN:
+                    return Stopped(_login(request, why), 401, "Su sesión terminó. Ingrese de nuevo.")
+        if request.path_info in LOGIN:
+            return None
+        if not isinstance(request.user, User) or not request.user.is_staff:
+            return Stopped(_login(request), 401, "Ingrese primero.")
+        return _second_step(request, request.user)
+
+
+def _second_step(request: HttpRequest, user: User) -> Stopped | None:
+    """What a password alone does not open."""
+    if is_complete(request, user):
+        return None
+    if second_factor.device_of(user) is not None:
+        to = f"{reverse('staff_code')}?{urlencode({'next': _wanted(request)})}"
+        return Stopped(to, 403, "Falta su segundo factor.")
+    if request.path_info == ENROL:
+        return None
+    return Stopped(f"{ENROL}?{urlencode({'next': _wanted(request)})}", 403, "Active primero su segundo factor.")
+
+
+def is_complete(request: HttpRequest, user: User) -> bool:
+    """Whether the session holds all that the account asks for."""
+    device = second_factor.device_of(user)
+    if device is None:
+        return not second_factor.is_required()
+    return bool(request.session.get(DEVICE_ID_SESSION_KEY) == device.persistent_id)
+
+
+def _factor_gone(request: HttpRequest, user: User) -> sessions.Ended | None:
+    """A session that a phone opened ends with that phone: it was lost, or somebody else's."""
+    opened_by = request.session.get(DEVICE_ID_SESSION_KEY)
+    if opened_by is None:
+        return None
+    device = second_factor.device_of(user)
+    return None if device is not None and device.persistent_id == opened_by else sessions.Ended.FACTOR_GONE
+
+
+def _answer(request: HttpRequest, stopped: Stopped) -> HttpResponse:
+    if not sessions.is_fetched(request):
+        return HttpResponseRedirect(stopped.to)
+    answer = JsonResponse({"error": stopped.words, "login": stopped.to}, status=stopped.status)
+    if request.headers.get("HX-Request") == "true":
+        answer.headers["HX-Redirect"] = stopped.to
+    answer.headers["Cache-Control"] = "no-store, private"
+    return answer
+
+
+def _login(request: HttpRequest, why: sessions.Ended | None = None) -> str:
+    asked = {"next": _wanted(request), **({"motivo": why.value} if why else {})}
+    return f"{reverse('staff_login')}?{urlencode(asked, safe='/')}"
+
+
+def _wanted(request: HttpRequest) -> str:
+    """Where to go afterwards: the page itself, or for what acts or was fetched the page it came from."""
+    if request.method in ("GET", "HEAD") and not sessions.is_fetched(request):
+        return request.get_full_path()
+    came_from = request.headers.get("Referer", "")
+    if came_from and url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
+        parts = urlsplit(came_from)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return next(room for room in ROOMS if request.path_info.startswith(room))

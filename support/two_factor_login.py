@@ -1,0 +1,193 @@
+"""The staff's way in: name and password, then the code where the account has a second factor.
+
+Until the code is given nobody is logged in: the session knows only who may try one, for a few minutes. So a password
+alone opens nothing by construction, and does not make the failures so far forgotten either.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_otp import login as remember_device
+
+from clients import second_factor, staff_login
+from clients.callers import caller_address
+from support import sessions
+from support.staff_pages import CodeForm, page, staff_page
+from support.two_factor import is_complete
+
+CODE_WITHIN = timedelta(minutes=5)
+"""From the password to the code; then the password again."""
+_PENDING = "staff_password_given"
+_NOTICES = {
+    sessions.Ended.IDLE.value: "Su sesión terminó: pasó {idle} minutos sin usarla. Ingrese de nuevo.",
+    sessions.Ended.OLD.value: "Su sesión terminó: duró {hours} horas, lo máximo. Ingrese de nuevo.",
+    sessions.Ended.FACTOR_GONE.value: "Su sesión terminó: el segundo factor con que ingresó ya no vale.",
+    sessions.Ended.TOO_SLOW.value: "Pasaron más de 5 minutos desde su contraseña. Ingrese de nuevo.",
+    "salida": "Salió de su sesión.",
+}
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class PasswordForm(forms.Form):
+    username = forms.CharField(
+        label="Nombre de usuario", max_length=150, strip=True,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )  # fmt: skip
+    password = forms.CharField(
+        label="Contraseña", max_length=128, strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )  # fmt: skip
+
+
+@staff_page("GET", "HEAD", "POST")
+def password(request: HttpRequest) -> HttpResponse:
+    """Name and password."""
+    at = timezone.now()
+    user = request.user
+    if request.method != "POST" and isinstance(user, User) and user.is_staff and is_complete(request, user):
+        return HttpResponseRedirect(wanted(request))
+    form = PasswordForm(request.POST or None)
+    fault = ""
+    if form.is_valid():
+        name = form.cleaned_data["username"]
+        try:
+            with staff_login.one_try(request, name, at=at):
+                found = staff_login.password_is_of(request, name, form.cleaned_data["password"])
+        except staff_login.LockedOut as lock:
+            return locked(request, lock.seconds)
+        if found is not None:
+            return _after_password(request, found, at=at)
+        fault = "Usuario o contraseña incorrectos."
+    return page(
+        request, "login", form=form, fault=fault, next=wanted(request, default=""), notice=_notice(request),
+        status=200 if request.method != "POST" or not fault else 401,
+    )  # fmt: skip
+
+
+@staff_page("GET", "HEAD", "POST")
+def code(request: HttpRequest, backup: bool = False) -> HttpResponse:
+    """The code of the app, or one from paper."""
+    at = timezone.now()
+    user = who_may_try(request, at=at)
+    if user is None:
+        asked = {"motivo": sessions.Ended.TOO_SLOW.value} if _PENDING in request.session else {}
+        return HttpResponseRedirect(f"{reverse('staff_login')}?{urlencode({**asked, 'next': wanted(request)})}")
+    if request.user.is_authenticated and is_complete(request, user):
+        return HttpResponseRedirect(wanted(request))
+    form = CodeForm(request.POST or None)
+    fault = ""
+    if form.is_valid():
+        verdict = try_code(request, user, lambda: _check(request, user, form, at=at), at=at)
+        if isinstance(verdict, HttpResponse):
+            return verdict
+        fault = verdict
+        if not fault:
+            return HttpResponseRedirect(wanted(request))
+    return page(
+        request, "backup" if backup else "code", form=form, fault=fault, next=wanted(request, default=""),
+        status=200 if request.method != "POST" else 401,
+    )  # fmt: skip
+
+
+def who_may_try(request: HttpRequest, *, at: datetime) -> User | None:
+    """Whose code is asked for: who gave his password a moment ago, or is logged in by a password alone."""
+    if isinstance(request.user, User):
+        return request.user if request.user.is_staff else None
+    kept = request.session.get(_PENDING)
+    if not isinstance(kept, dict) or at.timestamp() - kept["at"] > CODE_WITHIN.total_seconds():
+        return None
+    user = User.objects.filter(pk=kept["user"], is_active=True, is_staff=True).first()
+    if user is None or not constant_time_compare(kept["login"], _login_of(user)):
+        return None  # the password was changed in between
+    return user
+
+
+def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) -> HttpResponse | str:
+    """Runs `attempt`, one at a time and counted with the passwords: "" when it went well, or what to tell the person,
+    or the whole answer once the five tries are used up and the login begins anew."""
+    name = user.get_username()
+    try:
+        with staff_login.one_try(request, name, at=at):
+            try:
+                attempt()
+                return ""
+            except second_factor.AlreadyEnrolled:
+                return HttpResponseRedirect(reverse("staff_account"))  # in another window, a moment ago
+            except second_factor.TryLater as wait:
+                return f"Espere {wait.seconds} {'segundo' if wait.seconds == 1 else 'segundos'} e intente de nuevo."
+            except (second_factor.CodeRefused, second_factor.NotEnrolled):
+                staff_login.count_failure(request, name)
+    except staff_login.LockedOut as lock:
+        return locked(request, lock.seconds)
+    if staff_login.seconds_locked(request, name, at=at):
+        return locked(request, staff_login.seconds_locked(request, name, at=at))
+    return "El código no es correcto, ya se usó o ya venció."
+
+
+def complete(request: HttpRequest, user: User, *, device: Any = None) -> None:
+    """The login is complete: a session with a key of its own, whatever was known of the one before."""
+    request.session.flush()
+    login(request, user, backend=_BACKEND)
+    if device is not None:
+        remember_device(request, device)
+
+
+def locked(request: HttpRequest, seconds: int) -> HttpResponse:
+    """429, and whatever the session had reached is gone."""
+    request.session.flush()
+    request.axes_locked_out = False  # type: ignore[attr-defined]  # told here; axes need not tell it again
+    answer = page(request, "locked", status=429, minutes=-(-seconds // 60))
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+@staff_page("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+def _told_locked(request: HttpRequest, seconds: int) -> HttpResponse:
+    return locked(request, seconds)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
+    """What axes' middleware answers with when a login that did not pass through here was locked out."""
+    name = (credentials or {}).get("username") or ""
+    return _told_locked(request, staff_login.seconds_locked(request, name, at=timezone.now()) or 1)
+
+
+def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
+    """Where the person was going; never to another site."""
+    to = request.POST.get("next") or request.GET.get("next") or ""
+    return to if url_has_allowed_host_and_scheme(to, {request.get_host()}, request.is_secure()) else default
+
+
+def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpResponse:
+    to = wanted(request)
+    if second_factor.device_of(user) is None:
+        complete(request, user)  # and the guard leads to the enrolment where a second factor is required
+        return HttpResponseRedirect(to)
+    request.session.flush()
+    request.session[_PENDING] = {"user": user.pk, "login": _login_of(user), "at": at.timestamp()}
+    return HttpResponseRedirect(f"{reverse('staff_code')}?{urlencode({'next': to})}")
+
+
+def _check(request: HttpRequest, user: User, form: CodeForm, *, at: datetime) -> None:
+    address = caller_address(request.META)
+    device = second_factor.check(user, form.cleaned_data["codigo"], at=at, address=address)
+    complete(request, user, device=device)
+
+
+def _login_of(user: User) -> str:
+    return salted_hmac("aval.second-step", user.get_session_auth_hash(), algorithm="sha256").hexdigest()
+
+
+def _notice(request: HttpRequest) -> str:
+    words = _NOTICES.get(request.GET.get("motivo", ""), "") if request.method != "POST" else ""
+    return words.format(idle=settings.SESSION_IDLE_MINUTES, hours=settings.SESSION_HOURS)
