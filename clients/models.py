@@ -237,6 +237,7 @@ class AuthorizedClient(models.Model):
                 name="clients_long_deauthorized",
                 condition=Q(deauthorized_at__isnull=False, forgotten_at__isnull=True),
             ),
+            models.Index("forgotten_at", name="clients_forgotten_lately", condition=Q(forgotten_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

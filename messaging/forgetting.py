@@ -5,7 +5,7 @@ show where they came from (DL 1723). A message that waits, is on its way, or may
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,9 @@ _BLANK = f"""
 """
 """SET of a settled message. Its claim goes too: an answer that comes as late as that overwrites nothing."""
 
+LATELY = timedelta(days=30)
+"""No campaign is on its way for longer."""
+
 KINDS = (
     Ageing(
         "messages",
@@ -45,6 +48,22 @@ KINDS = (
         SELECT count(*) FROM over
         """,  # noqa: S608  this module's constants
         kept("messages"),
+        of="message",
+    ),
+    # a campaign may have made a message of what it had read a moment before its client was erased
+    Ageing(
+        "messages_of_the_erased",
+        """
+        SELECT message.id FROM clients_authorizedclient AS client
+        CROSS JOIN messaging_campaign AS campaign
+        JOIN messaging_message AS message
+          ON message.campaign_id = campaign.id AND message.authorized_client_id = client.id
+        WHERE client.forgotten_at >= %(before)s AND campaign.state <> 'DRAFT' AND campaign.started_at >= %(before)s
+          AND message.recipient <> '' AND message.state NOT IN ('QUEUED', 'SENDING')
+        """,
+        f", blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)"  # noqa: S608
+        " SELECT count(*) FROM over",
+        lambda: LATELY,
         of="message",
     ),
     Ageing(

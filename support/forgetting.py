@@ -50,6 +50,9 @@ KINDS: Sequence[Ageing] = (
     *STAFF,
 )
 
+OF_THE_ERASED = [kind for kind in KINDS if kind.name.endswith("_of_the_erased")]
+"""What could not go with its person at once, and is not left to wait for the night."""
+
 
 def run(*, at: datetime, seconds: float, kinds: Sequence[Ageing] = KINDS) -> Counter[str]:
     """Does away with what is over, for so long at most, and says in the log how much of which kind.

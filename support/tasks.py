@@ -4,7 +4,6 @@ from celery import shared_task
 from django.utils import timezone
 
 from support import forgetting
-from tokens.forgetting import ERASED
 
 PIECE = 10.0
 """Seconds. One a minute for five hours is fifty minutes a night."""
@@ -17,4 +16,4 @@ def forget() -> None:
 
 @shared_task(name="support.forget_erased")
 def forget_erased() -> None:
-    forgetting.run(at=timezone.now(), seconds=PIECE, kinds=[ERASED])
+    forgetting.run(at=timezone.now(), seconds=PIECE, kinds=forgetting.OF_THE_ERASED)

@@ -78,6 +78,10 @@ class Migration(migrations.Migration):
             model_name='authorizedclient',
             index=models.Index(models.F('deauthorized_at'), condition=models.Q(('deauthorized_at__isnull', False), ('forgotten_at__isnull', True)), name='clients_long_deauthorized'),
         ),
+        migrations.AddIndex(
+            model_name='authorizedclient',
+            index=models.Index(models.F('forgotten_at'), condition=models.Q(('forgotten_at__isnull', False)), name='clients_forgotten_lately'),
+        ),
         migrations.AddConstraint(
             model_name='applicant',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'PENDIENTE'), ('validated_at__isnull', True)), models.Q(('state', 'VALIDADO'), ('validated_at__isnull', False), models.Q(models.Q(('proved_destination', ''), _negated=True), ('forgotten_at__isnull', False), _connector='OR')), _connector='OR'), name='validated_means_something_was_proved'),
