@@ -319,6 +319,8 @@ AVAL_KEEP_DAYS = {
 """Days; 0, allowed only where there is nobody's data, is for ever."""
 if AVAL_KEEP_DAYS["requests"] < AVAL_KEEP_DAYS["messages"]:
     raise ImproperlyConfigured("KEEP_REQUESTS_DAYS must not be less than KEEP_MESSAGES_DAYS: a request is its origin.")
+if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
+    raise ImproperlyConfigured("KEEP_DEAUTHORIZED_DAYS must not be less than KEEP_MESSAGES_DAYS: whose would they be?")
 
 # --- transport ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,19 @@ _BLANK = f"""
 """
 """SET of a settled message. Its claim goes too: an answer that comes as late as that overwrites nothing."""
 
+OF_THEIR_CODES = f"""
+    messages AS MATERIALIZED (
+        SELECT message.id FROM their_codes JOIN messaging_message AS message ON message.reference = their_codes.id
+        WHERE message.recipient <> '' AND message.state NOT IN ('QUEUED', 'SENDING')
+    ), events AS (
+        DELETE FROM messaging_messageevent AS event USING messages WHERE event.message_id = messages.id
+    ), unaddressed AS (
+        UPDATE messaging_message AS message SET {_BLANK} FROM messages WHERE message.id = messages.id
+    )
+"""  # noqa: S608  this module's constants
+"""Part of a statement that knows `their_codes`, ids that messages have as their reference: whoever is forgotten is
+forgotten here too, or nobody could find what was left of him."""
+
 LATELY = timedelta(days=30)
 """No campaign is on its way for longer."""
 

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from clients.forgetting import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
 from clients.models import Applicant
+from messaging.forgetting import OF_THEIR_CODES
 from tokens import services
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
@@ -79,9 +80,11 @@ def _quiet(name: str, state: str, since: str) -> Ageing:
           )
     """  # noqa: S608  this module's constants
     away = f"""
-        , codes AS (
-            UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM over
-            WHERE token.applicant_id = over.id AND token.destination <> ''
+        , their_codes AS MATERIALIZED (
+            SELECT token.id FROM over JOIN tokens_verificationtoken AS token ON token.applicant_id = over.id
+        ), {OF_THEIR_CODES}, codes AS (
+            UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM their_codes
+            WHERE token.id = their_codes.id AND token.destination <> ''
         ), forgiven AS (
             DELETE FROM tokens_ladderforgiveness AS each USING over WHERE each.applicant_id = over.id
         ), blanked AS (

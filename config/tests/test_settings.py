@@ -34,6 +34,9 @@ def load(expression="''", **changes):
         ("RATE_PER_ADDRESS", "many"), ("DEBUG", "maybe"), ("DNI_CHECK_CHARACTER", "loose"),
         ("PHONE_REUSE_NAMES", "none"), ("PUBLIC_URL", "aval.example.com"), ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
+        ("KEEP_MESSAGES_DAYS", "0"), ("KEEP_CODES_DAYS", "2"), ("KEEP_PENDING_DAYS", "2"),
+        ("KEEP_CONSENTS_DAYS", "729"), ("KEEP_REQUESTS_DAYS", "364"), ("KEEP_SANDBOX_DAYS", "never"),
+        ("KEEP_DEAUTHORIZED_DAYS", "364"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_sentence(name, value):

@@ -157,7 +157,8 @@ GONE = {
 
 
 def test_every_kind_is_tried_and_every_setting_belongs_to_one():
-    assert set(GONE) == {each.name for each in forgetting.KINDS}
+    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in forgetting.KINDS}
+    assert {each.name for each in forgetting.OF_THE_ERASED} == {"codes_of_the_erased", "messages_of_the_erased"}
     assert set(settings.AVAL_KEEP_DAYS) <= set(GONE)
 
 
@@ -211,6 +212,20 @@ def test_a_running_campaign_knows_whom_it_has_written_to(state, gone):
     assert run()["messages"] == gone
 
 
+@pytest.mark.parametrize(("state", "gone"), [("QUEUED", 0), ("CANCELLED", 1)])
+def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state, gone):
+    campaign = Campaign.objects.create(
+        type="boletin", subject="s", text="t", state="SENDING", created_by="eva", created_at=NOW, started_at=NOW
+    )
+    of = {"kind": "boletin", "via": "C", "recipient": "ana@dominio.com", "campaign": campaign, "state": state}
+    erased = client(NOW, email="", forgotten_at=NOW)
+    message(NOW, **of, authorized_client=erased)
+    message(NOW, **{**of, "recipient": "eva@dominio.com"}, authorized_client=client(NOW))
+    done = run(kinds=forgetting.OF_THE_ERASED)
+    assert done["messages_of_the_erased"] == gone
+    assert Message.objects.filter(recipient="").count() == gone
+
+
 def test_two_forgotten_messages_of_a_campaign_do_not_collide():
     campaign = Campaign.objects.create(
         type="boletin", subject="s", text="t", state="DONE", created_by="eva", created_at=NOW
@@ -253,14 +268,20 @@ def test_a_pending_code_is_not_touched_however_old():
 def test_who_asked_for_a_code_lately_is_not_quiet():
     old = NOW - days("pending") - SECOND
     quiet, active = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
-    token(quiet, old)
-    token(active, old + 2 * SECOND)
+    hers, other = (
+        message(NOW, reference=token(quiet, old).pk),
+        message(NOW, reference=token(active, old + 2 * SECOND).pk),
+    )
     assert run()["pending"] == 1
     assert list(Applicant.objects.all()) == [active]
     quiet = Applicant.everybody.get(pk=quiet.pk)
     assert str(quiet) == "datos borrados"
     assert {quiet.names, quiet.paternal_surname, quiet.maternal_surname, quiet.email, quiet.district} == {""}
     assert not VerificationToken.objects.filter(applicant=quiet.pk).exclude(destination="").exists()
+    hers.refresh_from_db()
+    other.refresh_from_db()
+    assert (hers.recipient, other.recipient) == ("", PHONE), "nobody could find what was left of her"
+    assert list(MessageEvent.objects.values_list("message", flat=True)) == [other.pk]
 
 
 def test_the_same_person_comes_anew_after_a_long_silence(front):
