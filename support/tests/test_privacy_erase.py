@@ -13,6 +13,7 @@ from clients.authorizing import Authorization, authorize
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from conftest import NOW, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
+from messaging import delivery
 from messaging.forgetting import WithAProvider
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord, SubscriptionRequest
@@ -376,3 +377,14 @@ def test_a_shared_mailbox_is_said_and_left_to_the_other(marta, ana):
     husband.refresh_from_db()
     assert husband.email == ANA.email
     assert SubscriptionRequest.objects.filter(email=ANA.email).count() == 2
+
+
+def test_an_answer_that_comes_after_the_erasure_writes_nothing(ana):
+    """A message of which nobody knows whether it left may still be answered for; the answer may say the number."""
+    late = Message.objects.get(reference=ana.token.pk)
+    Message.objects.filter(pk=late.pk).update(state="UNKNOWN", claim_id=late.pk, handed_over_at=NOW, sealed=None)
+    late.refresh_from_db()
+    erase(ana)
+    delivery.record(late, "SENT", at=NOW + SECOND, reply=f"ok {ANA.phone}")
+    assert places_of([ANA.phone]) == LADDER
+    assert Message.objects.get(pk=late.pk).state == "UNKNOWN"
