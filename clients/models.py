@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
@@ -25,6 +25,14 @@ class Contract(models.TextChoices):
 
 def all_contracts() -> list[str]:
     return list(Contract.values)
+
+
+class Remembered(models.Manager[Any]):
+    """The rows of people we know. Whoever was forgotten is in no search, list or answer; his row stays, without him,
+    for the foreign keys and the statistics (`clients.forgetting`; there, and only there, `everybody` is asked)."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        return super().get_queryset().filter(forgotten_at__isnull=True)
 
 
 class Partner(models.Model):
@@ -126,8 +134,14 @@ class Applicant(models.Model):
     validated_at = models.DateTimeField("validado el", null=True, blank=True)
     created_at = models.DateTimeField("registrado")
     updated_at = models.DateTimeField("actualizado")
+    forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
+
+    everybody = models.Manager()
+
+    objects: ClassVar[models.Manager["Applicant"]] = Remembered()
 
     class Meta:
+        default_manager_name = "objects"
         verbose_name = "solicitante"
         constraints = [
             models.UniqueConstraint(
@@ -138,7 +152,10 @@ class Applicant(models.Model):
             models.CheckConstraint(
                 name="validated_means_something_was_proved",
                 condition=Q(state="PENDIENTE", validated_at__isnull=True)
-                | (Q(state="VALIDADO", validated_at__isnull=False) & ~Q(proved_destination="")),
+                | (
+                    Q(state="VALIDADO", validated_at__isnull=False)
+                    & (~Q(proved_destination="") | Q(forgotten_at__isnull=False))
+                ),
             ),
         ]
         indexes = [
@@ -153,9 +170,18 @@ class Applicant(models.Model):
             models.Index("created_at", "id", name="applicant_by_time"),
             models.Index("email", name="applicant_by_email"),
             GinIndex(search_terms.OF_AN_APPLICANT, name="applicant_by_terms"),
+            # whose time is over; who was forgotten is not looked at again each night
+            models.Index(
+                "updated_at", name="applicants_gone_quiet", condition=Q(state="PENDIENTE", forgotten_at__isnull=True)
+            ),
+            models.Index(
+                "validated_at", name="applicants_long_done", condition=Q(state="VALIDADO", forgotten_at__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:
+        if self.forgotten_at is not None:
+            return "datos borrados"
         return f"{self.document_type} {self.document_number}"
 
     @property
@@ -184,8 +210,14 @@ class AuthorizedClient(models.Model):
     deauthorized_at = models.DateTimeField("dado de baja el", null=True, blank=True)
     subscribed_at = models.DateTimeField("suscrito el", null=True, blank=True)
     unsubscribed_at = models.DateTimeField("se desuscribió el", null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
+
+    everybody = models.Manager()
+
+    objects: ClassVar[models.Manager["AuthorizedClient"]] = Remembered()
 
     class Meta:
+        default_manager_name = "objects"
         verbose_name = "cliente autorizado"
         verbose_name_plural = "clientes autorizados"
         constraints = [
@@ -193,6 +225,10 @@ class AuthorizedClient(models.Model):
                 name="one_live_authorization_per_partner_and_email",
                 fields=["partner", "email"],
                 condition=Q(deauthorized_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="a_forgotten_client_is_not_authorized",
+                condition=Q(forgotten_at__isnull=True) | Q(deauthorized_at__isnull=False),
             ),
         ]
         indexes = [
@@ -206,10 +242,16 @@ class AuthorizedClient(models.Model):
                 pages_per_range=16,
                 autosummarize=True,
             ),
+            models.Index(
+                "deauthorized_at",
+                name="clients_long_deauthorized",
+                condition=Q(deauthorized_at__isnull=False, forgotten_at__isnull=True),
+            ),
+            models.Index("forgotten_at", name="clients_forgotten_lately", condition=Q(forgotten_at__isnull=False)),
         ]
 
     def __str__(self) -> str:
-        return self.email
+        return "datos borrados" if self.forgotten_at is not None else self.email
 
     @property
     def is_subscribed(self) -> bool:
@@ -280,7 +322,8 @@ class ExternalClient(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE.
+    """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE; it lets
+    through that personal values in `data` give way to a mark (`clients.forgetting`), and nothing else.
 
     It stands on the ground floor so that every room can write it.
     """

@@ -1,5 +1,6 @@
 """Celery's settings, each with its reason (the traps behind them were reproduced, see docs/decisions)."""
 
+from celery.schedules import crontab
 from django.conf import settings
 
 _PREFIX = f"{settings.REDIS_PREFIX}celery:"
@@ -47,5 +48,8 @@ beat_schedule = {
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},
     "messaging.run_campaigns": {"task": "messaging.run_campaigns", "schedule": 5.0, "options": {"expires": 5}},
     "tokens.sweep": {"task": "tokens.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    # at night, in pieces of some seconds, so that the sweeps beside it never wait; tomorrow goes on where tonight ends
+    "support.forget": {"task": "support.forget", "schedule": crontab(hour="1-5"), "options": {"expires": 60}},
+    "support.forget_erased": {"task": "support.forget_erased", "schedule": 900.0, "options": {"expires": 900}},
 }
 task_routes = {"messaging.deliver_codes": {"queue": "codes"}, "messaging.deliver_bulk": {"queue": "bulk"}}

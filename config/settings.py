@@ -315,6 +315,29 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 LOGIN_URL = "admin:login"
 LOGOUT_REDIRECT_URL = "/admin/login/?motivo=salida"
 
+# --- how long what is kept (docs/operator.md, Personal data) ---------------------------------------------------
+
+AVAL_KEEP_DAYS = {
+    "messages": _number("KEEP_MESSAGES_DAYS", 365, high=3650),
+    "codes": _number("KEEP_CODES_DAYS", 90, low=3, high=3650),
+    "pending": _number("KEEP_PENDING_DAYS", 90, low=3, high=3650),
+    "validated": _number("KEEP_VALIDATED_DAYS", 1825, low=30, high=3650),
+    "deauthorized": _number("KEEP_DEAUTHORIZED_DAYS", 730, high=3650),
+    "links": _number("KEEP_LINKS_DAYS", 30, low=2, high=3650),
+    "consents": _number("KEEP_CONSENTS_DAYS", 1825, low=730, high=7300),
+    "requests": _number("KEEP_REQUESTS_DAYS", 730, high=3650),
+    "receipts": _number("KEEP_RECEIPTS_DAYS", 90, low=7, high=3650),
+    "provider_events": _number("KEEP_PROVIDER_EVENTS_DAYS", 730, low=0, high=7300),
+    "sandbox": _number("KEEP_SANDBOX_DAYS", 7, high=3650),
+    "logins": _number("KEEP_LOGINS_DAYS", 90, high=3650),
+    "admin_log": _number("KEEP_ADMIN_LOG_DAYS", 365, high=3650),
+}
+"""Days; 0, allowed only where there is nobody's data, is for ever."""
+if AVAL_KEEP_DAYS["requests"] < AVAL_KEEP_DAYS["messages"]:
+    raise ImproperlyConfigured("KEEP_REQUESTS_DAYS must not be less than KEEP_MESSAGES_DAYS: a request is its origin.")
+if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
+    raise ImproperlyConfigured("KEEP_DEAUTHORIZED_DAYS must not be less than KEEP_MESSAGES_DAYS: whose would they be?")
+
 # --- transport ----------------------------------------------------------------------------------------------
 
 _https = _public.scheme == "https"

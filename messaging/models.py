@@ -127,7 +127,7 @@ class Message(models.Model):
     request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
     kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    recipient = models.CharField("destino", max_length=254)
+    recipient = models.CharField("destino", max_length=254)  # empty: forgotten (messaging.forgetting)
     subject = models.CharField("asunto", max_length=200, blank=True)
     text = models.TextField("texto")  # its code masked
     html = models.TextField(blank=True)
@@ -170,7 +170,7 @@ class Message(models.Model):
             models.UniqueConstraint(
                 name="one_message_per_campaign_and_address",
                 fields=["campaign", "recipient"],
-                condition=Q(campaign__isnull=False),
+                condition=Q(campaign__isnull=False) & ~Q(recipient=""),  # empty: its time was over
             ),
             models.CheckConstraint(
                 name="a_settled_message_holds_no_secret",
@@ -201,6 +201,8 @@ class Message(models.Model):
             models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),
             models.Index("created_at", "id", name="message_by_time"),
             models.Index("recipient", "created_at", name="message_by_recipient"),
+            # what may have to be forgotten, oldest first; what was is not looked at again each night
+            models.Index("created_at", name="message_with_recipient", condition=~Q(recipient="")),
             # mensajes_enviados of contract 1
             models.Index(
                 "partner",

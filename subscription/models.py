@@ -16,11 +16,11 @@ class SubscriptionRequest(models.Model):
     """A confirmation link on its way to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient
+    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: forgotten
     requested_at = models.DateTimeField("pedido el")
     expires_at = models.DateTimeField("vence")
     used_at = models.DateTimeField("usado el", null=True, blank=True)
-    address = models.GenericIPAddressField("desde")
+    address = models.GenericIPAddressField("desde", null=True)  # null: forgotten; the consent has its own
 
     class Meta:
         verbose_name = "pedido de suscripción"
@@ -33,6 +33,7 @@ class SubscriptionRequest(models.Model):
         indexes = [
             models.Index("email", F("requested_at").desc(), name="links_of_a_mailbox"),
             models.Index(F("requested_at").desc(), name="links_newest_first"),
+            models.Index("requested_at", name="links_with_mailbox", condition=~Q(email="")),
         ]
 
     def __str__(self) -> str:
@@ -43,7 +44,8 @@ class SubscriptionRequest(models.Model):
 
 
 class ConsentRecord(models.Model):
-    """Who said yes or no to which company, when, from where, and the words they read. Append-only, by a trigger.
+    """Who said yes or no to which company, when, from where, and the words they read. Append-only, by a trigger,
+    which lets evidence go when its time is over (`subscription.forgetting`).
 
     Address and words are copied: evidence must not depend on rows that change.
     """

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 View = Callable[..., HttpResponse]
 
 USE, ACT, UNMASK = "support.use_desk", "support.act_at_desk", "support.unmask_at_desk"
+EXPORT, ERASE = "support.export_person", "support.erase_person"
 
 _HEADERS = {
     "Cache-Control": "no-store, private",

@@ -13,6 +13,8 @@ class Desk(models.Model):
             ("use_desk", "Usar la mesa de soporte"),
             ("act_at_desk", "Actuar desde la mesa de soporte"),
             ("unmask_at_desk", "Ver destinos completos en la mesa de soporte"),
+            ("export_person", "Exportar los datos de una persona"),
+            ("erase_person", "Borrar los datos de una persona"),
         ]
         verbose_name = "mesa de soporte"
 

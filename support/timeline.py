@@ -158,12 +158,10 @@ def _staff(person: Person) -> Iterator[Entry]:
     if about:
         entries = AuditEntry.objects.filter(about).exclude(action="ladder.forgiven").order_by("-at")[:OF_EACH]
         for entry in entries:
-            yield Entry(
-                entry.at, "personal", f"{entry.actor}: {_AUDITED.get(entry.action, entry.action)}", entry.reason
-            )
+            yield Entry(entry.at, "personal", f"{entry.actor}: {AUDITED.get(entry.action, entry.action)}", entry.reason)
 
 
-_AUDITED = {
+AUDITED = {
     "applicant.unlocked": "desbloqueó",
     "external_client.registered": "registró",
     "external_client.changed": "cambió los datos",
@@ -171,6 +169,8 @@ _AUDITED = {
     "code.cancelled": "canceló el código",
     "code.resent": "pidió otro código",
     "client.deauthorized": "dio de baja",
+    "person.exported": "entregó una copia de sus datos",
+    "person.erased": "borró sus datos",
 }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from support import log_views, views
+from support import log_views, privacy_views, views
 
 urlpatterns = [
     path("", views.find, name="support_find"),
@@ -10,5 +10,8 @@ urlpatterns = [
     path("mensajes.<slug:form>", log_views.export, name="support_export"),
     path("caso/<slug:kind>/<slug:key>/", views.case, name="support_case"),
     path("caso/<slug:kind>/<slug:key>/mostrar/", views.unmask, name="support_unmask"),
+    path("caso/<slug:kind>/<slug:key>/datos/exportar/", privacy_views.export, name="support_export_person"),
+    path("caso/<slug:kind>/<slug:key>/datos/borrar/", privacy_views.erase, name="support_erase_person"),
+    path("borrado/<slug:key>/", privacy_views.erased, name="support_erased"),
     path("caso/<slug:kind>/<slug:key>/<slug:what>/", views.act, name="support_act"),
 ]

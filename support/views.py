@@ -15,8 +15,9 @@ from clients.phones import mask_email
 from messaging.models import Via
 from support import acting, timeline
 from support.diagnosis import diagnose
-from support.doors import ACT, UNMASK, desk_page, page
+from support.doors import ACT, ERASE, EXPORT, UNMASK, desk_page, page
 from support.people import Person, around, search
+from support.privacy import Registered, called
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
     "cliente": Applicant,
@@ -56,7 +57,7 @@ def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
     """Does what the form asks, and shows the case again."""
     person = _person(kind, key)
-    agent = _agent(request)
+    agent = agent_of(request)
     try:
         if agent is None:
             messages.error(request, "Escriba un motivo.")
@@ -71,7 +72,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """The case with its destinations in full, once."""
     person = _person(kind, key)
-    agent = _agent(request)
+    agent = agent_of(request)
     if agent is None:
         messages.error(request, "Escriba un motivo.")
         return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
@@ -98,15 +99,19 @@ def documents(person: Person) -> list[str]:
 def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any) -> HttpResponse:
     at = timezone.now()
     live = [each for each in person.authorized if each.deauthorized_at is None]
+    rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]
     return page(
         request, "case", person=person, kind=kind, key=key, documents=documents(person), at=at,
         mailboxes=[mask_email(email) for email in person.emails], diagnoses=diagnose(person, at=at),
         entries=timeline.of(person), vias=Via.choices, live=live,
-        may_act=request.user.has_perm(ACT), may_unmask=request.user.has_perm(UNMASK), **more,
+        may_act=request.user.has_perm(ACT), may_unmask=request.user.has_perm(UNMASK),
+        whose=next((called(each) for each in rows if str(each.pk) == key), ""),
+        may_export=request.user.has_perm(EXPORT), may_erase=request.user.has_perm(ERASE), **more,
     )  # fmt: skip
 
 
-def _person(kind: str, key: str) -> Person:
+def row_of(kind: str, key: str) -> Registered:
+    """What a case's address is about. Raises Http404."""
     model = KINDS.get(kind)
     if model is None:
         raise Http404
@@ -117,10 +122,14 @@ def _person(kind: str, key: str) -> Person:
     row = model._default_manager.select_related("partner").filter(pk=wanted).first()
     if row is None:
         raise Http404
-    return around(row)
+    return row
 
 
-def _agent(request: HttpRequest) -> acting.Agent | None:
+def _person(kind: str, key: str) -> Person:
+    return around(row_of(kind, key))
+
+
+def agent_of(request: HttpRequest) -> acting.Agent | None:
     """Who acts; None without a reason."""
     form = ReasonForm(request.POST)
     if not form.is_valid():

@@ -44,7 +44,7 @@ class VerificationToken(models.Model):
         Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
     )
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    destination = models.CharField("destino", max_length=254)
+    destination = models.CharField("destino", max_length=254)  # empty: forgotten, once no ladder needs it
     operator = models.CharField("operador", max_length=10, blank=True)
     code_hmac = models.BinaryField(max_length=32)
     wrong_tries = models.PositiveSmallIntegerField("intentos errados", default=0)
@@ -57,6 +57,7 @@ class VerificationToken(models.Model):
     client_wait = models.DurationField("espera del cliente")  # until the client's next request, as imposed then
     destination_attempt = models.PositiveSmallIntegerField("intento del destino")
     destination_wait = models.DurationField("espera del destino")
+    forget_at = models.DateTimeField(null=True, editable=False)  # its person was erased; the ladder needs it till then
 
     class Meta:
         verbose_name = "código"
@@ -76,6 +77,8 @@ class VerificationToken(models.Model):
             models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
             models.Index("created_at", "id", name="tokens_by_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
+            models.Index("created_at", name="tokens_with_destination", condition=~Q(destination="")),
+            models.Index("forget_at", name="tokens_of_the_erased", condition=Q(forget_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -97,7 +97,7 @@ def request(
         if applicant.locked_at is not None:
             raise ApplicantLocked
         destination = applicant.email if via == Via.EMAIL else phone
-        _lock_destination(via, destination)
+        lock_destination(via, destination)
         latest = _latest(applicant)
         at = _after(latest, at)
         ladders = ladder.read(applicant.pk, via, destination, at=at)
@@ -134,6 +134,11 @@ def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
         if token is None or token.outcome != Outcome.PENDING or token.is_over(at=at):
             raise NoPendingToken
         _end(token, Outcome.CANCELLED, at=at)
+
+
+def withdraw(applicant: Applicant, *, at: datetime) -> None:
+    """Ends the live code, if any, of an applicant whose row the caller has locked."""
+    _end(_latest(applicant), Outcome.CANCELLED, at=at)
 
 
 def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
@@ -176,7 +181,7 @@ def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
         raise ApplicantNotFound from None
 
 
-def _lock_destination(via: str, destination: str) -> None:
+def lock_destination(via: str, destination: str) -> None:
     """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{via}:{destination}"])

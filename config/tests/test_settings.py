@@ -36,6 +36,9 @@ def load(expression="''", **changes):
         ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
         ("STAFF_TWO_FACTOR", "maybe"), ("SESSION_IDLE_MINUTES", "4"), ("SESSION_IDLE_MINUTES", "721"),
         ("SESSION_HOURS", "0"), ("SESSION_HOURS", "25"), ("SESSION_HOURS", "eight"),
+        ("KEEP_MESSAGES_DAYS", "0"), ("KEEP_CODES_DAYS", "2"), ("KEEP_PENDING_DAYS", "2"),
+        ("KEEP_CONSENTS_DAYS", "729"), ("KEEP_REQUESTS_DAYS", "364"), ("KEEP_SANDBOX_DAYS", "never"),
+        ("KEEP_DEAUTHORIZED_DAYS", "364"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_sentence(name, value):

@@ -34,9 +34,10 @@ MESSAGES = f"""
     FROM messaging_message
     WHERE partner_id = %s AND kind IN ('boletin', 'alerta')
       AND state IN ('SENT', 'DELIVERED', 'UNDELIVERED', 'FAILED')
-      AND {ANSWERED} >= %s AND {ANSWERED} < %s AND (%s::text[] IS NULL OR recipient = ANY(%s))
+      AND {ANSWERED} >= %s AND {ANSWERED} < %s AND (%s::text[] IS NULL OR recipient = ANY(%s)) AND recipient <> ''
     ORDER BY {ANSWERED}, id
 """  # noqa: S608
+"""Without those whose recipient was forgotten (KEEP_MESSAGES_DAYS): they are of nobody any more."""
 
 
 def clients(partner: Partner, emails: list[str] | None) -> Export:

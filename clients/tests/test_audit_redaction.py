@@ -1,0 +1,111 @@
+"""The one thing that may change in the audit: values that give way to a mark, in a transaction that says so."""
+
+import json
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from clients.forgetting import REDACTED, redact_audit, redacted
+from clients.models import AuditEntry, Partner, audit
+from conftest import NOW
+
+pytestmark = pytest.mark.django_db
+DATA = {"request": 9, "changes": [{"field": "phone", "before": "911222333", "after": "944555666"}]}
+GONE = {"request": 9, "changes": [{"field": "phone", "before": REDACTED, "after": REDACTED}]}
+
+
+@pytest.fixture
+def entry():
+    partner = Partner.objects.create(name="Banco", slug="banco")
+    return audit(partner, "external_client.changed", at=NOW, by="banco/1a2b", reason="r", address="192.0.2.1", **DATA)
+
+
+def update(sql, *params, said="on"):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('aval.redacting', %s, true)", [said])
+        cursor.execute(sql, params)
+
+
+def data(value):
+    return "UPDATE clients_auditentry SET data = %s::jsonb", json.dumps(value)
+
+
+def test_values_give_way(entry):
+    update(*data(GONE))
+    entry.refresh_from_db()
+    assert entry.data == GONE
+    update(*data(GONE))
+
+
+@pytest.mark.parametrize("said", ["", "off", "true", "1"])
+def test_not_without_saying_so(entry, said):
+    with pytest.raises(DatabaseError, match="append-only"):
+        update(*data(GONE), said=said)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_said_ends_with_its_transaction(entry):
+    update(*data(GONE))
+    with pytest.raises(DatabaseError, match="append-only"):
+        AuditEntry.objects.update(data=GONE | {"request": REDACTED})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {},
+        {"request": 9},
+        {"request": 10, "changes": DATA["changes"]},
+        GONE | {"more": 1},
+        {**GONE, "changes": []},
+        {**GONE, "changes": [*GONE["changes"], *GONE["changes"]]},
+        {**GONE, "changes": [{"field": "phone", "before": "911222333", "after": "999999999"}]},
+        {**GONE, "changes": [{"field": "phone", "before": "944555666", "after": "911222333"}]},
+        {**GONE, "changes": [{"campo": "phone", "before": REDACTED, "after": REDACTED}]},
+        {**GONE, "changes": [{"field": "phone", "before": REDACTED}]},
+        {**GONE, "changes": {"0": REDACTED}},
+        {"request": "[BORRADO]", "changes": DATA["changes"]},
+        {"request": None, "changes": DATA["changes"]},
+        REDACTED,
+        [DATA],
+    ],
+)
+def test_no_other_data(entry, other):
+    with pytest.raises(DatabaseError, match="append-only"):
+        update(*data(other))
+    entry.refresh_from_db()
+    assert entry.data == DATA
+
+
+@pytest.mark.parametrize(
+    "column", [field.column for field in AuditEntry._meta.concrete_fields if field.column != "data"]
+)
+def test_no_other_column_not_even_with_a_redaction(entry, column):
+    value = {"id": "id + 1", "at": "at + interval '1 s'", "address": "'192.0.2.2'"}.get(column, "'x'")
+    sql, gone = data(GONE)
+    with pytest.raises(DatabaseError, match="append-only"):
+        update(f"{sql}, {column} = {value}", gone)
+    with pytest.raises(DatabaseError, match="append-only"):
+        update(f"UPDATE clients_auditentry SET {column} = {value}")
+
+
+def test_no_row_goes(entry):
+    with pytest.raises(DatabaseError, match="append-only"):
+        update("DELETE FROM clients_auditentry")
+    assert AuditEntry.objects.get() == entry
+
+
+def test_only_the_persons_entries_change_and_the_door_is_shut_behind(entry):
+    other = audit(entry, "external_client.changed", at=NOW, by="x", **DATA)
+    with transaction.atomic():
+        assert redact_audit([("clients.partner", entry.object_id)], []) == 1
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            AuditEntry.objects.update(data=GONE)
+    entry.refresh_from_db()
+    other.refresh_from_db()
+    assert (entry.data, other.data) == (GONE, DATA)
+
+
+def test_what_is_no_change_keeps_its_words():
+    assert redacted({"via": "S", "slug": "banco", "n": 1}, lambda text: False) == {"via": "S", "slug": "banco", "n": 1}
+    assert redacted({"q": ["Ana@x.pe", 5]}, lambda text: "ana" in text.lower()) == {"q": [REDACTED, 5]}

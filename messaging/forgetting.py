@@ -1,0 +1,149 @@
+"""Messages without their recipients: what remains says that a company sent one, how, when and what became of it.
+
+Company, credential, request and campaign stay, for the statistics and because whoever routes messages must be able to
+show where they came from (DL 1723). A message that waits, is on its way, or may still need its seal is not touched.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from clients.forgetting import Ageing, deleting, kept
+from messaging.models import Message, ProviderReceipt, SandboxMessage
+from messaging.transitions import move
+
+_ADDRESS = r"[^\s<>\"''(),;:]+@[^\s<>\"''(),;:]+"
+_PHONE = r"\+?([0-9]{2,3}[ -]?)?9[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}"
+_REPLY = f"regexp_replace(regexp_replace(provider_reply, '{_ADDRESS}', '•••', 'g'), '{_PHONE}', '•••', 'g')"
+"""The provider's words without the mailbox or telephone that they may repeat."""
+
+_BLANK = f"""
+    recipient = '', subject = '', text = '', html = '', provider_id = '', sealed = NULL, kept_until = NULL,
+    claim_id = NULL, provider_reply = {_REPLY}
+"""
+"""SET of a settled message. Its claim goes too: an answer that comes as late as that overwrites nothing."""
+
+OF_THEIR_CODES = f"""
+    messages AS MATERIALIZED (
+        SELECT message.id FROM their_codes JOIN messaging_message AS message ON message.reference = their_codes.id
+        WHERE message.recipient <> '' AND message.state NOT IN ('QUEUED', 'SENDING')
+    ), events AS (
+        DELETE FROM messaging_messageevent AS event USING messages WHERE event.message_id = messages.id
+    ), unaddressed AS (
+        UPDATE messaging_message AS message SET {_BLANK} FROM messages WHERE message.id = messages.id
+    )
+"""  # noqa: S608  this module's constants
+"""Part of a statement that knows `their_codes`, ids that messages have as their reference: whoever is forgotten is
+forgotten here too, or nobody could find what was left of him."""
+
+LATELY = timedelta(days=30)
+"""No campaign is on its way for longer."""
+
+KINDS = (
+    Ageing(
+        "messages",
+        # a campaign that still runs tells by recipients whom it has written to
+        """
+        SELECT message.id FROM messaging_message AS message
+        WHERE recipient <> '' AND created_at < %(before)s AND state NOT IN ('QUEUED', 'SENDING')
+          AND kept_until IS NULL AND NOT EXISTS (
+              SELECT FROM messaging_campaign AS campaign
+              WHERE campaign.id = message.campaign_id AND campaign.state IN ('SCHEDULED', 'SENDING', 'PAUSED')
+          )
+        ORDER BY created_at
+        """,
+        f"""
+        , events AS (DELETE FROM messaging_messageevent AS event USING over WHERE event.message_id = over.id)
+        , blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)
+        SELECT count(*) FROM over
+        """,  # noqa: S608  this module's constants
+        kept("messages"),
+        of="message",
+    ),
+    # a campaign may have made a message of what it had read a moment before its client was erased
+    Ageing(
+        "messages_of_the_erased",
+        """
+        SELECT message.id FROM clients_authorizedclient AS client
+        CROSS JOIN messaging_campaign AS campaign
+        JOIN messaging_message AS message
+          ON message.campaign_id = campaign.id AND message.authorized_client_id = client.id
+        WHERE client.forgotten_at >= %(before)s AND campaign.state <> 'DRAFT' AND campaign.started_at >= %(before)s
+          AND message.recipient <> '' AND message.state NOT IN ('QUEUED', 'SENDING')
+        """,
+        f", blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)"  # noqa: S608
+        " SELECT count(*) FROM over",
+        lambda: LATELY,
+        of="message",
+    ),
+    Ageing(
+        "receipts",
+        "SELECT id FROM messaging_providerreceipt WHERE at < %(before)s ORDER BY at",
+        deleting("messaging_providerreceipt"),
+        kept("receipts"),
+    ),
+    # few rows, all of them about providers
+    Ageing(
+        "provider_events",
+        "SELECT id FROM messaging_providerevent WHERE at < %(before)s ORDER BY id",
+        deleting("messaging_providerevent"),
+        kept("provider_events"),
+    ),
+    Ageing(
+        "sandbox",
+        "SELECT id FROM messaging_sandboxmessage WHERE created < %(before)s ORDER BY id",
+        deleting("messaging_sandboxmessage"),
+        kept("sandbox"),
+    ),
+)
+
+
+class WithAProvider(Exception):
+    """One of the messages is being handed to a provider now; in a minute it will be known what became of it."""
+
+
+def messages_of(
+    *, references: Sequence[UUID], clients: Sequence[int], mailboxes: Sequence[str], shared: Sequence[str] = ()
+) -> list[UUID]:
+    """The messages of codes, and those to mailboxes; to a `shared` mailbox only what went to one of `clients`.
+
+    Each by its index: what an authorised client was sent went to his mailbox.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM messaging_message WHERE reference = ANY(%(references)s)"
+            " UNION SELECT id FROM messaging_message WHERE recipient = ANY(%(mailboxes)s)"
+            " UNION SELECT id FROM messaging_message"
+            " WHERE recipient = ANY(%(shared)s) AND authorized_client_id = ANY(%(clients)s)",
+            {
+                "references": list(references), "mailboxes": list(mailboxes),
+                "shared": list(shared), "clients": list(clients),
+            },
+        )  # fmt: skip
+        return [row[0] for row in cursor.fetchall()]
+
+
+def erase(ids: Sequence[UUID], *, to: Sequence[str], at: datetime) -> int:
+    """Takes back what has not left and blanks the rest, events and receipts included; returns how many messages.
+
+    `to`: where the sandbox's outbox may have shown them. Part of the caller's transaction. Raises WithAProvider:
+    whoever has the message on the line would write down what the provider says of it afterwards.
+    """
+    move("CANCELLED", "id = ANY(%(ids)s)", {"ids": list(ids)}, at=at, detail="datos borrados")
+    mine = Message.objects.filter(pk__in=ids).order_by("pk").select_for_update()
+    states = {row[0]: (row[1], row[2]) for row in mine.values_list("pk", "state", "provider_id")}
+    if any(state in (Message.State.QUEUED, Message.State.SENDING) for state, _ in states.values()):
+        raise WithAProvider
+    names = [name for _, name in states.values() if name]
+    ProviderReceipt.objects.filter(provider_id__in=names).delete()
+    SandboxMessage.objects.filter(to__in=to).delete()
+    params: dict[str, Any] = {"ids": list(states)}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE messaging_messageevent SET detail = '' WHERE message_id = ANY(%(ids)s) AND detail <> ''", params
+        )
+        cursor.execute(f"UPDATE messaging_message SET {_BLANK} WHERE id = ANY(%(ids)s)", params)  # noqa: S608
+        return int(cursor.rowcount)

@@ -1,0 +1,87 @@
+"""The nightly job over all rooms: what is over goes, a batch of each kind in turn, until the time is up.
+
+It goes on where it stopped: what has gone is not found again. Two at once share the work (`clients.forgetting`).
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db import Error
+
+import clients.forgetting
+import external_api.forgetting
+import messaging.forgetting
+import subscription.forgetting
+import tokens.forgetting
+from clients.forgetting import BATCH, Ageing, deleting, kept
+
+log = logging.getLogger(__name__)
+
+STAFF = (
+    Ageing(
+        "sessions",
+        "SELECT session_key AS id FROM django_session WHERE expire_date < %(before)s ORDER BY expire_date",
+        deleting("django_session", "session_key"),
+        lambda: timedelta(0),  # they say themselves when they are over
+    ),
+    Ageing(
+        "logins",
+        "SELECT id FROM axes_accessattempt WHERE attempt_time < %(before)s ORDER BY id",
+        deleting("axes_accessattemptexpiration", "access_attempt_id", then=deleting("axes_accessattempt")),
+        kept("logins"),
+    ),
+    Ageing(
+        "admin_log",
+        "SELECT id FROM django_admin_log WHERE action_time < %(before)s ORDER BY id",
+        deleting("django_admin_log"),
+        kept("admin_log"),
+    ),
+)
+
+KINDS: Sequence[Ageing] = (
+    *tokens.forgetting.KINDS,  # first what somebody waits for: the destinations of those who were erased
+    *clients.forgetting.KINDS,
+    *messaging.forgetting.KINDS,
+    *external_api.forgetting.KINDS,
+    *subscription.forgetting.KINDS,
+    *STAFF,
+)
+
+OF_THE_ERASED = [kind for kind in KINDS if kind.name.endswith("_of_the_erased")]
+"""What could not go with its person at once, and is not left to wait for the night."""
+
+
+def run(*, at: datetime, seconds: float, kinds: Sequence[Ageing] = KINDS) -> Counter[str]:
+    """Does away with what is over, for so long at most, and says in the log how much of which kind.
+
+    One kind that fails does not keep the others: it is an error in the log, and its turn comes again.
+    """
+    end = time.monotonic() + seconds
+    done: Counter[str] = Counter()
+    waiting = list(kinds)
+    while waiting and time.monotonic() < end:
+        for kind in tuple(waiting):
+            try:
+                gone = kind.batch(at=at)
+            except Error:
+                log.exception("a kind of data could not be forgotten", extra={"kind": kind.name})
+                gone = 0
+            done[kind.name] += gone
+            if gone < BATCH:
+                waiting.remove(kind)
+            if time.monotonic() >= end:
+                break
+    done = +done
+    if done:
+        seconds_used = round(seconds - end + time.monotonic(), 1)
+        extra = {"rows": dict(done), "unfinished": [kind.name for kind in waiting], "seconds": seconds_used}
+        log.info("forgotten", extra=extra)
+    return done
+
+
+def would_go(*, at: datetime) -> Mapping[str, int]:
+    """How many rows of each kind are over; changes nothing."""
+    return {kind.name: kind.count(at=at) for kind in KINDS}

@@ -1,0 +1,237 @@
+"""Whose data is whose, and how all of it is erased: the rights of Ley 29733 over all rooms.
+
+An agent's case shows what shares a mailbox; a right reaches no further than the person who asks. So rows belong to him
+by his document, and by his mailbox where no other document has it: what somebody else was told or sent is neither
+handed out nor erased. Who asks must have been identified before, at the desk or by the company.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.db.models import Model, Q
+
+import clients.forgetting
+import external_api.forgetting
+import messaging.forgetting
+import subscription.forgetting
+import tokens.forgetting
+from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
+from external_api.models import ApiRequest
+from subscription.models import ConsentRecord, SubscriptionRequest
+from support.acting import Agent
+from tokens.models import VerificationToken
+
+ERASED, EXPORTED = "person.erased", "person.exported"
+
+Registered = Applicant | AuthorizedClient | ExternalClient
+Document = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """Every row that is registered of one person, and the mailboxes that he shares with somebody else."""
+
+    applicants: list[Applicant]
+    authorized: list[AuthorizedClient]
+    external: list[ExternalClient]
+    shared: frozenset[str] = frozenset()
+
+    @property
+    def rows(self) -> list[Registered]:
+        return [*self.applicants, *self.authorized, *self.external]
+
+    @property
+    def mailboxes(self) -> list[str]:
+        return sorted({row.email for row in self.applicants} | {row.email for row in self.authorized})
+
+    @property
+    def own_mailboxes(self) -> list[str]:
+        return [each for each in self.mailboxes if each not in self.shared]
+
+    @property
+    def subjects(self) -> list[UUID]:
+        """As the log of requests names whom it was about."""
+        return [*(row.pk for row in self.applicants), *(row.pk for row in self.external)]
+
+    @property
+    def audited(self) -> list[tuple[str, str]]:
+        """As the audit names its objects."""
+        return [(row._meta.label_lower, str(row.pk)) for row in self.rows]
+
+    def token_ids(self) -> list[UUID]:
+        mine = VerificationToken.objects.filter(applicant__in=[row.pk for row in self.applicants])
+        return list(mine.order_by("created_at").values_list("pk", flat=True))
+
+    def link_ids(self) -> list[UUID]:
+        mine = SubscriptionRequest.objects.filter(email__in=self.own_mailboxes)
+        return list(mine.order_by("requested_at").values_list("pk", flat=True))
+
+    def message_ids(self) -> list[UUID]:
+        return messaging.forgetting.messages_of(
+            references=[*self.token_ids(), *self.link_ids()], clients=[row.pk for row in self.authorized],
+            mailboxes=self.own_mailboxes, shared=sorted(self.shared),
+        )  # fmt: skip
+
+    def values(self) -> set[str]:
+        """What tells the person from everybody else, as it may stand in other rows' texts."""
+        found = {*self.mailboxes}
+        for applicant in self.applicants:
+            found |= {applicant.document_number, applicant.proved_destination}
+        for authorized in self.authorized:
+            found |= {authorized.document_number, authorized.phone}
+        for external in self.external:
+            found |= {external.cui, external.phone}
+        asked = VerificationToken.objects.filter(applicant__in=[row.pk for row in self.applicants])
+        return (found | set(asked.values_list("destination", flat=True))) - self.shared - {""}
+
+
+def dossier_of(row: Registered) -> Dossier:
+    """The person a row is about, whole: over all companies, with nobody else in it."""
+    if isinstance(row, ExternalClient):
+        return Dossier([], [], list(ExternalClient.objects.select_related("partner").filter(cui=row.cui)))
+    documents = {_document(row)} - {None} or _only_document_of(row.email)
+    mailboxes = {row.email}
+    while True:
+        found = _bearing(documents, mailboxes)
+        shared = {each.email for each in found if _document(each) is not None and _document(each) not in documents}
+        mine = [
+            each for each in found
+            if _document(each) in documents
+            or (_document(each) is None and (each.email not in shared or each.email == row.email == _mailbox_only(row)))
+        ]  # fmt: skip
+        reached = {each.email for each in mine}
+        if reached <= mailboxes:
+            break
+        mailboxes |= reached
+    return Dossier(
+        [each for each in mine if isinstance(each, Applicant)],
+        [each for each in mine if isinstance(each, AuthorizedClient)],
+        [],
+        frozenset(shared & reached),
+    )
+
+
+def _document(row: Applicant | AuthorizedClient) -> Document | None:
+    return (row.document_type, row.document_number) if row.document_number else None
+
+
+def _mailbox_only(row: Applicant | AuthorizedClient) -> str:
+    return "" if row.document_number else row.email
+
+
+def _only_document_of(email: str) -> set[Document | None]:
+    """The one document that a mailbox has; with two of them nobody knows whose it is."""
+    found = {_document(each) for each in _bearing(set(), {email})} - {None}
+    return found if len(found) == 1 else set()
+
+
+def _bearing(documents: set[Document | None], mailboxes: set[str]) -> list[Applicant | AuthorizedClient]:
+    either = Q(email__in=mailboxes)
+    for document in documents:
+        if document is not None:
+            either |= Q(document_type=document[0], document_number=document[1])
+    applicants = Applicant.objects.filter(either).select_related("partner").order_by("created_at")
+    authorized = AuthorizedClient.objects.filter(either).select_related("partner").order_by("created_at")
+    return [*applicants, *authorized]
+
+
+def called(row: Registered) -> str:
+    """Who a case's rights are of: an agent may see two people in it, who share a mailbox."""
+    match row:
+        case Applicant():
+            parts = [f"{row.names} {row.paternal_surname} {row.maternal_surname}".strip(), str(row)]
+        case AuthorizedClient():
+            parts = [row.name, f"{row.document_type} {row.document_number}".strip(), f"autorizado por {row.partner}"]
+        case ExternalClient():
+            parts = [f"{row.first_name} {row.last_name}", f"CUI {row.cui}"]
+    return ", ".join(part for part in parts if part)
+
+
+def preview(person: Dossier) -> list[tuple[str, int]]:
+    """What an erasure would take, for who is about to press the button."""
+    return [
+        ("registros de InformaPerú", len(person.applicants)),
+        ("autorizaciones de NoPasaNadaPE", len(person.authorized)),
+        ("registros externos", len(person.external)),
+        ("códigos", len(person.token_ids())),
+        ("mensajes", len(person.message_ids())),
+        ("pedidos de suscripción", len(person.link_ids())),
+        ("solicitudes sobre la persona", ApiRequest.objects.filter(subject__in=person.subjects).count()),
+    ]
+
+
+def consents_kept(person: Dossier) -> int:
+    return ConsentRecord.objects.filter(authorized_client__in=[row.pk for row in person.authorized]).count()
+
+
+def note_export(row: Registered, agent: Agent) -> None:
+    audit(row, EXPORTED, at=agent.at, by=agent.by, reason=agent.reason, address=agent.address)
+
+
+def erase(row: Registered, agent: Agent) -> AuditEntry | None:
+    """Erases the person for good, in one transaction, and returns the entry that says so; None: somebody just did.
+
+    Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
+    authorised clients, as whoever confirms takes them). Raises messaging.forgetting.WithAProvider, when nothing was
+    done: a provider has one of the messages on the line.
+    """
+    with transaction.atomic():
+        person = _locked(row)
+        if person is None:
+            return None
+        values, taken = person.values(), preview(person)
+        _erase_rows(person, values, at=agent.at)
+        companies = [each.partner_id for each in person.rows if each.partner_id is not None]
+        entries = [
+            audit(
+                each, ERASED, at=agent.at, by=agent.by, reason=agent.reason, address=agent.address,
+                case=f"{row._meta.label_lower} {row.pk}", taken=taken,
+            )
+            for each in sorted(person.rows, key=lambda each: each.pk != row.pk)
+        ]  # fmt: skip
+    external_api.forgetting.erase_answers(values | _spoken_names(person) | set(map(str, person.subjects)), companies)
+    return entries[0]
+
+
+def _locked(row: Registered) -> Dossier | None:
+    """The person as he is once nobody else can change his rows; None: he has been forgotten meanwhile."""
+    seen = dossier_of(row)
+    for rows in (
+        Applicant.objects.filter(pk__in=[each.pk for each in seen.applicants]).order_by("pk"),
+        SubscriptionRequest.objects.filter(email__in=seen.own_mailboxes).order_by("pk"),
+        AuthorizedClient.objects.filter(pk__in=[each.pk for each in seen.authorized]).order_by("email", "pk"),
+        ExternalClient.objects.filter(pk__in=[each.pk for each in seen.external]).order_by("pk"),
+    ):
+        list(cast(Any, rows).select_for_update().values_list("pk"))
+    again = cast(Any, type(row)).objects.select_related("partner").filter(pk=row.pk).first()
+    return dossier_of(again) if again is not None else None
+
+
+def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
+    tokens.forgetting.erase([each.pk for each in person.applicants], at=at)
+    messages = person.message_ids()
+    subscription.forgetting.erase_links(person.own_mailboxes)
+    clients.forgetting.erase_authorized([each.pk for each in person.authorized], at=at)
+    messaging.forgetting.erase(messages, to=sorted(values), at=at)
+    clients.forgetting.erase_external([each.pk for each in person.external])
+    external_api.forgetting.erase_requests(person.subjects)
+    clients.forgetting.redact_audit(person.audited, values)
+    _forget_in_admin_log(person.rows)
+
+
+def _forget_in_admin_log(rows: Sequence[Model]) -> None:
+    """The admin's list of recent actions repeats what a row was called."""
+    for row in rows:
+        mine = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
+        mine.update(object_repr=clients.forgetting.REDACTED, change_message="")
+
+
+def _spoken_names(person: Dossier) -> set[str]:
+    """As the warning about a phone that was proved before says them, in answers to others."""
+    return {f"{row.names.split()[0]} {row.paternal_surname}".upper() for row in person.applicants if row.names.split()}

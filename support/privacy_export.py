@@ -1,0 +1,272 @@
+"""Everything held about a person as one JSON file in plain Spanish: the right of access of Ley 29733.
+
+Each section says what it is, which rows it has, and what each column is called; what is left out says why
+(`support.privacy_scope`). Read piece by piece and written as it is read, whatever the number of rows.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Model, Q, QuerySet
+
+from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
+from external_api.models import ApiRequest
+from messaging.models import Message, MessageEvent, ProviderReceipt, Via
+from subscription.models import ConsentRecord, SubscriptionRequest
+from support.privacy import Dossier
+from support.timeline import AUDITED, shown
+from tokens.cooldown import in_words
+from tokens.models import CodeTry, LadderForgiveness, VerificationToken
+
+AT_ONCE = 500
+"""Ids of one query; a person with more has several."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kind of rows: what it is to a reader, and each column under a name that he understands."""
+
+    name: str
+    says: str
+    model: type[Model]
+    rows: Callable[[Dossier], Iterator[Any]]
+    columns: Mapping[str, str]
+
+    def written(self, person: Dossier) -> Iterator[dict[str, Any]]:
+        for row in self.rows(person):
+            yield {spanish: _value(row, column) for column, spanish in self.columns.items()}
+
+
+def document(person: Dossier, *, at: datetime) -> Iterator[str]:
+    """The file, in pieces."""
+    head = {
+        "titulo": "Datos personales que guarda este sistema",
+        "ley": "Ley 29733 y DS 016-2024-JUS: derecho de acceso, gratuito",
+        "responsable_del_sistema": settings.BRAND,
+        "fecha_de_esta_copia": shown(at),
+        "horas": "Todas son de Lima (UTC-5), con el día primero.",
+        "lo_que_no_se_incluye": (
+            "Los códigos de verificación no se guardan en claro y no están aquí. Quién del personal hizo algo se dice"
+            " como «personal»; las empresas, por su nombre. Lo borrado por su plazo ya no existe."
+        ),
+    }
+    yield "{\n" + f'"acerca_de": {_json(head)}'
+    explained = {section.name: section.says for section in SECTIONS}
+    yield f',\n"que_es_cada_parte": {_json(explained)}'
+    for section in SECTIONS:
+        yield f',\n"{section.name}": ['
+        for number, row in enumerate(section.written(person)):
+            yield ("," if number else "") + "\n" + _json(row)
+        yield "\n]"
+    yield "\n}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _value(row: Any, column: str) -> Any:
+    """As a person reads it; what is empty is null."""
+    if column in _WORDS:
+        return _WORDS[column](row)
+    value = getattr(row, column)
+    if getattr(row._meta.get_field(column), "choices", None):
+        return getattr(row, f"get_{column}_display")() or None
+    match value:
+        case datetime():
+            return shown(value)
+        case timedelta():
+            return in_words(value) if value else None
+        case Partner():
+            return value.name
+        case None | bool() | int() | list() | dict():
+            return value
+    return str(value) or None
+
+
+def _who(entry: Any) -> str:
+    """A company by its name; of staff that it was staff: what was done is the person's business, by whom is not."""
+    slug, slash, _ = entry.actor.partition("/")
+    if not slash:
+        return "personal"
+    partner = Partner.objects.filter(slug=slug).first()
+    return partner.name if partner is not None else "una empresa"
+
+
+_KEYS = {
+    "changes": "cambios", "field": "campo", "before": "antes", "after": "despues", "key": "dato",
+    "request": "solicitud", "credential": "credencial", "taken": "borrado", "case": "caso",
+}  # fmt: skip
+
+
+def _data(data: Any) -> Any:
+    """What an entry of the audit holds, its names in Spanish."""
+    if isinstance(data, dict):
+        return {
+            _KEYS.get(key, key): _EXTERNAL.get(value, value) if key == "field" else _data(value)
+            for key, value in data.items()
+        }
+    return [_data(each) for each in data] if isinstance(data, list) else data
+
+
+_WORDS: dict[str, Callable[[Any], Any]] = {
+    "actor": _who,
+    "action": lambda row: AUDITED.get(row.action, row.action),
+    "by": lambda row: "personal",
+    "data": lambda row: _data(row.data),
+    "proved_via": lambda row: Via(row.proved_via).label if row.proved_via else None,
+    # a campaign's words stand once, with the campaign
+    "text": lambda row: row.text or (getattr(row, "campaign", None) and row.campaign.text) or None,
+    "company": lambda row: row.authorized_client.partner.name,
+}
+"""Columns that are told in words of their own."""
+
+
+def _in_pieces(rows: QuerySet[Any], field: str, ids: Sequence[Any], *order: str) -> Iterator[Any]:
+    """Rows by many ids, in as many queries as it takes."""
+    for start in range(0, len(ids), AT_ONCE):
+        found = rows.filter(**{f"{field}__in": ids[start : start + AT_ONCE]}).order_by(*order)
+        yield from found.iterator(chunk_size=AT_ONCE)
+
+
+def _audit(person: Dossier, *, of_registry: bool) -> Iterator[AuditEntry]:
+    for kind, key in person.audited:
+        about = Q(object_type=kind, object_id=key)
+        in_registry = Q(action__startswith="external_client.")
+        entries = AuditEntry.objects.filter(about, in_registry if of_registry else ~in_registry)
+        yield from entries.order_by("at", "pk").iterator(chunk_size=AT_ONCE)
+
+
+def _messages(person: Dossier) -> Iterator[Message]:
+    rows = Message.objects.select_related("partner", "campaign").defer("sealed", "html")
+    return _in_pieces(rows, "pk", person.message_ids(), "created_at", "pk")
+
+
+def _receipts(person: Dossier) -> Iterator[ProviderReceipt]:
+    names = [each.provider_id for each in _messages(person) if each.provider_id]
+    return _in_pieces(ProviderReceipt.objects.all(), "provider_id", names, "at", "pk")
+
+
+def _requests(person: Dossier) -> Iterator[ApiRequest]:
+    rows = ApiRequest.objects.select_related("partner")
+    yield from _in_pieces(rows, "subject", person.subjects, "pk")
+    yield from _in_pieces(rows, "pk", sorted({row.request_id for row in person.authorized}), "pk")
+
+
+def _consents(person: Dossier) -> Iterator[ConsentRecord]:
+    rows = ConsentRecord.objects.select_related("authorized_client__partner")
+    return _in_pieces(rows, "authorized_client", [row.pk for row in person.authorized], "at", "pk")
+
+
+def _of_applicants(rows: QuerySet[Any], *order: str) -> Callable[[Dossier], Iterator[Any]]:
+    return lambda person: _in_pieces(rows, "applicant", [row.pk for row in person.applicants], *order)
+
+
+_EXTERNAL = {
+    "id": "id", "partner": "empresa", "client_id": "codigo_en_la_empresa", "cui": "cui", "first_name": "nombres",
+    "last_name": "apellidos", "phone": "telefono", "product_key": "clave_del_producto",
+    "product_id": "id_del_producto", "origin": "origen", "data_points": "otros_datos",
+    "created_at": "registrado_el", "updated_at": "actualizado_el",
+}  # fmt: skip
+
+SECTIONS = (
+    Section(
+        "registros", "Sus registros para validar un celular o correo (InformaPerú) y lo que validó.", Applicant,
+        lambda person: iter(person.applicants),
+        {"id": "id", "partner": "empresa", "document_type": "tipo_de_documento", "document_number": "documento",
+         "check_character": "digito_verificador", "names": "nombres", "paternal_surname": "apellido_paterno",
+         "maternal_surname": "apellido_materno", "email": "correo", "department": "departamento",
+         "province": "provincia", "district": "distrito", "ubigeo": "ubigeo", "state": "estado",
+         "proved_via": "via_validada", "proved_destination": "celular_o_correo_validado",
+         "proved_operator": "operador", "validated_at": "validado_el",
+         "wrong_codes_in_a_row": "codigos_errados_seguidos", "locked_at": "bloqueado_el",
+         "created_at": "registrado_el", "updated_at": "actualizado_el"},
+    ),
+    Section(
+        "autorizaciones", "Empresas que pidieron enviarle boletines y alertas (NoPasaNadaPE), y si se suscribió.",
+        AuthorizedClient, lambda person: iter(person.authorized),
+        {"id": "id", "partner": "empresa", "email": "correo", "name": "nombre", "document_type": "tipo_de_documento",
+         "document_number": "documento", "phone": "celular", "external_code": "codigo_en_la_empresa",
+         "profile": "perfil", "request_id": "numero_de_solicitud", "created_at": "autorizado_el",
+         "deauthorized_at": "dado_de_baja_el", "subscribed_at": "suscrito_el", "unsubscribed_at": "se_desuscribio_el"},
+    ),
+    Section(
+        "registro_externo", "Lo que una empresa guarda de usted en el registro externo.", ExternalClient,
+        lambda person: iter(person.external),
+        _EXTERNAL,
+    ),
+    Section(
+        "historia_del_registro_externo", "Quién cambió esos datos, cuándo, y qué decían antes y después.", AuditEntry,
+        lambda person: _audit(person, of_registry=True),
+        {"at": "fecha", "actor": "quien", "action": "que", "object_id": "registro", "data": "cambios"},
+    ),
+    Section(
+        "codigos", "Los códigos que se pidieron para usted: a dónde fueron, cuándo y en qué terminaron.",
+        VerificationToken, _of_applicants(VerificationToken.objects.all(), "created_at", "pk"),
+        {"id": "id", "applicant_id": "registro", "via": "via", "destination": "destino", "operator": "operador",
+         "created_at": "pedido_el", "expires_at": "vencia_el", "outcome": "resultado", "finished_at": "cerrado_el",
+         "wrong_tries": "intentos_errados", "returned_at": "pedido_devuelto_el", "client_attempt": "pedido_numero",
+         "client_wait": "espera_hasta_el_siguiente", "destination_attempt": "pedido_numero_a_ese_destino",
+         "destination_wait": "espera_para_ese_destino"},
+    ),
+    Section(
+        "intentos", "Los códigos que se ingresaron y no valieron. Lo ingresado no se guarda.", CodeTry,
+        lambda person: _in_pieces(CodeTry.objects.all(), "token", person.token_ids(), "at", "pk"),
+        {"token_id": "codigo", "at": "fecha", "result": "resultado"},
+    ),
+    Section(
+        "perdones_de_espera", "Las veces que el personal le quitó la espera entre códigos.", LadderForgiveness,
+        _of_applicants(LadderForgiveness.objects.all(), "at", "pk"),
+        {"applicant_id": "registro", "via": "via", "destination": "destino", "at": "fecha", "by": "quien",
+         "reason": "motivo"},
+    ),
+    Section(
+        "mensajes", "Los mensajes que se le enviaron; el código va tapado, como se guarda.", Message, _messages,
+        {"id": "id", "partner": "empresa", "kind": "tipo", "via": "via", "recipient": "destino", "subject": "asunto",
+         "text": "texto", "state": "estado", "attempts": "intentos", "provider": "proveedor",
+         "provider_id": "id_en_el_proveedor", "provider_reply": "respuesta_del_proveedor",
+         "request_id": "numero_de_solicitud", "reference": "codigo_o_pedido", "created_at": "creado_el",
+         "sent_at": "enviado_el", "delivered_at": "entregado_el"},
+    ),
+    Section(
+        "eventos_de_los_mensajes", "Lo que pasó con cada mensaje, paso a paso.", MessageEvent,
+        lambda person: _in_pieces(MessageEvent.objects.all(), "message", person.message_ids(), "at", "pk"),
+        {"message_id": "mensaje", "at": "fecha", "state": "estado", "attempt": "intento", "provider": "proveedor",
+         "detail": "detalle"},
+    ),
+    Section(
+        "acuses_de_los_proveedores", "Lo que los proveedores informaron después de recibir un mensaje.",
+        ProviderReceipt, _receipts,
+        {"provider": "proveedor", "provider_id": "id_en_el_proveedor", "state": "estado", "detail": "detalle",
+         "at": "fecha"},
+    ),
+    Section(
+        "pedidos_de_suscripcion", "Los enlaces de confirmación que se pidieron para su correo.", SubscriptionRequest,
+        lambda person: _in_pieces(SubscriptionRequest.objects.all(), "pk", person.link_ids(), "requested_at"),
+        {"id": "id", "email": "correo", "requested_at": "pedido_el", "expires_at": "vence_el", "used_at": "usado_el",
+         "address": "direccion_de_internet"},
+    ),
+    Section(
+        "consentimientos", "Sus aceptaciones y retiros, con el texto que leyó. Son prueba y se guardan más tiempo.",
+        ConsentRecord, _consents,
+        {"company": "empresa", "request_id": "pedido", "email": "correo", "act": "que", "how": "como",
+         "text_version": "version_del_texto", "text": "texto", "at": "fecha", "address": "direccion_de_internet"},
+    ),
+    Section(
+        "solicitudes", "Las llamadas de las empresas sobre usted.", ApiRequest, _requests,
+        {"id": "numero", "contract": "contrato", "partner": "empresa", "action": "accion", "status": "respuesta",
+         "code": "codigo_de_la_respuesta", "subject": "registro", "address": "direccion_de_internet",
+         "created_at": "fecha"},
+    ),
+    Section(
+        "actuaciones_del_personal", "Lo que el personal hizo con sus datos, y por qué.", AuditEntry,
+        lambda person: _audit(person, of_registry=False),
+        {"at": "fecha", "actor": "quien", "action": "que", "object_type": "sobre", "object_id": "registro",
+         "reason": "motivo", "data": "datos"},
+    ),
+)  # fmt: skip
+"""The whole file, in its order."""

@@ -1,0 +1,92 @@
+"""A person's rights at the desk: a copy of his data, and their end. Parse, call, answer."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from clients.models import AuditEntry
+from messaging.forgetting import WithAProvider
+from support import privacy, privacy_export
+from support.acting import Agent
+from support.doors import ERASE, EXPORT, desk_page, page
+from support.people import Person
+from support.privacy import Registered
+from support.views import ReasonForm, agent_of, documents, row_of
+
+WORD = "BORRAR"
+"""What is typed to confirm: nobody erases a person with a slip of the hand."""
+
+
+class EraseForm(ReasonForm):
+    confirmacion = forms.CharField(label="Confirmación", max_length=20, strip=True)
+
+    def clean_confirmacion(self) -> str:
+        typed: str = self.cleaned_data["confirmacion"]
+        if typed.upper() != WORD:
+            raise forms.ValidationError(f"Escriba {WORD} para confirmar.")
+        return typed
+
+
+@desk_page("POST", needs=EXPORT)
+def export(request: HttpRequest, kind: str, key: str) -> Any:
+    """The copy, as a file; that it was made is in the audit before its first byte leaves."""
+    row, agent = row_of(kind, key), agent_of(request)
+    if agent is None:
+        messages.error(request, "Escriba un motivo.")
+        return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+    privacy.note_export(row, agent)
+    pieces = privacy_export.document(privacy.dossier_of(row), at=agent.at)
+    answer = StreamingHttpResponse(pieces, content_type="application/json; charset=utf-8")
+    name = f"datos-personales-{timezone.localtime(agent.at):%Y%m%d-%H%M}.json"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+@desk_page("GET", "HEAD", "POST", needs=ERASE)
+def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+    """What would go and what stays; and, confirmed by a word and with a reason, the end of it."""
+    row = row_of(kind, key)
+    form = EraseForm(request.POST if request.method == "POST" else None)
+    agent = agent_of(request) if form.is_valid() else None
+    if agent is not None:
+        done = _erase(request, row, agent)
+        if done is not None:
+            return HttpResponseRedirect(reverse("support_erased", args=[done.pk]))
+    found = privacy.dossier_of(row)
+    person = Person(found.applicants, found.authorized, found.external)
+    return page(
+        request, "privacy_erase", form=form, kind=kind, key=key, word=WORD, person=person,
+        documents=documents(person), taken=privacy.preview(found), consents=privacy.consents_kept(found),
+        shared=len(found.shared), status=400 if form.errors else 200,
+        companies=sorted({str(each.partner or "formulario abierto") for each in found.rows}),
+    )  # fmt: skip
+
+
+@desk_page("GET", "HEAD", needs=ERASE)
+def erased(request: HttpRequest, key: str) -> HttpResponse:
+    """What was done, by the audit: to be read to whoever asked for it."""
+    number = int(key) if key.isascii() and key.isdigit() and len(key) <= 18 else 0
+    entry = AuditEntry.objects.filter(pk=number, action=privacy.ERASED).first()
+    if entry is None:
+        raise Http404
+    return page(request, "privacy_erased", entry=entry, taken=entry.data["taken"])
+
+
+def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | None:
+    """The entry that says it is done; None, with a word to the agent, when it could not be done now."""
+    try:
+        entry = privacy.erase(row, agent)
+    except WithAProvider:
+        messages.error(request, "Un proveedor tiene ahora un mensaje suyo. No se borró nada: repita en un minuto.")
+        return None
+    except OperationalError:  # a lock that did not come in time, or two that waited for each other
+        messages.error(request, "Otra operación tiene ocupados sus datos. No se borró nada: repita en un minuto.")
+        return None
+    if entry is None:
+        raise Http404
+    return entry

@@ -1,0 +1,154 @@
+"""One person in every room, and another who must keep everything: what copy and erasure are tried on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+
+from clients.credentials import issue
+from clients.models import Applicant, AuthorizedClient, Credential, ExternalClient, Partner, audit
+from clients.registering import Details, register
+from conftest import NOW
+from external_api.models import ApiRequest, IdempotentAnswer
+from messaging.models import Campaign, Message, MessageEvent, ProviderReceipt, SandboxMessage
+from subscription.models import ConsentRecord, SubscriptionRequest
+from tokens import forgiving, services
+from tokens.models import CodeTry, VerificationToken
+from tokens.services import Origin
+
+CODE = "Q7ZX"
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """Values that stand nowhere else in the tests' database."""
+
+    document: str
+    names: str
+    surname: str
+    email: str
+    phone: str
+    cui: str
+
+    @property
+    def needles(self) -> list[str]:
+        return [self.document, self.names, self.surname, self.email, self.phone, self.cui]
+
+
+ANA = Somebody("70012345", "Anacleta", "Quispecusi", "anacleta@dominio.com", "911222333", "2380033370713")
+LUZ = Somebody("70099999", "Luzmila", "Huamancaja", "luzmila@dominio.com", "944555666", "2380033370514")
+
+
+@dataclass(frozen=True)
+class Rows:
+    applicant: Applicant
+    client: AuthorizedClient
+    external: ExternalClient
+    old_token: VerificationToken
+    token: VerificationToken
+
+
+def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
+    """Registered, authorised, subscribed, in the registry, written to, helped by staff; all of it at `at`."""
+    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": f"Banco {slug}"})
+    applicant = Applicant.objects.create(
+        partner=partner, document_type="DNI", document_number=who.document, check_character="9", names=who.names,
+        paternal_surname=who.surname, maternal_surname=who.surname, email=who.email, department="LIMA",
+        province="LIMA", district="MIRAFLORES", ubigeo="150122", created_at=at, updated_at=at,
+    )  # fmt: skip
+    origin = Origin(partner, None, 7)
+    old = services.request(
+        applicant.pk, via="C", origin=origin, at=at - timedelta(days=5)
+    ).token  # fmt: skip
+    CodeTry.objects.create(token=old, at=old.created_at, result="wrong")
+    token = services.request(applicant.pk, via="S", phone=who.phone, operator="CLARO", origin=origin, at=at).token
+    _delivered(old, who.email, at=old.created_at)
+    forgiving.forgive(applicant, "S", by="eva", reason="llamó", at=at)
+    client = _subscribed(partner, who, at=at)
+    external = _registered(partner, who, at=at)
+    for subject in (applicant.pk, external.pk):
+        ApiRequest.objects.create(
+            contract="informaperu", partner=partner, subject=subject, action="token", status=200, duration_ms=1,
+            address="192.0.2.44", created_at=at,
+        )  # fmt: skip
+    for number, body in enumerate(
+        (f'{{"correo": "{who.email}"}}', str(applicant.pk), f"por {who.names.upper()} {who.surname.upper()}")
+    ):
+        IdempotentAnswer.objects.create(
+            partner=partner, contract="nopasanada", key=f"{slug}{number}", fingerprint=b"x", status=200,
+            body=body.encode(), created_at=at,
+        )  # fmt: skip
+    eva, _ = User.objects.get_or_create(username="eva")
+    audit(eva, "clients.exported", at=at, by="eva", format="csv", filter={"q": who.email.upper(), "perfil": "VIP"})
+    for row in (applicant, client):
+        LogEntry.objects.create(
+            user=eva, content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk), object_repr=str(row),
+            action_flag=2, change_message=who.names,
+        )  # fmt: skip
+    return Rows(applicant, client, external, old, token)
+
+
+def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
+    """The message of a code as a worker and a provider leave it."""
+    Message.objects.filter(reference=token.pk).update(
+        state="UNDELIVERED", sent_at=at, sealed=None, provider="smtp", provider_id=f"id-{token.pk}",
+        provider_reply=f"250 ok <{to}>",
+    )  # fmt: skip
+    message = Message.objects.get(reference=token.pk)
+    MessageEvent.objects.create(message=message, at=at, state="UNDELIVERED", attempt=1, detail=f"550 <{to}> unknown")
+    ProviderReceipt.objects.create(
+        provider="smtp", provider_id=f"id-{token.pk}", state="UNDELIVERED", detail=f"no buzón {to}", at=at
+    )
+    SandboxMessage.objects.create(message_id=message.pk, via=message.via, to=to, text=f"hola {to} {CODE}", created=at)
+
+
+def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient:
+    client = AuthorizedClient.objects.create(
+        partner=partner, email=who.email, name=f"{who.names} {who.surname}", document_type="DNI",
+        document_number=who.document, phone=who.phone, external_code=f"C-{who.document}", profile="VIP", request_id=5,
+        created_at=at, subscribed_at=at,
+    )  # fmt: skip
+    link = SubscriptionRequest.objects.create(
+        email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), used_at=at, address="192.0.2.9"
+    )
+    SubscriptionRequest.objects.create(
+        email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.9"
+    )
+    ConsentRecord.objects.create(
+        authorized_client=client, request=link, email=who.email, act="given", how="link", text_version="1",
+        text=f"Acepto en {who.email}", at=at, address="192.0.2.9",
+    )  # fmt: skip
+    Message.objects.create(
+        partner=partner, kind="suscripcion", via="C", recipient=who.email, subject="confirma", text="enlace",
+        state="SENT", reference=link.pk, created_at=at, next_attempt_at=at,
+    )  # fmt: skip
+    campaign = Campaign.objects.create(
+        type="boletin", subject="Noticias", text="Las noticias del mes", state="SENDING", created_by="eva",
+        created_at=at, started_at=at,
+    )  # fmt: skip
+    Message.objects.create(
+        partner=partner, kind="boletin", via="C", recipient=who.email, subject="Noticias", text="", state="QUEUED",
+        authorized_client=client, campaign=campaign, created_at=at, next_attempt_at=at,
+    )  # fmt: skip
+    return client
+
+
+def _registered(partner: Partner, who: Somebody, *, at: Any) -> ExternalClient:
+    """Registered, and changed once, so that the audit holds the values of before and after."""
+    key, _ = issue(partner, Credential.Kind.JWT, at=at, by="test")
+    for phone in ("555-0000", who.phone):
+        details = Details(
+            who.cui,
+            who.names,
+            who.surname,
+            phone,
+            "P",
+            "1",
+            "web",
+            [{"key": "correo", "value": f"{phone} {who.email}"}],
+        )
+        pk = register(key, who.document, details, request_id=9, address="192.0.2.3", at=at)
+    return ExternalClient.objects.get(pk=pk)

@@ -1,0 +1,390 @@
+"""A person is erased: looked for in every column of every table, and the same person may come anew."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+
+from clients.authorizing import Authorization, authorize
+from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
+from conftest import NOW, make_applicant
+from external_api.models import ApiRequest, IdempotentAnswer
+from messaging import delivery
+from messaging.forgetting import WithAProvider
+from messaging.models import Message, MessageEvent
+from subscription.models import ConsentRecord, SubscriptionRequest
+from support import forgetting, privacy
+from support.acting import Agent
+from support.people import search
+from support.tests.people_of_privacy import ANA, CODE, LUZ, everywhere
+from tokens import services
+from tokens.cooldown import LOOK_BACK
+from tokens.errors import CooldownActive
+from tokens.models import LadderForgiveness, VerificationToken
+from tokens.services import Origin
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+
+EVIDENCE = {("subscription_consentrecord", "email"), ("subscription_consentrecord", "text")}
+"""What may name a person after her erasure: the proof of what she agreed to."""
+LADDER = {("tokens_verificationtoken", "destination")}
+"""And for two days where her codes went."""
+
+
+@pytest.fixture(autouse=True)
+def known_code(monkeypatch):
+    monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
+
+
+@pytest.fixture
+def luz():
+    return everywhere(LUZ, slug="otro")
+
+
+@pytest.fixture
+def ana(luz):
+    return everywhere(ANA, slug="banco")
+
+
+def agent(at=NOW):
+    return Agent(by="marta", reason="lo pidió por escrito", at=at, address="192.0.2.7")
+
+
+def erase(rows, at=NOW):
+    """Both cases: nothing joins the registry of Guatemala to the other contracts."""
+    privacy.erase(rows.external, agent(at))
+    return privacy.erase(rows.applicant, agent(at))
+
+
+def places_of(needles):
+    """(table, column) of every column that holds one of the texts, whatever its type and case."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables"
+            " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        )
+        columns = cursor.fetchall()
+        found = set()
+        for table, column, kind in columns:
+            text = f"encode(\"{column}\", 'escape')" if kind == "bytea" else f'"{column}"::text'
+            cursor.execute(
+                f'SELECT EXISTS (SELECT FROM "{table}" CROSS JOIN unnest(%s::text[]) AS needle'
+                f" WHERE position(lower(needle) IN lower({text})) > 0)",
+                [list(needles)],
+            )
+            if cursor.fetchone()[0]:
+                found.add((table, column))
+    return found
+
+
+def test_the_search_finds_a_person_where_she_is(ana):
+    places = places_of(ANA.needles)
+    for place in (
+        ("clients_applicant", "names"), ("clients_authorizedclient", "email"), ("clients_auditentry", "data"),
+        ("clients_externalclient", "data_points"), ("clients_externalclient", "name_words"),
+        ("messaging_message", "recipient"), ("messaging_message", "provider_reply"),
+        ("messaging_messageevent", "detail"), ("django_admin_log", "object_repr"),
+        ("messaging_providerreceipt", "detail"), ("messaging_sandboxmessage", "text"), *LADDER, *EVIDENCE,
+        ("external_api_idempotentanswer", "body"), ("subscription_subscriptionrequest", "email"),
+    ):  # fmt: skip
+        assert place in places, place
+
+
+def test_after_it_she_is_nowhere_but_in_the_evidence_and_for_two_days_on_the_ladder(ana):
+    erase(ana)
+    assert places_of(ANA.needles) == EVIDENCE | LADDER
+    assert forgetting.run(at=NOW + LOOK_BACK, seconds=30.0, kinds=forgetting.OF_THE_ERASED) == {}
+    assert places_of(ANA.needles) == EVIDENCE | LADDER
+    forgetting.run(at=NOW + LOOK_BACK + SECOND, seconds=30.0, kinds=forgetting.OF_THE_ERASED)
+    assert places_of(ANA.needles) == EVIDENCE
+    assert not places_of([str(ana.client.external_code)])
+
+
+def test_nobody_else_loses_anything(ana, luz):
+    before = snapshot()
+    erase(ana)
+    after = snapshot()
+    gone = {key: value for key, value in before.items() if after.get(key) != value}
+    assert all(
+        LUZ.email not in value and LUZ.document not in value and LUZ.phone not in value for value in gone.values()
+    )
+    luz.token.refresh_from_db()
+    assert luz.token.outcome == "PENDIENTE"
+    assert AuthorizedClient.objects.get().email == LUZ.email
+
+
+def snapshot():
+    found = {}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT ctid::text, row_to_json(t)::text FROM "{table}" t')
+            rows = [json.loads(row) for _, row in cursor.fetchall()]
+            found |= {(table, json.dumps(row.get("id", row))): json.dumps(row, ensure_ascii=False) for row in rows}
+    return found
+
+
+def test_what_stays_is_anonymous_and_says_where_a_message_came_from(ana):
+    messages = Message.objects.filter(partner=ana.applicant.partner)
+    before = list(messages.order_by("pk").values_list("pk", "partner", "request_id", "kind", "via", "created_at"))
+    erase(ana)
+    assert (
+        list(messages.order_by("pk").values_list("pk", "partner", "request_id", "kind", "via", "created_at")) == before
+    )
+    assert {each.recipient for each in messages} == {""}
+    assert {each.state for each in messages} == {"CANCELLED", "UNDELIVERED", "SENT"}
+    assert set(MessageEvent.objects.filter(message__in=messages).values_list("detail", flat=True)) == {""}
+    assert "•••" in messages.exclude(provider_reply="").get().provider_reply
+    forgotten = Applicant.everybody.get(pk=ana.applicant.pk)
+    assert (forgotten.state, forgotten.created_at, forgotten.forgotten_at) == ("PENDIENTE", NOW, NOW)
+    assert ApiRequest.objects.filter(subject=ana.applicant.pk).count() == 0
+    assert not LadderForgiveness.objects.filter(applicant=ana.applicant.pk).exists()
+
+
+def test_what_lived_ends(ana):
+    erase(ana)
+    ana.token.refresh_from_db()
+    assert (ana.token.outcome, ana.token.finished_at) == ("CANCELADO", NOW)
+    assert Message.objects.get(reference=ana.token.pk).state == "CANCELLED"
+    assert Message.objects.get(kind="boletin", partner=ana.client.partner).state == "CANCELLED"
+    client = AuthorizedClient.everybody.get(pk=ana.client.pk)
+    assert (client.deauthorized_at, client.forgotten_at, client.email) == (NOW, NOW, "")
+    assert not ExternalClient.objects.filter(pk=ana.external.pk).exists()
+
+
+def test_the_evidence_stays_and_its_link_does_not(ana):
+    erase(ana)
+    record = ConsentRecord.objects.get(authorized_client=ana.client.pk)
+    assert (record.email, record.address, record.text) == (ANA.email, "192.0.2.9", f"Acepto en {ANA.email}")
+    link = SubscriptionRequest.objects.get(pk=record.request_id)
+    assert (link.email, link.address) == ("", None)
+    assert SubscriptionRequest.objects.filter(email="").count() == 1, "the one that led to nothing is gone"
+
+
+def test_nobody_finds_her_any_more(ana, front):
+    erase(ana)
+    for term in (*ANA.needles, str(ana.applicant.pk), str(ana.client.pk), str(ana.external.pk), str(ana.token.pk)):
+        assert search(term) == [], term
+    for label in ("applicant", "authorizedclient", "externalclient"):
+        page = boss().get(f"/admin/clients/{label}/").content.decode()
+        for needle in ANA.needles:
+            assert needle not in page, label
+    assert ANA.phone not in boss().get("/soporte/mensajes/?desde=2026-01-01").content.decode()
+
+
+def boss():
+    user, _ = User.objects.get_or_create(username="jefa", is_staff=True, is_superuser=True)
+    http = Client()
+    http.force_login(user)
+    return http
+
+
+def test_her_company_finds_nobody_and_she_may_come_anew(front):
+    first = front.register()
+    front.ask(first)
+    privacy.erase(Applicant.objects.get(), agent(VerificationToken.objects.get().created_at + SECOND))
+    for answer in (
+        front.ask(first, telefono="912345678"), front.verify(first, CODE), front.post(f"/client/{first}/cancel"),
+        front.post(f"/client/{first}/expire"), front.get(f"/client/{first}/cooldown/S"),
+    ):  # fmt: skip
+        assert (answer.status_code, answer.json()["code"]) == (404, "ERR_CLIENT_NOT_FOUND")
+    second = front.register()
+    assert second != first
+    assert front.ask(second, telefono="912345678").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)  # the lists are read over a connection of their own
+def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
+    row = Authorization(ANA.email, "Ana Díaz", "DNI", ANA.document, ANA.phone, "C1", "VIP")
+    authorize(nopasanada.partner, [row], request_id=1, at=NOW)
+    client = AuthorizedClient.objects.get()
+    Message.objects.create(
+        partner=nopasanada.partner, kind="boletin", via="C", recipient=ANA.email, subject="s", text="", state="SENT",
+        authorized_client=client, sent_at=NOW, created_at=NOW, next_attempt_at=NOW,
+    )  # fmt: skip
+    counts = [desk.listing(each)["resultados"]["cuenta"] for each in ("clientes_autorizados", "mensajes_enviados")]
+    privacy.erase(client, agent())
+    assert counts == [1, 1]
+    for each in ("clientes_autorizados", "mensajes_enviados"):
+        assert desk.listing(each)["resultados"] == {"cuenta": 0, "data": []}
+    again = desk.send("alta", clientes=[{"correo": ANA.email, "codigo_externo": "C1", "perfil": "VIP"}])
+    assert again.json()["resultados"]["cuenta_exitos"] == 1
+    assert AuthorizedClient.objects.get().pk != client.pk
+
+
+def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
+    def ask_as(number, at):
+        other = make_applicant(number, email=f"{number}@example.com")
+        services.request(other.pk, via="S", phone=ANA.phone, operator="CLARO", origin=Origin(), at=at)
+        privacy.erase(other, agent(at + SECOND))
+
+    ask_as("11111111", NOW)
+    with pytest.raises(CooldownActive) as refusal:
+        ask_as("22222222", NOW + 10 * SECOND)
+    assert refusal.value.standing.attempts_24h == 1
+    ask_as("33333333", NOW + timedelta(minutes=2))
+    with pytest.raises(CooldownActive):
+        ask_as("44444444", NOW + timedelta(minutes=5))
+    forgetting.run(at=NOW + timedelta(hours=24), seconds=30.0)
+    with pytest.raises(CooldownActive):
+        ask_as("55555555", NOW + timedelta(minutes=5))
+
+
+def test_a_provider_that_has_a_message_on_the_line_is_waited_for_and_nothing_is_done(ana):
+    Message.objects.filter(reference=ana.token.pk).update(
+        state="SENDING", claim_id=ana.token.pk, lease_until=NOW, handed_over_at=NOW
+    )
+    before = snapshot()
+    with pytest.raises(WithAProvider):
+        privacy.erase(ana.applicant, agent())
+    assert snapshot() == before
+
+
+def test_again_is_nothing(ana):
+    erase(ana)
+    assert privacy.erase(ana.applicant, agent()) is None
+    assert AuditEntry.objects.filter(action=privacy.ERASED).count() == 3, "one for each row, once"
+
+
+# --- the audit ---
+
+
+def test_the_audit_keeps_who_what_when_and_why_and_loses_the_values(ana):
+    fields = ("pk", "at", "actor", "action", "object_type", "object_id", "address", "reason")
+    before = list(AuditEntry.objects.order_by("pk").values_list(*fields))
+    erase(ana)
+    assert list(AuditEntry.objects.exclude(action=privacy.ERASED).order_by("pk").values_list(*fields)) == before
+    changed = AuditEntry.objects.get(action="external_client.changed", object_id=str(ana.external.pk))
+    assert changed.data["request"] == 9
+    assert changed.data["changes"] == [
+        {"field": "phone", "before": "[borrado]", "after": "[borrado]"},
+        {"field": "data_points", "key": "[borrado]", "before": "[borrado]", "after": "[borrado]"},
+    ]
+    typed = AuditEntry.objects.filter(action="clients.exported").order_by("pk").last()
+    assert typed.data == {"format": "csv", "filter": {"q": "[borrado]", "perfil": "VIP"}}
+    other = AuditEntry.objects.filter(action="clients.exported").order_by("pk").first()
+    assert other.data["filter"]["q"] == LUZ.email.upper()
+
+
+def test_the_erasure_itself_is_in_the_audit_of_each_row_without_a_value(ana):
+    done = erase(ana)
+    entries = AuditEntry.objects.filter(action=privacy.ERASED)
+    assert {each.object_id for each in entries} == {str(ana.applicant.pk), str(ana.client.pk), str(ana.external.pk)}
+    assert {(each.actor, each.reason, each.address, each.at) for each in entries} == {
+        ("marta", "lo pidió por escrito", "192.0.2.7", NOW)
+    }
+    assert done.object_id == str(ana.applicant.pk)
+    assert dict(done.data["taken"])["mensajes"] == 4
+
+
+def test_the_admins_list_of_recent_actions_names_nobody(ana):
+    erase(ana)
+    mine = LogEntry.objects.filter(object_id__in=[str(ana.applicant.pk), str(ana.client.pk)])
+    assert {(each.object_repr, each.change_message) for each in mine} == {("[borrado]", "")}
+
+
+def test_answers_kept_for_a_retry_that_hold_her_are_gone(ana):
+    erase(ana)
+    left = [bytes(each.body).decode() for each in IdempotentAnswer.objects.all()]
+    assert len(left) == 3
+    assert LUZ.email in left[0]
+
+
+# --- at the desk ---
+
+
+def staff(*codenames):
+    user = User.objects.create_user("marta", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(user)
+    return http
+
+
+@pytest.fixture
+def marta():
+    return staff("use_desk", "erase_person")
+
+
+def path(row):
+    return f"/soporte/caso/cliente/{row.pk}/datos/borrar/"
+
+
+def test_the_page_says_what_goes_what_stays_and_that_it_is_for_good(marta, ana):
+    answer = marta.get(path(ana.applicant))
+    page = answer.content.decode()
+    assert answer["Cache-Control"] == "no-store, private"
+    assert "style=" not in page
+    for words in ("No se puede deshacer", "Se borra", "Se queda", "Escriba BORRAR para confirmar", "Banco banco",
+                  ANA.names, f"DNI {ANA.document}", "La prueba de lo que aceptó o retiró (1)"):  # fmt: skip
+        assert words in page, words
+    assert Applicant.objects.filter(pk=ana.applicant.pk).exists(), "looking erases nobody"
+
+
+@pytest.mark.parametrize(
+    ("motivo", "word", "fault"),
+    [
+        ("", "BORRAR", "requerido"),
+        ("lo pidió", "", "requerido"),
+        ("lo pidió", "borra", "Escriba BORRAR para confirmar."),
+    ],
+)
+def test_without_a_reason_or_the_word_nothing_goes(marta, ana, motivo, word, fault):
+    before = snapshot()
+    answer = marta.post(path(ana.applicant), {"motivo": motivo, "confirmacion": word})
+    assert answer.status_code == 400
+    assert fault in answer.content.decode()
+    assert snapshot().keys() == before.keys()
+    assert Applicant.objects.filter(pk=ana.applicant.pk).exists()
+
+
+def test_confirmed_it_is_done_and_the_page_after_it_can_be_read_out(marta, ana):
+    answer = marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "borrar"}, follow=True)
+    entry = AuditEntry.objects.filter(action=privacy.ERASED).order_by("pk").first()
+    assert answer.redirect_chain == [(f"/soporte/borrado/{entry.pk}/", 302)]
+    page = answer.content.decode()
+    assert f"Constancia n.º <strong>{entry.pk}</strong>" in page
+    assert "<td>Mensajes</td><td>4</td>" in page
+    for needle in ANA.needles:
+        assert needle not in page
+    assert marta.get(f"/soporte/caso/cliente/{ana.applicant.pk}/").status_code == 404
+    assert marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "BORRAR"}).status_code == 404
+
+
+def test_when_a_provider_is_on_the_line_the_agent_is_told_to_wait(marta, ana):
+    Message.objects.filter(reference=ana.token.pk).update(
+        state="SENDING", claim_id=ana.token.pk, lease_until=NOW, handed_over_at=NOW
+    )
+    answer = marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "BORRAR"})
+    assert "repita en un minuto" in answer.content.decode()
+    assert Applicant.objects.filter(pk=ana.applicant.pk).exists()
+
+
+@pytest.mark.parametrize("key", ["0", "x", "99999999999999999999", "1"])
+def test_a_page_of_nothing_done(marta, ana, key):
+    assert marta.get(f"/soporte/borrado/{key}/").status_code == 404
+
+
+def test_a_shared_mailbox_is_said_and_left_to_the_other(marta, ana):
+    husband = make_applicant("70055555", email=ANA.email, names="Pedro")
+    assert "también de otra persona" in marta.get(path(ana.applicant)).content.decode()
+    privacy.erase(ana.applicant, agent())
+    husband.refresh_from_db()
+    assert husband.email == ANA.email
+    assert SubscriptionRequest.objects.filter(email=ANA.email).count() == 2
+
+
+def test_an_answer_that_comes_after_the_erasure_writes_nothing(ana):
+    """A message of which nobody knows whether it left may still be answered for; the answer may say the number."""
+    late = Message.objects.get(reference=ana.token.pk)
+    Message.objects.filter(pk=late.pk).update(state="UNKNOWN", claim_id=late.pk, handed_over_at=NOW, sealed=None)
+    late.refresh_from_db()
+    erase(ana)
+    delivery.record(late, "SENT", at=NOW + SECOND, reply=f"ok {ANA.phone}")
+    assert places_of([ANA.phone]) == LADDER
+    assert Message.objects.get(pk=late.pk).state == "UNKNOWN"

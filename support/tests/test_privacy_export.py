@@ -1,0 +1,191 @@
+"""A person's copy: everything that is held, nothing of anybody else, no code, no names of staff."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from clients.models import AuditEntry, AuthorizedClient
+from conftest import NOW, make_applicant
+from messaging.models import Message
+from support import privacy, privacy_export
+from support.privacy import dossier_of
+from support.tests.people_of_privacy import ANA, CODE, LUZ, everywhere
+from tokens.models import VerificationToken
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def known_code(monkeypatch):
+    monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
+
+
+@pytest.fixture
+def rows():
+    everywhere(LUZ, slug="otro")
+    return everywhere(ANA, slug="banco")
+
+
+def staff(*codenames, role=None):
+    user = User.objects.create_user("marta", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    http = Client(REMOTE_ADDR="192.0.2.7")
+    http.force_login(user)
+    return http
+
+
+def copy_of(row):
+    return json.loads("".join(privacy_export.document(dossier_of(row), at=NOW)))
+
+
+def test_everything_about_a_person_and_nothing_of_another(rows):
+    file = copy_of(rows.applicant)
+    text = json.dumps(file, ensure_ascii=False)
+    for needle in ANA.needles[:-1]:
+        assert needle in text
+    for needle in LUZ.needles:
+        assert needle not in text
+    counts = {name: len(part) for name, part in file.items() if isinstance(part, list)}
+    assert counts == {
+        "registros": 1, "autorizaciones": 1, "registro_externo": 0, "historia_del_registro_externo": 0, "codigos": 2,
+        "intentos": 1, "perdones_de_espera": 1, "mensajes": 4, "eventos_de_los_mensajes": 2,
+        "acuses_de_los_proveedores": 1, "pedidos_de_suscripcion": 2, "consentimientos": 1, "solicitudes": 1,
+        "actuaciones_del_personal": 1,
+    }  # fmt: skip
+    assert set(file) == {"acerca_de", "que_es_cada_parte", *counts}
+    assert set(file["que_es_cada_parte"]) == set(counts), "each part says what it is"
+
+
+def test_the_external_registry_with_its_history(rows):
+    file = copy_of(rows.external)
+    [row] = file["registro_externo"]
+    assert (row["cui"], row["telefono"], row["empresa"]) == (ANA.cui, ANA.phone, "Banco banco")
+    first, changed = file["historia_del_registro_externo"]
+    assert (first["quien"], first["que"]) == ("Banco banco", "registró"), "a company by its name"
+    assert changed["cambios"]["cambios"][0] == {"campo": "telefono", "antes": "555-0000", "despues": ANA.phone}
+    assert len(file["solicitudes"]) == 1
+
+
+def test_words_and_days_are_as_people_read_them(rows):
+    file = copy_of(rows.applicant)
+    assert file["registros"][0]["registrado_el"] == "12/02/2026 10:30:00"
+    assert file["registros"][0]["estado"] == "Pendiente"
+    assert file["registros"][0]["validado_el"] is None
+    newest = file["codigos"][-1]
+    assert (newest["via"], newest["destino"], newest["resultado"]) == ("SMS", ANA.phone, "Pendiente")
+    assert "Las noticias del mes" in [each["texto"] for each in file["mensajes"]], "a campaign's words too"
+    assert file["perdones_de_espera"][0]["quien"] == "personal"
+    assert file["actuaciones_del_personal"][0]["quien"] == "personal"
+
+
+def test_neither_code_nor_hash_nor_name_of_staff(rows):
+    text = json.dumps([copy_of(rows.applicant), copy_of(rows.external)], ensure_ascii=False)
+    hashes = [bytes(token.code_hmac).hex() for token in VerificationToken.objects.all()]
+    for secret in (CODE, "eva", *hashes):
+        assert secret not in text
+
+
+def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeypatch):
+    monkeypatch.setattr(privacy_export, "AT_ONCE", 7)
+    Message.objects.bulk_create(
+        Message(kind="suscripcion", via="C", recipient=ANA.email, text="t", state="SENT", created_at=NOW,
+                next_attempt_at=NOW) for _ in range(250)
+    )  # fmt: skip
+    assert len(copy_of(rows.applicant)["mensajes"]) == 254
+
+
+# --- whose is whose ---
+
+
+def test_a_document_joins_companies_and_mailboxes(rows):
+    second = make_applicant(ANA.document, email="segunda@dominio.com", partner=None)
+    by_mail = AuthorizedClient.objects.create(
+        partner=rows.client.partner, email="segunda@dominio.com", external_code="1", profile="A", request_id=1,
+        created_at=NOW,
+    )  # fmt: skip
+    for start in (rows.applicant, second, by_mail, rows.client):
+        found = dossier_of(start)
+        assert {each.pk for each in found.applicants} == {rows.applicant.pk, second.pk}
+        assert {each.pk for each in found.authorized} == {rows.client.pk, by_mail.pk}
+        assert found.shared == frozenset()
+
+
+def test_who_shares_a_mailbox_stays_apart(rows):
+    husband = make_applicant("70055555", email=ANA.email, names="Pedro")
+    nobodys = AuthorizedClient.objects.create(
+        partner=_another_company(), email=ANA.email, external_code="1", profile="A", request_id=1, created_at=NOW
+    )
+    found = dossier_of(rows.applicant)
+    assert [each.pk for each in found.applicants] == [rows.applicant.pk]
+    assert [each.pk for each in found.authorized] == [rows.client.pk], (
+        "of two people with a mailbox, nobody knows whose"
+    )
+    assert found.shared == {ANA.email}
+    assert [each.pk for each in dossier_of(husband).rows] == [husband.pk]
+    assert [each.pk for each in dossier_of(nobodys).rows] == [nobodys.pk]
+    file = copy_of(rows.applicant)
+    assert "Pedro" not in json.dumps(file, ensure_ascii=False)
+    assert len(file["mensajes"]) == 3, "codes and bulletins of her own; a link to a shared mailbox is nobody's"
+    assert file["pedidos_de_suscripcion"] == []
+    assert ANA.email in dossier_of(rows.applicant).mailboxes
+    assert ANA.email not in dossier_of(rows.applicant).values()
+
+
+def _another_company():
+    return AuthorizedClient.objects.get(email=LUZ.email).partner
+
+
+# --- at the desk ---
+
+
+def export(http, applicant, reason="lo pidió por escrito"):
+    return http.post(f"/soporte/caso/cliente/{applicant.pk}/datos/exportar/", {"motivo": reason})
+
+
+def test_a_copy_is_a_file_that_nobody_keeps_and_the_audit_knows(rows):
+    answer = export(staff("use_desk", "export_person"), rows.applicant)
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "application/json; charset=utf-8"
+    assert answer["Content-Disposition"].startswith('attachment; filename="datos-personales-')
+    assert answer["Cache-Control"] == "no-store, private"
+    file = json.loads(b"".join(answer.streaming_content).decode("utf-8"))
+    assert file["registros"][0]["nombres"] == ANA.names
+    [entry] = AuditEntry.objects.filter(action=privacy.EXPORTED)
+    assert (entry.actor, entry.reason, entry.address, entry.object_id, entry.data) == (
+        "marta", "lo pidió por escrito", "192.0.2.7", str(rows.applicant.pk), {},
+    )  # fmt: skip
+    assert [each["que"] for each in file["actuaciones_del_personal"]][-1] == "entregó una copia de sus datos"
+
+
+def test_without_a_reason_there_is_no_copy(rows):
+    http = staff("use_desk", "export_person")
+    assert "Escriba un motivo." in http.post(
+        f"/soporte/caso/cliente/{rows.applicant.pk}/datos/exportar/", {"motivo": " "}, follow=True
+    ).content.decode()  # fmt: skip
+    assert not AuditEntry.objects.filter(action=privacy.EXPORTED).exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("Administradores", True), ("Operaciones", True), ("Soporte", False), ("Auditores", False)]
+)
+def test_who_may(rows, role, may):
+    http = staff(role=role)
+    case = http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/").content.decode()
+    assert ("Datos personales" in case) is may
+    assert ("Descargar sus datos" in case) is may
+    assert ("Borrar sus datos" in case) is may
+    assert export(http, rows.applicant).status_code == (200 if may else 403)
+    assert http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/datos/borrar/").status_code == (200 if may else 403)
+
+
+def test_each_button_has_a_permission_of_its_own(rows):
+    http = staff("use_desk", "export_person")
+    case = http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/").content.decode()
+    assert "Descargar sus datos" in case
+    assert "Borrar sus datos" not in case
+    assert http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/datos/borrar/").status_code == 403
+    assert http.get("/soporte/borrado/1/").status_code == 403

@@ -1,0 +1,473 @@
+"""What is kept long enough goes, to the second and no sooner; what lives is not touched."""
+
+import importlib
+import logging
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from axes.models import AccessAttempt
+from celery import current_app
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+
+from clients.forgetting import BATCH, Ageing
+from clients.models import Applicant, AuthorizedClient, Partner
+from conftest import NOW, at_once, make_applicant
+from external_api.models import ApiRequest, IdempotentAnswer
+from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, SandboxMessage
+from subscription.models import ConsentRecord, SubscriptionRequest
+from support import forgetting
+from tokens.cooldown import LOOK_BACK
+from tokens.models import LadderForgiveness, VerificationToken
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+PHONE = "987654321"
+
+
+def days(name):
+    return timedelta(days=settings.AVAL_KEEP_DAYS[name])
+
+
+def run(**changes):
+    return forgetting.run(**{"at": NOW, "seconds": 30.0, **changes})
+
+
+def kind(name):
+    return next(each for each in forgetting.KINDS if each.name == name)
+
+
+def message(at=NOW, **changes):
+    fields = {
+        "kind": "verificacion", "via": "S", "recipient": PHONE, "subject": "s", "text": "t", "html": "h",
+        "state": "SENT", "created_at": at, "next_attempt_at": at, "provider": "lejano", "provider_id": "x1",
+        "provider_reply": "ok +51987654321 para juan@dominio.com", "request_id": 7,
+    }  # fmt: skip
+    made = Message.objects.create(**{**fields, **changes})
+    MessageEvent.objects.create(message=made, at=at, state=made.state, attempt=1, detail=f"a {PHONE}")
+    return made
+
+
+def token(applicant, at=NOW, **changes):
+    fields = {
+        "applicant": applicant, "via": "S", "destination": PHONE, "operator": "CLARO", "code_hmac": b"x" * 32,
+        "created_at": at, "expires_at": at + timedelta(seconds=150), "outcome": "SIN_RESPUESTA", "finished_at": at,
+        "client_attempt": 1, "client_wait": timedelta(0), "destination_attempt": 1, "destination_wait": timedelta(0),
+    }  # fmt: skip
+    return VerificationToken.objects.create(**{**fields, **changes})
+
+
+def client(ended=None, **changes):
+    partner, _ = Partner.objects.get_or_create(slug="banco", defaults={"name": "Banco"})
+    fields = {
+        "partner": partner, "email": "ana@dominio.com", "name": "Ana Díaz", "document_type": "DNI",
+        "document_number": "44556677", "phone": PHONE, "external_code": "C1", "profile": "VIP", "request_id": 5,
+        "created_at": NOW - timedelta(days=2000), "deauthorized_at": ended,
+    }  # fmt: skip
+    return AuthorizedClient.objects.create(**{**fields, **changes})
+
+
+def link(at):
+    return SubscriptionRequest.objects.create(
+        email="ana@dominio.com", requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.1"
+    )
+
+
+def consent(of, at, by=None):
+    return ConsentRecord.objects.create(
+        authorized_client=of, request=by or link(at), email=of.email, act="given", how="link", text_version="1",
+        text="Acepto", at=at, address="192.0.2.1",
+    )  # fmt: skip
+
+
+def log_row(at):
+    user, _ = User.objects.get_or_create(username="eva")
+    entry = LogEntry.objects.create(user=user, action_flag=1, object_repr="DNI 1")
+    LogEntry.objects.filter(pk=entry.pk).update(action_time=at)
+
+
+def attempt(at):
+    made = AccessAttempt.objects.create(
+        username=f"u{at}", ip_address="192.0.2.1", user_agent="", failures_since_start=1
+    )
+    AccessAttempt.objects.filter(pk=made.pk).update(attempt_time=at)
+
+
+def request(at):
+    return ApiRequest.objects.create(contract="informaperu", action="token", status=200, duration_ms=1, created_at=at)
+
+
+GONE = {
+    "messages": (message, lambda: Message.objects.filter(recipient="").count()),
+    "codes": (lambda at: token(make_applicant(), at), lambda: VerificationToken.objects.filter(destination="").count()),
+    "forgiveness": (
+        lambda at: LadderForgiveness.objects.create(applicant=make_applicant(), via="S", at=at, by="eva", reason="x"),
+        lambda: 1 - LadderForgiveness.objects.count(),
+    ),
+    "pending": (
+        lambda at: make_applicant(created_at=at, updated_at=at),
+        lambda: Applicant.everybody.count() - Applicant.objects.count(),
+    ),
+    "validated": (
+        lambda at: make_applicant(
+            created_at=at, updated_at=at, state="VALIDADO", validated_at=at, proved_via="S", proved_destination=PHONE
+        ),
+        lambda: Applicant.everybody.count() - Applicant.objects.count(),
+    ),
+    "deauthorized": (client, lambda: AuthorizedClient.everybody.count() - AuthorizedClient.objects.count()),
+    "links": (link, lambda: 1 - SubscriptionRequest.objects.count()),
+    "consents": (lambda at: consent(client(at), at - SECOND), lambda: 1 - ConsentRecord.objects.count()),
+    "requests": (request, lambda: 1 - ApiRequest.objects.count()),
+    "answers": (
+        lambda at: IdempotentAnswer.objects.create(
+            partner=Partner.objects.create(name="B", slug="b"), contract="registry", key="k", fingerprint=b"",
+            created_at=at,
+        ),
+        lambda: 1 - IdempotentAnswer.objects.count(),
+    ),
+    "receipts": (
+        lambda at: ProviderReceipt.objects.create(provider="p", provider_id="1", state="DELIVERED", at=at),
+        lambda: 1 - ProviderReceipt.objects.count(),
+    ),
+    "provider_events": (
+        lambda at: ProviderEvent.objects.create(provider="p", at=at, what="restored"),
+        lambda: 1 - ProviderEvent.objects.count(),
+    ),
+    "sandbox": (
+        lambda at: SandboxMessage.objects.create(message_id="0" * 32, via="S", to=PHONE, text="Q7ZX", created=at),
+        lambda: 1 - SandboxMessage.objects.count(),
+    ),
+    "sessions": (
+        lambda at: Session.objects.create(session_key="k", session_data="", expire_date=at),
+        lambda: 1 - Session.objects.count(),
+    ),
+    "logins": (attempt, lambda: 1 - AccessAttempt.objects.count()),
+    "admin_log": (log_row, lambda: 1 - LogEntry.objects.count()),
+    "codes_of_the_erased": (
+        lambda at: token(make_applicant(), NOW - LOOK_BACK, forget_at=at),
+        lambda: VerificationToken.objects.filter(destination="", forget_at=None).count(),
+    ),
+}  # fmt: skip
+"""Of each kind: one row of a moment, and how many of it have gone."""
+
+
+def test_every_kind_is_tried_and_every_setting_belongs_to_one():
+    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in forgetting.KINDS}
+    assert {each.name for each in forgetting.OF_THE_ERASED} == {"codes_of_the_erased", "messages_of_the_erased"}
+    assert set(settings.AVAL_KEEP_DAYS) <= set(GONE)
+
+
+@pytest.mark.parametrize("name", list(GONE))
+def test_it_goes_when_its_time_is_over_and_not_a_second_before(name):
+    make, gone = GONE[name]
+    edge = kind(name).before(at=NOW)
+    make(edge)
+    assert kind(name).count(at=NOW) == 0
+    assert run(kinds=[kind(name)])[name] == 0
+    assert gone() == 0, "exactly as old as allowed is kept"
+    assert kind(name).count(at=NOW + SECOND) == 1
+    assert run(at=NOW + SECOND, kinds=[kind(name)])[name] == 1
+    assert gone() == 1
+    assert run(at=NOW + SECOND, kinds=[kind(name)])[name] == 0, "what has gone is not found again"
+
+
+def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
+    made = message(NOW - days("messages") - SECOND, partner=client().partner)
+    run()
+    made.refresh_from_db()
+    assert (made.recipient, made.subject, made.text, made.html, made.provider_id) == ("",) * 5
+    assert made.provider_reply == "ok ••• para •••"
+    assert (made.partner.slug, made.request_id, made.state, made.provider, made.via) == (
+        "banco", 7, "SENT", "lejano", "S",
+    )  # fmt: skip
+    assert not made.events.exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "QUEUED"},
+        {"state": "SENDING", "claim_id": "0" * 32, "lease_until": NOW},
+        {"kept_until": NOW, "sealed": b"x"},
+    ],
+)
+def test_a_message_that_lives_is_not_touched_however_old(changes):
+    made = message(NOW - timedelta(days=3000), **changes)
+    assert run()["messages"] == 0
+    made.refresh_from_db()
+    assert made.recipient == PHONE
+
+
+@pytest.mark.parametrize(("state", "gone"), [("SENDING", 0), ("PAUSED", 0), ("DONE", 1), ("CANCELLED", 1)])
+def test_a_running_campaign_knows_whom_it_has_written_to(state, gone):
+    campaign = Campaign.objects.create(
+        type="boletin", subject="s", text="t", state=state, created_by="eva", created_at=NOW
+    )
+    message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient="ana@dominio.com", campaign=campaign)
+    assert run()["messages"] == gone
+
+
+@pytest.mark.parametrize(("state", "gone"), [("QUEUED", 0), ("CANCELLED", 1)])
+def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state, gone):
+    campaign = Campaign.objects.create(
+        type="boletin", subject="s", text="t", state="SENDING", created_by="eva", created_at=NOW, started_at=NOW
+    )
+    of = {"kind": "boletin", "via": "C", "recipient": "ana@dominio.com", "campaign": campaign, "state": state}
+    erased = client(NOW, email="", forgotten_at=NOW)
+    message(NOW, **of, authorized_client=erased)
+    message(NOW, **{**of, "recipient": "eva@dominio.com"}, authorized_client=client(NOW))
+    done = run(kinds=forgetting.OF_THE_ERASED)
+    assert done["messages_of_the_erased"] == gone
+    assert Message.objects.filter(recipient="").count() == gone
+
+
+def test_two_forgotten_messages_of_a_campaign_do_not_collide():
+    campaign = Campaign.objects.create(
+        type="boletin", subject="s", text="t", state="DONE", created_by="eva", created_at=NOW
+    )
+    for address in ("ana@dominio.com", "eva@dominio.com"):
+        message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient=address, campaign=campaign)
+    assert run()["messages"] == 2
+
+
+@pytest.mark.django_db(transaction=True)  # the answer is read over a connection of its own
+def test_a_partner_is_not_told_of_messages_to_nobody(nopasanada, desk):
+    old = NOW - days("messages")
+    for moment, address in ((old - SECOND, "vieja@dominio.com"), (old, "nueva@dominio.com")):
+        message(moment, kind="boletin", via="C", recipient=address, partner=nopasanada.partner, sent_at=moment)
+    assert desk.listing("mensajes_enviados")["resultados"]["cuenta"] == 2
+    run()
+    answer = desk.listing("mensajes_enviados")["resultados"]
+    assert [each["direccion_correo"] for each in answer["data"]] == ["nueva@dominio.com"]
+
+
+def test_no_setting_takes_the_history_from_a_ladder(settings):
+    settings.AVAL_KEEP_DAYS = {**settings.AVAL_KEEP_DAYS, "codes": 1}
+    young = token(make_applicant("1"), NOW - LOOK_BACK)
+    old = token(make_applicant("2"), NOW - LOOK_BACK - SECOND)
+    run()
+    young.refresh_from_db()
+    old.refresh_from_db()
+    assert (young.destination, old.destination, old.operator) == (PHONE, "", "")
+
+
+def test_a_pending_code_is_not_touched_however_old():
+    live = token(make_applicant(), NOW - timedelta(days=3000), outcome="PENDIENTE", finished_at=None)
+    Applicant.objects.update(updated_at=NOW - timedelta(days=3000))
+    run()
+    live.refresh_from_db()
+    assert live.destination == PHONE
+    assert Applicant.objects.count() == 1, "who has a live code is not quiet"
+
+
+def test_who_asked_for_a_code_lately_is_not_quiet():
+    old = NOW - days("pending") - SECOND
+    quiet, active = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
+    hers, other = (
+        message(NOW, reference=token(quiet, old).pk),
+        message(NOW, reference=token(active, old + 2 * SECOND).pk),
+    )
+    assert run()["pending"] == 1
+    assert list(Applicant.objects.all()) == [active]
+    quiet = Applicant.everybody.get(pk=quiet.pk)
+    assert str(quiet) == "datos borrados"
+    assert {quiet.names, quiet.paternal_surname, quiet.maternal_surname, quiet.email, quiet.district} == {""}
+    assert not VerificationToken.objects.filter(applicant=quiet.pk).exclude(destination="").exists()
+    hers.refresh_from_db()
+    other.refresh_from_db()
+    assert (hers.recipient, other.recipient) == ("", PHONE), "nobody could find what was left of her"
+    assert list(MessageEvent.objects.values_list("message", flat=True)) == [other.pk]
+
+
+def test_the_same_person_comes_anew_after_a_long_silence(front):
+    first = front.register()
+    Applicant.objects.update(updated_at=NOW - days("pending") - SECOND)
+    VerificationToken.objects.all().delete()
+    assert run()["pending"] == 1
+    assert front.ask(first).json()["code"] == "ERR_CLIENT_NOT_FOUND"
+    assert front.get(f"/client/{first}/cooldown/S").json()["code"] == "ERR_CLIENT_NOT_FOUND"
+    assert front.register() != first
+
+
+def test_a_proof_that_was_forgotten_warns_of_nobody(front):
+    old = NOW - days("validated") - SECOND
+    make_applicant(
+        "87654321", created_at=old, updated_at=old, state="VALIDADO", validated_at=old, proved_via="S",
+        proved_destination=PHONE,
+    )  # fmt: skip
+    assert "warning" in front.ask(front.register()).json()
+    assert run()["validated"] == 1
+    assert (
+        "warning"
+        not in front.ask(front.register(documento="11223344", correo="x@example.com"), telefono="912345678").json()
+    )
+    assert not Applicant.everybody.filter(proved_destination=PHONE).exists()
+
+
+def test_evidence_of_a_subscription_that_lives_stays():
+    old = NOW - timedelta(days=4000)
+    consent(client(), old)
+    assert run()["consents"] == 0
+    AuthorizedClient.objects.update(unsubscribed_at=NOW - days("consents") - SECOND)
+    assert run()["consents"] == 1
+
+
+def test_a_link_that_led_to_a_consent_loses_its_mailbox_and_the_evidence_does_not():
+    at = NOW - timedelta(days=100)
+    kept = link(at)
+    record = consent(client(), at, by=kept)
+    assert run()["links"] == 1
+    kept.refresh_from_db()
+    record.refresh_from_db()
+    assert (kept.email, kept.address) == ("", None)
+    assert (record.email, record.address) == ("ana@dominio.com", "192.0.2.1")
+    assert run()["links"] == 0
+
+
+def test_evidence_goes_only_in_a_transaction_that_says_so_and_only_if_it_is_old():
+    record = consent(client(), NOW)
+    gone, changed = "DELETE FROM subscription_consentrecord", "UPDATE subscription_consentrecord SET text = ''"
+    for said in ("", (NOW - SECOND).isoformat(), NOW.isoformat()):
+        with pytest.raises(DatabaseError, match="append-only"):
+            after_saying(said, gone)
+    with pytest.raises(DatabaseError, match="append-only"):
+        after_saying((NOW + SECOND).isoformat(), changed)
+    assert ConsentRecord.objects.get() == record
+
+
+def after_saying(up_to, sql):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('aval.consents_over', %s, true)", [up_to])
+        cursor.execute(sql)
+
+
+def test_what_is_kept_for_ever_is(settings):
+    settings.AVAL_KEEP_DAYS = {**settings.AVAL_KEEP_DAYS, "provider_events": 0}
+    ProviderEvent.objects.create(provider="p", at=NOW - timedelta(days=9999), what="restored")
+    assert kind("provider_events").count(at=NOW) == 0
+    assert run()["provider_events"] == 0
+
+
+def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them(monkeypatch):
+    rows = [
+        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=NOW - timedelta(days=9999))
+        for _ in range(2 * BATCH + 1)
+    ]
+    ApiRequest.objects.bulk_create(rows)
+    assert kind("requests").batch(at=NOW) == BATCH
+    assert run(seconds=0.0) == {}, "no time, nothing done"
+    assert run()["requests"] == BATCH + 1
+    assert not ApiRequest.objects.exists()
+
+
+def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
+    broken = Ageing("broken", "SELECT id FROM no_such_table WHERE at < %(before)s", "", lambda: timedelta(0))
+    request(NOW - timedelta(days=9999))
+    with transaction.atomic():
+        pass
+    with caplog.at_level(logging.INFO, "support.forgetting"):
+        done = forgetting.run(at=NOW, seconds=30.0, kinds=[kind("requests"), _apart(broken)])
+    assert done == {"requests": 1}
+    texts = [(record.message, getattr(record, "kind", None)) for record in caplog.records]
+    assert texts == [("a kind of data could not be forgotten", "broken"), ("forgotten", None)]
+    assert caplog.records[-1].rows == {"requests": 1}
+
+
+def _apart(broken):
+    """The test's transaction must outlive the fault, as each batch's own does in the job."""
+
+    class Apart:
+        name = broken.name
+
+        def batch(self, *, at):
+            with transaction.atomic():
+                return broken.batch(at=at)
+
+    return Apart()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_jobs_at_once_share_the_work():
+    at = NOW - timedelta(days=3000)
+    ApiRequest.objects.bulk_create(
+        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=at)
+        for _ in range(3 * BATCH)
+    )
+    Message.objects.bulk_create(
+        (
+            Message(
+                kind="verificacion", via="S", recipient=PHONE, text="", state="SENT", created_at=at, next_attempt_at=at
+            )
+            for _ in range(3 * BATCH)
+        ),
+        batch_size=BATCH,
+    )  # fmt: skip
+    done = at_once([run] * 4)
+    assert sum(each["requests"] for each in done) == 3 * BATCH
+    assert sum(each["messages"] for each in done) == 3 * BATCH
+    run()
+    assert not ApiRequest.objects.exists()
+    assert not Message.objects.exclude(recipient="").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_somebody_holds_is_not_waited_for():
+    old = NOW - timedelta(days=3000)
+    held, _ = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
+    with transaction.atomic():
+        Applicant.objects.select_for_update(no_key=True).get(pk=held.pk)
+        [done] = at_once([run])
+        assert done["pending"] == 1
+    assert run()["pending"] == 1
+
+
+def test_the_command_says_what_it_would_do_and_then_does_it():
+    message(NOW - timedelta(days=9999))
+    said = StringIO()
+    call_command("forget", "--dry-run", stdout=said)
+    assert dict(line.split() for line in said.getvalue().splitlines()[:-1])["messages"] == "1"
+    assert Message.objects.exclude(recipient="").exists()
+    call_command("forget", stdout=said)
+    assert not Message.objects.exclude(recipient="").exists()
+    with pytest.raises(CommandError):
+        call_command("forget", "--seconds", "0")
+
+
+def test_beat_knows_the_tasks():
+    importlib.import_module("support.tasks")
+    names = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
+    assert {"support.forget", "support.forget_erased"} <= names & set(current_app.tasks)
+    message(NOW - timedelta(days=9999))
+    current_app.tasks["support.forget"]()
+    assert not Message.objects.exclude(recipient="").exists()
+
+
+BY_INDEX = {
+    "messages": "message_with_recipient",
+    "codes": "tokens_with_destination",
+    "codes_of_the_erased": "tokens_of_the_erased",
+    "pending": "applicants_gone_quiet",
+    "validated": "applicants_long_done",
+    "deauthorized": "clients_long_deauthorized",
+    "requests": "requests_by_time",
+    "answers": "answers_by_age",
+    "receipts": "receipts_by_time",
+    "links": "links_with_mailbox",
+}
+
+
+@pytest.mark.parametrize("name", list(BY_INDEX))
+def test_a_big_table_is_read_from_its_oldest_row_by_an_index(name):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {kind(name).which} LIMIT 10", {"before": NOW, "at": NOW})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert BY_INDEX[name] in plan, plan
+    assert "Sort" not in plan, plan

@@ -1,0 +1,136 @@
+"""Codes without their destinations, and applicants nobody has heard of for long.
+
+The rows are the cooldown history: a ladder looks two days back, so no destination goes before that, not even of a
+person who was erased (or an erased client could be used to bomb a number).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from clients.forgetting import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
+from clients.models import Applicant
+from messaging.forgetting import OF_THEIR_CODES
+from tokens import services
+from tokens.cooldown import LOOK_BACK
+from tokens.models import LadderForgiveness, VerificationToken
+
+
+def _no_ladder_needs_it(name: str) -> Callable[[], timedelta | None]:
+    setting = kept(name)
+
+    def found() -> timedelta | None:
+        days = setting()
+        return None if days is None else max(days, LOOK_BACK)
+
+    return found
+
+
+_BLANK = "destination = '', operator = '', forget_at = NULL"
+
+CODES = Ageing(
+    "codes",
+    "SELECT id FROM tokens_verificationtoken WHERE destination <> '' AND outcome <> 'PENDIENTE'"
+    " AND created_at < %(before)s ORDER BY created_at",
+    f", blanked AS (UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM over WHERE token.id = over.id)"  # noqa: S608
+    " SELECT count(*) FROM over",
+    _no_ladder_needs_it("codes"),
+)
+ERASED = Ageing(
+    "codes_of_the_erased",
+    "SELECT id FROM tokens_verificationtoken WHERE forget_at < %(at)s AND forget_at IS NOT NULL"
+    " AND outcome <> 'PENDIENTE' ORDER BY forget_at",
+    CODES.away,
+    lambda: timedelta(0),  # the row itself knows when
+)
+FORGIVEN = Ageing(
+    "forgiveness",  # few rows; the audit keeps who forgave, when and why
+    "SELECT id FROM tokens_ladderforgiveness WHERE at < %(before)s ORDER BY id",
+    deleting("tokens_ladderforgiveness"),
+    _no_ladder_needs_it("codes"),
+)
+
+
+@dataclass(frozen=True)
+class _QuietApplicants(Ageing):
+    """Two statements where the others have one: a code that was asked for between the look and the lock counts."""
+
+    still: str = ""  # `which` again, of the rows that are locked by now
+
+    def _run(self, sql: str, params: dict[str, Any]) -> int:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"{self.which} LIMIT {BATCH:d} FOR UPDATE OF applicant SKIP LOCKED", params)
+            locked = [row[0] for row in cursor.fetchall()]
+            cursor.execute(f"WITH over AS MATERIALIZED ({self.still}) {self.away}", {**params, "locked": locked})
+            return int(cursor.fetchone()[0])
+
+
+def _quiet(name: str, state: str, since: str) -> Ageing:
+    quiet = f"""
+        SELECT applicant.id FROM clients_applicant AS applicant
+        WHERE state = '{state}' AND forgotten_at IS NULL AND {since} < %(before)s AND updated_at < %(before)s
+          AND NOT EXISTS (
+              SELECT FROM tokens_verificationtoken AS token
+              WHERE token.applicant_id = applicant.id
+                AND (token.created_at >= %(before)s OR token.outcome = 'PENDIENTE')
+          )
+    """  # noqa: S608  this module's constants
+    away = f"""
+        , their_codes AS MATERIALIZED (
+            SELECT token.id FROM over JOIN tokens_verificationtoken AS token ON token.applicant_id = over.id
+        ), {OF_THEIR_CODES}, codes AS (
+            UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM their_codes
+            WHERE token.id = their_codes.id AND token.destination <> ''
+        ), forgiven AS (
+            DELETE FROM tokens_ladderforgiveness AS each USING over WHERE each.applicant_id = over.id
+        ), blanked AS (
+            UPDATE clients_applicant AS applicant SET {APPLICANT_BLANK} FROM over WHERE applicant.id = over.id
+        )
+        SELECT count(*) FROM over
+    """  # noqa: S608
+    return _QuietApplicants(
+        name, f"{quiet} ORDER BY {since}", away, _no_ladder_needs_it(name), of="applicant",
+        still=f"{quiet} AND applicant.id = ANY(%(locked)s)",
+    )  # fmt: skip
+
+
+KINDS = (
+    ERASED,
+    CODES,
+    FORGIVEN,
+    _quiet("pending", "PENDIENTE", "updated_at"),
+    _quiet("validated", "VALIDADO", "validated_at"),
+)
+
+
+def erase(ids: Sequence[UUID], *, at: datetime) -> int:
+    """Ends live codes, blanks the applicants and the destinations no ladder needs; the others go two days after their
+    request. Returns how many applicants. Part of the caller's transaction.
+
+    Locks as every act on codes does: applicants, destinations, tokens, messages. Whoever asks for a code meanwhile
+    waits, and then finds nobody.
+    """
+    mine = list(Applicant.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
+    lately = VerificationToken.objects.filter(applicant__in=mine, created_at__gte=at - LOOK_BACK)
+    for via, destination in sorted(set(lately.exclude(destination="").values_list("via", "destination"))):
+        services.lock_destination(via, destination)
+    for applicant in mine:
+        services.withdraw(applicant, at=at)
+    LadderForgiveness.objects.filter(applicant__in=mine).delete()
+    params: dict[str, Any] = {"ids": [each.pk for each in mine], "since": at - LOOK_BACK, "look_back": LOOK_BACK}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE tokens_verificationtoken
+            SET forget_at = CASE WHEN created_at >= %(since)s THEN created_at + %(look_back)s END,
+                destination = CASE WHEN created_at >= %(since)s THEN destination ELSE '' END,
+                operator = ''
+            WHERE applicant_id = ANY(%(ids)s) AND destination <> ''
+            """,
+            params,
+        )
+    return erase_applicants([each.pk for each in mine], at=at)
