@@ -151,6 +151,7 @@ class Applicant(models.Model):
             ),
             models.Index("created_at", "id", name="applicant_by_time"),
             models.Index("email", name="applicant_by_email"),
+            models.Index("document_number", name="applicant_by_document"),
         ]
 
     def __str__(self) -> str:
@@ -196,6 +197,11 @@ class AuthorizedClient(models.Model):
         indexes = [
             models.Index("partner", "id", name="live_clients_of_a_partner", condition=Q(deauthorized_at__isnull=True)),
             models.Index("email", name="live_clients_by_email", condition=Q(deauthorized_at__isnull=True)),
+            # what staff searches by, former authorisations too
+            models.Index("email", name="authorized_by_email"),
+            models.Index("document_number", name="authorized_by_document", condition=~Q(document_number="")),
+            models.Index("external_code", name="authorized_by_code"),
+            models.Index("phone", name="authorized_by_phone", condition=~Q(phone="")),
         ]
 
     def __str__(self) -> str:
@@ -290,6 +296,11 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index("object_type", "object_id", "at", name="audit_of_an_object"),
             models.Index(F("at").desc(), name="audit_newest_first"),
+            # what its page is searched and filtered by, newest first
+            models.Index("actor", F("at").desc(), name="audit_of_an_actor"),
+            models.Index("action", F("at").desc(), name="audit_of_an_action"),
+            models.Index("object_id", F("at").desc(), name="audit_of_an_id"),
+            models.Index("address", F("at").desc(), name="audit_from_an_address"),
         ]
 
     def __str__(self) -> str:
