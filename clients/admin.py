@@ -78,7 +78,7 @@ class PartnerAdmin(Audited, KeyPages, Page):
     def response_post_save_add(self, request: HttpRequest, obj: Partner) -> HttpResponseRedirect:
         if request.user.has_perm("clients.add_credential"):
             return HttpResponseRedirect(reverse("admin:clients_partner_issue", args=[obj.pk]))
-        return cast(HttpResponseRedirect, super().response_post_save_add(request, obj))
+        return super().response_post_save_add(request, obj)
 
 
 from clients import admin_external, admin_logins, admin_staff  # noqa: E402, F401  they register themselves

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
@@ -12,11 +12,15 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin, TabularInline
 
 from clients.admin_entries import history_of
 from clients.callers import caller_address
 from clients.names import normalised
+
+if TYPE_CHECKING:  # unfold has no types; its classes are Django's with another look
+    from django.contrib.admin import ModelAdmin, TabularInline
+else:
+    from unfold.admin import ModelAdmin, TabularInline
 
 COUNTED = 5_000
 """Rows a list counts, and so can be leafed through; who looks for an older one filters or searches."""
@@ -42,7 +46,7 @@ class LimitedPaginator(Paginator):
     @cached_property
     def count(self) -> int:
         rows = cast("QuerySet[Any]", self.object_list)
-        return rows[:COUNTED].count()
+        return int(rows[:COUNTED].count())
 
     @cached_property
     def said(self) -> str:
@@ -63,7 +67,7 @@ def _estimate(table: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
         (found,) = cursor.fetchone()
-    step = 10 ** max(0, len(str(max(found, 0))) - 3)
+    step: int = 10 ** max(0, len(str(max(found, 0))) - 3)
     return max(0, int(found)) // step * step
 
 
@@ -91,7 +95,7 @@ class Page(ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = LimitedPaginator
-    sortable_by: Sequence[str] = ()
+    sortable_by: ClassVar[Any] = ()
     list_filter_sheet = False
     empty_value_display = "—"
     compressed_fields = True

@@ -20,6 +20,7 @@ from clients.models import AuditEntry
 
 FAILURES_AN_HOUR = 100
 """Written down of each address: nothing can be deleted from the audit, and nobody outside may fill it."""
+REFUSALS = ("staff.login_failed", "staff.locked_out")
 _log = logging.getLogger(__name__)
 _LABEL = User._meta.label_lower
 
@@ -54,11 +55,8 @@ def _refusal(request: HttpRequest | None, action: str, typed: Any) -> None:
 
 
 def _too_many(address: str) -> bool:
-    recent = AuditEntry.objects.filter(
-        address=address,
-        at__gt=timezone.now() - timedelta(hours=1),
-        action__in=["staff.login_failed", "staff.locked_out"],
-    )
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    recent = AuditEntry.objects.filter(address=address, at__gt=an_hour_ago, action__in=REFUSALS)
     too_many = recent[:FAILURES_AN_HOUR].count() == FAILURES_AN_HOUR
     if too_many:
         _log.warning("failed logins of this address are not written down any more", extra={"address": address})
@@ -67,7 +65,7 @@ def _too_many(address: str) -> bool:
 
 def _write(request: HttpRequest | None, action: str, name: str, user: User | None) -> None:
     """Nothing for a session that code made without a request: nobody came from anywhere."""
-    if request is None or not request.META:
+    if request is None or "REMOTE_ADDR" not in request.META:
         return
     AuditEntry.objects.create(
         at=timezone.now(), actor=name, action=action, object_type=_LABEL, object_id=str(user.pk) if user else "",

@@ -107,7 +107,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         request.session[_TICKET] = ticket
         more = {
             "partner": partner, "file": file.name, "outcome": outcome, "parcel": parcel,
-            "submit": f"Importar {outcome.good} clientes", "back": reverse("admin:clients_authorizedclient_import"),
+            "verb": f"Importar {outcome.good} clientes", "back": reverse("admin:clients_authorizedclient_import"),
         }  # fmt: skip
         return self._page(request, "import_check.html", "Revisar antes de importar", **more)
 

@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from clients.admin_audited import Audited
 from clients.admin_lists import BoundedList, Page, actor, address
@@ -66,7 +67,6 @@ class CampaignAdmin(Audited, Page):
     search_fields = ("subject",)
     search_help_text = "Asunto, o parte de él."
     ordering = ("-created_at", "-id")
-    filter_horizontal = ("partners",)
     fieldsets = (
         (None, {"fields": ("type", "subject", "is_advertising", "text", "html")}),
         ("Destinatarios", {"fields": ("partners", "profiles")}),
@@ -76,6 +76,10 @@ class CampaignAdmin(Audited, Page):
     readonly_fields = (
         "state", "scheduled_at", "audience", "started_at", "finished_at", "created_by", "created_at",
     )  # fmt: skip
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     # --- the list ---
 

@@ -30,18 +30,15 @@ def days_of(cl: Any) -> dict[str, Any]:
     first, last = (localtime(bounds[side]).date() for side in ("first", "last"))
 
     def link(**parts: int) -> str:
-        wanted = {f"{name}__{part}": parts.get(part) for part in ("year", "month", "day")}
-        return str(
-            cl.get_query_string({key: value for key, value in wanted.items() if value is not None}, [f"{name}__"])
-        )
+        return str(cl.get_query_string({f"{name}__{part}": value for part, value in parts.items()}, [f"{name}__"]))
 
+    back: tuple[str, str] | None
     if year and month and day:
         back, choices = (_month(year, month), link(year=year, month=month)), [(_day(month, day), "")]
     elif year and month:
         back = (str(year), link(year=year))
-        choices = [
-            (_day(month, each), link(year=year, month=month, day=each)) for each in _days(year, month, first, last)
-        ]
+        days = _days(year, month, first, last)
+        choices = [(_day(month, each), link(year=year, month=month, day=each)) for each in days]
     elif year or first.year == last.year:
         year = year or first.year
         back = ("Todas las fechas", link()) if cl.params.get(f"{name}__year") else None
