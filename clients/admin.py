@@ -22,7 +22,7 @@ admin.site.index_title = "Administración"
 
 class PartnerForm(forms.ModelForm):
     contracts = forms.MultipleChoiceField(
-        label="contratos",
+        label="Contratos",
         choices=Contract.choices,
         initial=Contract.values,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,

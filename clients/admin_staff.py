@@ -71,7 +71,12 @@ PLUMBING = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions
 def permissions_that_open() -> QuerySet[Permission]:
     """What can be ticked; with it whatever somebody has already, or saving the page would take it from him."""
     ours = ~Q(content_type__app_label__in=PLUMBING) | Q(group__isnull=False) | Q(user__isnull=False)
-    found = Permission.objects.filter(ours).select_related("content_type").distinct()
+    found = (
+        Permission.objects.filter(ours)
+        .exclude(content_type__model="permission")
+        .select_related("content_type")
+        .distinct()
+    )
     return found.order_by("content_type__app_label", "content_type__model", "codename")
 
 

@@ -10,6 +10,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
+from django.utils.timezone import localtime
 
 from clients.finding import ExternalClients
 
@@ -199,9 +200,9 @@ class AuthorizedClient(models.Model):
             models.Index("email", name="live_clients_by_email", condition=Q(deauthorized_at__isnull=True)),
             # what staff searches by, former authorisations too
             models.Index("email", name="authorized_by_email"),
-            models.Index("document_number", name="authorized_by_document", condition=~Q(document_number="")),
+            models.Index("document_number", name="authorized_by_document"),
             models.Index("external_code", name="authorized_by_code"),
-            models.Index("phone", name="authorized_by_phone", condition=~Q(phone="")),
+            models.Index("phone", name="authorized_by_phone"),
         ]
 
     def __str__(self) -> str:
@@ -304,7 +305,7 @@ class AuditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor}: {self.action} {self.object_type} {self.object_id}"
+        return f"{self.actor}, {localtime(self.at):%d/%m/%Y %H:%M:%S}"
 
 
 def audit(

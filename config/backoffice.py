@@ -73,6 +73,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "/admin/",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("aval/icon.svg")}],
     "STYLES": [lambda request: static("aval/admin.css")],
     "SIDEBAR": {"navigation": SIDEBAR},
     "COLORS": {

@@ -36,7 +36,9 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class ImportForm(forms.Form):
-    partner = forms.ModelChoiceField(label="Empresa", queryset=Partner.objects.none(), widget=UnfoldAdminSelectWidget)
+    partner = forms.ModelChoiceField(
+        label="Empresa", empty_label="Elegir", queryset=Partner.objects.none(), widget=UnfoldAdminSelectWidget
+    )
     file = forms.FileField(
         label="Archivo",
         help_text="CSV en UTF-8 (con coma o punto y coma) o XLSX, hasta 5 MB.",
