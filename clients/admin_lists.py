@@ -74,7 +74,7 @@ def _estimate(table: str) -> int:
 class BoundedList(ChangeList):
     """A list that says so when PostgreSQL gives up on a filter (`statement_timeout`), instead of failing."""
 
-    def get_ordering_field(self, field_name: str) -> Any:
+    def get_ordering_field(self, field_name: Any) -> Any:
         """Only what the page offers: `?o=` in an address would sort by any column, and have no index to do it by."""
         may = self.sortable_by is None or field_name in self.sortable_by
         return super().get_ordering_field(field_name) if may else None

@@ -16,7 +16,7 @@ PAGES = (
 )  # fmt: skip
 
 
-def _boss(stack: Stack, page: Any) -> None:
+def _boss(stack: Stack, browser: Any, page: Any) -> None:
     name = f"ana{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
@@ -24,10 +24,12 @@ def _boss(stack: Stack, page: Any) -> None:
     page.locator("#id_username").fill(name)
     page.locator("#id_password").fill(PASSWORD)
     page.locator("#login-form button[type=submit]").click()
+    browser.expect(page.locator("#content")).to_be_visible()
 
 
 def _new_key(stack: Stack, page: Any) -> Any:
-    (key,) = stack.sql("SELECT min(id) FROM clients_partner")[0]
+    stack.company(f"Banco {stack.number()}")
+    (key,) = stack.sql("SELECT max(id) FROM clients_partner")[0]
     page.goto(f"{stack.url}/admin/clients/partner/{key}/credencial/")
     page.get_by_role("button", name="Emitir credencial").click()
     return page.locator("#secret")
@@ -36,7 +38,7 @@ def _new_key(stack: Stack, page: Any) -> Any:
 def test_a_key_is_copied_by_its_button(stack: Stack, browser: Any) -> None:
     page = browser.open()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    _boss(stack, page)
+    _boss(stack, browser, page)
     secret = _new_key(stack, page).input_value()
     assert len(secret) == 32
     page.get_by_role("button", name="Copiar").click()
@@ -46,7 +48,7 @@ def test_a_key_is_copied_by_its_button(stack: Stack, browser: Any) -> None:
 
 def test_without_scripts_it_is_there_to_be_selected(stack: Stack, browser: Any) -> None:
     page = browser.open(javascript=False)
-    _boss(stack, page)
+    _boss(stack, browser, page)
     secret = _new_key(stack, page)
     browser.expect(secret).to_be_visible()
     assert len(secret.input_value()) == 32
@@ -59,7 +61,7 @@ def test_no_page_asks_another_host_or_is_wider_than_its_window(
     stack: Stack, browser: Any, width: int, dark: bool
 ) -> None:
     page = browser.open(width=width, dark=dark)
-    _boss(stack, page)
+    _boss(stack, browser, page)
     for path in PAGES:
         page.goto(f"{stack.url}{path}")
         browser.expect(page.locator("#content")).to_be_visible()

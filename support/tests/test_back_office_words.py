@@ -14,7 +14,7 @@ from django.utils.translation.template import templatize
 
 FOLDER = Path(settings.BASE_DIR) / "locale" / "es_MX" / "LC_MESSAGES"
 NOT_INSTALLED = {
-    "constance", "guardian", "import_export", "inlines", "location_field", "simple_history", "unfold_crispy",
+    "constance", "forms", "guardian", "import_export", "inlines", "location_field", "simple_history", "unfold_crispy",
 }  # fmt: skip
 THE_SAME_IN_BOTH = {"General", "No"}
 
