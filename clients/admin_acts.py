@@ -36,6 +36,6 @@ def act_on_selected(
         return None
     context = {
         **page.admin_site.each_context(request), "opts": page.opts, "title": title, "form": form, "rows": rows,
-        "action": name, "checkbox": ACTION_CHECKBOX_NAME,
+        "action": name, "checkbox": ACTION_CHECKBOX_NAME, "back": request.path,
     }  # fmt: skip
     return TemplateResponse(request, "admin/act.html", context)

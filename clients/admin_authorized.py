@@ -1,14 +1,13 @@
 """Authorised clients (contract 1) to be read. `external_api` registers it, with the files it adds: what a row of a
 file may hold are the contract's rules, which this room does not know."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from clients.admin import CompanyFilter, ReadOnly
+from clients.admin_lists import CompanyFilter, ReadOnly, TypedFilter
 from clients.emails import InvalidEmail, canonical_email
 from clients.models import AuthorizedClient
 from clients.names import normalised
@@ -46,28 +45,12 @@ class SubscribedFilter(YesNoFilter):
     condition = SUBSCRIBED
 
 
-class ProfileFilter(admin.SimpleListFilter):
-    """Typed, not chosen: a list of the profiles there are would read the whole table."""
-
+class ProfileFilter(TypedFilter):
     title = "perfil"
     parameter_name = "perfil"
-    template = "admin/clients/authorizedclient/typed_filter.html"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("", "")]  # Django leaves out a filter without any
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        kept = [
-            (name, value) for name, values in changelist.filter_params.items() for value in values
-            if name != self.parameter_name
-        ]  # fmt: skip
-        if changelist.query:
-            kept.append(("q", changelist.query))
-        yield {"display": "", "kept": kept, "name": self.parameter_name, "value": self.value() or ""}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuthorizedClient]) -> QuerySet[AuthorizedClient]:
-        profile = normalised(self.value() or "")
-        return queryset.filter(profile=profile) if profile else queryset
+        return queryset.filter(profile=self.typed()) if self.typed() else queryset
 
 
 class AuthorizedClientAdmin(ReadOnly):
@@ -81,7 +64,6 @@ class AuthorizedClientAdmin(ReadOnly):
     search_fields = ("email",)
     search_help_text = "Correo, número de documento o código externo, exactos."
     ordering = ("-id",)
-    sortable_by = ()  # a million rows have an index by id, and by no other column
     fieldsets = (
         (None, {"fields": ("partner", "email", "external_code", "profile")}),
         ("Persona", {"fields": ("name", "document_type", "document_number", "phone")}),

@@ -1,4 +1,4 @@
-"""Issuing, checking and revoking partners' keys.
+"""Issuing, checking, rotating and revoking partners' keys.
 
 An opaque token is 32 letters and digits (190 bits from `secrets`), kept as SHA-256: with that much entropy a slow hash
 adds nothing. A JWT is HS256, its audience and type pinned, and lives only while its `jti` has a live row here.
@@ -89,6 +89,37 @@ def revoke(credential: Credential, *, at: datetime, by: str, reason: str = "", a
         if revoked:
             audit(credential, "credential.revoked", at=at, by=by, reason=reason, address=address)
     return bool(revoked)
+
+
+def rotate(
+    credential: Credential, *, overlap: timedelta, at: datetime, by: str, reason: str = "", address: str | None = None
+) -> tuple[Credential, str]:
+    """A new key of the same kind and life, and its secret; the old one ends after `overlap`, never later than it would
+    have. Raises CredentialRefused when the old one has ended already: there is nothing to hand over from.
+
+    The row is locked first: of two people who rotate one key at once, the second finds it as the first left it.
+    """
+    with transaction.atomic():
+        old = Credential.objects.select_for_update(of=("self",)).select_related("partner").get(pk=credential.pk)
+        if not old.is_live(at=at):
+            raise CredentialRefused
+        life = old.expires_at - old.created_at if old.expires_at else None
+        new, secret = issue(
+            old.partner, old.kind, at=at, by=by, address=address, expires_at=at + life if life else None
+        )
+        before = old.expires_at
+        if overlap:
+            old.expires_at = min(at + overlap, before) if before else at + overlap
+        else:
+            old.revoked_at = at
+        old.save(update_fields=["expires_at", "revoked_at"])
+        changes = [{"field": "expires_at", "before": _iso(before), "after": _iso(old.expires_at)}] if overlap else []
+        audit(old, "credential.rotated", at=at, by=by, reason=reason, address=address, new=new.pk, changes=changes)
+    return new, secret
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
 
 
 def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", "jwt")) -> Credential:

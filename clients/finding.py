@@ -43,10 +43,11 @@ class ExternalClients(models.QuerySet[Any]):
         with suppress(ValueError):
             branches.append(everybody.filter(pk=UUID(text)))
         digits = re.sub("[^0-9]", "", text)
-        if digits and _PHONE.fullmatch(text):
+        is_number = bool(digits) and _PHONE.fullmatch(text) is not None
+        if is_number:
             branches.append(everybody.filter(phone_digits=digits))
         words = folded(text).split()[:_WORDS_AT_MOST]
-        if words:
+        if words and not is_number:  # a number begins nobody's name, and PostgreSQL would expect that it does
             branches.append(everybody.filter(_names_begin_with(words)))
         return self.filter(pk__in=branches[0].union(*branches[1:]))
 

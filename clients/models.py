@@ -10,6 +10,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
+from django.utils.timezone import localtime
 
 from clients import search_terms
 from clients.finding import ExternalClients
@@ -169,7 +170,7 @@ class Applicant(models.Model):
             ),
             models.Index("created_at", "id", name="applicant_by_time"),
             models.Index("email", name="applicant_by_email"),
-            GinIndex(search_terms.OF_AN_APPLICANT, name="applicant_by_terms"),
+            GinIndex(search_terms.NAMES_OF_AN_APPLICANT, name="applicant_by_name"),
             # whose time is over; who was forgotten is not looked at again each night
             models.Index(
                 "updated_at", name="applicants_gone_quiet", condition=Q(state="PENDIENTE", forgotten_at__isnull=True)
@@ -177,6 +178,7 @@ class Applicant(models.Model):
             models.Index(
                 "validated_at", name="applicants_long_done", condition=Q(state="VALIDADO", forgotten_at__isnull=True)
             ),
+            models.Index("document_number", name="applicant_by_document"),
         ]
 
     def __str__(self) -> str:
@@ -343,10 +345,15 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index("object_type", "object_id", "at", name="audit_of_an_object"),
             models.Index(F("at").desc(), name="audit_newest_first"),
+            # what its page is searched and filtered by, newest first
+            models.Index("actor", F("at").desc(), name="audit_of_an_actor"),
+            models.Index("action", F("at").desc(), name="audit_of_an_action"),
+            models.Index("object_id", F("at").desc(), name="audit_of_an_id"),
+            models.Index("address", F("at").desc(), name="audit_from_an_address"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor}: {self.action} {self.object_type} {self.object_id}"
+        return f"{self.actor}, {localtime(self.at):%d/%m/%Y %H:%M:%S}"
 
 
 def audit(

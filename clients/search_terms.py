@@ -1,9 +1,9 @@
 """Finding people by what an agent has in front of him, without holding up how they come in.
 
-Applicants come one by one: one GIN index over an expression holds the words of their names and their documents. It has
-no parameters, or a prepared statement would never use it. Authorised clients come ten thousand in a statement, and any
-index of their names would double what that takes: by document, telephone and code they are found by a BRIN index of
-Bloom filters, which costs an insert nothing measurable, and by name by reading the table.
+Applicants come one by one: a GIN index over an expression holds the words of their names. The expression has no
+parameters, or a prepared statement would never use the index. Authorised clients come ten thousand in a statement, and
+any index of their names would double what that takes: by document, telephone and code they are found by a BRIN index
+of Bloom filters, which costs an insert nothing measurable, and by name by reading the table.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,6 @@ AT_MOST = 1_000
 WORDS_AT_MOST = 10
 _LONGEST = 200
 """Characters of a term; PostgreSQL refuses one of more than 2,046 bytes."""
-_AS_IT_STANDS = "#"
-"""Before a column's own value: the document 12345678 is no word of a name."""
 _BETWEEN_WORDS = ".,'’_-"
 _MAY_BEAR_AN_ACCENT = str.maketrans(dict.fromkeys("AEIOUNCY", "."))
 
@@ -40,42 +38,27 @@ def _folding() -> tuple[str, str]:
 _LETTERS, _PLAIN = (each.replace("'", "''") for each in _folding())
 
 
-class SearchTerms(Func):
-    """A `tsvector` of the words in some columns and the values of others; blank ones have no part in it. An index is
-    made over it: whoever changes it makes the index anew."""
-
-    def __init__(self, *, words: Sequence[str], values: Sequence[str], **extra: Any) -> None:
-        super().__init__(*values, *words, output_field=TextField(), **extra)
-        self.values = len(values)
+class Words(Func):
+    """A `tsvector` of the words in some columns. An index is made over it: whoever changes it makes the index anew."""
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[str | int, ...]]:
-        columns = [compiler.compile(each)[0] for each in self.source_expressions]  # columns alone: no parameters
-        names = " || ' ' || ".join(columns[self.values :])
-        values = ", ".join(f"'{_AS_IT_STANDS}' || {each}" for each in columns[: self.values])
-        folded_words = f"string_to_array(translate({names}, '{_LETTERS}', '{_PLAIN}'), ' ')"
-        both = f"ARRAY[{values}]::text[] || {folded_words}"
-        return f"array_to_tsvector(array_remove(array_remove({both}, ''), '{_AS_IT_STANDS}'))", ()
+        columns = " || ' ' || ".join(compiler.compile(each)[0] for each in self.source_expressions)  # no parameters
+        words = f"string_to_array(translate({columns}, '{_LETTERS}', '{_PLAIN}'), ' ')"
+        return f"array_to_tsvector(array_remove({words}, ''))", ()
 
 
-OF_AN_APPLICANT = SearchTerms(words=["names", "paternal_surname", "maternal_surname"], values=["document_number"])
+NAMES_OF_AN_APPLICANT = Words("names", "paternal_surname", "maternal_surname", output_field=TextField())
 
 
 def with_names(text: str) -> Func | None:
     """Applicants: each word of the text begins one of their names, whatever its case and accents, in any order. None
     where the text has no words."""
     words = _words(text)
-    return _matches(" & ".join(f"'{word}':*" for word in words)) if words else None
-
-
-def with_document(number: str) -> Func:
-    """Applicants: their document, of whatever type."""
-    quoted = (_AS_IT_STANDS + number[:_LONGEST]).replace("\\", "\\\\").replace("'", "''")
-    return _matches(f"'{quoted}'")
-
-
-def _matches(query: str) -> Func:
+    if not words:
+        return None
+    query = " & ".join(f"'{word}':*" for word in words)  # letters and digits only, so quoting is safe
     return Func(
-        OF_AN_APPLICANT.copy(), Cast(Value(query), SearchQueryField()), template="(%(expressions)s)",
+        NAMES_OF_AN_APPLICANT.copy(), Cast(Value(query), SearchQueryField()), template="(%(expressions)s)",
         arg_joiner=" @@ ", output_field=BooleanField(),
     )  # fmt: skip
 
@@ -101,8 +84,8 @@ def _words(text: str) -> list[str]:
     return [word[:_LONGEST] for word in folded(text).split()[:WORDS_AT_MOST]]
 
 
-def ids(rows: QuerySet[Any], *conditions: Func | Q) -> list[Any]:
-    """The primary keys of AT_MOST rows for which these hold, in no order, by the index however common a word is.
+def ids(rows: QuerySet[Any], condition: Func) -> list[Any]:
+    """The primary keys of AT_MOST rows for which it holds, in no order, by the index however common a word is.
 
     Left to itself the planner may hope to meet AT_MOST of a common word soon and read the table from its beginning,
     folding every name on the way; of a rare one it then reads all.
@@ -110,7 +93,7 @@ def ids(rows: QuerySet[Any], *conditions: Func | Q) -> list[Any]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-        found = list(rows.filter(*conditions).order_by().values_list("pk", flat=True)[:AT_MOST])
+        found = list(rows.filter(condition).order_by().values_list("pk", flat=True)[:AT_MOST])
         with connection.cursor() as cursor:  # where the caller has a transaction of his own
             cursor.execute("SET LOCAL enable_seqscan = on")
     return found

@@ -361,6 +361,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "America/Lima"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "config.formats"  # dd/mm/yyyy, in Django's forms too
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from clients.admin import ReadOnly
+from clients.admin_lists import CompanyFilter, ReadOnly
 from external_api.models import ApiRequest
 
 
@@ -40,11 +40,12 @@ class ApiRequestAdmin(ReadOnly):
         "address",
         "duration_ms",
     )
-    list_filter = ("contract", AnswerFilter, "partner", "created_at")
+    list_filter = ("contract", AnswerFilter, ("partner", CompanyFilter))
+    date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("id",)
     search_help_text = "Número de solicitud (id_solicitud, o el de event_<número>)."
-    ordering = ("-id",)
+    ordering = ("-created_at", "-id")
     fields = (
         "id", "created_at", "contract", "partner", "user", "action", "status", "code", "successes", "failures",
         "address", "duration_ms",

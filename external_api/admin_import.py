@@ -15,9 +15,10 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from clients.admin import actor, address
 from clients.admin_authorized import AuthorizedClientAdmin
+from clients.admin_lists import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
 from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse
 from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, WrongFile, read, write_xlsx
@@ -35,8 +36,14 @@ _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class ImportForm(forms.Form):
-    partner = forms.ModelChoiceField(label="Empresa", queryset=Partner.objects.none())
-    file = forms.FileField(label="Archivo", help_text="CSV en UTF-8 (con coma o punto y coma) o XLSX, hasta 5 MB.")
+    partner = forms.ModelChoiceField(
+        label="Empresa", empty_label="Elegir", queryset=Partner.objects.none(), widget=UnfoldAdminSelectWidget
+    )
+    file = forms.FileField(
+        label="Archivo",
+        help_text="CSV en UTF-8 (con coma o punto y coma) o XLSX, hasta 5 MB.",
+        widget=UnfoldAdminFileFieldWidget,
+    )
     lines: list[Line]
 
     def __init__(self, *args: Any) -> None:
@@ -100,7 +107,10 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
             more = {"form": form, "columns": FIELDS, "required": REQUIRED, "rows_at_most": ROWS_AT_MOST}
             return self._page(request, "import.html", "Importar clientes autorizados", **more)
         request.session[_TICKET] = ticket
-        more = {"partner": partner, "file": file.name, "outcome": outcome, "parcel": parcel}
+        more = {
+            "partner": partner, "file": file.name, "outcome": outcome, "parcel": parcel,
+            "verb": f"Importar {outcome.good} clientes", "back": reverse("admin:clients_authorizedclient_import"),
+        }  # fmt: skip
         return self._page(request, "import_check.html", "Revisar antes de importar", **more)
 
     def _apply(self, request: HttpRequest) -> HttpResponse:
@@ -122,7 +132,8 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         return self._page(request, "import_done.html", "Importación terminada", **more)
 
     def _page(self, request: HttpRequest, template: str, title: str, **more: Any) -> TemplateResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, **more}
+        back = reverse("admin:clients_authorizedclient_changelist")
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": title, "back": back, **more}
         return TemplateResponse(request, f"admin/clients/authorizedclient/{template}", context)
 
     # --- export: what the list shows, all its pages ---

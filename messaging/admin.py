@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 
-from clients.admin import CompanyFilter, ReadOnly, ReadOnlyInline
+from clients.admin_lists import CompanyFilter, ReadOnly, ReadOnlyInline
 from messaging.models import Message, MessageEvent
 
 
@@ -21,7 +21,8 @@ class EventInline(ReadOnlyInline):
 class MessageAdmin(ReadOnly):
     inlines = (EventInline,)
     list_display = ("created_at", "company", "kind", "via", "recipient", "state", "attempts", "provider", "sent_at")
-    list_filter = ("state", "via", "kind", ("partner", CompanyFilter), "created_at")
+    list_filter = ("state", "via", "kind", ("partner", CompanyFilter))
+    date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("recipient",)
     search_help_text = "Celular o correo exacto, o el id del mensaje o de su código."

@@ -9,8 +9,9 @@ from uuid import uuid4
 from django import forms
 from django.contrib.messages import ERROR, SUCCESS, WARNING
 from django.utils import timezone
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from clients.admin import ReasonForm
+from clients.admin_keys import ReasonForm
 from clients.emails import InvalidEmail, canonical_email
 from clients.models import audit
 from messaging import campaigns, letters, rates
@@ -36,6 +37,16 @@ class Who:
         return {"by": self.by, "address": self.address, "at": self.at}
 
 
+class WhenInput(UnfoldAdminTextInputWidget):
+    """A day and a time as browsers ask for them, in the one form they understand."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"type": "datetime-local"})
+
+    def format_value(self, value: Any) -> str | None:
+        return value.strftime("%Y-%m-%dT%H:%M") if isinstance(value, datetime) else value
+
+
 class StepForm(forms.Form):
     """A confirmation; some ask for more."""
 
@@ -53,10 +64,12 @@ class ScheduleForm(StepForm):
     begins = forms.DateTimeField(
         label="Comienza",
         required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        widget=WhenInput,
         help_text="Fecha y hora de Lima. Vacío: ahora.",
     )
-    recipients = forms.IntegerField(label="Escriba el número de destinatarios para confirmar", min_value=0)
+    recipients = forms.IntegerField(
+        label="Escriba el número de destinatarios para confirmar", min_value=0, widget=UnfoldAdminIntegerFieldWidget
+    )
 
     def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(campaign, who, data)
@@ -82,7 +95,7 @@ class ScheduleForm(StepForm):
 class TestForm(StepForm):
     __test__ = False  # no test case
 
-    recipient = forms.CharField(label="Correo", max_length=254, widget=forms.EmailInput)
+    recipient = forms.CharField(label="Correo", max_length=254, widget=UnfoldAdminEmailInputWidget)
 
     def clean_recipient(self) -> str:
         try:
@@ -153,24 +166,31 @@ class Step:
     sources: frozenset[str]
     take: Callable[[Campaign, dict[str, Any], Who], Said]
     form: type[StepForm] = StepForm
+    icon: str = "arrow_forward"
+
+    @property
+    def page(self) -> str:
+        """The name of its address."""
+        return f"admin:messaging_campaign_{self.slug}"
 
 
 STEPS = (
     Step(
         "prueba", "Enviar prueba", "Sale de inmediato a una sola dirección, con [PRUEBA] en el asunto.",
-        frozenset(State.values), _try_out, TestForm,
+        frozenset(State.values), _try_out, TestForm, "outgoing_mail",
     ),
     Step(
         "programar", "Programar", "Se enviará a todos los suscritos que correspondan cuando comience.",
-        frozenset({State.DRAFT}), _schedule, ScheduleForm,
+        frozenset({State.DRAFT}), _schedule, ScheduleForm, "schedule_send",
     ),
     Step("pausar", "Pausar", "Lo que está en manos de un proveedor ya no se detiene.",
-         frozenset({State.SENDING}), _pause),
-    Step("reanudar", "Reanudar", "Sigue con los destinatarios que faltan.", frozenset({State.PAUSED}), _resume),
+         frozenset({State.SENDING}), _pause, icon="pause"),
+    Step("reanudar", "Reanudar", "Sigue con los destinatarios que faltan.",
+         frozenset({State.PAUSED}), _resume, icon="play_arrow"),
     Step("borrador", "Volver a borrador", "No saldrá; se podrá corregir y programar otra vez.",
-         frozenset({State.SCHEDULED}), _take_back),
+         frozenset({State.SCHEDULED}), _take_back, icon="edit_note"),
     Step(
         "anular", "Anular", "Lo que no ha salido ya no saldrá. No se puede deshacer.",
-        frozenset({State.SCHEDULED, State.SENDING, State.PAUSED}), _cancel, CancelForm,
+        frozenset({State.SCHEDULED, State.SENDING, State.PAUSED}), _cancel, CancelForm, "block",
     ),
 )  # fmt: skip

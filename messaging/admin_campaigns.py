@@ -17,9 +17,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from clients.admin import actor, address
-from clients.models import audit
+from clients.admin_audited import Audited
+from clients.admin_lists import BoundedList, Page, actor, address
 from clients.names import normalised
 from messaging import campaigns, letters
 from messaging.admin_campaign_steps import STEPS, Step, Who
@@ -38,7 +39,7 @@ class CampaignForm(ModelForm):
         return list(dict.fromkeys(normalised(profile) for profile in self.cleaned_data["profiles"]))
 
 
-class PageWithProgress(ChangeList):
+class PageWithProgress(BoundedList):
     """Counts what has left for the campaigns of the page: one question, whatever their number."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -51,18 +52,21 @@ class PageWithProgress(ChangeList):
 
 
 @admin.register(Campaign)
-class CampaignAdmin(admin.ModelAdmin):
+class CampaignAdmin(Audited, Page):
     """A draft can be written and deleted; what was sent, or is about to be, can only be read and moved."""
 
+    audited_as = "campaign"
+    not_audited = frozenset({"last_client_id", "fanned_out_at"})
     form = CampaignForm
     actions = None
     list_per_page = 25
     list_max_show_all = 25
     list_display = ("subject", "state", "type", "audience_shown", "progress_shown", "scheduled_at", "created_by")
-    list_filter = ("state", "type", "created_at")
+    list_filter = ("state", "type")
+    date_hierarchy = "created_at"
     search_fields = ("subject",)
+    search_help_text = "Asunto, o parte de él."
     ordering = ("-created_at", "-id")
-    filter_horizontal = ("partners",)
     fieldsets = (
         (None, {"fields": ("type", "subject", "is_advertising", "text", "html")}),
         ("Destinatarios", {"fields": ("partners", "profiles")}),
@@ -72,6 +76,10 @@ class CampaignAdmin(admin.ModelAdmin):
     readonly_fields = (
         "state", "scheduled_at", "audience", "started_at", "finished_at", "created_by", "created_at",
     )  # fmt: skip
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     # --- the list ---
 
@@ -127,20 +135,12 @@ class CampaignAdmin(admin.ModelAdmin):
     # --- writing ---
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
-        now = timezone.now()
         if not change:
-            obj.created_by, obj.created_at = actor(request), now
+            obj.created_by, obj.created_at = actor(request), timezone.now()
         super().save_model(request, obj, form, change)
-        if not change or form.changed_data:
-            action = "campaign.changed" if change else "campaign.created"
-            audit(obj, action, at=now, by=actor(request), address=address(request), fields=form.changed_data)
 
-    def delete_model(self, request: HttpRequest, obj: Campaign) -> None:
-        audit(
-            obj, "campaign.deleted", at=timezone.now(), by=actor(request), address=address(request),
-            subject=obj.subject,
-        )  # fmt: skip
-        super().delete_model(request, obj)
+    def audit_also(self, row: Campaign) -> dict[str, Any]:
+        return {"subject": row.subject}
 
     def response_post_save_add(self, request: HttpRequest, obj: Campaign) -> HttpResponseRedirect:
         return back_to(obj)  # where it can be looked at
@@ -206,6 +206,7 @@ class CampaignAdmin(admin.ModelAdmin):
             "title": step.label,
             "original": campaign,
             "step": step,
+            "back": reverse("admin:messaging_campaign_change", args=[campaign.pk]),
             "form": form,
         }
         return TemplateResponse(request, "admin/messaging/campaign/step.html", context)

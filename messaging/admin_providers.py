@@ -1,17 +1,16 @@
 """The providers: which are in use, which are set aside, since when, until when and why; and staff's hand on them."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
+from django.template.loader import render_to_string
 
-from clients.admin import ReadOnly, ReasonForm
 from clients.admin_acts import act_on_selected
+from clients.admin_entries import moment
+from clients.admin_keys import ReasonForm
+from clients.admin_lists import ReadOnly
 from messaging import providers
 from messaging.models import ProviderEvent, ProviderState
 
@@ -32,6 +31,7 @@ class ProviderStateAdmin(ReadOnly):
     actions = ("take_out", "put_back")
     list_display = ("name", "standing", "set_aside_at", "until_when", "reason", "who")
     ordering = ("name",)
+    list_filter = (("set_aside_at", admin.EmptyFieldListFilter),)
     fields = readonly_fields = ("name", "standing", "set_aside_at", "until_when", "reason", "who", "history")
 
     @admin.display(description="estado")
@@ -42,7 +42,7 @@ class ProviderStateAdmin(ReadOnly):
     def until_when(self, state: ProviderState) -> str:
         if not state.is_set_aside:
             return "—"
-        return _shown(state.until) if state.until else "que alguien lo restablezca"
+        return moment(state.until) if state.until else "que alguien lo restablezca"
 
     @admin.display(description="por")
     def who(self, state: ProviderState) -> str:
@@ -51,17 +51,9 @@ class ProviderStateAdmin(ReadOnly):
         return state.by or "el sistema"
 
     @admin.display(description="últimos cambios")
-    def history(self, state: ProviderState) -> SafeString:
+    def history(self, state: ProviderState) -> str:
         events = ProviderEvent.objects.filter(provider=state.name).order_by("-at", "-id")[:LATEST]
-        rows = format_html_join(
-            "",
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            ((_shown(each.at), each.get_what_display(), each.reason, each.by or "el sistema") for each in events),
-        )
-        if not rows:
-            return SafeString("Ninguno.")
-        head = SafeString("<tr><th>Fecha</th><th>Qué</th><th>Motivo</th><th>Por</th></tr>")
-        return format_html("<table><thead>{}</thead><tbody>{}</tbody></table>", head, rows)
+        return render_to_string("admin/messaging/providerstate/history.html", {"events": list(events)})
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("messaging.change_providerstate")
@@ -80,7 +72,3 @@ class ProviderStateAdmin(ReadOnly):
             return providers.restore(state.name, **word)
 
         return act_on_selected(self, request, queryset, "put_back", "Restablecer", RestoreForm, act)
-
-
-def _shown(moment: datetime) -> str:
-    return localtime(moment).strftime("%d/%m/%Y %H:%M:%S")

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 
-from clients.admin import CompanyFilter, ReadOnly
+from clients.admin_lists import ReadOnly
 from subscription.models import ConsentRecord, SubscriptionRequest
 
 M = TypeVar("M", bound=Model)
@@ -27,7 +27,8 @@ class ByMailbox(ReadOnly):
 @admin.register(SubscriptionRequest)
 class SubscriptionRequestAdmin(ByMailbox):
     list_display = ("requested_at", "email", "expires_at", "used_at", "address")
-    list_filter = (("used_at", admin.EmptyFieldListFilter), "requested_at")
+    list_filter = (("used_at", admin.EmptyFieldListFilter),)
+    date_hierarchy = "requested_at"
     search_help_text = "Correo exacto, o el id del pedido."
     ordering = ("-requested_at",)
     fields = ("number", "email", "requested_at", "expires_at", "used_at", "address")
@@ -46,7 +47,8 @@ class SubscriptionRequestAdmin(ByMailbox):
 @admin.register(ConsentRecord)
 class ConsentRecordAdmin(ByMailbox):
     list_display = ("at", "email", "company", "act", "how", "text_version", "address")
-    list_filter = ("act", "how", ("authorized_client__partner", CompanyFilter), "at")
+    list_filter = ("act", "how")  # not by company: it stands in another table, and finding it there reads both
+    date_hierarchy = "at"
     list_select_related = ("authorized_client__partner",)
     ordering = ("-at", "-id")
     fields = ("at", "email", "company", "act", "how", "text_version", "text", "address", "link", "client")

@@ -17,7 +17,7 @@ from clients.models import Applicant, AuthorizedClient, ExternalClient
 from clients.names import normalised
 from clients.phones import mobile_ok
 from clients.search_terms import AT_MOST as MOST_IDS
-from clients.search_terms import authorized_with_names, ids, with_document, with_names
+from clients.search_terms import authorized_with_names, ids, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
 from tokens.finding import ids_reached_at
@@ -65,9 +65,8 @@ def around(row: Applicant | AuthorizedClient | ExternalClient) -> Person:
             applicants=_newest(Applicant, _of_mailbox(Applicant, email)),
             authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email)),
         )
-    of_document = ids(Applicant.objects.filter(same_person), with_document(document[1]))
     return Person(
-        applicants=_newest(Applicant, _of_mailbox(Applicant, email), of_document),
+        applicants=_newest(Applicant, _of_mailbox(Applicant, email), _ids(Applicant, same_person)),
         authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email), _ids(AuthorizedClient, same_person)),
     )
 
@@ -138,9 +137,8 @@ def _by_words(text: str) -> Iterable[Any]:
     if mobile_ok(digits):
         yield from _newest(Applicant, _reached_at(digits))
         yield from _newest(AuthorizedClient, _ids(AuthorizedClient, Q(phone=digits)))
-    document = text.upper()
-    yield from _newest(Applicant, ids(Applicant.objects.all(), with_document(document)))
-    of_document, of_code = Q(document_number=document), Q(external_code=text)
+    of_document, of_code = Q(document_number=text.upper()), Q(external_code=text)
+    yield from _newest(Applicant, _ids(Applicant, of_document))
     yield from _newest(AuthorizedClient, _ids(AuthorizedClient, of_document), _ids(AuthorizedClient, of_code))
     yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:AT_MOST]
     named = with_names(text)

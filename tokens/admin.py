@@ -12,9 +12,11 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from unfold.widgets import UnfoldAdminSelectWidget
 
-from clients.admin import ReadOnly, ReasonForm
 from clients.admin_acts import act_on_selected
+from clients.admin_keys import ReasonForm
+from clients.admin_lists import CompanyFilter, ReadOnly
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.finding import ids_reached_at
@@ -24,7 +26,7 @@ from tokens.models import LadderForgiveness, VerificationToken
 
 class ForgiveForm(ReasonForm):
     field_order = ("via", "reason")
-    via = forms.ChoiceField(label="Vía", choices=Via.choices)
+    via = forms.ChoiceField(label="Vía", choices=Via.choices, widget=UnfoldAdminSelectWidget)
 
 
 class UnlockForm(ReasonForm):
@@ -44,7 +46,8 @@ class ApplicantAdmin(ReadOnly):
         "proved_destination",
         "locked_at",
     )
-    list_filter = ("state", ("locked_at", admin.EmptyFieldListFilter), "partner", "created_at")
+    list_filter = ("state", ("locked_at", admin.EmptyFieldListFilter), ("partner", CompanyFilter))
+    date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("document_number",)
     search_help_text = "Documento, correo, celular (validado o al que se envió un código) o id, exactos."
@@ -119,7 +122,8 @@ class VerificationTokenAdmin(ReadOnly):
         "finished_at",
         "returned_at",
     )
-    list_filter = ("outcome", "via", "created_at")
+    list_filter = ("outcome", "via")
+    date_hierarchy = "created_at"
     list_select_related = ("applicant",)
     search_fields = ("destination",)
     search_help_text = "Celular o correo exacto, documento, o el id del código o del solicitante."
@@ -158,8 +162,21 @@ class VerificationTokenAdmin(ReadOnly):
 @admin.register(LadderForgiveness)
 class LadderForgivenessAdmin(ReadOnly):
     list_display = ("at", "applicant", "via", "destination", "by", "reason")
-    list_filter = ("via", "at")
+    list_filter = ("via",)
     list_select_related = ("applicant",)
-    search_fields = ("destination", "by", "reason")
+    search_fields = ("destination",)
+    search_help_text = "Celular o correo exacto, documento, o el id del solicitante."
     ordering = ("-id",)
     fields = ("at", "applicant", "via", "destination", "by", "reason")
+
+    def get_search_results(
+        self, request: Any, queryset: QuerySet[LadderForgiveness], search_term: str
+    ) -> tuple[QuerySet[LadderForgiveness], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        with suppress(ValueError):
+            return queryset.filter(applicant=UUID(term)), False
+        of_document = LadderForgiveness.objects.filter(applicant__document_number=term.upper()).values_list("pk")
+        ids = LadderForgiveness.objects.filter(destination=term.lower()).values_list("pk").union(of_document)
+        return queryset.filter(pk__in=ids), False

@@ -48,7 +48,7 @@ AS_BEFORE = """
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('clients', '0006_found_by_terms'),
+        ('clients', '0006_found_by_index'),
     ]
 
     operations = [

@@ -293,7 +293,12 @@ def test_switching_a_partner_off_is_audited(boss, partner):
     body = {"name": "Financiera", "contracts": ["informaperu"], **inline(partner)}
     assert boss.post(f"{PARTNERS}{partner.pk}/change/", body).status_code == 302
     entry = AuditEntry.objects.get(action="partner.changed")
-    assert entry.data == {"changes": {"is_active": False, "contracts": ["informaperu"]}}
+    assert entry.data == {
+        "changes": [
+            {"field": "is_active", "before": True, "after": False},
+            {"field": "contracts", "before": ["nopasanada", "informaperu", "registry"], "after": ["informaperu"]},
+        ]
+    }
     with pytest.raises(CredentialRefused):
         authenticate(secret, at=timezone.now())
 
@@ -344,11 +349,11 @@ def test_a_list_of_partners_counts_its_live_keys_in_one_statement(boss, partner,
     boss.post(revoke_url(revoked), {"reason": "x"})
     with django_assert_max_num_queries(6):
         html = page(boss, PARTNERS)
-    assert html.count('<td class="field-live_keys">1</td>') == 9
-    assert html.count('<td class="field-live_keys">0</td>') == 2
+    keys = re.findall(r'<td class="field-live_keys[^>]*>(\d+)</td>', html)
+    assert (keys.count("1"), keys.count("0")) == (9, 2)
 
 
 def test_dates_are_shown_in_lima(boss, partner):
     night = datetime(2026, 2, 12, 3, 0, tzinfo=UTC)
     Credential.objects.create(partner=partner, kind="opaque", digest="0" * 64, prefix="abcd", created_at=night)
-    assert "11 de Febrero de 2026 a las 22:00" in page(boss, f"{PARTNERS}{partner.pk}/change/")
+    assert "11/02/2026 22:00:00" in page(boss, f"{PARTNERS}{partner.pk}/change/")

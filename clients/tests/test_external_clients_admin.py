@@ -57,7 +57,7 @@ def html_of(http, url, **query):
 
 def table(html, name):
     """The cells of a table, row by row, as they are read."""
-    body = re.search(rf'<table class="{name}">(.*?)</table>', html, re.S)[1]
+    body = re.search(rf'<table class="aval-table {name}">(.*?)</table>', html, re.S)[1]
     rows = re.findall(r"<tr>(.*?)</tr>", body, re.S)
     return [[unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in rows]
 
@@ -109,7 +109,7 @@ def test_data_points_are_a_table_of_typed_values(agent, key):
 def test_no_data_points(agent, key):
     html = html_of(agent, page_of(put(key)))
     assert "Ninguno." in html
-    assert '<table class="points">' not in html
+    assert '<table class="aval-table points">' not in html
 
 
 @pytest.mark.parametrize("where", ["change", "history"])

@@ -9,4 +9,6 @@ def test_the_sweep_after_a_lost_ring_rings_anew():
 
 
 def test_sweeps_that_pile_up_are_one():
-    assert all(each["options"]["expires"] == each["schedule"] for each in beat_schedule.values())
+    periods = {name: each for name, each in beat_schedule.items() if isinstance(each["schedule"], float)}
+    assert {"messaging.sweep", "tokens.sweep", "messaging.run_campaigns"} <= periods.keys()
+    assert all(each["options"]["expires"] == each["schedule"] for each in periods.values())

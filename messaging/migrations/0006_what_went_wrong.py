@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('clients', '0006_found_by_terms'),
+        ('clients', '0006_found_by_index'),
         ('messaging', '0005_providers_and_fallback'),
     ]
 

@@ -55,3 +55,25 @@ def test_only_administrators_issue_keys_and_make_users(role):
 def test_auditors_change_nothing():
     codenames = set(Permission.objects.filter(group__name="Auditores").values_list("codename", flat=True))
     assert {name for name in codenames if not name.startswith("view_")} == {"use_desk"}
+
+
+def sidebar(http):
+    groups = http.get("/admin/").context["sidebar_navigation"]
+    return {str(item["link"]) for group in groups for item in group["items"] if item["has_permission"]}
+
+
+@pytest.mark.parametrize("role", list(OPENS))
+def test_the_sidebar_offers_what_a_role_opens_and_nothing_else(role):
+    offered = sidebar(member(role))
+    assert offered == {lists()[label] for label in OPENS[role]} | {"/admin/", "/soporte/"}
+
+
+def test_the_sidebar_offers_a_superuser_every_page_there_is():
+    http = Client()
+    http.force_login(User.objects.create_superuser("ana"))
+    assert sidebar(http) == set(lists().values()) | {"/admin/", "/soporte/"}
+
+
+def test_the_second_factors_secrets_have_no_page():
+    labels = {model._meta.app_label for model in admin.site._registry}
+    assert not labels & {"otp_totp", "otp_static", "axes"}

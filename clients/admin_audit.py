@@ -1,0 +1,95 @@
+"""The audit's page. `support` registers it: whose entries an e-mail address or a phone means, it alone can tell."""
+
+import ipaddress
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+
+from clients.admin_entries import ACTS, acts_in_order, object_in_words, read
+from clients.admin_lists import ChosenFilter, ReadOnly
+from clients.models import AuditEntry
+
+
+class ActionFilter(ChosenFilter):
+    """From the list of acts there can be: the list of those there are would read the whole table."""
+
+    title = "acción"
+    parameter_name = "accion"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(acts_in_order())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        return queryset.filter(action=self.value()) if self.value() in ACTS else queryset
+
+
+class AuditEntryAdmin(ReadOnly):
+    list_display = ("at", "actor", "act", "whom", "changed", "address", "reason")
+    list_filter = (ActionFilter,)
+    date_hierarchy = "at"
+    search_fields = ("actor",)
+    search_help_text = "Quién, id, dirección IP; o correo, celular o documento de la persona."
+    ordering = ("-at", "-id")
+    fieldsets = (
+        (None, {"fields": ("at", "actor", "act", "whom", "address", "reason")}),
+        ("Antes y después", {"fields": ("details",)}),
+    )
+    readonly_fields = ("act", "whom", "details")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """An entry has no history of its own."""
+        more = {"show_history": False, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, more)
+
+    @admin.display(description="qué")
+    def act(self, entry: AuditEntry) -> str:
+        return ACTS.get(entry.action, entry.action)
+
+    @admin.display(description="a quién")
+    def whom(self, entry: AuditEntry) -> str:
+        """The row's page, where it has one: the row itself may be gone by now, and its page says so."""
+        text = object_in_words(entry)
+        try:
+            where = reverse(f"admin:{entry.object_type.replace('.', '_')}_change", args=[entry.object_id])
+        except NoReverseMatch:
+            return text
+        return format_html('<a class="text-link" href="{}">{}</a>', where, text)
+
+    @admin.display(description="cambios")
+    def changed(self, entry: AuditEntry) -> str:
+        return ", ".join(change.what for change in read(entry).changes)
+
+    @admin.display(description="detalle")
+    def details(self, entry: AuditEntry) -> str:
+        return render_to_string("admin/audit_entry.html", {"entry": read(entry)})
+
+    def get_search_results(
+        self, request: Any, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Each by its index. An address is nobody's name and no row's id."""
+        term = search_term.strip()
+        if not term or "\x00" in term:
+            return (queryset.none() if term else queryset), False
+        if is_address(term):
+            return queryset.filter(address=term), False
+        ids = [term, *self.ids_of_a_person(term)]
+        return queryset.filter(Q(actor=term) | Q(object_id__in=ids)), False
+
+    def ids_of_a_person(self, term: str) -> list[str]:
+        """The ids of the rows that an e-mail address, a phone or a document stands for."""
+        return []
+
+
+def is_address(term: str) -> bool:
+    try:
+        ipaddress.ip_address(term)
+    except ValueError:
+        return False
+    return True

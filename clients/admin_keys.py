@@ -1,0 +1,214 @@
+"""Partners' keys in the admin: issued, rotated and revoked, each on a page of its own; a secret is shown once."""
+
+import secrets
+from datetime import datetime, time, timedelta
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.widgets import (
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from clients.admin_audited import who
+from clients.admin_lists import ReadOnlyInline
+from clients.credentials import issue, revoke, rotate
+from clients.errors import CredentialRefused
+from clients.models import Credential, Partner
+
+LONGEST_LIFE = timedelta(days=3650)
+OVERLAPS = (
+    (0, "De inmediato: si se filtró"),
+    (1, "En 1 hora"),
+    (24, "En 24 horas"),
+    (7 * 24, "En 7 días"),
+    (30 * 24, "En 30 días"),
+)
+"""Hours for which the old key still enters, so that a partner can put the new one in without a gap."""
+_TICKET = "credential_ticket"
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(label="Motivo", max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
+
+
+class IssueForm(forms.Form):
+    kind = forms.ChoiceField(
+        label="Tipo", choices=Credential.Kind.choices, initial=Credential.Kind.OPAQUE,
+        widget=UnfoldAdminRadioSelectWidget,
+    )  # fmt: skip
+    last_day = forms.DateField(
+        label="Último día de vigencia",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
+        help_text="Vacío: el token opaco no vence, el JWT vence en 365 días.",
+    )
+
+    def clean_last_day(self) -> datetime | None:
+        day = self.cleaned_data["last_day"]
+        if day is None:
+            return None
+        if not timezone.localdate() <= day <= timezone.localdate() + LONGEST_LIFE:
+            raise forms.ValidationError("Debe ser de hoy a diez años.")
+        return datetime.combine(day + timedelta(days=1), time(), timezone.get_default_timezone())
+
+
+class RotateForm(ReasonForm):
+    field_order = ("hours", "reason")
+    hours = forms.TypedChoiceField(
+        label="La credencial anterior deja de entrar", choices=OVERLAPS, coerce=int, initial=24,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Mientras tanto entran las dos. Si vencía antes, vence cuando vencía.",
+    )  # fmt: skip
+
+
+class CredentialInline(ReadOnlyInline):
+    model = Credential
+    fields = ("kind", "prefix", "created_at", "expires_at", "last_used_at", "standing", "acts")
+    readonly_fields = fields
+    ordering = ("-created_at", "-id")
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        self.may_change = request.user.has_perm("clients.change_credential")
+        self.may_rotate = self.may_change and request.user.has_perm("clients.add_credential")
+        return super().get_formset(request, obj, **kwargs)
+
+    @admin.display(description="estado")
+    def standing(self, credential: Credential) -> str:
+        return standing_of(credential, at=timezone.now())
+
+    @admin.display(description="")
+    def acts(self, credential: Credential) -> str:
+        if not credential.is_live(at=timezone.now()):
+            return ""
+        acts = [("rotate", "Rotar")] * self.may_rotate + [("revoke", "Revocar")] * self.may_change
+        links = (
+            (reverse(f"admin:clients_partner_{act}", args=[credential.partner_id, credential.pk]), label)
+            for act, label in acts
+        )
+        return format_html_join(SafeString(" · "), '<a class="text-link" href="{}">{}</a>', links)
+
+
+def standing_of(credential: Credential, *, at: datetime) -> str:
+    if credential.revoked_at is not None:
+        return f"Revocada el {timezone.localtime(credential.revoked_at):%d/%m/%Y %H:%M}"
+    return "Vigente" if credential.is_live(at=at) else "Vencida"
+
+
+class KeyPages:
+    """For the partners' page: what may be done with their keys."""
+
+    admin_site: Any
+    opts: Any
+
+    def get_urls(self) -> list[URLPattern]:
+        wrapped = self.admin_site.admin_view
+        of_key = "<path:object_id>/credencial/<int:key>"
+        return [
+            path("<path:object_id>/credencial/", wrapped(self.issue_view), name="clients_partner_issue"),
+            path(f"{of_key}/rotar/", wrapped(self.rotate_view), name="clients_partner_rotate"),
+            path(f"{of_key}/revocar/", wrapped(self.revoke_view), name="clients_partner_revoke"),
+            *super().get_urls(),  # type: ignore[misc]
+        ]
+
+    def issue_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks for the kind and the life of a new key; the answer to the POST shows its secret, this once."""
+        partner = self._partner(request, object_id, "clients.add_credential")
+        form = IssueForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and not _spend_ticket(request):
+            return self._spent(request, partner)
+        if request.method == "POST" and form.is_valid():
+            credential, secret = issue(
+                partner, form.cleaned_data["kind"], expires_at=form.cleaned_data["last_day"], **who(request)
+            )
+            more = {"credential": credential, "secret": secret}
+            return self._page(request, partner, "credential_issued.html", "Credencial emitida", **more)
+        more = {"form": form, "ticket": _new_ticket(request)}
+        return self._page(request, partner, "credential_issue.html", "Emitir credencial", **more)
+
+    def rotate_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
+        """A new key of the same kind and life in the place of one, which stops entering at once or after a while."""
+        partner = self._partner(request, object_id, "clients.add_credential", "clients.change_credential")
+        credential = self._key(partner, key)
+        if credential is None or not credential.is_live(at=timezone.now()):
+            return self._refuse(request, partner, "Esa credencial no existe o ya terminó: emita otra.")
+        form = RotateForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and not _spend_ticket(request):
+            return self._spent(request, partner)
+        if request.method == "POST" and form.is_valid():
+            overlap = timedelta(hours=form.cleaned_data["hours"])
+            try:
+                new, secret = rotate(credential, overlap=overlap, reason=form.cleaned_data["reason"], **who(request))
+            except CredentialRefused:
+                return self._refuse(request, partner, "Esa credencial terminó mientras tanto: emita otra.")
+            credential.refresh_from_db()
+            more = {"credential": new, "secret": secret, "former": credential}
+            return self._page(request, partner, "credential_issued.html", "Credencial rotada", **more)
+        more = {"form": form, "credential": credential, "ticket": _new_ticket(request)}
+        return self._page(request, partner, "credential_rotate.html", "Rotar credencial", **more)
+
+    def revoke_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
+        partner = self._partner(request, object_id, "clients.change_credential")
+        credential = self._key(partner, key)
+        if credential is None:
+            return self._refuse(request, partner, "Esa credencial no existe.")
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            if revoke(credential, reason=form.cleaned_data["reason"], **who(request)):
+                messages.success(request, f"Credencial {credential.prefix}… revocada: ya no entra.")
+            else:
+                messages.warning(request, f"La credencial {credential.prefix}… ya estaba revocada.")
+            return self._back_to(partner)
+        more = {"form": form, "credential": credential}
+        return self._page(request, partner, "credential_revoke.html", "Revocar credencial", **more)
+
+    def _partner(self, request: HttpRequest, object_id: str, *permissions: str) -> Partner:
+        page: Any = self
+        if not page.has_view_permission(request) or not request.user.has_perms(permissions):
+            raise PermissionDenied
+        partner = page.get_object(request, object_id)
+        if partner is None:
+            raise Http404
+        return cast(Partner, partner)
+
+    def _key(self, partner: Partner, key: int) -> Credential | None:
+        return Credential.objects.filter(partner=partner, pk=key).first()
+
+    def _page(self, request: HttpRequest, partner: Partner, template: str, title: str, **more: Any) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request), "opts": self.opts, "title": title, "original": partner,
+            "back": reverse("admin:clients_partner_change", args=[partner.pk]), **more,
+        }  # fmt: skip
+        return TemplateResponse(request, f"admin/clients/partner/{template}", context)
+
+    def _spent(self, request: HttpRequest, partner: Partner) -> HttpResponseRedirect:
+        return self._refuse(request, partner, "Ese formulario ya se usó. Una credencial se muestra una sola vez.")
+
+    def _refuse(self, request: HttpRequest, partner: Partner, text: str) -> HttpResponseRedirect:
+        messages.warning(request, text)
+        return self._back_to(partner)
+
+    def _back_to(self, partner: Partner) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:clients_partner_change", args=[partner.pk]))
+
+
+def _new_ticket(request: HttpRequest) -> str:
+    ticket = request.session[_TICKET] = secrets.token_urlsafe(16)
+    return ticket
+
+
+def _spend_ticket(request: HttpRequest) -> bool:
+    """Each form issues one key: reloading the page with the secret sends the form again, and must not make another."""
+    ticket = request.session.pop(_TICKET, None)
+    return ticket is not None and constant_time_compare(ticket, request.POST.get("ticket", ""))

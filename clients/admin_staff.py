@@ -1,0 +1,200 @@
+"""Users and groups in the admin: who may do what, audited with before and after; no password, not even its hash.
+
+The page of second factors is not here: django-otp's own pages show the secrets of everybody's factors, so they are
+taken away.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+from django.forms import ModelMultipleChoiceField
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+
+from clients.admin_audited import Audited, who
+from clients.admin_lists import Page
+from clients.models import audit
+
+for _model in (User, Group, TOTPDevice, StaticDevice):
+    if admin.site.is_registered(_model):
+        admin.site.unregister(_model)
+
+RIGHTS = ("is_superuser", "user_permissions")
+"""What only a superuser gives: who may make users must not make himself one."""
+
+VERBS = {"add": "crear", "change": "cambiar", "delete": "borrar", "view": "ver"}
+
+
+def in_words(permission: Permission) -> str:
+    """«Empresa: cambiar», not Django's «Can change partner»; our own permissions have Spanish names already."""
+    verb, _, _ = permission.codename.partition("_")
+    model = permission.content_type.model_class()
+    kind = str(model._meta.verbose_name) if model else permission.content_type.model
+    is_django_s = permission.codename == f"{verb}_{permission.content_type.model}"
+    return f"{capfirst(kind)}: {VERBS.get(verb, verb) if is_django_s else permission.name}"
+
+
+class PermissionsField(ModelMultipleChoiceField):
+    def label_from_instance(self, permission: Permission) -> str:
+        return in_words(permission)
+
+
+class Rights:
+    """For a page with permissions to tick: those that open something, in words, the relations loaded with them."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in ("permissions", "user_permissions"):
+            return PermissionsField(
+                label=capfirst(db_field.verbose_name), queryset=permissions_that_open(), required=False,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget, help_text=db_field.help_text,
+            )  # fmt: skip
+        if db_field.name == "groups":
+            kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+PLUMBING = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions")
+"""Rooms of others whose permissions open nothing here."""
+
+
+def permissions_that_open() -> QuerySet[Permission]:
+    """What can be ticked; with it whatever somebody has already, or saving the page would take it from him."""
+    ours = ~Q(content_type__app_label__in=PLUMBING) | Q(group__isnull=False) | Q(user__isnull=False)
+    found = (
+        Permission.objects.filter(ours)
+        .exclude(content_type__model="permission")
+        .select_related("content_type")
+        .distinct()
+    )
+    return found.order_by("content_type__app_label", "content_type__model", "codename")
+
+
+@admin.register(User)
+class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
+    audited_as = "user"
+    not_audited = frozenset({"password", "last_login"})
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    actions = None
+    list_display = ("username", "full_name", "email", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_staff", "is_superuser", "groups")
+    search_fields = ("username", "first_name", "last_name", "email")
+    search_help_text = "Usuario, nombre o correo."
+    ordering = ("username",)
+    filter_horizontal = ()
+    fieldsets = (
+        (None, {"fields": ("username", "password_standing")}),
+        ("Persona", {"fields": ("first_name", "last_name", "email")}),
+        ("Acceso", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Permisos aparte", {"fields": RIGHTS, "classes": ("collapse",)}),
+        ("Fechas", {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("password_standing", "last_login", "date_joined")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return cast("QuerySet[User]", super().get_queryset(request).prefetch_related("groups"))
+
+    @admin.display(description="nombre")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @admin.display(description="contraseña")
+    def password_standing(self, user: User) -> str:
+        """Django's own field shows the first letters of salt and hash, which are nobody's to see."""
+        standing = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
+        return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', standing)
+
+    @admin.display(description="roles")
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
+
+    # --- a superuser is a superuser's business ---
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = super().get_fieldsets(request, obj)
+        return [part for part in shown if request.user.is_superuser or part[1]["fields"] != RIGHTS]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes himself; who leaves is better made inactive."""
+        is_other = obj is None or obj.pk != request.user.pk
+        return is_other and super().has_delete_permission(request, obj) and self._may_touch(request, obj)
+
+    def _may_touch(self, request: HttpRequest, user: User | None) -> bool:
+        return user is None or not user.is_superuser or bool(request.user.is_superuser)
+
+    # --- passwords ---
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        return _told_of_a_new_password(
+            request, id, lambda: super(StaffAdmin, self).user_change_password(request, id, form_url)
+        )
+
+
+def _told_of_a_new_password(request: HttpRequest, key: Any, change: Callable[[], HttpResponse]) -> HttpResponse:
+    """The audit says that it was changed, by whom; never what it was or is."""
+    if request.method != "POST":
+        return change()
+    with transaction.atomic():
+        before = User.objects.filter(pk=key).values_list("password", flat=True).first()
+        answer = change()
+        user = User.objects.filter(pk=key).first()
+        if user is not None and user.password != before:
+            audit(user, "user.password_changed", **who(request), usable=user.has_usable_password())
+    return answer
+
+
+_own_password_change = admin.site.password_change
+
+
+def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    return _told_of_a_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
+
+
+# The site is unfold's and its pages are methods: what is put on the instance stands in their place.
+admin.site.password_change = own_password_change  # type: ignore[method-assign, assignment]
+
+
+@admin.register(Group)
+class RoleAdmin(Rights, Audited, DjangoGroupAdmin, Page):  # type: ignore[misc]
+    audited_as = "group"
+    actions = None
+    list_display = ("name", "members")
+    search_fields = ("name",)
+    search_help_text = "Nombre del rol."
+    ordering = ("name",)
+    filter_horizontal = ()
+    fields = ("name", "permissions")
+    readonly_fields = ("rights",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return cast("QuerySet[Group]", super().get_queryset(request).annotate(number=Count("user")))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Who may only look reads the same words that others tick."""
+        return ("name", "permissions" if self._may_tick(request, obj) else "rights")
+
+    def _may_tick(self, request: HttpRequest, obj: Any) -> bool:
+        return self.has_change_permission(request, obj) if obj else self.has_add_permission(request)
+
+    @admin.display(description="permisos")
+    def rights(self, group: Group) -> str:
+        return "\n".join(in_words(each) for each in permissions_that_open().filter(group=group))
+
+    @admin.display(description="usuarios")
+    def members(self, group: Any) -> int:
+        return int(group.number)

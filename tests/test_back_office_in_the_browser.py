@@ -1,0 +1,69 @@
+"""A new key in the hands of an administrator: shown once, copied by a button, or by hand where scripts are off; and no
+page of the admin asks another host for anything."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.stack import Stack
+
+PASSWORD = "una-clave-larga-de-prueba"
+PAGES = (
+    "/admin/", "/admin/clients/partner/", "/admin/clients/applicant/", "/admin/messaging/message/",
+    "/admin/messaging/campaign/add/", "/admin/clients/auditentry/", "/admin/auth/user/", "/admin/auth/group/",
+    "/admin/clients/authorizedclient/importar/", "/admin/password_change/",
+)  # fmt: skip
+
+
+def _boss(stack: Stack, browser: Any, page: Any) -> None:
+    name = f"ana{stack.number()}"
+    stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
+    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
+    page.goto(f"{stack.url}/admin/")
+    page.locator("#id_username").fill(name)
+    page.locator("#id_password").fill(PASSWORD)
+    page.locator("#login-form button[type=submit]").click()
+    browser.expect(page.locator("#content")).to_be_visible()
+
+
+def _new_key(stack: Stack, page: Any) -> Any:
+    stack.company(f"Banco {stack.number()}")
+    (key,) = stack.sql("SELECT max(id) FROM clients_partner")[0]
+    page.goto(f"{stack.url}/admin/clients/partner/{key}/credencial/")
+    page.get_by_role("button", name="Emitir credencial").click()
+    return page.locator("#secret")
+
+
+def test_a_key_is_copied_by_its_button(stack: Stack, browser: Any) -> None:
+    page = browser.open()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _boss(stack, browser, page)
+    secret = _new_key(stack, page).input_value()
+    assert len(secret) == 32
+    page.get_by_role("button", name="Copiar").click()
+    browser.expect(page.get_by_role("status")).to_have_text("Copiado.")
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+
+
+def test_without_scripts_it_is_there_to_be_selected(stack: Stack, browser: Any) -> None:
+    page = browser.open(javascript=False)
+    _boss(stack, browser, page)
+    secret = _new_key(stack, page)
+    browser.expect(secret).to_be_visible()
+    assert len(secret.input_value()) == 32
+    browser.expect(page.get_by_role("button", name="Copiar")).to_be_hidden()
+    browser.expect(page.get_by_text("Selecciónelo con el ratón")).to_be_visible()
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
+def test_no_page_asks_another_host_or_is_wider_than_its_window(
+    stack: Stack, browser: Any, width: int, dark: bool
+) -> None:
+    page = browser.open(width=width, dark=dark)
+    _boss(stack, browser, page)
+    for path in PAGES:
+        page.goto(f"{stack.url}{path}")
+        browser.expect(page.locator("#content")).to_be_visible()
+        assert not browser.scrolls_sideways(page), path
+    assert {urlsplit(url).netloc for url in browser.requested} == {urlsplit(stack.url).netloc}
