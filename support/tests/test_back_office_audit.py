@@ -188,14 +188,15 @@ def test_coming_in_and_going(db):
     nothing_secret()
 
 
-def test_refusals_are_written_as_typed_and_cut_without_the_password(db):
+def test_refusals_are_written_as_typed_without_the_password(db):
     user = User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     tries(http, "luis", "no-es-esta")
-    tries(http, "nadie" * 40, "no-es-esta")
+    tries(http, "nadie" * 30, "no-es-esta")
+    tries(http, "nadie" * 40, "no-es-esta")  # no name is that long, so nobody is asked
     assert acts() == [
         ("staff.login_failed", "luis", str(user.pk), "192.0.2.9"),
-        ("staff.login_failed", ("nadie" * 40)[:150], "", "192.0.2.9"),
+        ("staff.login_failed", "nadie" * 30, "", "192.0.2.9"),
     ]
     nothing_secret("no-es-esta")
 
