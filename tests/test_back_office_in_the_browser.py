@@ -21,9 +21,9 @@ def _boss(stack: Stack, browser: Any, page: Any) -> None:
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
     page.goto(f"{stack.url}/admin/")
-    page.locator("#id_username").fill(name)
-    page.locator("#id_password").fill(PASSWORD)
-    page.locator("#login-form button[type=submit]").click()
+    page.get_by_label("Nombre de usuario").fill(name)
+    page.get_by_label("Contraseña").fill(PASSWORD)
+    page.get_by_role("button", name="Identificarse").click()
     browser.expect(page.locator("#content")).to_be_visible()
 
 
