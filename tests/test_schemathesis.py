@@ -12,8 +12,9 @@ import pytest
 
 from tests.stack import Stack
 
-SECONDS = 30
-"""Examples, boundary values, then random requests and walks along the document's links until the time is up."""
+ROUNDS = (25, 60)
+"""Seconds for examples, boundary values, then random requests and walks along the document's links. The second round,
+with other dice, is for a machine on which the first did not come as far as it must."""
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "response_headers_conformance",
@@ -27,24 +28,32 @@ ACTS = {"token", "verify", "cancel", "expire", "cooldown"}
 """Asked about some client or other; whether about one that exists is a matter of the time there is."""
 
 
-@pytest.mark.timeout(SECONDS + 75)
+@pytest.mark.timeout(sum(ROUNDS) + 150)
 def test_no_answer_differs_from_the_document(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(_credentials(stack))
+    answers: Counter[tuple[str, str, int]] = Counter()
+    for number, seconds in enumerate(ROUNDS):
+        answers += _round(stack, tmp_path, seconds=seconds, seed=20260212 + number)
+        missing = REACHED - set(answers), ACTS - {place for _, place, _ in answers}
+        if not any(missing) and sum(answers.values()) > 300:
+            break
+    else:
+        raise AssertionError(f"it came as far as {sum(answers.values())} answers, and not to {missing}")
+    assert {status for _, _, status in answers if status >= 500} == set()
+    assert "Traceback" not in stack.logs()["web.log"]
+
+
+def _round(stack: Stack, folder: Path, *, seconds: int, seed: int) -> Counter[tuple[str, str, int]]:
     done = subprocess.run(
         [
             sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", "schemathesis.toml", "run",
-            f"{stack.url}/referencia/openapi.json", "--checks", ",".join(CHECKS), "--seed", "20260212",
-            "--max-time", str(SECONDS), "--max-examples", "25", "--report", "har", "--report-har-path", "calls.har",
+            f"{stack.url}/referencia/openapi.json", "--checks", ",".join(CHECKS), "--seed", str(seed),
+            "--max-time", str(seconds), "--max-examples", "25", "--report", "har", "--report-har-path", "calls.har",
         ],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS + 60,
+        cwd=folder, capture_output=True, text=True, check=False, timeout=seconds + 60,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    answers = _answers(tmp_path / "calls.har")
-    assert set(answers) >= REACHED, sorted(REACHED - set(answers))
-    assert {place for _, place, _ in answers} >= ACTS
-    assert sum(answers.values()) > 300
-    assert {status for _, _, status in answers if status >= 500} == set()
-    assert "Traceback" not in stack.logs()["web.log"]
+    return _answers(folder / "calls.har")
 
 
 def _credentials(stack: Stack) -> str:
