@@ -6,12 +6,13 @@ python -m bench [NAME...] [--small] [--rounds N] [--seconds S] [--history ROWS] 
 import argparse
 from pathlib import Path
 
-from bench import alta, export, latency, machine, mailing, verify_cycle
+from bench import alta, desk, export, latency, machine, mailing, verify_cycle
 from bench.sizes import FULL, SMALL
 from config.environment import BASE_DIR
 
 BENCHMARKS = {
     "cycle": verify_cycle.run, "alta": alta.run, "export": export.run, "email": mailing.run, "latency": latency.run,
+    "desk": desk.run,
 }  # fmt: skip
 
 
@@ -20,7 +21,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds of each system, taken in turn")
     parser.add_argument("--seconds", type=float, default=5, help="length of a round of cycle")
-    parser.add_argument("--history", type=int, default=1_000_000, help="old codes of the second half of cycle")
+    parser.add_argument(
+        "--history", type=int, default=1_000_000, help="old codes in the second half of cycle and in desk"
+    )
     parser.add_argument("--small", action="store_true", help="only to see that it works: small numbers, one round")
     parser.add_argument(
         "--folder", type=Path, default=BASE_DIR / "var", help="its servers live in bench/ there, emptied first"

@@ -28,7 +28,7 @@ LOOK_BACK = 7
 """Days."""
 EXPORTED = 100_000
 """Rows of an export at most; who needs more filters by date."""
-LOOKED_THROUGH = 50_000
+LOOKED_THROUGH = 25_000
 """Messages that one page looks through for what no index finds, a via that is rare, say. Then it shows what there is
 and says how far it came: a page never costs more than another, however many messages there are."""
 
