@@ -72,7 +72,8 @@ def test_postgresql_divides_a_name_as_python_does(between):
 NAMES = ("Pérez", "Ñahui", "D'Angelo", "Muñoz-Nájar", "O’Higgins", "Žižek", "Łukasz", "Sánchez Cerro", "Strauß", "Ana")
 TYPED = {
     "perez": "Pérez", "PÉREZ": "Pérez", "ñahui": "Ñahui", "nahui": "Ñahui", "d'angelo": "D'Angelo",
-    "angelo": "D'Angelo", "dangelo": "", "munoz-najar": "Muñoz-Nájar", "najar": "Muñoz-Nájar", "nájar muñoz": "Muñoz-Nájar",
+    "angelo": "D'Angelo", "dangelo": "", "munoz-najar": "Muñoz-Nájar", "najar": "Muñoz-Nájar",
+    "nájar muñoz": "Muñoz-Nájar",
     "higgins": "O’Higgins", "o'higgins": "O’Higgins", "zizek": "Žižek", "žižek": "Žižek", "łukasz": "Łukasz",
     "cerro sanchez": "Sánchez Cerro", "sánchez": "Sánchez Cerro", "sanch": "Sánchez Cerro", "strauß": "Strauß",
     "strauss": "Strauß", "ana": "Ana", "erez": "",
