@@ -44,7 +44,7 @@ def everything(text, numbers, partner=None):
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
         ApiRequest.objects.create(
-            contract="registry", partner=own, user=text, action=text[:60], status=200, duration_ms=1, created_at=at
+            contract="registry", partner=own, user=text[:200], action=text[:60], status=200, duration_ms=1, created_at=at
         )
 
 
