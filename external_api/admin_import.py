@@ -183,7 +183,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
     def _listed(self, request: HttpRequest) -> QuerySet[AuthorizedClient]:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if any("\x00" in name + value for name, value in request.GET.items()):
+        if "%00" in request.GET.urlencode():
             raise BadRequest  # no list has it in its address, and neither a query nor the audit can hold it
         try:
             listed: QuerySet[AuthorizedClient] = self.get_changelist_instance(request).queryset

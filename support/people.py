@@ -103,7 +103,8 @@ def _by_id(text: str) -> Iterable[Any]:
     yield from ExternalClient.objects.filter(pk=wanted)
     yield from Applicant.objects.filter(tokens__pk=wanted)
     for message in Message.objects.filter(pk=wanted):
-        yield from AuthorizedClient.objects.filter(pk=message.authorized_client_id)  # not one who was forgotten
+        if message.authorized_client_id is not None:  # asked for anew: not one who was forgotten
+            yield from AuthorizedClient.objects.filter(pk=message.authorized_client_id)
         if message.reference is not None:
             yield from Applicant.objects.filter(tokens__pk=message.reference)
         yield from AuthorizedClient.objects.filter(email=message.recipient)[:1]

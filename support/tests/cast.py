@@ -44,8 +44,9 @@ def everything(text, numbers, partner=None):
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
         ApiRequest.objects.create(
-            contract="registry", partner=own, user=text[:200], action=text[:60], status=200, duration_ms=1, created_at=at
-        )
+            contract="registry", partner=own, user=text[:200], action=text[:60], status=200, duration_ms=1,
+            created_at=at,
+        )  # fmt: skip
 
 
 def _people(text, number, partner):
