@@ -22,19 +22,30 @@ WORDS_AT_MOST = 10
 _LONGEST = 200
 """Characters of a term; PostgreSQL refuses one of more than 2,046 bytes."""
 _BETWEEN_WORDS = ".,'’_-"
-_MAY_BEAR_AN_ACCENT = str.maketrans(dict.fromkeys("AEIOUNCY", "."))
+_SMALL_OR_ACCENTED = [chr(code) for code in (*range(0x61, 0x7B), *range(0xC0, 0x180))]
 
 
 def _folding() -> tuple[str, str]:
     """What `translate` takes to do as `folded` does: each letter of a name and the capital without accents it becomes.
     One that becomes two (ß) stays as it is."""
-    letters = [chr(code) for code in (*range(0x61, 0x7B), *range(0xC0, 0x180))]
-    become = {letter: folded(letter) for letter in letters}
+    become = {letter: folded(letter) for letter in _SMALL_OR_ACCENTED}
     pairs = [(letter, plain) for letter, plain in become.items() if len(plain) == 1 and plain != letter]
     pairs += [(mark, " ") for mark in _BETWEEN_WORDS]
     return "".join(letter for letter, _ in pairs), "".join(plain for _, plain in pairs)
 
 
+def _spellings() -> dict[str, str]:
+    """Of each capital without accents, a regular expression of all the letters of a name that become it."""
+    found: dict[str, str] = {}
+    for letter in _SMALL_OR_ACCENTED:
+        plain = folded(letter)
+        if len(plain) == 1:
+            found[plain] = found.get(plain, plain) + letter
+    return {plain: f"[{letters}]" for plain, letters in found.items()}
+
+
+_SPELT = str.maketrans(_spellings())
+_BEGINS = "(^|[ .,'’_-])"
 _LETTERS, _PLAIN = (each.replace("'", "''") for each in _folding())
 
 
@@ -56,7 +67,7 @@ def with_names(text: str) -> Func | None:
     words = _words(text)
     if not words:
         return None
-    query = " & ".join(f"'{word}':*" for word in words)  # letters and digits only, so quoting is safe
+    query = " & ".join(_asked(word) for word in words)  # letters and digits only, so quoting is safe
     return Func(
         NAMES_OF_AN_APPLICANT.copy(), Cast(Value(query), SearchQueryField()), template="(%(expressions)s)",
         arg_joiner=" @@ ", output_field=BooleanField(),
@@ -64,16 +75,25 @@ def with_names(text: str) -> Func | None:
 
 
 def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
-    """Ids of authorised clients, likewise: PostgreSQL looks for the letters that bear no accent, and what it finds is
-    compared here."""
+    """Ids of authorised clients, likewise: PostgreSQL looks for words that begin so in any spelling, and what it finds
+    is compared here. It must find few that do not compare, for it looks no further than AT_MOST."""
     words = _words(text)
     if not words:
         return []
     near = Q()
     for word in words:
-        near &= Q(name__iregex=word.translate(_MAY_BEAR_AN_ACCENT))  # letters, digits and dots
+        near &= Q(name__regex=_BEGINS + _with_sharp_s(word).translate(_SPELT))  # letters and digits in it, no signs
     found = rows.filter(near).order_by().values_list("pk", "name")[:AT_MOST]
     return [pk for pk, name in found if _begin(words, folded(name).split())]
+
+
+def _asked(word: str) -> str:
+    """As a tsquery. The index has ß as it stands, and who types it asks for SS."""
+    return f"('{word}':* | '{word.replace('SS', 'ß')}':*)" if "SS" in word else f"'{word}':*"
+
+
+def _with_sharp_s(word: str) -> str:
+    return word.replace("SS", "(SS|ß)")
 
 
 def _begin(words: Sequence[str], names: Sequence[str]) -> bool:

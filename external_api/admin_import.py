@@ -6,8 +6,9 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core import signing
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
@@ -182,7 +183,12 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
     def _listed(self, request: HttpRequest) -> QuerySet[AuthorizedClient]:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        listed: QuerySet[AuthorizedClient] = self.get_changelist_instance(request).queryset
+        if "%00" in request.GET.urlencode():
+            raise BadRequest  # no list has it in its address, and neither a query nor the audit can hold it
+        try:
+            listed: QuerySet[AuthorizedClient] = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters as fault:
+            raise BadRequest from fault
         return listed
 
     def _back(self, request: HttpRequest) -> HttpResponseRedirect:

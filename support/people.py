@@ -77,10 +77,11 @@ def search(term: str) -> list[Person]:
     text = normalised(term)
     if not text:
         return []
-    rows: list[Any] = [*_by_id(text), *_by_request(text), *_by_words(text)]
     people: list[Person] = []
     seen: set[tuple[str, Any]] = set()
-    for row in rows:
+    for row in chain(_by_id(text), _by_request(text), _by_words(text)):
+        if len(people) == AT_MOST:
+            break
         if (row._meta.label, row.pk) in seen:
             continue
         person = around(row)
@@ -88,7 +89,7 @@ def search(term: str) -> list[Person]:
         people.append(person)
     if not people and "@" in text and Message.objects.filter(recipient=text.lower()).exists():
         people.append(Person(mailbox=text.lower()))
-    return people[:AT_MOST]
+    return people
 
 
 def _by_id(text: str) -> Iterable[Any]:
@@ -101,9 +102,9 @@ def _by_id(text: str) -> Iterable[Any]:
     yield from Applicant.objects.filter(pk=wanted)
     yield from ExternalClient.objects.filter(pk=wanted)
     yield from Applicant.objects.filter(tokens__pk=wanted)
-    for message in Message.objects.filter(pk=wanted).select_related("authorized_client"):
-        if message.authorized_client is not None:
-            yield message.authorized_client
+    for message in Message.objects.filter(pk=wanted):
+        if message.authorized_client_id is not None:  # asked for anew: not one who was forgotten
+            yield from AuthorizedClient.objects.filter(pk=message.authorized_client_id)
         if message.reference is not None:
             yield from Applicant.objects.filter(tokens__pk=message.reference)
         yield from AuthorizedClient.objects.filter(email=message.recipient)[:1]

@@ -5,6 +5,7 @@ by his document, and by his mailbox where no other document has it: what somebod
 handed out nor erased. Who asks must have been identified before, at the desk or by the company.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import Model, Q
 
 import clients.forgetting
@@ -26,6 +27,8 @@ from external_api.models import ApiRequest
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.acting import Agent
 from tokens.models import VerificationToken
+
+log = logging.getLogger(__name__)
 
 ERASED, EXPORTED = "person.erased", "person.exported"
 
@@ -195,8 +198,17 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
             )
             for each in sorted(person.rows, key=lambda each: each.pk != row.pk)
         ]  # fmt: skip
-    external_api.forgetting.erase_answers(values | _spoken_names(person) | set(map(str, person.subjects)), companies)
+    _erase_answers(values | _spoken_names(person) | set(map(str, person.subjects)), companies)
     return entries[0]
+
+
+def _erase_answers(values: set[str], companies: Sequence[int]) -> None:
+    """After the commit, and no part of its success: the person is gone, and to say otherwise would be wrong. What is
+    left goes within a day by itself, like every kept answer."""
+    try:
+        external_api.forgetting.erase_answers(values, companies)
+    except Error:
+        log.exception("kept answers that may repeat an erased person stay until their day is over")
 
 
 def _locked(row: Registered) -> Dossier | None:

@@ -93,7 +93,10 @@ def remove(request: HttpRequest) -> HttpResponse:
 @staff_page("GET", "HEAD", "POST")
 def reset(request: HttpRequest, pk: int) -> HttpResponse:
     """A colleague's second factor goes, for a reason."""
-    actor, user = cast(User, request.user), get_object_or_404(User, pk=pk)
+    actor = cast(User, request.user)
+    if not actor.has_perm("auth.change_user"):  # before it is looked up: which numbers are somebody's is not told
+        return page(request, "forbidden", status=403, own=actor.pk == pk)
+    user = get_object_or_404(User, pk=pk)
     try:
         second_factor.check_may_reset(actor, user)
     except second_factor.NotAllowed:

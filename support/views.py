@@ -50,7 +50,8 @@ def find(request: HttpRequest) -> HttpResponse:
 @desk_page("GET", "HEAD")
 def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Everything about one person, the diagnosis on top."""
-    return _case(request, _person(kind, key), kind, key)
+    row = row_of(kind, key)
+    return _case(request, around(row), kind, str(row.pk))
 
 
 @desk_page("POST", needs=ACT)
@@ -71,7 +72,8 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
 @desk_page("POST", needs=UNMASK)
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """The case with its destinations in full, once."""
-    person = _person(kind, key)
+    row = row_of(kind, key)
+    person, key = around(row), str(row.pk)
     agent = agent_of(request)
     if agent is None:
         messages.error(request, "Escriba un motivo.")
@@ -97,6 +99,7 @@ def documents(person: Person) -> list[str]:
 
 
 def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any) -> HttpResponse:
+    """`key` as the row itself spells it: by it the page says whose data it would hand out or erase."""
     at = timezone.now()
     live = [each for each in person.authorized if each.deauthorized_at is None]
     rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]

@@ -109,3 +109,16 @@ def test_only_the_persons_entries_change_and_the_door_is_shut_behind(entry):
 def test_what_is_no_change_keeps_its_words():
     assert redacted({"via": "S", "slug": "banco", "n": 1}, lambda text: False) == {"via": "S", "slug": "banco", "n": 1}
     assert redacted({"q": ["Ana@x.pe", 5]}, lambda text: "ana" in text.lower()) == {"q": [REDACTED, 5]}
+
+
+def test_a_word_that_a_company_calls_somebody_s_document_does_not_blank_others_entries():
+    """A passport may be any letters: a company could have one erased to lose what the audit says of the company."""
+    partner = Partner.objects.create(name="Banco", slug="banco")
+    changes = [{"field": "contracts", "before": ["nopasanada"], "after": ["registry", "ab123456"]}]
+    entry = audit(partner, "partner.changed", at=NOW, by="eva", changes=changes, note="ab123456, ana@dominio.com")
+    redact_audit([], ["NOPASANADA"])
+    entry.refresh_from_db()
+    assert entry.data["changes"] == changes
+    redact_audit([], ["ANA@DOMINIO.COM", "AB123456"])
+    entry.refresh_from_db()
+    assert entry.data["note"] == REDACTED

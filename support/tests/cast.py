@@ -44,8 +44,9 @@ def everything(text, numbers, partner=None):
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
         ApiRequest.objects.create(
-            contract="registry", partner=own, user=text, action=text[:60], status=200, duration_ms=1, created_at=at
-        )
+            contract="registry", partner=own, user=text[:200], action=text[:60], status=200, duration_ms=1,
+            created_at=at,
+        )  # fmt: skip
 
 
 def _people(text, number, partner):
@@ -62,7 +63,7 @@ def _people(text, number, partner):
     )  # fmt: skip
     message = Message.objects.create(
         partner=partner, credential=credential, kind="alerta", via="C", recipient=text[:254], subject=text[:200],
-        text=text, state="SENT", next_attempt_at=at, provider=text[:100], provider_reply=text, reference=token.pk,
+        text=text, state="SENT", next_attempt_at=at, provider=text[:100], provider_reply=text[:300], reference=token.pk,
         created_at=at,
     )  # fmt: skip
     newest = Message.objects.order_by("-created_at", "-id").first()
@@ -71,7 +72,7 @@ def _people(text, number, partner):
             message=each, at=at, state="SENT", attempt=1, provider=text[:100], detail=text[:300]
         )
     LadderForgiveness.objects.create(
-        applicant=person, via="S", destination=text[:254], at=at, by=text[:150], reason=text
+        applicant=person, via="S", destination=text[:254], at=at, by=text[:150], reason=text[:500]
     )
     client = AuthorizedClient.objects.create(
         partner=partner, email=f"{text[:200]}{number}", name=text[:50], external_code=text[:100], profile=text[:100],

@@ -4,11 +4,13 @@ import pytest
 from django.utils import timezone
 
 from clients.authorizing import Authorization, authorize
+from clients.forgetting import erase_authorized
 from clients.models import AuthorizedClient, Partner
 from clients.registering import Details, register
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Message
+from support import people
 from support.people import search
 from tokens import services
 from tokens.services import Origin
@@ -94,3 +96,26 @@ def test_a_mailbox_of_nobody_that_got_mail(db):
                                   "%", "_", "'", "\\", "🙂", "x" * 500, "9" * 400])  # fmt: skip
 def test_nobody(ana, luis, term):
     assert search(term) == []
+
+
+def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
+    sent = Message.objects.create(
+        kind="alerta", via="C", recipient="", text="", state="SENT", authorized_client=luis,
+        created_at=timezone.now(), next_attempt_at=timezone.now(),
+    )  # fmt: skip
+    assert [person.authorized for person in search(str(sent.pk))] == [[luis]]
+    erase_authorized([luis.pk], at=timezone.now())
+    assert search(str(sent.pk)) == []
+
+
+def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
+    gathered = []
+    monkeypatch.setattr(people, "around", lambda row: gathered.append(row) or people.Person([row]))
+    for number in range(people.AT_MOST):
+        make_applicant(f"{number:08}", email=f"{number}@dominio.com")
+        AuthorizedClient.objects.create(
+            partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0], email=f"a{number}@dominio.com",
+            name="Juan Perez", external_code="1", profile="1", request_id=1, created_at=timezone.now(),
+        )  # fmt: skip
+    assert len(search("perez juan")) == people.AT_MOST
+    assert len(gathered) == people.AT_MOST

@@ -1,0 +1,37 @@
+"""What is said of an erasure is true, also when what comes after it fails."""
+
+import logging
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import OperationalError
+from django.test import Client
+
+import external_api.forgetting
+from clients.models import Applicant, AuditEntry
+from conftest import make_applicant
+from support import privacy
+
+pytestmark = pytest.mark.django_db
+
+
+def test_answers_that_cannot_be_looked_through_do_not_make_the_erasure_a_failure(monkeypatch, caplog):
+    """The person is gone by then: to say that nothing was erased would be a lie, and to repeat it finds nobody."""
+    ana = make_applicant()
+    officer = User.objects.create_user("marta", is_staff=True)
+    officer.user_permissions.set(Permission.objects.filter(codename__in=["use_desk", "erase_person"]))
+    http = Client()
+    http.force_login(officer)
+
+    def too_slow(*_):
+        raise OperationalError("canceling statement due to statement timeout")
+
+    monkeypatch.setattr(external_api.forgetting, "erase_answers", too_slow)
+    with caplog.at_level(logging.ERROR):
+        answer = http.post(
+            f"/soporte/caso/cliente/{ana.pk}/datos/borrar/", {"motivo": "lo pidió", "confirmacion": "BORRAR"}
+        )
+    entry = AuditEntry.objects.get(action=privacy.ERASED)
+    assert (answer.status_code, answer.headers.get("Location")) == (302, f"/soporte/borrado/{entry.pk}/")
+    assert not Applicant.objects.exists()
+    assert "kept answers" in caplog.text

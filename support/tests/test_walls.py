@@ -1,0 +1,308 @@
+"""What a role does not grant cannot be opened, guessed or posted to: every address of the URL map, with rows that are
+there and with guesses. A page that is added tomorrow is tried tomorrow."""
+
+import re
+from uuid import UUID
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from clients.models import Applicant, AuditEntry, AuthorizedClient, Credential, ExternalClient
+from support.tests.cast import everything
+from support.two_factor import LOGIN, ROOMS
+
+pytestmark = pytest.mark.django_db
+CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
+ACTS = ("perdonar", "desbloquear", "cancelar", "reenviar", "baja")
+SECRET = "quispecusi"
+"""Stands in whatever is known of anybody."""
+GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
+FORM = {
+    "motivo": "porque sí", "reason": "porque sí", "confirmacion": "BORRAR", "post": "yes", "confirmed": "yes",
+    "via": "S", "codigo": "123456", "username": "intruso", "password1": "una clave larga",
+    "password2": "una clave larga", "is_superuser": "on", "is_active": "on", "is_staff": "on", "name": "intruso",
+    "slug": "intruso", "contracts": "nopasanada", "kind": "jwt", "autorizado": "1",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def rows(db):
+    everything(SECRET, [1])
+
+
+def member(*roles, name="eva", **flags):
+    user = User.objects.create_user(name, is_staff=True, **flags)
+    user.groups.set(Group.objects.filter(name__in=roles))
+    assert user.groups.count() == len(roles)
+    return user
+
+
+def logged_in(user, **more):
+    http = Client(raise_request_exception=False, **more)
+    http.force_login(user)
+    return http
+
+
+def routes(patterns=None, before="/"):
+    for each in get_resolver().url_patterns if patterns is None else patterns:
+        route = before + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from routes(each.url_patterns, route)
+        elif isinstance(each, URLPattern):
+            yield route
+
+
+def names_of(route):
+    return {match[1] or match[2] for match in CONVERTER.finditer(route)}
+
+
+def filled(route, values):
+    text = CONVERTER.sub(lambda match: str(values[match[1] or match[2]]), route)
+    text = re.sub(r"\(\?:[^()]*\)\??", "", text)
+    return text.replace("/?", "/").replace("^", "").replace("\\Z", "").replace("$", "").replace("\\", "")
+
+
+def rows_for(route):
+    """Values for the names in a route, of rows that are there."""
+    key = Credential.objects.order_by("pk").first()
+    about = re.match(r"/admin/(\w+)/(\w+)/", route)
+    label = ".".join(about.groups()) if about else ""
+    model = next((each for each in apps.get_models() if each._meta.label_lower == label), None)
+    mine = model._default_manager.values_list("pk", flat=True).first() if model else 1
+    return {
+        "object_id": key.partner_id if "key" in names_of(route) else mine, "app_label": "clients", "form": "csv",
+        "url": "x", "content_type_id": 1, "pk": User.objects.order_by("pk").first().pk, "key": key.pk, "client": "1",
+        "id": mine,
+    }  # fmt: skip
+
+
+def of_people(route):
+    """A case's address of each kind, and each of its acts."""
+    kinds = {"cliente": Applicant, "autorizado": AuthorizedClient, "externo": ExternalClient}
+    for kind, model in kinds.items():
+        for what in ACTS if "what" in names_of(route) else ("",):
+            yield filled(route, {"kind": kind, "key": model.objects.first().pk, "what": what})
+
+
+def real():
+    """Every address of the staff with rows that are there."""
+    for route in routes():
+        if route.startswith(ROOMS):
+            if "kind" in names_of(route):
+                yield from of_people(route)
+            else:
+                yield filled(route, rows_for(route))
+
+
+def guessed():
+    for route in routes():
+        if route.startswith(ROOMS) and names_of(route):
+            for guess in GUESSES:
+                yield filled(route, dict.fromkeys(names_of(route), guess))
+
+
+def state():
+    """How many rows each table has, and what is in those that acts change: but for sessions, and tries that count."""
+    with connection.cursor() as cursor:
+        tables = [each for each in connection.introspection.table_names(cursor)
+                  if not each.startswith(("django_session", "axes_"))]  # fmt: skip
+        cursor.execute(" UNION ALL ".join(f"SELECT '{each}', count(*)::text FROM \"{each}\"" for each in tables))
+        counts = cursor.fetchall()
+        shown = ("clients_partner", "clients_credential", "clients_applicant", "clients_authorizedclient", "auth_group",
+                 "clients_externalclient", "messaging_campaign", "messaging_message", "messaging_providerstate",
+                 "tokens_verificationtoken", "auth_user")  # fmt: skip
+        cursor.execute(" UNION ALL ".join(f'SELECT \'{each}\', "{each}"::text FROM "{each}"' for each in shown))
+        return sorted(counts), sorted(cursor.fetchall())
+
+
+OWN = ("/admin/", "/admin/search/", "/admin/jsi18n/", "/admin/password_change/", "/admin/password_change/done/",
+       "/cuenta/", "/cuenta/segundo-factor/")  # fmt: skip
+"""What everybody of the staff may open: his first page, and his own account."""
+
+
+def desk():
+    """What the permission to use the desk opens."""
+    kinds = [("cliente", Applicant), ("autorizado", AuthorizedClient), ("externo", ExternalClient)]
+    cases = [f"/soporte/caso/{kind}/{model.objects.first().pk}/" for kind, model in kinds]
+    return {"/soporte/", "/soporte/mensajes/", "/soporte/mensajes.csv", *cases}
+
+
+def body_of(answer):
+    return b"".join(answer.streaming_content) if answer.streaming else answer.content
+
+
+def opened(http, paths):
+    """The addresses that open; whatever does not open tells nothing, and nothing breaks."""
+    found = set()
+    for path in paths:
+        answer = http.get(path)
+        text = body_of(answer).decode(errors="replace")
+        assert answer.status_code in (200, 302, 403, 404, 405), (path, answer.status_code)
+        if answer.status_code == 200:
+            found.add(path)
+        else:
+            assert SECRET not in text, path
+    return found
+
+
+def test_the_url_map_is_read_with_rows_that_are_there(rows):
+    found = list(real())
+    assert len(found) > 90
+    assert not [each for each in found if re.search(r"[<>^$(]", each)]
+    assert {"/soporte/", "/admin/", f"/admin/clients/applicant/{Applicant.objects.get().pk}/history/"} <= set(found)
+
+
+def test_support_opens_the_desk_and_nothing_else(rows):
+    http = logged_in(member("Soporte"))
+    assert opened(http, real()) == {*OWN, *desk()}
+    assert opened(http, guessed()) <= {"/soporte/caso/autorizado/1/"}
+
+
+def test_a_member_without_a_role_opens_nothing_but_his_account(rows):
+    assert opened(logged_in(member()), real()) == {*OWN}
+
+
+def tried(http, paths):
+    for path in paths:
+        answer = http.post(path, FORM)
+        assert answer.status_code in (200, 302, 403, 404, 405), (path, answer.status_code)
+        assert SECRET not in body_of(answer).decode(errors="replace"), path
+
+
+def beyond(*granted):
+    """The addresses whose forms a role does not grant. What is everybody's own has tests of its own."""
+    return [each for each in real() if each not in LOGIN and each != "/admin/logout/"
+            and not each.startswith(("/cuenta/segundo-factor/", "/admin/password_change/"))
+            and not any(re.search(what, each) for what in granted)] + [
+        each for each in real() if "/restablecer/" in each]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("role", "granted"),
+    [([], []), (["Soporte"], [rf"/caso/.*/({'|'.join(ACTS)}|mostrar)/"]), (["Auditores"], [r"/exportar\."])],
+    ids=["no role", "Soporte", "Auditores"],
+)
+def test_nothing_is_done_by_a_form_that_a_role_does_not_grant(rows, role, granted):
+    http = logged_in(member(*role))
+    paths = beyond(*granted)
+    before = state()
+    if role == ["Auditores"]:
+        for path in paths:
+            assert http.post(path, FORM).status_code in (200, 302, 403, 404, 405), path
+    else:
+        tried(http, paths)
+    assert state() == before
+
+
+def test_auditors_change_nothing_from_a_list(rows):
+    """Every action that any list offers to anybody, posted by who may look at it."""
+    http = logged_in(member("Auditores"))
+    boss = logged_in(User.objects.create_superuser("jefa"))
+    before, tries = state(), 0
+    for path in [each for each in real() if re.fullmatch(r"/admin/(?!password)\w+/\w+/", each)]:
+        page = boss.get(path)
+        cl = page.context.get("cl") if page.context else None
+        row = cl.queryset.first() if cl is not None else None
+        for action in {"delete_selected", *re.findall(r'<option value="(\w+)"', page.content.decode())}:
+            tries += 1
+            body = {**FORM, "action": action, "_selected_action": [str(row.pk) if row else "1"], "index": "0"}
+            assert http.post(path, body).status_code in (200, 302, 403), (path, action)
+    assert tries > 15
+    assert state() == before
+
+
+def test_operations_keeps_out_of_users_keys_and_the_audit(rows):
+    http = logged_in(member("Operaciones"))
+    theirs = [each for each in real() if re.search(r"/admin/auth/|/auditentry/|/credencial/|/restablecer/", each)]
+    assert len(theirs) > 15
+    before = state()
+    assert opened(http, theirs) == set()
+    for path in theirs:
+        assert http.post(path, FORM).status_code in (302, 403, 404, 405), path
+    assert state() == before
+
+
+def form_of(http, path):
+    """The form as a browser would send it back."""
+    form = http.get(path).context["adminform"].form
+    return {name: value for name, value in ((each, form[each].value()) for each in form.fields) if value is not None}
+
+
+def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
+    boss, eva = User.objects.create_superuser("jefa", password="la clave de la jefa"), member("Administradores")
+    every = [each.pk for each in Permission.objects.all()]
+    http = logged_in(eva)
+    mine = f"/admin/auth/user/{eva.pk}/change/"
+    answer = http.post(
+        mine, {**form_of(http, mine), "first_name": "Eva", "is_superuser": "on", "user_permissions": every}
+    )
+    eva.refresh_from_db()
+    assert (answer.status_code, eva.first_name) == (302, "Eva"), "the form was taken"
+    assert (eva.is_superuser, eva.user_permissions.count()) == (False, 0)
+    new = {
+        "username": "otra", "password1": "una clave larga 9", "password2": "una clave larga 9",
+        "usable_password": "true", "is_superuser": "on", "is_staff": "on",
+    }  # fmt: skip
+    http.post("/admin/auth/user/add/", new)
+    assert User.objects.filter(username="otra").exists(), "he may make users"
+    assert not User.objects.filter(is_superuser=True).exclude(pk=boss.pk).exists()
+    before = state()[1]
+    for what in ("change", "password", "delete"):
+        assert http.post(f"/admin/auth/user/{boss.pk}/{what}/", {**FORM, **new}).status_code in (302, 403), what
+    assert http.post(f"/cuenta/segundo-factor/restablecer/{boss.pk}/", FORM).status_code == 403
+    assert [each for each in state()[1] if each[0] == "auth_user"] == [
+        each for each in before if each[0] == "auth_user"
+    ]
+
+
+def test_no_form_is_taken_that_another_site_sent(rows):
+    http = logged_in(User.objects.create_superuser("jefa"), enforce_csrf_checks=True)
+    before = state()
+    for path in [*real(), *LOGIN]:
+        assert http.post(path, FORM).status_code == 403, path
+    assert state() == before
+
+
+@pytest.mark.parametrize("method", ["get", "post", "delete"])
+def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
+    http = logged_in(User.objects.create_superuser("jefa"))
+    key = Applicant.objects.get().pk
+    paths = [filled(each, {"client": key}) for each in routes() if each.startswith("/v1/api^/admin/")]
+    assert len(paths) == 3
+    for path in paths:
+        answer = getattr(http, method)(path)
+        assert answer.status_code == 401, path
+        assert SECRET not in answer.content.decode()
+
+
+def test_pages_are_kept_by_nobody_also_when_they_refuse(rows):
+    boss, eva = logged_in(User.objects.create_superuser("jefa")), logged_in(member("Soporte"))
+    answers = []
+    for path, who in [(path, who) for path in real() for who in (boss, eva)]:
+        answer = who.get(path)
+        assert "no-store" in answer.headers.get("Cache-Control", ""), (path, answer.status_code)
+        body_of(answer)  # an export gives its turn up
+        answers.append((who, answer.status_code))
+    assert answers.count((boss, 200)) > 60, "the addresses are those of rows that are there"
+
+
+def test_an_account_s_number_cannot_be_guessed_from_how_it_is_refused(rows):
+    http = logged_in(member("Soporte"))
+    there = User.objects.order_by("pk").first().pk
+    answers = [http.get(f"/cuenta/segundo-factor/restablecer/{pk}/") for pk in (there, 99_999_999)]
+    assert [each.status_code for each in answers] == [403, 403]
+
+
+def test_no_entry_of_the_audit_is_shown_as_an_erasure_that_is_none(rows):
+    http = logged_in(User.objects.create_superuser("jefa"))
+    for entry in AuditEntry.objects.all():
+        assert http.get(f"/soporte/borrado/{entry.pk}/").status_code == 404
