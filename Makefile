@@ -4,6 +4,8 @@ PYTHON ?= python3
 SHELL = /bin/sh
 MAKEFLAGS += --no-print-directory
 
+ROOMS = config clients messaging tokens external_api subscription support
+
 # Settings that load, for tools that read code and connect to nothing.
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
 	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
@@ -15,7 +17,7 @@ run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_D
 
 # The rooms' tests go side by side; those with a whole Aval to themselves measure times, and go alone.
 test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
-	@.venv/bin/python -m pytest -n auto --maxprocesses 8 --ignore tests
+	@.venv/bin/python -m pytest -n auto --maxprocesses 8 $(ROOMS)
 	@.venv/bin/python -m pytest tests
 
 bench: venv-dev

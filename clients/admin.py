@@ -17,6 +17,7 @@ from clients.admin_lists import Page
 from clients.models import Contract, Partner
 
 admin.site.site_title = admin.site.site_header = "Aval"
+admin.site.empty_value_display = "—"
 admin.site.index_title = "Administración"
 
 

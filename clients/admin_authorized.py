@@ -58,7 +58,6 @@ class AuthorizedClientAdmin(ReadOnly):
         "created_at", "partner", "email", "name", "document", "external_code", "profile", "subscribed",
         "deauthorized_at",
     )  # fmt: skip
-    list_display_links = ("email",)
     list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", CompanyFilter))
     list_select_related = ("partner",)
     search_fields = ("email",)

@@ -75,6 +75,8 @@ SAID = {
     "usable": "con contraseña", "via": "vía",
 }  # fmt: skip
 """What entries say beside before and after."""
+FIELD_OF = {"via": ("messaging.message", "via"), "contract": ("external_api.apirequest", "contract")}
+"""Whose words such a value is read in, where the row itself has no field of that name."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,11 @@ class Entry:
     @property
     def also(self) -> list[tuple[str, str]]:
         """What else is written down, under its name."""
-        return [(SAID.get(name, name), in_words(value)) for name, value in self.audit.data.items() if name != "changes"]
+        said = [(name, value) for name, value in self.audit.data.items() if name != "changes"]
+        return [(SAID.get(name, name), in_words(value, self._field_of(name))) for name, value in said]
+
+    def _field_of(self, name: str) -> Any:
+        return _field(*FIELD_OF.get(name, (self.audit.object_type, name)))
 
 
 def read(entry: AuditEntry) -> Entry:

@@ -34,7 +34,6 @@ def points_of(client: ExternalClient) -> Iterator[Point]:
 @admin.register(ExternalClient)
 class ExternalClientAdmin(ReadOnly):
     list_display = ("created_at", "client_id", "name", "cui", "phone", "partner", "product_key", "origin", "updated_at")
-    list_display_links = ("client_id",)
     list_filter = (("partner", CompanyFilter),)
     date_hierarchy = "created_at"
     list_select_related = ("partner",)

@@ -158,6 +158,14 @@ class CompanyFilter(admin.RelatedFieldListFilter):
         self.title = "empresa"
 
 
+class HappenedFilter(admin.EmptyFieldListFilter):
+    """Whether a moment is written down: «Sí» and «No», not Django's «No vacío» and «Vacío»."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice, word in zip(super().choices(changelist), ("Todos", "No", "Sí"), strict=True):
+            yield {**choice, "display": word}
+
+
 def kept(changelist: Any, parameter: str | None) -> list[tuple[str, str]]:
     """What else narrows the list, for the hidden fields of a filter that is a form of its own."""
     pairs = [

@@ -17,11 +17,13 @@ from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.text import capfirst
+from django.utils.timezone import localtime
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from clients import second_factor
 from clients.admin_audited import Audited, who
 from clients.admin_lists import Page
 from clients.models import audit
@@ -80,6 +82,14 @@ def permissions_that_open() -> QuerySet[Permission]:
     return found.order_by("content_type__app_label", "content_type__model", "codename")
 
 
+def _may_reset_factor(actor: User, user: User) -> bool:
+    try:
+        second_factor.check_may_reset(actor, user)
+    except second_factor.NotAllowed:
+        return False
+    return second_factor.device_of(user) is not None
+
+
 @admin.register(User)
 class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
     audited_as = "user"
@@ -97,11 +107,11 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
     fieldsets = (
         (None, {"fields": ("username", "password_standing")}),
         ("Persona", {"fields": ("first_name", "last_name", "email")}),
-        ("Acceso", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Acceso", {"fields": ("is_active", "is_staff", "factor_standing", "groups")}),
         ("Permisos aparte", {"fields": RIGHTS, "classes": ("collapse",)}),
         ("Fechas", {"fields": ("last_login", "date_joined")}),
     )
-    readonly_fields = ("password_standing", "last_login", "date_joined")
+    readonly_fields = ("password_standing", "factor_standing", "last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return cast("QuerySet[User]", super().get_queryset(request).prefetch_related("groups"))
@@ -115,6 +125,17 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
         """Django's own field shows the first letters of salt and hash, which are nobody's to see."""
         standing = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
         return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', standing)
+
+    @admin.display(description="segundo factor")
+    def factor_standing(self, user: User) -> str:
+        device = second_factor.device_of(user)
+        return f"Activo desde el {localtime(device.created_at):%d/%m/%Y}." if device else "No tiene."
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """With the way to his second factor, for who may reset it: he has lost his phone, and this is his page."""
+        user = kwargs.get("obj")
+        context["may_reset_factor"] = user is not None and _may_reset_factor(cast(User, request.user), user)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="roles")
     def roles(self, user: User) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 
+from clients.admin_entries import moment
 from clients.admin_lists import CompanyFilter, ReadOnly, ReadOnlyInline
 from messaging.models import Message, MessageEvent
 
@@ -63,8 +64,8 @@ class MessageAdmin(ReadOnly):
         return str(message.partner or "—")
 
     @admin.display(description="entregado al proveedor")
-    def handed_over(self, message: Message) -> Any:
-        return message.handed_over_at
+    def handed_over(self, message: Message) -> str:
+        return moment(message.handed_over_at) or "—"
 
     @admin.display(description="id en el proveedor")
     def name_there(self, message: Message) -> str:

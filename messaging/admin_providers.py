@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from clients.admin_acts import act_on_selected
 from clients.admin_entries import moment
 from clients.admin_keys import ReasonForm
-from clients.admin_lists import ReadOnly
+from clients.admin_lists import HappenedFilter, ReadOnly
 from messaging import providers
 from messaging.models import ProviderEvent, ProviderState
 
@@ -31,7 +31,7 @@ class ProviderStateAdmin(ReadOnly):
     actions = ("take_out", "put_back")
     list_display = ("name", "standing", "set_aside_at", "until_when", "reason", "who")
     ordering = ("name",)
-    list_filter = (("set_aside_at", admin.EmptyFieldListFilter),)
+    list_filter = (("set_aside_at", HappenedFilter),)
     fields = readonly_fields = ("name", "standing", "set_aside_at", "until_when", "reason", "who", "history")
 
     @admin.display(description="estado")

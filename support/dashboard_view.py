@@ -4,16 +4,22 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib.admin.utils import quote
 from django.db import OperationalError
+from django.db.models import TextChoices
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
 from clients.models import Contract
+from messaging.models import Message
 from support import charts, dashboard
 from support.dashboard import Data
 from support.doors import USE
 from support.message_log import LIMA
+from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
 NONE = "—"
@@ -61,6 +67,7 @@ def _codes(data: Data, at: datetime) -> Data:
         for each in data["hours"] if each["hour"] <= now or any(each["yesterday"])
     ]  # fmt: skip
     return {
+        "rows_of_today": rows_of("tokens.verificationtoken", at),
         "tiles": [
             _tile("Pedidos", asked, before[0], ""),
             _tile("Entregados", delivered, before[1], f"{percent(delivered, asked)} de los pedidos"),
@@ -71,7 +78,14 @@ def _codes(data: Data, at: datetime) -> Data:
         "vias": [_conversion(*row) for row in data["vias"]],
         "operators": [_conversion(*row) for row in data["operators"]],
         "outcomes": [
-            {"name": name, "count": number(count), "bar": charts.share(count, data["outcomes"][0][1])}
+            {
+                "name": name,
+                "count": number(count),
+                "bar": charts.share(count, data["outcomes"][0][1]),
+                "rows": rows_of(
+                    "tokens.verificationtoken", at, outcome__exact=_value_of(VerificationToken.Outcome, name)
+                ),
+            }
             for name, count in data["outcomes"]
         ],
     }
@@ -104,7 +118,8 @@ def _times(data: Data, at: datetime) -> Data:
 
 def _failures(data: Data, at: datetime) -> Data:
     most = max((count for *_, count in data["reasons"]), default=0)
-    reasons = [{"state": state, "reason": reason, "count": number(count), "bar": charts.share(count, most)}
+    reasons = [{"state": state, "reason": reason, "count": number(count), "bar": charts.share(count, most),
+                "rows": rows_of("messaging.message", at, state__exact=_value_of(Message.State, state)) if state else ""}
                for state, reason, count in data["reasons"]]  # fmt: skip
     return {"reasons": reasons, "failed": number(data["failed"])}
 
@@ -120,11 +135,12 @@ def _queues(data: Data, at: datetime) -> Data:
     rows = [{"name": _QUEUE_NAMES[each["queue"]], "due": number(each["due"]), "later": number(each["later"]),
              "sending": number(each["sending"]), "oldest": lasting(each["oldest"]) if each["due"] else NONE}
             for each in data["rows"]]  # fmt: skip
-    return {"rows": rows}
+    return {"rows": rows, "waiting": list_of("messaging.message", state__exact=Message.State.QUEUED)}
 
 
 def _providers(data: Data, at: datetime) -> Data:
-    rows = [{"name": name, "since": _moment(since), "until": _moment(until) if until else None, "reason": reason}
+    rows = [{"name": name, "since": _moment(since), "until": _moment(until) if until else None, "reason": reason,
+             "page": reverse("admin:messaging_providerstate_change", args=[quote(name)])}
             for name, since, until, reason in data["rows"]]  # fmt: skip
     return {"rows": rows}
 
@@ -136,7 +152,7 @@ def _traffic(data: Data, at: datetime) -> Data:
          "bar": charts.share(calls, most), "refused": percent(refused, calls), "p95": f"{number(p95)} ms"}
         for name, contract, calls, refused, p95 in data["rows"]
     ]  # fmt: skip
-    return {"rows": rows}
+    return {"rows": rows, "rows_of_today": rows_of("external_api.apirequest", at)}
 
 
 _SHOWN: dict[str, Callable[[Data, datetime], Data]] = {
@@ -148,6 +164,24 @@ _SHOWN: dict[str, Callable[[Data, datetime], Data]] = {
     "providers": _providers,
     "traffic": _traffic,
 }
+
+
+def list_of(model: str, **filters: Any) -> str:
+    """The admin's list behind a figure."""
+    address = reverse(f"admin:{model.replace('.', '_')}_changelist")
+    return f"{address}?{urlencode(filters)}"
+
+
+def rows_of(model: str, at: datetime, **filters: Any) -> str:
+    """The same, of today."""
+    day = at.astimezone(LIMA).date()
+    dated = {"created_at__year": day.year, "created_at__month": day.month, "created_at__day": day.day}
+    return list_of(model, **filters, **dated)
+
+
+def _value_of(choices: type[TextChoices], label: str) -> str:
+    """The panels are kept in words, a list is filtered by the value; no word of ours: a list of nothing."""
+    return next((str(each.value) for each in choices if each.label == label), "")
 
 
 def number(value: int) -> str:

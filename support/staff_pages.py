@@ -16,7 +16,8 @@ View = Callable[..., HttpResponse]
 _HEADERS = {
     "Cache-Control": "no-store, private",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+        " frame-ancestors 'none'"
     ),
     "Referrer-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",

@@ -23,7 +23,7 @@ def _boss(stack: Stack, browser: Any, page: Any) -> None:
     page.goto(f"{stack.url}/admin/")
     page.get_by_label("Nombre de usuario").fill(name)
     page.get_by_label("Contraseña").fill(PASSWORD)
-    page.get_by_role("button", name="Identificarse").click()
+    page.get_by_role("button", name="Ingresar").click()
     browser.expect(page.locator("#content")).to_be_visible()
 
 

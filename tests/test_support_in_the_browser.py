@@ -80,7 +80,7 @@ def _log_in(stack: Stack, page: Any) -> None:
     page.goto(f"{stack.url}/soporte/")
     page.get_by_label("Nombre de usuario").fill(name)
     page.get_by_label("Contraseña").fill(PASSWORD)
-    page.get_by_role("button", name="Identificarse").click()
+    page.get_by_role("button", name="Ingresar").click()
 
 
 def _act(page: Any, button: str, reason: str) -> None:

@@ -59,7 +59,7 @@ def test_a_forgotten_log_finds_its_way_to_the_login(stack: Stack, browser: Any) 
 def _give_password(page: Any, name: str) -> None:
     page.get_by_label("Nombre de usuario").fill(name)
     page.get_by_label("Contraseña").fill(PASSWORD)
-    page.get_by_role("button", name="Identificarse").click()
+    page.get_by_role("button", name="Ingresar").click()
 
 
 def _give_code(page: Any, typed: str, button: str) -> None:

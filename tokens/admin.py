@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from clients.admin_acts import act_on_selected
 from clients.admin_keys import ReasonForm
-from clients.admin_lists import CompanyFilter, ReadOnly
+from clients.admin_lists import CompanyFilter, HappenedFilter, ReadOnly
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.finding import ids_reached_at
@@ -46,7 +46,7 @@ class ApplicantAdmin(ReadOnly):
         "proved_destination",
         "locked_at",
     )
-    list_filter = ("state", ("locked_at", admin.EmptyFieldListFilter), ("partner", CompanyFilter))
+    list_filter = ("state", ("locked_at", HappenedFilter), ("partner", CompanyFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("document_number",)
