@@ -15,10 +15,10 @@ LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SAND
 run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
 	@exec .venv/bin/python -m config.run
 
-# The rooms' tests go side by side; those with a whole Aval to themselves measure times, and go alone.
+# Side by side: the rooms' tests, and then, two at a time for they wait a lot, those that have a whole Aval to themselves.
 test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
 	@.venv/bin/python -m pytest -n auto --maxprocesses 8 $(ROOMS)
-	@.venv/bin/python -m pytest tests
+	@.venv/bin/python -m pytest -n 2 --dist loadfile tests
 
 bench: venv-dev
 	@.venv/bin/python -m bench
@@ -41,7 +41,7 @@ requirements: venv-dev  ## compiles the pins anew from the .in files
 		--no-emit-index-url --no-emit-find-links --output-file=$$set.txt $$set.in || exit 1; done
 
 clean:  ## what can be made again; the data in var/ stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 venv:

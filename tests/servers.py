@@ -73,8 +73,10 @@ def _need_not_survive(database_url: str) -> None:
 
 def _keep_apart(worker: str) -> None:
     """Of those that run side by side each has a database of its own in both servers: in PostgreSQL by pytest-django,
-    in Redis by its number, since each test begins with an empty one."""
+    in Redis by its number, since each test begins with an empty one. And folders of its own for whole installations."""
     if worker:
+        folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
+        os.environ["TEST_DATA_DIR"] = str(folder.with_name(f"{folder.name}-{worker}"))
         where, _, options = os.environ["REDIS_URL"].partition("?")
         kept = [each for each in options.split("&") if each and not each.startswith("db=")]
         number = int(worker.removeprefix("gw")) + 1
