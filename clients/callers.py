@@ -18,7 +18,7 @@ def caller_address(meta: Mapping[str, Any]) -> str:
     if address is None:
         return "0.0.0.0"  # noqa: S104  a Unix socket has no address; nothing is bound here
     forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while _is_trusted(address) and forwarded:
+    while _is_proxy(address) and forwarded:
         next_hop = _parse(forwarded.pop().strip())
         if next_hop is None:
             break
@@ -39,6 +39,12 @@ def limiting_key(address: str) -> str:
     return address
 
 
+def is_trusted_proxy(address: str) -> bool:
+    """Whether a socket's address is in TRUSTED_PROXIES."""
+    parsed = _parse(address)
+    return parsed is not None and _is_proxy(parsed)
+
+
 def _parse(text: str) -> IPv4Or6 | None:
     try:
         address = ipaddress.ip_address(text)
@@ -48,5 +54,5 @@ def _parse(text: str) -> IPv4Or6 | None:
     return mapped or address
 
 
-def _is_trusted(address: IPv4Or6) -> bool:
+def _is_proxy(address: IPv4Or6) -> bool:
     return any(address in network for network in settings.TRUSTED_PROXIES)

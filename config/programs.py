@@ -9,7 +9,7 @@ from config.environment import BASE_DIR, Refusal, data_dir, number, port
 
 
 def host() -> str:
-    """HOST as an address, which is all that granian takes; of a name's addresses the IPv4 one, as for the default."""
+    """HOST as an address, for the web server; of a name's addresses the IPv4 one, as for the default."""
     given = os.environ.get("HOST") or "127.0.0.1"
     try:
         found = socket.getaddrinfo(given, None, type=socket.SOCK_STREAM)
@@ -20,27 +20,15 @@ def host() -> str:
 
 def web_command() -> list[str]:
     options = {
-        "--interface": "wsgi",
         "--host": host(),
         "--port": str(port()),
-        "--workers": str(number("WEB_WORKERS", 2, 1, 64)),
+        "--processes": str(number("WEB_WORKERS", 2, 1, 64)),
         # Four were measured best (docs/decisions); one more is kept for /status, which answers whatever hangs.
-        "--blocking-threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
-        "--http": "1",  # partners speak HTTP/1.1; a proxy in front speaks the rest
-        "--backlog": "1024",  # a burst waits in the kernel rather than being refused
-        # Open connections a worker takes, idle ones included: a small number would let idle clients shut the door.
-        "--backpressure": "512",
-        "--workers-kill-timeout": "25",  # a request that hangs does not hold up a stop for ever
-        "--log-level": "warning",  # requests are logged by ourselves, one JSON line each
+        "--threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
+        "--connections": str(number("WEB_CONNECTIONS", 2000, 50, 50_000)),
+        "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, 10, 50_000)),
     }
-    return [
-        *(sys.executable, "-m", "granian"),
-        *(word for pair in options.items() for word in pair),
-        "--no-ws",
-        "--no-access-log",
-        "--respawn-failed-workers",  # one crashed worker is replaced while the others go on serving
-        "config.web:application",
-    ]
+    return [*(sys.executable, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
 
 
 def _celery(what: str) -> list[str]:

@@ -220,7 +220,7 @@ def everything() -> None:
         migrate()
         bootstrap()
         inherit = (children_lock.fd, *(servers.inheritable if servers else ()))
-        child = {name: Child(name, command, inherit, deaf_at_first=name == "web") for name, command in commands.items()}
+        child = {name: Child(name, command, inherit) for name, command in commands.items()}
         crew = Supervisor(list(reversed(child.values())), Watch(servers) if servers else None)
         crew.listen()
         stopping.callback(crew.stop)

@@ -387,6 +387,8 @@ LOGGING = {
         "django.request": {"level": "CRITICAL"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
+        "waitress": {"level": "WARNING"},  # below: callers that went away
+        "waitress.queue": {"level": "ERROR"},  # a request waits for a thread: the access log has the times
         # two sweeps every two seconds, each with three lines of nothing
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

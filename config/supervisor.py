@@ -28,11 +28,11 @@ class Child:
     its children in order, and all that a child starts can be ended as one group."""
 
     def __init__(
-        self, name: str, command: Sequence[str], inherit: Sequence[int] = (), *, deaf_at_first: bool = False
+        self, name: str, command: Sequence[str], inherit: Sequence[int] = (), *, own_session: bool = True
     ) -> None:
-        """`deaf_at_first`: its processes lose a SIGTERM that comes while they start, and are asked again."""
+        """Without `own_session` the child stays in our process group, and ends with it."""
         self.name = name
-        self.deaf_at_first = deaf_at_first
+        self.own_session = own_session
         self.command = list(command)
         self.inherit = tuple(inherit)
         self.process: subprocess.Popen[bytes] | None = None
@@ -45,7 +45,7 @@ class Child:
         self.process = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
+            start_new_session=self.own_session,
             pass_fds=self.inherit,
             preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509 (the supervisor has one thread)
         )
@@ -74,16 +74,15 @@ class Child:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def ask_group_to_end(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-
     def end_group(self) -> None:
         """Kill what is left of the child: a killed leader leaves workers that would go on serving its port."""
         if self.process is None:
             return
         with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
-            os.killpg(self.process.pid, signal.SIGKILL)
+            if self.own_session:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            else:
+                self.process.kill()
         self.process.wait()
 
 
@@ -130,11 +129,7 @@ class Supervisor:
         patience = self.signals + 1
         for child in self.children:
             child.ask_to_end()
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline and not wait_until(lambda: self._is_over(patience), 1):
-            for child in self.children:
-                if child.deaf_at_first:
-                    child.ask_group_to_end()
+        wait_until(lambda: self._is_over(patience), GRACE)
         for child in self.children:
             if child.is_running():
                 say(f"aval: {child.name} did not end in time and is killed.")

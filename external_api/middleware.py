@@ -55,7 +55,7 @@ class ContractEnvelope:
         response = self.get_response(request)
         if contract is None or getattr(response, "contract", None) == contract.name:
             return response
-        return _enveloped(contract, response.status_code)
+        return enveloped(contract, response.status_code)
 
 
 class RoomForStatus:
@@ -114,7 +114,8 @@ _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
 }
 
 
-def _enveloped(contract: Contract, status: int) -> HttpResponse:
+def enveloped(contract: Contract, status: int) -> HttpResponse:
+    """A refusal in the contract's words, by its status alone."""
     return _in_envelope(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
 
 

@@ -88,14 +88,14 @@ def test_from_the_first_start_through_every_kill_to_ctrl_c(data, port):
         assert again.communicate()[0].startswith("aval: Aval is already running on the data folder")
         assert f"Port {port} is in use" in refusal(data / "other", PORT=str(port))
 
-        os.kill(leader(data, "granian"), signal.SIGKILL)  # its workers still have the port
+        os.kill(leader(data, "config.webserver"), signal.SIGKILL)  # its workers still have the port
         soon(lambda: run.has_said("web ended (SIGKILL); starting it again"))
         soon(run.answers)
         os.kill(postmaster(data), signal.SIGKILL)
         soon(run.answers)
         assert not any(line.startswith("Traceback") for line in run.lines)
 
-        os.kill(leader(data, "granian"), signal.SIGKILL)  # and nobody is left to end its workers
+        os.kill(leader(data, "config.webserver"), signal.SIGKILL)  # and nobody is left to end its workers
         run.end(signal.SIGKILL)
         with aval(data, port) as following:
             assert following.answers()

@@ -69,18 +69,3 @@ def test_a_stop_asks_first_and_the_next_ctrl_c_hurries(data):
     assert time.monotonic() - began < 5
     assert [child.process.returncode for child in crew.children] == [-signal.SIGTERM, -signal.SIGKILL]
     assert processes_of(data) == {}
-
-
-def test_a_child_that_lost_the_first_signal_is_asked_again(data):
-    script = (
-        f"trap '' TERM; touch {data}/ready; while [ ! -e {data}/awake ]; do sleep 0.05; done; trap - TERM; sleep 60"
-    )
-    child = Child("deaf", ["sh", "-c", script], deaf_at_first=True)
-    crew = Supervisor([child])
-    child.start()
-    soon((data / "ready").exists)
-    wake = threading.Timer(0.3, (data / "awake").touch)
-    wake.start()
-    crew.stop()
-    wake.join()
-    assert child.process.returncode == -signal.SIGTERM

@@ -1,0 +1,385 @@
+"""The web server against callers that are slow, many, or speak no HTTP; its seconds are shortened for the tests."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+import pytest
+
+from config.tests.conftest import soon
+from config.webserver import channel, server
+from config.webserver.__main__ import listening_socket
+from config.webserver.server import Limits, Server
+
+TICK = 0.05
+HEAD = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def echo(environ, start_response):
+    """The body and one header, as the application sees them."""
+    body = environ["wsgi.input"].read()
+    start_response("200 OK", [("X-Cookie", environ.get("HTTP_COOKIE", "")), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+class Running:
+    def __init__(self, app: Callable, threads: int = 2, limits: Limits | None = None) -> None:
+        self.listening = listening_socket("127.0.0.1", 0)
+        self.port = self.listening.getsockname()[1]
+        self.server = Server(app, self.listening, threads, limits or Limits())
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+
+    def connect(self, source: str = "127.0.0.1", first: str = "") -> socket.socket:
+        line = socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(source, 0))
+        line.sendall(first.encode())
+        return line
+
+    def answer(self, text: str | bytes, source: str = "127.0.0.1") -> bytes:
+        """All that comes until the connection is closed."""
+        with closing(self.connect(source)) as line:
+            line.sendall(text if isinstance(text, bytes) else text.encode())
+            return all_of(line)
+
+    def stop(self) -> None:
+        if self.thread.is_alive():
+            self.server.stop()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def serving(monkeypatch) -> Iterator[Callable[..., Running]]:
+    with ExitStack() as stopping:
+
+        def start(app: Callable = echo, **options) -> Running:
+            monkeypatch.setattr(server, "LOOK_EVERY", TICK)
+            running = Running(app, **options)
+            stopping.callback(running.stop)
+            return running
+
+        yield start
+
+
+def all_of(line: socket.socket) -> bytes:
+    parts = []
+    while True:
+        try:
+            part = line.recv(65536)
+        except ConnectionError:
+            part = b""
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+
+
+def is_closed(line: socket.socket) -> bool:
+    line.setblocking(False)
+    try:
+        return line.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+    finally:
+        line.setblocking(True)
+
+
+@contextmanager
+def dripping(line: socket.socket, part: bytes, every: float) -> Iterator[None]:
+    """Sends a part again and again, as long as somebody takes it."""
+    done = threading.Event()
+
+    def drip() -> None:
+        while not done.wait(every):
+            try:
+                line.sendall(part)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+# --- slow requests ---
+
+
+@pytest.mark.parametrize("part", [b"", b"x"], ids=["silence", "a byte now and then"])
+@pytest.mark.parametrize(
+    "beginning", [HEAD + "Content-Length: 1000\r\n\r\nx", HEAD + "Transfer-Encoding: chunked\r\n\r\n500\r\nx"]
+)
+def test_a_body_has_so_long_in_all_however_it_is_spread(serving, monkeypatch, beginning, part):
+    monkeypatch.setattr(channel, "BODY_SECONDS", 0.6)
+    line = serving().connect(first=beginning)
+    began = time.monotonic()
+    with closing(line), dripping(line, part, 0.1):
+        soon(lambda: is_closed(line), 5)
+        assert 0.5 < time.monotonic() - began < 2
+
+
+def test_a_body_that_keeps_the_least_pace_may_take_longer(serving, monkeypatch):
+    monkeypatch.setattr(channel, "BODY_SECONDS", 0.4)
+    monkeypatch.setattr(channel, "BODY_RATE", 100)
+    with closing(serving().connect(first=HEAD + "Connection: close\r\nContent-Length: 1000\r\n\r\n")) as line:
+        for _ in range(10):
+            time.sleep(0.1)
+            line.sendall(b"x" * 100)
+        assert all_of(line).endswith(b"x" * 1000)
+
+
+def test_a_header_has_so_long_in_all(serving, monkeypatch):
+    monkeypatch.setattr(channel, "HEADER_SECONDS", 0.5)
+    line = serving().connect(first=HEAD)
+    with closing(line), dripping(line, b"X-A: b\r\n", 0.1):
+        soon(lambda: is_closed(line), 3)
+
+
+def test_who_says_nothing_is_closed_and_who_has_spoken_may_wait_longer(serving, monkeypatch):
+    monkeypatch.setattr(channel, "HEADER_SECONDS", 0.3)
+    running = serving()
+    silent = running.connect()
+    spoke = running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with closing(silent), closing(spoke):
+        assert spoke.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        soon(lambda: is_closed(silent), 3)
+        assert not is_closed(spoke)
+
+
+def test_a_second_header_on_a_kept_connection_has_its_own_time(serving, monkeypatch):
+    monkeypatch.setattr(channel, "HEADER_SECONDS", 0.4)
+    line = serving().connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with closing(line):
+        assert line.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        time.sleep(0.6)
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        time.sleep(0.2)
+        line.sendall(b"Host: localhost\r\n\r\n")
+        assert line.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        line.sendall(b"GET / HTTP/1.1\r\n")
+        soon(lambda: is_closed(line), 3)
+
+
+def test_held_bodies_take_no_thread(serving):
+    running = serving(threads=1)
+    with ExitStack() as stopping:
+        for n in range(40):
+            stopping.enter_context(closing(running.connect(f"127.0.0.{n + 2}", HEAD + "Content-Length: 1000\r\n\r\nx")))
+        began = time.monotonic()
+        assert b"hola" in running.answer(HEAD + "Connection: close\r\nContent-Length: 4\r\n\r\nhola")
+        assert time.monotonic() - began < 1
+
+
+# --- slow readers ---
+
+
+class Endless:
+    """A body without an end, which knows whether it was closed."""
+
+    def __init__(self) -> None:
+        self.closed_at = 0.0
+
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return self
+
+    def __iter__(self):
+        while True:
+            yield b"x" * 65536
+
+    def close(self) -> None:
+        self.closed_at = time.monotonic()
+
+
+def test_a_reader_that_stops_loses_its_connection_and_frees_the_thread(serving, monkeypatch):
+    body = Endless()
+    running = serving(body, threads=1)
+    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as line:
+        assert line.recv(1000)
+        soon(lambda: body.closed_at, 5)  # ten looks of 0.05 s; what the kernel holds was taken long before
+
+
+def test_a_reader_that_keeps_the_least_pace_is_served(serving, monkeypatch):
+    monkeypatch.setattr(channel, "READER_RATE", 1)
+    body = Endless()
+    running = serving(body, threads=1)
+    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as line:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            assert line.recv(65536)
+            time.sleep(0.01)
+        assert not body.closed_at
+
+
+def test_an_application_slower_than_its_reader_is_nobodys_fault(serving):
+    def slow(environ, start_response):
+        start_response("200 OK", [])
+        for _ in range(12):
+            time.sleep(0.1)
+            yield b"x"
+
+    assert running_answer(serving(slow)).count(b"x") == 12
+
+
+def running_answer(running: Running) -> bytes:
+    return running.answer("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+
+# --- many connections ---
+
+
+def test_an_address_over_its_limit_loses_the_connection_that_waited_longest(serving):
+    running = serving(limits=Limits(connections=100, connections_per_address=5))
+    with ExitStack() as stopping:
+        other = stopping.enter_context(closing(running.connect("127.0.0.9")))
+        soon(lambda: len(running.server.active_channels) == 1)
+        lines = [stopping.enter_context(closing(running.connect())) for _ in range(20)]
+        assert b"200 OK" in running_answer(running)
+        soon(lambda: sum(is_closed(line) for line in lines) >= 15)
+        assert not is_closed(other)
+        assert all(is_closed(line) for line in lines[:10])
+
+
+def test_over_the_limit_in_all_the_address_with_most_connections_pays(serving):
+    running = serving(limits=Limits(connections=20, connections_per_address=50))
+    with ExitStack() as stopping:
+        few = [stopping.enter_context(closing(running.connect("127.0.0.9"))) for _ in range(3)]
+        for _ in range(30):
+            stopping.enter_context(closing(running.connect()))
+        soon(lambda: len(running.server.active_channels) == 20)
+        assert not any(is_closed(line) for line in few)
+
+
+def test_bodies_are_bounded_over_all_connections(serving):
+    running = serving(limits=Limits(bodies=2))
+    with ExitStack() as stopping:
+        small = stopping.enter_context(
+            closing(running.connect("127.0.0.9", HEAD + "Connection: close\r\nContent-Length: 5\r\n\r\nhol"))
+        )
+        for _ in range(6):
+            line = running.connect(first=HEAD + "Content-Length: 8000000\r\n\r\n")
+            stopping.enter_context(closing(line))
+            try:
+                line.sendall(b"x" * 900_000)
+            except ConnectionError:
+                continue
+        soon(lambda: len(running.server.active_channels) <= 4)
+        assert running.server._exact_body_bytes() <= 2 * 1024 * 1024
+        small.sendall(b"as")
+        assert all_of(small).endswith(b"holas")
+
+
+# --- what arrives ---
+
+
+def test_chunks_and_bytes_outside_ascii_arrive(serving):
+    text = HEAD.encode() + b"Cookie: otro=Jos\xc3\xa9\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = serving().answer(text + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\nabcde")
+    assert b"X-Cookie: otro=Jos\xc3\xa9" in answer
+
+
+def test_requests_sent_together_are_answered_in_order(serving):
+    first, second = (f"{HEAD}Content-Length: 3\r\n{more}\r\n{text}" for more, text in (("", "uno"), ("", "dos")))
+    last = HEAD + "Connection: close\r\nContent-Length: 4\r\n\r\ntres"
+    answer = serving(slowly(0.05)).answer(first + second + last)
+    assert [answer.index(word) for word in (b"uno", b"dos", b"tres")] == sorted(
+        answer.index(word) for word in (b"uno", b"dos", b"tres")
+    )
+
+
+def slowly(seconds: float) -> Callable:
+    def app(environ, start_response):
+        time.sleep(seconds)
+        return echo(environ, start_response)
+
+    return app
+
+
+def test_bytes_that_come_while_a_thread_is_busy_are_read_after(serving):
+    with closing(serving(slowly(0.3)).connect(first=HEAD + "Content-Length: 3\r\n\r\nuno")) as line:
+        time.sleep(0.1)
+        line.sendall((HEAD + "Connection: close\r\nContent-Length: 3\r\n\r\ndos").encode())
+        answer = all_of(line)
+        assert b"uno" in answer
+        assert answer.endswith(b"dos")
+
+
+def test_a_body_announced_with_expect_is_asked_for(serving):
+    with closing(serving().connect(first=HEAD + "Connection: close\r\nExpect: 100-continue\r\n"
+                                   "Content-Length: 4\r\n\r\n")) as line:  # fmt: skip
+        assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(b"hola")
+        assert all_of(line).endswith(b"hola")
+
+
+# --- what the server refuses by itself ---
+
+CONTRACT = "/v1/api/client"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3, 4\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nno header at all\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nX: {'a' * 40_000}\r\n\r\n",
+        f"post {CONTRACT} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+)
+def test_below_a_contract_a_refusal_has_its_envelope(serving, lines):
+    answer = serving().answer(lines)
+    assert answer.startswith(b"HTTP/1."), answer
+    assert b"400 Bad Request" in answer
+    assert b'"code":"ERR_VALIDATION"' in answer
+
+
+def test_elsewhere_it_is_a_line_of_text(serving):
+    answer = serving().answer("POST /admin/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n")
+    assert answer.endswith("La solicitud no es válida.".encode())
+    assert b"X-Content-Type-Options: nosniff" in answer
+
+
+@pytest.mark.parametrize("noise", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"\x00" * 40_000])
+def test_what_names_no_path_is_closed_without_an_answer(serving, noise):
+    assert serving().answer(noise) == b""
+
+
+def test_whoever_sends_too_much_can_read_why(serving):
+    size = 20_000_000
+    with closing(serving().connect(first=f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")) as line:  # noqa: E501  # fmt: skip
+        line.sendall(b"x" * size)
+        answer = all_of(line)
+    assert b"413 " in answer.split(b"\r\n")[0]
+    assert b'"code":"ERR_PAYLOAD_TOO_LARGE"' in answer
+
+
+def test_chunks_of_a_byte_are_refused_before_they_cost_much(serving):
+    answer = serving().answer(HEAD + "Transfer-Encoding: chunked\r\n\r\n" + "1\r\na\r\n" * 100_000 + "0\r\n\r\n")
+    assert b"400 Bad Request" in answer
+
+
+# --- the end ---
+
+
+def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
+    running = serving(slowly(0.5))
+    with ExitStack() as stopping:
+        idle = stopping.enter_context(closing(running.connect()))
+        busy = stopping.enter_context(closing(running.connect(first=HEAD + "Content-Length: 4\r\n\r\nhola")))
+        time.sleep(0.2)
+        running.server.stop()
+        soon(lambda: is_closed(idle), 2)
+        assert all_of(busy).endswith(b"hola")
+        running.thread.join(3)
+        assert not running.thread.is_alive()

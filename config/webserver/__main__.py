@@ -1,0 +1,55 @@
+"""Main process of the web server: opens the port, and keeps as many processes serving it as there should be."""
+
+import argparse
+import os
+import socket
+import sys
+
+from config.supervisor import Child, Supervisor
+
+BACKLOG = 1024
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(BACKLOG)
+    listening.set_inheritable(True)
+    return listening
+
+
+def inheritable() -> tuple[int, ...]:
+    """Descriptors to hand on: the listening socket and, in `make run`, the locks that say who is alive."""
+    return tuple(fd for fd in map(int, os.listdir("/dev/fd")) if fd > 2 and _is_inheritable(fd))
+
+
+def _is_inheritable(fd: int) -> bool:
+    try:
+        return os.get_inheritable(fd)
+    except OSError:  # the listing's own, closed by now
+        return False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m config.webserver")
+    parser.add_argument("--host", required=True)
+    for name in ("port", "processes", "threads", "connections", "connections-per-address"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    given = parser.parse_args()
+    with listening_socket(given.host, given.port) as listening:
+        fd = listening.fileno()
+        numbers = (fd, given.threads, given.connections, given.connections_per_address)
+        command = [sys.executable, "-m", "config.webserver.worker", *map(str, numbers)]
+        children = [
+            Child(f"web process {n + 1}", command, inheritable(), own_session=False) for n in range(given.processes)
+        ]
+        supervisor = Supervisor(children)
+        supervisor.listen()
+        supervisor.run()
+    supervisor.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""One web process: accepts from a socket that all share, and bounds what callers may hold."""
+
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+
+from clients.callers import is_trusted_proxy, limiting_key
+from config.webserver.channel import Channel, serving
+from config.webserver.selector import READ, WRITE, SelectorMap
+
+log = logging.getLogger("aval.web")
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the deadlines."""
+STOP_SECONDS = 25.0
+"""How long answers under way may take after the order to stop; requests still coming in have STARTED_SECONDS."""
+STARTED_SECONDS = 5.0
+HEADER_BYTES = 32 * 1024
+BODY_BYTES = 9 * 1024 * 1024
+"""Above the largest limit of a contract (8 MiB), so that the contract itself says by how much a body is too large."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one process. Bodies: MiB in memory over all connections."""
+
+    connections: int = 2000
+    connections_per_address: int = 256
+    bodies: int = 64
+
+
+class Server(TcpWSGIServer):
+    """waitress over a listening socket, with limits per address and in all."""
+
+    channel_class = Channel
+
+    def __init__(self, application: Any, listening: socket.socket, threads: int, limits: Limits) -> None:
+        self.limits = limits
+        self.changed: deque[Channel] = deque()
+        """Connections that a thread has left something to do for."""
+        self._by_peer: dict[str, set[Channel]] = {}
+        self._body_bytes = 0
+        self._stop_asked_at: float | None = None
+        self._stops_at: float | None = None
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.set_thread_count(threads)
+        about = (listening.family, listening.type, listening.proto, listening.getsockname())
+        super().__init__(
+            application, map=SelectorMap(), _sock=listening, dispatcher=dispatcher, adj=_adjustments(listening),
+            sockinfo=about, bind_socket=False,
+        )  # fmt: skip
+
+    # --- the loop ---
+
+    def run(self) -> None:
+        """Serves until `stop` was called and what was under way is done."""
+        self._serve()
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
+        self.task_dispatcher.shutdown(timeout=1)
+        if not self.task_dispatcher.threads:
+            self.trigger.close()
+
+    def _serve(self) -> None:
+        next_look = 0.0
+        while not self._is_done():
+            for dispatcher, events in self._map.wait(LOOK_EVERY):
+                self._handle(dispatcher, events)
+            while self.changed:
+                self.changed.popleft().watch()
+            now = time.monotonic()
+            if now >= next_look:
+                next_look = now + LOOK_EVERY
+                self._close_overdue(now)
+
+    def _handle(self, dispatcher: Any, events: int) -> None:
+        if self._map.get(dispatcher._fileno) is not dispatcher:
+            return  # closed by what came before it in this round
+        if events & READ:
+            wasyncore.read(dispatcher)
+        if events & WRITE and dispatcher._fileno is not None:
+            wasyncore.write(dispatcher)
+        if isinstance(dispatcher, Channel):
+            dispatcher.watch()
+
+    def pull_trigger(self) -> None:
+        """Called by a thread at the end of each request; the loop is woken only where it has something to do."""
+        channel: Channel | None = getattr(serving, "channel", None)
+        if channel is not None:
+            if not channel.needs_loop():
+                return
+            self.changed.append(channel)
+        super().pull_trigger()
+
+    def _close_overdue(self, now: float) -> None:
+        for channel in list(self.active_channels.values()):
+            if channel.is_overdue(now) or (self._stop_asked_at is not None and self._is_to_end(channel, now)):
+                channel.handle_close()
+
+    # --- limits ---
+
+    def peer_of(self, address: str) -> str:
+        """What connections are counted by; a trusted proxy's are not counted as one caller's."""
+        return "" if is_trusted_proxy(address) else limiting_key(address)
+
+    def arrived(self, channel: Channel) -> None:
+        """Counts a new connection. Above a limit the connection that has waited longest for its caller is closed."""
+        same = self._by_peer.setdefault(channel.peer, set())
+        same.add(channel)
+        if channel.peer and len(same) > self.limits.connections_per_address:
+            self._close_one_of(same, channel)
+        elif len(self.active_channels) > self.limits.connections:
+            self._close_one_of(max(self._by_peer.values(), key=len), channel)
+
+    def left(self, channel: Channel) -> None:
+        same = self._by_peer.get(channel.peer, set())
+        same.discard(channel)
+        if not same:
+            self._by_peer.pop(channel.peer, None)
+
+    def _close_one_of(self, channels: Collection[Channel], newest: Channel) -> None:
+        waiting = [each for each in channels if each.is_waiting()]
+        min(waiting, key=lambda each: each.waiting_since, default=newest).handle_close()
+
+    def count_body(self, received: int) -> None:
+        """Bounds what bodies take over all connections; called for all that is received."""
+        self._body_bytes += received  # at least as much as there is; counted exactly only when that is too much
+        allowed = self.limits.bodies * 1024 * 1024
+        if self._body_bytes <= allowed:
+            return
+        self._body_bytes = self._exact_body_bytes()
+        while self._body_bytes > allowed:
+            if not self._close_largest():
+                return
+            self._body_bytes = self._exact_body_bytes()
+
+    def _exact_body_bytes(self) -> int:
+        return sum(each.body_bytes() for each in self.active_channels.values())
+
+    def _close_largest(self) -> bool:
+        """Ends a body under way: the oldest of the caller who has sent most."""
+        held = {peer: sum(each.body_bytes() for each in same) for peer, same in self._by_peer.items()}
+        for peer in sorted(held, key=lambda each: -held[each]):
+            receiving = [each for each in self._by_peer[peer] if each.is_waiting() and each.body_bytes()]
+            if receiving:
+                min(receiving, key=lambda each: each.body_began or 0).handle_close()
+                log.warning("bodies under way exceed their memory; a connection was closed", extra={"address": peer})
+                return True
+        return False
+
+    # --- the end ---
+
+    def stop(self) -> None:
+        """Take no more connections, finish what is under way, return from `run`. May be called by a signal handler."""
+        self._stop_asked_at = self._stop_asked_at or time.monotonic()
+        self.trigger.pull_trigger()
+
+    def _is_done(self) -> bool:
+        if self._stop_asked_at is None:
+            return False
+        now = time.monotonic()
+        if self._stops_at is None:
+            self._stops_at = self._stop_asked_at + STOP_SECONDS
+            self.del_channel()  # of the listening socket: the others' connections are theirs
+            self.socket.close()
+        self._close_overdue(now)
+        return not self.active_channels or now > self._stops_at
+
+    def _is_to_end(self, channel: Channel, now: float) -> bool:
+        is_idle = channel.is_waiting() and channel.request is None
+        return is_idle or (channel.is_waiting() and now > (self._stop_asked_at or now) + STARTED_SECONDS)
+
+
+def _adjustments(listening: socket.socket) -> Adjustments:
+    return Adjustments(
+        sockets=[listening],
+        ident=None,
+        clear_untrusted_proxy_headers=False,  # whom to believe is decided in clients.callers
+        max_request_header_size=HEADER_BYTES,
+        max_request_body_size=BODY_BYTES,
+        inbuf_overflow=BODY_BYTES,  # in memory, which `count_body` bounds, and not in files
+        outbuf_high_watermark=256 * 1024,  # from here on a thread waits for its reader
+        outbuf_overflow=16 * 1024 * 1024,
+        recv_bytes=64 * 1024,
+        backlog=1024,  # a burst waits in the kernel rather than being refused
+        log_socket_errors=False,
+    )

@@ -1,0 +1,49 @@
+"""One web process: `python -m config.webserver.worker FD THREADS CONNECTIONS PER_ADDRESS`, started by the main one."""
+
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+from types import FrameType
+
+from config.processes import ask_for_death_signal
+
+FILES_BESIDE_CONNECTIONS = 128
+"""Descriptors for PostgreSQL, Redis, logs and code."""
+
+
+def allow_files(connections: int) -> int:
+    """Raise the limit on open files as far as needed and allowed; how many connections there is room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + FILES_BESIDE_CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections if soft == resource.RLIM_INFINITY else max(16, min(connections, soft - FILES_BESIDE_CONNECTIONS))
+
+
+def main(words: list[str]) -> None:
+    ask_for_death_signal(signal.SIGTERM)  # a killed main process would leave us serving its port for ever
+    fd, threads, connections, per_address = (int(word) for word in words)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which stops us in order
+
+    from config.wsgi import application
+
+    connections = allow_files(connections)
+    from config.webserver.server import Limits, Server  # after Django is set up
+
+    limits = Limits(connections, per_address)
+    server = Server(application, socket.socket(fileno=fd), threads, limits)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        server.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    server.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
