@@ -319,6 +319,17 @@ def test_a_body_announced_with_expect_is_asked_for(serving):
         assert all_of(line).endswith(b"hola")
 
 
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_head_is_answered_without_a_body(serving, sized):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "4")] if sized else [])
+        return iter([b"ho", b"la"])
+
+    answer = serving(app).answer("HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+    assert (b"Content-Length: 4" in answer) is sized
+
+
 # --- what the server refuses by itself ---
 
 CONTRACT = "/v1/api/client"
@@ -335,6 +346,8 @@ CONTRACT = "/v1/api/client"
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nX: {'a' * 40_000}\r\n\r\n",
         f"post {CONTRACT} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        f"GET {CONTRACT} HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        f"GET {CONTRACT}\r\nHost: localhost\r\n\r\n",
     ],
 )
 def test_below_a_contract_a_refusal_has_its_envelope(serving, lines):

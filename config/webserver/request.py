@@ -22,17 +22,21 @@ class RequestParser(HTTPRequestParser):
         head = b"" if self.headers_finished else (self.header_plus + data)[:HEAD_KEPT]
         consumed: int = super().received(data)
         if self.chunked and not self.error and self._framing() > FRAMING_AT_MOST:
-            self.error = BadRequest("too much around the chunks")
-            self.completed = True
+            self._refuse("too much around the chunks")
         if self.error and head:
             self.refused_head = head
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
-        if self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:  # RFC 9112, section 6.1: framing is faulty
-            self.error = BadRequest("Transfer-Encoding in HTTP/1.0")
-            self.completed = True
+        if self.version not in ("1.0", "1.1"):  # waitress would take it for HTTP/1.0
+            self._refuse("not HTTP/1.1")
+        elif self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:  # RFC 9112, section 6.1: faulty framing
+            self._refuse("Transfer-Encoding in HTTP/1.0")
+
+    def _refuse(self, why: str) -> None:
+        self.error = BadRequest(why)
+        self.completed = True
 
     def _framing(self) -> int:
         body: Any = self.body_rcv

@@ -15,7 +15,18 @@ class CorkedTask(WSGITask):
 
     channel: Any
 
+    @property
+    def is_head(self) -> bool:
+        return bool(self.request.command == "HEAD")
+
+    @property
+    def has_body(self) -> bool:
+        """A HEAD keeps its Content-Length (RFC 9110, section 9.3.2), and is not answered in chunks."""
+        return bool(super().has_body) and (not self.is_head or self.content_length is not None)
+
     def write(self, data: bytes) -> None:
+        if self.is_head:
+            data = b""
         if self.wrote_header:
             super().write(data)
             return
@@ -54,7 +65,8 @@ class RefusalTask(ErrorTask):
         self.status = f"{response.status_code} {response.reason_phrase}"
         self.response_headers.extend(response.items())
         self.content_length = len(response.content)
-        self.write(response.content)
+        if getattr(self.request, "command", "") != "HEAD":
+            self.write(response.content)
 
 
 def refusal(path: str, error: Error) -> HttpResponse:
