@@ -27,6 +27,12 @@ def hit_minute(key: str, allowed: int) -> int:
     return _hit(RateLimitItemPerMinute(allowed, namespace="minute"), key, longest=60)
 
 
+def give_back_minute(key: str, allowed: int) -> None:
+    """Takes one hit of `hit_minute` back, for a call that turned out to be somebody else's to count."""
+    item = RateLimitItemPerMinute(allowed, namespace="minute")
+    _with_storage(lambda storage: SlidingWindowCounterRateLimiter(storage).hit(item, key, cost=-1))
+
+
 def hit_hour(key: str, allowed: int) -> int:
     """Counts one; 0 when it is allowed, otherwise the seconds to wait (1 to 3,600)."""
     return _hit(RateLimitItemPerHour(allowed, namespace="hour"), key, longest=3600)

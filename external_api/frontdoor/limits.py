@@ -47,6 +47,17 @@ def count_request(caller: Caller) -> None:
     _refuse_beyond(rates.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
 
 
+def count_anonymous_request(address: str) -> None:
+    """Count a call of an address against RATE_PER_ADDRESS, before its body is decoded. Raises RateLimited."""
+    count_request(Caller(None, address))
+
+
+def give_back_anonymous_request(address: str) -> None:
+    """Take that count back, for a call whose body held a good credential: it is then counted as its partner's."""
+    caller = Caller(None, address)
+    rates.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
+
+
 def count_refused_credential(address: str) -> None:
     """Raises RateLimited."""
     allowed = max(1, int(settings.RATE_PER_ADDRESS) // REFUSED_SHARE)

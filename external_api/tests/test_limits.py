@@ -4,6 +4,8 @@ import pytest
 
 from clients.callers import limiting_key
 from conftest import REGISTRATION, Registrar, delivered_code
+from external_api.frontdoor import limits
+from external_api.frontdoor.refusals import RateLimited
 from external_api.models import ApiRequest
 from messaging.redis_link import breaker
 
@@ -134,3 +136,17 @@ def test_registering_is_limited_too(front, settings):
     settings.RATE_PER_ADDRESS = 1
     front.post("/client", REGISTRATION)
     assert limited(front.post("/client", REGISTRATION))
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_an_anonymous_count_that_is_given_back_leaves_the_address_its_calls(settings):
+    settings.RATE_PER_ADDRESS = 2
+    for _ in range(5):
+        limits.count_anonymous_request("1.2.3.4")
+        limits.give_back_anonymous_request("1.2.3.4")
+    for _ in range(2):
+        limits.count_anonymous_request("1.2.3.4")
+    with pytest.raises(RateLimited):
+        limits.count_anonymous_request("1.2.3.4")
+    limits.give_back_anonymous_request("1.2.3.4")
+    limits.count_anonymous_request("1.2.3.4")
