@@ -21,7 +21,7 @@ class VerificationToken(models.Model):
     """A code sent to a destination, and what became of it. One PENDIENTE at most for each applicant.
 
     PENDIENTE -> VALIDADO       the code came back in time
-         |-----> FALLIDO        five wrong ones
+         |-----> FALLIDO        five wrong ones; one, while its caller is over the limit of wrong codes
          |-----> EXPIRADO       150 s over, after wrong tries
          |-----> SIN_RESPUESTA  150 s over, nothing was typed
          |-----> CANCELADO      by the partner, or its mailbox was replaced
@@ -32,7 +32,7 @@ class VerificationToken(models.Model):
     class Outcome(models.TextChoices):
         PENDING = "PENDIENTE", "Pendiente"  # live, or over and about to be closed by the sweep
         VALIDATED = "VALIDADO", "Validado"  # answered rightly: off the destination's ladder
-        FAILED = "FALLIDO", "Fallido"  # answered wrongly five times
+        FAILED = "FALLIDO", "Fallido"  # answered wrongly as often as it may be
         EXPIRED = "EXPIRADO", "Expirado"  # over, answered wrongly one to four times
         NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # over, never answered
         CANCELLED = "CANCELADO", "Cancelado"  # keeps its rung: it counts as a failed attempt

@@ -110,14 +110,17 @@ def request(
     return Requested(token, before)
 
 
-def verify(applicant_id: UUID, typed: str, *, origin: Origin, at: datetime) -> VerificationToken:
+def verify(
+    applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime
+) -> VerificationToken:  # fmt: skip
     """Compares what was typed with the applicant's latest code; whatever is wrong is counted before it is answered.
+    The code ends with its wrong try number `tries`.
 
     Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
     """
     with transaction.atomic():
         applicant = _lock(applicant_id, origin)
-        verdict = _judge(applicant, typed, at=at)
+        verdict = _judge(applicant, typed, tries=tries, at=at)
     if isinstance(verdict, Refused):
         raise verdict
     return verdict
@@ -231,7 +234,7 @@ def _proved_before_by(applicant: Applicant, destination: str) -> Applicant | Non
     return proofs.exclude(pk=applicant.pk).order_by("-validated_at").first()
 
 
-def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationToken | Refused:
+def _judge(applicant: Applicant, typed: str, *, tries: int, at: datetime) -> VerificationToken | Refused:
     token = _latest(applicant)
     if applicant.locked_at is not None:
         return ApplicantLocked()
@@ -245,7 +248,7 @@ def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationTok
         return _too_late(token, typed, at=at)
     if codes.matches(token.pk, bytes(token.code_hmac), typed):
         return _accept(applicant, token, at=at)
-    return _count_wrong(applicant, token, at=at)
+    return _count_wrong(applicant, token, tries=tries, at=at)
 
 
 def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
@@ -269,13 +272,13 @@ def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> 
     return token
 
 
-def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Refused:
+def _count_wrong(applicant: Applicant, token: VerificationToken, *, tries: int, at: datetime) -> Refused:
     """One conditional UPDATE: of any number of tries at once exactly five are compared."""
-    last = F("wrong_tries") + 1
+    is_last = When(wrong_tries__gte=tries - 1, then=Value(Outcome.FAILED))
     counted = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
-        wrong_tries=last,
-        outcome=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(Outcome.FAILED)), default=F("outcome")),
-        finished_at=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(at)), default=F("finished_at")),
+        wrong_tries=F("wrong_tries") + 1,
+        outcome=Case(is_last, default=F("outcome")),
+        finished_at=Case(When(wrong_tries__gte=tries - 1, then=Value(at)), default=F("finished_at")),
     )
     if not counted:
         return NoPendingToken()
@@ -284,8 +287,8 @@ def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime
     Applicant.objects.filter(pk=applicant.pk).update(
         wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if in_a_row >= LOCK_AFTER else None
     )
-    remaining = MAX_TRIES - (token.wrong_tries + 1)
-    if remaining:
+    remaining = tries - (token.wrong_tries + 1)
+    if remaining > 0:
         return WrongCode(remaining)
     outbox.cancel([token.pk], at=at, detail="se agotaron los intentos")
     return TriesUsedUp()
