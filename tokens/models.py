@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from clients.models import Applicant
 from messaging.models import Via
+from tokens.destinations import key_of
 
 LIFE = timedelta(seconds=150)
 """Contract 2: 2:30 min. 150.000 s is still in time."""
@@ -75,6 +76,9 @@ class VerificationToken(models.Model):
         indexes = [
             models.Index("applicant", F("created_at").desc(), name="tokens_of_an_applicant"),
             models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
+            models.Index(
+                key_of(), F("created_at").desc(), name="tokens_to_a_mailbox", condition=Q(via="C")
+            ),  # one mailbox, however it is spelled
             models.Index("created_at", "id", name="tokens_by_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
             models.Index("created_at", name="tokens_with_destination", condition=~Q(destination="")),
@@ -143,6 +147,7 @@ class LadderForgiveness(models.Model):
         indexes = [
             models.Index("applicant", "via", "at", name="forgiven_applicant"),
             models.Index("destination", "via", "at", name="forgiven_destination"),
+            models.Index(key_of(), F("at"), name="forgiven_mailbox", condition=Q(via="C")),
         ]
 
     def __str__(self) -> str:

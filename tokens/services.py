@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
 from messaging import outbox
 from messaging.models import Message, Via
-from tokens import codes, fallback, ladder, texts
+from tokens import codes, destinations, fallback, ladder, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
     CooldownActive,
@@ -97,13 +97,13 @@ def request(
         if applicant.locked_at is not None:
             raise ApplicantLocked
         destination = applicant.email if via == Via.EMAIL else phone
-        lock_destination(via, destination)
+        destinations.lock(via, destination)
         latest = _latest(applicant)
         at = _after(latest, at)
         ladders = ladder.read(applicant.pk, via, destination, at=at)
         at = ladders.at
         if ladders.holding.available_at is not None:
-            raise CooldownActive(ladders.holding, via=via, at=at)
+            raise CooldownActive(ladders.told, via=via, at=at)
         _end(latest, Outcome.REPLACED, at=at)
         token = _issue(applicant, via, destination, operator, ladders, origin=origin, at=at)
         before = _proved_before_by(applicant, destination)
@@ -173,7 +173,7 @@ def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> t
     if applicant is None:
         raise ApplicantNotFound
     destination = _last_destination(applicant, via)
-    return applicant, ladder.read(applicant.pk, via, destination, at=at).holding
+    return applicant, ladder.read(applicant.pk, via, destination, at=at).told
 
 
 def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
@@ -182,12 +182,6 @@ def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
         return Applicant.objects.select_for_update(no_key=True).get(pk=applicant_id, partner=origin.partner)
     except Applicant.DoesNotExist:
         raise ApplicantNotFound from None
-
-
-def lock_destination(via: str, destination: str) -> None:
-    """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{via}:{destination}"])
 
 
 def _latest(applicant: Applicant) -> VerificationToken | None:
