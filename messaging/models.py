@@ -20,9 +20,6 @@ class Via(models.TextChoices):
     EMAIL = "C", "Correo"
 
 
-PAID_VIAS = frozenset({Via.SMS, Via.WHATSAPP, Via.VOICE})
-
-
 def no_line_break(text: str) -> None:
     """A line break in a subject would begin a header of somebody else's (CR/LF injection)."""
     if not text.isprintable():

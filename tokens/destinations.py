@@ -7,13 +7,17 @@ key is a function of PostgreSQL (migration 0007), so that an index over it bound
 from collections.abc import Iterable
 
 from django.db import connection
-from django.db.models import F, Func
+from django.db.models import F, Func, Value
 
 KEY = "tokens_destination_key"
 
 
 def key_of(name: str = "destination") -> Func:
     return Func(F(name), function=KEY)
+
+
+def key_of_text(destination: str) -> Func:
+    return Func(Value(destination), function=KEY)
 
 
 def is_to(via: str, parameter: str = "%(destination)s") -> str:

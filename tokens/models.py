@@ -143,6 +143,7 @@ class LadderForgiveness(models.Model):
     class Meta:
         verbose_name = "perdón de espera"
         verbose_name_plural = "perdones de espera"
+        permissions = [("forgive_often", "Perdonar la espera de un destino más de tres veces al día")]
         constraints = [models.CheckConstraint(name="forgiveness_has_a_reason", condition=~Q(reason=""))]
         indexes = [
             models.Index("applicant", "via", "at", name="forgiven_applicant"),

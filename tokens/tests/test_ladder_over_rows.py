@@ -195,6 +195,25 @@ def test_forgiving_one_spelling_forgives_the_mailbox():
     assert ask(other, NOW + timedelta(seconds=2), via="C").destination_attempt == 1
 
 
+@pytest.mark.parametrize("via", ["S", "C"])
+def test_a_destination_is_forgiven_three_times_a_day_over_its_clients(via):
+    people = [make_applicant(f"8765432{each}", email=spelled) for each, spelled in enumerate(SAME)]
+    for minute, person in enumerate(people):
+        backdated(person, [NOW - MIN], via=via, destination="987654321" if via == "S" else person.email)
+        forgive = functools.partial(
+            forgiving.forgive, person, via, by="ana", reason="llamó", at=NOW + minute * MIN, address=None
+        )
+        if minute < 3:
+            forgive()
+    with pytest.raises(forgiving.ForgivenOften):
+        forgive()
+    forgive(often=True)
+    other = make_applicant("12345670")
+    backdated(other, [NOW], via=via, destination="912345678" if via == "S" else other.email)
+    forgiving.forgive(other, via, by="ana", reason="llamó", at=NOW)
+    forgiving.forgive(people[0], via, by="ana", reason="llamó", at=NOW + 24 * HOUR)
+
+
 @pytest.mark.parametrize("how", ["given back", "validated"])
 def test_what_frees_a_rung_frees_it_for_every_spelling(how):
     first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
