@@ -18,7 +18,7 @@ from django.test import Client
 from clients.credentials import issue
 from clients.models import Applicant, Credential, Partner
 from external_api.informaperu.status import _probe
-from messaging import delivery, providers, rates
+from messaging import alarms, delivery, providers, rates
 from messaging.models import SandboxMessage
 from messaging.redis_link import breaker, connection
 
@@ -94,7 +94,8 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     breaker.closed_until = 0.0
     monkeypatch.setattr(providers, "known", providers._Known())
     connection().flushdb()
-    rates._own.cache_clear()
+    rates.forget()
+    alarms.forget()
     cache.clear()
     yield
 

@@ -98,6 +98,12 @@ KINDS = (
         deleting("messaging_sandboxmessage"),
         kept("sandbox"),
     ),
+    Ageing(
+        "rate_counts",  # each row says itself when it is over
+        "SELECT key AS id FROM messaging_ratecount WHERE ends_at < %(at)s ORDER BY ends_at",
+        deleting("messaging_ratecount", "key"),
+        lambda: timedelta(0),
+    ),
 )
 
 

@@ -20,9 +20,6 @@ class Via(models.TextChoices):
     EMAIL = "C", "Correo"
 
 
-PAID_VIAS = frozenset({Via.SMS, Via.WHATSAPP, Via.VOICE})
-
-
 def no_line_break(text: str) -> None:
     """A line break in a subject would begin a header of somebody else's (CR/LF injection)."""
     if not text.isprintable():
@@ -342,3 +339,18 @@ class SandboxMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.via} {self.to}"
+
+
+class RateCount(models.Model):
+    """One counter of a limit, for the time that Redis is away (`messaging.rate_counts`). A crash empties the table."""
+
+    key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of whom and when it counts
+    known = models.IntegerField(default=0)  # as far as Redis was known to have counted
+    added = models.IntegerField(default=0)  # counted here, and not in Redis yet
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index("ends_at", name="rate_counts_that_are_over")]
+
+    def __str__(self) -> str:
+        return f"{self.known + self.added}"

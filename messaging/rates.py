@@ -1,44 +1,86 @@
 """Counting how often something happens: a sliding minute or hour, and whole Lima days.
 
-Counted in Redis with the Lua scripts of `limits`, so that it holds across processes; while Redis is away each process
-counts by itself. The breaker is the doorbell's: a request pays for a Redis that is away at most once.
+Counted in Redis, so that it holds across processes; while Redis is away, in PostgreSQL (`messaging.rate_counts`), so
+that it goes on holding across processes and machines without anybody saying how many there are. What Redis had
+counted by then is known there: of a day each twentieth of the cap is written down as it is reached, of minutes and
+hours each process adds its own when it finds Redis away. So the sum of what is let through stays within a tenth above
+a cap. When Redis is back, the day's counts are added to it at the next twentieth.
+
+No call may be made inside a transaction. A request pays for a Redis that is away at most once (`redis_link.breaker`).
 """
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage, RedisStorage, Storage
+from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from messaging import rate_counts
 from messaging.redis_link import RedisAway, breaker, connection
 
-T = TypeVar("T")
 LIMA = ZoneInfo("America/Lima")
 DAY_SECONDS = 86_400
+STEPS = 20
+"""How many times on the way to its cap a day's count is written to PostgreSQL."""
+REMEMBERED = 20_000
+"""Callers whose hits of the last two windows a process remembers."""
 
 
 def hit_minute(key: str, allowed: int) -> int:
     """Counts one; 0 when it is allowed, otherwise the seconds to wait (1 to 60)."""
-    return _hit(RateLimitItemPerMinute(allowed, namespace="minute"), key, longest=60)
+    return _hit(_minute(allowed), key)
+
+
+def give_back_minute(key: str, allowed: int) -> None:
+    """Takes one hit of `hit_minute` back, for a call that turned out to be somebody else's to count."""
+    item, now = _minute(allowed), time.time()
+    try:
+        breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
+        _mine.add(item.key_for(key), item.get_expiry(), -1, now=now)
+    except RedisAway:
+        _hand_over()
+        rate_counts.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
 
 
 def hit_hour(key: str, allowed: int) -> int:
     """Counts one; 0 when it is allowed, otherwise the seconds to wait (1 to 3,600)."""
-    return _hit(RateLimitItemPerHour(allowed, namespace="hour"), key, longest=3600)
+    return _hit(RateLimitItemPerHour(allowed, namespace="hour"), key)
 
 
-def add_today(key: str, amount: int, *, at: datetime) -> int:
-    """Adds to the day's count of a key and returns it; a negative amount takes back."""
-    return _with_storage(lambda storage: int(storage.incr(_day_key(key, at), 2 * DAY_SECONDS, amount=amount)))
+def add_today(key: str, amount: int, *, at: datetime, cap: int) -> int:
+    """Adds to the day's count of a key and returns it; a negative amount takes back. `cap`: what it is held against."""
+    return add_all_today({key: cap}, amount, at=at)[key]
 
 
-def count_today(key: str, *, at: datetime) -> int:
-    return _with_storage(lambda storage: int(storage.get(_day_key(key, at))))
+def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[str, int]:
+    """As `add_today`, for several keys in one exchange with Redis."""
+    names = {key: _day_key(key, at) for key in caps}
+    ends = _kept_until(at)
+    try:
+        counts = breaker.call(lambda: _add_in_redis(names, amount))
+    except RedisAway:
+        _hand_over()
+        return {key: rate_counts.add(name, amount, ends=ends) for key, name in names.items()}
+    for key, cap in caps.items():
+        step = max(1, cap // STEPS)
+        if amount > 0 and (counts[key] // step > (counts[key] - amount) // step or counts[key] == amount):
+            counts[key] = _reconciled(names[key], counts[key], fresh=counts[key] == amount, ends=ends)
+    return counts
+
+
+def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
+    names = [_day_key(key, at) for key in keys]
+    try:
+        found = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
+    except RedisAway:
+        return [rate_counts.count(name) for name in names]
+    return [int(each or 0) for each in found]
 
 
 def seconds_to_midnight(at: datetime) -> int:
@@ -47,22 +89,92 @@ def seconds_to_midnight(at: datetime) -> int:
     return DAY_SECONDS - (local.hour * 3600 + local.minute * 60 + local.second)
 
 
-def _hit(item: RateLimitItem, key: str, *, longest: int) -> int:
-    def count(storage: Storage) -> tuple[bool, float]:
-        limiter = SlidingWindowCounterRateLimiter(storage)
+def forget() -> None:
+    """Drop what this process remembers of its own hits, as a new process would."""
+    _mine.take()
+
+
+class _OwnHits:
+    """What this process let through in the last two windows while Redis counted; PostgreSQL is told when it is away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, int, int], int] = {}
+        self._swept = 0.0
+
+    def add(self, name: str, seconds: int, amount: int, *, now: float) -> None:
+        key = (name, int(now // seconds), seconds)
+        with self._lock:
+            if now - self._swept > 60:
+                self._counts = {each: count for each, count in self._counts.items() if _is_recent(each, now)}
+                self._swept = now
+            if key in self._counts or len(self._counts) < REMEMBERED:
+                self._counts[key] = self._counts.get(key, 0) + amount
+
+    def take(self) -> dict[tuple[str, int, int], int]:
+        with self._lock:
+            taken, self._counts = self._counts, {}
+        return taken
+
+
+def _is_recent(key: tuple[str, int, int], now: float) -> bool:
+    return key[1] >= int(now // key[2]) - 1
+
+
+_mine = _OwnHits()
+
+
+def _hand_over() -> None:
+    """Redis is away: what this process counted in it just now counts in PostgreSQL."""
+    if _mine._counts:
+        now = time.time()
+        rate_counts.seed({key: count for key, count in _mine.take().items() if _is_recent(key, now)})
+
+
+def _minute(allowed: int) -> RateLimitItem:
+    return RateLimitItemPerMinute(allowed, namespace="minute")
+
+
+def _hit(item: RateLimitItem, key: str) -> int:
+    name, seconds = item.key_for(key), item.get_expiry()
+
+    def count() -> tuple[bool, float]:
+        limiter = SlidingWindowCounterRateLimiter(_shared())
         if limiter.hit(item, key):
             return True, 0.0
         return False, limiter.get_window_stats(item, key).reset_time
 
-    allowed, reset = _with_storage(count)
-    return 0 if allowed else min(longest, max(1, round(reset - datetime.now(UTC).timestamp())))
-
-
-def _with_storage(act: Callable[[Storage], T]) -> T:
+    now = time.time()
     try:
-        return breaker.call(lambda: act(_shared()))
+        allowed, reset = breaker.call(count)
     except RedisAway:
-        return act(_own())
+        _hand_over()
+        return rate_counts.hit(name, item.amount, seconds=seconds, now=now)
+    if allowed:
+        _mine.add(name, seconds, 1, now=now)
+        return 0
+    return min(seconds, max(1, round(reset - datetime.now(UTC).timestamp())))
+
+
+def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:
+    pipe = connection().pipeline(transaction=False)
+    for name in names.values():
+        pipe.incrby(_shared().prefixed_key(name), amount)
+        pipe.expire(_shared().prefixed_key(name), 2 * DAY_SECONDS)
+    return dict(zip(names, map(int, pipe.execute()[::2]), strict=True))
+
+
+def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
+    """Tells PostgreSQL how far Redis has counted, and Redis what was counted without it; returns the whole count."""
+    known, added = rate_counts.claim(name, seen=seen)
+    missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost what it knew
+    if missing:
+        try:
+            seen = breaker.call(lambda: int(_shared().incr(name, 2 * DAY_SECONDS, amount=missing)))
+        except RedisAway:
+            return rate_counts.add(name, added, ends=ends)
+    rate_counts.know(name, seen=seen, ends=ends)
+    return seen
 
 
 @lru_cache
@@ -74,10 +186,9 @@ def _shared() -> RedisStorage:
     )
 
 
-@lru_cache
-def _own() -> MemoryStorage:
-    return MemoryStorage()
-
-
 def _day_key(name: str, at: datetime) -> str:
     return f"day:{at.astimezone(LIMA):%Y%m%d}:{name}"
+
+
+def _kept_until(at: datetime) -> datetime:
+    return at + timedelta(days=2)

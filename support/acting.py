@@ -1,5 +1,6 @@
 """What an agent may do for somebody, each with its reason and in the audit with who, when and from where."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from django.db import transaction
 from clients.authorizing import deauthorize
 from clients.errors import Refused
 from clients.models import Applicant, AuthorizedClient, audit
+from messaging import caps
 from messaging.models import Via
 from support.people import Person, latest_code
 from tokens import forgiving, services
@@ -28,6 +30,7 @@ class Agent:
     reason: str
     at: datetime
     address: str
+    may_forgive_often: bool = False
 
 
 def forgive(person: Person, agent: Agent) -> str:
@@ -35,9 +38,16 @@ def forgive(person: Person, agent: Agent) -> str:
     token = latest_code(person)
     if token is None:
         raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
-    forgiving.forgive(
-        token.applicant, token.via, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address
-    )  # fmt: skip
+    try:
+        forgiving.forgive(
+            token.applicant, token.via, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address,
+            often=agent.may_forgive_often,
+        )  # fmt: skip
+    except forgiving.ForgivenOften:
+        raise CannotBeDone(
+            f"La espera de este destino ya se perdonó {forgiving.FORGIVEN_A_DAY} veces hoy. Perdonarla otra vez le"
+            " corresponde al rol Operaciones: pídaselo a quien lo tenga."
+        ) from None
     return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
 
 
@@ -71,6 +81,7 @@ def resend(person: Person, via: str, agent: Agent) -> str:
     if via != Via.EMAIL and not phone:
         raise CannotBeDone("Nunca dio un celular: solo puede ir a su correo.")
     operator = token.operator if token is not None and via != Via.EMAIL else ""
+    put_back = _reserve(applicant, via, at=agent.at)
     try:
         with transaction.atomic():
             audit(
@@ -80,14 +91,32 @@ def resend(person: Person, via: str, agent: Agent) -> str:
                 applicant.pk, via=via, phone=phone if via != Via.EMAIL else "", operator=operator,
                 origin=Origin(applicant.partner), at=agent.at,
             )  # fmt: skip
-    except CooldownActive as refusal:
-        left = in_words(refusal.standing.remaining(at=agent.at))
-        raise CannotBeDone(f"Debe esperar {left}, o perdone la espera primero.") from None
-    except ViaNotAvailable:
-        raise CannotBeDone("Esa vía no está disponible.") from None
     except Refused as refusal:
-        raise CannotBeDone(_REFUSED.get(type(refusal).__name__, "No se puede ahora.")) from None
+        put_back()
+        raise CannotBeDone(_why_not(refusal, agent)) from None
+    except Exception:
+        put_back()
+        raise
     return f"Código nuevo en camino por {Via(via).label}."
+
+
+def _reserve(applicant: Applicant, via: str, *, at: datetime) -> Callable[[], None]:
+    """A message from the desk counts as its company's; of clients without one, as the desk's."""
+    partner = applicant.partner
+    caller = caps.key_of_partner(partner.pk) if partner else "desk"
+    try:
+        return caps.reserve(via, caller=caller, partner=partner, at=at)
+    except caps.CapReached:
+        raise CannotBeDone("Se alcanzó el tope de mensajes de hoy: no sale otro por esta vía hasta mañana.") from None
+
+
+def _why_not(refusal: Refused, agent: Agent) -> str:
+    if isinstance(refusal, CooldownActive):
+        left = in_words(refusal.standing.remaining(at=agent.at))
+        return f"Debe esperar {left}, o perdone la espera primero."
+    if isinstance(refusal, ViaNotAvailable):
+        return "Esa vía no está disponible."
+    return _REFUSED.get(type(refusal).__name__, "No se puede ahora.")
 
 
 def deauthorize_from(client: AuthorizedClient, agent: Agent) -> str:

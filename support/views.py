@@ -18,6 +18,7 @@ from support.diagnosis import diagnose
 from support.doors import ACT, ERASE, EXPORT, UNMASK, desk_page, page
 from support.people import Person, around, search
 from support.privacy import Registered, called
+from tokens.forgiving import OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
     "cliente": Applicant,
@@ -139,7 +140,7 @@ def agent_of(request: HttpRequest) -> acting.Agent | None:
         return None
     return acting.Agent(
         by=request.user.get_username(), reason=form.cleaned_data["motivo"], at=timezone.now(),
-        address=caller_address(request.META),
+        address=caller_address(request.META), may_forgive_often=request.user.has_perm(OFTEN),
     )  # fmt: skip
 
 

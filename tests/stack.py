@@ -41,7 +41,15 @@ SETTINGS: Mapping[str, str] = {
     # said, not left to the default: a developer's .env may name providers that cost money
     **dict.fromkeys(("SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL"), "sandbox://"),
     **dict.fromkeys(
-        ("RATE_PER_ADDRESS", "RATE_PER_PARTNER", "PAID_MESSAGES_PER_DAY", "WRONG_CODES_PER_DAY"), UNLIMITED
+        (
+            "RATE_PER_ADDRESS",
+            "RATE_PER_PARTNER",
+            "PAID_MESSAGES_PER_DAY",
+            "PAID_MESSAGES_PER_DAY_TOTAL",
+            "MAIL_CODES_PER_DAY",
+            "WRONG_CODES_PER_DAY",
+        ),
+        UNLIMITED,
     ),
     "BROKER_URL": "",
     "LOG_LEVEL": "DEBUG",  # what is searched for codes must hold all that can ever be logged

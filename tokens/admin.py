@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -20,7 +20,7 @@ from clients.admin_lists import CompanyFilter, HappenedFilter, ReadOnly
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.finding import ids_reached_at
-from tokens.forgiving import forgive, unlock
+from tokens.forgiving import FORGIVEN_A_DAY, OFTEN, ForgivenOften, forgive, unlock
 from tokens.models import LadderForgiveness, VerificationToken
 
 
@@ -98,7 +98,14 @@ class ApplicantAdmin(ReadOnly):
     @admin.action(description="Perdonar espera…", permissions=["forgive"])
     def forgive_wait(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
         def act(applicant: Applicant, **word: Any) -> bool:
-            forgive(applicant, **word)
+            try:
+                forgive(applicant, **word, often=request.user.has_perm(OFTEN))
+            except ForgivenOften:
+                self.message_user(
+                    request, f"La espera del último destino de {applicant} ya se perdonó {FORGIVEN_A_DAY} veces hoy."
+                    " Perdonarla otra vez le corresponde al rol Operaciones.", messages.ERROR,
+                )  # fmt: skip
+                return False
             return True
 
         return act_on_selected(self, request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)

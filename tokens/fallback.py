@@ -3,7 +3,7 @@ WHATSAPP_FALLBACK; off by default).
 
 It belongs to the request that was accepted: it takes no rung, ends with the same code, and its message says in whose
 place it stands. Never after the code was answered, cancelled or replaced, never with less life than a code is sent
-with, and from one message once.
+with, and from one message once. Its message counts against the caps of a day; where one is reached there is none.
 """
 
 import logging
@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from clients.models import Applicant
-from messaging import fallbacks, outbox
+from messaging import caps, fallbacks, outbox
 from messaging.fallbacks import Overdue
 from messaging.models import Message
 from messaging.sealing import CannotUnseal, unseal
@@ -42,20 +42,43 @@ def sweep(*, at: datetime) -> int:
 
 
 def _start(message: Overdue, *, at: datetime) -> bool:
-    """Under the applicant's lock, like every act on his codes."""
+    """A message more, which counts against its partner's and the installation's caps like any other."""
+    target = next_via(message.via)
+    if target is None:
+        fallbacks.take_over(message.id)  # the seal goes: nobody may use it any more
+        return False
+    origin = Message.objects.select_related("partner").only("credential_id", "request_id", "partner").get(pk=message.id)
+    partner = origin.partner
+    try:
+        put_back = caps.reserve(
+            target, caller=caps.key_of_partner(partner.pk) if partner else "fallback",
+            partner=partner, at=at,
+        )  # fmt: skip
+    except caps.CapReached:
+        fallbacks.take_over(message.id)  # and thrown away: the next sweep need not ask again
+        return False
+    started = False
+    try:
+        started = _enqueue(message, origin, target, at=at)
+    finally:
+        if not started:
+            put_back()
+    return started
+
+
+def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) -> bool:
+    """Under the applicant's lock, like every act on their codes."""
     with transaction.atomic():
         token = _locked(message.reference)
-        target = next_via(message.via)
         live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_over(at=at)
         taken = fallbacks.take_over(message.id)
-        if taken is None or token is None or not live or target is None or at >= taken.send_before:
+        if taken is None or token is None or not live or at >= taken.send_before:
             return False  # the seal is gone all the same: nobody may use it any more
         try:
             secret = unseal(taken.sealed)
         except CannotUnseal:
             log.error("a fallback's seal is of another key", extra={"message_id": str(message.id)})
             return False
-        origin = Message.objects.only("partner_id", "credential_id", "request_id").get(pk=message.id)
         text = texts.compose(target)
         outbox.enqueue(
             kind=Message.Kind.VERIFICATION, via=target, recipient=taken.recipient, subject=text.subject,

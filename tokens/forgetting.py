@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from clients.forgetting import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
 from clients.models import Applicant
 from messaging.forgetting import OF_THEIR_CODES
-from tokens import services
+from tokens import destinations, services
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -116,8 +116,7 @@ def erase(ids: Sequence[UUID], *, at: datetime) -> int:
     """
     mine = list(Applicant.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     lately = VerificationToken.objects.filter(applicant__in=mine, created_at__gte=at - LOOK_BACK)
-    for via, destination in sorted(set(lately.exclude(destination="").values_list("via", "destination"))):
-        services.lock_destination(via, destination)
+    destinations.lock_all(lately.exclude(destination="").values_list("via", destinations.key_of()))
     for applicant in mine:
         services.withdraw(applicant, at=at)
     LadderForgiveness.objects.filter(applicant__in=mine).delete()

@@ -6,28 +6,34 @@ from uuid import UUID
 
 from django.db import connection
 
+from messaging.models import Via
+from tokens import destinations
 from tokens.cooldown import LOOK_BACK, Standing, holding, standing
 
 _COUNTING = """
-    SELECT true, created_at FROM tokens_verificationtoken
+    SELECT true, true, created_at FROM tokens_verificationtoken
     WHERE applicant_id = %(applicant)s AND via = %(via)s AND created_at >= %(since)s AND returned_at IS NULL
       AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness
                                  WHERE applicant_id = %(applicant)s AND via = %(via)s), '-infinity')
     UNION ALL
-    SELECT false, created_at FROM tokens_verificationtoken
-    WHERE destination = %(destination)s AND via = %(via)s AND created_at >= %(since)s AND returned_at IS NULL
-      AND outcome <> 'VALIDADO'
-      AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness
-                                 WHERE destination = %(destination)s AND via = %(via)s), '-infinity')
+    SELECT false, (SELECT partner_id FROM clients_applicant WHERE id = token.applicant_id)
+        IS NOT DISTINCT FROM (SELECT partner_id FROM clients_applicant WHERE id = %(applicant)s), created_at
+    FROM tokens_verificationtoken AS token
+    WHERE {to_it} AND created_at >= %(since)s AND returned_at IS NULL AND outcome <> 'VALIDADO'
+      AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness WHERE {to_it}), '-infinity')
 """
 """Both ladders in one statement, over two indexes; a handful of rows whatever the history. Given back: off both.
-Validated: off the destination's. Up to the last forgiveness: off the one that was forgiven."""
+Validated: off the destination's. Up to the last forgiveness: off the one that was forgiven. Of the destination's each
+row says whether the applicant's own partner asked."""
+_STATEMENTS = {via: _COUNTING.format(to_it=destinations.is_to(via)) for via in Via.values}
 
 
 @dataclass(frozen=True)
 class Ladders:
     client: Standing
     destination: Standing
+    own: Standing
+    """The destination's ladder as it would stand without other partners' requests."""
     at: datetime
     """The moment they were read for: not before any request on them, which a clock read ahead of a lock can be."""
 
@@ -35,17 +41,24 @@ class Ladders:
     def holding(self) -> Standing:
         return holding(self.client, self.destination)
 
+    @property
+    def told(self) -> Standing:
+        """What the partner may know: how long to wait, and of the requests behind it only its own."""
+        return Standing(holding(self.client, self.own).attempts_24h, self.holding.available_at)
+
 
 def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Ladders:
     """Where both ladders stand. For a decision, hold the locks of `tokens.services.request` first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            _COUNTING, {"applicant": applicant_id, "via": via, "destination": destination, "since": at - LOOK_BACK}
+            _STATEMENTS[via],
+            {"applicant": applicant_id, "via": via, "destination": destination, "since": at - LOOK_BACK},
         )
         rows = cursor.fetchall()
-    at = max([at, *(created for _, created in rows)])
+    at = max([at, *(created for _, _, created in rows)])
     return Ladders(
-        client=standing([created for of_client, created in rows if of_client], at=at),
-        destination=standing([created for of_client, created in rows if not of_client], at=at),
+        client=standing([created for of_client, _, created in rows if of_client], at=at),
+        destination=standing([created for of_client, _, created in rows if not of_client], at=at),
+        own=standing([created for of_client, own, created in rows if own and not of_client], at=at),
         at=at,
     )

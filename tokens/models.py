@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 from clients.models import Applicant
 from messaging.models import Via
+from tokens.destinations import key_of
 
 LIFE = timedelta(seconds=150)
 """Contract 2: 2:30 min. 150.000 s is still in time."""
@@ -21,7 +22,7 @@ class VerificationToken(models.Model):
     """A code sent to a destination, and what became of it. One PENDIENTE at most for each applicant.
 
     PENDIENTE -> VALIDADO       the code came back in time
-         |-----> FALLIDO        five wrong ones
+         |-----> FALLIDO        five wrong ones; one, while its caller is over the limit of wrong codes
          |-----> EXPIRADO       150 s over, after wrong tries
          |-----> SIN_RESPUESTA  150 s over, nothing was typed
          |-----> CANCELADO      by the partner, or its mailbox was replaced
@@ -32,7 +33,7 @@ class VerificationToken(models.Model):
     class Outcome(models.TextChoices):
         PENDING = "PENDIENTE", "Pendiente"  # live, or over and about to be closed by the sweep
         VALIDATED = "VALIDADO", "Validado"  # answered rightly: off the destination's ladder
-        FAILED = "FALLIDO", "Fallido"  # answered wrongly five times
+        FAILED = "FALLIDO", "Fallido"  # answered wrongly as often as it may be
         EXPIRED = "EXPIRADO", "Expirado"  # over, answered wrongly one to four times
         NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # over, never answered
         CANCELLED = "CANCELADO", "Cancelado"  # keeps its rung: it counts as a failed attempt
@@ -75,6 +76,9 @@ class VerificationToken(models.Model):
         indexes = [
             models.Index("applicant", F("created_at").desc(), name="tokens_of_an_applicant"),
             models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
+            models.Index(
+                key_of(), F("created_at").desc(), name="tokens_to_a_mailbox", condition=Q(via="C")
+            ),  # one mailbox, however it is spelled
             models.Index("created_at", "id", name="tokens_by_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
             models.Index("created_at", name="tokens_with_destination", condition=~Q(destination="")),
@@ -139,10 +143,12 @@ class LadderForgiveness(models.Model):
     class Meta:
         verbose_name = "perdón de espera"
         verbose_name_plural = "perdones de espera"
+        permissions = [("forgive_often", "Perdonar la espera de un destino más de tres veces al día")]
         constraints = [models.CheckConstraint(name="forgiveness_has_a_reason", condition=~Q(reason=""))]
         indexes = [
             models.Index("applicant", "via", "at", name="forgiven_applicant"),
             models.Index("destination", "via", "at", name="forgiven_destination"),
+            models.Index(key_of(), F("at"), name="forgiven_mailbox", condition=Q(via="C")),
         ]
 
     def __str__(self) -> str:

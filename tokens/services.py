@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
 from messaging import outbox
 from messaging.models import Message, Via
-from tokens import codes, fallback, ladder, texts
+from tokens import codes, destinations, fallback, ladder, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
     CooldownActive,
@@ -97,27 +97,30 @@ def request(
         if applicant.locked_at is not None:
             raise ApplicantLocked
         destination = applicant.email if via == Via.EMAIL else phone
-        lock_destination(via, destination)
+        destinations.lock(via, destination)
         latest = _latest(applicant)
         at = _after(latest, at)
         ladders = ladder.read(applicant.pk, via, destination, at=at)
         at = ladders.at
         if ladders.holding.available_at is not None:
-            raise CooldownActive(ladders.holding, via=via, at=at)
+            raise CooldownActive(ladders.told, via=via, at=at)
         _end(latest, Outcome.REPLACED, at=at)
         token = _issue(applicant, via, destination, operator, ladders, origin=origin, at=at)
         before = _proved_before_by(applicant, destination)
     return Requested(token, before)
 
 
-def verify(applicant_id: UUID, typed: str, *, origin: Origin, at: datetime) -> VerificationToken:
+def verify(
+    applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime
+) -> VerificationToken:  # fmt: skip
     """Compares what was typed with the applicant's latest code; whatever is wrong is counted before it is answered.
+    The code ends with its wrong try number `tries`.
 
     Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
     """
     with transaction.atomic():
         applicant = _lock(applicant_id, origin)
-        verdict = _judge(applicant, typed, at=at)
+        verdict = _judge(applicant, typed, tries=tries, at=at)
     if isinstance(verdict, Refused):
         raise verdict
     return verdict
@@ -170,7 +173,7 @@ def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> t
     if applicant is None:
         raise ApplicantNotFound
     destination = _last_destination(applicant, via)
-    return applicant, ladder.read(applicant.pk, via, destination, at=at).holding
+    return applicant, ladder.read(applicant.pk, via, destination, at=at).told
 
 
 def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
@@ -179,12 +182,6 @@ def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
         return Applicant.objects.select_for_update(no_key=True).get(pk=applicant_id, partner=origin.partner)
     except Applicant.DoesNotExist:
         raise ApplicantNotFound from None
-
-
-def lock_destination(via: str, destination: str) -> None:
-    """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{via}:{destination}"])
 
 
 def _latest(applicant: Applicant) -> VerificationToken | None:
@@ -231,7 +228,7 @@ def _proved_before_by(applicant: Applicant, destination: str) -> Applicant | Non
     return proofs.exclude(pk=applicant.pk).order_by("-validated_at").first()
 
 
-def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationToken | Refused:
+def _judge(applicant: Applicant, typed: str, *, tries: int, at: datetime) -> VerificationToken | Refused:
     token = _latest(applicant)
     if applicant.locked_at is not None:
         return ApplicantLocked()
@@ -245,7 +242,7 @@ def _judge(applicant: Applicant, typed: str, *, at: datetime) -> VerificationTok
         return _too_late(token, typed, at=at)
     if codes.matches(token.pk, bytes(token.code_hmac), typed):
         return _accept(applicant, token, at=at)
-    return _count_wrong(applicant, token, at=at)
+    return _count_wrong(applicant, token, tries=tries, at=at)
 
 
 def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
@@ -269,13 +266,13 @@ def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> 
     return token
 
 
-def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime) -> Refused:
+def _count_wrong(applicant: Applicant, token: VerificationToken, *, tries: int, at: datetime) -> Refused:
     """One conditional UPDATE: of any number of tries at once exactly five are compared."""
-    last = F("wrong_tries") + 1
+    is_last = When(wrong_tries__gte=tries - 1, then=Value(Outcome.FAILED))
     counted = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
-        wrong_tries=last,
-        outcome=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(Outcome.FAILED)), default=F("outcome")),
-        finished_at=Case(When(wrong_tries=MAX_TRIES - 1, then=Value(at)), default=F("finished_at")),
+        wrong_tries=F("wrong_tries") + 1,
+        outcome=Case(is_last, default=F("outcome")),
+        finished_at=Case(When(wrong_tries__gte=tries - 1, then=Value(at)), default=F("finished_at")),
     )
     if not counted:
         return NoPendingToken()
@@ -284,8 +281,8 @@ def _count_wrong(applicant: Applicant, token: VerificationToken, *, at: datetime
     Applicant.objects.filter(pk=applicant.pk).update(
         wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if in_a_row >= LOCK_AFTER else None
     )
-    remaining = MAX_TRIES - (token.wrong_tries + 1)
-    if remaining:
+    remaining = tries - (token.wrong_tries + 1)
+    if remaining > 0:
         return WrongCode(remaining)
     outbox.cancel([token.pk], at=at, detail="se agotaron los intentos")
     return TriesUsedUp()

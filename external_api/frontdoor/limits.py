@@ -1,6 +1,5 @@
-"""How much a caller may do: requests a minute, paid messages and wrong codes a day."""
+"""How much a caller may do: requests a minute, messages and wrong codes a day."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +9,8 @@ from django.conf import settings
 from clients.callers import limiting_key
 from clients.models import Partner
 from external_api.frontdoor.refusals import RateLimited
-from messaging import rates
-from messaging.models import PAID_VIAS
-
-log = logging.getLogger(__name__)
+from messaging import alarms, caps, rates
+from tokens.models import MAX_TRIES
 
 REFUSED_SHARE = 5
 """Refused credentials may come at a fifth of an address's rate: guessing a key is slower than using one."""
@@ -28,7 +25,7 @@ class Caller:
 
     @property
     def key(self) -> str:
-        return f"p{self.partner.pk}" if self.partner else f"a{limiting_key(self.address)}"
+        return caps.key_of_partner(self.partner.pk) if self.partner else f"a{limiting_key(self.address)}"
 
     @property
     def requests_per_minute(self) -> int:
@@ -36,15 +33,21 @@ class Caller:
             return int(settings.RATE_PER_ADDRESS)
         return self.partner.requests_per_minute or int(settings.RATE_PER_PARTNER)
 
-    @property
-    def paid_messages_per_day(self) -> int:
-        own = self.partner.paid_messages_per_day if self.partner else None
-        return int(settings.PAID_MESSAGES_PER_DAY) if own is None else own
-
 
 def count_request(caller: Caller) -> None:
     """Raises RateLimited."""
     _refuse_beyond(rates.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
+
+
+def count_anonymous_request(address: str) -> None:
+    """Count a call of an address against RATE_PER_ADDRESS, before its body is decoded. Raises RateLimited."""
+    count_request(Caller(None, address))
+
+
+def give_back_anonymous_request(address: str) -> None:
+    """Take that count back, for a call whose body held a good credential: it is then counted as its partner's."""
+    caller = Caller(None, address)
+    rates.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
 
 
 def count_refused_credential(address: str) -> None:
@@ -53,35 +56,48 @@ def count_refused_credential(address: str) -> None:
     _refuse_beyond(rates.hit_minute(f"refused:a{limiting_key(address)}", allowed))
 
 
-def reserve_paid_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
-    """Takes one of the day's paid messages; call what it returns to put it back. Raises RateLimited when none is left.
+def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
+    """Take one of the day's messages; call what it returns to put it back. Raises RateLimited when none is left."""
+    try:
+        return caps.reserve(via, caller=caller.key, partner=caller.partner, at=at)
+    except caps.CapReached as cap:
+        raise RateLimited(cap.seconds) from None
 
-    Taken before the act and put back if that is refused, so that parallel requests cannot overshoot.
+
+def tries_of_a_code(caller: Caller, *, at: datetime) -> int:
+    """How many wrong tries end a code of this caller now: one, once its clients have typed too many today.
+
+    Right codes always pass: a limit that refused them would be a switch in the hands of whoever types wrong ones.
     """
-    if via not in PAID_VIAS:
-        return lambda: None
-    key = f"paid:{via}:{caller.key}"
-
-    def put_back() -> None:
-        rates.add_today(key, -1, at=at)
-
-    if rates.add_today(key, 1, at=at) > caller.paid_messages_per_day:
-        put_back()
-        log.warning("daily cap of paid messages reached", extra={"caller": caller.key, "via": via})
-        raise RateLimited(rates.seconds_to_midnight(at))
-    return put_back
+    wrong, verified = rates.counts_today(_code_keys(caller), at=at)
+    return 1 if wrong >= _wrong_codes_allowed(verified) else MAX_TRIES
 
 
-def check_wrong_codes(caller: Caller, *, at: datetime) -> None:
-    """Raises RateLimited once the caller's clients have typed too many wrong codes today."""
-    if rates.count_today(f"wrong:{caller.key}", at=at) >= settings.WRONG_CODES_PER_DAY:
-        raise RateLimited(rates.seconds_to_midnight(at))
+def count_verified_code(caller: Caller, *, at: datetime) -> None:
+    rates.add_today(_code_keys(caller)[1], 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
 
 
 def count_wrong_code(caller: Caller, *, at: datetime) -> None:
-    """One guess on each of many clients is not held by the ladder; this holds it, and says so once a day."""
-    if rates.add_today(f"wrong:{caller.key}", 1, at=at) == settings.WRONG_CODES_PER_DAY:
-        log.error("daily limit of wrong codes reached: somebody may be guessing", extra={"caller": caller.key})
+    """One guess on each of many clients is not held by the ladder; this holds it, and says so twice a day."""
+    key, verified_key = _code_keys(caller)
+    wrong = rates.add_today(key, 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
+    half = int(settings.WRONG_CODES_PER_DAY) // 2
+    if wrong < half:
+        return
+    allowed = _wrong_codes_allowed(rates.counts_today([verified_key], at=at)[0])
+    for words, share, threshold in (
+        ("half of the daily limit of wrong codes reached", "half", allowed // 2),
+        ("daily limit of wrong codes reached: somebody may be guessing", "limit", allowed),
+    ):
+        alarms.raise_once(words, f"{key}:{share}", count=wrong, threshold=max(1, threshold), at=at)
+
+
+def _wrong_codes_allowed(verified: int) -> int:
+    return max(int(settings.WRONG_CODES_PER_DAY), verified // 2)
+
+
+def _code_keys(caller: Caller) -> tuple[str, str]:
+    return f"wrong:{caller.key}", f"verified:{caller.key}"
 
 
 def _refuse_beyond(seconds: int) -> None:

@@ -62,7 +62,7 @@ class TokenView(InformaPeruView):
     def post(self, request: Request, client: str) -> Answer:
         applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
-        put_back = limits.reserve_paid_message(self.caller, asked["via"], at=self.at)
+        put_back = limits.reserve_message(self.caller, asked["via"], at=self.at)
         try:
             requested = services.request(applicant_id, **asked, origin=self.origin(numbered=True), at=self.at)
         except Exception:
@@ -82,12 +82,14 @@ class VerifyView(InformaPeruView):
     http_method_names = ["get"]
 
     def get(self, request: Request, client: str, token: str) -> Answer:
-        limits.check_wrong_codes(self.caller, at=self.at)
+        applicant_id = self.client(client)
+        tries = limits.tries_of_a_code(self.caller, at=self.at)
         try:
-            services.verify(self.client(client), token, origin=self.origin(), at=self.at)
+            services.verify(applicant_id, token, tries=tries, origin=self.origin(), at=self.at)
         except (WrongCode, TriesUsedUp):
             limits.count_wrong_code(self.caller, at=self.at)
             raise
+        limits.count_verified_code(self.caller, at=self.at)
         message = "Token verificado exitosamente. Registro completado."
         return Answer(200, {"message": message, "data": {"status": "VALIDADO"}})
 

@@ -4,8 +4,11 @@ import pytest
 
 from clients.callers import limiting_key
 from conftest import REGISTRATION, Registrar, delivered_code
+from external_api.frontdoor import limits
+from external_api.frontdoor.refusals import RateLimited
 from external_api.models import ApiRequest
 from messaging.redis_link import breaker
+from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +87,31 @@ def test_paid_messages_a_day(front, settings, informa):
 
 
 @pytest.mark.usefixtures("redis_or_not")
+def test_codes_by_mail_a_day(front, settings, informa, stranger):
+    settings.MAIL_CODES_PER_DAY = 2
+    ids = [front.register(informa.headers, documento=f"1234567{n}", correo=f"a{n}@x.com") for n in range(3)]
+    assert [front.ask(each, informa.headers, via="C").status_code for each in ids] == [200, 200, 429]
+    assert front.ask(ids[2], informa.headers).status_code == 200, "a text message is counted by itself"
+    other = front.register(stranger.headers, correo="b@x.com")
+    assert front.ask(other, stranger.headers, via="C").status_code == 200
+    third = front.register(correo="c@x.com")
+    assert front.ask(third, via="C").status_code == 200, "in open mode it is the address"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_paid_messages_of_the_whole_installation(front, settings, informa, stranger, caplog):
+    settings.PAID_MESSAGES_PER_DAY_TOTAL = 5
+    asked = [(informa, "S", 0), (informa, "W", 1), (stranger, "S", 2), (stranger, "I", 3), (informa, "S", 4)]
+    for who, via, n in asked:
+        assert ("near their daily cap" in caplog.text) == (n > 3)
+        client = front.register(who.headers, documento=f"1234567{n}")
+        assert front.ask(client, who.headers, via=via, telefono=f"98765432{n}").status_code == 200
+    for who, via in ((informa, "S"), (stranger, "W")):
+        assert limited(front.ask(front.register(who.headers), who.headers, via=via))
+    assert front.ask(front.register(informa.headers), informa.headers, via="C").status_code == 200
+
+
+@pytest.mark.usefixtures("redis_or_not")
 def test_a_refused_request_costs_no_paid_message(front, settings):
     settings.PAID_MESSAGES_PER_DAY = 2
     client = front.register()
@@ -99,16 +127,69 @@ def test_a_partner_may_have_no_paid_messages_at_all(front, informa):
     assert limited(front.ask(front.register(informa.headers), informa.headers))
 
 
+@pytest.fixture
+def guessed_at(front):
+    """Callers' clients with a code each, in open mode."""
+
+    def make(count):
+        clients = [front.register(documento=f"1234567{each}") for each in range(count)]
+        phones = [f"98765432{each}" for each in range(count)]
+        for client, phone in zip(clients, phones, strict=True):
+            assert front.ask(client, telefono=phone).status_code == 200
+        return list(zip(clients, phones, strict=True))
+
+    return make
+
+
 @pytest.mark.usefixtures("redis_or_not")
-def test_wrong_codes_a_day_over_many_clients(front, settings, caplog):
+def test_beyond_the_limit_of_wrong_codes_right_ones_pass_and_the_first_wrong_try_ends_a_code(
+    front, settings, guessed_at
+):
     settings.WRONG_CODES_PER_DAY = 3
-    clients = [front.register(documento=f"1234567{each}") for each in range(2)]
-    for client, phone in zip(clients, ("987654321", "912345678"), strict=True):
-        front.ask(client, telefono=phone)
-    for client in (clients[0], clients[0], clients[1]):
-        assert front.verify(client, "****").json()["code"] == "ERR_INVALID_TOKEN"
-    assert "somebody may be guessing" in caplog.text
-    assert limited(front.verify(clients[1], delivered_code("912345678")))
+    first, second, third = guessed_at(3)
+    for client in (first, first, second):
+        assert front.verify(client[0], "****").json()["code"] == "ERR_INVALID_TOKEN"
+    assert front.verify(first[0], delivered_code(first[1])).status_code == 200
+    assert front.verify(second[0], "****").json()["code"] == "ERR_MAX_ATTEMPTS"
+    assert front.verify(second[0], "****").json()["code"] == "ERR_NO_PENDING_TOKEN"
+    assert front.verify(third[0], "****").json()["code"] == "ERR_MAX_ATTEMPTS"
+    assert VerificationToken.objects.get(applicant=third[0]).outcome == "FALLIDO"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_the_limit_of_wrong_codes_grows_with_the_codes_verified(front, settings, guessed_at):
+    settings.WRONG_CODES_PER_DAY = 1
+    *right, victim, other = guessed_at(6)
+    for client, phone in right:
+        assert front.verify(client, delivered_code(phone)).status_code == 200
+    for _ in range(2):  # half of four
+        assert front.verify(victim[0], "****").json()["code"] == "ERR_INVALID_TOKEN"
+    assert front.verify(other[0], "****").json()["code"] == "ERR_MAX_ATTEMPTS"
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_wrong_codes_raise_the_alarm_at_half_the_limit_and_at_the_limit(front, settings, guessed_at, caplog):
+    settings.WRONG_CODES_PER_DAY = 4
+    ((client, _),) = guessed_at(1)
+    said = []
+    for _ in range(4):
+        caplog.clear()
+        front.verify(client, "****")
+        said.append([each.message for each in caplog.records if "wrong codes" in each.message])
+    assert said == [
+        [], ["half of the daily limit of wrong codes reached"], [],
+        ["daily limit of wrong codes reached: somebody may be guessing"],
+    ]  # fmt: skip
+
+
+def test_wrong_codes_of_one_caller_do_not_end_another_s_codes(front, settings, informa, stranger):
+    settings.WRONG_CODES_PER_DAY = 1
+    mine, theirs = front.register(informa.headers), front.register(stranger.headers)
+    front.ask(mine, informa.headers)
+    front.ask(theirs, stranger.headers, telefono="912345678")
+    assert front.verify(mine, "****", **informa.headers).json()["code"] == "ERR_INVALID_TOKEN"
+    assert front.verify(mine, "****", **informa.headers).json()["code"] == "ERR_MAX_ATTEMPTS"
+    assert front.verify(theirs, "****", **stranger.headers).json()["code"] == "ERR_INVALID_TOKEN"
 
 
 def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_speaks(front, settings):
@@ -134,3 +215,17 @@ def test_registering_is_limited_too(front, settings):
     settings.RATE_PER_ADDRESS = 1
     front.post("/client", REGISTRATION)
     assert limited(front.post("/client", REGISTRATION))
+
+
+@pytest.mark.usefixtures("redis_or_not")
+def test_an_anonymous_count_that_is_given_back_leaves_the_address_its_calls(settings):
+    settings.RATE_PER_ADDRESS = 2
+    for _ in range(5):
+        limits.count_anonymous_request("1.2.3.4")
+        limits.give_back_anonymous_request("1.2.3.4")
+    for _ in range(2):
+        limits.count_anonymous_request("1.2.3.4")
+    with pytest.raises(RateLimited):
+        limits.count_anonymous_request("1.2.3.4")
+    limits.give_back_anonymous_request("1.2.3.4")
+    limits.count_anonymous_request("1.2.3.4")

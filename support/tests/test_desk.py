@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -210,3 +210,32 @@ def test_pages_keep_to_themselves(agent, ana):
     assert answer["Cache-Control"] == "no-store, private"
     assert "default-src 'none'" in answer["Content-Security-Policy"]
     assert "style=" not in answer.content.decode()
+
+
+def test_a_fourth_forgiveness_of_a_day_is_for_operations(agent, ana):
+    for _ in range(3):
+        assert "Espera perdonada" in act(agent, ana, "perdonar").content.decode()
+    assert "le corresponde al rol Operaciones" in act(agent, ana, "perdonar").content.decode()
+    assert AuditEntry.objects.filter(action="ladder.forgiven").count() == 3
+    eva = User.objects.get(username="eva")
+    eva.groups.add(Group.objects.get(name="Operaciones"))
+    assert "Espera perdonada" in act(agent, ana, "perdonar").content.decode()
+
+
+def test_a_code_from_the_desk_counts_as_paid(agent, ana, settings):
+    settings.PAID_MESSAGES_PER_DAY = 1
+    assert "Debe esperar" not in act(agent, ana, "reenviar", via="S").content.decode()
+    act(agent, ana, "perdonar")
+    words = "Se alcanzó el tope de mensajes de hoy"
+    assert words in act(agent, ana, "reenviar", via="S").content.decode()
+    settings.PAID_MESSAGES_PER_DAY_TOTAL = 1
+    assert words in act(agent, ana, "reenviar", via="W").content.decode()
+    assert AuditEntry.objects.filter(action="code.resent").count() == 1
+
+
+def test_a_code_from_the_desk_that_is_refused_costs_nothing(agent, ana, settings):
+    settings.PAID_MESSAGES_PER_DAY = 1
+    Applicant.objects.update(locked_at=timezone.now())
+    assert "Está bloqueado" in act(agent, ana, "reenviar", via="S").content.decode()
+    Applicant.objects.update(locked_at=None)
+    assert "Código nuevo" in act(agent, ana, "reenviar", via="S").content.decode()

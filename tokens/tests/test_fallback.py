@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from conftest import delivered_code
-from messaging import delivery, receipts, sweeping
+from messaging import delivery, rates, receipts, sweeping
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.models import Message, SandboxMessage
 from messaging.receipts import Report
@@ -202,3 +202,27 @@ def test_a_via_without_gateways_is_no_fallback(applicant, settings):
     services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
     assert secrets_kept() == 0
+
+
+@pytest.mark.parametrize("cap", ["PAID_MESSAGES_PER_DAY", "PAID_MESSAGES_PER_DAY_TOTAL"])
+def test_a_fallback_counts_as_paid_and_none_leaves_beyond_a_cap(asked, settings, cap):
+    setattr(settings, cap, 1)
+    delivered_code(PHONE)
+    silence(31)
+    assert fallback.sweep(at=timezone.now()) == 1
+    deliver()
+    silence(31)
+    settings.AVAL_FALLBACK = {"S": None, "W": ("I", 30)}
+    settings.PAID_MESSAGES_PER_DAY = 0 if cap == "PAID_MESSAGES_PER_DAY" else 10
+    Message.objects.filter(via="W").update(kept_until=timezone.now() + timedelta(minutes=1), sealed=b"x")
+    assert fallback.sweep(at=timezone.now()) == 0
+    assert messages() == [("S", "SENT"), ("W", "SENT")]
+    assert secrets_kept() == 0, "what will not be used is not kept"
+
+
+def test_a_fallback_that_does_not_start_is_not_counted(asked, settings, applicant):
+    delivered_code(PHONE)
+    silence(31)
+    VerificationToken.objects.update(outcome="CANCELADO", finished_at=timezone.now())
+    assert fallback.sweep(at=timezone.now()) == 0
+    assert rates.counts_today(["paid:W:fallback", "paid:total"], at=timezone.now()) == [0, 0]

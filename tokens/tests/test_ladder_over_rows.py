@@ -1,14 +1,16 @@
 """The two ladders over real rows: per via, per destination, given back, validated, forgiven."""
 
+import functools
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 
-from conftest import NOW, make_applicant
+from conftest import NOW, at_once, make_applicant
 from messaging import delivery
 from messaging.models import Message
-from tokens import codes, forgiving, services
-from tokens.cooldown import wait_before
+from tokens import codes, forgetting, forgiving, ladder, services
+from tokens.cooldown import LOOK_BACK, wait_before
 from tokens.errors import CooldownActive
 from tokens.models import VerificationToken
 from tokens.services import Origin
@@ -155,3 +157,142 @@ def end_message(state, settings):
     gateway = delivery.gateways_for("S")[0]
     assert delivery.hand_over(message, gateway, at=NOW)
     delivery.record(message, state, at=NOW + timedelta(seconds=1), reply="")
+
+
+# --- one mailbox, however it is spelled ------------------------------------------------------------------------
+
+SAME = ("juan.perez@gmail.com", "juanperez+b@gmail.com", "j.u.a.n.perez@googlemail.com", "juanperez@gmail.com")
+OTHERS = ("juan.perez@empresa.pe", "juanperez@empresa.pe", "perez@gmail.com", "juan.perez@gmail.com.pe")
+
+
+@pytest.mark.parametrize("spelled", SAME[1:])
+def test_a_mailbox_has_one_ladder_however_it_is_spelled(spelled):
+    ask(make_applicant(email=SAME[0]), NOW, via="C")
+    other = make_applicant("87654321", email=spelled)
+    assert refused(other, NOW + MIN, via="C").available_at == NOW + 2 * MIN
+    token = ask(other, NOW + 2 * MIN, via="C")
+    assert token.destination == spelled, "stored, and sent to, as given"
+    assert Message.objects.latest("created_at").recipient == spelled
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_other_mailboxes_have_ladders_of_their_own(other):
+    ask(make_applicant(email=SAME[0]), NOW, via="C")
+    assert ask(make_applicant("87654321", email=other), NOW + MIN, via="C").destination_attempt == 1
+
+
+def test_a_tag_makes_no_other_mailbox_anywhere():
+    ask(make_applicant(email="ana+1@empresa.pe"), NOW, via="C")
+    refused(make_applicant("87654321", email="ana+2+3@empresa.pe"), NOW + MIN, via="C")
+    refused(make_applicant("87654322", email="ana@empresa.pe"), NOW + MIN, via="C")
+    ask(make_applicant("87654323", email="an.a@empresa.pe"), NOW + MIN, via="C")
+
+
+def test_forgiving_one_spelling_forgives_the_mailbox():
+    first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
+    ask(first, NOW, via="C")
+    forgiving.forgive(first, "C", by="ana", reason="llamó", at=NOW + timedelta(seconds=1))
+    assert ask(other, NOW + timedelta(seconds=2), via="C").destination_attempt == 1
+
+
+@pytest.mark.parametrize("via", ["S", "C"])
+def test_a_destination_is_forgiven_three_times_a_day_over_its_clients(via):
+    people = [make_applicant(f"8765432{each}", email=spelled) for each, spelled in enumerate(SAME)]
+    for minute, person in enumerate(people):
+        backdated(person, [NOW - MIN], via=via, destination="987654321" if via == "S" else person.email)
+        forgive = functools.partial(
+            forgiving.forgive, person, via, by="ana", reason="llamó", at=NOW + minute * MIN, address=None
+        )
+        if minute < 3:
+            forgive()
+    with pytest.raises(forgiving.ForgivenOften):
+        forgive()
+    forgive(often=True)
+    other = make_applicant("12345670")
+    backdated(other, [NOW], via=via, destination="912345678" if via == "S" else other.email)
+    forgiving.forgive(other, via, by="ana", reason="llamó", at=NOW)
+    forgiving.forgive(people[0], via, by="ana", reason="llamó", at=NOW + 24 * HOUR)
+
+
+@pytest.mark.parametrize("how", ["given back", "validated"])
+def test_what_frees_a_rung_frees_it_for_every_spelling(how):
+    first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
+    token = ask(first, NOW, via="C")
+    if how == "validated":
+        services.verify(first.pk, known_code(token), origin=NOBODY, at=NOW + timedelta(seconds=5))
+    else:
+        VerificationToken.objects.update(returned_at=NOW)
+    assert ask(other, NOW + timedelta(seconds=10), via="C").destination_attempt == 1
+
+
+def test_erasing_a_person_leaves_the_mailbox_its_ladder_and_no_trace_two_days_later():
+    first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
+    ask(first, NOW, via="C")
+    with transaction.atomic():
+        forgetting.erase([first.pk], at=NOW + timedelta(seconds=1))
+    refused(other, NOW + MIN, via="C")
+    assert forgetting.ERASED.batch(at=NOW + LOOK_BACK + MIN) == 1
+    assert VerificationToken.objects.get(applicant=first.pk).destination == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_spellings_asked_for_at_once_take_one_rung():
+    people = [make_applicant(f"1000000{each}", email=f"juan.perez+{each}@gmail.com") for each in range(8)]
+
+    def once(person):
+        try:
+            return bool(ask(person, NOW, via="C"))
+        except CooldownActive:
+            return False
+
+    assert sum(at_once([functools.partial(once, each) for each in people])) == 1
+
+
+@pytest.mark.parametrize("via", ["S", "C"])
+def test_the_ladder_is_read_over_an_index_whatever_the_history(applicant, via):
+    sql = ladder._STATEMENTS[via]
+    params = {"applicant": applicant.pk, "via": via, "destination": SAME[1], "since": NOW}
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute(f"EXPLAIN {sql}", params)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    wanted = ("tokens_to_a_mailbox", "forgiven_mailbox") if via == "C" else ("tokens_to_a_destination", "forgiven_dest")
+    for index in wanted:
+        assert index in plan, plan
+
+
+# --- what a partner learns of another's requests ------------------------------------------------------------
+
+
+def of_partner(partner, number, **changes):
+    return make_applicant(number, partner=partner, **changes)
+
+
+def test_a_partner_learns_the_wait_that_another_imposed_and_nothing_else(informa, stranger):
+    theirs = of_partner(stranger.partner, "87654321")
+    backdated(theirs, [NOW - 3 * MIN, NOW - 2 * MIN, NOW - MIN])
+    mine = of_partner(informa.partner, "12345678")
+    origin = Origin(informa.partner)
+    with pytest.raises(CooldownActive) as refusal:
+        services.request(mine.pk, via="S", phone="987654321", operator="CLARO", origin=origin, at=NOW)
+    standing = refusal.value.standing
+    assert (standing.available_at, standing.attempts_24h) == (NOW + 29 * MIN, 0)
+    backdated(mine, [NOW - 4 * MIN])
+    _, standing = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
+    assert (standing.available_at, standing.attempts_24h) == (NOW - MIN + HOUR, 1)
+    colleague = of_partner(informa.partner, "12345679")
+    backdated(colleague, [NOW - 5 * MIN])
+    _, standing = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
+    assert standing.attempts_24h == 2, "its own requests over all its clients"
+
+
+def test_without_another_s_requests_the_destination_s_ladder_is_told_as_it_is(informa):
+    first, second = of_partner(informa.partner, "87654321"), of_partner(informa.partner, "12345678")
+    backdated(first, [NOW - 3 * MIN, NOW - MIN])
+    with pytest.raises(CooldownActive) as refusal:
+        services.request(
+            second.pk, via="S", phone="987654321", operator="CLARO", origin=Origin(informa.partner), at=NOW
+        )
+    assert (refusal.value.standing.attempts_24h, refusal.value.standing.available_at) == (2, NOW + 3 * MIN)

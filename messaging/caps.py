@@ -1,0 +1,67 @@
+"""Caps of messages a day: paid ones per caller and via and over the whole installation, codes by mail per caller.
+
+Taken before the act and put back if that is refused, so that parallel requests cannot overshoot. Not inside a
+transaction (`messaging.rates`).
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+
+from clients.models import Partner
+from messaging import alarms, rates
+from messaging.models import Via
+
+log = logging.getLogger(__name__)
+
+_TOTAL = "paid:total"
+ALARM_SHARE = 0.8
+"""Of the installation's cap: early enough to raise it before anybody is refused."""
+
+
+class CapReached(Exception):
+    """Nothing more of this may be sent today; `seconds` until the next day in Lima."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def key_of_partner(partner_id: int) -> str:
+    return f"p{partner_id}"
+
+
+def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> Callable[[], None]:
+    """Take one of the day's messages of a caller; call what it returns to put it back. Raises CapReached."""
+    caps = _caps(via, caller, partner)
+
+    def put_back() -> None:
+        rates.add_all_today(caps, -1, at=at)
+
+    counts = rates.add_all_today(caps, 1, at=at)
+    over = [key for key, cap in caps.items() if counts[key] > cap]
+    if over:
+        put_back()
+        whole = _TOTAL in over
+        log.log(
+            logging.ERROR if whole else logging.WARNING,
+            "daily cap of the installation reached" if whole else "daily cap of messages reached",
+            extra={"caller": caller, "via": via},
+        )
+        raise CapReached(rates.seconds_to_midnight(at))
+    if _TOTAL in counts:
+        alarms.raise_once(
+            "paid messages of the installation near their daily cap", _TOTAL,
+            count=counts[_TOTAL], threshold=int(caps[_TOTAL] * ALARM_SHARE), at=at,
+        )  # fmt: skip
+    return put_back
+
+
+def _caps(via: str, caller: str, partner: Partner | None) -> dict[str, int]:
+    if via == Via.EMAIL:
+        return {f"mail:{caller}": int(settings.MAIL_CODES_PER_DAY)}
+    own = partner.paid_messages_per_day if partner else None
+    cap = int(settings.PAID_MESSAGES_PER_DAY) if own is None else own
+    return {f"paid:{via}:{caller}": cap, _TOTAL: int(settings.PAID_MESSAGES_PER_DAY_TOTAL)}

@@ -1,0 +1,114 @@
+"""Counters in PostgreSQL: what the limits count in while Redis is away, and what they know of Redis's day counts then.
+
+A row holds `known`, as far as Redis was known to have counted, and `added`, what was counted here and Redis does not
+know yet; together they are the count. Rows are named by a keyed hash: an address or a name is in none of them. A call
+is one short statement and must not be made inside a transaction, which would hold the row for everybody else.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+from django.utils.crypto import salted_hmac
+
+_TABLE = "messaging_ratecount"
+_ADD = f"""
+    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at) VALUES (%(key)s, 0, %(amount)s::int, %(ends)s)
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + %(amount)s::int
+    RETURNING known + added
+"""  # noqa: S608  this module's constants
+_HIT = f"""
+    WITH before AS (
+        SELECT coalesce(max(known + added), 0) * %(left)s::float AS weight FROM {_TABLE} WHERE key = %(previous)s
+    )
+    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at)
+    SELECT %(key)s, 0, 1, %(ends)s FROM before WHERE floor(weight) + 1 <= %(allowed)s::int
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + 1
+    WHERE floor((SELECT weight FROM before)) + mine.known + mine.added + 1 <= %(allowed)s::int
+"""  # noqa: S608  this module's constants
+_SEED = f"""
+    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at)
+    SELECT key, 0, added, ends FROM unnest(%(keys)s::text[], %(amounts)s::int[], %(ends)s::timestamptz[])
+        AS new(key, added, ends) ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + excluded.added
+"""  # noqa: S608  this module's constants
+_CLAIM = f"""
+    UPDATE {_TABLE} AS mine SET known = greatest(mine.known, %(seen)s::int), added = 0
+    FROM (SELECT key, known, added FROM {_TABLE} WHERE key = %(key)s FOR UPDATE) AS old
+    WHERE mine.key = old.key RETURNING old.known, old.added
+"""  # noqa: S608  this module's constants
+_KNOW = f"""
+    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at) VALUES (%(key)s, %(seen)s::int, 0, %(ends)s)
+    ON CONFLICT (key) DO UPDATE SET known = greatest(mine.known, %(seen)s::int)
+"""  # noqa: S608  this module's constants
+
+
+def add(name: str, amount: int, *, ends: datetime) -> int:
+    """Add to a count and return it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD, {"key": _key(name), "amount": amount, "ends": ends})
+        return int(cursor.fetchone()[0])
+
+
+def count(name: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT known + added FROM {_TABLE} WHERE key = %s", [_key(name)])  # noqa: S608
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def claim(name: str, *, seen: int) -> tuple[int, int]:
+    """What was known of Redis's count, and what Redis does not know yet; the caller adds the latter to Redis."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"key": _key(name), "seen": seen})
+        row = cursor.fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def know(name: str, *, seen: int, ends: datetime) -> None:
+    """Write down how far Redis has counted."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOW, {"key": _key(name), "seen": seen, "ends": ends})
+
+
+def hit(name: str, allowed: int, *, seconds: int, now: float) -> int:
+    """Count one in a window of so many seconds, that before it weighed in; 0 when allowed, or the seconds to wait."""
+    window = int(now // seconds)
+    left = 1 - (now % seconds) / seconds
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _HIT,
+            {
+                "key": _key(window_name(name, window)), "previous": _key(window_name(name, window - 1)), "left": left,
+                "allowed": allowed, "ends": _window_ends(window, seconds),
+            },
+        )  # fmt: skip
+        counted = bool(cursor.rowcount)
+    return 0 if counted else max(1, min(seconds, round(seconds * left)))
+
+
+def take_back_hit(name: str, *, seconds: int, now: float) -> None:
+    window = int(now // seconds)
+    add(window_name(name, window), -1, ends=_window_ends(window, seconds))
+
+
+def seed(counted: Mapping[tuple[str, int, int], int]) -> None:
+    """Add what a process counted in Redis a moment ago: (name, window, seconds of a window) -> how many."""
+    rows = [(_key(window_name(n, w)), amount, _window_ends(w, s)) for (n, w, s), amount in counted.items() if amount]
+    if rows:
+        keys, amounts, ends = (list(column) for column in zip(*rows, strict=True))
+        with connection.cursor() as cursor:
+            cursor.execute(_SEED, {"keys": keys, "amounts": amounts, "ends": ends})
+
+
+def window_name(name: str, window: int) -> str:
+    return f"{name}:{window}"
+
+
+def _window_ends(window: int, seconds: int) -> datetime:
+    """When its row may go: the window after it still weighs it in."""
+    return datetime.fromtimestamp((window + 2) * seconds, UTC) + timedelta(minutes=1)
+
+
+def _key(name: str) -> str:
+    return salted_hmac("aval.rate-count", name, algorithm="sha256").hexdigest()[:40]

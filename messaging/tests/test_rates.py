@@ -1,0 +1,163 @@
+"""Counts that hold over processes, with Redis, without it, and from one to the other."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+
+from config.environment import BASE_DIR
+from conftest import NOW, at_once
+from messaging import rate_counts, rates
+from messaging.models import RateCount
+from messaging.redis_link import breaker, connection
+
+CAP = 100
+
+
+def redis_goes():
+    breaker.trip(OSError("away"))
+
+
+def redis_is_back():
+    breaker.closed_until = 0.0
+
+
+def let_through(times, key="k", cap=CAP):
+    """How many of so many calls are within the day's cap."""
+    passed = 0
+    for _ in range(times):
+        if rates.add_today(key, 1, at=NOW, cap=cap) <= cap:
+            passed += 1
+        else:
+            rates.add_today(key, -1, at=NOW, cap=cap)
+    return passed
+
+
+def hits(times, key="k", allowed=CAP):
+    return sum(rates.hit_hour(key, allowed) == 0 for _ in range(times))
+
+
+OTHER_PROCESS = """
+import django, sys
+django.setup()
+from conftest import NOW
+from messaging import rates
+day = sum(rates.add_today("k", 1, at=NOW, cap=60) <= 60 for _ in range(50))
+print(day, sum(rates.hit_hour("k", 60) == 0 for _ in range(50)))
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_without_redis_let_the_cap_through_together():
+    name = database.settings_dict["NAME"]
+    url = os.environ["DATABASE_URL"]
+    path, _, query = url.partition("?")
+    env = {
+        **os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "REDIS_URL": "unix:///nowhere/at/all",
+        "DATABASE_URL": path.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else ""),
+    }  # fmt: skip
+    running = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", OTHER_PROCESS], cwd=BASE_DIR, env=env,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(3)
+    ]  # fmt: skip
+    said = [tuple(map(int, each.communicate(timeout=60)[0].split())) for each in running]
+    assert all(len(each) == 2 for each in said)
+    assert sum(day for day, _ in said) == 60
+    assert sum(hour for _, hour in said) in range(60, 67), "an hour may begin in between"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("away", [False, True])
+def test_threads_let_the_cap_through_together(away):
+    if away:
+        redis_goes()
+    assert sum(at_once([lambda: let_through(10, cap=40)] * 8)) <= 40
+    assert sum(at_once([lambda: hits(10, allowed=40)] * 8)) == 40
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("before", [1, 30, 52, 99, 100])
+def test_what_redis_had_counted_today_is_known_when_it_goes(before):
+    assert let_through(before) == before
+    redis_goes()
+    rates.forget()  # and whoever counts on has seen none of it
+    assert CAP - before <= let_through(200) <= CAP * 1.1 - before
+
+
+@pytest.mark.django_db
+def test_what_was_counted_without_redis_is_added_to_it_when_it_is_back():
+    total = let_through(30)
+    redis_goes()
+    total += let_through(40)
+    redis_is_back()
+    total += let_through(200)
+    assert CAP <= total <= CAP * 1.1
+    assert RateCount.objects.get().added == 0
+
+
+@pytest.mark.django_db
+def test_a_redis_that_comes_and_goes_all_day_lets_no_more_through():
+    total = 0
+    for _ in range(20):
+        total += let_through(8)
+        redis_goes()
+        total += let_through(3)
+        redis_is_back()
+    total += let_through(100)
+    assert CAP <= total <= CAP * 1.1
+
+
+@pytest.mark.django_db
+def test_a_redis_that_lost_its_memory_is_told_the_day_s_counts():
+    assert let_through(80) == 80
+    connection().flushdb()
+    assert CAP - 80 <= let_through(200) <= CAP * 1.1 - 80
+
+
+@pytest.mark.django_db
+def test_what_is_taken_and_put_back_many_times_counts_for_nothing():
+    for _ in range(300):
+        rates.add_today("k", 1, at=NOW, cap=10)
+        rates.add_today("k", -1, at=NOW, cap=10)
+    redis_goes()
+    for _ in range(300):
+        rates.add_today("k", 1, at=NOW, cap=10)
+        rates.add_today("k", -1, at=NOW, cap=10)
+    redis_is_back()
+    assert let_through(20, cap=10) in (9, 10)
+
+
+@pytest.mark.django_db
+def test_the_hits_of_the_last_minutes_are_known_when_redis_goes():
+    assert hits(60) == 60
+    redis_goes()
+    assert hits(100) in range(39, 42)
+    assert hits(5) == 0
+
+
+@pytest.mark.django_db
+def test_a_window_before_weighs_in_by_what_is_left_of_it():
+    now = 1_000_000 * 60.0
+    assert [rate_counts.hit("k", 10, seconds=60, now=now + 59) for _ in range(11)].count(0) == 10
+    assert [rate_counts.hit("k", 10, seconds=60, now=now + 90) for _ in range(11)].count(0) == 5
+    assert [rate_counts.hit("k", 10, seconds=60, now=now + 181) for _ in range(11)].count(0) == 10
+    wait = rate_counts.hit("k", 10, seconds=60, now=now + 190)
+    assert 1 <= wait <= 60
+
+
+@pytest.mark.django_db
+def test_no_caller_stands_in_the_table_and_no_row_stays():
+    redis_goes()
+    hits(1, key="req:a192.0.2.1")
+    rates.add_today("paid:S:a192.0.2.1", 1, at=NOW, cap=5)
+    assert not [key for key in RateCount.objects.values_list("key", flat=True) if "192" in key and "." in key]
+    from messaging.forgetting import KINDS
+
+    kind = next(each for each in KINDS if each.name == "rate_counts")
+    last = max(RateCount.objects.values_list("ends_at", flat=True))
+    assert kind.batch(at=last) == 1
+    assert kind.batch(at=last + timedelta(seconds=1)) == 1
