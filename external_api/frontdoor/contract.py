@@ -27,6 +27,8 @@ class Contract(Protocol):
     """As in clients.models.Contract."""
     body_limit: int
     """Bytes."""
+    elements: int
+    """Brackets, colons and commas that a body may have outside of its strings: several times what it needs."""
     credential_kinds: tuple[str, ...]
 
     def needs_credential(self) -> bool:

@@ -47,6 +47,12 @@ class AlwaysJson(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+def header_credential(request: Request) -> str | None:
+    """What stands behind `Bearer` in the Authorization header; None for a header of another scheme, or none."""
+    scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+    return raw if scheme.lower() == "bearer" else None
+
+
 class _Replayed(Exception):
     """The call was answered before; here is that answer."""
 
@@ -158,19 +164,24 @@ class ContractView(APIView):
 
     def check_credential(self, request: Request, *, in_body: Any = None) -> None:
         """Reads the Authorization header, or else the field of the body where a contract has one."""
-        scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
-        if scheme.lower() != "bearer":
-            raw = in_body if isinstance(in_body, str) else ""
-        if scheme.lower() != "bearer" and not raw:
+        raw = header_credential(request)
+        if raw is None:
+            raw = in_body if isinstance(in_body, str) and in_body else None
+        if raw is None:
             if self.contract.needs_credential():
                 raise self._unauthorized()
             return
         try:
-            self.credential = authenticate(raw.strip(), at=self.at, kinds=self.contract.credential_kinds)
-            if self.contract.name not in self.credential.partner.contracts:
-                raise ContractNotAllowed
+            self.credential = self.credential_of(raw)
         except (CredentialRefused, ContractNotAllowed) as fault:
             raise self._unauthorized() from fault
+
+    def credential_of(self, raw: str) -> Credential:
+        """Raises CredentialRefused, ContractNotAllowed."""
+        credential = authenticate(raw.strip(), at=self.at, kinds=self.contract.credential_kinds)
+        if self.contract.name not in credential.partner.contracts:
+            raise ContractNotAllowed
+        return credential
 
     def _unauthorized(self) -> Unauthorized:
         self.credential = None
@@ -178,10 +189,18 @@ class ContractView(APIView):
         return Unauthorized()
 
     def read_body(self, request: Request) -> None:
-        raw = self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
-        if raw:
+        self.take_body(request)
+        self.decode_body()
+
+    def take_body(self, request: Request) -> None:
+        """The body's bytes, which cost nothing yet but their memory."""
+        self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
+        if self.raw_body:
             strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
-            self.body = strict_json.parse_object(raw)
+
+    def decode_body(self) -> None:
+        if self.raw_body:
+            self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
 
     def check_idempotency_key(self, request: Request) -> None:
         key = request.headers.get("Idempotency-Key")

@@ -134,6 +134,7 @@ class InformaPeru:
 
     name: str = Contract.INFORMAPERU.value
     body_limit: int = 2 * 1024 * 1024
+    elements: int = 10_000
     credential_kinds: tuple[str, ...] = ("opaque", "jwt")
 
     def needs_credential(self) -> bool:

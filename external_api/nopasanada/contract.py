@@ -77,6 +77,7 @@ class NoPasaNada:
 
     name: str = Contract.NOPASANADA.value
     body_limit: int = 8 * 1024 * 1024
+    elements: int = 400_000  # 10,000 full rows need 160,000
     credential_kinds: tuple[str, ...] = ("opaque",)
 
     def needs_credential(self) -> bool:

@@ -67,6 +67,7 @@ class Registry:
 
     name: str = Contract.REGISTRY.value
     body_limit: int = 2 * 1024 * 1024
+    elements: int = 10_000  # 200 data points need about 1,200
     credential_kinds: tuple[str, ...] = ("jwt",)
 
     def needs_credential(self) -> bool:
