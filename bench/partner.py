@@ -23,7 +23,7 @@ INSERT INTO messaging_message
     (id, partner_id, request_id, kind, via, recipient, subject, text, state, attempts, next_attempt_at, provider,
      handed_over_at, created_at, sent_at)
 SELECT gen_random_uuid(), %(partner)s, 1, CASE n %% 5 WHEN 0 THEN 'alerta' ELSE 'boletin' END, 'C',
-       'c' || left(md5(n::text), 8) || n || '@dominio.com', 'PUBLICIDAD: Novedades de "abril", año 2026', '',
+       'c' || left(md5(n::text), 8) || n || '@dominio.com', %(subject)s, '',
        CASE n %% 50 WHEN 0 THEN 'FAILED' ELSE 'SENT' END, 1, at, 'smtp', at, at - interval '1 min',
        CASE WHEN n %% 50 > 0 THEN at END
 FROM (
@@ -63,9 +63,9 @@ class Partner:
         """Clients, all subscribed."""
         self._fill(CLIENTS, count)
 
-    def has_been_sent(self, count: int) -> None:
+    def has_been_sent(self, count: int, subject: str = 'PUBLICIDAD: Novedades de "abril", año 2026') -> None:
         """Bulletins and alerts of the last year, one in fifty refused by its provider."""
-        self._fill(SENT, count)
+        self._fill(SENT, count, subject=subject)
 
     def launch(self, audience: int) -> int:
         """A bulletin to all clients, due now; beat begins it within seconds."""
@@ -90,10 +90,10 @@ class Partner:
     def _campaign(self, state: str, audience: int) -> int:
         return int(self._one(CAMPAIGN, {"text": TEXT, "state": state, "audience": audience}))
 
-    def _fill(self, sql: str, count: int) -> None:
+    def _fill(self, sql: str, count: int, **more: Any) -> None:
         """Without looking every row's partner up again: the rows are ours."""
         self.database.execute("SET session_replication_role = replica")
-        self.database.execute(sql, {"partner": self.id, "count": count})
+        self.database.execute(sql, {"partner": self.id, "count": count, **more})
         self.database.execute("SET session_replication_role = origin")
         history.tidy(self.database)
 
