@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.timezone import localtime
@@ -23,7 +24,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from clients import second_factor
+from clients import hashing, second_factor, staff_login
 from clients.admin_audited import Audited, who
 from clients.admin_lists import Page
 from clients.models import audit
@@ -183,7 +184,20 @@ _own_password_change = admin.site.password_change
 
 
 def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    return _told_of_a_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
+    """The old password is a try like any other, or a session that was left open would be a place to guess at."""
+
+    def change() -> HttpResponse:
+        return _told_of_a_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
+
+    if request.method != "POST":
+        return change()
+    name, at = request.user.get_username(), timezone.now()
+    with hashing.slot(), staff_login.one_try(request, name, at=at):
+        answer = change()
+        form = (getattr(answer, "context_data", None) or {}).get("form")
+        if form is not None and "old_password" in form.errors:
+            staff_login.count_failure(request, name, at=at)
+    return answer
 
 
 # The site is unfold's and its pages are methods: what is put on the instance stands in their place.

@@ -356,6 +356,29 @@ class AuditEntry(models.Model):
         return f"{self.actor}, {localtime(self.at):%d/%m/%Y %H:%M:%S}"
 
 
+class LoginFailures(models.Model):
+    """Failed logins of one name from anywhere (`clients.login_delays`)."""
+
+    name = models.CharField(max_length=40, primary_key=True)  # a keyed hash
+    day_began_at = models.DateTimeField()
+    today = models.PositiveIntegerField()
+    in_a_row = models.PositiveIntegerField()
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.today}, {self.in_a_row}"
+
+
+class LoginAddress(models.Model):
+    """An address that a name has logged in from."""
+
+    key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of both
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.last_at}"
+
+
 def audit(
     row: models.Model, action: str, *, at: datetime, by: str, reason: str = "", address: str | None = None, **data: Any
 ) -> AuditEntry:

@@ -2,7 +2,8 @@
 time, as slow for a name nobody has as for a wrong password, and counted.
 
 django-axes counts: five failures of a name from an address, wrong passwords and wrong second codes together, lock that
-name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one.
+name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one. Over all
+addresses a name is held by `clients.login_delays`, and over all names an address by whoever calls (LOGINS_PER_ADDRESS).
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Max
 from psycopg.errors import LockNotAvailable
 
+from clients import hashing, login_delays
 from clients.callers import limiting_address_of_request
 
 
@@ -30,6 +32,16 @@ class LockedOut(Exception):
     def __init__(self, seconds: int) -> None:
         super().__init__()
         self.seconds = seconds
+
+
+@contextmanager
+def password_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
+    """Around one comparison of a password. Raises LockedOut, or hashing.HashesBusy: nothing waits for a hash."""
+    delayed_for = login_delays.claim_try(request, name, at=at)
+    if delayed_for:
+        raise LockedOut(delayed_for)
+    with hashing.slot(), one_try(request, name, at=at):
+        yield
 
 
 @contextmanager
@@ -56,20 +68,28 @@ def seconds_locked(request: Any, name: str, *, at: datetime) -> int:
     return min(max(1, ceil((last + lasts - at).total_seconds())), ceil(lasts.total_seconds()))
 
 
-def password_is_of(request: Any, name: str, password: str) -> User | None:
+def password_is_of(request: Any, name: str, password: str, *, at: datetime) -> User | None:
     """The member of staff with this name and password; None, and counted, for everybody else."""
     user = authenticate(request, username=name, password=password)
     if isinstance(user, User) and user.is_staff:
         return user
     if user is not None:
         # A client's password is right and yet no way in: it counts like a wrong one, or the lock would tell them apart.
-        count_failure(request, name)
+        count_failure(request, name, at=at)
+    else:
+        login_delays.count_failure(name, at=at)  # axes has heard of it from Django
     return None
 
 
-def count_failure(request: Any, name: str) -> None:
-    """One more of the five."""
+def count_failure(request: Any, name: str, *, at: datetime) -> None:
+    """One more of the five, and of the name's."""
+    login_delays.count_failure(name, at=at)
     user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
+
+
+def count_success(request: Any, name: str, *, at: datetime) -> None:
+    """The login is complete; axes forgets its failures by Django's signal."""
+    login_delays.count_success(request, name, at=at)
 
 
 def _queue_up(request: Any, name: str) -> None:

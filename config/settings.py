@@ -284,6 +284,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 # --- staff --------------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
+LOGINS_PER_ADDRESS = _number("LOGINS_PER_ADDRESS", 30)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -298,7 +300,7 @@ AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the audit and the log say what staff needs, in Spanish
 AXES_COOLOFF_MESSAGE = "Demasiados intentos fallidos. Espere 15 minutos antes de volver a intentar."
 AXES_DISABLE_ACCESS_LOG = True
-AXES_LOCKOUT_CALLABLE = "support.two_factor_login.locked_out"
+AXES_LOCKOUT_CALLABLE = "support.login_refusals.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in what it writes down
 
 STAFF_TWO_FACTOR = _choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))

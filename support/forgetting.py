@@ -34,6 +34,18 @@ STAFF = (
         kept("logins"),
     ),
     Ageing(
+        "login_failures",  # few rows: one a name that was tried
+        "SELECT name AS id FROM clients_loginfailures WHERE last_at < %(before)s ORDER BY name",
+        deleting("clients_loginfailures", "name"),
+        kept("logins"),
+    ),
+    Ageing(
+        "login_addresses",
+        "SELECT key AS id FROM clients_loginaddress WHERE last_at < %(before)s ORDER BY key",
+        deleting("clients_loginaddress", "key"),
+        kept("logins"),
+    ),
+    Ageing(
         "admin_log",
         "SELECT id FROM django_admin_log WHERE action_time < %(before)s ORDER BY id",
         deleting("django_admin_log"),

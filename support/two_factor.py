@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from clients import second_factor
-from support import sessions
+from support import login_refusals, sessions
 
 ROOMS = ("/admin/", "/soporte/", "/cuenta/")
 LOGIN = ("/admin/login/", "/admin/logout/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/")
@@ -58,6 +58,10 @@ class Guard:
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store, private"
         return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """A page of the admin that sets or compares a password was refused it."""
+        return login_refusals.answer_to(request, exception) if request.path_info.startswith(ROOMS) else None
 
     def _stopped(self, request: HttpRequest, *, at: datetime) -> Stopped | None:
         user = request.user

@@ -19,9 +19,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login as remember_device
 
-from clients import second_factor, staff_login
+from clients import hashing, second_factor, staff_login
 from clients.callers import caller_address
+from external_api.frontdoor import limits
+from external_api.frontdoor.refusals import RateLimited
 from support import sessions
+from support.login_refusals import locked, too_many
 from support.staff_pages import CodeForm, page, staff_page
 from support.two_factor import is_complete
 
@@ -61,10 +64,15 @@ def password(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         name = form.cleaned_data["username"]
         try:
-            with staff_login.one_try(request, name, at=at):
-                found = staff_login.password_is_of(request, name, form.cleaned_data["password"])
+            limits.count_login(caller_address(request.META))
+            with staff_login.password_try(request, name, at=at):
+                found = staff_login.password_is_of(request, name, form.cleaned_data["password"], at=at)
         except staff_login.LockedOut as lock:
             return locked(request, lock.seconds)
+        except RateLimited as limit:
+            return too_many(request, limit.retry_after)
+        except hashing.HashesBusy:
+            return too_many(request, hashing.RETRY_AFTER)
         if found is not None:
             return _after_password(request, found, at=at)
         fault = "Usuario o contraseña incorrectos."
@@ -117,6 +125,7 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
     or the whole answer once the five tries are used up and the login begins anew."""
     name = user.get_username()
     try:
+        limits.count_login(caller_address(request.META))
         with staff_login.one_try(request, name, at=at):
             try:
                 attempt()
@@ -126,40 +135,23 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
             except second_factor.TryLater as wait:
                 return f"Espere {wait.seconds} {'segundo' if wait.seconds == 1 else 'segundos'} e intente de nuevo."
             except (second_factor.CodeRefused, second_factor.NotEnrolled):
-                staff_login.count_failure(request, name)
+                staff_login.count_failure(request, name, at=at)
     except staff_login.LockedOut as lock:
         return locked(request, lock.seconds)
+    except RateLimited as limit:
+        return too_many(request, limit.retry_after)
     if staff_login.seconds_locked(request, name, at=at):
         return locked(request, staff_login.seconds_locked(request, name, at=at))
     return "El código no es correcto, ya se usó o ya venció."
 
 
-def complete(request: HttpRequest, user: User, *, device: Any = None) -> None:
+def complete(request: HttpRequest, user: User, *, at: datetime, device: Any = None) -> None:
     """The login is complete: a session with a key of its own, whatever was known of the one before."""
     request.session.flush()
     login(request, user, backend=_BACKEND)
+    staff_login.count_success(request, user.get_username(), at=at)
     if device is not None:
         remember_device(request, device)
-
-
-def locked(request: HttpRequest, seconds: int) -> HttpResponse:
-    """429, and whatever the session had reached is gone."""
-    request.session.flush()
-    request.axes_locked_out = False  # type: ignore[attr-defined]  # told here; axes need not tell it again
-    answer = page(request, "locked", status=429, minutes=-(-seconds // 60))
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
-
-
-@staff_page("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-def _told_locked(request: HttpRequest, seconds: int) -> HttpResponse:
-    return locked(request, seconds)
-
-
-def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
-    """What axes' middleware answers with when a login that did not pass through here was locked out."""
-    name = (credentials or {}).get("username") or ""
-    return _told_locked(request, staff_login.seconds_locked(request, name, at=timezone.now()) or 1)
 
 
 def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
@@ -171,7 +163,7 @@ def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
 def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpResponse:
     to = wanted(request)
     if second_factor.device_of(user) is None:
-        complete(request, user)  # and the guard leads to the enrolment where a second factor is required
+        complete(request, user, at=at)  # and the guard leads to the enrolment where a second factor is required
         return HttpResponseRedirect(to)
     request.session.flush()
     request.session[_PENDING] = {"user": user.pk, "login": _login_of(user), "at": at.timestamp()}
@@ -181,7 +173,7 @@ def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpRe
 def _check(request: HttpRequest, user: User, form: CodeForm, *, at: datetime) -> None:
     address = caller_address(request.META)
     device = second_factor.check(user, form.cleaned_data["codigo"], at=at, address=address)
-    complete(request, user, device=device)
+    complete(request, user, at=at, device=device)
 
 
 def _login_of(user: User) -> str:

@@ -138,7 +138,7 @@ def _on_a_code(request: HttpRequest, name: str, act: Any) -> HttpResponse:
 
 def _enrol(request: HttpRequest, user: User, key: str, form: CodeForm, *, at: datetime) -> list[str]:
     codes = second_factor.enrol(user, key, form.cleaned_data["codigo"], at=at, address=caller_address(request.META))
-    complete(request, user, device=second_factor.device_of(user))
+    complete(request, user, at=at, device=second_factor.device_of(user))
     return codes
 
 

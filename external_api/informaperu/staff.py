@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from clients.errors import ApplicantNotFound, CredentialRefused
 from clients.models import Applicant
+from external_api.frontdoor import limits
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
 from external_api.informaperu import staff_presenters as shown
@@ -33,6 +34,7 @@ class LoginView(InformaPeruView):
     takes_credential = False
 
     def post(self, request: Request) -> Answer:
+        limits.count_login(self.address)
         query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
         typed = checked(Login, self.body)
         user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)

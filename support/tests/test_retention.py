@@ -16,10 +16,18 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from clients.forgetting import BATCH, Ageing
-from clients.models import Applicant, AuthorizedClient, Partner
+from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, SandboxMessage
+from messaging.models import (
+    Campaign,
+    Message,
+    MessageEvent,
+    ProviderEvent,
+    ProviderReceipt,
+    RateCount,
+    SandboxMessage,
+)
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support import forgetting
 from tokens.cooldown import LOOK_BACK
@@ -147,6 +155,18 @@ GONE = {
         lambda: 1 - Session.objects.count(),
     ),
     "logins": (attempt, lambda: 1 - AccessAttempt.objects.count()),
+    "rate_counts": (
+        lambda at: RateCount.objects.create(key="k", ends_at=at),
+        lambda: 1 - RateCount.objects.count(),
+    ),
+    "login_failures": (
+        lambda at: LoginFailures.objects.create(name="n", day_began_at=at, today=1, in_a_row=1, last_at=at),
+        lambda: 1 - LoginFailures.objects.count(),
+    ),
+    "login_addresses": (
+        lambda at: LoginAddress.objects.create(key="k", last_at=at),
+        lambda: 1 - LoginAddress.objects.count(),
+    ),
     "admin_log": (log_row, lambda: 1 - LogEntry.objects.count()),
     "codes_of_the_erased": (
         lambda at: token(make_applicant(), NOW - LOOK_BACK, forget_at=at),

@@ -1,0 +1,273 @@
+"""Logins as a drain: an address over all names, a name over all addresses, two hashes at once. Both doors alike."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from clients import hashing, login_delays
+from clients.login_delays import Failures, wait_after
+from clients.models import LoginFailures
+from messaging.redis_link import breaker
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "una clave  larga"
+HOUR = timedelta(hours=1)
+
+
+class CountingHasher(MD5PasswordHasher):
+    asked = 0
+
+    def encode(self, password, salt):
+        type(self).asked += 1
+        return super().encode(password, salt)
+
+
+@pytest.fixture(autouse=True)
+def ana(settings):
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    user = User.objects.create_user("ana", password=PASSWORD, is_staff=True)
+    CountingHasher.asked = 0
+    return user
+
+
+def by_api(name, password, address):
+    http = Client(REMOTE_ADDR=address, raise_request_exception=False)
+    return http.post("/v1/api/auth/login", {"username": name, "password": password}, content_type="application/json")
+
+
+def by_page(name, password, address):
+    http = Client(REMOTE_ADDR=address, raise_request_exception=False)
+    return http.post("/admin/login/", {"username": name, "password": password})
+
+
+DOORS = pytest.mark.parametrize("door", [by_api, by_page])
+
+
+def refused(answer, seconds=None):
+    assert answer.status_code == 429
+    assert 1 <= int(answer["Retry-After"]) <= 86_400
+    if seconds is not None:
+        assert abs(int(answer["Retry-After"]) - seconds) <= 2
+    if answer["Content-Type"] == "application/json":
+        assert answer.json()["code"] == "ERR_RATE_LIMITED"
+    else:
+        page = answer.content.decode()
+        assert "<h1>Demasiados intentos" in page
+        assert "Espere " in page
+    return True
+
+
+def let_in(answer):
+    return answer.status_code in (200, 302)
+
+
+def failed_elsewhere(name, times):
+    for _ in range(times):
+        login_delays.count_failure(name, at=timezone.now())
+
+
+# --- an address over all names ---------------------------------------------------------------------------------
+
+
+@DOORS
+@pytest.mark.parametrize("away", [False, True])
+def test_an_address_tries_so_many_passwords_a_minute_whatever_the_names(door, away, settings):
+    settings.LOGINS_PER_ADDRESS = 4
+    if away:
+        breaker.trip(OSError("away"))
+    for number in range(4):
+        assert door(f"nombre{number}", "otra", "192.0.2.1").status_code == 401
+    CountingHasher.asked = 0
+    for number in range(4, 8):
+        assert refused(door(f"nombre{number}", "otra", "192.0.2.1"))
+    assert refused(door("ana", PASSWORD, "192.0.2.1"))
+    assert CountingHasher.asked == 0, "before any hash"
+    assert let_in(door("ana", PASSWORD, "192.0.2.2"))
+
+
+def test_both_doors_share_the_address_s_count(settings):
+    settings.LOGINS_PER_ADDRESS = 2
+    assert by_api("uno", "otra", "192.0.2.1").status_code == 401
+    assert by_page("dos", "otra", "192.0.2.1").status_code == 401
+    assert refused(by_api("tres", "otra", "192.0.2.1"))
+    assert refused(by_page("tres", "otra", "192.0.2.1"))
+
+
+# --- two hashes at once ----------------------------------------------------------------------------------------
+
+
+@DOORS
+def test_a_third_hash_at_once_is_refused_at_once(door):
+    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.AT_ONCE)]
+    try:
+        assert refused(door("ana", PASSWORD, "192.0.2.1"), seconds=hashing.RETRY_AFTER)
+        assert CountingHasher.asked == 0
+    finally:
+        for _ in filter(None, held):
+            hashing._slots.release()
+    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+    assert not LoginFailures.objects.exists(), "what was not compared was not counted"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
+    running, most, lock, both = 0, 0, threading.Lock(), threading.Event()
+
+    def slow(self, password, salt):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+            if running == hashing.AT_ONCE:
+                both.set()
+        both.wait(5)
+        threading.Event().wait(0.2)
+        with lock:
+            running -= 1
+        return "md5$x$y"
+
+    monkeypatch.setattr(CountingHasher, "encode", slow)
+
+    def once(number):
+        try:
+            return by_api(f"nombre{number}", "otra", "192.0.2.1").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as pool:
+        statuses = list(pool.map(once, range(10)))
+    assert most == hashing.AT_ONCE
+    assert statuses.count(429) >= 6
+    assert set(statuses) == {401, 429}
+
+
+def test_the_bound_stands_in_the_hasher_itself(settings):
+    settings.PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
+    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.AT_ONCE)]
+    try:
+        with pytest.raises(hashing.HashesBusy):
+            User(username="x").set_password(PASSWORD)
+        boss = User.objects.create(username="jefa", is_staff=True, is_superuser=True)
+        http = Client(raise_request_exception=False)
+        http.force_login(boss)
+        new = {"username": "nueva", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+        assert refused(http.post("/admin/auth/user/add/", new), seconds=1)
+        assert refused(http.post("/admin/password_change/", {"old_password": "x"}), seconds=1)
+    finally:
+        for _ in held:
+            hashing._slots.release()
+    User(username="x").set_password(PASSWORD)
+
+
+def test_the_default_hasher_is_the_bounded_one_and_reads_django_s_hashes():
+    from config import settings as written
+
+    assert written.PASSWORD_HASHERS == ["clients.hashing.BoundedPBKDF2"]
+    assert hashing.BoundedPBKDF2.algorithm == "pbkdf2_sha256"
+
+
+# --- a name over all addresses -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("today", "in_a_row", "minutes"),
+    [(1, 1, 0), (29, 29, 0), (30, 30, 1), (31, 31, 2), (33, 33, 8), (35, 35, 32), (36, 36, 60), (90, 90, 60),
+     (5, 99, 0), (5, 100, 24 * 60), (40, 250, 24 * 60)],
+)  # fmt: skip
+def test_the_wait_doubles_to_an_hour_and_after_100_in_a_row_it_is_a_day(today, in_a_row, minutes):
+    assert wait_after(Failures(today, in_a_row)) == timedelta(minutes=minutes)
+
+
+@DOORS
+@pytest.mark.parametrize("name", ["ana", "nadie"])
+def test_beyond_30_failures_a_name_waits_at_addresses_that_never_logged_in(door, name):
+    for number in range(30):
+        assert door(name, "otra", f"192.0.2.{number}").status_code == 401
+    CountingHasher.asked = 0
+    assert refused(door(name, PASSWORD, "198.51.100.1"), seconds=60)
+    assert refused(door(name, "otra", "192.0.2.7"), seconds=60)
+    assert CountingHasher.asked == 0
+    LoginFailures.objects.update(last_at=timezone.now() - timedelta(seconds=61))
+    assert door(name, "otra", "198.51.100.2").status_code == 401
+    assert refused(door(name, PASSWORD, "198.51.100.1"), seconds=120)
+
+
+@DOORS
+def test_an_address_that_logged_in_before_does_not_wait(door):
+    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+    failed_elsewhere("ana", 40)
+    assert refused(door("ana", PASSWORD, "192.0.2.2"))
+    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+    failed_elsewhere("luis", 40)
+    assert refused(door("luis", PASSWORD, "192.0.2.1")), "it is known for ana only"
+
+
+def test_a_day_later_the_count_begins_anew_and_what_is_in_a_row_goes_on():
+    failed_elsewhere("ana", 40)
+    LoginFailures.objects.update(
+        day_began_at=timezone.now() - timedelta(hours=24), last_at=timezone.now() - timedelta(hours=3)
+    )
+    assert by_api("ana", "otra", "192.0.2.3").status_code == 401
+    row = LoginFailures.objects.get()
+    assert (row.today, row.in_a_row) == (1, 41)
+    assert let_in(by_api("ana", PASSWORD, "192.0.2.3"))
+    row.refresh_from_db()
+    assert (row.today, row.in_a_row) == (1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_a_wait_is_over_one_of_many_gets_the_try():
+    failed_elsewhere("ana", 36)
+    LoginFailures.objects.update(last_at=timezone.now() - HOUR - timedelta(seconds=1))
+
+    class Request:
+        META = {"REMOTE_ADDR": "192.0.2.9"}
+
+    def once(_):
+        try:
+            return login_delays.claim_try(Request, "ana", at=timezone.now())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(once, range(8)))
+    assert waits.count(0) == 1
+    assert all(3500 <= each <= 3600 for each in waits if each)
+
+
+def test_the_alarm_names_who_is_guessed_at_and_nothing_that_may_be_a_password(caplog):
+    failed_elsewhere("ana", 30)
+    failed_elsewhere("mi-clave-secreta", 31)
+    said = [each for each in caplog.records if "somebody may be guessing" in each.message]
+    assert [each.user for each in said] == ["ana", "(nobody's)"]
+    assert "mi-clave-secreta" not in caplog.text
+    assert not LoginFailures.objects.filter(name__contains="ana").exists()
+
+
+@DOORS
+def test_unknown_names_cost_the_same_statements(door):
+    spent = []
+    for name in ("ana", "nadie"):
+        with CaptureQueriesContext(connection) as queries:
+            door(name, "otra", "192.0.2.1")
+        spent.append(len(queries))
+    assert spent[0] == spent[1]
+
+
+def test_the_old_password_is_a_try_like_any_other(ana):
+    http = Client(REMOTE_ADDR="192.0.2.5", raise_request_exception=False)
+    http.force_login(ana)
+    new = {"new_password1": "otra clave muy larga", "new_password2": "otra clave muy larga"}
+    answers = [http.post("/admin/password_change/", {"old_password": f"x{each}", **new}) for each in range(6)]
+    assert [each.status_code for each in answers[:4]] == [200] * 4
+    assert refused(answers[4])
+    assert answers[5].status_code == 302, "and the session is over"
+    assert LoginFailures.objects.get().today == 5

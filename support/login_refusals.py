@@ -1,0 +1,56 @@
+"""What the staff's pages answer to whoever tries too often: 429, in Spanish, with `Retry-After`."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from clients import hashing, staff_login
+from external_api.frontdoor.refusals import RateLimited
+from support.staff_pages import page, staff_page
+
+_ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def locked(request: HttpRequest, seconds: int) -> HttpResponse:
+    """The name is locked or delayed, and whatever the session had reached is gone."""
+    request.session.flush()
+    request.axes_locked_out = False  # type: ignore[attr-defined]  # told here; axes need not tell it again
+    answer = page(request, "locked", status=429, minutes=-(-seconds // 60))
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    """The address tries too often, or too many passwords are compared at once; the session stays as it is."""
+    answer = page(request, "too_many", status=429, seconds=seconds)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
+    """For a page that compares or sets a password and knows nothing of limits; None: the fault is another."""
+    match fault:
+        case staff_login.LockedOut():
+            return _told_locked(request, fault.seconds)
+        case RateLimited():
+            return _told_too_many(request, fault.retry_after)
+        case hashing.HashesBusy():
+            return _told_too_many(request, hashing.RETRY_AFTER)
+    return None
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
+    """What axes' middleware answers with when a login that did not pass through here was locked out."""
+    name = (credentials or {}).get("username") or ""
+    return _told_locked(request, staff_login.seconds_locked(request, name, at=timezone.now()) or 1)
+
+
+@staff_page(*_ANY)
+def _told_locked(request: HttpRequest, seconds: int) -> HttpResponse:
+    return locked(request, seconds)
+
+
+@staff_page(*_ANY)
+def _told_too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    return too_many(request, seconds)
