@@ -22,9 +22,10 @@ from clients.admin_authorized import AuthorizedClientAdmin
 from clients.admin_lists import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
 from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse
-from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, WrongFile, read, write_xlsx
+from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read, write_xlsx
 from external_api.frontdoor.refusals import Unavailable
 from external_api.nopasanada.contract import ROWS_AT_MOST, TABLE, ClientsRequired, TooManyClients
+from external_api.sheet_limits import WrongFile
 
 XLSX_ROWS_AT_MOST = 50_000
 """A sheet is made whole before it is sent; some ten seconds."""
