@@ -18,7 +18,7 @@ from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
 from external_api import admin_import, client_sheets
 from external_api.client_sheets import COLUMNS, FIELDS, neutral, original, read
-from external_api.frontdoor.exports import _turn
+from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
 from external_api.sheet_limits import UNZIPPED_AT_MOST, WrongFile
 
@@ -439,8 +439,7 @@ def test_one_export_at_a_time_and_one_given_up_lets_the_next_in(boss, some):
     next(iter(third.streaming_content))
     third.close()
     assert exported(boss, "exportar.csv").endswith(b"Total: 2 filas\r\n")
-    assert _turn.acquire(blocking=False)
-    _turn.release()
+    Slot(STAFF).give_up()
 
 
 @pytest.mark.django_db(transaction=True)
