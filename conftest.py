@@ -17,6 +17,7 @@ from django.test import Client
 
 from clients.credentials import issue
 from clients.models import Applicant, Credential, Partner
+from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
 from messaging import alarms, delivery, providers, rates
 from messaging.models import SandboxMessage
@@ -98,6 +99,13 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     alarms.forget()
     cache.clear()
     yield
+
+
+@pytest.fixture(autouse=True)
+def no_export_outlives_its_test() -> Iterator[None]:
+    """The test client closes no streamed answer; a server does."""
+    yield
+    export_slots.watchdog.end_all()
 
 
 REGISTRATION: dict[str, Any] = {

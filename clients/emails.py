@@ -1,20 +1,23 @@
 """E-mail addresses: which are accepted, and the one spelling each is stored and compared in."""
 
 import re
-import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
+
+from clients import domains
+from clients.names import nfc
 
 MAX_LENGTH = 254
 """Octets in UTF-8: what RFC 5321's 256 for a path leave inside the angle brackets."""
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_PLAIN_LOCAL = re.compile(rf"(?=.{{1,64}}\Z){_ATEXT}(?:\.{_ATEXT})*")
 _PLAIN = re.compile(rf"(?=.{{1,64}}@){_ATEXT}(?:\.{_ATEXT})*@((?:{_LABEL}\.)+([a-z]{{2,63}}))")
 """An everyday address in lower case: everything it matches, `email-validator` accepts as it stands (a test holds the
 two together). What it does not match is asked there; it only spares 10,000 rows of an alta 20 µs each."""
 
-_ASK_THE_LIBRARY = frozenset({"arpa", "invalid", "local", "localhost", "onion"})
+_LOOK_TWICE = frozenset({"arpa", "invalid", "local", "localhost", "onion"})
 """Top-level names that need a second look: mail to them never leaves the machine, the house or the Tor network."""
 
 _INVISIBLE = re.compile(
@@ -41,12 +44,24 @@ def canonical_email(address: str) -> str:
     `.arpa`). `example.com` and `.test` pass: RFC 6761 reserves them for trying things out. Nothing is trimmed: a
     blank or a line break is a fault. No DNS is asked.
     """
+    if len(address) > MAX_LENGTH:
+        raise InvalidEmail("longer than 254 characters")  # before anything costly is done with it
     lowered = address.lower()
-    if address.isascii() and len(address) <= MAX_LENGTH:
+    if address.isascii():
         plain = _PLAIN.fullmatch(lowered)
-        if plain and "--" not in plain[1] and plain[2] not in _ASK_THE_LIBRARY:
+        if plain and "--" not in plain[1] and plain[2] not in _LOOK_TWICE:
             return lowered
-    return _asked_of_the_library(address)
+    elif _INVISIBLE.search(address):
+        raise InvalidEmail("holds an invisible character")
+    local, _, domain = address.rpartition("@")
+    spellings = domains.spellings(domain)
+    if spellings is None:
+        raise InvalidEmail("not a domain")
+    local = local.lower() if _PLAIN_LOCAL.fullmatch(local.lower()) else _asked_of_the_library(local)
+    for spelling in spellings:  # also on the wire
+        if len(f"{local}@{spelling}".encode()) > MAX_LENGTH:
+            raise InvalidEmail("longer than 254 octets")
+    return f"{local}@{spellings[0]}"
 
 
 def smtp_address(address: str) -> str:
@@ -58,27 +73,16 @@ def smtp_address(address: str) -> str:
     local, _, domain = address.rpartition("@")
     if domain.isascii():
         return address
-    try:
-        checked = validate_email(f"x@{domain}", check_deliverability=False, test_environment=True)
-    except EmailNotValidError as fault:
-        raise InvalidEmail(str(fault)) from None
-    return f"{local}@{checked.ascii_domain}"
+    spellings = domains.spellings(domain)
+    if spellings is None:
+        raise InvalidEmail("its domain has no ASCII form")
+    return f"{local}@{spellings[1]}"
 
 
-def _asked_of_the_library(address: str) -> str:
-    if len(address) > MAX_LENGTH:
-        raise InvalidEmail("longer than 254 characters")  # before anything costly is done with it
-    if _INVISIBLE.search(address):
-        raise InvalidEmail("holds an invisible character")
+def _asked_of_the_library(local: str) -> str:
+    """The local part in its one spelling; the domain is checked in `clients.domains`, where it is remembered."""
     try:
-        # test_environment: `.test` passes, and would without a dot; strict: the 64 octets of RFC 5321, 4.5.3.1.1.
-        checked = validate_email(address, check_deliverability=False, test_environment=True, strict=True)
+        checked = validate_email(f"{local}@example.com", check_deliverability=False, strict=True)
     except EmailNotValidError as fault:
         raise InvalidEmail(str(fault)) from None
-    if "." not in checked.domain:
-        raise InvalidEmail("its domain has no dot")
-    local = unicodedata.normalize("NFC", checked.local_part.lower())
-    canonical = f"{local}@{checked.domain}"
-    if len(canonical.encode()) > MAX_LENGTH:  # a few capitals are shorter than their small letters
-        raise InvalidEmail("longer than 254 octets")
-    return canonical
+    return nfc(checked.local_part.lower())

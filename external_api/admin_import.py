@@ -1,7 +1,6 @@
 """Authorised clients in the admin with their files: import in two steps (looked at, then applied), export as listed."""
 
 import secrets
-from tempfile import TemporaryFile
 from typing import Any
 
 from django import forms
@@ -11,7 +10,7 @@ from django.core import signing
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -21,10 +20,11 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from clients.admin_authorized import AuthorizedClientAdmin
 from clients.admin_lists import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse
-from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, WrongFile, read, write_xlsx
+from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse, xlsx_body
+from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read
 from external_api.frontdoor.refusals import Unavailable
 from external_api.nopasanada.contract import ROWS_AT_MOST, TABLE, ClientsRequired, TooManyClients
+from external_api.sheet_limits import WrongFile
 
 XLSX_ROWS_AT_MOST = 50_000
 """A sheet is made whole before it is sent; some ten seconds."""
@@ -153,17 +153,13 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         rows = self._rows(request, clients, "xlsx")
         if rows is None:
             return self._back(request)
-        file = TemporaryFile()  # noqa: SIM115  the response closes it
-        try:
-            write_xlsx((row for batch in rows.batches() for row in batch), file)
-        finally:
-            rows.close()
-        file.seek(0)
-        return FileResponse(file, content_type=_XLSX, headers=_named("xlsx"))
+        body, size = xlsx_body(rows)
+        headers = {**_named("xlsx"), "Content-Length": str(size)}
+        return StreamingHttpResponse(body, content_type=_XLSX, headers=headers)
 
     def _rows(self, request: HttpRequest, clients: QuerySet[AuthorizedClient], form: str) -> Rows | None:
         """The rows to write, written down first: personal data leaves the house, by whose hand, when, and which.
-        None while another export has the turn."""
+        None while another export of staff runs."""
         try:
             rows = Rows(clients)
         except Unavailable:

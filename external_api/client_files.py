@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from tempfile import TemporaryFile
 from typing import Any
 
 from django.db import transaction
@@ -18,9 +19,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import JSONArray
 
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_sheets import COLUMNS, FIELDS, Line, csv_text, total_line
+from external_api.client_sheets import COLUMNS, FIELDS, Line, csv_text, total_line, write_xlsx
 from external_api.frontdoor import request_log
-from external_api.frontdoor.exports import Body, Export
+from external_api.frontdoor.export_slots import STAFF
+from external_api.frontdoor.exports import Body, Export, file_body
 from external_api.models import ApiRequest
 from external_api.nopasanada import bulk
 from external_api.nopasanada.contract import LIMA
@@ -67,7 +69,7 @@ def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, add
 
 
 class Rows:
-    """The clients of a queryset, for a file: in constant memory, one export at a time (`frontdoor.exports`).
+    """The clients of a queryset, for a file: in constant memory, one export of staff at a time (`export_slots`).
 
     Raises Unavailable while another one runs. Whoever makes it must close it.
     """
@@ -78,7 +80,8 @@ class Rows:
             "partner__name", "subscribed_at", "unsubscribed_at", "request_id", "created_at", "deauthorized_at",
         )  # fmt: skip
         query = clients.order_by("id").values_list(JSONArray(*columns)).query
-        self._export = Export(*query.sql_with_params())
+        self._export = Export(*query.sql_with_params(), owner=STAFF)
+        self.slot = self._export.slot
 
     @property
     def count(self) -> int:
@@ -103,7 +106,19 @@ def csv_body(rows: Rows) -> Body:
             yield csv_text(batch).encode()
         yield total_line(rows.count).encode()
 
-    return Body(written(), rows.close)
+    return Body(written(), rows.slot)
+
+
+def xlsx_body(rows: Rows) -> tuple[Body, int]:
+    """The body of an XLSX, which is made whole first, and its size."""
+    file = TemporaryFile()  # noqa: SIM115  the body closes it
+    try:
+        write_xlsx((row for batch in rows.batches() for row in batch), file)
+        return file_body(file, rows.slot)
+    except BaseException:
+        file.close()
+        rows.close()
+        raise
 
 
 def _rows(lines: Sequence[Line]) -> list[Any]:

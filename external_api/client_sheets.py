@@ -16,8 +16,11 @@ from itertools import chain
 from typing import IO, Any
 from xml.etree.ElementTree import ParseError
 
-from openpyxl import Workbook, load_workbook  # type: ignore[import-untyped]
+from openpyxl import Workbook  # type: ignore[import-untyped]
+from openpyxl.reader.excel import ExcelReader  # type: ignore[import-untyped]
 from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+
+from external_api.sheet_limits import COLUMNS_AT_MOST, TOO_WIDE, BoundedZip, Deadline, WrongFile
 
 FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 """What a row of `alta` has, in the contract's order; so are the columns called."""
@@ -28,7 +31,6 @@ EXPORTED_ONLY = ("empresa", "suscrito", "id_solicitud", "autorizado_el", ENDED)
 COLUMNS = FIELDS + EXPORTED_ONLY
 
 BYTES_AT_MOST = 5 * 1024 * 1024
-UNZIPPED_AT_MOST = 64 * 1024 * 1024
 LINES_AT_MOST = 50_000
 """Lines that are looked at, empty ones included: a sheet can claim a million of them."""
 CELL_AT_MOST = 300
@@ -46,10 +48,6 @@ Line = tuple[int, list[str]]
 """A line's number, as the spreadsheet shows it, and its cells."""
 
 
-class WrongFile(Exception):
-    """The file as a whole cannot be taken; the text says why, in Spanish."""
-
-
 def neutral(cell: str) -> str:
     """The cell as a spreadsheet shows it without running it."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
@@ -64,7 +62,8 @@ def read(data: bytes, *, at_most: int, too_many: str) -> list[Line]:
     """The filled lines of a file as values of FIELDS, with their numbers. Raises WrongFile."""
     if len(data) > BYTES_AT_MOST:
         raise WrongFile("El archivo pasa de 5 MB.")
-    lines = _filled(_xlsx(data) if data.startswith(b"PK\x03\x04") else _csv(data))
+    deadline = Deadline()
+    lines = _filled(_xlsx(data, deadline) if data.startswith(b"PK\x03\x04") else _csv(data), deadline)
     header = next(lines, None)
     if header is None:
         raise WrongFile("El archivo está vacío.")
@@ -111,22 +110,25 @@ def _csv(data: bytes) -> Iterator[Line]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", strict=True)
     try:
         for number, cells in enumerate(reader, start=1):
+            if len(cells) > COLUMNS_AT_MOST:
+                raise WrongFile(TOO_WIDE)
             yield number, [cell[:CELL_AT_MOST].strip(" ") for cell in cells]
     except csv.Error:
         raise WrongFile(f"El CSV está mal formado cerca de la línea {reader.line_num}.") from None
 
 
-def _xlsx(data: bytes) -> Iterator[Line]:
-    """The first sheet. Its parts are measured before any is opened: 5 MB can unfold into gigabytes."""
+def _xlsx(data: bytes, deadline: Deadline) -> Iterator[Line]:
+    """The first sheet, read from a zip that measures its parts: 31 KB can unfold into millions of cells and texts."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as parts:
-            if sum(part.file_size for part in parts.infolist()) > UNZIPPED_AT_MOST:
-                raise WrongFile("El XLSX es demasiado grande; use CSV.")
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what the file says of its own size is not always so
-        for number, cells in enumerate(sheet.iter_rows(max_col=2 * len(COLUMNS), values_only=True), start=1):
-            yield number, [_as_text(cell) for cell in cells]
+        with BoundedZip(io.BytesIO(data), deadline) as parts:
+            reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+            reader.archive.close()
+            reader.archive = parts
+            reader.read()
+            sheet = reader.wb.worksheets[0]
+            sheet.reset_dimensions()  # what the file says of its own size is not always so
+            for number, cells in enumerate(sheet.iter_rows(max_col=2 * len(COLUMNS), values_only=True), start=1):
+                yield number, [_as_text(cell) for cell in cells]
     except _BROKEN_XLSX:
         raise WrongFile("El XLSX está dañado o protegido.") from None
 
@@ -140,9 +142,10 @@ def _as_text(cell: Any) -> str:
     return str(cell)[:CELL_AT_MOST].strip(" ")
 
 
-def _filled(lines: Iterator[Line]) -> Iterator[Line]:
+def _filled(lines: Iterator[Line], deadline: Deadline) -> Iterator[Line]:
     """Without the empty ones, and without the last one of an export."""
     for number, cells in lines:
+        deadline.check()
         if number > LINES_AT_MOST:
             raise WrongFile(f"El archivo pasa de {LINES_AT_MOST} líneas, vacías incluidas.")
         filled = [cell for cell in cells if cell]

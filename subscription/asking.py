@@ -8,7 +8,6 @@ between the fastest tenths). With a COMMIT that waits it was 76 %.
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -20,6 +19,7 @@ from django.template.loader import render_to_string
 from clients.callers import limiting_key
 from clients.emails import canonical_email
 from clients.models import AuthorizedClient
+from clients.names import nfc
 from clients.unsubscribing import subscribable
 from messaging import doorbell, outbox, rates
 from messaging.gateways.base import MASK
@@ -48,7 +48,7 @@ def count_caller(address: str) -> int:
 
 def mended(typed: str) -> str:
     """The address somebody meant: keyboards and pasting add blanks. Raises clients.emails.InvalidEmail."""
-    return canonical_email("".join(unicodedata.normalize("NFC", typed).split()))
+    return canonical_email("".join(nfc(typed).split()))
 
 
 def ask(email: str, *, address: str, at: datetime) -> None:

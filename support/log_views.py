@@ -6,14 +6,15 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
 from clients.callers import caller_address
 from clients.models import audit
 from external_api.client_sheets import csv_text, total_line, write_xlsx
-from external_api.frontdoor.exports import Body, Turn
+from external_api.frontdoor.export_slots import STAFF, Slot
+from external_api.frontdoor.exports import Body, file_body
 from external_api.frontdoor.places import Place
 from external_api.frontdoor.refusals import Unavailable
 from support import message_log
@@ -54,7 +55,7 @@ def export(request: HttpRequest, form: str) -> Any:
     if form not in ("csv", "xlsx"):
         raise Http404
     try:
-        turn = Turn()
+        slot = Slot(STAFF)
     except Unavailable as wait:
         answer = page(request, "busy", status=503)
         answer.headers["Retry-After"] = str(wait.retry_after)
@@ -63,9 +64,9 @@ def export(request: HttpRequest, form: str) -> Any:
     try:
         _write_down(request, form, asked, at=at)
         rows = message_log.cells(message_log.searched(asked, at=at))
-        return _as_csv(rows, turn) if form == "csv" else _as_xlsx(rows, turn)
+        return _as_csv(rows, slot) if form == "csv" else _as_xlsx(rows, slot)
     except Exception:
-        turn.give_up()
+        slot.give_up()
         raise
 
 
@@ -79,21 +80,19 @@ def _write_down(request: HttpRequest, form: str, asked: dict[str, Any], *, at: d
     )  # fmt: skip
 
 
-def _as_csv(rows: Iterator[list[str]], turn: Turn) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(Body(_csv(rows), turn.give_up), content_type="text/csv; charset=utf-8")
+def _as_csv(rows: Iterator[list[str]], slot: Slot) -> StreamingHttpResponse:
+    answer = StreamingHttpResponse(Body(_csv(rows), slot), content_type="text/csv; charset=utf-8")
     answer.headers["Content-Disposition"] = 'attachment; filename="mensajes.csv"'
     return answer
 
 
-def _as_xlsx(rows: Iterator[list[str]], turn: Turn) -> FileResponse:
-    try:
-        file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
-        write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
-        file.seek(0)
-    finally:
-        turn.give_up()
+def _as_xlsx(rows: Iterator[list[str]], slot: Slot) -> StreamingHttpResponse:
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the body closes it
+    write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
+    body, size = file_body(file, slot)
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    return FileResponse(file, as_attachment=True, filename="mensajes.xlsx", content_type=kind)
+    headers = {"Content-Length": str(size), "Content-Disposition": 'attachment; filename="mensajes.xlsx"'}
+    return StreamingHttpResponse(body, content_type=kind, headers=headers)
 
 
 def _asked(request: HttpRequest) -> tuple[FilterForm, dict[str, Any]]:

@@ -10,6 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients.models import AuditEntry
+from external_api.frontdoor.export_slots import STAFF, Slot
+from external_api.frontdoor.exports import Body
+from external_api.frontdoor.refusals import Unavailable
 from messaging.forgetting import WithAProvider
 from support import privacy, privacy_export
 from support.acting import Agent
@@ -39,9 +42,19 @@ def export(request: HttpRequest, kind: str, key: str) -> Any:
     if agent is None:
         messages.error(request, "Escriba un motivo.")
         return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
-    privacy.note_export(row, agent)
-    pieces = privacy_export.document(privacy.dossier_of(row), at=agent.at)
-    answer = StreamingHttpResponse(pieces, content_type="application/json; charset=utf-8")
+    try:
+        slot = Slot(STAFF)
+    except Unavailable:
+        messages.error(request, "Hay otra exportación en curso; vuelva a intentarlo en un momento.")
+        return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+    try:
+        privacy.note_export(row, agent)
+        pieces = privacy_export.document(privacy.dossier_of(row), at=agent.at)
+        body = Body((piece.encode() for piece in pieces), slot)
+    except Exception:
+        slot.give_up()
+        raise
+    answer = StreamingHttpResponse(body, content_type="application/json; charset=utf-8")
     name = f"datos-personales-{timezone.localtime(agent.at):%Y%m%d-%H%M}.json"
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer

@@ -1,6 +1,6 @@
 """Long lists over real HTTP: to a partner that reads slowly, and after one that went away.
 
-The web server is one of their own with a single process: there is one turn for exports, and it is seen who has it.
+The web server is one of their own with a single process, so that it is seen what a slow partner does to its threads.
 """
 
 import http.client
@@ -78,6 +78,20 @@ def test_a_partner_that_goes_away_leaves_its_turn_and_its_connection(stack: Stac
     assert wait_until(lambda: _ask(port, company).status_code == 200, SOON)
     assert wait_until(lambda: _copies(stack) == [], SOON)
     assert _ask(port, company).json()["resultados"]["cuenta"] == ROWS
+
+
+def test_a_partner_that_stops_reading_loses_its_slot_and_holds_up_nobody_else(
+    stack: Stack, company: Company, port: int
+) -> None:
+    other = stack.company("Lista Corta")
+    with _slowly_read(port, company) as answer:
+        answer.read(1024)
+        began = time.monotonic()
+        assert _ask(port, other).status_code == 200, "another partner is not concerned"
+        assert _ask(port, company).status_code == 503
+        assert wait_until(lambda: _ask(port, company).status_code == 200, 15)
+        assert time.monotonic() - began > 8
+        assert wait_until(lambda: _copies(stack) == [], SOON)
 
 
 def _request(company: Company) -> dict[str, Any]:

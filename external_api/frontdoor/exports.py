@@ -1,66 +1,44 @@
 """Long lists out of PostgreSQL as JSON, in constant memory: COPY of `row_to_json`, passed on in chunks.
 
-One export at a time in each web process (it holds a thread), ten minutes at most, on a connection of its own that is
-closed when the last chunk is out or the client goes away. The server ends a broken stream like a finished one: a JSON
-without its end is the sign of it.
+One export at a time for each partner, ten minutes at most and not slower than 64 KB a second (`export_slots`), on a
+connection of its own that is closed when the last chunk is out or the client goes away. The server ends a broken stream
+like a finished one: a JSON without its end is the sign of it.
 """
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from threading import BoundedSemaphore
-from typing import Any
+from contextlib import closing
+from typing import IO, Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
-
-from external_api.frontdoor.refusals import Unavailable
+from external_api.frontdoor.export_slots import Slot
 
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
 """Bytes passed on at once."""
-AT_MOST = "600s"
-"""How long an export may take, slow clients included."""
-
-_turn = BoundedSemaphore(1)
 
 
-class Turn:
-    """The right to export, which one has at a time. Whoever gets it gives it up, however his export ends."""
-
-    def __init__(self) -> None:
-        """Raises Unavailable while somebody else has it."""
-        if not _turn.acquire(blocking=False):
-            raise Unavailable
-        self._has_turn = True
-
-    def give_up(self) -> None:
-        """Hands the turn on; also for an export that never began."""
-        if self._has_turn:
-            self._has_turn = False
-            _turn.release()
-
-
-class Export(Turn):
+class Export:
     """The rows of a query, as the elements of a JSON array without its brackets; `count` is right once they are out."""
 
-    def __init__(self, sql: str, params: Sequence[Any] = ()) -> None:
-        """`sql` selects one JSON value a row. Raises Unavailable while another export has the turn."""
-        super().__init__()
+    def __init__(self, sql: str, params: Sequence[Any] = (), *, owner: str) -> None:
+        """`sql` selects one JSON value a row. Raises Unavailable while another export of the owner runs."""
         self.count = 0
+        self.slot = Slot(owner)
         self._sql = sql
         self._params = params
 
+    def give_up(self) -> None:
+        """Frees the slot; also of an export that never began."""
+        self.slot.give_up()
+
     def chunks(self) -> Iterator[bytes]:
-        """Runs the query. Whoever iterates must close what this returns, or the turn is kept."""
-        try:
-            with _own_connection() as cursor:
-                yield from self._copied(cursor)
-        finally:
-            self.give_up()
+        """Runs the query. Whoever iterates must close what this returns, and give the slot up (a Body does)."""
+        with self.slot.connection.cursor() as cursor:
+            yield from self._copied(cursor)
 
     def _copied(self, cursor: Any) -> Iterator[bytes]:
-        cursor.execute(f"SET LOCAL statement_timeout = '{AT_MOST}'")
         rows: list[bytes] = []
         size = 0
         with cursor.copy(f"COPY ({self._sql}) TO STDOUT", self._params) as copy:
@@ -82,21 +60,14 @@ class Export(Turn):
         return b"," + elements if begun else elements
 
 
-@contextmanager
-def _own_connection() -> Iterator[Any]:
-    """A cursor in a transaction of a connection that nobody else uses, closed whatever happens."""
-    with closing(connections.create_connection(DEFAULT_DB_ALIAS)) as own:
-        own.ensure_connection()
-        with own.connection.transaction(), own.connection.cursor() as cursor:
-            yield cursor
-
-
 class Body:
-    """The body of an answer that is made as it is read. `done` is called once: at its end, when it breaks, or when the
-    server closes it, which also happens to one that nobody began to read: a generator alone would not notice."""
+    """The body of an answer that is made as it is read, at the pace its slot asks for. `done` is called once: at its
+    end, when it breaks, or when the server closes it, which also happens to one that nobody began to read: a generator
+    alone would not notice."""
 
-    def __init__(self, chunks: Iterator[bytes], done: Callable[[], None]) -> None:
-        self._chunks = chunks
+    def __init__(self, chunks: Iterator[bytes], slot: Slot, done: Callable[[], None] = lambda: None) -> None:
+        self._slot = slot
+        self._chunks = slot.paced(chunks)
         self._done = done
         self._is_done = False
 
@@ -113,6 +84,7 @@ class Body:
         try:
             self._chunks.close()  # type: ignore[attr-defined]
         finally:
+            self._slot.give_up()
             self._done()
 
 
@@ -129,8 +101,16 @@ def stream(export: Export, *, head: bytes, tail: Callable[[int], bytes], done: C
             log.exception("an export broke off", extra={"rows": export.count})
             raise
 
-    def ended() -> None:
-        export.give_up()
-        done()
+    return Body(written(), export.slot, done)
 
-    return Body(written(), ended)
+
+def file_body(file: IO[bytes], slot: Slot) -> tuple[Body, int]:
+    """A file made whole before it is sent, as a body that closes it, and its size."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+
+    def read() -> Iterator[bytes]:
+        while piece := file.read(CHUNK):
+            yield piece
+
+    return Body(read(), slot, file.close), size

@@ -41,11 +41,11 @@ MESSAGES = f"""
 
 
 def clients(partner: Partner, emails: list[str] | None) -> Export:
-    return Export(CLIENTS, [partner.pk, emails, emails])
+    return Export(CLIENTS, [partner.pk, emails, emails], owner=str(partner.pk))
 
 
 def messages(partner: Partner, days: tuple[datetime, datetime], emails: list[str] | None) -> Export:
-    return Export(MESSAGES, [partner.pk, *days, emails, emails])
+    return Export(MESSAGES, [partner.pk, *days, emails, emails], owner=str(partner.pk))
 
 
 def whole_days(since: Any, until: Any) -> tuple[datetime, datetime]:

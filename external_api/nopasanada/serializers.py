@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
-from unicodedata import is_normalized
 
 from clients.authorizing import Authorization
 from clients.documents import DOCUMENT_TYPES, canonical_number, shape_ok
 from clients.emails import InvalidEmail, canonical_email
-from clients.names import name_ok, normalised
+from clients.names import is_nfc, name_ok, normalised
 
 NO_OBJECT = "Cliente Invalido."
 EMAIL_REQUIRED = "Correo Requerido."
@@ -53,6 +52,8 @@ class _Text:
 
 LONGEST = 100
 """Characters of `codigo_externo` and `perfil`."""
+EVERYDAY_LONGEST = 600
+"""Characters of a row's seven texts together, with which all of them can be in order."""
 
 
 def _any_text(text: str) -> bool:
@@ -89,13 +90,15 @@ def _everyday(row: dict[str, Any]) -> Checked | None:
         together = "|".join(texts)
     except (KeyError, TypeError):
         return None  # something is missing, or no text
+    if len(together) > EVERYDAY_LONGEST:
+        return None  # something is too long, and which it is the fields say
     if not together.isprintable() or "  " in together or "| " in together or " |" in together:
         return None
-    if together[:1] == " " or together[-1:] == " " or not is_normalized("NFC", together):
+    if together[:1] == " " or together[-1:] == " ":
         return None
     if not (_NAME.ok(name) and kind in DOCUMENT_TYPES and shape_ok(kind, number) and _CELL.ok(phone)):
         return None
-    if not (0 < len(code) <= LONGEST and 0 < len(profile) <= LONGEST):
+    if not (0 < len(code) <= LONGEST and 0 < len(profile) <= LONGEST and is_nfc(together)):
         return None
     try:
         email = canonical_email(address)
@@ -177,4 +180,4 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     as_it_stands = value.isprintable() and "  " not in value and value.strip() == value
-    return value if as_it_stands and is_normalized("NFC", value) else normalised(value)
+    return value if as_it_stands and is_nfc(value) else normalised(value)

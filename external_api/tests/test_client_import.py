@@ -17,9 +17,10 @@ from openpyxl import Workbook, load_workbook
 from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
 from external_api import admin_import, client_sheets
-from external_api.client_sheets import COLUMNS, FIELDS, WrongFile, neutral, original, read
-from external_api.frontdoor.exports import _turn
+from external_api.client_sheets import COLUMNS, FIELDS, neutral, original, read
+from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
+from external_api.sheet_limits import UNZIPPED_AT_MOST, WrongFile
 
 pytestmark = pytest.mark.django_db
 
@@ -203,7 +204,7 @@ def test_a_zip_that_is_no_sheet_and_a_sheet_that_unfolds_without_end():
         lines(plain.getvalue())
     bomb = io.BytesIO(xlsx(["x"]))
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as parts:
-        parts.writestr("xl/sharedStrings.xml.bak", bytes(client_sheets.UNZIPPED_AT_MOST))
+        parts.writestr("xl/sharedStrings.xml.bak", bytes(UNZIPPED_AT_MOST))
     with pytest.raises(WrongFile, match="demasiado grande"):
         lines(bomb.getvalue())
 
@@ -438,8 +439,7 @@ def test_one_export_at_a_time_and_one_given_up_lets_the_next_in(boss, some):
     next(iter(third.streaming_content))
     third.close()
     assert exported(boss, "exportar.csv").endswith(b"Total: 2 filas\r\n")
-    assert _turn.acquire(blocking=False)
-    _turn.release()
+    Slot(STAFF).give_up()
 
 
 @pytest.mark.django_db(transaction=True)

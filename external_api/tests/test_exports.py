@@ -1,24 +1,43 @@
-"""The turn to export comes back whatever becomes of the answer."""
+"""Export slots: one a partner, given back whatever becomes of the answer, and taken from whoever reads too slowly."""
+
+import threading
+import time
+from contextlib import ExitStack, suppress
 
 import pytest
+from django.db import connection
+from psycopg import OperationalError
 
-from external_api.frontdoor.exports import Export, stream
+from config.processes import wait_until
+from external_api.frontdoor import export_slots
+from external_api.frontdoor.export_slots import LEAST_PACE, STAFF, WINDOW, Pace, Slot, TooSlow
+from external_api.frontdoor.exports import CHUNK, Export, file_body, stream
 from external_api.frontdoor.refusals import Unavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = "SELECT row_to_json(each) FROM (SELECT generate_series(1, 3) AS n) AS each"
+HUGE = "SELECT row_to_json(each) FROM (SELECT repeat('x', 1000) AS x, generate_series(1, 100000) AS n) AS each"
+"""100 MB."""
 
 
-def body(ended, sql=ROWS):
-    return stream(Export(sql), head=b"[", tail=lambda count: b"]%d" % count, done=lambda: ended.append(True))
+def body(ended, sql=ROWS, owner="7"):
+    return stream(
+        Export(sql, owner=owner), head=b"[", tail=lambda count: b"]%d" % count, done=lambda: ended.append(True)
+    )
 
 
-def is_free():
+def is_free(owner="7"):
     try:
-        Export(ROWS).give_up()
+        Slot(owner).give_up()
     except Unavailable:
         return False
     return True
+
+
+def copies():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY (%%' AND state <> 'idle'")
+        return cursor.fetchone()[0]
 
 
 def test_it_is_read_to_its_end():
@@ -49,3 +68,149 @@ def test_it_breaks():
     with pytest.raises(Exception, match="division by zero"):
         b"".join(body(ended, ROWS.replace("(1, 3)", "(0, 3)") + " WHERE 1 / n > 0"))
     assert (ended, is_free()) == ([True], True)
+
+
+def test_one_export_a_partner_and_one_for_all_staff(settings):
+    settings.WEB_THREADS = 8
+    with ExitStack() as stack:
+        for owner in ("7", "8", STAFF):
+            stack.callback(Slot(owner).give_up)
+        assert [is_free(owner) for owner in ("7", "8", STAFF, "9")] == [False, False, False, True]
+    assert [is_free(owner) for owner in ("7", "8", STAFF, "9")] == [True] * 4
+
+
+def test_the_slot_holds_against_another_process():
+    """Another connection, as another process has it, holds the partner's lock."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtextextended('export:7', 0))")
+        try:
+            assert (is_free("7"), is_free("8")) == (False, True)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtextextended('export:7', 0))")
+
+
+def test_exports_take_at_most_half_of_the_threads(settings):
+    settings.WEB_THREADS = 4
+    slots = [Slot("1"), Slot("2")]
+    assert not is_free("3")
+    slots.pop().give_up()
+    assert is_free("3")
+    slots.pop().give_up()
+    settings.WEB_THREADS = 1
+    assert is_free("1")
+
+
+def test_a_reader_that_stops_after_1_kb_of_100_mb_loses_its_slot_within_15_seconds():
+    """The reader holds the generator as a server does whose buffer is full: it never asks for the next chunk."""
+    ended = []
+    answer = body(ended, HUGE)
+    reading = iter(answer)
+    next(reading), next(reading)
+    began = time.monotonic()
+    assert wait_until(is_free, 15)
+    assert time.monotonic() - began > WINDOW - 1
+    assert wait_until(lambda: copies() == 0, 2), "PostgreSQL's session of it has ended too"
+    with pytest.raises((TooSlow, OperationalError)):  # whichever notices first
+        sum(map(len, reading))
+    assert ended == [True]
+    answer.close()
+
+
+def test_a_reader_that_never_begins_loses_its_slot_too(monkeypatch):
+    monkeypatch.setattr(export_slots, "WINDOW", 1.0)
+    answer = body([])
+    assert not is_free()
+    assert wait_until(is_free, 4)
+    answer.close()
+
+
+def test_a_slow_reader_shuts_nobody_else_s_export_and_keeps_its_thread_counted(monkeypatch, settings):
+    settings.WEB_THREADS = 4
+    monkeypatch.setattr(export_slots, "WINDOW", 1.0)
+    reading = iter(body([], HUGE))
+    next(reading), next(reading)
+    assert b"".join(body([], owner="8")).endswith(b"]3")
+    assert wait_until(is_free, 4)
+    other = Slot("8")
+    assert not is_free("9"), "the thread is still in the server's hands"
+    other.give_up()
+    with suppress(Exception):
+        reading.close()
+    assert is_free("9")
+
+
+def test_whoever_reads_fast_enough_is_left_alone(monkeypatch):
+    monkeypatch.setattr(export_slots, "WINDOW", 0.5)
+    answer = body([], HUGE.replace("100000", "2000"))
+    for _ in answer:
+        time.sleep(0.05)  # 64 KB each: 1.3 MB a second
+    assert is_free()
+
+
+def test_an_export_ends_after_its_longest_time(monkeypatch):
+    monkeypatch.setattr(export_slots, "LONGEST", 0.5)
+    reading = iter(body([], HUGE))
+    with pytest.raises((TooSlow, OperationalError)):
+        sum(map(lambda _: time.sleep(0.01) or 0, reading))
+    assert is_free()
+
+
+def test_twenty_that_ask_at_once_get_one_slot(settings):
+    settings.WEB_THREADS = 64
+    got, lock = [], threading.Barrier(20)
+
+    def ask():
+        lock.wait()
+        with suppress(Unavailable):
+            got.append(Slot("7"))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(got) == 1
+    got[0].give_up()
+
+
+def test_a_file_made_whole_is_sent_at_the_same_pace(tmp_path):
+    file = (tmp_path / "x").open("w+b")
+    file.write(b"a" * (CHUNK + 1))
+    answer, size = file_body(file, Slot(STAFF))
+    assert (size, len(b"".join(answer))) == (CHUNK + 1, CHUNK + 1)
+    assert (file.closed, is_free(STAFF)) == (True, True)
+
+
+# --- the pace, as arithmetic ---
+
+
+def slow_at(per_second, seconds, *, every=1.0):
+    pace, at = Pace(), 0.0
+    while at <= seconds:
+        pace.handed(int(per_second * every), at)
+        if pace.is_too_slow(at + every * 0.99):
+            return at + every * 0.99
+        at += every
+        pace.asked(at)
+    return None
+
+
+def test_the_pace_is_that_of_the_last_ten_seconds():
+    assert slow_at(LEAST_PACE * 1.2, 60) is None
+    assert slow_at(LEAST_PACE * 1.2, 60, every=0.01) is None
+    assert WINDOW <= slow_at(LEAST_PACE / 2, 60) <= WINDOW + 1
+    assert WINDOW <= slow_at(1024, 60, every=0.5) <= WINDOW + 1
+
+
+def test_a_burst_counts_for_ten_seconds_and_not_for_longer():
+    pace = Pace()
+    pace.handed(10**9, 0.0)
+    assert not pace.is_too_slow(WINDOW - 0.1)
+    assert pace.is_too_slow(WINDOW + 0.1)
+
+
+def test_time_in_which_postgresql_works_is_not_the_reader_s():
+    pace = Pace()
+    pace.handed(1, 0.0)
+    pace.asked(0.5)
+    assert not pace.is_too_slow(100.0)

@@ -1,0 +1,217 @@
+"""What a row or a file of clients may cost: no spelling of it holds a thread for long."""
+
+import io
+import time
+import unicodedata
+import zipfile
+
+import pytest
+from openpyxl import Workbook
+
+from clients.domains import spellings
+from clients.emails import InvalidEmail, canonical_email
+from clients.names import nfc, normalised
+from external_api import sheet_limits
+from external_api.client_sheets import FIELDS, read
+from external_api.nopasanada.serializers import check_new
+from external_api.sheet_limits import WrongFile
+from subscription.asking import mended
+
+ROWS = 3_000
+PLAIN = {
+    "nombre": "Juan Pérez", "tipo_documento": "DNI", "numero_documento": "12345678", "celular": "987654321",
+    "codigo_externo": "C-1", "perfil": "VIP",
+}  # fmt: skip
+LETTERS = "áéíóúüñçàèìòùâêîôûäëïöÿčšžěřůťďňľĺŕőűąęćńśźżłđ"
+MARKS = "\u0301\u0316\u0323\u0328"
+
+
+def seconds(rows):
+    """CPU seconds that checking them takes, the better of two."""
+
+    def once():
+        spellings.cache_clear()
+        began = time.process_time()
+        for row in rows:
+            check_new(row)
+        return time.process_time() - began
+
+    return min(once(), once())
+
+
+def addressed(address):
+    return [{**PLAIN, "correo": address(number)} for number in range(ROWS)]
+
+
+def label(number, length):
+    return "".join(LETTERS[(number * (place + 3) + place * 7) % len(LETTERS)] for place in range(length))
+
+
+def everyday():
+    return addressed(lambda number: f"u{number}@dominio{number}.com")
+
+
+# --- rows ---
+
+
+def test_a_domain_that_many_rows_share_is_converted_once():
+    assert seconds(addressed(lambda number: f"u{number}@ñandú.pe")) < 6 * seconds(everyday())
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        lambda number: label(number, 240) + ".pe",
+        lambda number: ".".join(label(number, 60) for _ in range(3)) + ".pe",
+        lambda number: ".".join(label(number + place, 1) for place in range(60)) + ".pe",
+        lambda number: "a." * 110 + "1",
+        lambda number: ("a-" * 30 + "a.") * 3 + "a-",
+    ],
+)
+def test_a_domain_that_cannot_fit_is_refused_before_it_is_converted(domain):
+    rows = addressed(lambda number: f"u@{domain(number)}")
+    assert all("Correo Invalido." in check_new(row).faults for row in rows[:10])
+    assert seconds(rows) < 25 * seconds(everyday())  # measured: 5 to 13; before: 100 to 600
+
+
+def test_the_longest_legal_domains_cost_a_conversion_each_and_no_more():
+    rows = addressed(lambda number: "u@" + ".".join(label(number + place, 20) for place in range(4)) + ".pe")
+    assert check_new(rows[1]).faults == []
+
+    def conversions():
+        began = time.process_time()
+        for row in rows:
+            for each in row["correo"][2:].split(".")[:-1]:
+                each.encode("punycode")
+        return time.process_time() - began
+
+    assert seconds(rows) < 3 * min(conversions(), conversions())
+
+
+@pytest.mark.parametrize("field", ["nombre", "codigo_externo", "perfil", "correo", "numero_documento"])
+def test_marks_without_end_cost_no_more_than_their_length(field):
+    """Composing sorts a run of combining marks in quadratic time: a megabyte took a quarter of an hour."""
+    row = {**PLAIN, "correo": "a@b.pe", field: "a" + MARKS * 250_000}
+    began = time.process_time()
+    assert check_new(row).faults
+    assert time.process_time() - began < 3
+
+
+def test_a_visitor_s_address_of_marks_is_refused_at_once():
+    began = time.process_time()
+    with pytest.raises(InvalidEmail):
+        mended("a" + MARKS * 250_000 + "@b.pe")
+    assert time.process_time() - began < 3
+
+
+def test_what_languages_write_is_composed_as_ever():
+    for text in ("e\u0301", "a" + "\u0323\u0302" * 3, "각", "Ợ", "क\u094d\u0937", "\u1f82", "-" * 80, "ñ" * 300):
+        assert nfc(text) == unicodedata.normalize("NFC", text)
+    long = "a" + MARKS * 20
+    assert unicodedata.is_normalized("NFC", nfc(long))
+    assert nfc(nfc(long)) == nfc(long)
+    assert normalised("  José \u00a0 Díaz ") == "José Díaz"
+
+
+def test_remembered_domains_are_bounded():
+    for number in range(3_000):
+        spellings(f"ñ{number}.pe")
+    assert spellings.cache_info().currsize == spellings.cache_info().maxsize <= 3_000
+    assert canonical_email("u@ñ1.pe") == "u@ñ1.pe"
+
+
+# --- files ---
+
+
+def xlsx(parts):
+    """A workbook with some of its parts exchanged."""
+    book, whole = Workbook(), io.BytesIO()
+    book.active.append(FIELDS)
+    book.save(whole)
+    changed = io.BytesIO()
+    parts = {"xl/sharedStrings.xml": f'<sst xmlns="{SPREADSHEET}"/>', **parts}
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in {*old.namelist(), *parts}:
+            new.writestr(name, parts.get(name) or old.read(name).replace(b"</Types>", TEXTS_TOO))
+    return changed.getvalue()
+
+
+TEXTS_TOO = b"""<Override PartName="/xl/sharedStrings.xml"
+    ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml" /></Types>"""
+SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+EMPTY_TEXTS = f'<sst xmlns="{SPREADSHEET}">' + "<si/>" * 4_000_000 + "</sst>"
+COLUMNS = f'<worksheet xmlns="{SPREADSHEET}"><sheetData>' + f"<row>{'<c/>' * 16_000}</row>" * 100
+COLUMNS += "</sheetData></worksheet>"
+STYLES = f'<styleSheet xmlns="{SPREADSHEET}"><fonts>' + "<font/>" * 400_000 + "</fonts></styleSheet>"
+UNFOLDING = f"""<?xml version="1.0"?><!DOCTYPE sst [<!ENTITY a "{"a" * 100_000}">]>
+<sst xmlns="{SPREADSHEET}"><si><t>{"&a;" * 50}</t></si></sst>"""
+SHEETS = (
+    f'<workbook xmlns="{SPREADSHEET}"><sheets>' + '<sheet name="a" sheetId="1"/>' * 200_000 + "</sheets></workbook>"
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "contents", "words"),
+    [
+        ("xl/sharedStrings.xml", EMPTY_TEXTS, "demasiadas celdas o textos. Deje solo"),
+        ("xl/sharedStrings.xml", EMPTY_TEXTS.replace("<si/>", "<x/>"), "demasiadas celdas o textos. Deje solo"),
+        ("xl/worksheets/sheet1.xml", COLUMNS, "demasiadas celdas o textos. Deje solo"),
+        ("xl/styles.xml", STYLES, "demasiadas celdas o textos. Deje solo"),
+        ("xl/workbook.xml", SHEETS, "demasiadas celdas o textos. Deje solo"),
+        ("xl/sharedStrings.xml", UNFOLDING, "dañado o protegido"),
+        ("xl/sharedStrings.xml", EMPTY_TEXTS.encode("utf-16"), "demasiad|dañado"),
+        ("xl/sharedStrings.xml", ('<?xml version="1.0" encoding="cp037"?>' + EMPTY_TEXTS).encode("cp037"), "dañado"),
+    ],
+)
+def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, words):
+    data = xlsx({part: contents})
+    began = time.monotonic()
+    with pytest.raises(WrongFile, match=words):
+        read(data, at_most=10_000, too_many="x")
+    assert time.monotonic() - began < 5  # measured: 0.1 to 0.3; before: up to 147
+
+
+def test_a_zip_of_very_many_parts_is_refused():
+    data = xlsx({f"x/{number}": "a" for number in range(sheet_limits.PARTS_AT_MOST + 1)})
+    with pytest.raises(WrongFile, match="demasiado grande"):
+        read(data, at_most=10_000, too_many="x")
+
+
+@pytest.mark.parametrize("bound", ["CELLS_AT_MOST", "TEXTS_AT_MOST"])
+def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bound):
+    monkeypatch.setattr(sheet_limits, bound, 10**9)
+    monkeypatch.setattr(sheet_limits, "ELEMENTS_AT_MOST", 10**9)
+    monkeypatch.setattr(sheet_limits, "SECONDS_AT_MOST", 0.5)
+    texts, cells = EMPTY_TEXTS[:2_000_000] + "</sst>", COLUMNS
+    data = xlsx({"xl/sharedStrings.xml": texts} if bound == "TEXTS_AT_MOST" else {"xl/worksheets/sheet1.xml": cells})
+    began = time.monotonic()
+    with pytest.raises(WrongFile, match="más de 10 segundos"):
+        read(data, at_most=10_000, too_many="x")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"," * 5_000_000, "más de 100 columnas"),
+        (",".join(FIELDS).encode() + b"\n" + b"," * 4_000_000, "más de 100 columnas"),
+        (b"a" * 5_000_000, "mal formado"),
+        (b"\n" * 5_000_000, "más? de|pasa de"),
+        (b'"' + b'""' * 2_000_000 + b'"', "mal formado"),
+    ],
+)
+def test_a_csv_without_end_is_refused_soon(data, words):
+    began = time.process_time()
+    with pytest.raises(WrongFile, match=words):
+        read(data, at_most=10_000, too_many="x")
+    assert time.process_time() - began < 3
+
+
+def test_a_whole_sheet_of_clients_is_read_in_time():
+    book, into = Workbook(write_only=True), io.BytesIO()
+    sheet = book.create_sheet()
+    sheet.append(FIELDS)
+    for number in range(10_000):
+        sheet.append(["Juan Pérez", "DNI", "12345678", "987654321", f"C-{number}", "VIP", f"u{number}@dominio.com"])
+    book.save(into)
+    assert len(read(into.getvalue(), at_most=10_000, too_many="x")) == 10_000
