@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from clients.models import Partner
 from external_api.frontdoor.places import Place
+from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
-from support.timeline import masked, shown
+from support.timeline import shown
 
 LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50
@@ -147,7 +148,8 @@ def cells(search: Search) -> Iterator[list[str]]:
     for each in everything(search):
         yield [
             shown(each.created_at), str(each.partner or ""), each.get_kind_display(), each.get_via_display(),
-            masked(each.via, each.recipient), each.get_state_display(), each.provider, each.provider_reply,
+            masked(each.via, each.recipient), each.get_state_display(), each.provider,
+            masked_in(each.provider_reply, each.via, each.recipient),
             str(each.attempts), shown(each.sent_at) if each.sent_at else "",
             shown(each.delivered_at) if each.delivered_at else "", str(each.pk),
         ]  # fmt: skip
