@@ -1,17 +1,16 @@
 """The staff API asked strange things: always a 400 that names the field, never a fault."""
 
 import pytest
-from django.contrib.auth.models import User
 
 from conftest import make_applicant
-from external_api.tests.test_staff_api import BASE, LISTS, Desk, ask
+from external_api.tests.test_staff_api import BASE, LISTS, SEES_ALL, Desk, ask, member
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def desk(db):
-    return Desk(User.objects.create_user("ana", is_staff=True))
+    return Desk(member("ana", *SEES_ALL))
 
 
 ZERO = "0" * 32
