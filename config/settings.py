@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "support",
 ]
 MIDDLEWARE = [
+    "external_api.traces.RequestTrace",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
     "external_api.middleware.RoomForStatus",
@@ -384,8 +385,9 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
         # The access log has every refusal already, by route; Django's own line names the path, which may hold a code.
+        # Faults and denied pages have their own lines (external_api.traces).
         "django.request": {"level": "CRITICAL"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         # two sweeps every two seconds, each with three lines of nothing
         "celery.app.trace": {"level": "WARNING"},
