@@ -120,6 +120,7 @@ MIDDLEWARE = [
     "external_api.traces.RequestTrace",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
+    "external_api.addresses.ReadableAddress",
     "external_api.middleware.RoomForStatus",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -27,6 +27,8 @@ AT_ONCE = 1_000
 """Rows read at once for an export."""
 LOOK_BACK = 7
 """Days."""
+FIRST_DAY = date(2000, 1, 1)
+"""Nothing is older, and days can be counted back from it."""
 EXPORTED = 100_000
 """Rows of an export at most; who needs more filters by date."""
 LOOKED_THROUGH = 25_000
@@ -88,6 +90,8 @@ def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
     """What the cleaned fields of FilterForm ask for."""
     today = at.astimezone(LIMA).date()
     since, until = asked.get("desde"), asked.get("hasta")
+    if until is not None:
+        until = max(until, FIRST_DAY)
     if since is None:
         since = (until or today) - timedelta(days=LOOK_BACK - 1)
     scope = Message.objects.filter(created_at__gte=_midnight(since))
@@ -156,4 +160,4 @@ def cells(search: Search) -> Iterator[list[str]]:
 
 
 def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(min(max(day, date(2000, 1, 1)), date(9998, 1, 1)), time()), LIMA)
+    return timezone.make_aware(datetime.combine(min(max(day, FIRST_DAY), date(9998, 1, 1)), time()), LIMA)
