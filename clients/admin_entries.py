@@ -61,6 +61,7 @@ ACTS = {
     "clients.imported": "Clientes importados",
     "clients.exported": "Clientes exportados",
     "messages.exported": "Mensajes exportados",
+    "staff_api.queried": "Consulta por la API del personal",
     "person.exported": "Copia de sus datos entregada",
     "person.erased": "Datos borrados a su pedido",
     "external_client.registered": "Registrado",
@@ -71,7 +72,8 @@ ACTS = {
 SAID = {
     "bad": "filas con errores", "contract": "contrato", "credential": "credencial (id)", "file": "archivo",
     "filter": "filtro", "format": "formato", "good": "filas buenas", "kind": "tipo", "new": "credencial nueva (id)",
-    "partner": "empresa", "recipient": "destino", "request": "solicitud", "slug": "código", "subject": "asunto",
+    "partner": "empresa", "query": "consulta", "recipient": "destino",
+    "request": "solicitud", "rows": "filas", "shown": "mostrado", "slug": "código", "subject": "asunto",
     "usable": "con contraseña", "via": "vía",
 }  # fmt: skip
 """What entries say beside before and after."""

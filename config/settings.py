@@ -117,8 +117,10 @@ INSTALLED_APPS = [
     "support",
 ]
 MIDDLEWARE = [
+    "external_api.traces.RequestTrace",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
+    "external_api.addresses.ReadableAddress",
     "external_api.middleware.RoomForStatus",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -388,8 +390,9 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
         # The access log has every refusal already, by route; Django's own line names the path, which may hold a code.
+        # Faults and denied pages have their own lines (external_api.traces).
         "django.request": {"level": "CRITICAL"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         "waitress": {"level": "WARNING"},  # below: callers that went away
         "waitress.queue": {"level": "ERROR"},  # a request waits for a thread: the access log has the times

@@ -104,7 +104,7 @@ class RoomForStatus:
         contract = contract_of(request.path_info)
         if contract is None:
             return HttpResponse(status=503, headers={"Retry-After": str(Unavailable.retry_after)})
-        return _in_envelope(contract, Unavailable())
+        return in_envelope(contract, Unavailable())
 
 
 _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
@@ -116,10 +116,11 @@ _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
 
 def enveloped(contract: Contract, status: int) -> HttpResponse:
     """A refusal in the contract's words, by its status alone."""
-    return _in_envelope(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
+    return in_envelope(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
 
 
-def _in_envelope(contract: Contract, refusal: Refused) -> HttpResponse:
+def in_envelope(contract: Contract, refusal: Refused) -> HttpResponse:
+    """A refusal that no view makes, in the words of the contract it is below."""
     answer = contract.refuse(refusal, None)
     body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))

@@ -13,9 +13,9 @@ from django.utils.timezone import localtime
 
 from clients.models import Applicant, AuthorizedClient
 from external_api.models import ApiRequest
+from messaging.masking import masked
 from messaging.models import Message, Via
 from support.people import Person, latest_code
-from support.timeline import masked
 from tokens import ladder
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, VerificationToken

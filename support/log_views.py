@@ -17,10 +17,10 @@ from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body, file_body
 from external_api.frontdoor.places import Place
 from external_api.frontdoor.refusals import Unavailable
+from messaging.masking import masked, masked_in
 from support import message_log
 from support.doors import desk_page, page
 from support.message_log import PILLS, FilterForm
-from support.timeline import masked
 
 AT_ONCE = 500
 """Rows of a piece of CSV."""
@@ -111,7 +111,15 @@ def _without(request: HttpRequest, *names: str) -> str:
 
 def _shown(rows: list[Any]) -> list[dict[str, Any]]:
     tones = {state: name for name, (_, states) in PILLS.items() for state in states}
-    return [{"message": each, "to": masked(each.via, each.recipient), "tone": tones[each.state]} for each in rows]
+    return [
+        {
+            "message": each,
+            "to": masked(each.via, each.recipient),
+            "reply": masked_in(each.provider_reply, each.via, each.recipient),
+            "tone": tones[each.state],
+        }
+        for each in rows
+    ]
 
 
 def _csv(rows: Iterator[list[str]]) -> Iterator[bytes]:

@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from clients.models import Partner
 from external_api.frontdoor.places import Place
+from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
-from support.timeline import masked, shown
+from support.timeline import shown
 
 LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50
@@ -26,6 +27,8 @@ AT_ONCE = 1_000
 """Rows read at once for an export."""
 LOOK_BACK = 7
 """Days."""
+FIRST_DAY = date(2000, 1, 1)
+"""Nothing is older, and days can be counted back from it."""
 EXPORTED = 100_000
 """Rows of an export at most; who needs more filters by date."""
 LOOKED_THROUGH = 25_000
@@ -87,6 +90,8 @@ def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
     """What the cleaned fields of FilterForm ask for."""
     today = at.astimezone(LIMA).date()
     since, until = asked.get("desde"), asked.get("hasta")
+    if until is not None:
+        until = max(until, FIRST_DAY)
     if since is None:
         since = (until or today) - timedelta(days=LOOK_BACK - 1)
     scope = Message.objects.filter(created_at__gte=_midnight(since))
@@ -147,11 +152,12 @@ def cells(search: Search) -> Iterator[list[str]]:
     for each in everything(search):
         yield [
             shown(each.created_at), str(each.partner or ""), each.get_kind_display(), each.get_via_display(),
-            masked(each.via, each.recipient), each.get_state_display(), each.provider, each.provider_reply,
+            masked(each.via, each.recipient), each.get_state_display(), each.provider,
+            masked_in(each.provider_reply, each.via, each.recipient),
             str(each.attempts), shown(each.sent_at) if each.sent_at else "",
             shown(each.delivered_at) if each.delivered_at else "", str(each.pk),
         ]  # fmt: skip
 
 
 def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(min(max(day, date(2000, 1, 1)), date(9998, 1, 1)), time()), LIMA)
+    return timezone.make_aware(datetime.combine(min(max(day, FIRST_DAY), date(9998, 1, 1)), time()), LIMA)

@@ -13,9 +13,9 @@ from django.db.models import Q
 from django.utils.timezone import localtime
 
 from clients.models import AuditEntry
-from clients.phones import mask_email, mask_phone
 from external_api.models import ApiRequest
-from messaging.models import Message, MessageEvent, Via
+from messaging.masking import masked, masked_in
+from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord
 from support.people import Person
 from tokens.cooldown import in_words
@@ -128,7 +128,8 @@ def _messages(person: Person, tokens: Sequence[VerificationToken]) -> Iterator[E
         what = (
             f"{message.get_kind_display()} por {message.get_via_display()} a {masked(message.via, message.recipient)}"
         )
-        said = " · ".join(part for part in (event.provider, event.detail, message.subject) if part)
+        detail = masked_in(event.detail, message.via, message.recipient)
+        said = " · ".join(part for part in (event.provider, detail, message.subject) if part)
         if message.fallback_for_id:
             said = " · ".join(part for part in ("en lugar de otra vía", said) if part)
         tone = "bad" if event.state in _BAD else "good" if event.state in _GOOD else "plain"
@@ -172,10 +173,6 @@ AUDITED = {
     "person.exported": "entregó una copia de sus datos",
     "person.erased": "borró sus datos",
 }
-
-
-def masked(via: str, destination: str) -> str:
-    return mask_email(destination) if via == Via.EMAIL else mask_phone(destination)
 
 
 def shown(moment: datetime) -> str:

@@ -155,8 +155,14 @@ class ContractView(APIView):
         if isinstance(exc, (OperationalError, InterfaceError)):
             log.error("the database did not answer", extra={"action": self.action, "fault": repr(exc)[:300]})
             return Unavailable()
-        log.exception("an internal fault", extra={"action": self.action})
+        user = self.user_name or (self.partner.slug if self.partner else "")
+        log.exception("an internal fault", extra={"action": self.action, "route": self._route, "user": user})
         return InternalFault()
+
+    @property
+    def _route(self) -> str:
+        match = self.request.resolver_match
+        return match.route if match else "?"
 
     def _respond(self, answer: Answer) -> Response:
         self.answer_code = answer.code

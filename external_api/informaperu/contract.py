@@ -26,6 +26,10 @@ class LoginRefused(Refused):
     """Wrong name or password, an unknown name, or nobody of the staff."""
 
 
+class StaffForbidden(Refused):
+    """One of the staff, without the right to see this."""
+
+
 @dataclass(frozen=True)
 class Row:
     """How one refusal is told: status, `error`, `code`, and `message` unless the refusal words its own."""
@@ -42,6 +46,7 @@ TABLE: Mapping[type[Refused], Row] = {
     tokens.ViaNotAvailable: Row(400, "ERR_VALIDATION", "Datos inválidos", "Uno o más campos no son válidos."),
     door.Unauthorized: Row(401, "ERR_UNAUTHORIZED", "No autorizado", "La credencial falta, es inválida o ha expirado."),
     LoginRefused: Row(401, "ERR_INVALID_CREDENTIALS", "No autorizado", "Usuario o contraseña incorrectos."),
+    StaffForbidden: Row(403, "ERR_FORBIDDEN", "Acceso denegado", "Su cuenta no tiene permiso para esta consulta."),
     people.ApplicantNotFound: Row(
         404, "ERR_CLIENT_NOT_FOUND", "Cliente no encontrado", "No existe un cliente con ese id."
     ),

@@ -1,15 +1,21 @@
-"""What the staff API shows. Never a code: neither its HMAC nor its seal is named here, and a text holds the mask."""
+"""What the staff API shows. Never a code: neither its HMAC nor its seal is named here, and a text holds the mask.
+
+Where a row is shown masked, its destinations and what repeats them are, as at the desk; documents and names are not.
+"""
 
 from datetime import datetime
 from typing import Any
 
 from clients.models import Applicant
+from clients.phones import mask_email
 from external_api.informaperu.presenters import lima
+from external_api.informaperu.staff_rights import Sight
+from messaging.masking import masked, masked_in
 from messaging.models import Message, MessageEvent
 from tokens.models import VerificationToken
 
 
-def client_row(applicant: Applicant) -> dict[str, Any]:
+def client_row(applicant: Applicant, sight: Sight) -> dict[str, Any]:
     return {
         "id": str(applicant.pk),
         "empresa": applicant.partner.slug if applicant.partner else None,
@@ -19,13 +25,13 @@ def client_row(applicant: Applicant) -> dict[str, Any]:
         "nombres": applicant.names,
         "apellido_paterno": applicant.paternal_surname,
         "apellido_materno": applicant.maternal_surname,
-        "correo": applicant.email,
+        "correo": applicant.email if sight is Sight.FULL else mask_email(applicant.email),
         "departamento": applicant.department,
         "provincia": applicant.province,
         "distrito": applicant.district,
         "estado": applicant.state,
         "via_validada": applicant.proved_via or None,
-        "destino_validado": applicant.proved_destination or None,
+        "destino_validado": _destination(applicant.proved_via, applicant.proved_destination, sight) or None,
         "operador": applicant.proved_operator or None,
         "bloqueado": _moment(applicant.locked_at),
         "creado": lima(applicant.created_at),
@@ -34,23 +40,31 @@ def client_row(applicant: Applicant) -> dict[str, Any]:
     }
 
 
-def client_detail(applicant: Applicant, tokens: list[VerificationToken], messages: list[Message]) -> dict[str, Any]:
-    """The client, its codes newest first, and each code's messages with what happened to them."""
+def client_detail(applicant: Applicant, sight: Sight, tokens: list[dict[str, Any]] | None) -> dict[str, Any]:
+    """The client, and its codes if they may be seen."""
+    shown = {**client_row(applicant, sight), "codigos_errados_seguidos": applicant.wrong_codes_in_a_row}
+    return shown if tokens is None else {**shown, "tokens": tokens}
+
+
+def codes_with_messages(
+    tokens: list[VerificationToken], messages: list[Message], *, of_tokens: Sight, of_messages: Sight
+) -> list[dict[str, Any]]:
+    """The codes as they come, each with its messages, if those may be seen, and what happened to them."""
     by_token: dict[Any, list[dict[str, Any]]] = {token.pk: [] for token in tokens}
     for message in messages:
-        by_token[message.reference].append({**message_row(message), "texto": message.text})
-    return {
-        **client_row(applicant),
-        "codigos_errados_seguidos": applicant.wrong_codes_in_a_row,
-        "tokens": [{**token_row(token), "mensajes": by_token[token.pk]} for token in tokens],
-    }
+        text = message.text if of_messages is Sight.FULL else None
+        by_token[message.reference].append({**message_row(message, of_messages), "texto": text})
+    rows = [token_row(token, of_tokens) for token in tokens]
+    if of_messages is Sight.NONE:
+        return rows
+    return [{**row, "mensajes": by_token[token.pk]} for row, token in zip(rows, tokens, strict=True)]
 
 
-def token_row(token: VerificationToken) -> dict[str, Any]:
+def token_row(token: VerificationToken, sight: Sight) -> dict[str, Any]:
     return {
         "id": str(token.pk),
         "via": token.via,
-        "destino": token.destination,
+        "destino": _destination(token.via, token.destination, sight),
         "operador": token.operator or None,
         "resultado": token.outcome,
         "intentos_errados": token.wrong_tries,
@@ -65,14 +79,18 @@ def token_row(token: VerificationToken) -> dict[str, Any]:
     }
 
 
-def message_row(message: Message) -> dict[str, Any]:
+def message_row(message: Message, sight: Sight) -> dict[str, Any]:
     """A message and its events, oldest first; they are to be prefetched."""
+
+    def told(reply: str) -> str | None:
+        return (reply if sight is Sight.FULL else masked_in(reply, message.via, message.recipient)) or None
+
     return {
         "id": str(message.pk),
         "empresa": message.partner.slug if message.partner else None,
         "tipo": message.kind,
         "via": message.via,
-        "destino": message.recipient,
+        "destino": _destination(message.via, message.recipient, sight),
         "asunto": message.subject,
         "estado": message.state,
         "intentos": message.attempts,
@@ -80,23 +98,32 @@ def message_row(message: Message) -> dict[str, Any]:
         "id_solicitud": message.request_id,
         "proveedor": message.provider or None,
         "id_proveedor": message.provider_id or None,
-        "respuesta_proveedor": message.provider_reply or None,
+        "respuesta_proveedor": told(message.provider_reply),
         "creado": lima(message.created_at),
         "enviar_antes_de": _moment(message.send_before),
         "enviado": _moment(message.sent_at),
         "entregado": _moment(message.delivered_at),
-        "eventos": [_event(event) for event in sorted(message.events.all(), key=lambda event: (event.at, event.pk))],
+        "eventos": [
+            _event(event, told(event.detail))
+            for event in sorted(message.events.all(), key=lambda event: (event.at, event.pk))
+        ],
     }
 
 
-def _event(event: MessageEvent) -> dict[str, Any]:
+def _event(event: MessageEvent, detail: str | None) -> dict[str, Any]:
     return {
         "fecha": lima(event.at),
         "estado": event.state,
         "intento": event.attempt,
         "proveedor": event.provider or None,
-        "detalle": event.detail or None,
+        "detalle": detail,
     }
+
+
+def _destination(via: str, destination: str, sight: Sight) -> str:
+    if sight is Sight.FULL or not destination:
+        return destination
+    return masked(via, destination)
 
 
 def _moment(moment: datetime | None) -> str | None:

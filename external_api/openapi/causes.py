@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from clients import errors as people
 from clients.errors import Refused
 from external_api.frontdoor import refusals as door
-from external_api.informaperu.contract import LoginRefused
+from external_api.informaperu.contract import LoginRefused, StaffForbidden
 from external_api.nopasanada import contract as nopasanada
 from tokens import errors as tokens
 
@@ -30,6 +30,7 @@ _CAUSES: Mapping[type[Refused], str] = {
     nopasanada.TooManyClients: f"`clientes` tiene más de {nopasanada.ROWS_AT_MOST} filas. Divida el envío.",
     nopasanada.WrongDate: "Una fecha no es AAAA-MM-DD, no existe, o `fecha_desde` es posterior a `fecha_hasta`.",
     LoginRefused: "Usuario o contraseña incorrectos, o la persona no es del personal.",
+    StaffForbidden: "La cuenta no puede usar la mesa de soporte ni ver estas filas. Pida el permiso.",
     people.ApplicantNotFound: "El id no existe, no es un UUID, o el cliente es de otra empresa.",
     people.ApplicantAlreadyValidated: "El cliente ya completó su validación: no hay nada más que hacer.",
     people.ApplicantLocked: "El cliente falló 100 códigos seguidos. Solo nuestro personal puede desbloquearlo.",

@@ -7,7 +7,7 @@ from clients.documents import DOCUMENT_TYPES
 from clients.models import Applicant
 from clients.phones import OPERATORS
 from external_api.frontdoor import refusals as door
-from external_api.informaperu.contract import INFORMAPERU, LoginRefused
+from external_api.informaperu.contract import INFORMAPERU, LoginRefused, StaffForbidden
 from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView
 from external_api.informaperu.staff_serializers import LARGEST_PAGE, PAGE
 from external_api.informaperu.staff_tokens import LIFE
@@ -95,9 +95,19 @@ _TOKEN: dict[str, Schema] = {
     "espera_cliente_segundos": shapes.COUNT,
     "intento_destino": shapes.COUNT,
     "espera_destino_segundos": shapes.COUNT,
-    "mensajes": listed(answered({**_MESSAGE, "texto": text("Con el código tapado.")})),
+    "mensajes": listed(
+        answered({**_MESSAGE, "texto": or_null(text("Con el código tapado; `null` con destinos tapados."))}),
+        "Falta si la cuenta no puede ver mensajes.",
+    ),
 }
-_DETAIL = answered({**_CLIENT, "codigos_errados_seguidos": shapes.COUNT, "tokens": listed(answered(_TOKEN))})
+_DETAIL = answered(
+    {
+        **_CLIENT,
+        "codigos_errados_seguidos": shapes.COUNT,
+        "tokens": listed(answered(_TOKEN, may_lack=("mensajes",)), "Falta si la cuenta no puede ver códigos."),
+    },
+    may_lack=("tokens",),
+)
 _SHOWN_CLIENT: dict[str, Any] = {
     "id": A_CLIENT, "empresa": None, "tipo_documento": "DNI", "documento": "12345678", "digito_verificador": "9",
     "nombres": "Juan", "apellido_paterno": "Perez", "apellido_materno": "Gomez", "correo": "juan.perez@example.com",
@@ -128,11 +138,16 @@ def _page(row: Schema) -> Schema:
 def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, one: bool = False) -> Operation:
     of_path = [people.ApplicantNotFound(), door.NoSuchPath()] if one else []
     of_query = [] if one else [door.InvalidFields({"desde": ["Debe ser una fecha AAAA-MM-DD."]})]
-    description = "Con el token de un inicio de sesión. Nunca muestra un código."
+    description = (
+        "Con el token de un inicio de sesión y los mismos permisos que en el navegador: quien puede ver las filas "
+        "(solicitantes, códigos, mensajes) las recibe completas; quien puede usar la mesa de soporte, con correos y "
+        "celulares tapados; los demás, 403. Los filtros por un valor completo valen para todos. Cada consulta queda "
+        "en la auditoría. Nunca muestra un código."
+    )
     return Operation(
         id=id, tag=TAG, summary=summary, description=description, contract=INFORMAPERU, error_schema=error_schema,
         security=[{"jwtPersonal": []}], parameters=parameters, allow=("GET", "HEAD"),
-        refusals=[door.Unauthorized(), *of_path, *of_query, *door_refusals(INFORMAPERU, body=False)],
+        refusals=[door.Unauthorized(), StaffForbidden(), *of_path, *of_query, *door_refusals(INFORMAPERU, body=False)],
         successes={
             200: Success(
                 "Lo encontrado.", answered({"data": row}) if one else _page(row), {"ejemplo": shown},

@@ -194,7 +194,7 @@ def test_a_via_without_a_gateway(front, settings):
     assert answer.json()["details"] == {"via": ["Esta vía no está disponible."]}
 
 
-@pytest.mark.parametrize("client", ["00000000-0000-4000-8000-000000000000", "no-uuid", "1", "%00", "{}"])
+@pytest.mark.parametrize("client", ["00000000-0000-4000-8000-000000000000", "no-uuid", "1", "%01", "{}"])
 def test_an_unknown_client_is_not_found_on_every_endpoint(front, client):
     for answer in (
         front.ask(client), front.verify(client, "A1B2"), front.post(f"/client/{client}/cancel"),

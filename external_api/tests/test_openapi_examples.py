@@ -208,7 +208,7 @@ def test_status(front):
 
 
 def test_the_staff(front, asked):
-    User.objects.create_user("ana", password="una-clave-larga", is_staff=True)
+    User.objects.create_superuser("ana", password="una-clave-larga")
     login = "/v1/api/auth/login"
     as_printed(front.post("/auth/login", request_example(login)), login)
     token = conforming(front.post("/auth/login", {"username": "ana", "password": "una-clave-larga"}), login)["token"]

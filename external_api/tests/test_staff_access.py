@@ -14,7 +14,7 @@ from clients.errors import CredentialRefused
 from conftest import make_applicant
 from external_api.informaperu.staff_tokens import issue_for
 from external_api.models import ApiRequest
-from external_api.tests.test_staff_api import BASE, LISTS, Desk
+from external_api.tests.test_staff_api import BASE, LISTS, SEES_ALL, Desk, member
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +27,7 @@ UNAUTHORIZED = {
 
 @pytest.fixture
 def agent(db):
-    return User.objects.create_user("ana", is_staff=True)
+    return member("ana", *SEES_ALL)
 
 
 @pytest.fixture
@@ -175,9 +175,7 @@ def test_other_methods_are_refused(desk, method):
         assert answer.json()["code"] == "ERR_METHOD_NOT_ALLOWED"
 
 
-@pytest.mark.parametrize(
-    "client", ["5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11", "x", "1", "%00", "%ED%A0%80", "0" * 500, "{}", "٠" * 32]
-)
+@pytest.mark.parametrize("client", ["5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11", "x", "1", "%01", "0" * 500, "{}", "٠" * 32])
 def test_a_client_nobody_knows(desk, client):
     answer = desk.get(f"{BASE}/clients/{client}")
     assert answer.status_code == 404

@@ -117,7 +117,7 @@ def forged(request):
         "an unsubscribe link's": unsubscribe_token(1),
         "another key": signing.Signer(sep=".", salt="subscription.confirm", key="k" * 40).sign(request.pk.hex),
         "no request at all": signing.Signer(sep=".", salt="subscription.confirm").sign("x"),
-        "other letters": "ñandú\u202e.%00",
+        "other letters": "ñandú\u202e.%01",
     }
 
 

@@ -1,0 +1,178 @@
+"""What no database keeps (a NUL, a lone surrogate, broken UTF-8), and numbers and days beyond all bounds: in an
+address or a form never a fault, but a 400, or what the page makes of it. Generated from the URL map and the admin's register."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from support.tests.cast import everything, list_of, page_of, registered
+from support.tests.test_walk_of_roles import API, NOT_OF_THE_STAFF, addresses
+from support.tests.test_walls import body_of, filled, names_of, routes
+
+pytestmark = pytest.mark.django_db
+
+NO_TEXT = ("%00", "a%00b", "%ED%A0%80", "%FF", "%C3")
+BEYOND = (
+    "99999999999999999999", "-1", "9" * 500, "1e400", "NaN", "10000-01-01", "0000-00-00", "9999-12-31",
+    "9999-12-31 25:00",
+    "0001-01-01", "2026-02-30", "'", "%27%22%3B--", "(", "%5C", "%F0%9F%98%80", "٩", "true", "None", "null", "_00",
+    "00000000-0000-0000-0000-00000000000g", ",", "%2C" * 50, "x" * 5000, "",
+)  # fmt: skip
+
+
+@pytest.fixture
+def boss(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    http = Client(raise_request_exception=False)
+    http.force_login(User.objects.create_superuser("aaa"))
+    return http
+
+
+@pytest.fixture
+def rows(db):
+    everything("dato", [1])
+
+
+CONTRACTS = ("/api/v1", "/v1/api/status", "/v1/api/client", "/v1/api/admin/clients", "/external/client/registry")
+
+
+@pytest.mark.parametrize("path", CONTRACTS)
+@pytest.mark.parametrize("bad", NO_TEXT)
+def test_below_a_contract_it_is_told_in_its_envelope(path, bad):
+    for address in (f"{path}?x={bad}", f"{path}?{bad}=x", f"{path}/{bad}", f"{path}?a=1&b={bad}&c=2"):
+        answer = Client(raise_request_exception=False).get(address)
+        assert (answer.status_code, answer["Content-Type"]) == (400, "application/json"), address
+        body = answer.json()
+        assert {"resultados", "error", "header"} & set(body), body
+
+
+@pytest.mark.parametrize("bad", NO_TEXT)
+def test_elsewhere_it_is_a_page_in_spanish(boss, bad):
+    for path in ("/soporte/", "/admin/", "/suscripcion", "/admin/login/", "/sandbox/messages", "/nada", "/referencia"):
+        for http in (boss, Client(raise_request_exception=False)):
+            for address in (f"{path}?q={bad}", f"{path}?{bad}=1", f"{path}{bad}"):
+                answer = http.get(address)
+                assert answer.status_code == 400, address
+                assert '<html lang="es' in answer.content.decode()
+
+
+@pytest.mark.parametrize("bad", NO_TEXT)
+def test_no_address_of_the_url_map_is_a_fault_with_it(rows, boss, bad):
+    for route in dict.fromkeys(routes()):
+        if not names_of(route):
+            continue
+        path = filled(route, dict.fromkeys(names_of(route), bad)).replace(".*", bad)
+        for method in ("get", "post"):
+            answer = getattr(boss, method)(path)
+            assert answer.status_code == 400 or "/verify/" in path or "/(?:" in route, (path, answer.status_code)
+            assert answer.status_code < 500, path
+
+
+def filters_of(http, model):
+    """The parameters that a list of the admin knows: those of its filters, and Django's own."""
+    cl = http.get(list_of(model)).context["cl"]
+    names = {
+        "q",
+        "p",
+        "o",
+        "e",
+        "all",
+        "_changelist_filters",
+        "_to_field",
+        "_popup",
+        "pk",
+        "id__exact",
+        "created_at__gte",
+    }
+    for spec in cl.filter_specs:
+        names |= set(spec.expected_parameters() or [])
+        for choice in spec.choices(cl):
+            names |= {choice["name"]} if "name" in choice else set()
+    return sorted(names)
+
+
+@pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
+def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
+    names = filters_of(boss, model)
+    assert len(names) >= 11
+    for name in names:
+        for value in BEYOND:
+            answer = boss.get(f"{list_of(model)}?{name}={value}")
+            assert answer.status_code in (200, 302, 400, 404), (name, value[:40], answer.status_code)
+        for value in NO_TEXT:
+            assert boss.get(f"{list_of(model)}?{name}={value}").status_code == 400, (name, value)
+
+
+@pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
+def test_no_row_of_the_admin_is_a_fault_that_is_named_so(rows, boss, model):
+    there = page_of(model._default_manager.first())
+    for value in (each for each in BEYOND if each):
+        for page in ("change", "history", "delete"):
+            answer = boss.get(there.rsplit("/", 3)[0] + f"/{value}/{page}/")
+            assert answer.status_code in (200, 302, 403, 404), (value[:40], page, answer.status_code)
+
+
+DESK = {
+    "/soporte/": ("q",),
+    "/soporte/mensajes/": ("grupo", "via", "tipo", "empresa", "desde", "hasta", "antes", "desde_fila"),
+    "/soporte/mensajes.csv": ("grupo", "via", "tipo", "empresa", "desde", "hasta"),
+    "/admin/": ("dia", "desde", "hasta", "periodo", "q"),
+    "/admin/search/": ("s", "term"),
+    "/admin/autocomplete/": ("term", "app_label", "model_name", "field_name", "page"),
+    "/admin/login/": ("next", "motivo"),
+    "/cuenta/codigo/": ("next",),
+    "/cuenta/segundo-factor/": ("next",),
+    "/sandbox/messages": ("to", "format"),
+    "/suscripcion": ("correo",),
+}
+
+
+@pytest.mark.parametrize("path", DESK)
+def test_no_page_is_a_fault_whatever_its_address_asks_for(rows, boss, path):
+    for name in DESK[path]:
+        for value in BEYOND:
+            answer = boss.get(f"{path}?{name}={value}")
+            body_of(answer)
+            assert answer.status_code < 500, (name, value[:40], answer.status_code)
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b"])
+def test_no_form_is_a_fault_that_holds_it(rows, boss, text):
+    """Each field that any page's form has, and each that a view reads by itself."""
+    for route, path in addresses():
+        if route.startswith(API) or route in ("/admin/logout/",):
+            continue
+        page = boss.get(path)
+        body_of(page)
+        context = page.context or {}
+        form = context.get("form") or getattr(context.get("adminform"), "form", None)
+        form = form if hasattr(form, "fields") else None
+        names = {
+            "action",
+            "_selected_action",
+            "index",
+            "next",
+            "motivo",
+            "q",
+            "via",
+            "autorizado",
+            "codigo",
+            "username",
+        }
+        body = dict.fromkeys([*names, *(form.fields if form else ())], text)
+        for sent in (body, {text: "x"}):
+            answer = boss.post(path, sent)
+            body_of(answer)
+            assert answer.status_code < 500, (path, answer.status_code)
+
+
+@pytest.mark.parametrize("path", ["/suscripcion", "/suscripcion/baja/x", "/suscripcion/confirmar/x"])
+def test_no_form_of_a_reader_is_a_fault_that_holds_it(path):
+    http = Client(raise_request_exception=False)
+    for name in ("correo", "texto", "alcance", "List-Unsubscribe", "\x00", "csrfmiddlewaretoken"):
+        assert http.post(path, {name: "a\x00@b.pe"}).status_code < 500, name
+
+
+def test_every_address_of_the_staff_is_tried(rows):
+    assert len(list(addresses())) > 100
+    assert NOT_OF_THE_STAFF

@@ -1,0 +1,232 @@
+"""A walk of every role over every address, pages and staff API alike, generated from the URL map: who opens what, with
+which method, and whether destinations are shown in full. An address that is added and not declared here fails."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from clients.models import Applicant, AuthorizedClient, ExternalClient
+from external_api.informaperu.staff_tokens import issue_for
+from messaging.models import Message
+from support.tests.cast import everything
+from support.tests.test_walls import body_of, filled, names_of, of_people, routes, rows_for, state
+
+pytestmark = pytest.mark.django_db
+
+ROLES = {"S": "Soporte", "A": "Auditores", "O": "Operaciones", "D": "Administradores"}
+WALKERS = ("-", "N", *ROLES, "B")
+"""Anonymous, an account without a role, the four roles, a superuser."""
+STAFF, DESK, READ, ACT, KEYS = "NSAODB", "SAODB", "AODB", "ODB", "DB"
+SAFE = ("get", "head")
+OTHERS = ("put", "patch", "delete", "options")
+
+OBJECT = r"<path:object_id>"
+MODELS = {  # list and rows are read by, added by, deleted by
+    "clients/partner": (READ, ACT, ""),
+    "clients/externalclient": (READ, "", ""),
+    "auth/user": (KEYS, KEYS, KEYS),
+    "auth/group": (KEYS, KEYS, KEYS),
+    "messaging/message": (READ, "", ""),
+    "messaging/campaign": (READ, ACT, ACT),
+    "messaging/providerstate": (READ, "", ""),
+    "clients/applicant": (READ, "", ""),
+    "tokens/verificationtoken": (READ, "", ""),
+    "tokens/ladderforgiveness": (READ, "", ""),
+    "external_api/apirequest": (READ, "", ""),
+    "clients/authorizedclient": (READ, "", ""),
+    "subscription/subscriptionrequest": (READ, "", ""),
+    "subscription/consentrecord": (READ, "", ""),
+    "clients/auditentry": ("ADB", "", ""),
+}
+OPENED_BY = {
+    "/soporte/": DESK,
+    "/soporte/mensajes/": DESK,
+    "/soporte/mensajes.<slug:form>": DESK,
+    "/soporte/caso/<slug:kind>/<slug:key>/": DESK,
+    "/soporte/caso/<slug:kind>/<slug:key>/mostrar/": "",  # acts: posted to, never opened
+    "/soporte/caso/<slug:kind>/<slug:key>/datos/exportar/": "",
+    "/soporte/caso/<slug:kind>/<slug:key>/datos/borrar/": ACT,
+    "/soporte/caso/<slug:kind>/<slug:key>/<slug:what>/": "",
+    "/soporte/borrado/<slug:key>/": "",  # there is no erasure in the cast
+    "/cuenta/": STAFF,
+    "/cuenta/codigo/": "",  # leads on: whoever walks here is logged in
+    "/cuenta/codigo/respaldo/": "",
+    "/cuenta/segundo-factor/": STAFF,
+    "/cuenta/segundo-factor/codigos/": "",  # there is no second factor in the cast
+    "/cuenta/segundo-factor/quitar/": "",
+    "/cuenta/segundo-factor/restablecer/<int:pk>/": KEYS,
+    "/admin/search/": STAFF,
+    "/admin/": STAFF,
+    "/admin/login/": "-",
+    "/admin/logout/": "",
+    "/admin/password_change/": STAFF,
+    "/admin/password_change/done/": STAFF,
+    "/admin/autocomplete/": "",
+    "/admin/jsi18n/": STAFF,
+    "/admin/r/<path:content_type_id>/<path:object_id>/": "",
+    "/admin/^(?P<app_label>clients|auth|messaging|tokens|external_api|subscription)/$": READ,
+    "/admin/(?P<url>.*)$": "",
+    f"/admin/clients/partner/{OBJECT}/credencial/": KEYS,
+    f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/rotar/": KEYS,
+    f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/revocar/": KEYS,
+    "/admin/auth/user/<id>/password/": KEYS,
+    "/admin/messaging/campaign/<int:key>/prueba/": ACT,
+    "/admin/messaging/campaign/<int:key>/programar/": ACT,
+    "/admin/messaging/campaign/<int:key>/pausar/": "",  # steps that a draft does not have
+    "/admin/messaging/campaign/<int:key>/reanudar/": "",
+    "/admin/messaging/campaign/<int:key>/borrador/": "",
+    "/admin/messaging/campaign/<int:key>/anular/": "",
+    "/admin/clients/authorizedclient/importar/": ACT,
+    "/admin/clients/authorizedclient/exportar.csv": READ,
+    "/admin/clients/authorizedclient/exportar.xlsx": READ,
+    r"/v1/api^/admin/clients/?\Z": DESK,
+    r"/v1/api^/admin/clients/(?P<client>[^/]+)/?\Z": DESK,
+    r"/v1/api^/admin/messages/?\Z": DESK,
+} | {
+    f"/admin/{model}/{page}": who
+    for model, (read, add, delete) in MODELS.items()
+    for page, who in {
+        "": read, "add/": add, f"{OBJECT}/history/": read, f"{OBJECT}/change/": read, f"{OBJECT}/delete/": delete,
+        f"{OBJECT}/": "",
+    }.items()
+}  # fmt: skip
+API = "/v1/api^/admin/"
+EXPORT = "/soporte/mensajes.<slug:form>"
+"""Takes GET only."""
+IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in WALKERS}
+"""Below which addresses a destination may be shown whole by a GET: never at the desk."""
+NOT_OF_THE_STAFF = (
+    r"/api/v1\^", r"/v1/api\^/(client|auth/login|status)", r"/v1/api\^\(\?:/\.\*\)", r"/external\^", "/referencia",
+    "/recibos/", "/suscripcion", "/sandbox/",
+)  # fmt: skip
+"""Contracts, receipts and what everybody may read: a session and a role change nothing there."""
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+MAIL, PHONE = "quispecusi@correo.example", "955512345"
+
+
+@pytest.fixture
+def rows(db):
+    everything("dato", [1])
+    Applicant.objects.update(email=MAIL, proved_via="S", proved_destination=PHONE)
+    AuthorizedClient.objects.update(email=MAIL, phone=PHONE)
+    ExternalClient.objects.update(phone=PHONE)
+    Message.objects.update(recipient=MAIL, provider_reply=f"accepted for {MAIL}")
+
+
+def addresses():
+    """(route, address) of all that is the staff's."""
+    for route in dict.fromkeys(routes()):
+        if any(re.match(each, route) for each in NOT_OF_THE_STAFF):
+            continue
+        if "kind" in names_of(route):
+            yield from ((route, path) for path in of_people(route))
+        elif route.startswith(API):
+            yield route, filled(route, {"client": Applicant.objects.get().pk})
+        else:
+            yield route, filled(route, rows_for(route))
+
+
+class Walker:
+    """One who walks: pages with a session, the staff API with a token."""
+
+    def __init__(self, who):
+        self.who = who
+        self.http = Client(raise_request_exception=False)
+        self.headers = {}
+        if who == "-":
+            return
+        make = User.objects.create_superuser if who == "B" else User.objects.create_user
+        user = make(f"caminante{who}", is_staff=True)
+        if who in ROLES:
+            user.groups.add(Group.objects.get(name=ROLES[who]))
+        self.http.force_login(user)
+        self.headers = {"Authorization": f"Bearer {issue_for(user, at=datetime.now(UTC))}"}
+
+    def ask(self, method, route, path):
+        if route.startswith(API):
+            return getattr(Client(raise_request_exception=False), method)(path, headers=self.headers)
+        return getattr(self.http, method)(path)
+
+
+def test_every_address_is_declared_and_every_declaration_is_an_address(rows):
+    assert {route for route, _ in addresses()} == set(OPENED_BY)
+
+
+@pytest.mark.parametrize("who", WALKERS)
+def test_a_role_opens_what_is_declared_and_sees_destinations_as_declared(rows, who):
+    walker = Walker(who)
+    for route, path in addresses():
+        for method in SAFE:
+            answer = walker.ask(method, route, path)
+            text = body_of(answer).decode(errors="replace")
+            opens = who in OPENED_BY[route] and (method, route) != ("head", EXPORT)
+            assert (answer.status_code == 200) == opens, (who, method, path, answer.status_code)
+            assert opens or answer.status_code in (302, 401, 403, 404, 405), (who, method, path, answer.status_code)
+            if MAIL in text or PHONE in text:
+                assert route.startswith(tuple(IN_FULL[who])), (who, path)
+                assert opens, (who, path)
+
+
+@pytest.mark.parametrize("who", READ)
+def test_who_may_see_rows_in_full_sees_them_so(rows, who):
+    walker = Walker(who)
+    for route, path in addresses():
+        if route.startswith(API):
+            assert MAIL in walker.ask("get", route, path).content.decode(), path
+
+
+def test_the_desk_and_its_agents_see_them_masked(rows):
+    walker = Walker("S")
+    shown = [(r, body_of(walker.ask("get", r, p)).decode()) for r, p in addresses() if "S" in OPENED_BY[r]]
+    assert {route for route, text in shown if "q•••@correo.example" in text} >= {
+        "/soporte/mensajes/", "/soporte/mensajes.<slug:form>", "/soporte/caso/<slug:kind>/<slug:key>/",
+        r"/v1/api^/admin/clients/?\Z", r"/v1/api^/admin/messages/?\Z",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("who", WALKERS)
+def test_an_empty_form_and_other_methods_change_nothing_and_open_nothing_more(rows, who):
+    walker = Walker(who)
+    before = state()
+    for route, path in addresses():
+        if route in ("/admin/login/", "/admin/logout/", "/cuenta/segundo-factor/"):
+            continue
+        for method in ("post", *OTHERS):
+            answer = walker.ask(method, route, path)
+            assert answer.status_code < 500, (who, method, path)
+            text = body_of(answer).decode(errors="replace")
+            if who not in OPENED_BY[route]:
+                assert answer.status_code != 200 or method == "options", (who, method, path)
+                assert MAIL not in text, (who, method, path)
+                assert PHONE not in text, (who, method, path)
+            if route.startswith(API):
+                assert answer.status_code in (401, 405), (who, method, path)
+    counted, kept = state()
+    assert (_but_the_audit(counted), kept) == (_but_the_audit(before[0]), before[1])
+
+
+def _but_the_audit(counts):
+    return [each for each in counts if each[0] not in ("clients_auditentry", "external_api_apirequest")]
+
+
+@pytest.mark.parametrize("who", ["N", "S", "B"])
+def test_a_session_and_a_role_change_nothing_outside_of_the_staff_s_addresses(rows, who):
+    walker, stranger = Walker(who), Client(raise_request_exception=False)
+    public = [each for each in dict.fromkeys(routes()) if any(re.match(out, each) for out in NOT_OF_THE_STAFF)]
+    assert len(public) > 15
+    for route in public:
+        named = {"client": Applicant.objects.get().pk, "message_id": Message.objects.first().pk}
+        path = filled(route, {**dict.fromkeys(names_of(route), "1"), **named}).replace(".*", "x")
+        for method in ("get", "post"):
+            theirs, anybodys = getattr(walker.http, method)(path), getattr(stranger, method)(path)
+            assert theirs.status_code == anybodys.status_code, (method, path)
+            assert MAIL not in body_of(theirs).decode(errors="replace"), path
