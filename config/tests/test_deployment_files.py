@@ -6,7 +6,7 @@ from config import settings as settings_module
 from config.environment import BASE_DIR
 
 READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
-OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "WEB_BIND"}
+OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "DOMAIN", "COMPOSE_SUBNET"}
 NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 
 
