@@ -124,5 +124,6 @@ def in_envelope(contract: Contract, refusal: Refused) -> HttpResponse:
     answer = contract.refuse(refusal, None)
     body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
+    response["Content-Length"] = len(response.content)  # made above the middleware that says so
     response.contract = contract.name  # type: ignore[attr-defined]
     return response
