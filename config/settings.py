@@ -248,7 +248,8 @@ EMAIL_TIMEOUT = 10
 INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
 """Contract 2 without a credential. Open by default only while nothing costs money (decisions, contract 2)."""
 DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
-PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "full", ("full", "masked"))
+_strangers_pay = INFORMAPERU_OPEN and not _nothing_costs_money
+PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
 
 WORKER_THREADS = _number("WORKER_THREADS", 16, low=2, high=200)
 """Codes that may be with a provider at once in each worker; one provider gets five eighths of them at most."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -77,7 +78,7 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
 def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
     names = [_day_key(key, at) for key in keys]
     try:
-        found = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
+        found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
     except RedisAway:
         return [rate_counts.count(name) for name in names]
     return [int(each or 0) for each in found]

@@ -49,6 +49,26 @@ def test_nonsense_is_refused_in_one_sentence(name, value):
     assert len(run.stderr.strip().splitlines()) == 1
 
 
+def test_every_password_is_hashed_in_one_of_the_slots():
+    assert load("s.PASSWORD_HASHERS").stdout.strip() == "['clients.hashing.BoundedPBKDF2']"
+
+
+@pytest.mark.parametrize(
+    ("given", "default"),
+    [
+        ({}, "full"), ({"INFORMAPERU_OPEN": "true"}, "full"),
+        ({"SMS_URL": "twilio://a:b@/?from=%2B51"}, "full"),
+        ({"SMS_URL": "twilio://a:b@/?from=%2B51", "INFORMAPERU_OPEN": "true"}, "masked"),
+        ({"EMAIL_URL": "smtp://mail.example.com", "INFORMAPERU_OPEN": "true"}, "masked"),
+        ({"EMAIL_URL": "smtp://x.pe", "INFORMAPERU_OPEN": "true", "PHONE_REUSE_NAMES": "full"}, "full"),
+        ({"PHONE_REUSE_NAMES": "masked"}, "masked"),
+    ],
+)  # fmt: skip
+def test_names_are_masked_by_default_where_anybody_can_ask_with_a_real_gateway(given, default):
+    run = load("s.PHONE_REUSE_NAMES", **given)
+    assert (run.returncode, run.stdout.strip()) == (0, default), run.stderr
+
+
 @pytest.mark.parametrize("url", ["twillio://x", "smtp://mail.example.com", "sandbox://host/path?x=1 nonsense"])
 def test_a_gateway_url_with_a_mistake_stops_the_start(url):
     env = {**{key: value for key, value in os.environ.items() if key in ("PATH", "HOME")}, **GOOD, "SMS_URL": url}

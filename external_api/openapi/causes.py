@@ -38,7 +38,8 @@ _CAUSES: Mapping[type[Refused], str] = {
     "reintente antes: no acorta la espera.",
     tokens.WrongCode: "El código no coincide. Pida al cliente que lo revise; `data.attempts_remaining` dice cuántos "
     "intentos le quedan.",
-    tokens.TriesUsedUp: "Fue el quinto código errado. Hay que pedir un token nuevo, cuando la espera lo permita.",
+    tokens.TriesUsedUp: "Fue el último código errado que se permite. Hay que pedir un token nuevo, cuando la "
+    "espera lo permita.",
     tokens.TokenExpired: "Pasaron los 150 segundos. Hay que pedir un token nuevo.",
     tokens.NoPendingToken: "El último token ya se usó, se canceló o se agotó, o nunca se pidió. Pida uno.",
     tokens.TokenStillActive: "Al token le quedan más de 5 segundos. Espere a que termine su tiempo.",

@@ -99,7 +99,7 @@ _COOLDOWN = answered(
         "via": VIA,
         "can_request": shapes.said(shapes.BOOLEAN, "Si puede pedir un token ahora mismo."),
         "remaining_seconds": shapes.said(shapes.COUNT, "Cuánto falta, en segundos."),
-        "attempts_24h": shapes.said(shapes.COUNT, "Solicitudes que cuentan, de las últimas 24 horas."),
+        "attempts_24h": shapes.said(shapes.COUNT, "Solicitudes de sus clientes que cuentan, de las últimas 24 horas."),
         "next_attempt": {"type": "integer", "minimum": 1, "description": "Qué intento sería el próximo."},
         "available_at": {**or_null(shapes.MOMENT), "description": "Desde cuándo; `null` si no hay que esperar."},
     }

@@ -167,11 +167,13 @@ def test_the_bound_stands_in_the_hasher_itself(settings):
     User(username="x").set_password(PASSWORD)
 
 
-def test_the_default_hasher_is_the_bounded_one_and_reads_django_s_hashes():
-    from config import settings as written
-
-    assert written.PASSWORD_HASHERS == ["clients.hashing.BoundedPBKDF2"]
-    assert hashing.BoundedPBKDF2.algorithm == "pbkdf2_sha256"
+def test_it_reads_and_writes_django_s_own_hashes(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+    user = User(username="x")
+    user.set_password(PASSWORD)
+    settings.PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
+    assert user.check_password(PASSWORD)
+    assert not user.check_password("otra")
 
 
 # --- a name over all addresses -----------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 from django.db import connection as database
 
-from config.environment import BASE_DIR
 from conftest import NOW, at_once
 from messaging import rate_counts, rates
 from messaging.models import RateCount
@@ -59,7 +59,7 @@ def test_processes_without_redis_let_the_cap_through_together():
         "DATABASE_URL": path.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else ""),
     }  # fmt: skip
     running = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", OTHER_PROCESS], cwd=BASE_DIR, env=env,
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", OTHER_PROCESS], cwd=settings.BASE_DIR, env=env,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for _ in range(3)
     ]  # fmt: skip
