@@ -13,6 +13,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
+from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
+from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -103,6 +105,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "axes",
+    "csp",
     "django_otp",
     "django_otp.plugins.otp_totp",
     "django_otp.plugins.otp_static",
@@ -118,12 +121,15 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "external_api.traces.RequestTrace",
+    "external_api.security_headers.SecurityHeaders",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
     "external_api.addresses.ReadableAddress",
     "external_api.middleware.RoomForStatus",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "support.admin_policy.AdminPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -315,7 +321,6 @@ SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after so long without a request by the person, and after so many hours in any case."""
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
-SESSION_COOKIE_NAME = "aval_session"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 """Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""
@@ -351,9 +356,17 @@ _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
 SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never answers a redirect
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
-SECURE_HSTS_PRELOAD = _https
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _bool("HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = _bool("HSTS_PRELOAD", False)
+"""Both bind more than this host, and for a year: other services below its name, and the browsers' own lists."""
+if SECURE_HSTS_PRELOAD and not (_https and SECURE_HSTS_INCLUDE_SUBDOMAINS):
+    raise ImproperlyConfigured("HSTS_PRELOAD needs HSTS_INCLUDE_SUBDOMAINS=true and a PUBLIC_URL of https://.")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # the two above are the operator's to say
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+_of_this_host = "__Host-" if _https else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_of_this_host}aval_session", f"{_of_this_host}csrftoken"
+"""`__Host-`: a browser takes such a cookie from this very host only, over HTTPS, so that no neighbour can plant one."""
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]

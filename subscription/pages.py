@@ -17,9 +17,6 @@ LARGEST_BODY = 16 * 1024
 
 _HEADERS = {
     "Cache-Control": "no-store, private",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
     "X-Robots-Tag": "noindex, nofollow",
 }
 

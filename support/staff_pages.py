@@ -15,11 +15,6 @@ View = Callable[..., HttpResponse]
 
 _HEADERS = {
     "Cache-Control": "no-store, private",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
-        " frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
 }
 

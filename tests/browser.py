@@ -72,6 +72,8 @@ class Browser:
     def __init__(self, thread: ThreadPoolExecutor, chromium: There, folder: Path) -> None:
         self.requested: list[str] = []
         """The URL of each request that a page made, in order."""
+        self.violations: list[str] = []
+        """What Chromium refused because of a page's own policy; a test with any fails."""
         self._thread = thread
         self._chromium = chromium
         self._folder = folder
@@ -85,8 +87,13 @@ class Browser:
         )  # fmt: skip
         context.set_default_timeout(PATIENCE)
         context.on("request", lambda request: self.requested.append(request.url))
+        context.on("console", self._heard)
         self._pages.append(context.new_page())
         return self._pages[-1]
+
+    def _heard(self, message: Any) -> None:
+        if "Content Security Policy" in message.text or "Content-Security-Policy" in message.text:
+            self.violations.append(f"{message.page.url if message.page else '?'}: {message.text}")
 
     def expect(self, what: Any) -> Any:
         """Playwright's assertions, which wait: `browser.expect(page.get_by_role("alert")).to_be_visible()`."""
@@ -151,6 +158,7 @@ def browser(
     browser = request.node.stash[_browser] = Browser(_playwrights_thread, _chromium, tmp_path)
     try:
         yield browser
+        assert browser.violations == []
     finally:
         browser.close()
 

@@ -56,6 +56,22 @@ def test_without_scripts_it_is_there_to_be_selected(stack: Stack, browser: Any) 
     browser.expect(page.get_by_text("Selecciónelo con el ratón")).to_be_visible()
 
 
+def test_its_own_policy_keeps_no_page_from_working(stack: Stack, browser: Any, page: Any) -> None:
+    """What is done by scripts: the menu, the search, a filter that is applied as it is chosen, the days of a form."""
+    _boss(stack, browser, page)
+    _new_key(stack, page)
+    for path in PAGES:
+        page.goto(f"{stack.url}{path}")
+        browser.expect(page.locator("#content")).to_be_visible()
+    page.goto(f"{stack.url}/admin/clients/auditentry/")
+    choice = page.locator("select.aval-input").first
+    choice.select_option(index=1)
+    page.wait_for_url("**/admin/clients/auditentry/?*")
+    page.goto(f"{stack.url}/admin/")
+    assert page.evaluate("typeof Alpine") == "object"
+    assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--color-primary-600')") != ""
+
+
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
 def test_no_page_asks_another_host_or_is_wider_than_its_window(
     stack: Stack, browser: Any, width: int, dark: bool

@@ -132,3 +132,23 @@ def test_cookies_of_the_staff_travel_by_https_alone_where_there_is_one():
     run = load("s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY")
     assert run.stdout.strip() == "True True True"
     assert load("s.SESSION_COOKIE_SECURE", PUBLIC_URL="http://localhost:8000").stdout.strip() == "False"
+
+
+def test_cookies_belong_to_this_very_host_where_there_is_https():
+    names = "s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME"
+    assert load(names).stdout.strip() == "__Host-aval_session __Host-csrftoken"
+    assert load(names, PUBLIC_URL="http://localhost:8000").stdout.strip() == "aval_session csrftoken"
+    assert (
+        load("hasattr(s, 'SESSION_COOKIE_DOMAIN'), hasattr(s, 'SESSION_COOKIE_PATH')").stdout.strip() == "False False"
+    )
+
+
+def test_hsts_binds_this_host_and_more_only_when_asked():
+    words = "s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD"
+    assert load(words).stdout.strip() == "31536000 False False"
+    both = {"HSTS_INCLUDE_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"}
+    assert load(words, **both).stdout.strip() == "31536000 True True"
+    assert load(words, PUBLIC_URL="http://localhost:8000").stdout.strip() == "0 False False"
+    for changes in ({"HSTS_PRELOAD": "true"}, {**both, "PUBLIC_URL": "http://localhost:8000"}):
+        refused = load(**changes)
+        assert (refused.returncode, "HSTS_PRELOAD needs" in refused.stderr) == (1, True)

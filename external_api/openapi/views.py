@@ -3,17 +3,16 @@
 import json
 from functools import cache
 
+from csp.constants import NONE, SELF
+from csp.decorators import csp_replace, csp_update
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from external_api.openapi.generator import document
 
-CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Nothing of any other host is loaded or asked. `data:` are the icons inside Swagger UI's own style sheet."""
+LOADS = {"script-src": [SELF], "connect-src": [SELF], "img-src": ["data:"]}
+"""Beyond everybody's policy (config.policies). `data:` are the icons inside Swagger UI's own style sheet."""
 
 
 @cache
@@ -26,9 +25,10 @@ def openapi(request: HttpRequest) -> HttpResponse:
     return HttpResponse(_text(), content_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
+@csp_update(LOADS)
+@csp_replace({"form-action": [NONE]})
 @require_safe
 def reference(request: HttpRequest) -> HttpResponse:
     response = render(request, "openapi/reference.html")
-    response["Content-Security-Policy"] = CONTENT_POLICY
     response["Referrer-Policy"] = "no-referrer"
     return response

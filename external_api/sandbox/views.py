@@ -1,3 +1,5 @@
+from csp.constants import NONCE
+from csp.decorators import csp_update
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -9,6 +11,7 @@ NEWEST = 100
 """Messages shown; the outbox is for reading a code, not for keeping."""
 
 
+@csp_update({"style-src": [NONCE]})
 @never_cache
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:

@@ -7,12 +7,13 @@ import zipfile
 from html import unescape
 
 import pytest
+from defusedxml.common import EntitiesForbidden
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from openpyxl import Workbook, load_workbook
+from openpyxl import DEFUSEDXML, Workbook, load_workbook
 
 from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
@@ -398,6 +399,30 @@ def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(boss, some):
     entry = AuditEntry.objects.get(action="clients.exported")
     assert entry.data == {"format": "csv", "filter": {"vigente": "si"}}
     assert (entry.actor, entry.address) == ("ana", "192.0.2.7")
+
+
+def with_entities(data):
+    """The workbook with a billion laughs in its sheet: a little text that becomes 3 GB."""
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    kept, into = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    with zipfile.ZipFile(into, "w") as bomb:
+        for part in kept.namelist():
+            text = kept.read(part).decode()
+            if part.startswith("xl/worksheets/sheet"):
+                body = text[text.index("<worksheet") :].replace("<t>", "<t>&l9;", 1)
+                text = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY l0 "ja">{laughs}]>{body}'
+            bomb.writestr(part, text)
+    return into.getvalue()
+
+
+def test_a_workbook_of_entities_that_expand_is_refused_before_it_expands(boss, partner):
+    assert DEFUSEDXML, "openpyxl reads with defusedxml"
+    data = with_entities(xlsx(["Ana", "", "", "", "1", "V", "ana@dominio.com"]))
+    with pytest.raises(ValueError, match="Unable to read workbook") as refused:
+        list(load_workbook(io.BytesIO(data), read_only=True).worksheets[0].iter_rows())
+    assert isinstance(refused.value.__context__, EntitiesForbidden)
+    answer = upload(boss, partner, data, "clientes.xlsx")
+    assert "El XLSX está dañado o protegido." in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,5 +1,6 @@
-"""What no database keeps (a NUL, a lone surrogate, broken UTF-8), and numbers and days beyond all bounds: in an address
-or a form never a fault, but a 400, or what the page makes of it. Generated from the URL map and the admin's lists."""
+"""What no database keeps (a NUL, a lone surrogate, broken UTF-8), and numbers and days beyond all bounds: in an
+address or a form never a fault, but a 400, or what the page makes of it. Generated from the URL map and the admin's
+register."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,0 +1,33 @@
+"""Headers that every answer has, also one that no view made: a bad Host, a fault, a redirect, a static file.
+
+Django's and django-csp's middleware set their own on the way; this stands outside of them all and adds what is missing.
+"""
+
+from collections.abc import Callable
+
+from csp.constants import HEADER as POLICY
+from csp.utils import build_policy
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+
+class SecurityHeaders:
+    """Next to the outermost; a view's own header stays."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self._always = {
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": settings.X_FRAME_OPTIONS,
+            "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+            "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+            "Permissions-Policy": settings.PERMISSIONS_POLICY,
+            POLICY: build_policy(),
+        }
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        for name, value in self._always.items():
+            response.headers.setdefault(name, value)
+        return response

@@ -1,0 +1,31 @@
+"""What the admin's pages load beyond everybody's policy (config.policies)."""
+
+from collections.abc import Callable
+
+from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+ADMIN = {
+    "script-src": [SELF, UNSAFE_EVAL],
+    "style-src": [UNSAFE_INLINE],
+    "connect-src": [SELF],
+    "font-src": [SELF],
+    "img-src": ["data:"],
+}
+"""django-unfold's pages are driven by Alpine.js, which evaluates the expressions of their attributes; their colours,
+and what Alpine and htmx show and hide, are inline styles. Scripts that stand in a page run nowhere, also not ours."""
+
+
+class AdminPolicy:
+    """Loosens the policy of the admin's pages; the login is a page of our own and keeps the strict one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        match = request.resolver_match
+        if match is not None and match.app_name == "admin" and not hasattr(response, "_csp_update"):
+            response._csp_update = ADMIN  # type: ignore[attr-defined]
+        return response

@@ -1,0 +1,122 @@
+"""Headers that every answer has, whoever made it; and what each page may load."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from support.tests.cast import everything
+from support.tests.test_walls import body_of, real
+
+pytestmark = pytest.mark.django_db
+
+ALWAYS = {
+    "X-Content-Type-Options": {"nosniff"},
+    "X-Frame-Options": {"DENY"},
+    "Referrer-Policy": {"same-origin", "no-referrer"},
+    "Cross-Origin-Opener-Policy": {"same-origin"},
+}
+STRICT = {
+    "default-src 'none'", "style-src 'self'", "img-src 'self'", "form-action 'self'", "base-uri 'none'",
+    "frame-ancestors 'none'",
+}  # fmt: skip
+
+
+def policy_of(answer):
+    return set(answer["Content-Security-Policy"].split("; "))
+
+
+def has_all(answer, path):
+    for name, values in ALWAYS.items():
+        assert answer.headers.get(name) in values, (path, name)
+    assert "camera=()" in answer["Permissions-Policy"], path
+    assert policy_of(answer) & STRICT >= {"default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"}, path
+
+
+ANSWERS = {
+    "a static file": ("/static/aval/icon.svg", {}, 200),
+    "no such page": ("/nada", {}, 404),
+    "no such file": ("/static/nada", {}, 404),
+    "another host": ("/soporte/", {"Host": "otro.example"}, 400),
+    "another host of a contract": ("/v1/api/status", {"Host": "otro.example"}, 400),
+    "no text": ("/soporte/?q=%00", {}, 400),
+    "no text below a contract": ("/v1/api/client/%00", {}, 400),
+    "a contract": ("/v1/api/status", {}, 200),
+    "to the login": ("/soporte/", {}, 302),
+    "the reference": ("/referencia", {}, 200),
+    "the document": ("/referencia/openapi.json", {}, 200),
+    "a receipt": ("/recibos/whatsapp", {}, 403),
+    "the outbox": ("/sandbox/messages", {}, 200),
+    "a reader's page": ("/suscripcion", {}, 200),
+    "a dead link": ("/suscripcion/baja/x", {}, 404),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_answers_that_no_view_made_have_them_too(what):
+    path, headers, status = ANSWERS[what]
+    answer = Client(raise_request_exception=False).get(path, headers=headers)
+    assert answer.status_code == status
+    has_all(answer, path)
+    answer.close()
+
+
+def test_a_redirect_to_https_has_them(settings):
+    settings.SECURE_SSL_REDIRECT = True
+    for headers in ({}, {"Host": "otro.example"}):
+        answer = Client(raise_request_exception=False).get("/soporte/", headers=headers)
+        assert answer.status_code == (400 if headers else 301)
+        has_all(answer, "/soporte/")
+
+
+MIDDLEWARES = (
+    "support.two_factor.Guard", "external_api.middleware.RoomForStatus", "whitenoise.middleware.WhiteNoiseMiddleware",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("where", MIDDLEWARES)
+def test_a_fault_has_them(monkeypatch, where):
+    def broken(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(f"{where}.__call__", broken)
+    answer = Client(raise_request_exception=False).get("/admin/")
+    assert answer.status_code == 500
+    has_all(answer, where)
+
+
+@pytest.fixture
+def boss(settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    http = Client(raise_request_exception=False)
+    http.force_login(User.objects.create_superuser("jefa"))
+    return http
+
+
+def test_every_page_of_the_staff_has_a_policy_and_runs_no_script_of_its_own_text(boss):
+    everything("dato", [1])
+    for path in real():
+        answer = boss.get(path)
+        html = body_of(answer).decode(errors="replace")
+        has_all(answer, path)
+        scripts = {each for each in policy_of(answer) if each.startswith("script-src")}
+        assert scripts <= {"script-src 'self'", "script-src 'self' 'unsafe-eval'"}, path
+        if not path.startswith("/admin/"):
+            assert not any("unsafe" in each for each in policy_of(answer)), path
+        if answer.status_code == 200 and "html" in answer["Content-Type"]:
+            for tag in html.split("<script")[1:]:
+                head = tag.split(">")[0]
+                assert "src=" in head or 'type="application/json"' in head, (path, head)
+            assert not any(f' {event}="' in html for event in ("onclick", "onchange", "onsubmit", "onload")), path
+
+
+def test_pages_without_scripts_allow_none():
+    for path in ("/admin/login/", "/suscripcion", "/suscripcion/baja/x", "/nada", "/v1/api/status"):
+        assert policy_of(Client().get(path)) == STRICT, path
+
+
+def test_the_outbox_has_a_nonce_of_its_own_for_its_style():
+    answers = [Client().get("/sandbox/messages") for _ in range(2)]
+    nonces = [answer.content.decode().split('nonce="')[1].split('"')[0] for answer in answers]
+    assert nonces[0] != nonces[1]
+    for answer, nonce in zip(answers, nonces, strict=True):
+        assert f"style-src 'self' 'nonce-{nonce}'" in policy_of(answer)
