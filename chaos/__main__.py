@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import machine
-from chaos import crash_points, hiding, kills, moods, servers, smsc
+from chaos import crash_points, hiding, kills, moods, servers, smsc, strangers
 from chaos.checker import Counts
 from chaos.standing import Field, field_of_fire
 from config.environment import BASE_DIR
@@ -40,6 +40,12 @@ SCENARIOS: dict[str, Scenario] = {
     "every-mood": partial(moods.every_mood, messages=100),
     "receipts": partial(moods.receipts, messages=60),
     "mail": partial(moods.mail, messages=40),
+    "slow-bodies": partial(strangers.slow_bodies, held=40, seconds=25),
+    "bodies-end": partial(strangers.bodies_end, held=40),
+    "idle-connections": partial(strangers.idle_connections, connections=1500, seconds=20),
+    "json-bombs": partial(strangers.json_bombs, at_once=8),
+    "login-drain": partial(strangers.login_drain, posters=10, seconds=20),
+    "reader-stops": partial(strangers.reader_stops, rows=280_000),
     "smsc": partial(smsc.deaths_of_a_line, messages=100, faults=20),
 }
 KILLS, POINTS, SECRETS = "kills", "crash-points", "secrets"

@@ -4,14 +4,18 @@ Each scenario does it while other callers ask for codes, and looks at how those 
 """
 
 import http.client
+import itertools
 import json
 import random
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+
+import httpx
 
 from bench.machine import Peak, group
 from bench.partner import Partner
@@ -110,6 +114,20 @@ def reader_stops(stack: Field, dice: random.Random, *, rows: int) -> Counts:
     return counts
 
 
+def login_drain(stack: Field, dice: random.Random, *, posters: int, seconds: float) -> Counts:
+    """Wrong passwords without a pause, another name each time, from one address, at both doors."""
+    front = stack.ready()
+    until = time.monotonic() + seconds
+    names = itertools.count()
+    with others(front, stack) as calls, ThreadPoolExecutor(posters) as pool:
+        trying = [pool.submit(_try_logins, stack, names, by_page=n % 2 == 0, until=until) for n in range(posters)]
+        answers = Counter(status for each in trying for status in each.result())
+    counts = _counted(front, stack, calls)
+    counts.expect(set(answers) <= {200, 401, 403, 429}, f"they were answered {dict(answers)}")
+    counts.notes.append(f"{answers.total()} logins tried, {answers[429]} refused at once")
+    return counts
+
+
 # --- what they do ---
 
 
@@ -154,6 +172,23 @@ def _throw(stack: Field, last: int) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60, source_address=source)) as line:
         line.request("POST", "/api/v1", BOMB, {"Content-Type": "application/json"})
         return line.getresponse().status
+
+
+def _try_logins(stack: Field, names: Iterator[int], *, by_page: bool, until: float) -> list[int]:
+    """Statuses of the answers."""
+    transport = httpx.HTTPTransport(local_address="127.0.0.2")
+    found = []
+    with httpx.Client(base_url=stack.url, transport=transport, headers={"Referer": stack.url}, timeout=30) as poster:
+        if by_page:
+            poster.get("/admin/login/")
+        while time.monotonic() < until:
+            form = {"username": f"nadie{next(names)}", "password": "una-clave-cualquiera"}
+            if by_page:
+                form["csrfmiddlewaretoken"] = poster.cookies.get("csrftoken", "")
+                found.append(poster.post("/admin/login/", data=form).status_code)
+            else:
+                found.append(poster.post("/v1/api/auth/login", json=form).status_code)
+    return found
 
 
 def _export(line: http.client.HTTPConnection, token: str) -> None:

@@ -1,0 +1,78 @@
+"""Requests as foreign programs write them, through the real web server: chunks, and bytes outside ASCII."""
+
+import json
+import re
+import socket
+from collections.abc import Mapping
+from contextlib import closing
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.stack import Stack
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+UNREADABLE = ["Bearer ñ".encode(), b"Bearer \xff\xfe", b"Bearer", "bearer é".encode("latin-1"), b"Bearer \x80abc"]
+
+
+def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b"") -> tuple[int, str]:
+    """Status and body of an answer; the body is sent in chunks of seven bytes."""
+    lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close"]
+    lines += [name.encode() + b": " + (text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]  # noqa: E501  # fmt: skip
+    if body:
+        lines.append(b"Transfer-Encoding: chunked")
+    with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as line:
+        line.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        for start in range(0, len(body), 7):
+            part = body[start : start + 7]
+            line.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+        if body:
+            line.sendall(b"0\r\n\r\n")
+        answer = line.makefile("rb").read()
+    head, _, content = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), content.decode()
+
+
+def test_chunks_arrive_at_every_contract(stack: Stack) -> None:
+    status, text = ask(stack, "POST", "/v1/api/client", JSON, json.dumps(stack.person()).encode())
+    assert status == 201, text
+    login = json.dumps({"username": "nadie", "password": "una-clave-larga"}).encode()
+    assert "ERR_INVALID_CREDENTIALS" in ask(stack, "POST", "/v1/api/auth/login", JSON, login)[1]
+    company = stack.company("Trozos")
+    asked = {"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"}
+    assert ask(stack, "POST", "/api/v1", JSON, json.dumps(asked).encode())[0] == 200
+    assert ask(stack, "POST", "/external/client/registry", JSON, b"{}")[0] == 401
+
+
+def test_chunks_arrive_at_a_page(stack: Stack) -> None:
+    page = stack.http.get("/admin/login/")
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert token
+    form = urlencode({"username": "nadie", "password": "x", "csrfmiddlewaretoken": token[1]}).encode()
+    cookies = "; ".join(f"{name}={value}" for name, value in page.cookies.items())
+    status, text = ask(stack, "POST", "/admin/login/", {**FORM, "Cookie": f"{cookies}; otro=José"}, form)
+    assert status == 200, text
+    assert "csrfmiddlewaretoken" in text, "the form again: the name was read, and is wrong"
+
+
+def test_chunks_arrive_where_providers_report(stack: Stack) -> None:
+    for path in ("/recibos/whatsapp", "/recibos/twilio/1b4e28ba-2fa1-11d2-883f-0016d3cca427"):
+        status, text = ask(stack, "POST", path, FORM if "twilio" in path else JSON, b"MessageStatus=sent")
+        assert status in (403, 404), (path, text)
+
+
+@pytest.mark.parametrize("value", UNREADABLE)
+def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(stack: Stack, value: bytes) -> None:
+    """Contract 2 is open here: an absent one would pass."""
+    client = stack.register()
+    assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {})[0] == 200
+    assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {"Authorization": value})[0] == 401
+    body = json.dumps({"token": stack.company("Ilegible").token, "usuario": "M", "solicitud": "clientes_autorizados"})
+    assert ask(stack, "POST", "/api/v1", {**JSON, "Authorization": value}, body.encode())[0] == 401
+    assert ask(stack, "POST", "/external/client/registry", {**JSON, "Authorization": value}, b"{}")[0] == 401
+
+
+def test_a_foreign_cookie_with_an_accent_locks_nobody_out(stack: Stack) -> None:
+    status, _ = ask(stack, "GET", "/v1/api/status", {"Cookie": "otro=José".encode(), "X-Nombre": b"\xe9\xff"})
+    assert status == 200
