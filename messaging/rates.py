@@ -4,7 +4,8 @@ Counted in Redis, so that it holds across processes; while Redis is away, in Pos
 that it goes on holding across processes and machines without anybody saying how many there are. What Redis had
 counted by then is known there: of a day each twentieth of the cap is written down as it is reached, of minutes and
 hours each process adds its own when it finds Redis away. So the sum of what is let through stays within a tenth above
-a cap. When Redis is back, the day's counts are added to it at the next twentieth.
+a cap. When Redis is back, the day's counts are added to it at the next twentieth, and each process adds the hits that
+it let through meanwhile.
 
 No call may be made inside a transaction. A request pays for a Redis that is away at most once (`redis_link.breaker`).
 """
@@ -31,6 +32,9 @@ STEPS = 20
 """How many times on the way to its cap a day's count is written to PostgreSQL."""
 REMEMBERED = 20_000
 """Callers whose hits of the last two windows a process remembers."""
+TOLD_AT_ONCE = 200
+"""Of them, told to a Redis that is back by one call."""
+_ANY_NUMBER = 2**31
 
 
 def hit_minute(key: str, allowed: int) -> int:
@@ -43,10 +47,11 @@ def give_back_minute(key: str, allowed: int) -> None:
     item, now = _minute(allowed), time.time()
     try:
         breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
-        _mine.add(item.key_for(key), item.get_expiry(), -1, now=now)
+        _in_redis.add(item.key_for(key), item.get_expiry(), -1, now=now)
     except RedisAway:
-        _hand_over()
+        _tell_postgres(now=now)
         rate_counts.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
+        _in_postgres.add(item.key_for(key), item.get_expiry(), -1, now=now)
 
 
 def hit_hour(key: str, allowed: int) -> int:
@@ -66,7 +71,7 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
     try:
         counts = breaker.call(lambda: _add_in_redis(names, amount))
     except RedisAway:
-        _hand_over()
+        _tell_postgres(now=time.time())
         return {key: rate_counts.add(name, amount, ends=ends) for key, name in names.items()}
     for key, cap in caps.items():
         step = max(1, cap // STEPS)
@@ -92,11 +97,12 @@ def seconds_to_midnight(at: datetime) -> int:
 
 def forget() -> None:
     """Drop what this process remembers of its own hits, as a new process would."""
-    _mine.take()
+    _in_redis.take(now=0.0)
+    _in_postgres.take(now=0.0)
 
 
 class _OwnHits:
-    """What this process let through in the last two windows while Redis counted; PostgreSQL is told when it is away."""
+    """What this process let through in the last two windows by one of the counters, for the other one to be told."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -112,24 +118,34 @@ class _OwnHits:
             if key in self._counts or len(self._counts) < REMEMBERED:
                 self._counts[key] = self._counts.get(key, 0) + amount
 
-    def take(self) -> dict[tuple[str, int, int], int]:
+    def take(self, *, now: float, most: int = REMEMBERED) -> dict[tuple[str, int, int], int]:
+        """What is remembered and still recent, which is then forgotten here."""
+        if not self._counts:
+            return {}
         with self._lock:
-            taken, self._counts = self._counts, {}
-        return taken
+            taken = dict(self._counts.popitem() for _ in range(min(most, len(self._counts))))
+        return {key: count for key, count in taken.items() if _is_recent(key, now)}
 
 
 def _is_recent(key: tuple[str, int, int], now: float) -> bool:
     return key[1] >= int(now // key[2]) - 1
 
 
-_mine = _OwnHits()
+_in_redis = _OwnHits()
+_in_postgres = _OwnHits()
 
 
-def _hand_over() -> None:
+def _tell_postgres(*, now: float) -> None:
     """Redis is away: what this process counted in it just now counts in PostgreSQL."""
-    if _mine._counts:
-        now = time.time()
-        rate_counts.seed({key: count for key, count in _mine.take().items() if _is_recent(key, now)})
+    rate_counts.seed(_in_redis.take(now=now))
+
+
+def _tell_redis(*, now: float) -> None:
+    """Redis is back, for it has just answered: what this process counted in PostgreSQL in this window counts there.
+    A part of it with each call, so that none takes long."""
+    for (name, window, seconds), count in _in_postgres.take(now=now, most=TOLD_AT_ONCE).items():
+        if window == int(now // seconds):
+            _shared().acquire_sliding_window_entry(name, _ANY_NUMBER, seconds, count)
 
 
 def _minute(allowed: int) -> RateLimitItem:
@@ -141,7 +157,9 @@ def _hit(item: RateLimitItem, key: str) -> int:
 
     def count() -> tuple[bool, float]:
         limiter = SlidingWindowCounterRateLimiter(_shared())
-        if limiter.hit(item, key):
+        hit = limiter.hit(item, key)
+        _tell_redis(now=now)
+        if hit:
             return True, 0.0
         return False, limiter.get_window_stats(item, key).reset_time
 
@@ -149,10 +167,13 @@ def _hit(item: RateLimitItem, key: str) -> int:
     try:
         allowed, reset = breaker.call(count)
     except RedisAway:
-        _hand_over()
-        return rate_counts.hit(name, item.amount, seconds=seconds, now=now)
+        _tell_postgres(now=now)
+        wait = rate_counts.hit(name, item.amount, seconds=seconds, now=now)
+        if not wait:
+            _in_postgres.add(name, seconds, 1, now=now)
+        return wait
     if allowed:
-        _mine.add(name, seconds, 1, now=now)
+        _in_redis.add(name, seconds, 1, now=now)
         return 0
     return min(seconds, max(1, round(reset - datetime.now(UTC).timestamp())))
 

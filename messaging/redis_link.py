@@ -1,7 +1,7 @@
 """The one connection to Redis outside Celery, behind a breaker.
 
 Redis refused, frozen or half open must cost a caller at most one second, once every five: after a failure nobody asks
-again for that long, and everybody does without (the doorbell is rung by the sweeper, limits are kept per process).
+again for that long, and everybody does without (the doorbell is rung by the sweeper, limits are counted in PostgreSQL).
 """
 
 import logging

@@ -12,9 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients import hashing, login_delays
+from clients import hashing, login_delays, second_factor
 from clients.login_delays import Failures, wait_after
 from clients.models import LoginFailures
+from clients.tests.authenticator import code, wrong
 from messaging.redis_link import breaker
 
 pytestmark = pytest.mark.django_db
@@ -273,3 +274,20 @@ def test_the_old_password_is_a_try_like_any_other(ana):
     assert refused(answers[4])
     assert answers[5].status_code == 302, "and the session is over"
     assert LoginFailures.objects.get().today == 5
+
+
+@pytest.mark.parametrize("path", ["/cuenta/codigo/", "/cuenta/codigo/respaldo/", "/cuenta/segundo-factor/quitar/"])
+def test_codes_of_second_factors_are_tries_of_the_address_too(path, ana, settings):
+    key = second_factor.new_key()
+    second_factor.enrol(ana, key, code(key, -1), at=timezone.now(), address=None)
+    settings.LOGINS_PER_ADDRESS = 3
+    http = Client(REMOTE_ADDR="192.0.2.1", raise_request_exception=False)
+    assert http.post("/admin/login/", {"username": "ana", "password": PASSWORD}).status_code == 302
+    if path.endswith("quitar/"):
+        assert http.post("/cuenta/codigo/", {"codigo": code(key)}).status_code == 302
+    else:
+        assert http.post(path, {"codigo": wrong(key)}).status_code == 401
+    assert http.post(path, {"codigo": "x"}).status_code in (200, 401)
+    assert refused(http.post(path, {"codigo": code(key)}))
+    if path.endswith("quitar/"):
+        assert http.get("/cuenta/").status_code == 200, "the session stays"

@@ -139,6 +139,23 @@ def test_the_hits_of_the_last_minutes_are_known_when_redis_goes():
 
 
 @pytest.mark.django_db
+def test_the_hits_without_redis_are_known_to_it_when_it_is_back():
+    assert hits(40) == 40
+    redis_goes()
+    assert hits(30) in range(29, 32)
+    with pytest.MonkeyPatch.context() as patch:  # it looks whether Redis is back, and it is not
+        patch.setattr(rates, "_shared", lambda: (_ for _ in ()).throw(OSError("still away")))
+        redis_is_back()
+        assert hits(1) == 1
+    redis_is_back()
+    assert hits(100) in range(29, 32)
+    redis_goes()
+    assert hits(100) in range(2)
+    redis_is_back()
+    assert hits(100) in range(2)
+
+
+@pytest.mark.django_db
 def test_a_window_before_weighs_in_by_what_is_left_of_it():
     now = 1_000_000 * 60.0
     assert [rate_counts.hit("k", 10, seconds=60, now=now + 59) for _ in range(11)].count(0) == 10

@@ -9,6 +9,9 @@ from support.privacy_export import SECTIONS
 OTHERS = {
     "clients.partner": "companies, not people; their name is in every section that names them",
     "clients.credential": "keys of companies",
+    "clients.loginfailures": "failed logins of staff, by a keyed hash of the name",
+    "clients.loginaddress": "logins of staff, by a keyed hash of name and address",
+    "messaging.ratecount": "counts of a minute to a day, by a keyed hash of who is counted",
     "messaging.campaign": "words to everybody; they are told with the messages they went out in",
     "messaging.providerstate": "about providers; who set one aside is staff",
     "messaging.providerevent": "about providers; who set one aside is staff",

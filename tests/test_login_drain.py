@@ -1,0 +1,35 @@
+"""Ten posters of wrong passwords, another name each time, against a whole Aval whose limit for an address is
+no help, since they could come from many: partners notice nothing."""
+
+import threading
+from itertools import count
+
+import httpx
+
+from tests.stack import Stack
+
+POSTERS = 10
+CALLS = 34
+
+
+def test_partners_are_answered_while_passwords_are_guessed(stack: Stack) -> None:
+    stop, names, seen = threading.Event(), count(), list[int]()
+
+    def guess() -> None:
+        with httpx.Client(base_url=stack.url, timeout=30) as http:
+            while not stop.is_set():
+                body = {"username": f"nombre{next(names)}", "password": "una-clave-errada"}
+                seen.append(http.post("/v1/api/auth/login", json=body).status_code)
+
+    posters = [threading.Thread(target=guess) for _ in range(POSTERS)]
+    for each in posters:
+        each.start()
+    try:
+        answers = [stack.send(stack.asking(stack.register(), stack.phone())).status_code for _ in range(CALLS)]
+    finally:
+        stop.set()
+        for each in posters:
+            each.join()
+    assert answers == [200] * CALLS
+    assert set(seen) == {401, 429}
+    assert seen.count(429) > seen.count(401), "two hashes at once in a process"
