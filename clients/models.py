@@ -13,6 +13,7 @@ from django.db.models.lookups import Exact
 from django.utils.timezone import localtime
 
 from clients import search_terms
+from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
 from clients.finding import ExternalClients
 
 

@@ -6,6 +6,9 @@ Codes and keys are in no log, no audit entry and no exception.
 """
 
 import base64
+import hashlib
+import hmac
+import logging
 import secrets
 from datetime import datetime
 from math import ceil
@@ -16,10 +19,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django_otp.plugins.otp_static.models import StaticDevice
-from django_otp.plugins.otp_totp.models import TOTPDevice
 from django_otp.util import random_hex
 
+from clients.authenticators import Authenticator
 from clients.models import audit
+from clients.sealing import CannotUnseal
+
+log = logging.getLogger(__name__)
 
 BACKUP_CODES = 10
 """On one sheet; each works once."""
@@ -58,14 +64,17 @@ def is_required() -> bool:
     return str(settings.STAFF_TWO_FACTOR) == "required"
 
 
-def device_of(user: User) -> TOTPDevice | None:
+def device_of(user: User) -> Authenticator | None:
     """The app whose codes count; None: there is none."""
-    return TOTPDevice.objects.filter(user=user, confirmed=True).order_by("pk").first()
+    found: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=True).order_by("pk").first()
+    return found
 
 
-def device_of_name(name: str) -> TOTPDevice | None:
+def device_of_name(name: str) -> Authenticator | None:
     """As `device_of`, asked before it is known whether the name is anybody's."""
-    return TOTPDevice.objects.filter(user__username=name, confirmed=True).order_by("pk").first()
+    of_name = Authenticator.objects.filter(user__username=name, confirmed=True)
+    found: Authenticator | None = of_name.order_by("pk").first()
+    return found
 
 
 def backup_codes_left(user: User) -> int:
@@ -79,7 +88,7 @@ def new_key() -> str:
 
 def key_uri(user: User, key: str) -> str:
     """What the QR code holds: otpauth://totp/..."""
-    return str(TOTPDevice(user=user, key=key).config_url)
+    return str(Authenticator(user=user, key=key).config_url)
 
 
 def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None) -> list[str]:
@@ -92,7 +101,7 @@ def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None
         _lock(user)
         if device_of(user) is not None:
             raise AlreadyEnrolled
-        device = TOTPDevice(user=user, name="app", key=key, confirmed=True)
+        device = Authenticator(user=user, name="app", key=key, confirmed=True)
         device.save(force_insert=True)
         if not device.verify_token(_digits(typed)):
             raise CodeRefused  # takes the row back: nothing was enrolled, and there is nothing to guess yet
@@ -101,7 +110,7 @@ def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None
     return codes
 
 
-def check(user: User, typed: str, *, at: datetime, address: str | None) -> TOTPDevice:
+def check(user: User, typed: str, *, at: datetime, address: str | None) -> Authenticator:
     """The user's app, once a code of it or a backup code was given. Raises CodeRefused, TryLater, NotEnrolled."""
     with transaction.atomic():
         device = _locked_device(user)
@@ -158,7 +167,7 @@ def _lock(user: User) -> None:
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
-def _locked_device(user: User) -> TOTPDevice:
+def _locked_device(user: User) -> Authenticator:
     _lock(user)
     device = device_of(user)
     if device is None:
@@ -166,17 +175,17 @@ def _locked_device(user: User) -> TOTPDevice:
     return device
 
 
-def _is_right(user: User, device: TOTPDevice, typed: str, *, at: datetime, address: str | None) -> bool:
+def _is_right(user: User, device: Authenticator, typed: str, *, at: datetime, address: str | None) -> bool:
     """Whether the code works now. A wrong one, and a backup code that was used, are in the audit."""
     digits = _digits(typed)
     by_app = len(digits) == device.digits and digits.isascii() and digits.isdigit()
     paper = None if by_app else StaticDevice.objects.filter(user=user, confirmed=True).order_by("pk").first()
-    asked: TOTPDevice | StaticDevice = paper or device
+    asked: Authenticator | StaticDevice = paper or device
     allowed, why = asked.verify_is_allowed()
     if not allowed:
         until = (why or {}).get("locked_until") or at
         raise TryLater(max(1, ceil((until - timezone.now()).total_seconds())))
-    right = bool(asked.verify_token(_kept(user, _plain(typed)) if paper else digits))
+    right = _verified(asked, _as_kept(user, paper, _plain(typed)) if paper else digits)
     by = user.get_username()
     if not right:
         audit(user, "second_factor.failed", at=at, by=by, address=address, backup_code=paper is not None)
@@ -184,6 +193,16 @@ def _is_right(user: User, device: TOTPDevice, typed: str, *, at: datetime, addre
         left = backup_codes_left(user)
         audit(user, "second_factor.backup_code_used", at=at, by=by, address=address, left=left)
     return right
+
+
+def _verified(device: Authenticator | StaticDevice, code: str) -> bool:
+    """django-otp's verdict. A key that was sealed under another SECRET_KEY has no codes: the try counts as wrong."""
+    try:
+        return bool(device.verify_token(code))
+    except CannotUnseal:
+        log.error("a second factor was sealed under another SECRET_KEY", extra={"device": device.pk})
+        device.throttle_increment(commit=True)
+        return False
 
 
 def _digits(typed: str) -> str:
@@ -196,10 +215,25 @@ def _plain(typed: str) -> str:
     return "".join(typed.split()).replace("-", "").lower()
 
 
-def _kept(user: User, code: str) -> str:
+def _kept(user: User, code: str, key: bytes) -> str:
     """What the table holds of a backup code: 16 characters (96 bits) of a keyed hash, never the code."""
-    digest = salted_hmac("aval.backup-code", f"{user.pk}:{code}", algorithm="sha256").digest()
+    digest = hmac.new(key, f"{user.pk}:{code}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest[:12]).decode()
+
+
+def _kept_before(user: User, code: str, secret: str) -> str:
+    """As it was kept up to the first version."""
+    digest = salted_hmac("aval.backup-code", f"{user.pk}:{code}", secret=secret, algorithm="sha256").digest()
+    return base64.urlsafe_b64encode(digest[:12]).decode()
+
+
+def _as_kept(user: User, paper: StaticDevice, code: str) -> str:
+    """The spelling of a code that the table may hold: a sheet outlives a change of SECRET_KEY that was announced."""
+    secrets_so_far = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    spellings = [_kept(user, code, key) for key in settings.BACKUP_CODE_KEYS]
+    spellings += [_kept_before(user, code, secret) for secret in secrets_so_far]
+    held = set(paper.token_set.filter(token__in=spellings).values_list("token", flat=True))
+    return next((each for each in spellings if each in held), spellings[0])
 
 
 def _new_backup_codes(user: User) -> list[str]:
@@ -207,12 +241,12 @@ def _new_backup_codes(user: User) -> list[str]:
     paper = StaticDevice.objects.create(user=user, name="papel", confirmed=True)
     codes = ["".join(secrets.choice(_LETTERS) for _ in range(_BACKUP_LENGTH)) for _ in range(BACKUP_CODES)]
     for code in codes:
-        paper.token_set.create(token=_kept(user, code))
+        paper.token_set.create(token=_kept(user, code, settings.BACKUP_CODE_KEYS[0]))
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 
 def _drop(user: User) -> bool:
     had = device_of(user) is not None
     StaticDevice.objects.filter(user=user).delete()
-    TOTPDevice.objects.filter(user=user).delete()
+    Authenticator.objects.filter(user=user).delete()
     return had

@@ -59,7 +59,8 @@ if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters: it signs tokens and seals codes.")
 
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-"""Former values of SECRET_KEY: links that unsubscribe, in mails of years ago, go on working after a change."""
+"""Former values of SECRET_KEY: links that unsubscribe, in mails of years ago, go on working after a change, and so do
+the staff's second factors."""
 
 PUBLIC_URL = env.str("PUBLIC_URL", "http://localhost:8000").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
@@ -80,13 +81,19 @@ if len(WEBOTP_DOMAIN) > 60:
     raise ImproperlyConfigured("WEBOTP_DOMAIN is longer than 60 characters: the SMS would not fit one segment.")
 
 
-def _derived_key(purpose: str) -> bytes:
+def _derived_key(purpose: str, secret: str = SECRET_KEY) -> bytes:
     """32 bytes of its own for each purpose, so that one secret serves all and none can stand in for another."""
-    return hmac.new(SECRET_KEY.encode(), b"aval:" + purpose.encode(), hashlib.sha256).digest()
+    return hmac.new(secret.encode(), b"aval:" + purpose.encode(), hashlib.sha256).digest()
 
 
 CODE_KEY = _derived_key("code-hmac")
 SEAL_KEY = _derived_key("message-seal")
+SEALING_KEYS = {
+    purpose: [_derived_key(purpose, secret) for secret in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
+    for purpose in ("totp-key", "session-data", "kept-answer")
+}
+"""What the database keeps sealed (clients.sealing): under the first, and opened by any."""
+BACKUP_CODE_KEYS = [_derived_key("backup-code", secret) for secret in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
 JWT_KEY = env.str("JWT_KEY", "") or _derived_key("jwt").hex()
 """Signs partners' year-long tokens; give it by itself to be able to change SECRET_KEY without revoking them all."""
 if len(JWT_KEY) < 32:
@@ -321,6 +328,7 @@ SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after so long without a request by the person, and after so many hours in any case."""
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
+SESSION_ENGINE = "support.hashed_sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 """Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from clients.forgetting import Ageing, deleting, kept
-from external_api.frontdoor.idempotency import KEPT_FOR
+from external_api.frontdoor.idempotency import KEPT_FOR, SEALED
 from external_api.models import ApiRequest
 
 KINDS = (
@@ -36,7 +36,8 @@ def erase_requests(subjects: Sequence[UUID]) -> int:
 
 
 def erase_answers(values: Iterable[str], partners: Sequence[int]) -> int:
-    """Deletes the kept answers that repeat one of the texts. A retry with their key is a new call from then on.
+    """Deletes the kept answers that repeat one of the texts, or may: those that are sealed. A retry with their key is a
+    new call from then on.
 
     Not part of anybody's transaction: at most a day's rows, whose bodies are read piece by piece.
     """
@@ -51,13 +52,20 @@ def erase_answers(values: Iterable[str], partners: Sequence[int]) -> int:
                     WHERE id > %(last)s AND partner_id = ANY(%(partners)s) ORDER BY id LIMIT %(searched)s
                 ), gone AS (
                     DELETE FROM external_api_idempotentanswer AS answer USING piece
-                    WHERE answer.id = piece.id AND EXISTS (
+                    WHERE answer.id = piece.id AND (substr(piece.body, 1, %(mark)s) = %(sealed)s OR EXISTS (
                         SELECT FROM unnest(%(needles)s::bytea[]) AS needle WHERE position(needle IN piece.body) > 0
-                    ) RETURNING answer.id
+                    )) RETURNING answer.id
                 )
                 SELECT (SELECT max(id) FROM piece), (SELECT count(*) FROM gone)
                 """,
-                {"last": last, "partners": list(partners), "searched": SEARCHED, "needles": needles},
+                {
+                    "last": last,
+                    "partners": list(partners),
+                    "searched": SEARCHED,
+                    "needles": needles,
+                    "sealed": SEALED,
+                    "mark": len(SEALED),
+                },
             )
             reached, deleted = cursor.fetchone()
         gone += deleted

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from csp.constants import SELF
 from csp.decorators import csp_update
@@ -46,7 +46,7 @@ def desk_page(*methods: str, needs: str = USE) -> Callable[[View], View]:
                 response.headers[name] = value
             return response
 
-        return inner
+        return cast(View, inner)
 
     return wrap
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from clients import sealing
 from clients.models import Partner
 from external_api.frontdoor.refusals import BadRequest, IdempotencyConflict
 from external_api.models import IdempotentAnswer
@@ -21,6 +22,9 @@ RUNS_AT_MOST = timedelta(minutes=1)
 FINAL = frozenset({400, 404})
 """Kept beside 2xx; never 401, 409, 429 or 5xx, which the next try may well not meet."""
 
+SEALED = sealing.MARK.encode()
+"""What the body of a kept answer begins with that shows a secret; a plain one is JSON."""
+_PURPOSE = "kept-answer"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -53,14 +57,26 @@ def begin(partner: Partner, contract: str, key: str, *, asked: bytes, at: dateti
             raise IdempotencyConflict(running=True) from None
         if not first.fingerprint_is(fingerprint):
             raise IdempotencyConflict(running=False) from None
-        return Kept(status=first.status or 0, body=bytes(first.body or b""))
+        return Kept(status=first.status or 0, body=_opened(first))
     return row
 
 
-def finish(row: IdempotentAnswer, *, status: int, body: bytes) -> None:
-    """Keeps a final answer, frees the key after any other."""
+def finish(row: IdempotentAnswer, *, status: int, body: bytes, shows_secret: bool = False) -> None:
+    """Keeps a final answer, frees the key after any other. One that shows a secret is kept sealed."""
     mine = IdempotentAnswer.objects.filter(pk=row.pk)
     if 200 <= status < 300 or status in FINAL:
-        mine.update(status=status, body=body)
+        kept = sealing.seal(_PURPOSE, body, owner=str(row.pk)).encode() if shows_secret else body
+        mine.update(status=status, body=kept)
     else:
         mine.delete()
+
+
+def _opened(row: IdempotentAnswer) -> bytes:
+    """The answer as it was given. One that nobody can open any more is not given, and the act not done again either."""
+    body = bytes(row.body or b"")
+    if not body.startswith(SEALED):
+        return body
+    try:
+        return sealing.unseal(_PURPOSE, body.decode(), owner=str(row.pk))
+    except sealing.CannotUnseal:
+        raise IdempotencyConflict(running=False) from None

@@ -72,6 +72,8 @@ class ContractView(APIView):
     logged: bool = True
     takes_credential: ClassVar[bool] = True
     takes_body: ClassVar[bool] = True
+    answer_shows_secret: bool = False
+    """Whether its answer holds a credential or the like: then it is kept sealed for a retry."""
 
     credential: Credential | None = None
     body: dict[str, Any]
@@ -222,7 +224,12 @@ class ContractView(APIView):
         row = self._idempotent
         if row is not None:
             try:
-                idempotency.finish(row, status=response.status_code, body=response.content)
+                idempotency.finish(
+                    row,
+                    status=response.status_code,
+                    body=response.content,
+                    shows_secret=self.answer_shows_secret,
+                )
             except OperationalError as fault:  # the key lapses by itself; the answer stands
                 log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
 

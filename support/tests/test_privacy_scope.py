@@ -27,6 +27,7 @@ OTHERS = {
     "axes.accesslog": "logins of staff",
     "axes.accessfailurelog": "failed logins of staff",
     "otp_totp.totpdevice": "staff's second factor",
+    "clients.authenticator": "staff's second factor",
     "otp_static.staticdevice": "staff's second factor",
     "otp_static.statictoken": "staff's second factor",
 }

@@ -8,6 +8,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
+from support.hashed_sessions import row_of
+
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"
 
@@ -47,7 +49,7 @@ def test_it_ends_without_its_person_and_says_so(http):
     key = http.session.session_key
     answer = http.get("/soporte/?q=987654321")
     assert answer["Location"] == "/admin/login/?next=/soporte/%3Fq%3D987654321&motivo=inactividad"
-    assert not Session.objects.filter(session_key=key).exists(), "it is gone at the server too"
+    assert not Session.objects.filter(session_key=row_of(key)).exists(), "it is gone at the server too"
     page = http.get(answer["Location"]).content.decode()
     assert "Su sesión terminó: pasó 30 minutos sin usarla." in page
     answer = http.post("/admin/login/", {"username": "jefa", "password": PASSWORD, "next": "/soporte/?q=987654321"})
@@ -132,7 +134,7 @@ def test_leaving(http, page):
     key = http.session.session_key
     answer = http.post("/admin/logout/")
     assert "Salió de su sesión." in http.get(answer["Location"]).content.decode()
-    assert not Session.objects.filter(session_key=key).exists()
+    assert not Session.objects.filter(session_key=row_of(key)).exists()
     assert http.get(page)["Location"] == f"/admin/login/?next={page}"
 
 
