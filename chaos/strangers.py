@@ -182,9 +182,9 @@ def _try_logins(stack: Field, names: Iterator[int], *, by_page: bool, until: flo
         if by_page:
             poster.get("/admin/login/")
         while time.monotonic() < until:
-            form = {"username": f"nadie{next(names)}", "password": "una-clave-cualquiera"}
+            form: dict[str, str] = {"username": f"nadie{next(names)}", "password": "una-clave-cualquiera"}
             if by_page:
-                form["csrfmiddlewaretoken"] = poster.cookies.get("csrftoken", "")
+                form["csrfmiddlewaretoken"] = poster.cookies.get("csrftoken") or ""
                 found.append(poster.post("/admin/login/", data=form).status_code)
             else:
                 found.append(poster.post("/v1/api/auth/login", json=form).status_code)
