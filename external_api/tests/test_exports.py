@@ -8,7 +8,6 @@ import pytest
 from django.db import connection
 from psycopg import OperationalError
 
-from config.processes import wait_until
 from external_api.frontdoor import export_slots
 from external_api.frontdoor.export_slots import LEAST_PACE, STAFF, WINDOW, Pace, Slot, TooSlow
 from external_api.frontdoor.exports import CHUNK, Export, file_body, stream
@@ -31,6 +30,15 @@ def is_free(owner="7"):
         Slot(owner).give_up()
     except Unavailable:
         return False
+    return True
+
+
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
     return True
 
 
