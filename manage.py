@@ -5,6 +5,7 @@ as long as the command runs."""
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 WITHOUT_SERVERS = frozenset(
     ("help", "version", "makemessages", "compilemessages", "collectstatic", "findstatic", "startapp", "diffsettings")
@@ -21,6 +22,19 @@ def needs_servers(arguments: Sequence[str]) -> bool:
     return command[0] != "check" or "--database" in " ".join(options)
 
 
+def migrate(servers: Any) -> None:
+    """`migrate` as the owner of the tables, who then grants the run role what it needs."""
+    from django.core.management import execute_from_command_line
+
+    from config import roles
+
+    run_url = os.environ["DATABASE_URL"]
+    os.environ["DATABASE_URL"] = roles.owner_url(servers)
+    execute_from_command_line(sys.argv)
+    if not {"--plan", "--check"} & set(sys.argv):
+        roles.grant(run_url)
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
@@ -33,8 +47,11 @@ def main() -> None:
     try:
         read_dotenv()
         start = embedded_where_missing if needs_servers(sys.argv[1:]) else placeholders_where_missing
-        with start():
-            execute_from_command_line(sys.argv)
+        with start() as servers:
+            if sys.argv[1:2] == ["migrate"] and start is embedded_where_missing:
+                migrate(servers)
+            else:
+                execute_from_command_line(sys.argv)
     except (Refusal, EmbeddedError) as fault:
         sys.exit(f"aval: {fault}")
     except KeyboardInterrupt:

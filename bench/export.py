@@ -105,7 +105,7 @@ def fetch(stack: Stack, body: bytes, into: Path) -> None:
 
 def psql(stack: Stack, sql: str, into: Path) -> None:
     binary = PostgreSQL(Path(), Path()).bin / "psql"
-    command = [str(binary), "-XAtq", "-d", stack.servers.database_url, "-c", f"COPY ({sql}) TO STDOUT"]
+    command = [str(binary), "-XAtq", "-d", stack.servers.owner_url, "-c", f"COPY ({sql}) TO STDOUT"]
     with into.open("wb") as file:
         subprocess.run(command, stdout=file, env=bare_environment(), check=True)
 

@@ -70,7 +70,7 @@ def backends_terminated(stack: Field, dice: random.Random, *, messages: int) -> 
         time.sleep(dice.uniform(0.5, 1.2))
         stack.sql(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE datname = 'aval' AND pid <> pg_backend_pid()"
+            " WHERE datname = 'aval' AND usename IN ('aval_run', 'aval_owner') AND pid <> pg_backend_pid()"
         )
     ended(asking)
     return _only_503(front, stack)
@@ -79,7 +79,8 @@ def backends_terminated(stack: Field, dice: random.Random, *, messages: int) -> 
 def postgres_half_open(stack: Field, dice: random.Random, *, messages: int, seconds: float) -> Counts:
     """The lines of web and worker to PostgreSQL are up, and nothing comes through; then they are cut."""
     line = stack.postgres_line
-    with stack.rewired([stack.web, stack.worker], {"DATABASE_URL": f"postgres://aval@127.0.0.1:{line.port}/aval"}):
+    who = stack.servers.database_url.partition("@")[0]
+    with stack.rewired([stack.web, stack.worker], {"DATABASE_URL": f"{who}@127.0.0.1:{line.port}/aval"}):
         front = stack.ready()
         stack.companies["one"].orders.give("ok", slow=0.2)
         asking = spread(front, messages, seconds)

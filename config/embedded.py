@@ -18,25 +18,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
+from config import embedded_roles
 from config.environment import BASE_DIR, data_dir, read_dotenv
 from config.folder import EmbeddedError, FolderGone, open_folder, secret_key, told_in_one_sentence
 from config.keeper import READY, SERVERS, Locks, log_file
 from config.processes import POLL, dying_with_us, holders, send, wait_until
 from config.servers import bare_environment
 
-__all__ = ["EmbeddedError", "Servers", "secret_key", "stack", "urls"]
+__all__ = ["EmbeddedError", "Servers", "secret_key", "stack"]
 
 GATE_SECONDS = 60.0
 START_SECONDS = 150.0
 STOP_SECONDS = 45.0
 
 
-def urls(sockets: Path) -> tuple[str, str]:
-    """DATABASE_URL and REDIS_URL of servers on sockets in this folder. The port is said because libpq would take
-    it from PGPORT otherwise, and it names the socket."""
-    return f"postgres://aval@/aval?host={quote(str(sockets), safe='')}&port=5432", f"unix://{sockets}/redis.sock?db=0"
+def redis_url(sockets: Path) -> str:
+    return f"unix://{sockets}/redis.sock?db=0"
 
 
 class Share:
@@ -150,6 +148,9 @@ class Servers:
     """Where the servers are. A URL that was not asked for is empty."""
 
     database_url: str
+    """As the run role."""
+    owner_url: str = field(repr=False)
+    """As the role that owns the tables; for migrations, and for no process that serves anybody."""
     redis_url: str
     shares: tuple[Share, ...] = field(repr=False)
 
@@ -177,8 +178,15 @@ def stack(data_dir: str | os.PathLike[str], *, postgres: bool = True, redis: boo
                 shares[-1].begin()
             for share in shares:  # both are starting by now
                 share.finish()
-        database_url, redis_url = urls(sockets)
-        yield Servers(database_url if postgres else "", redis_url if redis else "", tuple(shares))
+        run_url, owner_url = _database_urls(data, sockets) if postgres else ("", "")
+        yield Servers(run_url, owner_url, redis_url(sockets) if redis else "", tuple(shares))
+
+
+def _database_urls(data: Path, sockets: Path) -> tuple[str, str]:
+    if not embedded_roles.are_set_up(data, data / "pg"):
+        raise EmbeddedError(f"PostgreSQL in {data} was started by an older version of Aval: stop that one first.")
+    run, owner = (embedded_roles.url(role, data, sockets) for role in (embedded_roles.RUN, embedded_roles.OWNER))
+    return run, owner
 
 
 def _leave(shares: list[Share], owner: int) -> None:

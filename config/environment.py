@@ -68,6 +68,11 @@ def is_missing(name: str) -> bool:
     return not os.environ.get(name)
 
 
+def migrate_url() -> str:
+    """The database as the owner of the tables; where no other role is given, as the one that Aval runs as."""
+    return os.environ.get("MIGRATE_DATABASE_URL") or os.environ.get("DATABASE_URL") or ""
+
+
 @contextmanager
 def embedded_where_missing() -> Iterator["Servers | None"]:
     """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.

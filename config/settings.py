@@ -19,6 +19,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if (BASE_DIR / ".env").is_file():
     environ.Env.read_env(BASE_DIR / ".env")
+env.ENVIRON.pop("MIGRATE_DATABASE_URL", None)  # for migrations alone (config.roles): whoever serves forgets the owner
 
 
 def _bool(name: str, default: bool) -> bool:

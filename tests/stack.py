@@ -126,7 +126,7 @@ class Stack:
         return self.web, self.worker, self.periodic, self.beat
 
     def start(self) -> None:
-        self.command("config.run", "migrate")
+        self.command("config.run", "migrate", MIGRATE_DATABASE_URL=self.servers.owner_url)
         for program in self.programs:
             program.start()
         self.heal()
@@ -153,12 +153,12 @@ class Stack:
         except httpx.TransportError:
             return False
 
-    def command(self, *words: str) -> str:
+    def command(self, *words: str, **environment: str) -> str:
         """Runs a module of ours to its end with the stack's settings; what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=BASE_DIR,
-            env=self.environment,
+            env=self.environment | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -268,8 +268,8 @@ class Stack:
 
     @contextmanager
     def database(self, *, autocommit: bool = True) -> Iterator[psycopg.Connection[Row]]:
-        """Autocommit unless locks are to be held; what was not committed is rolled back."""
-        connection = psycopg.connect(self.servers.database_url, autocommit=autocommit, application_name="test")
+        """As the owner. Autocommit unless locks are to be held; what was not committed is rolled back."""
+        connection = psycopg.connect(self.servers.owner_url, autocommit=autocommit, application_name="test")
         try:
             yield connection
         finally:

@@ -2,11 +2,13 @@
 
 import re
 
+import yaml
+
 from config import settings as settings_module
 from config.environment import BASE_DIR
 
 READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
-OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "WEB_BIND"}
+OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD", "WEB_BIND"}
 NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 
 
@@ -29,7 +31,17 @@ def test_the_example_has_every_setting_with_its_meaning():
 
 def test_compose_asks_for_secrets_and_holds_none():
     text = (BASE_DIR / "compose.yaml").read_text()
-    for name in ("SECRET_KEY", "PUBLIC_URL", "POSTGRES_PASSWORD"):
+    for name in ("SECRET_KEY", "PUBLIC_URL", "POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD"):
         assert f"${{{name}:?" in text
     assert text.count("noeviction") == 1
-    assert not re.findall(r"(?i)(?:password|secret|token)\w*: (?!\$\{)\S+", text)
+    assert not re.findall(r"(?i)(?:password|secret|token)\w*: (?!\$\{|'')\S+", text)
+
+
+def test_only_the_service_that_migrates_knows_the_owner_of_the_tables():
+    services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
+    for name, service in services.items():
+        if service.get("image", "").startswith("aval"):
+            owner = service["environment"]["MIGRATE_DATABASE_URL"]
+            assert bool(owner) is (name == "migrate"), name
+            assert service["environment"]["POSTGRES_PASSWORD"] == ""
+            assert "aval_run:" in service["environment"]["DATABASE_URL"]

@@ -74,7 +74,7 @@ def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(da
         monkeypatch.setenv(name, value)
     with stack(data) as servers:
         settings = Env.db_url_config(servers.database_url)
-        assert (settings["NAME"], settings["USER"]) == ("aval", "aval")
+        assert (settings["NAME"], settings["USER"]) == ("aval", "aval_run")
         assert settings["OPTIONS"]["host"] == str(data / "run")
         with psycopg.connect(servers.database_url) as connection:
             row = connection.execute("SELECT current_setting('TimeZone'), upper('ñandú'), current_setting('fsync')")
@@ -89,14 +89,14 @@ def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(da
 def test_the_last_one_out_stops_them_and_the_data_stays(used):
     with somebody_else(used) as other:
         began = time.monotonic()
-        with stack(used) as servers, psycopg.connect(servers.database_url) as connection:
+        with stack(used) as servers, psycopg.connect(servers.owner_url) as connection:
             assert time.monotonic() - began < 0.5  # to join takes no time
             connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
         assert processes_of(used / "pg")  # the other one still needs them
         other.terminate()
         other.wait()
         assert not processes_of(used / "pg")  # not soon: when the last one has left, they are gone
-    with stack(used) as servers, psycopg.connect(servers.database_url) as connection:
+    with stack(used) as servers, psycopg.connect(servers.owner_url) as connection:
         assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
 
 
@@ -127,9 +127,9 @@ def test_one_of_the_two_alone(data):
 def test_two_data_folders_side_by_side(used, data):
     shutil.copytree(used / "pg", data / "pg")
     with stack(used) as one, stack(data) as other:
-        with psycopg.connect(one.database_url) as connection:
+        with psycopg.connect(one.owner_url) as connection:
             connection.execute("CREATE TABLE only_here ()")
-        with psycopg.connect(other.database_url) as connection:
+        with psycopg.connect(other.owner_url) as connection:
             assert connection.execute("SELECT to_regclass('only_here')").fetchone() == (None,)
 
 

@@ -1,0 +1,92 @@
+"""The roles of the embedded PostgreSQL: the owner of the tables, and the role that Aval runs as.
+
+The superuser (`aval`, made by initdb) cannot log in: what needs one is done in single-user mode, which only the
+process that owns the server can start. The others log in by SCRAM, with passwords that are made once and kept in the
+data folder.
+"""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from config.folder import kept_secret
+
+OWNER = "aval_owner"
+RUN = "aval_run"
+FILES = {OWNER: "owner_password", RUN: "run_password"}
+
+HBA = f"""\
+# Written by Aval (config/embedded_roles.py). The superuser does not log in.
+local all {OWNER} scram-sha-256
+local aval {RUN} scram-sha-256
+"""
+
+_ROLES = """
+DO $$ DECLARE wanted text; BEGIN
+    FOREACH wanted IN ARRAY ARRAY['{owner}', '{run}'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
+            EXECUTE format('CREATE ROLE %I', wanted);
+        END IF;
+    END LOOP;
+END $$;
+ALTER ROLE {owner} LOGIN NOSUPERUSER NOCREATEROLE CREATEDB NOREPLICATION NOBYPASSRLS PASSWORD '{owner_password}';
+ALTER ROLE {run} LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS PASSWORD '{run_password}';
+GRANT {run} TO {owner};
+GRANT SET ON PARAMETER session_replication_role TO {owner};
+"""
+"""The owner is a member of the run role and so may see and end its sessions; never the other way round. The parameter
+is for loading many rows, as the benchmarks do."""
+
+_OWNERSHIP = """
+DO $$ DECLARE words text; BEGIN
+    FOR words IN
+        SELECT format('ALTER DATABASE %I OWNER TO {owner}', datname)
+        FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
+        UNION ALL
+        SELECT format('ALTER %s %s OWNER TO {owner}', CASE relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW'
+               WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, oid::regclass)
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+                          AND deptype IN ('a', 'i', 'e'))
+        UNION ALL
+        SELECT format('ALTER ROUTINE %s OWNER TO {owner}', oid::regprocedure)
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+          AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid
+                          AND deptype = 'e')
+    LOOP
+        EXECUTE words;
+    END LOOP;
+END $$;
+REVOKE ALL ON DATABASE aval FROM PUBLIC;
+GRANT CONNECT ON DATABASE aval TO {run};
+"""
+"""What an older version made belongs to the superuser. REASSIGN OWNED refuses that one, so each object is told."""
+
+
+def statements(data: Path) -> str:
+    """The roles and what they own, as single-user mode takes them: one statement a line. Repeating it is harmless."""
+    passwords = {f"{name}_password": kept_secret(data, FILES[role]) for name, role in (("owner", OWNER), ("run", RUN))}
+    text = (_ROLES + _OWNERSHIP).format(owner=OWNER, run=RUN, **passwords)
+    return "".join(" ".join(each.split()) + ";\n" for each in _split(text))
+
+
+def _split(text: str) -> list[str]:
+    """At each semicolon that ends a line without indentation: those inside of DO blocks are indented."""
+    found, lines = [], list[str]()
+    for line in text.splitlines():
+        lines.append(line)
+        if line.endswith(";") and not line.startswith(" "):
+            found.append("\n".join(lines).removesuffix(";"))
+            lines.clear()
+    return found
+
+
+def are_set_up(data: Path, folder: Path) -> bool:
+    """Whether this data folder's server has them already; the older ones let everybody in as the superuser."""
+    hba = folder / "pg_hba.conf"
+    return all((data / name).is_file() for name in FILES.values()) and hba.is_file() and hba.read_text() == HBA
+
+
+def url(role: str, data: Path, sockets: Path) -> str:
+    """The port is said because libpq would take it from PGPORT otherwise, and it names the socket."""
+    password = kept_secret(data, FILES[role])
+    return f"postgres://{role}:{password}@/aval?host={quote(str(sockets), safe='')}&port=5432"
