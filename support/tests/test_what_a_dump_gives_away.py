@@ -174,7 +174,7 @@ def test_the_migration_seals_what_is_there(boss):
 
     key, _ = enrolled(boss)
     TOTPDevice.objects.update(key=key)
-    import_module("clients.migrations.0008_sealed_authenticators").seal_keys(apps, None)
+    import_module("clients.migrations.0009_sealed_authenticators").seal_keys(apps, None)
     assert key not in TOTPDevice.objects.get().key
     assert Authenticator.objects.get().plain_key == key
 

@@ -14,7 +14,7 @@ def seal_keys(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("clients", "0007_forgetting"), ("otp_totp", "0003_add_timestamps")]
+    dependencies = [("clients", "0008_login_delays"), ("otp_totp", "0003_add_timestamps")]
 
     operations = [
         migrations.CreateModel(
