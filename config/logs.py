@@ -89,3 +89,28 @@ def _told(fault: BaseException | None, hidden: Iterable[str]) -> Iterator[str]:
         frames = "".join(traceback.format_tb(fault.__traceback__))
         yield f"{frames}{kind}: {scrubbed(str(fault), hidden)}"
         fault = fault.__cause__ or (None if fault.__suppress_context__ else fault.__context__)
+
+
+def logging_at(level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything of this level to standard error, and of libraries what says something new."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "config.logs.OneLine"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "django": {"handlers": [], "level": "INFO"},
+            # The access log has every refusal already, by route; Django's own line names the path, which may hold a
+            # code. Faults and denied pages have their own lines (external_api.traces).
+            "django.request": {"level": "CRITICAL"},
+            "django.security": {"level": "CRITICAL"},
+            "axes": {"level": "WARNING"},
+            "waitress": {"level": "WARNING"},  # below: callers that went away
+            "waitress.queue": {"level": "ERROR"},  # a request waits for a thread: the access log has the times
+            # two sweeps every two seconds, each with three lines of nothing
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+        },
+    }

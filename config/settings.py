@@ -3,8 +3,6 @@
 Nonsense stops the start with one sentence (`ImproperlyConfigured`), never a traceback hours later.
 """
 
-import hashlib
-import hmac
 import ipaddress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +11,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
+from config.keys import SEALED, derived_key, derived_keys
+from config.logs import logging_at
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
+from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
+from config.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -82,20 +84,12 @@ if len(WEBOTP_DOMAIN) > 60:
     raise ImproperlyConfigured("WEBOTP_DOMAIN is longer than 60 characters: the SMS would not fit one segment.")
 
 
-def _derived_key(purpose: str, secret: str = SECRET_KEY) -> bytes:
-    """32 bytes of its own for each purpose, so that one secret serves all and none can stand in for another."""
-    return hmac.new(secret.encode(), b"aval:" + purpose.encode(), hashlib.sha256).digest()
-
-
-CODE_KEY = _derived_key("code-hmac")
-SEAL_KEY = _derived_key("message-seal")
-SEALING_KEYS = {
-    purpose: [_derived_key(purpose, secret) for secret in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
-    for purpose in ("totp-key", "session-data", "kept-answer")
-}
+CODE_KEY = derived_key("code-hmac", SECRET_KEY)
+SEAL_KEY = derived_key("message-seal", SECRET_KEY)
+SEALING_KEYS = {each: derived_keys(each, SECRET_KEY, *SECRET_KEY_FALLBACKS) for each in SEALED}
 """What the database keeps sealed (clients.sealing): under the first, and opened by any."""
-BACKUP_CODE_KEYS = [_derived_key("backup-code", secret) for secret in (SECRET_KEY, *SECRET_KEY_FALLBACKS)]
-JWT_KEY = env.str("JWT_KEY", "") or _derived_key("jwt").hex()
+BACKUP_CODE_KEYS = derived_keys("backup-code", SECRET_KEY, *SECRET_KEY_FALLBACKS)
+JWT_KEY = env.str("JWT_KEY", "") or derived_key("jwt", SECRET_KEY).hex()
 """Signs partners' year-long tokens; give it by itself to be able to change SECRET_KEY without revoking them all."""
 if len(JWT_KEY) < 32:
     raise ImproperlyConfigured("JWT_KEY is shorter than 32 characters (RFC 7518, section 3.2 asks for 256 bits).")
@@ -280,21 +274,6 @@ try:
 except ValueError as fault:
     raise ImproperlyConfigured(f"TRUSTED_PROXIES must list addresses or networks like 10.0.0.0/8: {fault}.") from fault
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
-    "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": [],
-    "UNAUTHENTICATED_USER": None,
-    "DEFAULT_SCHEMA_CLASS": "external_api.openapi.generator.ContractSchema",
-}
-SPECTACULAR_SETTINGS = {
-    "OAS_VERSION": "3.1.0",
-    "DEFAULT_GENERATOR_CLASS": "external_api.openapi.generator.ContractGenerator",
-    "SCHEMA_PATH_PREFIX": "/",
-    "SORT_OPERATIONS": False,  # as the URLs stand, which is the order of use
-    "POSTPROCESSING_HOOKS": [],
-}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 """Bytes. The front door holds each contract to its own, smaller limit; this one guards the admin's forms."""
 
@@ -404,24 +383,4 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's
 # --- logs: one JSON object a line on standard error -----------------------------------------------------------
 
 LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "config.logs.OneLine"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO"},
-        # The access log has every refusal already, by route; Django's own line names the path, which may hold a code.
-        # Faults and denied pages have their own lines (external_api.traces).
-        "django.request": {"level": "CRITICAL"},
-        "django.security": {"level": "CRITICAL"},
-        "axes": {"level": "WARNING"},
-        "waitress": {"level": "WARNING"},  # below: callers that went away
-        "waitress.queue": {"level": "ERROR"},  # a request waits for a thread: the access log has the times
-        # two sweeps every two seconds, each with three lines of nothing
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_at(LOG_LEVEL)
