@@ -76,6 +76,7 @@ def _check_length(domain: str) -> None:
         raise InvalidDomain("too long")
 
 
+@lru_cache(maxsize=2 * REMEMBERED)
 def _label(label: str) -> tuple[str, str]:
     """The label in Unicode and in ASCII."""
     if not label.isascii():

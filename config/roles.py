@@ -82,6 +82,8 @@ def grant(run_url: str) -> None:
             return
         try:
             with transaction.atomic():
+                # two at once would update the same catalog rows, which PostgreSQL refuses
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('aval:grant', 0))")
                 _create_if_missing(cursor, run["USER"], run["PASSWORD"])
                 for statement in _statements(cursor, run["USER"]):
                     cursor.execute(statement)
