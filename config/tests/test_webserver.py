@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 import pytest
 
@@ -44,7 +44,7 @@ class Running:
             return all_of(line)
 
     def stop(self) -> None:
-        if self.thread.is_alive():
+        with suppress(OSError):  # it had been stopped before
             self.server.stop()
         self.thread.join(10)
         assert not self.thread.is_alive()

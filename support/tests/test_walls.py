@@ -80,7 +80,8 @@ def rows_for(route):
     mine = model._default_manager.values_list("pk", flat=True).first() if model else 1
     return {
         "object_id": key.partner_id if "key" in names_of(route) else mine, "app_label": "clients", "form": "csv",
-        "url": "x", "content_type_id": 1, "pk": User.objects.order_by("pk").first().pk, "key": key.pk, "client": "1",
+        "url": "x", "content_type_id": 1, "pk": User.objects.order_by("pk").first().pk, "client": "1",
+        "key": key.pk if "object_id" in names_of(route) else mine,  # of a partner, or the row itself
         "id": mine,
     }  # fmt: skip
 
