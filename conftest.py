@@ -11,11 +11,13 @@ from typing import Any
 import jwt
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
 from django.test import Client
 
 from clients.credentials import issue
+from clients.hashing import BoundedPBKDF2
 from clients.models import Applicant, Credential, Partner
 from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
@@ -25,6 +27,19 @@ from messaging.redis_link import breaker, connection
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 """The moment most tests happen at: 10:30 in Lima."""
+
+
+class QuickHasher(BoundedPBKDF2):
+    """The hasher of production with a thousandth of its work; hundreds of tests make a member of the staff."""
+
+    iterations = 1_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes() -> None:
+    settings.PASSWORD_HASHERS = ["conftest.QuickHasher"]
+    get_hashers.cache_clear()
+    get_hashers_by_algorithm.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def others(front: Front, stack: Field) -> Iterator[list[tuple[int, float]]]:
     front.answers.clear()
 
     def ask() -> None:
-        while not done.is_set():
+        while not done.wait(0.02):
             front.ask()
 
     with ThreadPoolExecutor(2) as pool:

@@ -9,11 +9,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.stack import Stack
+from tests.stack import Company, Stack
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 UNREADABLE = ["Bearer ñ".encode(), b"Bearer \xff\xfe", b"Bearer", "bearer é".encode("latin-1"), b"Bearer \x80abc"]
+
+
+@pytest.fixture(scope="module")
+def company(_running: Stack) -> Company:
+    return _running.company("Trozos")
 
 
 def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b"") -> tuple[int, str]:
@@ -34,12 +39,11 @@ def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes]
     return int(head.split()[1]), content.decode()
 
 
-def test_chunks_arrive_at_every_contract(stack: Stack) -> None:
+def test_chunks_arrive_at_every_contract(stack: Stack, company: Company) -> None:
     status, text = ask(stack, "POST", "/v1/api/client", JSON, json.dumps(stack.person()).encode())
     assert status == 201, text
     login = json.dumps({"username": "nadie", "password": "una-clave-larga"}).encode()
     assert "ERR_INVALID_CREDENTIALS" in ask(stack, "POST", "/v1/api/auth/login", JSON, login)[1]
-    company = stack.company("Trozos")
     asked = {"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"}
     assert ask(stack, "POST", "/api/v1", JSON, json.dumps(asked).encode())[0] == 200
     assert ask(stack, "POST", "/external/client/registry", JSON, b"{}")[0] == 401
@@ -63,12 +67,14 @@ def test_chunks_arrive_where_providers_report(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("value", UNREADABLE)
-def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(stack: Stack, value: bytes) -> None:
+def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(
+    stack: Stack, company: Company, value: bytes
+) -> None:  # fmt: skip
     """Contract 2 is open here: an absent one would pass."""
     client = stack.register()
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {})[0] == 200
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {"Authorization": value})[0] == 401
-    body = json.dumps({"token": stack.company("Ilegible").token, "usuario": "M", "solicitud": "clientes_autorizados"})
+    body = json.dumps({"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"})
     assert ask(stack, "POST", "/api/v1", {**JSON, "Authorization": value}, body.encode())[0] == 401
     assert ask(stack, "POST", "/external/client/registry", {**JSON, "Authorization": value}, b"{}")[0] == 401
 

@@ -1,4 +1,5 @@
-"""Nobody outside can stop a running installation (the short part of `make chaos`)."""
+"""Nobody outside can stop a running installation: the short part of `make chaos`, which has two scenarios more. Those
+are held by tests/test_login_drain.py and tests/test_streams_over_http.py here."""
 
 import os
 import random
@@ -44,11 +45,3 @@ def test_bodies_that_never_come_are_given_up(field, dice):
 
 def test_eight_bombs_at_once_cost_little_memory_and_nobody_else(field, dice):
     _holds(strangers.json_bombs(field, dice, at_once=8))
-
-
-def test_wrong_passwords_without_a_pause_keep_nobody_from_being_served(field, dice):
-    _holds(strangers.login_drain(field, dice, posters=10, seconds=4))
-
-
-def test_a_reader_that_stops_loses_its_slot(field, dice):
-    _holds(strangers.reader_stops(field, dice, rows=280_000))
