@@ -38,8 +38,8 @@ class QuickHasher(BoundedPBKDF2):
 @pytest.fixture(scope="session", autouse=True)
 def quick_hashes() -> None:
     settings.PASSWORD_HASHERS = ["conftest.QuickHasher"]
-    get_hashers.cache_clear()
-    get_hashers_by_algorithm.cache_clear()
+    get_hashers.cache_clear()  # type: ignore[attr-defined]
+    get_hashers_by_algorithm.cache_clear()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

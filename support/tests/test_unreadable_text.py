@@ -94,21 +94,22 @@ def filters_of(http, model):
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
 def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
+    """A third of the values at each filter, all of them at each list."""
     names = filters_of(boss, model)
     assert len(names) >= 11
-    for name in names:
-        for value in BEYOND:
+    for nth, name in enumerate(names):
+        for value in BEYOND[nth % 3 :: 3]:
             answer = boss.get(f"{list_of(model)}?{name}={value}")
             assert answer.status_code in (200, 302, 400, 404), (name, value[:40], answer.status_code)
-        for value in NO_TEXT:
-            assert boss.get(f"{list_of(model)}?{name}={value}").status_code == 400, (name, value)
+        bad = NO_TEXT[nth % len(NO_TEXT)]
+        assert boss.get(f"{list_of(model)}?{name}={bad}").status_code == 400, (name, bad)
 
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
 def test_no_row_of_the_admin_is_a_fault_that_is_named_so(rows, boss, model):
     there = page_of(model._default_manager.first())
-    for value in (each for each in BEYOND if each):
-        for page in ("change", "history", "delete"):
+    for nth, value in enumerate(each for each in BEYOND if each):
+        for page in (("change", "history", "delete")[nth % 3],):
             answer = boss.get(there.rsplit("/", 3)[0] + f"/{value}/{page}/")
             assert answer.status_code in (200, 302, 403, 404), (value[:40], page, answer.status_code)
 

@@ -81,7 +81,7 @@ def test_no_value_of_a_dump_is_a_session(boss):
     assert Session.objects.count() >= 3
     values = pieces(dump())
     assert not cookies & values
-    for value in values:
+    for value in (each for each in values if 16 <= len(each) <= 128):  # a key has 32 characters
         http = Client(raise_request_exception=False)
         http.cookies["aval_session"] = value
         assert http.get("/admin/").status_code == 302, value
