@@ -15,9 +15,12 @@ LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SAND
 run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
 	@exec .venv/bin/python -m config.run
 
+# Twice as many as there are cores: some wait for clocks and processes.
+JOBS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
+
 # Side by side: the rooms' tests, and then, two at a time for they wait a lot, those that have a whole Aval to themselves.
 test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
-	@.venv/bin/python -m pytest -n auto --maxprocesses 8 $(ROOMS)
+	@.venv/bin/python -m pytest -n $(JOBS) $(ROOMS)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests
 
 bench: venv-dev
