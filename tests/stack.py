@@ -44,6 +44,7 @@ SETTINGS: Mapping[str, str] = {
         (
             "RATE_PER_ADDRESS",
             "RATE_PER_PARTNER",
+            "LOGINS_PER_ADDRESS",
             "PAID_MESSAGES_PER_DAY",
             "PAID_MESSAGES_PER_DAY_TOTAL",
             "MAIL_CODES_PER_DAY",
