@@ -97,7 +97,7 @@ urlpatterns = [
 ]
 
 if __name__ == "__main__":
-    command = [*web_command()[:-1], "bench.floor:application"]
+    command = [*web_command(), "--application", "bench.floor:application"]
     os.execv(command[0], command)
 else:
     application = get_wsgi_application()

@@ -45,7 +45,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
         stack = stopping.enter_context(standing(folder))
         database = stopping.enter_context(stack.database())
         stack.worker.freeze()  # the count delivers by itself
-        counts = json.loads(stack.command("bench.statements"))
+        counts = json.loads(stack.command("bench.statements", DATABASE_URL=stack.servers.owner_url))
         stack.worker.thaw()
         print("statements, BEGIN and COMMIT included: " + ", ".join(f"{step} {n}" for step, n in counts.items()))
         history.prepare(database)

@@ -31,11 +31,11 @@ END $$;
 ALTER ROLE {owner} LOGIN NOSUPERUSER NOCREATEROLE CREATEDB NOREPLICATION NOBYPASSRLS PASSWORD '{owner_password}';
 ALTER ROLE {run} LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS PASSWORD '{run_password}';
 GRANT {run} TO {owner};
-GRANT SET ON PARAMETER session_replication_role TO {owner};
+GRANT SET ON PARAMETER session_replication_role, log_statement TO {owner};
 GRANT pg_checkpoint TO {owner};
 """
-"""The owner is a member of the run role and so may see and end its sessions; never the other way round. The parameter
-and the checkpoint are for loading many rows, as the benchmarks do."""
+"""The owner is a member of the run role and so may see and end its sessions; never the other way round. The
+parameters and the checkpoint are for loading many rows and counting statements, as the benchmarks do."""
 
 _OWNERSHIP = """
 DO $$ DECLARE words text; BEGIN

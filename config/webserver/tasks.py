@@ -6,9 +6,6 @@ from django.http import HttpResponse
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import Error
 
-from external_api.middleware import enveloped
-from external_api.spaces import contract_of
-
 
 class CorkedTask(WSGITask):
     """Answer of the application, its header sent together with the beginning of its body."""
@@ -71,6 +68,9 @@ class RefusalTask(ErrorTask):
 
 def refusal(path: str, error: Error) -> HttpResponse:
     """The answer for a request that never became one."""
+    from external_api.middleware import enveloped  # here: another application than Aval's has no contracts
+    from external_api.spaces import contract_of
+
     contract = contract_of(path)
     if contract is not None:
         return enveloped(contract, error.code if error.code in (413, 500) else 400)

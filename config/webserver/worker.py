@@ -1,10 +1,14 @@
-"""One web process: `python -m config.webserver.worker FD THREADS CONNECTIONS PER_ADDRESS`, started by the main one."""
+"""One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS`.
+
+Started by the main process, which keeps as many running as there should be.
+"""
 
 import resource
 import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 
 from config.processes import ask_for_death_signal
@@ -27,15 +31,14 @@ def allow_files(connections: int) -> int:
 
 def main(words: list[str]) -> None:
     ask_for_death_signal(signal.SIGTERM)  # a killed main process would leave us serving its port for ever
-    fd, threads, connections, per_address = (int(word) for word in words)
+    module, _, name = words[0].partition(":")
+    fd, threads, connections, per_address = (int(word) for word in words[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which stops us in order
 
-    from config.wsgi import application
-
-    connections = allow_files(connections)
+    application = getattr(import_module(module), name)
     from config.webserver.server import Limits, Server  # after Django is set up
 
-    limits = Limits(connections, per_address)
+    limits = Limits(allow_files(connections), per_address)
     server = Server(application, socket.socket(fileno=fd), threads, limits)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
