@@ -5,4 +5,3 @@ from config.settings import *  # noqa: F403
 INSTALLED_APPS = []
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # says how long an answer is, or the connection closes
 ROOT_URLCONF = "bench.floor"
-TRUSTED_PROXIES: list[str] = []  # asked by the web server
