@@ -179,11 +179,19 @@ def _hit(item: RateLimitItem, key: str) -> int:
 
 
 def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:
-    pipe = connection().pipeline(transaction=False)
-    for name in names.values():
-        pipe.incrby(_shared().prefixed_key(name), amount)
-        pipe.expire(_shared().prefixed_key(name), 2 * DAY_SECONDS)
-    return dict(zip(names, map(int, pipe.execute()[::2]), strict=True))
+    """One command a key; the first of a day says when the key may go."""
+    keys = [_shared().prefixed_key(name) for name in names.values()]
+    if len(keys) == 1:
+        counts = [int(connection().incrby(keys[0], amount))]  # type: ignore[arg-type]
+    else:
+        pipe = connection().pipeline(transaction=False)
+        for key in keys:
+            pipe.incrby(key, amount)
+        counts = [int(count) for count in pipe.execute()]
+    for key, count in zip(keys, counts, strict=True):
+        if count == amount:
+            connection().expire(key, 2 * DAY_SECONDS)
+    return dict(zip(names, counts, strict=True))
 
 
 def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:

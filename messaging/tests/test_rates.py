@@ -171,3 +171,13 @@ def test_no_caller_stands_in_the_table():
     hits(1, key="req:a192.0.2.1")
     rates.add_today("paid:S:a192.0.2.1", 1, at=NOW, cap=5)
     assert not [key for key in RateCount.objects.values_list("key", flat=True) if "192" in key and "." in key]
+
+
+@pytest.mark.django_db
+def test_the_counts_of_a_day_go_by_themselves():
+    for _ in range(3):
+        rates.add_today("alone", 1, at=NOW, cap=10)
+        rates.add_all_today({"one": 10, "two": 10}, 1, at=NOW)
+    left = [connection().ttl(key) for key in connection().scan_iter("*day:*")]
+    assert len(left) == 3
+    assert all(0 < seconds <= 2 * rates.DAY_SECONDS for seconds in left)
