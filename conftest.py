@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
+from django.db.backends.base.creation import BaseDatabaseCreation as DatabaseCreation
 from django.test import Client
 
 from clients.credentials import issue
@@ -95,6 +97,22 @@ def registry(db: None) -> Member:
 @pytest.fixture
 def switched_off(db: None) -> Member:
     return _member("Apagada", contracts=["informaperu"], is_active=False)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """No statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
+    original = DatabaseCreation._nodb_cursor
+
+    @contextmanager
+    def without_statement_timeout(creation: DatabaseCreation) -> Iterator[Any]:
+        with original(creation) as cursor:
+            cursor.execute("SET statement_timeout = 0")
+            yield cursor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseCreation, "_nodb_cursor", without_statement_timeout)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
