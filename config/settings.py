@@ -170,6 +170,7 @@ DATABASES = {"default": env.db("DATABASE_URL")}
 if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL: the races are won by PostgreSQL's locks.")
 DATABASES["default"].update(
+    ENGINE="config.postgresql",
     CONN_MAX_AGE=None,  # a connection for each web and worker thread, kept: opening one costs more than a request
     CONN_HEALTH_CHECKS=True,
     DISABLE_SERVER_SIDE_CURSORS=DB_TRANSACTION_POOLER,
