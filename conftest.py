@@ -102,7 +102,7 @@ def switched_off(db: None) -> Member:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
     """No statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
-    original = DatabaseCreation._nodb_cursor
+    original = DatabaseCreation._nodb_cursor  # type: ignore[attr-defined]  # the stubs lack it
 
     @contextmanager
     def without_statement_timeout(creation: DatabaseCreation) -> Iterator[Any]:
