@@ -27,7 +27,7 @@ from twilio.rest import Client
 
 from clients.phones import to_e164
 from messaging.gateways import http
-from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.codes import Code
 from messaging.gateways.spoken import twiml
 from messaging.gateways.twilio_codes import REQUEST
@@ -147,7 +147,7 @@ def _number(message: Outgoing) -> str:
     try:
         return to_e164(message.recipient)
     except ValueError:
-        raise GatewayError("el destino no es un celular", permanent=True) from None
+        raise Unsendable("el destino no es un celular") from None
 
 
 def _validity(send_before: datetime | None) -> int:

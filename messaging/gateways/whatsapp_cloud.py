@@ -17,7 +17,7 @@ from typing import Any
 
 from clients.phones import to_e164
 from messaging.gateways import http
-from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.url import GatewayUrl
 from messaging.gateways.whatsapp_codes import REQUEST
 
@@ -55,11 +55,11 @@ class WhatsAppCloudGateway:
 
     def _body(self, message: Outgoing, secret: str | None) -> dict[str, Any]:
         if secret is None:
-            raise GatewayError("por WhatsApp solo salen códigos", permanent=True)
+            raise Unsendable("por WhatsApp solo salen códigos")
         try:
             number = to_e164(message.recipient).lstrip("+")
         except ValueError:
-            raise GatewayError("el destino no es un celular", permanent=True) from None
+            raise Unsendable("el destino no es un celular") from None
         code = [{"type": "text", "text": secret}]
         return {
             "messaging_product": "whatsapp",
