@@ -29,9 +29,6 @@ from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgo
 from messaging.gateways.codes import PERMANENT, Code, Verdict
 from messaging.gateways.url import GatewayUrl
 
-METADATA = "aval"
-"""Under this name a service keeps our message's id."""
-
 
 @dataclass(frozen=True)
 class Service:
@@ -104,7 +101,7 @@ class _Session:
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         email = mail.compose(message, secret)
         if SERVICES[self._gateway.service].metadata:
-            email.metadata = {METADATA: str(message.id)}  # type: ignore[attr-defined]  # anymail's own
+            email.metadata = {mail.METADATA: str(message.id)}  # type: ignore[attr-defined]  # anymail's own
         self._response, failure = None, None
         try:
             self._backend.send_messages([email])

@@ -11,6 +11,9 @@ from django.core.mail import EmailMultiAlternatives
 from clients.emails import InvalidEmail, canonical_email, smtp_address
 from messaging.gateways.base import GatewayError, Outgoing, Unsendable
 
+METADATA = "aval"
+"""Under this name a mail service keeps our message's id and repeats it in its reports."""
+
 _QUOTED_PRINTABLE = charset.Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = charset.QP
 
