@@ -102,6 +102,7 @@ def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
             continue
         answer: Answer = offer(message, sender, letters.letter(message), None, providers.begin(message.provider))
         if isinstance(answer, Receipt):
+            providers.took(message.provider)
             were_taken.append((message, answer))
         else:
             not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)

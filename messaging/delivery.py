@@ -18,7 +18,15 @@ from django.utils import timezone
 
 from messaging import doorbell, providers, receipts
 from messaging.gateways import gateways_for
-from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.base import (
+    Gateway,
+    GatewayError,
+    OutcomeUnknown,
+    Outgoing,
+    Receipt,
+    Unsendable,
+    can_reach,
+)
 from messaging.models import Message
 from messaging.queues import BATCH, ORDER, QUEUE_OF, QUEUES
 from messaging.sealing import CannotUnseal, unseal
@@ -135,6 +143,7 @@ def attempt(
 def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
     """Writes down what came of one call. It counts for the message's claim only, so twice is once."""
     if isinstance(answer, Receipt):
+        providers.took(message.provider)
         taken([(message, answer)], at=at)
     else:
         not_taken(message, answer, at=at, delays=delays)
@@ -156,16 +165,18 @@ def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | Non
 
 
 def settle(provider: str, answer: Answer, *, at: datetime) -> None:
-    """What an answer means for its provider."""
-    failed = says_of_its_health(answer)
-    if failed is not None:
-        providers.settle(provider, failed=failed, at=at)
+    """What an answer means for its provider. One that is set aside comes back by taking a message, not by refusing."""
+    if says_of_its_health(answer) is not None:
+        providers.settle(provider, failed=not isinstance(answer, Receipt), at=at)
 
 
 def says_of_its_health(answer: Answer) -> bool | None:
     """Whether the provider failed; None where the answer does not tell."""
+    if isinstance(answer, Unsendable):
+        return None
     if isinstance(answer, GatewayError):
-        return None if answer.throttled else not answer.permanent
+        does_not_tell = answer.throttled or answer.about_recipient or answer.unsupported
+        return None if does_not_tell else not answer.permanent
     return not isinstance(answer, Receipt)
 
 
@@ -246,25 +257,46 @@ def not_taken(
     if isinstance(answer, OutcomeUnknown):
         record(message, "UNKNOWN", at=at, reply=answer.reply)
         return
-    others = len(gateways_for(message.via)) - 1
-    if answer.permanent or (message.attempts > len(delays) + others and not answer.throttled):
+    if answer.permanent and not answer.unsupported and not isinstance(answer, Unsendable):
+        providers.refused(message.provider, message.recipient)
+    gateways = gateways_for(message.via)
+    others = len(gateways) - 1
+    if _is_final(message, answer, gateways, tries=len(delays) + others):
         record(message, "FAILED", at=at, reply=answer.reply)
         return
-    asked = timedelta(seconds=answer.retry_after or 0)
-    if answer.throttled:  # the others are asked at once; this one by nobody here until then
-        wait = max(asked, THROTTLED)
-        providers.rest(message.provider, wait.total_seconds())
-        delay = timedelta(0) if others else wait
-    elif message.attempts <= others:
-        providers.rest(message.provider, asked.total_seconds())
-        delay = timedelta(0)
-    else:
-        delay = max(delays[message.attempts - 1 - others], asked)
-        delay += delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
+    delay = _delay(message, answer, others, delays)
     counted = not answer.throttled
     record(message, "QUEUED", at=at, reply=answer.reply, next_attempt_at=at + delay, counted=counted)
     if not delay:
         doorbell.ring(QUEUE_OF[message.kind])
+
+
+def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway], *, tries: int) -> bool:
+    """Whether a refusal ends the message: for good, by the last provider that was left, or after the last delay."""
+    if message.attempts > tries and not answer.throttled:
+        return True
+    if not answer.unsupported:
+        return answer.permanent
+    able = [gateway.name for gateway in gateways if can_reach(gateway, message.recipient)]
+    asked_all = message.provider in able and message.attempts >= len(gateways)  # it is not about the recipient
+    return not able or able == [message.provider] or asked_all
+
+
+def _delay(message: Message, answer: GatewayError, others: int, delays: Sequence[timedelta]) -> timedelta:
+    """Until the next try; whoever asked for a pause gets it."""
+    asked = timedelta(seconds=answer.retry_after or 0)
+    if answer.throttled:  # the others are asked at once; this one by nobody here until then
+        wait = max(asked, THROTTLED)
+        providers.rest(message.provider, wait.total_seconds())
+        return timedelta(0) if others else wait
+    if answer.unsupported:
+        return timedelta(0)
+    if message.attempts <= others:
+        if not answer.about_recipient:
+            providers.rest(message.provider, asked.total_seconds())
+        return timedelta(0)
+    delay = max(delays[message.attempts - 1 - others], asked)
+    return delay + delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
 
 
 def record(

@@ -11,6 +11,8 @@ WINDOW = 60.0
 """Seconds that are looked at."""
 FAILURES_IN_A_ROW = 3
 """Nothing but failures lately: enough to try somebody else."""
+REFUSALS_IN_A_ROW = 5
+"""Different recipients refused for good, and nothing taken in between: whatever it says, that is not about them."""
 LEAST_CALLS = 6
 LATEST = 100
 """Calls that are looked at, at most: of thousands a minute the last hundred say enough."""
@@ -31,6 +33,7 @@ class Window:
     ended: deque[tuple[float, bool, float]] = field(  # when, whether it failed, seconds it took
         default_factory=lambda: deque(maxlen=LATEST)
     )
+    refused: set[int] = field(default_factory=set)  # hashes of the recipients refused for good since the last success
 
     def begin(self, call: int, *, now: float) -> None:
         self.in_hand[call] = now
@@ -41,9 +44,19 @@ class Window:
         if failed is not None:
             self.ended.append((now, failed, now - began))
 
+    def refuse(self, recipient: str) -> None:
+        """It refused this recipient for good."""
+        if len(self.refused) < REFUSALS_IN_A_ROW:
+            self.refused.add(hash(recipient))
+
+    def take(self) -> None:
+        """It took a message."""
+        self.refused.clear()
+
     def forget(self) -> None:
         """A verdict was passed on what is here: the next one takes new evidence."""
         self.ended.clear()
+        self.refused.clear()
 
     def verdict(self, *, now: float) -> str:
         """Why the provider should be set aside, in Spanish for the staff; empty: it should not."""
@@ -52,6 +65,8 @@ class Window:
         silent = sum(1 for began in self.in_hand.values() if now - began >= SILENT)
         if silent >= SILENT_CALLS:
             return f"{silent} envíos sin respuesta desde hace más de {SILENT:.0f} s"
+        if len(self.refused) >= REFUSALS_IN_A_ROW:
+            return f"{REFUSALS_IN_A_ROW} destinatarios rechazados seguidos"
         failures = [failed for _, failed, _ in self.ended]
         if len(failures) >= FAILURES_IN_A_ROW and all(failures[-FAILURES_IN_A_ROW:]):
             return f"{FAILURES_IN_A_ROW} fallas seguidas"

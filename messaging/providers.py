@@ -1,9 +1,9 @@
 """Which provider takes a message now: in the order of the setting, without those that fail, hang or asked us to wait.
 
 What one worker sees it judges by itself (`messaging.judgement`); the verdict is a row that all of them read, at most a
-second old. A provider set aside is tried again with a single message when its time is up: if that goes well it is back,
-if not it stays away twice as long. When nobody is left, the first in turn is asked all the same: a doubtful provider
-may send a code, no provider certainly does not.
+second old. A provider set aside is tried again with a single message when its time is up: if it takes that it is back,
+if it fails or refuses it stays away twice as long. When nobody is left, the first in turn is asked all the same: a
+doubtful provider may send a code, no provider certainly does not.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from clients.models import audit
-from messaging.gateways.base import Gateway
+from messaging.gateways.base import Gateway, can_reach
 from messaging.judgement import Window
 from messaging.models import Message, ProviderEvent, ProviderState
 
@@ -115,6 +115,18 @@ def choose(gateways: Sequence[Gateway], message: Message, *, at: datetime) -> tu
     raise NotNow(min(_wait_for(each.name) for each in candidates))
 
 
+def refused(name: str, recipient: str) -> None:
+    """The provider refused this recipient for good; several different ones in a row count against it."""
+    with known.lock:
+        known.window(name).refuse(recipient)
+
+
+def took(name: str) -> None:
+    """The provider took a message: what it refused before was about the recipients."""
+    with known.lock:
+        known.window(name).take()
+
+
 def rest(name: str, seconds: float) -> None:
     """The provider asked us to wait: nothing is offered to it by this process until then."""
     with known.lock:
@@ -180,10 +192,12 @@ def set_aside_now() -> dict[str, ProviderState]:
 
 
 def _in_turn(gateways: Sequence[Gateway], message: Message) -> list[Gateway]:
-    """The preferred one first; after a try that failed, the one behind it."""
+    """The preferred one first; after a try that failed, the one behind it. Without those that cannot reach the
+    recipient, unless none can."""
     names = [gateway.name for gateway in gateways]
     start = names.index(message.provider) + 1 if message.attempts and message.provider in names else 0
-    return [gateways[(start + each) % len(gateways)] for each in range(len(gateways))]
+    turn = [gateways[(start + each) % len(gateways)] for each in range(len(gateways))]
+    return [gateway for gateway in turn if can_reach(gateway, message.recipient)] or turn
 
 
 def _verdict(name: str) -> str:

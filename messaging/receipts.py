@@ -73,7 +73,8 @@ def _apply(report: Report, *, at: datetime) -> bool:
     """By our own id where the provider repeated it, else by its own; the diagram refuses what is settled."""
     where = "provider_id = %(provider_id)s AND starts_with(provider, %(family)s)"
     if report.message_id is not None:
-        where = "id = %(message)s AND (provider_id IN ('', %(provider_id)s) OR provider = '')"
+        # Under our own id it stands where the answer of the provider could not be read.
+        where = "id = %(message)s AND (provider_id IN ('', %(provider_id)s, id::text) OR provider = '')"
     moved = move(
         report.state,
         f"{where} AND handed_over_at IS NOT NULL",

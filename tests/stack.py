@@ -52,6 +52,9 @@ SETTINGS: Mapping[str, str] = {
         ),
         UNLIMITED,
     ),
+    # so that receipts can be told
+    "WHATSAPP_APP_SECRET": "a-secret-of-the-test-stacks-app",
+    "ANYMAIL_WEBHOOK_SECRET": "aval:receipts",
     "BROKER_URL": "",
     "LOG_LEVEL": "DEBUG",  # what is searched for codes must hold all that can ever be logged
     "DJANGO_SETTINGS_MODULE": "config.settings",

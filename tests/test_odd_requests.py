@@ -1,5 +1,8 @@
 """Requests as foreign programs write them, through the real web server: chunks, and bytes outside ASCII."""
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import socket
@@ -10,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from tests.stack import Company, Stack
+from tests.stack import SETTINGS, Company, Stack
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -62,9 +65,27 @@ def test_chunks_arrive_at_a_page(stack: Stack) -> None:
 
 
 def test_chunks_arrive_where_providers_report(stack: Stack) -> None:
-    for path in ("/recibos/whatsapp", "/recibos/twilio/1b4e28ba-2fa1-11d2-883f-0016d3cca427"):
-        status, text = ask(stack, "POST", path, FORM if "twilio" in path else JSON, b"MessageStatus=sent")
-        assert status in (403, 404), (path, text)
+    """Read whole: the signature is over the body, and an event's id is in it."""
+    body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [{"id": "wamid.1", "status": "sent"}]}}]}]})
+    signed = "sha256=" + hmac.new(SETTINGS["WHATSAPP_APP_SECRET"].encode(), body.encode(), hashlib.sha256).hexdigest()
+    assert ask(stack, "POST", "/recibos/whatsapp", {**JSON, "X-Hub-Signature-256": signed}, body.encode())[0] == 204
+    assert ask(stack, "POST", "/recibos/whatsapp", {**JSON, "X-Hub-Signature-256": "sha256=0"}, body.encode())[0] == 403
+    mail, event = "/recibos/correo/postmark/tracking/", b'{"RecordType": "Delivery", "MessageID": "trozos-1"}'
+    for password, expected in ((SETTINGS["ANYMAIL_WEBHOOK_SECRET"], 200), ("aval:otra", 403)):
+        given = "Basic " + base64.b64encode(password.encode()).decode()
+        status, text = ask(stack, "POST", mail, {**JSON, "Authorization": given}, event)
+        assert status == expected, text
+    [(state,)] = stack.sql("SELECT state FROM messaging_providerreceipt WHERE provider_id = 'trozos-1'")
+    assert state == "DELIVERED"
+    twilio = "/recibos/twilio/1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+    assert ask(stack, "POST", twilio, FORM, b"MessageStatus=sent")[0] == 403, "as with a length: it is not signed"
+
+
+def test_a_foreign_cookie_hides_no_receipt_and_no_login(stack: Stack) -> None:
+    odd = {"Cookie": "otro=José".encode()}
+    assert ask(stack, "GET", "/admin/login/", odd)[0] == 200
+    assert ask(stack, "POST", "/recibos/whatsapp", {**JSON, **odd}, b"{}")[0] == 403
+    assert ask(stack, "POST", "/recibos/correo/postmark/tracking/", {**JSON, **odd}, b"{}")[0] == 403
 
 
 @pytest.mark.parametrize("value", UNREADABLE)

@@ -38,7 +38,8 @@ def load(expression="''", **changes):
         ("SESSION_HOURS", "0"), ("SESSION_HOURS", "25"), ("SESSION_HOURS", "eight"),
         ("KEEP_MESSAGES_DAYS", "0"), ("KEEP_CODES_DAYS", "2"), ("KEEP_PENDING_DAYS", "2"),
         ("KEEP_CONSENTS_DAYS", "729"), ("KEEP_REQUESTS_DAYS", "364"), ("KEEP_SANDBOX_DAYS", "never"),
-        ("KEEP_DEAUTHORIZED_DAYS", "364"),
+        ("KEEP_DEAUTHORIZED_DAYS", "364"), ("ANYMAIL_WEBHOOK_SECRET", "sin-dos-puntos"),
+        ("ANYMAIL_WEBHOOK_SECRET", "aval:contraseña"), ("ANYMAIL_MANDRILL_WEBHOOK_KEY", "ñ"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_in_one_sentence(name, value):
@@ -47,6 +48,29 @@ def test_nonsense_is_refused_in_one_sentence(name, value):
     assert "Traceback" not in run.stderr
     assert name in run.stderr
     assert len(run.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("mailgun://KEY@/?domain=mg.example.com", "ANYMAIL_MAILGUN_WEBHOOK_SIGNING_KEY"),
+        ("mandrill://KEY@/", "ANYMAIL_MANDRILL_WEBHOOK_KEY"),
+        ("MailerSend://KEY@/", "ANYMAIL_MAILERSEND_SIGNING_SECRET"),
+        ("smtp://mail.example.com mandrill://KEY@/", "ANYMAIL_MANDRILL_WEBHOOK_KEY"),
+    ],
+)  # fmt: skip
+def test_a_mail_service_that_signs_its_receipts_does_not_start_without_the_key_for_them(url, key):
+    run = load(EMAIL_URL=url, ANYMAIL_WEBHOOK_SECRET="aval:clave")
+    assert run.returncode == 1
+    assert key in run.stderr
+    assert len(run.stderr.strip().splitlines()) == 1
+    assert "KEY@" not in run.stderr
+    assert load(EMAIL_URL=url, ANYMAIL_WEBHOOK_SECRET="aval:clave", **{key: "una-clave"}).returncode == 0
+    assert load(EMAIL_URL=url).returncode == 0, "without receipts none is needed"
+
+
+def test_a_mail_service_that_does_not_sign_needs_the_password_alone():
+    assert load(EMAIL_URL="postmark://KEY@/", ANYMAIL_WEBHOOK_SECRET="aval:clave").returncode == 0
 
 
 def test_every_password_is_hashed_in_one_of_the_slots():

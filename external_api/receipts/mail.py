@@ -1,12 +1,26 @@
-"""The mail services' tracking events, which django-anymail checks, reads and hands over as one kind of signal."""
+"""The mail services' tracking events, which django-anymail checks, reads and hands over as one kind of signal.
 
+| event                                       | what becomes of it                                       |
+|---------------------------------------------|----------------------------------------------------------|
+| delivered                                   | DELIVERED                                                |
+| bounced, rejected, failed                   | UNDELIVERED                                              |
+| bounced, and the service calls it soft      | an event of the message: a later word may be better      |
+| complained, unsubscribed                    | an event of the message (`messaging.remarks`)            |
+| any other (sent, deferred, opened, clicked) | nothing                                                  |
+"""
+
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import receipts
+from messaging import receipts, remarks
+from messaging.gateways.http import identifier
+from messaging.gateways.mail import METADATA
 from messaging.models import Message
 from messaging.receipts import Report
+from messaging.remarks import Remark
 
 STATES = {
     "delivered": Message.State.DELIVERED,
@@ -19,12 +33,58 @@ REASONS = {
     "rejected": "el servicio lo rechazó",
     "failed": "el servicio no pudo enviarlo",
 }
+REMARKS = {"complained": remarks.COMPLAINED, "unsubscribed": remarks.UNSUBSCRIBED}
+
+_SOFT = frozenset({"soft_bounce", "softbounce", "soft_bounced", "activity.soft_bounced", "transient", "temporary"})
+_SOFT_CLASSES = frozenset({"20", "21", "22", "23", "24", "40", "70"})
+"""SparkPost's bounce_class (source: SparkPost, Bounce classification codes)."""
 
 
 def tracked(sender: Any, event: Any, esp_name: str, **_: Any) -> None:
-    """A receiver of `anymail.signals.tracking`. Openings and clicks are nobody's business here."""
-    state = STATES.get(event.event_type)
-    if state is None or not event.message_id:
+    """A receiver of `anymail.signals.tracking`."""
+    name, ours = identifier(event.message_id), _our_id(event.metadata)
+    kind = event.event_type if isinstance(event.event_type, str) else ""
+    if not name and ours is None:
         return
-    detail = " ".join(part for part in (REASONS.get(event.event_type), event.reject_reason) if part)
-    receipts.receive(Report(esp_name.lower(), str(event.message_id), state, detail), at=timezone.now())
+    name, service, at = name or str(ours), esp_name.lower(), timezone.now()
+    remark = remarks.SOFT_BOUNCE if kind == "bounced" and _is_soft(event.esp_event) else REMARKS.get(kind)
+    if remark is not None:
+        remarks.keep(Remark(service, name, remark, ours), at=at)
+        return
+    state = STATES.get(kind)
+    if state is not None:
+        reason = event.reject_reason if isinstance(event.reject_reason, str) else None
+        detail = " ".join(part for part in (REASONS.get(kind), reason) if part)
+        receipts.receive(Report(service, name, state, detail, ours), at=at)
+
+
+def _our_id(metadata: Any) -> UUID | None:
+    value = metadata.get(METADATA) if isinstance(metadata, dict) else None
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _is_soft(raw: Any) -> bool:
+    """Whether the service calls a bounce temporary; anymail has one kind for all. `raw`: the event as it came."""
+    if any(isinstance(word, str) and word.lower() in _SOFT for word in _kinds(raw)):
+        return True
+    if _field(raw, "event") == "bounce" and _field(raw, "hard_bounce") is not None:  # Mailjet
+        return not _field(raw, "hard_bounce")
+    events = _field(raw, "msys")
+    classes = [str(_field(each, "bounce_class")) for each in events.values()] if isinstance(events, dict) else []
+    return any(each in _SOFT_CLASSES for each in classes)
+
+
+def _kinds(raw: Any) -> Iterator[Any]:
+    """The fields in which services say what kind of bounce it is."""
+    yield _field(raw, "event")  # Brevo, Mandrill
+    yield _field(raw, "Type")  # Postmark
+    yield _field(_field(raw, "data"), "type")  # MailerSend
+    yield _field(_field(_field(raw, "data"), "bounce"), "type")  # Resend
+    yield _field(_field(raw, "event-data"), "severity")  # Mailgun
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None

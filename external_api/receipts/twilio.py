@@ -4,17 +4,25 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from django.conf import settings
+from django.http import QueryDict
 from twilio.request_validator import RequestValidator
 
-from external_api.receipts.errors import NotSigned
+from external_api.receipts.errors import NotReadable, NotSigned
 from messaging.gateways import accounts
+from messaging.gateways.http import identifier
 from messaging.gateways.twilio_codes import RECEIPT
 from messaging.models import Message
 from messaging.receipts import Report
 
 DELIVERED, UNDELIVERED = Message.State.DELIVERED, Message.State.UNDELIVERED
 
-MESSAGE = {"delivered": DELIVERED, "read": DELIVERED, "undelivered": UNDELIVERED, "failed": UNDELIVERED}
+MESSAGE = {
+    "delivered": (DELIVERED, ""),
+    "read": (DELIVERED, ""),
+    "undelivered": (UNDELIVERED, ""),
+    "failed": (UNDELIVERED, ""),
+    "canceled": (UNDELIVERED, "el mensaje se canceló"),
+}
 CALL = {
     "completed": (DELIVERED, "la llamada fue contestada"),
     "busy": (UNDELIVERED, "el teléfono estaba ocupado"),
@@ -25,22 +33,29 @@ CALL = {
 """The final ones; what comes before them tells us nothing we do not know."""
 
 
-def check_signature(path: str, form: Mapping[str, str], signature: str) -> None:
-    """Raises NotSigned unless one of our accounts' tokens made the signature for the address Twilio was given."""
+def check_signature(path: str, form: QueryDict, signature: str) -> None:
+    """Raises NotSigned unless one of our accounts' tokens made the signature for the address Twilio was given.
+
+    The signature is over every value of a parameter that came several times, so the form goes in whole.
+    """
     url = settings.PUBLIC_URL + path
-    tokens = [each.password for each in accounts("twilio") if each.user == form.get("AccountSid")]
-    if not any(RequestValidator(token).validate(url, dict(form), signature) for token in tokens):
+    tokens = [each.password for each in accounts("twilio") if each.user in form.getlist("AccountSid")]
+    if not any(RequestValidator(token).validate(url, form, signature) for token in tokens):
         raise NotSigned
 
 
 def report(form: Mapping[str, str], ours: UUID) -> Report | None:
-    """What a callback says; None where it is not the last word."""
-    if "CallSid" in form:
-        state, detail = CALL.get(form.get("CallStatus", ""), (None, ""))
-        return Report("twilio", form["CallSid"], state, detail, ours) if state else None
-    found = MESSAGE.get(form.get("MessageStatus", ""))
-    sid = form.get("MessageSid", "")
-    return Report("twilio", sid, found, _reason(form.get("ErrorCode", "")), ours) if found and sid else None
+    """What a callback says; None where it is not the last word. Raises NotReadable: it names no message."""
+    is_call = "CallSid" in form
+    status = form.get("CallStatus" if is_call else "MessageStatus", form.get("SmsStatus", "")).strip().lower()
+    found = (CALL if is_call else MESSAGE).get(status.replace("cancelled", "canceled"))
+    if found is None:
+        return None
+    sid = identifier(form.get("CallSid") or form.get("MessageSid") or form.get("SmsSid"))
+    if not sid:
+        raise NotReadable
+    state, detail = found
+    return Report("twilio", sid, state, detail or _reason(form.get("ErrorCode", "")), ours)
 
 
 def _reason(code: str) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 
 from external_api.receipts.errors import NotReadable, NotSigned
+from messaging.gateways.http import identifier, number
 from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.models import Message
 from messaging.receipts import Report
@@ -39,31 +40,67 @@ def check_signature(body: bytes, signature: str) -> None:
         raise NotSigned
 
 
-def reports(body: bytes) -> list[Report]:
-    """Every last word on a message in a notification, which may hold many. Raises NotReadable."""
+def reports(body: bytes) -> tuple[list[Report], int]:
+    """Every last word on a message in a notification, which may hold many, and how many parts of it cannot be read.
+
+    Raises NotReadable where nothing can: it is no JSON.
+    """
     try:
-        return list(_reports(json.loads(body)))
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as fault:
+        notification = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
+    except (ValueError, RecursionError) as fault:
         raise NotReadable from fault
+    found = list(_statuses(notification))
+    read = [_report(each) for each in found if isinstance(each, dict)]
+    return [each for each in read if isinstance(each, Report)], found.count(UNREAD) + read.count(UNREAD)
 
 
-def _reports(notification: Any) -> Iterator[Report]:
-    for entry in notification["entry"]:
-        for change in entry["changes"]:
-            for status in change["value"].get("statuses") or ():
-                state = STATES.get(status["status"])
-                if state is not None:
-                    ours = _uuid(status.get("biz_opaque_callback_data"))
-                    yield Report("whatsapp-cloud", str(status["id"]), state, _reason(status), ours)
+UNREAD = "unread"
+"""Stands for a part that is of another shape than Meta documents."""
+
+
+def _statuses(notification: Any) -> Iterator[dict[str, Any] | str]:
+    for entry in _each(_of(notification, "entry")):
+        for change in _each(_of(entry, "changes")):
+            value = _of(change, "value")
+            if not isinstance(value, dict):
+                yield UNREAD
+            elif value.get("statuses"):  # what clients write has none
+                yield from _each(value["statuses"])
+
+
+def _report(status: dict[str, Any]) -> Report | str | None:
+    """What one status says; None where it is not the last word."""
+    word, name = status.get("status"), identifier(status.get("id"))
+    if not isinstance(word, str) or not name:
+        return UNREAD
+    state = STATES.get(word.lower())
+    ours = _uuid(status.get("biz_opaque_callback_data"))
+    return Report("whatsapp-cloud", name, state, _reason(status), ours) if state is not None else None
+
+
+def _of(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _each(value: Any) -> Iterator[dict[str, Any] | str]:
+    """The objects of a list; one that stands where a list should counts as a list of one."""
+    parts = value if isinstance(value, list) else [value]
+    for each in parts:
+        yield each if isinstance(each, dict) else UNREAD
 
 
 def _reason(status: dict[str, Any]) -> str:
-    errors = status.get("errors") or []
-    code = errors[0].get("code") if errors else None
-    if not isinstance(code, int):
-        return ""
-    known = REQUEST.get(code)
-    return f"{known.reason if known else 'motivo de Meta'} ({code})"
+    for error in _each(status.get("errors")):
+        code = number(_of(error, "code"))
+        if code is not None:
+            known = REQUEST.get(code)
+            return f"{known.reason if known else 'motivo de Meta'} ({code})"
+    return ""
+
+
+def _integer(digits: str) -> int | str:
+    """Python refuses to read thousands of digits, and with them the whole notification."""
+    return int(digits) if len(digits) <= 20 else digits
 
 
 def _uuid(value: Any) -> UUID | None:

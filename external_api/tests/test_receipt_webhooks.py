@@ -1,5 +1,6 @@
 """The webhooks: signed reports count, others do not, and no report makes a provider try for ever."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -83,6 +84,10 @@ def state_of(message):
         (status("failed", ErrorCode="<b>"), "UNDELIVERED", ""),
         (status("sent"), "SENT", None),
         (status("queued"), "SENT", None),
+        (status("canceled"), "UNDELIVERED", "el mensaje se canceló"),
+        (status("CANCELLED"), "UNDELIVERED", "el mensaje se canceló"),
+        (status("partially_delivered"), "SENT", None),
+        ({"AccountSid": "AC123", "SmsSid": "SM1", "SmsStatus": "delivered"}, "DELIVERED", ""),
         (status("de-otro-mundo"), "SENT", None),
         (
             {"AccountSid": "AC123", "CallSid": "SM1", "CallStatus": "completed"},
@@ -116,6 +121,46 @@ def test_a_signature_is_for_one_address_and_one_form(http, message):
     assert twilio(http, message.pk, status(), signature=made).status_code == 403
     made = RequestValidator(TOKEN).compute_signature(f"https://aval.pe/recibos/twilio/{message.pk}", status("sent"))
     assert twilio(http, message.pk, status("delivered"), signature=made).status_code == 403
+
+
+def test_parameters_given_twice_keep_their_signature(http, message):
+    """By Twilio's algorithm: the names sorted, for each its different values sorted."""
+    path = f"/recibos/twilio/{message.pk}"
+    pairs = [*status().items(), ("AddOn", "b"), ("AddOn", "a"), ("AddOn", "b"), ("MessageStatus", "delivered")]
+    text = f"https://aval.pe{path}" + "AccountSidAC123AddOnaAddOnbMessageSidSM1MessageStatusdelivered"
+    made = base64.b64encode(hmac.new(TOKEN.encode(), text.encode(), hashlib.sha1).digest()).decode()
+    answer = http.post(
+        path, urlencode(pairs), content_type="application/x-www-form-urlencoded", HTTP_X_TWILIO_SIGNATURE=made
+    )
+    assert answer.status_code == 204
+    assert state_of(message) == "DELIVERED"
+
+
+@pytest.mark.parametrize("sid", ["", "SM\x001", "SM\n1"])
+def test_a_callback_whose_id_cannot_be_read_is_skipped_and_logged(http, message, sid, caplog):
+    assert twilio(http, message.pk, status(MessageSid=sid)).status_code == 204
+    assert state_of(message) == "SENT"
+    assert "parts of a report cannot be read" in caplog.text
+
+
+def test_a_very_long_id_breaks_nothing(http, message):
+    assert twilio(http, message.pk, status(MessageSid="S" * 5000, ErrorCode="9" * 5000)).status_code == 204
+
+
+@pytest.mark.parametrize("report", ["meta", "twilio"])
+def test_where_the_answer_could_not_be_read_the_report_with_our_own_id_counts(http, message, report):
+    Message.objects.update(provider_id=str(message.pk))
+    if report == "meta":
+        assert meta(http, notification(wa(message))).status_code == 204
+    else:
+        assert twilio(http, message.pk, status()).status_code == 204
+    assert state_of(message) == "DELIVERED"
+    assert message.provider_id in ("wamid.1", "SM1"), "from now on it goes by the provider's name"
+
+
+def test_a_report_for_another_message_of_the_provider_changes_nothing(http, message):
+    assert twilio(http, message.pk, status(MessageSid="SM2")).status_code == 204
+    assert state_of(message) == "SENT"
 
 
 def test_a_report_of_nobody_we_know_is_answered_like_any_other(http, message):
@@ -170,11 +215,90 @@ def test_without_an_app_secret_nothing_is_believed(http, message, settings):
     assert meta(http, notification(wa(message)), secret="").status_code == 403
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"null", b'{"entry": 1}', b'{"entry": [{"changes": [{"value": null}]}]}', b"[" * 5000]
-)
-def test_signed_nonsense_is_a_400(http, body):
+@pytest.mark.parametrize("body", [b"", b"{", b"hola", b"[" * 5000])
+def test_what_is_signed_and_no_json_is_a_400(http, body):
     assert meta(http, body).status_code == 400
+
+
+ODD = {
+    "no object": [None, [], "x", 7, True, {}, {"entry": None}, {"entry": 1}, {"entry": "x"}, {"entry": {"changes": 3}}],
+    "entries": [None, 5, "x", [], {}, {"changes": None}, {"changes": 7}, {"changes": ["x"]}, {"changes": [{}]},
+                {"changes": [{"value": None}]}, {"changes": [{"value": []}]}, {"changes": [{"value": "x"}]},
+                {"changes": [{"value": {"statuses": 5}}]}, {"changes": [{"value": {"statuses": ["x", None, [1]]}}]}],
+    "statuses": [
+        {}, {"id": "wamid.9"}, {"status": "delivered"}, {"id": None, "status": "delivered"},
+        {"id": "", "status": "failed"}, {"id": {}, "status": "read"}, {"id": ["x"], "status": "read"},
+        {"id": "a\u0000b", "status": "delivered"}, {"id": "a\ud800", "status": "delivered"},
+        {"id": "wamid.9", "status": None}, {"id": "wamid.9", "status": ["delivered"]}, {"id": "wamid.9", "status": {}},
+        {"id": "wamid.9", "status": 7}, {"id": 10**400, "status": "failed"},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", ODD["no object"])
+def test_a_notification_of_another_shape_is_skipped_and_logged(http, body, caplog):
+    assert meta(http, body).status_code == 204
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == (
+        ["parts of a report cannot be read"]
+    )
+
+
+@pytest.mark.parametrize("odd", ODD["entries"])
+def test_beside_an_entry_that_cannot_be_read_the_good_one_counts(http, message, odd, caplog):
+    Message.objects.update(provider_id="")
+    body = notification(wa(message))
+    body["entry"] = [odd, *body["entry"], odd]
+    assert meta(http, body).status_code == 204
+    assert state_of(message) == "DELIVERED"
+    assert "parts of a report cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("odd", ODD["statuses"])
+def test_beside_a_status_that_cannot_be_read_the_good_one_counts(http, message, odd, caplog):
+    Message.objects.update(provider_id="")
+    assert meta(http, notification(odd, wa(message), odd)).status_code == 204
+    assert state_of(message) == "DELIVERED"
+    if odd.get("id") != 10**400:  # a number is a name as good as another
+        assert "parts of a report cannot be read" in caplog.text
+        assert not ProviderReceipt.objects.exclude(provider_id="wamid.1").exists()
+
+
+def test_a_number_of_thousands_of_digits_hides_no_good_status(http, message):
+    Message.objects.update(provider_id="")
+    raw = json.dumps(notification({"id": "x", "status": "failed", "errors": [{"code": 0}]}, wa(message)))
+    raw = raw.replace('"code": 0', '"code": ' + "9" * 9000)
+    assert meta(http, raw.encode()).status_code == 204
+    assert state_of(message) == "DELIVERED"
+
+
+def test_bytes_that_are_no_utf8_hide_no_good_status(http, message):
+    Message.objects.update(provider_id="")
+    raw = json.dumps(notification(wa(message))).encode().replace(b"51987654321", b"\xff\xfe")
+    assert meta(http, raw).status_code == 204
+    assert state_of(message) == "DELIVERED"
+
+
+@pytest.mark.parametrize(
+    ("errors", "detail"),
+    [
+        ({"code": 131026}, "el número no puede recibir por WhatsApp (131026)"),
+        ([{"code": "131026"}], "el número no puede recibir por WhatsApp (131026)"),
+        ([None, {"code": 131026}], "el número no puede recibir por WhatsApp (131026)"),
+        ([{"code": True}], ""), ([{"code": 10**30}], ""), ([{"code": []}], ""), ("x", ""), (None, ""), (7, ""),
+        ([], ""), ({}, ""), ([[]], ""),
+    ],
+)  # fmt: skip
+def test_errors_of_any_shape_do_not_undo_a_final_status(http, message, errors, detail):
+    Message.objects.update(provider_id="")
+    assert meta(http, notification(wa(message, "failed", errors=errors))).status_code == 204
+    assert state_of(message) == "UNDELIVERED"
+    assert MessageEvent.objects.filter(message=message).last().detail == detail
+
+
+@pytest.mark.parametrize("data", [None, 5, [], {}, "x", "a\u0000"])
+def test_callback_data_that_is_not_ours_is_none(http, message, data):
+    assert meta(http, notification(wa(message, biz_opaque_callback_data=data))).status_code == 204
+    assert state_of(message) == "SENT"
 
 
 def test_what_is_no_status_is_taken_and_ignored(http, message):

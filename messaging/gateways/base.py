@@ -44,19 +44,32 @@ class Receipt:
 class GatewayError(Exception):
     """The provider did not take the message, and that is certain: it may be offered again, here or elsewhere.
 
-    `permanent`: offering it again is useless, this recipient or message will be refused each time. `throttled`: the
-    provider is well and asked us to come later; that is no attempt. `retry_after`: seconds it asked us to wait.
-    `reply` holds neither the code nor our credentials.
+    With nothing but `permanent=False` it is about us or about the provider, or nobody can tell: the next provider is
+    asked at once, and it counts against this one. `permanent`: this recipient or message will be refused each time,
+    by anybody. `unsupported` (with `permanent`): this provider never can, another one may; it counts against nobody.
+    `about_recipient`: for now, because of this recipient (greylisting, a full mailbox); it counts against nobody.
+    `throttled`: the provider is well and asked us to come later; that is no attempt. `retry_after`: seconds it asked
+    us to wait. `reply` holds neither the code nor our credentials.
     """
 
     def __init__(
-        self, reply: str, *, permanent: bool, retry_after: float | None = None, throttled: bool = False
-    ) -> None:
+        self, reply: str, *, permanent: bool, retry_after: float | None = None, throttled: bool = False,
+        about_recipient: bool = False, unsupported: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(reply)
         self.reply = reply
         self.permanent = permanent
         self.retry_after = retry_after
         self.throttled = throttled
+        self.about_recipient = about_recipient
+        self.unsupported = unsupported
+
+
+class Unsendable(GatewayError):
+    """No provider can take this message, and none was asked."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply, permanent=True)
 
 
 class OutcomeUnknown(Exception):
@@ -80,3 +93,10 @@ class Gateway(Protocol):
 
         Raises GatewayError (not taken) or OutcomeUnknown (perhaps taken).
         """
+
+
+def can_reach(gateway: Gateway, recipient: str) -> bool:
+    """False where the gateway has found out that its provider cannot reach such a recipient (SMTPUTF8). A gateway that
+    may find out has a method of this name."""
+    asks = getattr(gateway, "can_reach", None)
+    return asks is None or bool(asks(recipient))

@@ -8,12 +8,13 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown
 
 class Verdict(Enum):
     PERMANENT = "permanent"  # this recipient or text is refused each time, by anybody
-    TEMPORARY = "temporary"  # not by us, not now: another provider, or later
+    DEFERRED = "deferred"  # not to this recipient, for now; the provider is well
+    TEMPORARY = "temporary"  # about us or the provider, or unclear: another provider, or later
     THROTTLED = "throttled"  # too fast; no attempt is lost
     UNKNOWN = "unknown"  # it may have been taken
 
 
-PERMANENT, TEMPORARY, THROTTLED, UNKNOWN = Verdict
+PERMANENT, DEFERRED, TEMPORARY, THROTTLED, UNKNOWN = Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,5 +28,6 @@ class Code:
         if self.verdict is UNKNOWN:
             return OutcomeUnknown(reply)
         return GatewayError(
-            reply, permanent=self.verdict is PERMANENT, retry_after=retry_after, throttled=self.verdict is THROTTLED
-        )
+            reply, permanent=self.verdict is PERMANENT, retry_after=retry_after, throttled=self.verdict is THROTTLED,
+            about_recipient=self.verdict is DEFERRED,
+        )  # fmt: skip

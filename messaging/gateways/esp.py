@@ -1,27 +1,32 @@
 """E-mail through the HTTP API of a mail service, by django-anymail: Postmark, Mailgun, Brevo, Resend and others.
 
-| it ended                                                     | judgement         |
-|--------------------------------------------------------------|-------------------|
-| 2xx, the recipient queued or sent                            | Receipt           |
-| 2xx, the recipient rejected or invalid                       | refused for good  |
-| 401, 403, 408, 425, 429, 503; no connection, no TLS          | refused for now   |
-| any other 4xx                                                | refused for good  |
-| any other 5xx; no answer or a cut after the request was sent | OutcomeUnknown    |
+| it ended                                                                  | judgement                        |
+|---------------------------------------------------------------------------|----------------------------------|
+| the service's own code is known (`esp_codes`)                             | by that                          |
+| the recipient queued or sent; any other 2xx, whatever its body            | Receipt                          |
+| the recipient rejected or invalid, as anymail reads the answer            | refused for good                 |
+| 400, 422 to an address with accents before the @                          | this service never can           |
+| 429                                                                       | refused for now, no attempt lost |
+| any other 4xx, 503; no connection, no TLS                                 | refused for now, next provider   |
+| a message that anymail cannot express for this service                    | this service never can           |
+| any other 5xx; no answer or a cut after the request was sent              | OutcomeUnknown                   |
 
-401 and 403 are about our key, not about the recipient: another provider may do better, and the operator must act.
+Our message's id goes along as metadata, where the service has any, and its reports repeat it.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from anymail.exceptions import AnymailAPIError, AnymailError, AnymailRecipientsRefused
+import requests
+from anymail.exceptions import AnymailError
 from django.core.exceptions import ImproperlyConfigured
 
-from messaging.gateways import http, mail
+from messaging.gateways import esp_codes, http, mail
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.codes import PERMANENT, Code, Verdict
 from messaging.gateways.url import GatewayUrl
 
 
@@ -33,6 +38,7 @@ class Service:
     user: str
     password: str = ""
     options: Mapping[str, str] | None = None
+    metadata: bool = True
 
 
 SERVICES: Mapping[str, Service] = {
@@ -42,7 +48,7 @@ SERVICES: Mapping[str, Service] = {
     "resend": Service("resend", "api_key"),
     "sparkpost": Service("sparkpost", "api_key"),
     "mandrill": Service("mandrill", "api_key"),
-    "mailersend": Service("mailersend", "api_token"),
+    "mailersend": Service("mailersend", "api_token", metadata=False),
     "mailjet": Service("mailjet", "api_key", "secret_key"),
 }
 
@@ -54,6 +60,7 @@ class EspGateway:
 
     def __init__(self, url: GatewayUrl, keys: Mapping[str, Any]) -> None:
         self.name = f"{url.scheme}:{url.host}"[:100] if url.host else url.scheme
+        self.service = url.scheme
         self._class = import_module(f"anymail.backends.{SERVICES[url.scheme].backend}").EmailBackend
         self._keys = keys
         self._hidden = [value for value in (url.user, url.password) if value]
@@ -88,36 +95,68 @@ class _Session:
     def __init__(self, gateway: EspGateway, backend: Any) -> None:
         self._gateway = gateway
         self._backend = backend
+        self._response: requests.Response | None = None
+        backend.session.hooks["response"].append(self._hear)
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         email = mail.compose(message, secret)
+        if SERVICES[self._gateway.service].metadata:
+            email.metadata = {mail.METADATA: str(message.id)}  # type: ignore[attr-defined]  # anymail's own
+        self._response, failure = None, None
         try:
             self._backend.send_messages([email])
-        except AnymailRecipientsRefused:
-            judgement: Exception = GatewayError("el servicio rechaza este destinatario", permanent=True)
-        except AnymailAPIError as error:
-            judgement = self._judged(error, secret)
-        except AnymailError as error:  # the message is one that this service cannot take
-            judgement = GatewayError(self._gateway.cleaned(str(error), secret), permanent=True)
-        else:
-            status = getattr(email, "anymail_status")  # noqa: B009  anymail adds it to Django's class
-            states = {str(state) for state in status.status or ()}
-            said = f"{self._gateway.name}: {', '.join(sorted(states)) or '?'}"
-            if states & {"sent", "queued"}:
-                return Receipt(provider_id=str(status.message_id or message.id)[:200], reply=said)
-            refused = states & {"invalid", "rejected", "failed"}
-            judgement = GatewayError(said, permanent=True) if refused else OutcomeUnknown(said)
-        raise judgement  # out here it does not carry the original, whose text quotes the payload
+        except (AnymailError, LookupError, TypeError, ValueError, AttributeError) as error:
+            failure = error  # anymail's, or its surprise at an answer that it did not expect
+        outcome = self._outcome(email, message, failure, secret)
+        if isinstance(outcome, Receipt):
+            return outcome
+        raise outcome  # out here it does not carry the original, whose text quotes the payload
 
-    def _judged(self, error: Exception, secret: str | None) -> GatewayError | OutcomeUnknown:
-        response = getattr(error, "response", None)
-        if response is None:
-            words = f"{self._gateway.name}: sin respuesta ({type(error.__cause__ or error).__name__})"
-            never_sent = http.never_sent(error) or http.never_sent(error.__cause__ or error)
-            return GatewayError(words, permanent=False) if never_sent else OutcomeUnknown(words)
-        status = int(response.status_code)
-        words = self._gateway.cleaned(f"{status} {response.reason or ''}", secret)
-        return http.judged(http.Reply(status, response.headers, ""), words)
+    def _hear(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._response = response
+
+    def _outcome(
+        self, email: Any, message: Outgoing, failure: Exception | None, secret: str | None
+    ) -> Receipt | GatewayError | OutcomeUnknown:
+        if self._response is None:
+            return self._unanswered(failure, secret)
+        reply = _reply(self._response)
+        status = getattr(email, "anymail_status", None)
+        states = {str(state) for state in getattr(status, "status", None) or ()}
+        words = self._gateway.cleaned(f"{reply.status} {reply.words.strip() or self._response.reason or ''}", secret)
+        verdict = esp_codes.verdict(self._gateway.service, reply) or _by_states(states)
+        if verdict is None and (reply.is_taken or states & {"sent", "queued"}):
+            said = f"{self._gateway.name}: {', '.join(sorted(states)) or 'taken, without a word we can read'}"
+            return Receipt(http.identifier(getattr(status, "message_id", None)) or str(message.id), said)
+        if reply.status in _ABOUT_THE_REQUEST and not message.recipient.rpartition("@")[0].isascii():
+            return GatewayError(words, permanent=True, unsupported=True)
+        if verdict is not None:
+            return Code(verdict, words).judgement(words, retry_after=http.retry_after(reply.headers))
+        return http.judged(reply, words)
+
+    def _unanswered(self, failure: Exception | None, secret: str | None) -> GatewayError | OutcomeUnknown:
+        cause = getattr(failure, "__cause__", None)
+        if failure is not None and not isinstance(failure, requests.RequestException):
+            return GatewayError(self._gateway.cleaned(str(failure), secret), permanent=True, unsupported=True)
+        words = f"{self._gateway.name}: sin respuesta ({type(cause or failure).__name__})"
+        never_sent = failure is not None and (http.never_sent(failure) or (cause and http.never_sent(cause)))
+        return GatewayError(words, permanent=False) if never_sent else OutcomeUnknown(words)
+
+
+_ABOUT_THE_REQUEST = frozenset({400, 422})
+
+
+def _by_states(states: set[str]) -> Verdict | None:
+    """What anymail read about the recipient in an answer."""
+    return PERMANENT if states & {"invalid", "rejected"} and not states & {"sent", "queued"} else None
+
+
+def _reply(response: requests.Response) -> http.Reply:
+    """The answer as our other gateways see theirs; a body that broke off counts as none."""
+    body = b""
+    with suppress(requests.RequestException, RuntimeError, OSError):
+        body = response.content[: http.LARGEST_REPLY]
+    return http.Reply(response.status_code, response.headers, body.decode("utf-8", "replace"))
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:

@@ -4,19 +4,21 @@
 |--------------------------------------------------------------|------------------------------------|
 | any 2xx, whatever its body                                   | taken                              |
 | 429                                                          | refused for now, no attempt lost   |
-| 401, 403, 408, 425, 503; no connection, no TLS               | refused for now                    |
-| any other 4xx                                                | refused for good                   |
+| any other 4xx, 503; no connection, no TLS                    | refused for now, next provider     |
 | any other 5xx, 3xx; no answer or a cut after the body left   | OutcomeUnknown                     |
 
-401 and 403 are about our key, not about the recipient: another provider may do better, and the operator must act. A
-redirect is an answer of nobody we know: our message is not offered to a second address, and whether the first took it
+That is for answers whose own code we do not know; what is known stands in the provider's table of codes. A 4xx alone
+never says that it is about the recipient: 400 and 422 are also said to an account without credit, 401 to a wrong key.
+A redirect is an answer of nobody we know: our message is not offered to a second address, and whether the first took it
 cannot be told. Every call has a connection of its own: one that was kept and died meanwhile looks the same as one that
 died under our message.
 """
 
+import html
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +34,15 @@ TOTAL_TIMEOUT = 20.0
 """Seconds for the whole answer: below the 30 of a hand-over's lease."""
 LARGEST_REPLY = 64 * 1024
 """Bytes; what comes after them is not read."""
-REPLY_LENGTH = 200
-NOT_NOW = frozenset({401, 403, 408, 425, 429, 503})
+REPLY_LENGTH = 300
+"""Characters of a reply that are kept: as many as a message's row holds."""
+ID_LENGTH = 200
+_TELLING = frozenset({
+    "code", "errorcode", "error_code", "name", "reject_reason", "message", "errormessage", "description", "detail",
+    "details", "title", "reason", "error",
+})  # fmt: skip
+"""Fields in which services say what is wrong, in lower case."""
+_DEEPEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +58,24 @@ class Reply:
         return 200 <= self.status < 300
 
     @property
+    def parsed(self) -> Any:
+        """The JSON in the body; None where there is none."""
+        try:
+            return json.loads(self.body, parse_int=_integer)
+        except (ValueError, RecursionError):
+            return None
+
+    @property
     def said(self) -> dict[str, Any] | None:
         """The JSON object in the body; None where there is none."""
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return None
+        found = self.parsed
         return found if isinstance(found, dict) else None
+
+    @property
+    def words(self) -> str:
+        """What the service says in its body, in its own words: of JSON the fields that tell, of HTML the text."""
+        told = " ".join(_told(self.parsed))
+        return told or html.unescape(re.sub(r"<(?:style|script).*?</(?:style|script)>|<[^<>]*>", " ", self.body))
 
 
 def call(
@@ -85,13 +105,25 @@ def call(
 
 def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
     """What an answer that is no success means where the provider's own code says nothing better."""
-    if reply.status in NOT_NOW:
+    if 400 <= reply.status < 500 or reply.status == 503:
         return GatewayError(
             words, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
         )  # fmt: skip
-    if 400 <= reply.status < 500:
-        return GatewayError(words, permanent=True)
     return OutcomeUnknown(words)
+
+
+def number(value: Any) -> int | None:
+    """An error code as a number, however it is written; None where it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else None
+
+
+def identifier(value: Any) -> str:
+    """A provider's name for a message, fit to be kept; empty where it is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)[:ID_LENGTH]
+    return value.strip()[:ID_LENGTH] if isinstance(value, str) and value.isprintable() else ""
 
 
 def never_sent(error: BaseException) -> bool:
@@ -113,8 +145,28 @@ def cleaned(text: str, *hidden: str | None) -> str:
     """Fit to be kept: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
     for each in hidden:
         if each:
-            text = text.replace(each, MASK)
+            text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:REPLY_LENGTH]
+
+
+def _integer(digits: str) -> int | str:
+    """Python refuses to read thousands of digits, and with them the whole body."""
+    return int(digits) if len(digits) <= 20 else digits
+
+
+def _told(value: Any, depth: int = 0) -> Iterator[str]:
+    """The texts and numbers under the fields that tell, in their order, each once."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, list):
+        for each in value[:5]:
+            yield from _told(each, depth + 1)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if isinstance(each, dict | list):
+                yield from _told(each, depth + 1)
+            elif name.lower() in _TELLING and isinstance(each, str | int) and each != "":
+                yield str(each)
 
 
 def _body(response: requests.Response, *, until: float) -> bytes:

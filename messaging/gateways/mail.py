@@ -9,7 +9,10 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
 from clients.emails import InvalidEmail, canonical_email, smtp_address
-from messaging.gateways.base import GatewayError, Outgoing
+from messaging.gateways.base import GatewayError, Outgoing, Unsendable
+
+METADATA = "aval"
+"""Under this name a mail service keeps our message's id and repeats it in its reports."""
 
 _QUOTED_PRINTABLE = charset.Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = charset.QP
@@ -41,7 +44,7 @@ def check(message: Outgoing) -> None:
     """Raises what `compose` raises, without composing."""
     recipient(message)
     if any(map(_LINE_BREAKS.search, (message.subject, *_headers(message).values()))):
-        raise GatewayError("salto de línea en el asunto o en una cabecera", permanent=True)
+        raise Unsendable("salto de línea en el asunto o en una cabecera")
 
 
 def _headers(message: Outgoing) -> dict[str, str]:
@@ -61,7 +64,7 @@ def recipient(message: Outgoing) -> str:
     try:
         return smtp_address(canonical_email(message.recipient))
     except InvalidEmail:
-        raise GatewayError("el destino no es una dirección de correo", permanent=True) from None
+        raise Unsendable("el destino no es una dirección de correo") from None
 
 
 def envelope_sender() -> str:

@@ -1,16 +1,17 @@
 """E-mail over SMTP, through Django's mail backend: one connection for each message, and a judgement of how it ended.
 
-| it ended                                                                   | judgement          |
-|----------------------------------------------------------------------------|--------------------|
-| 2xx to the message                                                         | Receipt            |
-| 4xx at any step                                                            | refused for now    |
-| 5xx to RCPT, DATA or the message                                           | refused for good   |
-| 5xx before that: greeting, EHLO, STARTTLS, AUTH, MAIL; 530, 534, 535, 538  | refused for now    |
-| no connection, no TLS, no answer or a cut before 354                       | refused for now    |
-| no answer, a cut or nonsense after 354                                     | OutcomeUnknown     |
+| it ended                                                                  | judgement                            |
+|---------------------------------------------------------------------------|--------------------------------------|
+| 2xx to the message                                                        | Receipt                              |
+| 5xx about the recipient (`smtp_codes`)                                    | refused for good                     |
+| 4xx about the recipient: greylisting, a full mailbox                      | for now, nothing against this server |
+| no SMTPUTF8 where it is needed, or too big for this server                | this server never can                |
+| any other 4xx or 5xx, at any step                                         | refused for now, next provider       |
+| no connection, no TLS, no answer or a cut before 354                      | refused for now, next provider       |
+| no answer, a cut or nonsense after 354                                    | OutcomeUnknown                       |
 
-A refusal before RCPT is about us (a blocked address, a wrong password, a sender that is not allowed), not about the
-recipient: the next provider, or the next hour, may do better. 552 to MAIL is the exception: the message is too big.
+What is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) another server
+may take: it is asked at once, and this one has failed.
 """
 
 import base64
@@ -18,6 +19,7 @@ import re
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,6 +29,7 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from messaging.gateways import mail
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.smtp_codes import Fault, fault
 from messaging.gateways.smtp_connection import Connection, Dialogue
 from messaging.gateways.url import GatewayUrl
 
@@ -34,12 +37,12 @@ STEP_TIMEOUT = 10.0
 TOTAL_TIMEOUT = 20.0
 """Seconds; below the 30 of a hand-over's lease, so that we answer before our claim is taken for dead."""
 
-REPLY_LENGTH = 200
+REPLY_LENGTH = 300
+"""As much as a message's row holds."""
+REMEMBERED = 600.0
+"""Seconds a server that lacks SMTPUTF8 is not asked for it again; it may be mended meanwhile."""
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465, "smtp+ssl": 465}
-_ABOUT_THE_MESSAGE = frozenset({"rcpt", "data"})
-_ABOUT_OUR_LOGIN = frozenset({530, 534, 535, 538})  # RFC 4954, section 6
-_TOO_BIG = 552
 _QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.IGNORECASE | re.ASCII)  # Postfix; Exim
 
 
@@ -56,6 +59,7 @@ class SmtpGateway:
         self._context = _tls_context(url)
         self._step_timeout = step_timeout
         self._total_timeout = total_timeout
+        self._lacks_smtputf8_until = float("-inf")
         host = f"[{url.host}]" if ":" in url.host else url.host
         self.name = f"{url.scheme}:{host}:{self._port}"[:100]
 
@@ -74,6 +78,13 @@ class SmtpGateway:
             yield session
         finally:
             session.close()
+
+    def can_reach(self, recipient: str) -> bool:
+        """False: it needs SMTPUTF8, and this server was seen without it a while ago."""
+        return _needs_no_smtputf8(recipient) or time.monotonic() >= self._lacks_smtputf8_until
+
+    def lacks_smtputf8(self) -> None:
+        self._lacks_smtputf8_until = time.monotonic() + REMEMBERED
 
     def dialogue(self, message: Outgoing) -> Dialogue:
         return Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
@@ -112,10 +123,11 @@ class _Session:
             if dialogue.handed_over and 200 <= code <= 299:
                 return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
             judgement = _judgement(error, code, dialogue, hidden)
-            self.close()  # after a refusal the dialogue's state is anybody's guess
-        except GatewayError:
-            self.close()
-            raise
+        except GatewayError as own:
+            judgement = own
+        self.close()  # after a refusal the dialogue's state is anybody's guess
+        if isinstance(judgement, GatewayError) and judgement.unsupported and not _needs_no_smtputf8(message.recipient):
+            self._gateway.lacks_smtputf8()
         raise judgement  # out here, it does not carry the original, which may quote the code or our password
 
     def close(self) -> None:
@@ -188,11 +200,17 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
     if not recipient.isascii():
         # Django would write =?utf-8?...?= for the part before the @, which is another mailbox.
         if not (connection.has_extn("smtputf8") and eight_bit):
-            raise GatewayError("el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)", permanent=True)
+            words = "el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)"
+            raise GatewayError(words, permanent=True, unsupported=True)
         options.append("SMTPUTF8")
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
     body = email.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own parameter
     connection.sendmail(mail.envelope_sender(), [recipient], body, mail_options=options)
+
+
+def _needs_no_smtputf8(recipient: str) -> bool:
+    """A domain has an ASCII form, what stands before the @ has none."""
+    return recipient.rpartition("@")[0].isascii()
 
 
 def _receipt(dialogue: Dialogue, message: Outgoing, hidden: _Hidden) -> Receipt:
@@ -216,9 +234,14 @@ def _code_of(error: Exception) -> int:
 def _judgement(error: Exception, code: int, dialogue: Dialogue, hidden: _Hidden) -> GatewayError | OutcomeUnknown:
     """What an error means for the message. See the table at the top."""
     if 400 <= code <= 599:
-        reply = hidden.cleaned(f"{code} {dialogue.reply[1].decode('utf-8', 'replace')}")[:REPLY_LENGTH]
-        about_us = dialogue.stage not in _ABOUT_THE_MESSAGE and code != _TOO_BIG
-        return GatewayError(reply, permanent=code >= 500 and not about_us and code not in _ABOUT_OUR_LOGIN)
+        words = dialogue.reply[1].decode("utf-8", "replace")
+        whose = fault(code, words, stage=dialogue.stage)
+        return GatewayError(
+            hidden.cleaned(f"{code} {words}")[:REPLY_LENGTH],
+            permanent=whose in (Fault.RECIPIENT, Fault.UNSUPPORTED),
+            unsupported=whose is Fault.UNSUPPORTED,
+            about_recipient=whose is Fault.RECIPIENT_FOR_NOW,
+        )
     reply = hidden.cleaned(f"{_explained(error, dialogue.stage)} ({dialogue.stage.upper()})")[:REPLY_LENGTH]
     return OutcomeUnknown(reply) if dialogue.handed_over else GatewayError(reply, permanent=False)
 

@@ -20,17 +20,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
-from twilio.base.exceptions import TwilioRestException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
 from clients.phones import to_e164
 from messaging.gateways import http
-from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
-from messaging.gateways.codes import Code
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.spoken import twiml
-from messaging.gateways.twilio_codes import REQUEST
+from messaging.gateways.twilio_codes import RECEIPT, REQUEST
 from messaging.gateways.url import GatewayUrl
 
 PATH = "/recibos/twilio/"
@@ -43,7 +41,9 @@ VOICE = "Polly.Mia"  # Mexican Spanish, the nearest to Peru's among Twilio's sta
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _BY_STATUS = frozenset({429, 503})
-"""Judged before the SDK sees them: it would drop Retry-After."""
+"""Judged by their status, whatever code stands beside it: with Retry-After."""
+_FAILED = frozenset({"failed", "undelivered", "canceled", "cancelled", "busy", "no-answer"})
+"""States in which Twilio creates what it will never send."""
 
 
 class TwilioGateway:
@@ -66,11 +66,13 @@ class TwilioGateway:
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         try:
             made = self._send(message, secret)
-        except TwilioRestException as error:
-            judgement = self._judged(error, secret)
+        except _Refused as refusal:
+            judgement = self._judged(refusal.reply, secret)
         else:
             status = made.status or "taken, without a word we can read"
-            return Receipt(provider_id=str(made.sid or message.id), reply=http.cleaned(f"twilio: {status}"))
+            if str(status).lower() not in _FAILED:
+                return Receipt(provider_id=made.sid or str(message.id), reply=http.cleaned(f"twilio: {status}"))
+            judgement = _stillborn(str(status), http.number(getattr(made, "error_code", None)))
         raise judgement  # out here it does not carry the original, which may quote the code
 
     def _sms(self, message: Outgoing, secret: str | None) -> Any:
@@ -99,17 +101,30 @@ class TwilioGateway:
             return {"messaging_service_sid": self._from}
         return {"from_": channel + self._from}
 
-    def _judged(self, error: TwilioRestException, secret: str | None) -> GatewayError | OutcomeUnknown:
-        known: Code | None = REQUEST.get(int(error.code or 0))
-        message = (error.msg or "").removeprefix("Unable to create record: ")  # the SDK's own words
-        said = known.reason if known else http.cleaned(message, secret, self._token, self._sid)
-        words = f"twilio {error.status}/{error.code}: {said}"[: http.REPLY_LENGTH]
-        reply = http.Reply(int(error.status), {}, "")
-        return known.judgement(words) if known and reply.status < 500 else http.judged(reply, words)
+    def _judged(self, reply: http.Reply, secret: str | None) -> GatewayError | OutcomeUnknown:
+        """By Twilio's own code where the table has it, else by the status."""
+        said = reply.said or {}
+        number = http.number(said.get("code"))
+        known = REQUEST.get(number) if number is not None else None
+        words = known.reason if known else str(said.get("message") or reply.words)
+        which = reply.status if number is None else f"{reply.status}/{number}"
+        kept = http.cleaned(f"twilio {which}: {words}", secret, self._token, self._sid)
+        if known is None or reply.status >= 500 or reply.status in _BY_STATUS:
+            return http.judged(reply, kept)
+        return known.judgement(kept, retry_after=http.retry_after(reply.headers))
+
+
+class _Refused(Exception):
+    """An answer that is no success, before the SDK sees it: it knows two shapes of one, and drops Retry-After."""
+
+    def __init__(self, reply: http.Reply) -> None:
+        super().__init__()
+        self.reply = reply
 
 
 class _Line(HttpClient):
-    """The SDK's way out, over our own: our deadlines, no redirects, a capped answer, our judgement of what broke."""
+    """The SDK's way out, over our own: our deadlines, no redirects, a capped answer, our judgement of what broke. Of a
+    success the SDK gets to see what we read, of the kinds that it expects."""
 
     def __init__(self, api: str) -> None:
         self._api = api
@@ -122,10 +137,12 @@ class _Line(HttpClient):
             own, asked = urlsplit(self._api), urlsplit(url)
             url = urlunsplit((own.scheme, own.netloc, own.path.rstrip("/") + asked.path, asked.query, ""))
         reply = http.call(method, url, auth=auth, headers=headers, params=params, data=data)
-        readable = reply.said is not None
-        if not reply.is_taken and (reply.status in _BY_STATUS or not readable):
-            raise http.judged(reply, f"twilio: {reply.status}")
-        return Response(reply.status, reply.body if readable else "{}", dict(reply.headers))
+        if not reply.is_taken:
+            raise _Refused(reply)
+        said = reply.said or {}
+        status, error_code = said.get("status"), http.number(said.get("error_code"))
+        made = {"sid": http.identifier(said.get("sid")), "status": status if isinstance(status, str) else None}
+        return Response(reply.status, json.dumps({**made, "error_code": error_code}), dict(reply.headers))
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
@@ -143,11 +160,20 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
     return TwilioGateway(url, via)
 
 
+def _stillborn(status: str, number: int | None) -> GatewayError | OutcomeUnknown:
+    """Created and failed in one answer: for good, unless its code is known to be about us."""
+    known = REQUEST.get(number) if number else None
+    if known is not None:
+        return known.judgement(http.cleaned(f"twilio {status}/{number}: {known.reason}"))
+    reason = f"/{number}: {RECEIPT.get(number, 'motivo de Twilio')}" if number else ""
+    return GatewayError(http.cleaned(f"twilio {status}{reason}"), permanent=True)
+
+
 def _number(message: Outgoing) -> str:
     try:
         return to_e164(message.recipient)
     except ValueError:
-        raise GatewayError("el destino no es un celular", permanent=True) from None
+        raise Unsendable("el destino no es un celular") from None
 
 
 def _validity(send_before: datetime | None) -> int:

@@ -1,8 +1,10 @@
 """Twilio's error codes that a message of ours can meet, and what each means for it (source: Twilio, Error and Warning
-Dictionary). What is not here is judged by its HTTP status, or, in a receipt, told by its number.
+Dictionary). What is not here is judged by its HTTP status (a 4xx: unclear, next provider), or, in a receipt, told by
+its number.
 
 PERMANENT is about this recipient or this text: nobody else will do better. TEMPORARY is about our account, our sender
-or the network: another provider, or later, may. THROTTLED asks us to slow down and costs no attempt.
+or the network: another provider, or later, may, and it counts against this one. THROTTLED asks us to slow down and
+costs no attempt.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, Code
@@ -17,6 +19,7 @@ REQUEST: dict[int, Code] = {
     21210: Code(TEMPORARY, "el número de origen no está verificado"),
     21212: Code(TEMPORARY, "el número de origen no es válido"),
     21215: Code(TEMPORARY, "la cuenta no puede llamar a este país"),
+    21216: Code(TEMPORARY, "la cuenta no puede llamar a este número"),
     21408: Code(TEMPORARY, "la cuenta no puede enviar a este país"),
     21603: Code(TEMPORARY, "falta el número de origen"),
     21606: Code(TEMPORARY, "el número de origen no puede enviar mensajes"),
@@ -46,7 +49,6 @@ REQUEST: dict[int, Code] = {
     13224: Code(PERMANENT, "el número no es válido"),
     21211: Code(PERMANENT, "el número no es válido"),
     21214: Code(PERMANENT, "no se puede llegar al número"),
-    21216: Code(PERMANENT, "la cuenta no puede llamar a este número"),
     21217: Code(PERMANENT, "el número no parece válido"),
     21421: Code(PERMANENT, "el número no es válido"),
     21602: Code(PERMANENT, "el mensaje no tiene texto"),

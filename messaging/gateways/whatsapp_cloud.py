@@ -17,7 +17,7 @@ from typing import Any
 
 from clients.phones import to_e164
 from messaging.gateways import http
-from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.url import GatewayUrl
 from messaging.gateways.whatsapp_codes import REQUEST
 
@@ -55,11 +55,11 @@ class WhatsAppCloudGateway:
 
     def _body(self, message: Outgoing, secret: str | None) -> dict[str, Any]:
         if secret is None:
-            raise GatewayError("por WhatsApp solo salen códigos", permanent=True)
+            raise Unsendable("por WhatsApp solo salen códigos")
         try:
             number = to_e164(message.recipient).lstrip("+")
         except ValueError:
-            raise GatewayError("el destino no es un celular", permanent=True) from None
+            raise Unsendable("el destino no es un celular") from None
         code = [{"type": "text", "text": secret}]
         return {
             "messaging_product": "whatsapp",
@@ -80,10 +80,10 @@ class WhatsAppCloudGateway:
     def _judged(self, reply: http.Reply, error: Any, secret: str | None) -> GatewayError | OutcomeUnknown:
         """By Meta's own code where the table has it: it answers 400, 500 and even 503 to what is for good."""
         error = error if isinstance(error, dict) else {}
-        number = error.get("code")
-        known = REQUEST.get(number) if isinstance(number, int) else None
-        said = known.reason if known else http.cleaned(str(error.get("message") or ""), secret, self._token)
-        words = f"whatsapp {reply.status}/{number}: {said}"[: http.REPLY_LENGTH]
+        number = http.number(error.get("code"))
+        known = REQUEST.get(number) if number is not None else None
+        which = reply.status if number is None else f"{reply.status}/{number}"
+        words = http.cleaned(f"whatsapp {which}: {known.reason if known else reply.words}", secret, self._token)
         if known is not None:
             return known.judgement(words, retry_after=http.retry_after(reply.headers))
         return http.judged(reply, words)
@@ -115,6 +115,9 @@ def _receipt(said: dict[str, Any], message: Outgoing) -> Receipt:
     """Taken; by Meta's own id for it if it can be read, and its reports name ours in any case."""
     try:
         [made] = said["messages"]
-        return Receipt(str(made["id"]), http.cleaned(f"whatsapp: {made.get('message_status', 'accepted')}"))
+        name, status = http.identifier(made["id"]), made.get("message_status", "accepted")
     except (KeyError, TypeError, ValueError, AttributeError):
+        name, status = "", ""
+    if not name:
         return Receipt(str(message.id), "whatsapp: taken, without a word we can read")
+    return Receipt(name, http.cleaned(f"whatsapp: {status}"))

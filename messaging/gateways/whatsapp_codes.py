@@ -2,27 +2,32 @@
 Cloud API, Error codes). Meta asks to go by `code`, never by its titles; the same codes come in answers and in receipts.
 """
 
-from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
+from messaging.gateways.codes import DEFERRED, PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
 
 REQUEST: dict[int, Code] = {
-    # our token, our account, our template
+    # our token, our account, our template, our request
     0: Code(TEMPORARY, "no pudo autenticarse la aplicación"),
     3: Code(TEMPORARY, "la aplicación no tiene esta capacidad"),
     10: Code(TEMPORARY, "la aplicación no tiene permiso"),
     33: Code(TEMPORARY, "el número de origen fue borrado"),
+    100: Code(TEMPORARY, "un parámetro no es válido"),
     190: Code(TEMPORARY, "el token venció"),
     200: Code(TEMPORARY, "la aplicación no tiene permiso"),
     368: Code(TEMPORARY, "la cuenta está bloqueada por incumplir políticas"),
-    130472: Code(TEMPORARY, "el cliente está en un experimento de Meta"),
     130497: Code(TEMPORARY, "la cuenta no puede enviar a este país"),
     131005: Code(TEMPORARY, "la aplicación no tiene permiso"),
+    131008: Code(TEMPORARY, "falta un parámetro"),
+    131009: Code(TEMPORARY, "un parámetro no es válido"),
+    131030: Code(TEMPORARY, "el destino no está entre los números de prueba"),
     131031: Code(TEMPORARY, "la cuenta está bloqueada"),
     131037: Code(TEMPORARY, "falta aprobar el nombre del número de origen"),
     131042: Code(TEMPORARY, "hay un problema con el pago de la cuenta"),
     131045: Code(TEMPORARY, "el número de origen no está registrado"),
-    131049: Code(TEMPORARY, "Meta decidió no entregarlo por ahora"),
+    131047: Code(TEMPORARY, "falta una plantilla (fuera de las 24 horas)"),
+    131051: Code(TEMPORARY, "tipo de mensaje desconocido"),
     132000: Code(TEMPORARY, "la plantilla no lleva estos parámetros"),
     132001: Code(TEMPORARY, "la plantilla no existe en este idioma"),
+    132005: Code(TEMPORARY, "el texto es demasiado largo para la plantilla"),
     132007: Code(TEMPORARY, "la plantilla incumple políticas"),
     132012: Code(TEMPORARY, "la plantilla no lleva parámetros de esta forma"),
     132015: Code(TEMPORARY, "la plantilla está en pausa"),
@@ -37,23 +42,19 @@ REQUEST: dict[int, Code] = {
     80007: Code(THROTTLED, "demasiadas llamadas de la cuenta"),
     130429: Code(THROTTLED, "demasiados mensajes por segundo"),
     131048: Code(TEMPORARY, "límite por mensajes bloqueados o denunciados"),
-    131056: Code(THROTTLED, "demasiados mensajes a este cliente"),
     133016: Code(THROTTLED, "demasiados registros del número de origen"),
-    # this recipient, this text
-    100: Code(PERMANENT, "un parámetro no es válido"),
-    131008: Code(PERMANENT, "falta un parámetro"),
-    131009: Code(PERMANENT, "un parámetro no es válido"),
+    # this recipient, for now
+    130472: Code(DEFERRED, "el cliente está en un experimento de Meta"),
+    131049: Code(DEFERRED, "Meta decidió no entregarlo por ahora"),
+    131056: Code(DEFERRED, "demasiados mensajes a este cliente"),
+    # this recipient
     131021: Code(PERMANENT, "el destino es el número de origen"),
     131026: Code(PERMANENT, "el número no puede recibir por WhatsApp"),
-    131030: Code(PERMANENT, "el destino no está entre los números de prueba"),
-    131047: Code(PERMANENT, "falta una plantilla (fuera de las 24 horas)"),
     131050: Code(PERMANENT, "el cliente no quiere recibir mensajes de esta empresa"),
-    131051: Code(PERMANENT, "tipo de mensaje desconocido"),
-    132005: Code(PERMANENT, "el texto es demasiado largo"),
     # it may have been taken
     1: Code(UNKNOWN, "falla desconocida"),
     2: Code(UNKNOWN, "el servicio falló"),
     131000: Code(UNKNOWN, "falla desconocida"),
 }
-"""Code -> meaning. Where a retry would be sent to the same client by somebody else, UNKNOWN keeps it from being sent
-twice."""
+"""Code -> meaning. What is not here and comes with a 4xx is unclear: the next provider. Where a retry would be sent to
+the same client by somebody else, UNKNOWN keeps it from being sent twice."""

@@ -38,21 +38,39 @@ def line(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent", "throttled"),
-    [
-        (400, True, False), (404, True, False), (401, False, False), (403, False, False), (408, False, False),
-        (425, False, False), (429, False, True), (503, False, False),
-    ],
+    "status", [400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 418, 422, 425, 429, 451, 499, 503]
 )  # fmt: skip
-@pytest.mark.parametrize("body", [{}, "no es json", "[]"])
-def test_a_refusal_by_its_status(line, status, permanent, throttled, body):
+@pytest.mark.parametrize("body", [{}, "no es json", "[]", "[" * 5000, '{"code": ' + "9" * 5000 + "}"])
+def test_a_refusal_by_its_status_alone_is_never_the_recipients_fault(line, status, body):
     gateway, far = line
     far.say(status, body, Retry_After="7")
     with pytest.raises(GatewayError) as refusal:
         gateway.send(outgoing(), CODE)
-    assert (refusal.value.permanent, refusal.value.throttled) == (permanent, throttled)
+    assert not refusal.value.permanent
+    assert not refusal.value.about_recipient
+    assert refusal.value.throttled == (status == 429)
+    assert str(status) in refusal.value.reply
     if status in (429, 503):
         assert refusal.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<html><style>p {}</style><body><h1>402 Payment&nbsp;Required</h1></body></html>", "402 Payment Required"),
+        ("Sin saldo\n\x00", "Sin saldo"),
+        ('{"otro": "algo"}', '{"otro": "algo"}'),
+        ({"message": "largo " * 100}, "largo largo"),
+    ],
+)  # fmt: skip
+def test_the_services_own_words_are_kept(line, body, words):
+    gateway, far = line
+    far.say(402, body)
+    with pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(), CODE)
+    assert words in refusal.value.reply
+    assert len(refusal.value.reply) <= 300
+    assert refusal.value.reply.isprintable()
 
 
 @pytest.mark.parametrize("status", [500, 502, 504, 301, 307])
@@ -65,7 +83,7 @@ def test_an_answer_that_tells_nothing(line, status):
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-@pytest.mark.parametrize("body", ["", "no es json", "[]", "{}", '{"messages": []}'])
+@pytest.mark.parametrize("body", ["", "no es json", "<html>ok</html>", "[]", "{}", "null", "7", '{"messages": []}'])
 def test_any_2xx_is_taken_and_goes_by_our_id_where_no_other_can_be_read(line, status, body):
     gateway, far = line
     far.say(status, body)

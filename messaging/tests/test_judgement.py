@@ -57,6 +57,27 @@ def test_silence_is_found_out_before_any_call_has_ended():
     assert made.verdict(now=SILENT) == "", "two in hand are not three"
 
 
+def test_five_different_recipients_refused_in_a_row_are_not_the_recipients_fault():
+    made = Window()
+    for number in range(4):
+        made.refuse(f"{number}@x.pe")
+        made.refuse("0@x.pe")
+    assert made.verdict(now=0) == "", "the same one again says nothing new"
+    made.refuse("4@x.pe")
+    assert made.verdict(now=0) == "5 destinatarios rechazados seguidos"
+    made.forget()
+    assert made.verdict(now=0) == ""
+
+
+def test_a_message_taken_in_between_shows_that_the_refusals_were_about_the_recipients():
+    made = Window()
+    for number in range(8):
+        made.refuse(f"{number}@x.pe")
+        if number == 3:
+            made.take()
+    assert made.verdict(now=0) == ""
+
+
 @pytest.mark.parametrize("failed", [True, False])
 def test_after_a_verdict_new_evidence_is_needed(failed):
     made = window((0, 1, True), (1, 2, True), (2, 3, True))

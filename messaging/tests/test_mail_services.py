@@ -23,7 +23,7 @@ def our_address(settings):
 
 
 @contextlib.contextmanager
-def service(status=200, body=TAKEN, headers=(), act=None):
+def service(status=200, body=TAKEN, headers=(), act=None, url="postmark://server-key@/"):
     """A service's API on a free port; `act` does something else than answering."""
     heard = []
 
@@ -31,11 +31,11 @@ def service(status=200, body=TAKEN, headers=(), act=None):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
-            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            heard.append((self.headers, sent, self.client_address))
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            heard.append((self.headers, json.loads(raw) if raw.startswith(b"{") else raw, self.client_address))
             if act is not None:
                 return act(self)
-            answer = json.dumps(body).encode()
+            answer = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
             for name, value in (("Content-Length", str(len(answer))), *headers):
                 self.send_header(name, value)
@@ -51,8 +51,8 @@ def service(status=200, body=TAKEN, headers=(), act=None):
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        url = f"postmark://server-key@/?api=http://127.0.0.1:{server.server_port}/"
-        yield gateway_from_url(url, "C"), heard
+        api = f"{'&' if '?' in url else '?'}api=http://127.0.0.1:{server.server_port}/"
+        yield gateway_from_url(url + api, "C"), heard
     finally:
         server.shutdown()
         server.server_close()
@@ -96,11 +96,138 @@ def test_refused_for_now(status):
     assert refusal.value.reply.startswith(str(status))
 
 
-@pytest.mark.parametrize(("status", "body"), [(400, {}), (404, {}), (413, {}), (422, REJECTED)])
-def test_refused_for_good(status, body):
-    with service(status, body) as (gateway, _), pytest.raises(GatewayError) as refusal:
+JSON = [("Content-Type", "application/json")]
+URLS = {
+    "postmark": "postmark://server-key@/", "mailgun": "mailgun://K3Y@/?domain=mg.example.com", "brevo": "brevo://K3Y@/",
+    "resend": "resend://K3Y@/", "sparkpost": "sparkpost://K3Y@/", "mandrill": "mandrill://K3Y@/",
+    "mailersend": "mailersend://K3Y@/", "mailjet": "mailjet://K3Y:S3CRET@/",
+}  # fmt: skip
+
+
+def mailjet(code, related, message):
+    errors = [{"ErrorCode": code, "StatusCode": 400, "ErrorMessage": message, "ErrorRelatedTo": related}]
+    return {"Messages": [{"Status": "error", "Errors": errors}]}
+
+
+def mandrill(status, reason):
+    return [{"email": "ana@dominio.com", "status": status, "_id": "abc", "reject_reason": reason}]
+
+
+ABOUT_THE_RECIPIENT = [
+    ("postmark", 422, REJECTED),
+    ("postmark", 422, {"ErrorCode": 406, "Message": "words that anymail does not know"}),
+    ("postmark", 422, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'ana@dominio.com'."}),
+    ("mailgun", 400, {"message": "'to' parameter is not a valid address. please check documentation"}),
+    ("brevo", 400, {"code": "invalid_parameter", "message": "email is not valid in to"}),
+    ("resend", 422, {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field. The email"}),
+    ("sparkpost", 200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 0, "id": "1"}}),
+    ("sparkpost", 400, {"errors": [{"message": "Message generation rejected", "code": "1902",
+                                    "description": "recipient address suppressed due to customer policy"}]}),
+    ("mandrill", 200, mandrill("rejected", "hard-bounce")),
+    ("mandrill", 200, mandrill("rejected", "unsub")),
+    ("mandrill", 200, mandrill("invalid", None)),
+    ("mailersend", 422, {"message": "The to.0.email must be a valid email address.",
+                         "errors": {"to.0.email": ["The to.0.email must be a valid email address."]}}),
+    ("mailersend", 202, {"message": "There are some warnings", "warnings": [
+        {"type": "ALL_SUPPRESSED", "recipients": [{"email": "ana@dominio.com", "reason": ["hard_bounced"]}]}]}),
+    ("mailjet", 400, mailjet("mj-0013", ["To[0].Email"], "\"ana\" is an invalid email address.")),
+]  # fmt: skip
+
+ABOUT_US = [
+    ("postmark", 422, {"ErrorCode": 412, "Message": "While your account is pending approval, all recipients must"}),
+    ("postmark", 422, {"ErrorCode": 405, "Message": "Not allowed to send. You ran out of credits."}),
+    ("postmark", 422, {"ErrorCode": 400, "Message": "The 'From' address you supplied is not a Sender Signature"}),
+    ("postmark", 422, {"ErrorCode": 300, "Message": "Invalid 'From' address: 'x'."}),
+    ("postmark", 422, {"ErrorCode": 99999, "Message": "Something new"}),
+    ("postmark", 422, {}), ("postmark", 400, {}), ("postmark", 404, {}), ("postmark", 413, {}),
+    ("postmark", 402, {"Message": "Payment required"}),
+    ("mailgun", 402, {"message": "Payment required"}),
+    ("mailgun", 403, {"message": "Domain mg.example.com is not allowed to send: account disabled"}),
+    ("mailgun", 400, {"message": "from parameter is not a valid address. please check documentation"}),
+    ("mailgun", 404, {"message": "Domain not found: mg.example.com"}),
+    ("mailgun", 200, "Mailgun Magnificent API"),
+    ("brevo", 402, {"code": "not_enough_credits", "message": "You do not have enough credits"}),
+    ("brevo", 400, {"code": "invalid_parameter", "message": "sender email is not valid"}),
+    ("brevo", 400, {"code": "account_under_validation", "message": "Your account is under validation"}),
+    ("resend", 403, {"name": "validation_error", "message": "The aval.pe domain is not verified."}),
+    ("resend", 429, {"name": "daily_quota_exceeded", "message": "You have reached your daily email sending quota."}),
+    ("resend", 422, {"name": "validation_error", "message": "Invalid `from` field."}),
+    ("sparkpost", 420, {"errors": [{"message": "Exceed Sending Limit (daily)", "code": "2101"}]}),
+    ("sparkpost", 400, {"errors": [{"message": "Unconfigured Sending Domain <aval.pe>", "code": "7001"}]}),
+    ("mandrill", 500, {"status": "error", "code": -1, "name": "Invalid_Key", "message": "Invalid API key"}),
+    ("mandrill", 500, {"status": "error", "code": 10, "name": "PaymentRequired", "message": "Payment required"}),
+    ("mandrill", 200, mandrill("rejected", "invalid-sender")),
+    ("mandrill", 200, mandrill("rejected", "test-mode-limit")),
+    ("mandrill", 200, mandrill("rejected", "unsigned")),
+    ("mailersend", 422, {"message": "The from.email domain must be verified #MS42207",
+                         "errors": {"from.email": ["The from.email domain must be verified #MS42207"]}}),
+    ("mailersend", 422, {"message": "Trial accounts can only send to the administrator. #MS42225",
+                         "errors": {"to.0.email": ["Trial accounts can only send to the administrator. #MS42225"]}}),
+    ("mailjet", 400, mailjet("send-0008", ["From"], "The sender is not validated")),
+    ("mailjet", 401, {"ErrorCode": "mj-0002", "StatusCode": 401, "ErrorMessage": "API key failure"}),
+    ("mailjet", 403, {"StatusCode": 403, "ErrorMessage": "Your account has been temporarily blocked"}),
+]  # fmt: skip
+
+
+def own_words(body):
+    """Something that the service said, to be found in what is kept."""
+    text = body if isinstance(body, str) else json.dumps(body)
+    return next((word for word in ("credits", "pending", "Payment", "verified", "quota", "Limit", "Signature",
+                                   "validated", "blocked", "Invalid API key") if word in text), "")  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "status", "body"), ABOUT_THE_RECIPIENT)
+def test_what_is_about_the_recipient_is_refused_for_good(name, status, body):
+    answering = service(status, body, JSON, url=URLS[name])
+    with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
         gateway.send(outgoing(), CODE)
     assert refusal.value.permanent
+    assert not refusal.value.unsupported
+
+
+@pytest.mark.parametrize(("name", "status", "body"), ABOUT_US)
+def test_what_is_about_us_or_unclear_goes_to_the_next_provider_in_the_services_own_words(name, status, body):
+    answering = service(status, body, JSON, url=URLS[name])
+    with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(), CODE)
+    error = refusal.value
+    assert (error.permanent, error.throttled, error.about_recipient) == (False, False, False)
+    assert own_words(body) in error.reply
+
+
+def test_a_soft_bounce_that_mandrill_remembers_is_for_now_and_counts_against_nobody():
+    answering = service(200, mandrill("rejected", "soft-bounce"), JSON, url=URLS["mandrill"])
+    with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(), CODE)
+    assert refusal.value.about_recipient
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "body", ["", "<html>ok</html>", {}, [], "null", [None], {"id": {}, "message": 5}, {"Messages": 7}]
+)
+def test_a_success_that_cannot_be_read_is_taken_and_goes_by_our_id(name, body):
+    for headers in (JSON, []):
+        with service(200, body, headers, url=URLS[name]) as (gateway, heard):
+            receipt = gateway.send(outgoing(), CODE)
+        assert receipt.provider_id == "0198c0de-0000-4000-8000-000000000001"
+        assert len(heard) == 1
+
+
+@pytest.mark.parametrize("name", sorted(set(URLS) - {"mailersend"}))
+def test_our_id_goes_along_where_the_service_has_metadata(name):
+    with service(500, {}, JSON, url=URLS[name]) as (gateway, heard), pytest.raises(OutcomeUnknown):
+        gateway.send(outgoing(), CODE)
+    assert "0198c0de-0000-4000-8000-000000000001" in str(heard[0][1]).partition("Message-ID")[0] + str(heard[0][1])
+    assert "aval" in str(heard[0][1]).lower()
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_an_address_with_accents_that_this_service_refuses_may_go_by_another(status):
+    answering = service(status, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'josé@dominio.com'."})
+    with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
+        gateway.send(outgoing(recipient="josé@dominio.com"), CODE)
+    assert refusal.value.unsupported
 
 
 @pytest.mark.parametrize(

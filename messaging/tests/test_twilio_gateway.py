@@ -98,16 +98,74 @@ def test_every_code_of_the_table(far, number):
     with pytest.raises(GatewayError) as refusal:
         gateway(far).send(outgoing(), CODE)
     assert refusal.value.permanent == (known.verdict is PERMANENT)
+    assert not refusal.value.about_recipient
     assert refusal.value.throttled == (known.verdict is THROTTLED)
     assert refusal.value.reply == f"twilio 400/{number}: {known.reason}"
 
 
-def test_a_code_nobody_listed_is_judged_by_its_status(far):
-    far.say(400, {"code": 99999, "message": "Something new", "status": 400})
+@pytest.mark.parametrize("code", [99999, 20009, "99999"])
+@pytest.mark.parametrize("status", [400, 402, 404, 409])
+def test_a_code_nobody_listed_is_unclear_and_goes_to_the_next_provider(far, code, status):
+    far.say(status, {"code": code, "message": "Something new", "status": status})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert not refusal.value.permanent
+    assert not refusal.value.about_recipient
+    assert refusal.value.reply == f"twilio {status}/{code}: Something new"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "https://x", "title": "Bad", "status": 400, "code": 21211, "detail": "Invalid 'To'"},  # RFC 9457
+        {"code": "21211", "message": "Invalid 'To'"},
+    ],
+)
+def test_every_shape_of_an_error_is_read(far, body):
+    far.say(400, body)
     with pytest.raises(GatewayError) as refusal:
         gateway(far).send(outgoing(), CODE)
     assert refusal.value.permanent
-    assert refusal.value.reply == "twilio 400/99999: Something new"
+    assert refusal.value.reply == "twilio 400/21211: el número no es válido"
+
+
+@pytest.mark.parametrize("code", [None, [], {"a": 1}, True, 10**30, -1, "x" * 9999])
+def test_an_error_code_of_any_kind_breaks_nothing(far, code):
+    far.say(400, {"code": code, "message": ["uno", {"message": "dos"}]})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert not refusal.value.permanent
+    assert len(refusal.value.reply) <= 300
+
+
+@pytest.mark.parametrize("state", ["failed", "undelivered", "canceled"])
+@pytest.mark.parametrize("via", ["S", "W", "I"])
+def test_created_and_failed_in_one_answer_is_final(far, state, via):
+    far.say(201, {**MADE, "status": state, "error_code": 30008})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far, via).send(outgoing(), CODE)
+    assert refusal.value.permanent
+    assert state in refusal.value.reply
+
+
+def test_created_and_failed_for_a_reason_that_is_ours_goes_to_the_next_provider(far):
+    far.say(201, {**MADE, "status": "failed", "error_code": 30002})
+    with pytest.raises(GatewayError, match="la cuenta está suspendida") as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert not refusal.value.permanent
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"sid": "SM\u0000", "status": "queued"}, {"sid": ["SM1"], "status": {"a": 1}}, {"sid": None}, {"sid": ""},
+        {"sid": {"x": 1}, "date_created": 5, "date_updated": [], "status": 7, "error_code": "x", "price": {}},
+    ],
+)  # fmt: skip
+def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(far, body):
+    far.say(201, body)
+    receipt = gateway(far).send(outgoing(), CODE)
+    assert receipt.provider_id == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
 @pytest.mark.parametrize(

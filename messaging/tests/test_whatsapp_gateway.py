@@ -4,7 +4,7 @@ import pytest
 
 from messaging.gateways import BadGatewayUrl, gateway_from_url
 from messaging.gateways.base import GatewayError, OutcomeUnknown
-from messaging.gateways.codes import PERMANENT, THROTTLED, UNKNOWN
+from messaging.gateways.codes import DEFERRED, PERMANENT, THROTTLED, UNKNOWN
 from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.tests.http_provider import provider
 from messaging.tests.test_http_judgement import CODE, outgoing
@@ -67,7 +67,24 @@ def test_every_code_of_the_table_whatever_the_status(far, number, status):
     if isinstance(refusal.value, GatewayError):
         assert refusal.value.permanent == (known.verdict is PERMANENT)
         assert refusal.value.throttled == (known.verdict is THROTTLED)
+        assert refusal.value.about_recipient == (known.verdict is DEFERRED)
     assert refusal.value.reply == f"whatsapp {status}/{number}: {known.reason}"
+
+
+@pytest.mark.parametrize("code", [999999, None, [], True, 10**30, "x"])
+def test_a_code_nobody_listed_is_unclear_and_keeps_metas_own_words(far, code):
+    far.say(400, {"error": {"message": "(#1) Something new", "code": code, "error_data": {"details": "look here"}}})
+    with pytest.raises(GatewayError) as refusal:
+        gateway(far).send(outgoing(), CODE)
+    assert not refusal.value.permanent
+    assert "(#1) Something new" in refusal.value.reply
+    assert "look here" in refusal.value.reply
+
+
+@pytest.mark.parametrize("messages", [[{"id": "wamid\u0000"}], [{"id": {}}], [{}], ["x"], {"id": "x"}, 5, [{"id": ""}]])
+def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(far, messages):
+    far.say(200, {"messages": messages})
+    assert gateway(far).send(outgoing(), CODE).provider_id == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
 def test_only_codes_leave_by_whatsapp(far):

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from conftest import delivered_code
 from messaging import delivery, rates, receipts, sweeping
-from messaging.gateways.base import GatewayError, OutcomeUnknown
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
 from messaging.receipts import Report
 from tokens import fallback, services, settling
@@ -82,6 +82,29 @@ def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant
     assert second.send_before == first.send_before
     assert VerificationToken.objects.count() == 1, "no rung: it belongs to the request that was accepted"
     assert services.verify(applicant.pk, code, origin=Origin(), at=timezone.now()).outcome == "VALIDADO"
+    assert secrets_kept() == 0
+
+
+def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_with_our_id_has_come(
+    applicant, monkeypatch
+):
+    """Meta took it with 200 and an empty body: it goes by our own id until Meta's report names both."""
+
+    class Unreadable:
+        name, own_process = "whatsapp-cloud:1055", False
+
+        def send(self, message, secret):
+            return Receipt(str(message.id), "whatsapp: taken, without a word we can read")
+
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [Unreadable()])
+    services.request(applicant.pk, via="W", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
+    deliver()
+    [message] = Message.objects.all()
+    assert (message.state, message.provider_id) == ("SENT", str(message.pk))
+    receipts.receive(Report("whatsapp-cloud", "wamid.1", "DELIVERED", message_id=message.pk), at=timezone.now())
+    silence(31)
+    assert fallback.sweep(at=timezone.now() + timedelta(seconds=31)) == 0
+    assert messages() == [("W", "DELIVERED")]
     assert secrets_kept() == 0
 
 

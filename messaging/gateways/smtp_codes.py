@@ -1,0 +1,135 @@
+"""Whose fault an SMTP server's refusal is (sources: RFC 3463 and IANA's registry of enhanced status codes, RFC 5321,
+RFC 6531, RFC 7504).
+
+| a reply to RCPT, to DATA or to the message                                       | is about                  |
+|----------------------------------------------------------------------------------|---------------------------|
+| 5xx with X.1.1 to X.1.4, X.1.6, X.1.10, X.2.1, X.2.2, X.2.4, X.7.17, X.7.18; 556 | the recipient             |
+| 5xx to RCPT without a code that says more (none, X.0.0, X.1.0, X.2.0, X.5.0) and | the recipient             |
+| with words that cannot mean anything else: "user unknown"                        |                           |
+| 4xx to RCPT, but for 421, X.3.z, X.1.7, X.1.8                                    | the recipient, for now    |
+| 4xx later, or a 5xx whose enhanced code begins with 4, with a code as above      | the recipient, for now    |
+| X.6.7 to X.6.10 (SMTPUTF8); X.3.4, X.2.3 and 552 with words of it (size)         | what this server can take |
+| anything else                                                                    | us, the server, or nobody |
+|                                                                                  | can tell                  |
+
+Words about who sends (a sender that is refused, relaying, a sending quota, a block list) turn each of the first four
+into the last: Postfix delays what it has against a client or a sender until RCPT, and some servers number it like a
+mailbox. Before RCPT everything is about us but for the size: 5.1.1 to MAIL is about our sender.
+"""
+
+import re
+from enum import Enum
+
+
+class Fault(Enum):
+    RECIPIENT = "recipient"  # for good, by anybody
+    RECIPIENT_FOR_NOW = "recipient for now"
+    UNSUPPORTED = "unsupported"  # this server never can
+    OURS = "ours"  # us, the server, or nobody knows: another server may
+
+
+_RECIPIENT = {"1.1", "1.2", "1.3", "1.4", "1.6", "1.10", "2.1", "2.2", "2.4", "7.17", "7.18"}
+_SENDER = {"1.7", "1.8"}
+_SIZE_CODES = {"3.4", "2.3"}
+_UNSUPPORTED = {"6.7", "6.8", "6.9", "6.10"} | _SIZE_CODES
+_SAYS_NOTHING = {"", "0.0", "1.0", "2.0", "5.0"}
+_NO_MAIL_THERE = 556
+_CLOSING = 421
+_TOO_BIG = 552
+
+_AT_THE_START = re.compile(r"\s*#?([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_MARKED = re.compile(r"#([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")  # qmail: (#5.1.1)
+
+_ABOUT_SENDER = re.compile(
+    r"""
+    \b sender \b .{0,40} \b (?: reject | refus | denied | not | unknown | invalid | block | verif | own | limit | quota)
+    | \b (?: reject | refus | invalid | unknown | unverified | block ) \w* \s+ (?: envelope \s+)? (?:sender | from) \b
+    | \b sender \s+ verif | \b mail \s* from \b | \b from \s+ address \b
+    | \b relay (?:ing)? \b .{0,20} \b (?: denied | not | prohibit | restrict | disabled | forbidden | disallow)
+    | \b (?: not | no | unable | cannot | can't | won't | denied | prohibited ) \b .{0,20} \b relay (?:ing)? \b
+      (?! \s+ (?: recipient | domain ) )
+    | \b rcpthosts \b
+    | \b (?: sending | submission | daily | hourly | outgoing | outbound ) \s* (?:\w+ \s+)? (?: quota | limit | rate )
+    | \b (?: quota | limit ) \b .{0,20} \b (?: sending | submission | sender )
+    | (?: black | block | deny ) \s* -? \s* list | \b (?: dns | rh )? [sx]?bl \b | \b rbl \b
+    | spamhaus | spamcop | barracuda | \b authenticat | \b log \s* in \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)  # fmt: skip
+"""Words that are about who sends, whatever the code beside them."""
+
+_MAY_BE_ABOUT_US = re.compile(
+    r"""
+    \b (?: message | sending | rate | recipient ) \s+ (?: rate \s+)? limit | \b too \s+ many \b | throttl
+    | \b your \s+ (?: account | mailbox | domain | server | host | ip | address | plan ) \b
+    | \b spam | \b reputation | \b polic(?: y | ies | ía | ia ) | \b listed \b
+    | \b authoriz | \b not \s+ (?: permitted | allowed | verified ) | \b password
+    | \b credit | \b payment | \b billing | \b suspend | \b (?: outgoing | outbound | sending ) \b
+    | \b (?: helo | ehlo | client | reverse | ptr ) \b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)  # fmt: skip
+"""Words beside which no other word is unmistakable."""
+
+_WHO = r"""(?: user | recipient | mailbox | account | alias | addressee | local \s+ part
+    | usuario | buz[oó]n | destinatario | cuenta )"""
+_SAYS_RECIPIENT = re.compile(
+    rf"""
+    \b {_WHO} \b .{{0,80}}? \b (?:
+        unknown | not \s+ found | (?: does \s+ not | doesn't | did \s+ not | not ) \s+ (?: exist | have \s+ an? \b )
+        | non-?existent | full | disabled | deactivated | inactive | unavailable | is \s+ invalid
+        | (?: over | exceeds? | exceeded ) \s+ (?: its \s+ | the \s+ | storage \s+ )? quota
+        | no \s+ longer | not \s+ (?: known | here | valid | local )
+        | desconocid[oa] | no \s+ existe | inexistente | llen[oa] | inv[aá]lid[oa] | no \s+ encontrad[oa]
+    )
+    | \b (?: unknown | no \s+ such | invalid | non-?existent | not \s+ a \s+ (?: valid | known ) | bad ) \s+
+      (?: local \s+ | destination \s+ | e?-?mail \s+ )? (?: {_WHO} | person )
+    | \b (?: unknown | no \s+ such ) \s+ domain \b | \b domain \s+ (?: not \s+ found | does \s+ not \s+ exist )
+    | \b no \s+ mailbox \s+ here | \b unroute?able \s+ address | \b undeliverable \s+ address
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)  # fmt: skip
+"""Words that cannot be about anybody else, at RCPT."""
+
+_GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
+_SIZE = re.compile(r"\bsize\b|\btoo (?:big|large|long)\b", re.IGNORECASE)
+
+
+def fault(code: int, words: str, *, stage: str) -> Fault:
+    """Whose fault a reply of 4xx or 5xx is. `stage`: the command it answers; `data` also stands for the message."""
+    temporary, detail = _enhanced(code, words)
+    about_sender = bool(_ABOUT_SENDER.search(words))
+    if stage not in ("rcpt", "data"):
+        return Fault.UNSUPPORTED if code >= 500 and _is_too_big(code, detail, words) else Fault.OURS
+    if code < 500:
+        at_rcpt = stage == "rcpt" and not _is_about_server(code, detail)
+        about_recipient = at_rcpt or (detail in _RECIPIENT and code != _CLOSING)
+        spared = about_recipient and (not about_sender or _GREYLISTED.search(words))
+        return Fault.RECIPIENT_FOR_NOW if spared else Fault.OURS
+    if not about_sender and _is_about_recipient(code, detail, words, stage=stage):
+        return Fault.RECIPIENT_FOR_NOW if temporary else Fault.RECIPIENT
+    return Fault.UNSUPPORTED if detail in _UNSUPPORTED or _is_too_big(code, detail, words) else Fault.OURS
+
+
+def _is_about_server(code: int, detail: str) -> bool:
+    return code == _CLOSING or detail.startswith("3.") or detail in _SENDER
+
+
+def _is_about_recipient(code: int, detail: str, words: str, *, stage: str) -> bool:
+    if detail in _RECIPIENT or code == _NO_MAIL_THERE:
+        return True
+    if stage != "rcpt" or detail not in _SAYS_NOTHING or _MAY_BE_ABOUT_US.search(words):
+        return False
+    return bool(_SAYS_RECIPIENT.search(words))
+
+
+def _is_too_big(code: int, detail: str, words: str) -> bool:
+    return detail in _SIZE_CODES or (not detail and code == _TOO_BIG and bool(_SIZE.search(words)))
+
+
+def _enhanced(code: int, words: str) -> tuple[bool, str]:
+    """Whether the enhanced status code says that it is for now, and its subject and detail, `1.1`; empty: none."""
+    found = _AT_THE_START.match(words) or _MARKED.search(words)
+    if found is None:
+        return code < 500, ""
+    return found[1] == "4", f"{int(found[2])}.{int(found[3])}"
