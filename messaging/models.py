@@ -99,6 +99,7 @@ class Message(models.Model):
        `-------> CANCELLED                         superseded, cancelled, or its client removed, first
 
     UNKNOWN -> SENT (late answer, same claim), DELIVERED, UNDELIVERED
+    UNDELIVERED -> DELIVERED                       a later receipt, or the code that came back, says that it arrived
     """
 
     class Kind(models.TextChoices):
@@ -112,7 +113,7 @@ class Message(models.Model):
         SENDING = "SENDING", "Enviando"  # a worker holds it until lease_until; handed_over_at says how far it came
         SENT = "SENT", "Enviado"  # a provider took it
         DELIVERED = "DELIVERED", "Entregado"  # the provider's receipt says it arrived
-        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not
+        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not; better news may follow
         FAILED = "FAILED", "Fallido"  # no provider took it, and none will be asked again
         UNKNOWN = "UNKNOWN", "Sin respuesta clara"  # it may have left or not: said, not guessed
         EXPIRED = "EXPIRED", "Vencido"  # its time was up before the hand-over
@@ -221,7 +222,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.SENT: frozenset({S.DELIVERED, S.UNDELIVERED}),
     S.UNKNOWN: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED}),
     S.DELIVERED: frozenset(),
-    S.UNDELIVERED: frozenset(),
+    S.UNDELIVERED: frozenset({S.DELIVERED}),
     S.FAILED: frozenset(),
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),

@@ -69,6 +69,29 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
             _apply(Report(family, provider_id, state, detail, message), at=at)
 
 
+def came_back(reference: UUID, *, at: datetime) -> None:
+    """A code was typed as it was sent: a message that brought it arrived, whatever its provider said of it.
+
+    Changes nothing where another message of the code (a fallback) left well: that one may be what was read.
+    """
+    move(
+        "DELIVERED",
+        """id = (
+            SELECT id FROM messaging_message
+            WHERE reference = %(reference)s AND state IN ('UNDELIVERED', 'UNKNOWN') AND NOT EXISTS (
+                SELECT FROM messaging_message AS other
+                WHERE other.reference = %(reference)s AND (
+                    other.state IN ('SENT', 'DELIVERED') OR other.state = 'SENDING' AND other.handed_over_at IS NOT NULL
+                )
+            )
+            ORDER BY state = 'UNKNOWN' DESC, handed_over_at DESC LIMIT 1
+        )""",
+        {"reference": reference},
+        at=at,
+        detail="se ingresó su código",
+    )
+
+
 def _apply(report: Report, *, at: datetime) -> bool:
     """By our own id where the provider repeated it, else by its own; the diagram refuses what is settled."""
     where = "provider_id = %(provider_id)s AND starts_with(provider, %(family)s)"
