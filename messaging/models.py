@@ -299,15 +299,19 @@ class ProviderEvent(models.Model):
 
 
 class ProviderReceipt(models.Model):
-    """What a provider reported about a message after it took it. Append-only; the same report twice is one row.
+    """What a provider reported about a message after it took it. The same report twice is one row.
 
     It may come before we have written down that the provider took the message, and about messages that are not ours:
-    it is kept as it came, and applied when its message is known (`messaging.receipts`).
+    it is kept as it came, and applied when its message is known (`messaging.receipts`). A report settles one message;
+    one about a later message that has the same id at the provider takes the row's place.
     """
 
     provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
     provider_id = models.CharField("id en el proveedor", max_length=200)
-    message_id = models.UUIDField(null=True)  # where the provider repeats ours
+    message_id = models.UUIDField(null=True)  # where the provider repeats ours; else the message that it settled
+    recipients = ArrayField(
+        models.CharField(max_length=32), default=list, db_default=[]
+    )  # keyed hashes of the numbers that it names, until it has settled a message
     state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
     detail = models.CharField("detalle", max_length=300, blank=True)
     at = models.DateTimeField("fecha")

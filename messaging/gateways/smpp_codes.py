@@ -61,17 +61,53 @@ BIND: dict[int, str] = {
 """command_status of a bind's answer -> why we have no line."""
 
 STATES: dict[str, str] = {
-    "DELIVRD": "",
+    "DELIVERED": "",
     "EXPIRED": "venció antes de llegar al celular",
     "DELETED": "el SMSC lo borró",
-    "UNDELIV": "el operador no pudo entregarlo",
-    "REJECTD": "el operador lo rechazó",
+    "UNDELIVERABLE": "el operador no pudo entregarlo",
+    "REJECTED": "el operador lo rechazó",
     "UNKNOWN": "el operador no sabe qué fue de él",
+    "FAILED": "el envío falló en la red del operador",
+    "SKIPPED": "el operador lo omitió",
+    "ERROR": "error en la red del operador",
 }
-"""Final states in a receipt's text -> why it did not arrive; others (ENROUTE, ACCEPTD) are still on their way."""
+"""Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are still on their way."""
 
-STATE_NUMBERS: dict[int, str] = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 7: "UNKNOWN", 8: "REJECTD"}
-"""The same in the parameter message_state."""
+STATE_NUMBERS: dict[int, str] = {
+    2: "DELIVERED", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIVERABLE", 7: "UNKNOWN", 8: "REJECTED", 9: "SKIPPED",
+}  # fmt: skip
+"""The same in the parameter message_state (SMPP 5.0, section 4.7.15)."""
+
+_SPELLINGS: dict[str, str] = {
+    **{state: state for state in STATES},
+    "DELIVRD": "DELIVERED",
+    "UNDELIVERED": "UNDELIVERABLE",
+    "UNDELIVRD": "UNDELIVERABLE",
+    "NOTDELIVERED": "UNDELIVERABLE",
+    "REJECTD": "REJECTED",
+    "DELETD": "DELETED",
+    "CANCELLED": "DELETED",
+    "CANCELED": "DELETED",
+    "FAILURE": "FAILED",
+}
+"""As vendors write it in full; appendix B of SMPP 3.4 cuts it to seven letters, others elsewhere."""
+_SHORTEST = 4
+"""Letters that tell one state from another: UNDE, DELI, DELE."""
+
+
+def final_state(written: str) -> str:
+    """The final state that a receipt's text names, however it is spelled or cut off; empty: none that we know.
+
+    A number is one of message_state. A word that only begins like a state (DELIVERY_FAILED) is another word.
+    """
+    if written.isascii() and written.isdigit():
+        return STATE_NUMBERS.get(int(written[:4]), "")
+    word = "".join(letter for letter in written.upper() if letter.isalpha())
+    if word in ("ERR", "REJ"):
+        return _SPELLINGS[{"ERR": "ERROR", "REJ": "REJECTED"}[word]]
+    if len(word) < _SHORTEST:
+        return ""
+    return next((state for spelling, state in _SPELLINGS.items() if spelling.startswith(word)), "")
 
 
 def meaning(status: int) -> Code:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from messaging import delivery, doorbell, providers
 from messaging.delivery import RETRY_DELAYS, Answer
-from messaging.gateways.base import Receipt
+from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.gateways.smpp import SmppGateway
 from messaging.models import Message
 from messaging.queues import QUEUES
@@ -102,8 +102,9 @@ class Lane:
                 doorbell.ring(QUEUE)
             return
         delivery.note(message, answer, at=at, delays=RETRY_DELAYS)
-        if isinstance(answer, Receipt):
-            reports.catch_up(self.name, message.id, answer.provider_id, at=at)
+        if isinstance(answer, (Receipt, OutcomeUnknown)):
+            name = answer.provider_id if isinstance(answer, Receipt) else ""
+            reports.catch_up(self.name, message.id, name, at=at)
         delivery.settle(self.name, answer, at=at)
 
     def _away(self, fault: Error) -> None:
@@ -117,7 +118,7 @@ class Lane:
     def report(self, word: reports.Word) -> bool:
         """Writes a receipt down; False: the database is away, and whoever sent it must repeat it."""
         try:
-            reports.keep(self.name, word, at=timezone.now())
+            reports.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
         except Error as fault:
             self._away(fault)
             return False

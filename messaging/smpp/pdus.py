@@ -25,6 +25,7 @@ ALERT_NOTIFICATION = get_command_code("alert_notification")
 OK: int = consts.SMPP_ESME_ROK
 LATER: int = consts.SMPP_ESME_RX_T_APPN
 """To a receipt that we could not write down: the SMSC keeps it and repeats it."""
+LONGEST_ID = 200
 UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
 
 _ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unbind_resp"}
@@ -71,6 +72,7 @@ def message_id(frame: Frame) -> str:
 
 
 def printable(octets: bytes) -> str:
-    """An identifier of the SMSC's: ASCII, nothing that could break a line, 65 characters as the protocol has it."""
-    text = octets.decode("ascii", errors="replace")
-    return "".join(letter for letter in text if letter.isprintable())[:65].strip()
+    """An identifier of the SMSC's: ASCII, nothing that could break a line, as long as we keep one (the protocol has
+    64). Empty where it is not ASCII: half an id might be another message's."""
+    text = octets.decode("ascii") if octets.isascii() else ""
+    return "".join(letter for letter in text if letter.isprintable())[:LONGEST_ID].strip()
