@@ -3,11 +3,12 @@
 from typing import Any
 
 from smpplib import consts, smpp
+from smpplib.command import Param
 from smpplib.command_codes import get_command_code
 
 from clients.phones import to_e164
 from messaging.gateways.base import Outgoing
-from messaging.gateways.smpp import Account
+from messaging.gateways.smpp import LONG_PASSWORD, Account
 from messaging.smpp.line import Frame
 from messaging.smpp.texts import encoded
 
@@ -28,22 +29,30 @@ LATER: int = consts.SMPP_ESME_RX_T_APPN
 LONGEST_ID = 200
 UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
 
+_PASSWORD = Param(type=str, max=LONG_PASSWORD + 1)
 _ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unbind_resp"}
 
 
 def pdu(command: str, sequence: int, status: int = OK, **fields: Any) -> bytes:
     """One PDU as it goes on the line."""
-    made = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
-    made.sequence = sequence
-    octets: bytes = made.generate()
+    octets: bytes = _made(command, sequence, status, **fields).generate()
     return octets
 
 
+def _made(command: str, sequence: int, status: int, **fields: Any) -> Any:
+    made = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
+    made.sequence = sequence
+    return made
+
+
 def bind(account: Account, sequence: int) -> bytes:
-    return pdu(
-        f"bind_{account.bind}", sequence, system_id=account.system_id, password=account.password,
+    made = _made(
+        f"bind_{account.bind}", sequence, OK, system_id=account.system_id, password=account.password,
         system_type=account.system_type,
     )  # fmt: skip
+    made.params = {**made.params, "password": _PASSWORD}  # smpplib cuts it off at 8
+    octets: bytes = made.generate()
+    return octets
 
 
 def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
