@@ -5,14 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smpplib.consts import SMPP_ENCODING_DEFAULT, SMPP_ENCODING_ISO10646
-from smpplib.gsm import gsm_encode
+
+from messaging import gsm
 
 GSM_SEGMENT, UCS2_SEGMENT = 160, 140
 """Octets in one segment: 160 septets, each in an octet of its own on the line (unpacked), or 70 UCS-2 characters."""
 LONGEST_VALIDITY = timedelta(days=3)
-
-_NOT_IN_GSM = frozenset("`\x1b")
-"""smpplib's table fills its gaps with the first and knows the second as the escape that begins a pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,7 @@ class Encoded:
 def encoded(text: str) -> Encoded:
     """GSM 03.38 where every character is in it, two octets for those of its extension; else UCS-2."""
     try:
-        if _NOT_IN_GSM & set(text):
-            raise UnicodeError
-        octets = gsm_encode(text)
+        octets = gsm.encode(text)
     except UnicodeError:
         octets = text.encode("utf-16-be", errors="replace")
         return Encoded(SMPP_ENCODING_ISO10646, octets, len(octets) > UCS2_SEGMENT)
