@@ -49,6 +49,10 @@ SUBMIT: dict[int, Code] = {
 }
 """command_status of a submit_sm_resp or generic_nack -> meaning."""
 
+REFUSES_PAYLOAD = frozenset({0x00000001, 0x00000002, 0x000000C0, 0x000000C1, 0x000000C2, 0x000000C3, 0x000000C4})
+"""Answers of an SMSC that does not know message_payload: a parameter that it does not allow or understand, or a text
+without any length. To a submit without that parameter they mean what SUBMIT says."""
+
 BIND: dict[int, str] = {
     ALREADY_BOUND: "ya hay una sesión abierta con este usuario",
     0x00000008: "falla interna del SMSC",

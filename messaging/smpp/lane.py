@@ -57,7 +57,7 @@ class Lane:
         at = timezone.now()
         try:
             try:
-                secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
+                secret = self.secret_of(message)
             except CannotUnseal as fault:
                 delivery.record(message, "FAILED", at=at, reply=type(fault).__name__)
                 log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
@@ -70,6 +70,10 @@ class Lane:
         if not handed:
             log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
         return handed, secret
+
+    def secret_of(self, message: Message) -> str | None:
+        """The code of a message that is ours and handed over, once more."""
+        return unseal(bytes(message.sealed)) if message.sealed is not None else None
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """They are ours and did not leave, whether or not they were handed over on paper: no attempt is lost."""

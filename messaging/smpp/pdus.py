@@ -57,11 +57,27 @@ def bind(account: Account, sequence: int) -> bytes:
 
 def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
     """A submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+    return _submit(account, sequence, message.recipient, validity, **encoded(message.text_with(secret)).fields())
+
+
+def submit_part(
+    account: Account, sequence: int, recipient: str, part: bytes, *, data_coding: int, is_last: bool, validity: str
+) -> bytes:
+    """A part of a text with its header. The last one asks for the receipt: it is the message's."""
+    return _submit(
+        account, sequence, recipient, validity, wants_receipt=is_last, esm_class=consts.SMPP_GSMFEAT_UDHI,
+        data_coding=data_coding, short_message=part,
+    )  # fmt: skip
+
+
+def _submit(
+    account: Account, sequence: int, recipient: str, validity: str, *, wants_receipt: bool = True, **text: Any
+) -> bytes:
     return pdu(
         "submit_sm", sequence, source_addr_ton=account.source_ton, source_addr_npi=account.source_npi,
         source_addr=account.sender, dest_addr_ton=consts.SMPP_TON_INTL, dest_addr_npi=consts.SMPP_NPI_ISDN,
-        destination_addr=to_e164(message.recipient).lstrip("+"), validity_period=validity,
-        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH, **encoded(message.text_with(secret)).fields(),
+        destination_addr=to_e164(recipient).lstrip("+"), validity_period=validity,
+        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH if wants_receipt else 0, **text,
     )  # fmt: skip
 
 
