@@ -162,13 +162,14 @@ def catch_up(gateway: str, message: UUID, name: str, *, at: datetime) -> None:
 
 
 def spellings(name: str) -> frozenset[str]:
-    """A message's name as it may be written elsewhere: decimal for hexadecimal and back, with and without zeros."""
+    """A message's name as it may be written elsewhere: decimal for hexadecimal and back, with and without zeros, in
+    capitals or small letters."""
     found = {name}
     if re.fullmatch(r"[0-9]{1,20}", name):
         found |= _written(int(name), "x") | _written(int(name), "d")
     if re.fullmatch(r"[0-9A-Fa-f]{1,16}", name):
         found |= _written(int(name, 16), "x") | _written(int(name, 16), "d")
-    return frozenset(found | {each.upper() for each in found})
+    return frozenset(found | {each.upper() for each in found} | {each.lower() for each in found})
 
 
 def _written(number: int, base: str) -> set[str]:

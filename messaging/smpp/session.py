@@ -50,13 +50,13 @@ class Submitted:
 class Session:
     """What is outstanding is known by its sequence number; what became of it is told to the lane."""
 
-    def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace, memory: Memory) -> None:
+    def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace, memory: Memory | None = None) -> None:
         self._account = lane.gateway.account
         self._lane = lane
         self._line = line
         self._rate = rate
         self._pace = pace
-        self._memory = memory
+        self._memory = memory or Memory()
         self._numbers = itertools.count(1)
         self._references = itertools.count(random.randrange(256))  # noqa: S311  tells one long text from another
         self._parts: deque[Parts] = deque()  # whose next part is due

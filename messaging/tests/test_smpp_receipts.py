@@ -216,7 +216,15 @@ def word(name, state="DELIVRD", numbers=NUMBERS):
 
 @database
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [("1A2B", "1A2B"), ("1A2B", "6699"), ("6699", "1a2b"), ("1a2b", "0000006699")]
+    ("ours", "theirs"),
+    [
+        ("1A2B", "1A2B"),
+        ("1A2B", "6699"),
+        ("6699", "1a2b"),
+        ("1a2b", "0000006699"),
+        ("b7c4e0f2-1c50", "B7C4E0F2-1C50"),
+        ("B7C4E0F2-1C50", "b7c4e0f2-1c50"),
+    ],
 )
 def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
     message = sent(ours)
