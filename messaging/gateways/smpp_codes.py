@@ -1,9 +1,9 @@
 """What an SMSC says in numbers, and what each means for a message of ours (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
 appendix B).
 
-PERMANENT is about this recipient or this text. TEMPORARY is about our account, our sender or the SMSC: another
-provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is an SMSC that failed
-somewhere on its way: it may have taken the message.
+PERMANENT is about this recipient: only a number that is none. TEMPORARY is about our account, our sender or the SMSC,
+or unclear: another provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is
+an SMSC that failed somewhere on its way: it may have taken the message.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
@@ -11,10 +11,10 @@ from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, C
 ALREADY_BOUND = 0x00000005
 
 SUBMIT: dict[int, Code] = {
-    # this recipient, this text
-    0x00000001: Code(PERMANENT, "el texto es demasiado largo"),
+    # this recipient
     0x0000000B: Code(PERMANENT, "el número de destino no es válido"),
-    # our account, our sender, how this SMSC wants to be spoken to
+    # our account, our sender, how this SMSC wants to be spoken to, or nobody knows
+    0x00000001: Code(TEMPORARY, "largo de mensaje no válido"),
     0x00000002: Code(TEMPORARY, "largo de comando no válido"),
     0x00000003: Code(TEMPORARY, "comando desconocido"),
     0x00000004: Code(TEMPORARY, "la sesión no permite enviar"),
@@ -32,8 +32,8 @@ SUBMIT: dict[int, Code] = {
     0x00000061: Code(TEMPORARY, "hora de envío no válida"),
     0x00000062: Code(TEMPORARY, "plazo de validez no válido"),
     0x00000064: Code(TEMPORARY, "rechazo temporal del SMSC"),
-    0x00000065: Code(PERMANENT, "rechazo definitivo del SMSC"),
-    0x00000066: Code(PERMANENT, "el SMSC rechaza el mensaje"),
+    0x00000065: Code(TEMPORARY, "rechazo definitivo del SMSC"),
+    0x00000066: Code(TEMPORARY, "el SMSC rechaza el mensaje"),
     0x000000C0: Code(TEMPORARY, "parámetros opcionales no válidos"),
     0x000000C1: Code(TEMPORARY, "el SMSC no admite un parámetro opcional"),
     0x000000C2: Code(TEMPORARY, "largo de parámetro no válido"),
