@@ -49,12 +49,12 @@ _HAS_HEADER = 0x40
 _RECEIPTED_ID = get_optional_code("receipted_message_id")
 _MESSAGE_STATE = get_optional_code("message_state")
 _PAYLOAD = get_optional_code("message_payload")
-_FIELD = r"(?:sub|dlvrd|stat|err|text):|(?:submit|done) date:"
+_FIELD = r"(?:sub|dlvrd|stat(?:us)?|err|text):|(?:submit|done) date:"
 _ID = re.compile(rf"\bid:\s*(?!{_FIELD})(\S+)", re.IGNORECASE)
-_STATE = re.compile(rf"\bstat:\s*(?!{_FIELD})([A-Z_]+|[0-9]{{1,3}})", re.IGNORECASE)
+_STATE = re.compile(rf"\bstat(?:us)?:\s*(?!{_FIELD})([A-Z_]+|[0-9]{{1,3}})", re.IGNORECASE)
 _ERROR = re.compile(r"\berr:\s*([0-9A-Z]{1,10})", re.IGNORECASE)
 _QUOTED = re.compile(r"\btext:.*", re.IGNORECASE | re.DOTALL)
-_WHOLE = re.compile(r"\s*id:\s*\S+\s.*\bstat:", re.IGNORECASE | re.DOTALL)
+_WHOLE = re.compile(r"\s*id:\s*\S+\s.*\bstat(?:us)?:", re.IGNORECASE | re.DOTALL)
 _BESIDES = re.compile(r"\b(?:sub|dlvrd|submit date|done date|err):\s*\S", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{5,20}[0-9]")
 _WIDTHS = (0, 8, 10)
@@ -84,7 +84,8 @@ class Word:
 
     def recipients(self, sender: str) -> frozenset[str]:
         """The numbers that it names, without our own; empty: it names none."""
-        return frozenset(each for each in self.numbers if each.isdigit() and len(each) >= 7 and each != sender)
+        found = {national(each) for each in self.numbers if _NUMBER.fullmatch(each)}
+        return frozenset(found - {national(sender)})
 
 
 def read(frame: Frame) -> Word | None:
@@ -114,7 +115,7 @@ def keep(gateway: str, word: Word, *, at: datetime, sender: str = "") -> bool:
 
     `sender`: our own number, which the SMSC names beside the client's.
     """
-    recipients = word.recipients(national(sender))
+    recipients = word.recipients(sender)
     if not word.report_state or not (word.name or recipients) or (word.is_plain and not recipients):
         log.info("the SMSC reported nothing final", extra={"provider": gateway, "state": word.state[:10]})
         return False

@@ -45,7 +45,7 @@ def long_ago(message, **ago):
     return message
 
 
-def hear(name, stat="DELIVRD", number=NUMBER, us="AVAL", **more):
+def hear(name, stat="DELIVRD", number="51" + NUMBER, us="AVAL", **more):
     return reports.keep(GATEWAY, Word(name, stat, "000", (number, us)), at=timezone.now(), **more)
 
 
@@ -123,7 +123,7 @@ def test_a_number_of_another_country_or_length_is_another_number(written):
 @pytest.mark.parametrize("sender", ["51900000001", "900000001"])
 def test_our_own_number_in_a_receipt_names_nobody(sender):
     message = sent("77")
-    assert hear("77", number="", us="900000001", sender=sender)
+    assert hear("77", number="", us="51900000001", sender=sender)
     assert state(message) == "DELIVERED"
 
 
