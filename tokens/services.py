@@ -15,7 +15,7 @@ from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
-from messaging import outbox
+from messaging import outbox, receipts
 from messaging.models import Message, Via
 from tokens import codes, fallback, ladder, sql, texts
 from tokens.cooldown import Standing, wait_before
@@ -246,6 +246,8 @@ def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
     if CodeTry.objects.filter(token=token, result__in=_LATE).count() < LATE_TRIES_KEPT:
         right = codes.matches(token.pk, bytes(token.code_hmac), typed)
         CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
+        if right:
+            receipts.came_back(token.pk, at=at)
     return TokenExpired()
 
 
@@ -253,6 +255,7 @@ def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Re
     if not sql.accept(token.pk, at=at):
         return NoPendingToken()
     outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
+    receipts.came_back(token.pk, at=at)
     token.outcome = Outcome.VALIDATED
     return token
 
