@@ -53,10 +53,10 @@ def close_over(*, at: datetime) -> int:
             f"""
             UPDATE tokens_verificationtoken
             SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
-            WHERE id IN (
+            WHERE id = ANY (ARRAY(
                 SELECT id FROM tokens_verificationtoken
                 WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
-            )
+            ))
             """,  # noqa: S608
             {"at": at},
         )
