@@ -103,3 +103,10 @@ def test_lanes_and_seals_are_quick():
     assert seconds(lambda: fallbacks.forget_old(at=at)) < PROMISED
     assert Message.objects.filter(lane="", state="QUEUED").count() == sweeping.AT_ONCE
     assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == fallbacks.AT_ONCE
+
+
+@pytest.mark.parametrize("table", ["messaging_message", "tokens_verificationtoken"])
+def test_the_statistics_of_a_table_that_changes_all_the_time_follow_its_changes(table):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
+        assert {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=10000"} <= set(cursor.fetchone()[0])
