@@ -208,6 +208,7 @@ def _broker_url(redis_url: str) -> str:
 
 
 BROKER_URL = env.str("BROKER_URL", "") or _broker_url(REDIS_URL)
+REDIS_IS_BROKER = urlsplit(BROKER_URL)[:3] == urlsplit(_broker_url(REDIS_URL))[:3]
 REDIS_PREFIX = env.str("REDIS_PREFIX", "aval:")
 
 # --- gateways: one setting per via, a URL or several separated by blanks, first is preferred -----------------
