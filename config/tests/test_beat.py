@@ -27,6 +27,8 @@ class Line:
     def collect(self):
         self.left = True
 
+    release = collect
+
 
 def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tmp_path):
     """With RabbitMQ the producer that Celery keeps is dead for ever after a restart of the broker."""
@@ -34,7 +36,7 @@ def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tm
     monkeypatch.setattr(app, "connection_for_write", iter(lines).__next__)
     monkeypatch.setattr(Scheduler, "_ensure_connected", lambda self: self.connection)
     producers = {"Producer": lambda line, auto_declare: line}
-    scheduler = Scheduler(app, lazy=True, schedule_filename=str(tmp_path / "schedule"), **producers)
+    scheduler = Scheduler(app, schedule_filename=str(tmp_path / "schedule"), **producers)
     sent = []
 
     def send_task(*args, producer, **kwargs):
@@ -50,6 +52,7 @@ def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tm
     scheduler.apply_async(entry, producer=scheduler.producer)
     assert sent == [lines[1]]
     assert not lines[1].left
+    scheduler.close()
 
 
 def test_beat_runs_with_it_and_no_worker_has_a_queue_of_its_own():
