@@ -19,6 +19,8 @@ class Consumer(CeleryConsumer):
     connection and over which the worker would end.
     """
 
+    connection_errors: tuple[type[BaseException], ...]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (*self.connection_errors, AttributeError)
