@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench import machine
-from chaos import brokers, crash_points, hiding, kills, moods, servers, smsc, strangers
+from chaos import brokers, crash_points, failover, hiding, kills, moods, servers, smsc, strangers
 from chaos.checker import Counts, NotInstalled
 from chaos.standing import Field, field_of_fire
 from config.environment import BASE_DIR
@@ -33,6 +33,7 @@ SCENARIOS: dict[str, Scenario] = {
     "postgres-dies": partial(servers.postgres_dies, messages=100),
     "backends-terminated": partial(servers.backends_terminated, messages=100),
     "postgres-half-open": partial(servers.postgres_half_open, messages=60, seconds=12),
+    "redis-failover": partial(failover.redis_failover, messages=80),
     "rabbitmq-killed": partial(brokers.broker_killed, messages=80),
     "rabbitmq-restarted": partial(brokers.broker_restarted, messages=80),
     "rabbitmq-frozen": partial(brokers.broker_frozen, messages=80, seconds=25),

@@ -66,7 +66,7 @@ def two_of_each(stack: Field, dice: random.Random, *, messages: int) -> Counts:
                 back = time.time()
                 ended(asking)
                 ran = [each.is_running() for each in (*seconds, *stack.programs)]
-                counts = _counted(front, stack, back)
+                counts = counted(front, stack, back)
                 counts.expect(all(ran), "a process ended")
                 for program in (*seconds, *stack.programs):
                     counts.expect(
@@ -87,7 +87,7 @@ def _broken(stack: Field, dice: random.Random, fault: Callable[[RabbitMQ], None]
         fault(node)
         back = time.time()
         ended(asking)
-        return _counted(front, stack, back)
+        return counted(front, stack, back)
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def _on(stack: Field, node: RabbitMQ) -> Iterator[Front]:
         yield stack.ready()
 
 
-def _counted(front: Front, stack: Field, back: float) -> Counts:
+def counted(front: Front, stack: Field, back: float) -> Counts:
     """The invariants, how long codes waited, how the API answered meanwhile, and that sweeps run again."""
     counts = aftermath(front, stack)
     waited = max(_waited(front, stack, back), default=0.0)

@@ -27,6 +27,8 @@ broker_connection_timeout = CONNECT_IN_A_REQUEST
 broker_heartbeat = 10  # RabbitMQ: a machine that vanished is noticed in 20 s, not in four minutes
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker
+broker_channel_error_retry = True
+"""A Redis that was made a replica answers with errors (READONLY, UNBLOCKED): a worker connects anew, and does not end."""
 task_publish_retry_policy = {"max_retries": 0}
 task_serializer = "json"
 accept_content = ["json"]
