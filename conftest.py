@@ -25,7 +25,7 @@ from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
 from messaging import alarms, delivery, providers, rates
 from messaging.models import SandboxMessage
-from messaging.redis_link import breaker, connection
+from messaging.redis_link import breaker, broker, connection
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 """The moment most tests happen at: 10:30 in Lima."""
@@ -125,7 +125,7 @@ def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
-    breaker.closed_until = 0.0
+    breaker.closed_until = broker.closed_until = 0.0
     monkeypatch.setattr(providers, "known", providers._Known())
     connection().flushdb()
     rates.forget()
