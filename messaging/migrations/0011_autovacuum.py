@@ -17,7 +17,7 @@ SET = ", ".join(f"{name} = {value}" for name, value in OPTIONS.items())
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0009_rate_counts")]
+    dependencies = [("messaging", "0010_receipts_name_numbers")]
 
     operations = [
         migrations.RunSQL("SET LOCAL lock_timeout = '5s'", migrations.RunSQL.noop),
