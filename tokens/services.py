@@ -15,7 +15,7 @@ from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
-from messaging import outbox, receipts
+from messaging import fallbacks, outbox, receipts
 from messaging.models import Message, Via
 from tokens import codes, fallback, ladder, sql, texts
 from tokens.cooldown import Standing, wait_before
@@ -252,10 +252,13 @@ def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
 
 
 def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
-    if not sql.accept(token.pk, at=at):
+    states = sql.accept(token.pk, at=at)
+    if states is None:
         return NoPendingToken()
-    outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
-    receipts.came_back(token.pk, at=at)
+    if states & {Message.State.QUEUED, Message.State.SENDING} or fallbacks.is_armed():
+        outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
+    if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
+        receipts.came_back(token.pk, at=at)
     token.outcome = Outcome.VALIDATED
     return token
 

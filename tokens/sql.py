@@ -99,6 +99,7 @@ _ACCEPT = f"""
     SET state = 'VALIDADO', validated_at = %(at)s, wrong_codes_in_a_row = 0, proved_via = accepted.via,
         proved_destination = accepted.destination, proved_operator = accepted.operator
     FROM accepted WHERE applicant.id = accepted.applicant_id
+    RETURNING ARRAY(SELECT DISTINCT state FROM messaging_message WHERE reference = %(token)s)
 """  # noqa: S608
 
 
@@ -158,11 +159,13 @@ def insert_token_and_message(token: VerificationToken, message: dict[str, Any]) 
         cursor.execute(_ISSUE, columns | outbox.as_parameters(message))
 
 
-def accept(token_id: UUID, *, at: datetime) -> bool:
-    """End a live code as validated, and its applicant with it; False: it is live no more."""
+def accept(token_id: UUID, *, at: datetime) -> set[str] | None:
+    """End a live code as validated, and its applicant with it. Returns the states of its messages; None: it is live no
+    more."""
     with connection.cursor() as cursor:
         cursor.execute(_ACCEPT, {"token": token_id, "at": at})
-        return bool(cursor.rowcount)
+        row = cursor.fetchone()
+    return set(row[0]) if row else None
 
 
 def _instance(model: Any, names: Sequence[str], row: Sequence[Any]) -> Any:
