@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
+from django.db.backends.base.creation import BaseDatabaseCreation as DatabaseCreation
 from django.test import Client
 
 from clients.credentials import issue
@@ -23,7 +25,7 @@ from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
 from messaging import alarms, delivery, providers, rates
 from messaging.models import SandboxMessage
-from messaging.redis_link import breaker, connection
+from messaging.redis_link import breaker, broker, connection
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 """The moment most tests happen at: 10:30 in Lima."""
@@ -97,6 +99,22 @@ def switched_off(db: None) -> Member:
     return _member("Apagada", contracts=["informaperu"], is_active=False)
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """No statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
+    original = DatabaseCreation._nodb_cursor  # type: ignore[attr-defined]  # the stubs lack it
+
+    @contextmanager
+    def without_statement_timeout(creation: DatabaseCreation) -> Iterator[Any]:
+        with original(creation) as cursor:
+            cursor.execute("SET statement_timeout = 0")
+            yield cursor
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseCreation, "_nodb_cursor", without_statement_timeout)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
     """The status endpoint's thread has its own connection, which would keep the test database from being dropped."""
@@ -107,7 +125,7 @@ def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
-    breaker.closed_until = 0.0
+    breaker.closed_until = broker.closed_until = 0.0
     monkeypatch.setattr(providers, "known", providers._Known())
     connection().flushdb()
     rates.forget()

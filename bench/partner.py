@@ -73,8 +73,9 @@ class Partner:
 
     def queue(self, count: int) -> int:
         """A bulletin whose messages all wait already, more than a campaign makes ahead by itself."""
-        campaign = self._campaign("SENDING", count)
-        self.database.execute(QUEUED, {"campaign": campaign, "partner": self.id, "count": count})
+        with self.database.transaction():  # a sweep ends a campaign of which nothing waits
+            campaign = self._campaign("SENDING", count)
+            self.database.execute(QUEUED, {"campaign": campaign, "partner": self.id, "count": count})
         return campaign
 
     def waiting(self, campaign: int) -> int:

@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from bench import machine
-from chaos import crash_points, hiding, kills, moods, servers, smsc, strangers
-from chaos.checker import Counts
+from chaos import brokers, crash_points, failover, hiding, kills, moods, servers, smsc, strangers
+from chaos.checker import Counts, NotInstalled
 from chaos.standing import Field, field_of_fire
 from config.environment import BASE_DIR
 
@@ -33,6 +33,11 @@ SCENARIOS: dict[str, Scenario] = {
     "postgres-dies": partial(servers.postgres_dies, messages=100),
     "backends-terminated": partial(servers.backends_terminated, messages=100),
     "postgres-half-open": partial(servers.postgres_half_open, messages=60, seconds=12),
+    "redis-failover": partial(failover.redis_failover, messages=80),
+    "rabbitmq-killed": partial(brokers.broker_killed, messages=80),
+    "rabbitmq-restarted": partial(brokers.broker_restarted, messages=80),
+    "rabbitmq-frozen": partial(brokers.broker_frozen, messages=80, seconds=25),
+    "rabbitmq-two-of-each": partial(brokers.two_of_each, messages=80),
     "silent-provider": partial(moods.one_of_two_is_silent, messages=50),
     "provider-half-open": partial(moods.half_open, messages=30),
     "failover": partial(moods.failover, messages=50),
@@ -66,7 +71,11 @@ def main() -> None:
     options = parser.parse_args()
     print(machine.line())
     with field_of_fire(options.folder.resolve() / "chaos") as stack:
-        broken = sum(not counts.holds for counts in _all(stack, options))
+        all_counts = list(_all(stack, options))
+    broken = sum(not counts.holds for counts in all_counts)
+    skipped = [counts.skipped for counts in all_counts if counts.skipped]
+    if skipped:
+        print(f"{len(skipped)} NOT TRIED: {', '.join(sorted(set(skipped)))}")
     if broken:
         print(f"{broken} broken; the logs are in {stack.folder / 'logs'}, the providers' in {stack.folder / 'books'}")
     sys.exit(bool(broken))
@@ -93,6 +102,8 @@ def _told(name: str, seed: int, act: Scenario, stack: Field) -> Counts:
     began = time.monotonic()
     try:
         counts = act(stack, random.Random(seed))
+    except NotInstalled as missing:
+        counts = Counts(skipped=str(missing))
     except AssertionError as fault:
         counts = Counts(wrong=[f"could not be brought about: {fault}"])
     counts.seconds = time.monotonic() - began

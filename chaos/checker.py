@@ -21,6 +21,10 @@ SAMPLE = 3
 """Codes that are tried at the end; each is a request and a client of its own."""
 
 
+class NotInstalled(Exception):
+    """A scenario needs a program that this machine does not have; the text names its package."""
+
+
 @dataclass
 class Counts:
     """What became of the messages of a scenario."""
@@ -39,6 +43,7 @@ class Counts:
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)  # what was broken, one line each
     notes: list[str] = field(default_factory=list)  # what else was measured
+    skipped: str = ""  # what is missing, where it could not be tried
 
     def broken(self, kind: str, words: str) -> None:
         setattr(self, kind, getattr(self, kind) + 1)
@@ -54,6 +59,8 @@ class Counts:
         return not self.wrong
 
     def line(self) -> str:
+        if self.skipped:
+            return f"NOT TRIED: {self.skipped} is not installed"
         broken = f"lost {self.lost}  twice {self.twice}  late {self.late}  false {self.false}"
         unknown = f"UNKNOWN {self.unknown:3} ({self.unknown_taken:2} taken)"
         took = f"{self.seconds:5.1f} s (recovery {self.recovery:4.1f})"

@@ -104,12 +104,13 @@ def reader_stops(stack: Field, dice: random.Random, *, rows: int) -> Counts:
         closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)) as line,
     ):
         _export(line, company.token)
-        assert len(line.getresponse().read(1024)) == 1024
+        answer = line.getresponse()  # kept: without it the connection would end, and the reader has gone
+        assert len(answer.read(1024)) == 1024
         began = time.monotonic()
         assert wait_until(lambda: _may_export(stack, company.token), 20), "the slot is free again"
         took = time.monotonic() - began
     counts = _counted(front, stack, calls)
-    counts.expect(took < 15, f"its slot was taken for {took:.1f} s")
+    counts.expect(5 < took < 15, f"its slot was taken for {took:.1f} s")
     counts.notes.append(f"free after {took:.1f} s")
     return counts
 

@@ -1,15 +1,39 @@
 """Where a call comes from: the socket, or the right-most forwarded address that is not one of our own proxies.
 
 Works on the CGI variables of a request (RFC 3875, RFC 7239's older cousin X-Forwarded-For), not on a request object.
+X-Forwarded-For has no standard; these spellings of an element are read, in quotes or not:
+
+| element                                     | who writes it so                         |
+|---------------------------------------------|------------------------------------------|
+| `203.0.113.7`, `2001:db8::7`                | most                                     |
+| `203.0.113.7:51234`, `[2001:db8::7]:51234`  | Azure's gateways, IIS                    |
+| `[2001:db8::7]`, `for="[2001:db8::7]:4711"` | what was made of a Forwarded (RFC 7239)  |
+| `fe80::7%eth0`                              | a link-local peer, with its zone         |
+| nothing, as in `203.0.113.7, `              | whoever joins lists by commas            |
+
+Others (`unknown`, `_hidden`) are passed over, with a warning. Where nothing else is left the caller gets an address
+that stands for the text, so that callers whom a proxy describes differently stay different ones.
 """
 
+import hashlib
 import ipaddress
+import logging
+import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
+log = logging.getLogger(__name__)
+
 IPv4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+WARN_EVERY = 60.0
+"""Seconds between two warnings of one process: a proxy that writes what we cannot read writes it for every request."""
+_BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)
+_IN_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
+_BEFORE_A_PORT = re.compile(r"(.+):\w*", re.DOTALL)
 
 
 def caller_address(meta: Mapping[str, Any]) -> str:
@@ -17,13 +41,60 @@ def caller_address(meta: Mapping[str, Any]) -> str:
     address = _parse(meta.get("REMOTE_ADDR", ""))
     if address is None:
         return "0.0.0.0"  # noqa: S104  a Unix socket has no address; nothing is bound here
-    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while _is_proxy(address) and forwarded:
-        next_hop = _parse(forwarded.pop().strip())
-        if next_hop is None:
+    if not _is_proxy(address):
+        return str(address)
+    unread = ""
+    for element in reversed(str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
+        hop = _hop(element.strip())
+        if hop is None:
+            unread = unread or element.strip()
+            continue
+        address = hop
+        if not _is_proxy(address):
             break
-        address = next_hop
-    return str(address)
+    if unread:
+        _warnings.warn(proxy=meta["REMOTE_ADDR"], element=unread)
+    return _stand_in(f"{address} {unread}") if unread and _is_proxy(address) else str(address)
+
+
+class _Warnings:
+    """One line in the log for all lists that could not be read in WARN_EVERY seconds."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.next_at, self.lists = 0.0, 0
+
+    def warn(self, *, proxy: str, element: str) -> None:
+        self.lists += 1
+        if time.monotonic() >= self.next_at:
+            extra = {"proxy": proxy, "element": element[:100], "lists": self.lists}
+            self.next_at, self.lists = time.monotonic() + WARN_EVERY, 0
+            log.warning("X-Forwarded-For cannot be read: limits by address may hit the wrong callers", extra=extra)
+
+
+_warnings = _Warnings()
+
+
+def _stand_in(text: str) -> str:
+    """An address for a caller of whom only this text is known, in 100::/16, which no network has (RFC 4291). Another
+    text has another /64: what limits count."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return str(ipaddress.IPv6Address(b"\x01\x00" + digest[:6] + bytes(8)))
+
+
+def _hop(element: str) -> IPv4Or6 | None:
+    """The address in an element of X-Forwarded-For, whatever stands around it."""
+    text = _matched(_BY_ITSELF, element).strip()
+    if text.startswith("["):
+        return _parse(_matched(_IN_BRACKETS, text))
+    return _parse(text) or _parse(_matched(_BEFORE_A_PORT, text))
+
+
+def _matched(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.fullmatch(text)
+    return found[1] if found else ""
 
 
 def limiting_address_of_request(request: Any) -> str:
@@ -46,8 +117,9 @@ def is_trusted_proxy(address: str) -> bool:
 
 
 def _parse(text: str) -> IPv4Or6 | None:
+    """An address without its zone, which means something on one machine only and which PostgreSQL does not take."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

@@ -27,6 +27,13 @@ def to_e164(number: str) -> str:
     return COUNTRY_PREFIX + number
 
 
+def national(number: str) -> str:
+    """`+51 987 654 321`, `0051987654321`, `51987654321` -> `987654321`; of what is no Peruvian mobile, its digits."""
+    digits = re.sub(r"[^0-9]", "", number).lstrip("0")
+    rest = digits.removeprefix(COUNTRY_PREFIX.lstrip("+")).lstrip("0")
+    return rest if mobile_ok(rest) else digits
+
+
 def mask_phone(number: str) -> str:
     """`987654321` or `+51987654321` -> `9•• ••• 321`; of anything else, at most the last three characters."""
     national = number.removeprefix(COUNTRY_PREFIX) if _E164_MOBILE.fullmatch(number) else number

@@ -15,10 +15,11 @@ app.autodiscover_tasks(["messaging", "tokens", "external_api", "support"])
 
 @celeryd_init.connect
 def _wait_longer(**_: object) -> None:
-    """Nobody waits for a worker: it may give Redis more time than a request may."""
-    from config.celeryconfig import IN_A_WORKER
+    """Nobody waits for a worker: it may give the broker more time than a request may."""
+    from config.celeryconfig import CONNECT_IN_A_WORKER, IN_A_WORKER
 
     app.conf.broker_transport_options = IN_A_WORKER
+    app.conf.broker_connection_timeout = CONNECT_IN_A_WORKER
 
 
 @worker_ready.connect

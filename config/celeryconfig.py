@@ -18,10 +18,17 @@ IN_A_REQUEST = {
 }
 IN_A_WORKER = {**IN_A_REQUEST, "socket_timeout": 5, "socket_connect_timeout": 2, "max_retries": 1}
 
+CONNECT_IN_A_REQUEST, CONNECT_IN_A_WORKER = 1.0, 4.0
+"""Seconds for a connection to the broker until it has answered: a frozen RabbitMQ takes it and says nothing."""
+
 broker_url = settings.BROKER_URL
 broker_transport_options = IN_A_REQUEST
+broker_connection_timeout = CONNECT_IN_A_REQUEST
+broker_heartbeat = 10  # RabbitMQ: a machine that vanished is noticed in 20 s, not in four minutes
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker
+broker_channel_error_retry = True
+"""A Redis that was made a replica answers with errors (READONLY, UNBLOCKED): a worker connects anew, and does not end."""
 task_publish_retry_policy = {"max_retries": 0}
 task_serializer = "json"
 accept_content = ["json"]
@@ -34,6 +41,10 @@ task_soft_time_limit = 20  # threads ignore both: the gateways carry their own d
 task_time_limit = 30
 task_default_queue = "periodic"
 worker_consumer = "config.worker:Consumer"
+worker_enable_remote_control = False
+"""Nobody asks workers over the broker. RabbitMQ gives the queue for it to one process of a name: a second worker on the
+same host would end again and again, and one that lost its connection until RabbitMQ has noticed."""
+beat_scheduler = "config.beat:Scheduler"
 worker_prefetch_multiplier = 1  # a ring waits in Redis, where a free worker sees it, not in a busy one
 worker_max_tasks_per_child = 1000
 worker_soft_shutdown_timeout = 25

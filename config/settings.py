@@ -170,6 +170,7 @@ DATABASES = {"default": env.db("DATABASE_URL")}
 if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL: the races are won by PostgreSQL's locks.")
 DATABASES["default"].update(
+    ENGINE="config.postgresql",
     CONN_MAX_AGE=None,  # a connection for each web and worker thread, kept: opening one costs more than a request
     CONN_HEALTH_CHECKS=True,
     DISABLE_SERVER_SIDE_CURSORS=DB_TRANSACTION_POOLER,
@@ -193,7 +194,16 @@ else:
 
 # --- Redis and Celery ---------------------------------------------------------------------------------------
 
+
+def _no_sentinel(name: str, url: str) -> None:
+    if urlsplit(url).scheme.startswith("sentinel"):
+        raise ImproperlyConfigured(
+            f"{name}: Redis Sentinel is not supported; give an address that follows the primary (docs/operator.md)."
+        )
+
+
 REDIS_URL = _required("REDIS_URL")
+_no_sentinel("REDIS_URL", REDIS_URL)
 if urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
     raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
 
@@ -207,7 +217,12 @@ def _broker_url(redis_url: str) -> str:
     return f"redis+socket://{parts.path}?virtual_host={query.get('db', '0')}"
 
 
-BROKER_URL = env.str("BROKER_URL", "") or _broker_url(REDIS_URL)
+BROKER_URL = _broker_url(env.str("BROKER_URL", "") or REDIS_URL)
+for _each in BROKER_URL.split(";"):  # several nodes of a RabbitMQ
+    _no_sentinel("BROKER_URL", _each)
+    if urlsplit(_each).scheme not in ("amqp", "amqps", "redis", "rediss", "redis+socket"):
+        raise ImproperlyConfigured("BROKER_URL must begin with amqp://, amqps://, redis://, rediss:// or unix://.")
+REDIS_IS_BROKER = urlsplit(BROKER_URL)[:3] == urlsplit(_broker_url(REDIS_URL))[:3]
 REDIS_PREFIX = env.str("REDIS_PREFIX", "aval:")
 
 # --- gateways: one setting per via, a URL or several separated by blanks, first is preferred -----------------

@@ -7,6 +7,7 @@ the table nor the queue more than one of ten thousand, and pausing or cancelling
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
@@ -14,6 +15,7 @@ from django.db.models import Count, Q, QuerySet
 from clients.models import AuthorizedClient, audit
 from messaging import doorbell
 from messaging.models import Campaign
+from messaging.steps import run_each
 from messaging.transitions import move
 
 log = logging.getLogger(__name__)
@@ -117,18 +119,26 @@ def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", addre
 
 
 def run(*, at: datetime) -> None:
-    """Begins what is due, makes messages for what runs, closes what has ended. A sweep: two at once do no harm."""
-    for campaign in Campaign.objects.filter(state=State.SCHEDULED, scheduled_at__lte=at):
-        if _moved(campaign, State.SENDING, started_at=at):
-            log.info("campaign begins", extra={"campaign": campaign.pk, "audience": campaign.audience})
-    made = 0
-    for campaign in Campaign.objects.filter(state=State.SENDING):
-        # a worker that gave messages back while somebody resumed may have put them off for ever
-        made += _put_off(campaign, at, only_due=NEVER)
-        if campaign.fanned_out_at is None:
-            made += _fan_out(campaign, at=at)
-        elif not _waiting(campaign) and _moved(campaign, State.DONE, finished_at=at):
-            log.info("campaign has ended", extra={"campaign": campaign.pk})
+    """Begins what is due, makes messages for what runs, closes what has ended. A sweep: two at once do no harm, and a
+    campaign that fails holds up no other."""
+    due = Campaign.objects.filter(state=State.SCHEDULED, scheduled_at__lte=at)
+    run_each("campaigns.begin", [(str(each.pk), partial(_begin, each, at=at)) for each in due])
+    running = Campaign.objects.filter(state=State.SENDING)
+    run_each("campaigns.go_on", [(str(each.pk), partial(_go_on, each, at=at)) for each in running])
+
+
+def _begin(campaign: Campaign, *, at: datetime) -> None:
+    if _moved(campaign, State.SENDING, started_at=at):
+        log.info("campaign begins", extra={"campaign": campaign.pk, "audience": campaign.audience})
+
+
+def _go_on(campaign: Campaign, *, at: datetime) -> None:
+    # a worker that gave messages back while somebody resumed may have put them off for ever
+    made = _put_off(campaign, at, only_due=NEVER)
+    if campaign.fanned_out_at is None:
+        made += _fan_out(campaign, at=at)
+    elif not _waiting(campaign) and _moved(campaign, State.DONE, finished_at=at):
+        log.info("campaign has ended", extra={"campaign": campaign.pk})
     if made:
         doorbell.ring("bulk")
 

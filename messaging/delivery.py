@@ -82,12 +82,12 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, lane: str = "")
     """
     sql = f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
-        WHERE id IN (
+        WHERE id = ANY (ARRAY(
             SELECT id FROM messaging_message
             WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(lane)s
               AND (send_before IS NULL OR send_before > %(at)s)
             ORDER BY {ORDER[queue]} LIMIT {limit or BATCH[queue]:d} FOR UPDATE SKIP LOCKED
-        ) RETURNING *
+        )) RETURNING *
     """  # noqa: S608  all insertions are this module's constants
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "lane": lane}
     return sorted(Message.objects.raw(sql, params), key=lambda message: (message.kind, message.next_attempt_at))

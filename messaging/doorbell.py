@@ -6,11 +6,12 @@ Redis is away, costs the seconds until the next sweep.
 
 import logging
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from django.conf import settings
-from kombu.exceptions import OperationalError
+from kombu.connection import Connection
 
-from messaging.redis_link import RedisAway, breaker, connection
+from messaging.redis_link import BrokerAway, RedisAway, breaker, broker, connection
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +33,38 @@ def ring(queue: str) -> bool:
     try:
         if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=WAITING_FOR)):
             return False
-        breaker.call(lambda: _publish(queue))
     except RedisAway:
-        return False
-    except OperationalError as fault:  # a broker that is not Redis, away by itself
-        breaker.trip(fault)
+        if settings.REDIS_IS_BROKER:
+            return False
+        # whether a ring is waiting cannot be known: one too many finds nothing to do
+    try:
+        broker.call(lambda: _publish(queue))
+    except BrokerAway:
         return False
     return True
 
 
 def _publish(queue: str) -> None:
-    current_app.send_task(TASKS[queue], queue=queue, expires=LISTENED_TO, retry=False, ignore_result=True)
+    with current_app.producer_pool.acquire(block=True) as producer:
+        _leave_if_closed(producer.connection)
+        current_app.send_task(
+            TASKS[queue], queue=queue, expires=LISTENED_TO, retry=False, ignore_result=True, producer=producer
+        )
+
+
+def _leave_if_closed(connection: Connection) -> None:
+    """Gives up a connection that RabbitMQ has closed; each one that is kept would cost a ring, or a circuit's pause.
+
+    What is published over it is lost or fails, and nothing says so before: who only publishes never reads.
+    """
+    if not connection.connected or connection.transport.driver_type != "amqp":
+        return
+    try:
+        connection.drain_events(timeout=0.001)
+    except TimeoutError:
+        return  # nothing to hear: it is well
+    except (AMQPError, OSError):
+        connection.collect()
 
 
 def answered(queue: str) -> None:

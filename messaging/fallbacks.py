@@ -94,9 +94,9 @@ def forget_old(*, at: datetime) -> None:
             f"""
             UPDATE messaging_message
             SET kept_until = NULL, sealed = CASE WHEN state IN ('QUEUED', 'SENDING') THEN sealed END
-            WHERE id IN (
+            WHERE id = ANY (ARRAY(
                 SELECT id FROM messaging_message WHERE kept_until <= %s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
-            )
+            ))
             """,  # noqa: S608
             [at],
         )

@@ -99,6 +99,7 @@ class Message(models.Model):
        `-------> CANCELLED                         superseded, cancelled, or its client removed, first
 
     UNKNOWN -> SENT (late answer, same claim), DELIVERED, UNDELIVERED
+    UNDELIVERED -> DELIVERED                       a later receipt, or the code that came back, says that it arrived
     """
 
     class Kind(models.TextChoices):
@@ -112,7 +113,7 @@ class Message(models.Model):
         SENDING = "SENDING", "Enviando"  # a worker holds it until lease_until; handed_over_at says how far it came
         SENT = "SENT", "Enviado"  # a provider took it
         DELIVERED = "DELIVERED", "Entregado"  # the provider's receipt says it arrived
-        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not
+        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not; better news may follow
         FAILED = "FAILED", "Fallido"  # no provider took it, and none will be asked again
         UNKNOWN = "UNKNOWN", "Sin respuesta clara"  # it may have left or not: said, not guessed
         EXPIRED = "EXPIRED", "Vencido"  # its time was up before the hand-over
@@ -221,7 +222,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.SENT: frozenset({S.DELIVERED, S.UNDELIVERED}),
     S.UNKNOWN: frozenset({S.SENT, S.DELIVERED, S.UNDELIVERED}),
     S.DELIVERED: frozenset(),
-    S.UNDELIVERED: frozenset(),
+    S.UNDELIVERED: frozenset({S.DELIVERED}),
     S.FAILED: frozenset(),
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),
@@ -298,15 +299,19 @@ class ProviderEvent(models.Model):
 
 
 class ProviderReceipt(models.Model):
-    """What a provider reported about a message after it took it. Append-only; the same report twice is one row.
+    """What a provider reported about a message after it took it. The same report twice is one row.
 
     It may come before we have written down that the provider took the message, and about messages that are not ours:
-    it is kept as it came, and applied when its message is known (`messaging.receipts`).
+    it is kept as it came, and applied when its message is known (`messaging.receipts`). A report settles one message;
+    one about a later message that has the same id at the provider takes the row's place.
     """
 
     provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
     provider_id = models.CharField("id en el proveedor", max_length=200)
-    message_id = models.UUIDField(null=True)  # where the provider repeats ours
+    message_id = models.UUIDField(null=True)  # where the provider repeats ours; else the message that it settled
+    recipients = ArrayField(
+        models.CharField(max_length=32), default=list, db_default=[]
+    )  # keyed hashes of the numbers that it names, until it has settled a message
     state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
     detail = models.CharField("detalle", max_length=300, blank=True)
     at = models.DateTimeField("fecha")

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 from functools import partial
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 from django.db import transaction
 
@@ -13,8 +14,22 @@ from messaging.queues import QUEUE_OF
 from messaging.sealing import seal
 from messaging.transitions import Moved, move
 
+INSERT = """
+    INSERT INTO messaging_message (
+        id, partner_id, credential_id, request_id, kind, via, recipient, subject, text, html, sealed, kept_until, state,
+        attempts, next_attempt_at, send_before, provider, provider_id, provider_reply, reference, fallback_for_id,
+        created_at
+    ) VALUES (
+        %(message_id)s, %(message_partner_id)s, %(message_credential_id)s, %(message_request_id)s, %(message_kind)s,
+        %(message_via)s, %(message_recipient)s, %(message_subject)s, %(message_text)s, %(message_html)s,
+        %(message_sealed)s, %(message_kept_until)s, 'QUEUED', 0, %(message_next_attempt_at)s, %(message_send_before)s,
+        '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
+    )
+"""
+"""With the parameters that `as_parameters` makes; for a statement that writes a message beside something else."""
 
-def enqueue(
+
+def fields(
     *,
     kind: str,
     via: str,
@@ -31,21 +46,36 @@ def enqueue(
     credential: Credential | None = None,
     request_id: int | None = None,
     at: datetime,
-) -> Message:
-    """Writes the row and rings once the caller's transaction has committed.
+) -> dict[str, Any]:
+    """The fields of a new message.
 
     `text` and `html` hold the mask where `secret` belongs. `keep_secret`: until `send_before` a fallback may need it,
-    so it outlives the hand-over. The ring is robust: a broker that is away never turns work that was done into an
-    error.
+    so it outlives the hand-over.
     """
-    message = Message.objects.create(
-        kind=kind, via=via, recipient=recipient, subject=subject, text=text, html=html,
-        sealed=seal(secret) if secret is not None else None,
-        kept_until=send_before if keep_secret else None, fallback_for_id=fallback_for,
-        reference=reference, send_before=send_before, partner=partner, credential=credential, request_id=request_id,
-        created_at=at, next_attempt_at=at,
-    )  # fmt: skip
+    return {
+        "id": uuid4(), "partner_id": partner.pk if partner else None,
+        "credential_id": credential.pk if credential else None, "request_id": request_id, "kind": kind, "via": via,
+        "recipient": recipient, "subject": subject, "text": text, "html": html,
+        "sealed": seal(secret) if secret is not None else None, "kept_until": send_before if keep_secret else None,
+        "send_before": send_before, "reference": reference, "fallback_for_id": fallback_for, "created_at": at,
+        "next_attempt_at": at,
+    }  # fmt: skip
+
+
+def as_parameters(message: dict[str, Any]) -> dict[str, Any]:
+    """The `fields` of a message as the parameters of INSERT."""
+    return {f"message_{name}": str(value) if isinstance(value, str) else value for name, value in message.items()}
+
+
+def ring_after_commit(kind: str) -> None:
+    """The ring is robust: a broker that is away never turns work that was done into an error."""
     transaction.on_commit(partial(doorbell.ring, QUEUE_OF[kind]), robust=True)
+
+
+def enqueue(*, kind: str, **others: Any) -> Message:
+    """Write the row of a message, with these `fields`, and ring once the caller's transaction has committed."""
+    message = Message.objects.create(**fields(kind=kind, **others))
+    ring_after_commit(kind)
     return message
 
 

@@ -34,6 +34,8 @@ REMEMBERED = 20_000
 """Callers whose hits of the last two windows a process remembers."""
 TOLD_AT_ONCE = 200
 """Of them, told to a Redis that is back by one call."""
+BATCHES = 50
+"""How many times on the way to its cap a rough count is added to."""
 _ANY_NUMBER = 2**31
 
 
@@ -80,13 +82,24 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
     return counts
 
 
+def add_one_roughly(key: str, *, at: datetime, cap: int) -> None:
+    """Add one to the day's count of a key, a fiftieth of the cap at a time: for counts that may be a little behind.
+
+    What a process has not added yet is lost when it ends, and other processes do not see it.
+    """
+    amount = _unadded.add_one(_day_key(key, at), _day_key("", at), batch=cap // BATCHES)
+    if amount:
+        add_today(key, amount, at=at, cap=cap)
+
+
 def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
+    """The day's counts, with what this process has not added yet (`add_one_roughly`)."""
     names = [_day_key(key, at) for key in keys]
     try:
         found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
     except RedisAway:
-        return [rate_counts.count(name) for name in names]
-    return [int(each or 0) for each in found]
+        found = [rate_counts.count(name) for name in names]
+    return [int(each or 0) + _unadded.count(name) for each, name in zip(found, names, strict=True)]
 
 
 def seconds_to_midnight(at: datetime) -> int:
@@ -99,6 +112,7 @@ def forget() -> None:
     """Drop what this process remembers of its own hits, as a new process would."""
     _in_redis.take(now=0.0)
     _in_postgres.take(now=0.0)
+    _unadded.forget()
 
 
 class _OwnHits:
@@ -127,10 +141,38 @@ class _OwnHits:
         return {key: count for key, count in taken.items() if _is_recent(key, now)}
 
 
+class _Unadded:
+    """Counts of today that wait in this process until there is a batch of a key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._day = ""
+        self._counts: dict[str, int] = {}
+
+    def add_one(self, name: str, day: str, *, batch: int) -> int:
+        """Count one; returns what is to be added now, or 0."""
+        with self._lock:
+            if day != self._day:
+                self._day, self._counts = day, {}
+            count = self._counts.pop(name, 0) + 1
+            if count >= batch or len(self._counts) >= REMEMBERED:
+                return count
+            self._counts[name] = count
+            return 0
+
+    def count(self, name: str) -> int:
+        return self._counts.get(name, 0)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._counts = {}
+
+
 def _is_recent(key: tuple[str, int, int], now: float) -> bool:
     return key[1] >= int(now // key[2]) - 1
 
 
+_unadded = _Unadded()
 _in_redis = _OwnHits()
 _in_postgres = _OwnHits()
 

@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import TypeVar
 
 import redis
+from amqp.exceptions import AMQPError
 from django.conf import settings
+from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -24,33 +26,45 @@ PAUSE = 5.0
 """Seconds without a further try after a failure."""
 
 
-class RedisAway(Exception):
-    """Redis did not answer, or did not a moment ago."""
+class Away(Exception):
+    """A server did not answer, or did not a moment ago."""
+
+
+class RedisAway(Away):
+    """Redis, for limits and rings."""
+
+
+class BrokerAway(Away):
+    """Celery's broker: the same Redis, another one, or RabbitMQ."""
 
 
 class Breaker:
     """Lets one call in PAUSE seconds find out whether a service that failed is back."""
 
-    def __init__(self, pause: float = PAUSE) -> None:
-        self.pause = pause
+    def __init__(self, words: str, away: type[Away], faults: tuple[type[Exception], ...], pause: float = PAUSE) -> None:
+        """`words` go to the log; `faults` are what a call raises when the service is away."""
+        self.words, self.away, self.faults, self.pause = words, away, faults, pause
         self.closed_until = 0.0
 
     def call(self, act: Callable[[], T]) -> T:
-        """Raises RedisAway, at once while the breaker is open."""
+        """Raises `away`, at once while the breaker is open."""
         if time.monotonic() < self.closed_until:
-            raise RedisAway
+            raise self.away
         try:
             return act()
-        except (redis.RedisError, OSError) as fault:
+        except self.faults as fault:
             self.trip(fault)
-            raise RedisAway from fault
+            raise self.away from fault
 
     def trip(self, fault: BaseException) -> None:
         self.closed_until = time.monotonic() + self.pause
-        log.warning("redis is away", extra={"fault": repr(fault)[:200], "pause_seconds": self.pause})
+        log.warning(self.words, extra={"fault": repr(fault)[:200], "pause_seconds": self.pause})
 
 
-breaker = Breaker()
+_REDIS_FAULTS = (redis.RedisError, OSError)
+breaker = Breaker("redis is away", RedisAway, _REDIS_FAULTS)
+broker = Breaker("the broker is away", BrokerAway, (*_REDIS_FAULTS, OperationalError, AMQPError))
+"""A RabbitMQ that is away says nothing of Redis, in which limits are counted."""
 
 
 @lru_cache

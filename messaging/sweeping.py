@@ -6,12 +6,14 @@ follows what is live, not the history.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.db import connection
 
 from messaging import doorbell, fallbacks, providers
 from messaging.queues import QUEUES
+from messaging.steps import run_each
 from messaging.transitions import move
 
 LANE_PATIENCE = timedelta(seconds=5)
@@ -23,16 +25,24 @@ AT_ONCE = 500
 
 
 def sweep(*, at: datetime) -> None:
-    """Returns lapsed claims, parks lapsed hand-overs, ends what is dead, and rings for what is due."""
+    """Returns lapsed claims, parks lapsed hand-overs, ends what is dead, and wakes workers for what is due.
+
+    A step that fails keeps none of the others from their work (messaging.steps)."""
     lapsed = "lease_until < %(at)s"
-    move("EXPIRED", "send_before <= %(at)s", {}, at=at, detail="venció antes de salir", limit=AT_ONCE)
-    move("QUEUED", f"{lapsed} AND handed_over_at IS NULL", {}, at=at, detail="reclamo vencido", limit=AT_ONCE)
-    move("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", {}, at=at, detail="sin respuesta", limit=AT_ONCE)
-    free_lanes(at=at)
-    fallbacks.forget_old(at=at)
-    for queue in QUEUES:
-        if is_due(queue, at=at):
-            doorbell.ring(queue)
+    ways = (
+        ("EXPIRED", "send_before <= %(at)s", "venció antes de salir"),
+        ("QUEUED", f"{lapsed} AND handed_over_at IS NULL", "reclamo vencido"),
+        ("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", "sin respuesta"),
+    )
+    moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=AT_ONCE)) for to, where, detail in ways]
+    rings = [(queue, partial(_ring_if_due, queue, at=at)) for queue in QUEUES]
+    lanes, seals = partial(free_lanes, at=at), partial(fallbacks.forget_old, at=at)
+    run_each("messaging.sweep", [*moves, ("lanes", lanes), ("seals", seals), *rings])
+
+
+def _ring_if_due(queue: str, *, at: datetime) -> None:
+    if is_due(queue, at=at):
+        doorbell.ring(queue)
 
 
 def free_lanes(*, at: datetime) -> None:
@@ -41,7 +51,7 @@ def free_lanes(*, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH left_lying AS (
+            WITH left_lying AS MATERIALIZED (
                 SELECT id, lane FROM messaging_message WHERE {late} LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
             ), freed AS (
                 UPDATE messaging_message AS message SET lane = '', next_attempt_at = %(at)s

@@ -219,9 +219,12 @@ def _refused(token: VerificationToken, message: Message, then: str, at: datetime
 def _not_delivered(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
     event = message.events.filter(state=State.UNDELIVERED).order_by("-at").first()
     reason = (event.detail if event else "") or "el proveedor no dice por qué"
-    sentence = f"El mensaje no pudo entregarse a {masked(token.via, token.destination)}: {reason}."
+    to = masked(token.via, token.destination)
+    sentence = f"El proveedor informó que el mensaje no pudo entregarse a {to}: {reason}."
     return Diagnosis(
-        Why.NOT_DELIVERABLE, sentence, f"Confirme {_what(token)} con el cliente o pruebe por otra vía. {then}"
+        Why.NOT_DELIVERABLE,
+        sentence,
+        f"Confirme {_what(token)} con el cliente o pruebe por otra vía. Si aun así llega, se verá aquí. {then}",
     )
 
 
@@ -235,6 +238,8 @@ def _left(token: VerificationToken, message: Message, then: str, at: datetime) -
     arrived = message.state == State.DELIVERED
     when = message.delivered_at if arrived else message.sent_at
     what = f"El código se entregó a {to} el {_at(when)}" if arrived else f"El código salió hacia {to} el {_at(when)}"
+    if arrived and message.events.filter(state=State.UNDELIVERED).exists():
+        what += ", aunque antes el proveedor informó que no pudo entregarlo,"
     if token.outcome == Outcome.PENDING and not token.is_over(at=at):
         left = (token.expires_at - at) // timedelta(seconds=1)
         return Diagnosis(Why.NOT_ENTERED, f"{what} y aún vale {_seconds(left)}.", "Puede ingresarlo ahora.")

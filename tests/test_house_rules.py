@@ -65,3 +65,10 @@ def test_every_setting_is_explained_to_the_operator():
     example = (ROOT / ".env.example").read_text()
     assert names
     assert {name for name in names if not re.search(rf"^#? ?{name}=", example, re.M)} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_statement_joins_with_a_query_that_has_a_limit(path):
+    """`id IN (SELECT ... LIMIT n)` may run once per row while statistics are stale; `= ANY (ARRAY(SELECT ...))` runs
+    once (messaging/tests/test_stale_statistics.py)."""
+    assert not re.search(r"\bIN \((?:\s|\"|')*(?:SELECT|\{)[^;]{0,600}?\bLIMIT\b", path.read_text())

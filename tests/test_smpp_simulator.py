@@ -130,6 +130,45 @@ def test_a_code_that_did_not_arrive_says_why(line: Line) -> None:
     ]
 
 
+def test_better_news_wins(line: Line) -> None:
+    asked = line.stack.asked()
+    line.becomes("SENT", [asked])
+    for stat, state in (("UNDELIVERABLE", "UNDELIVERED"), ("DELIVRD", "DELIVERED")):
+        line.smsc.do("receipt", id=line.smsc.submits(asked)[0]["id"], stat=stat, to=f"51{asked.phone}")
+        line.becomes(state, [asked])
+
+
+def test_an_id_given_again_waits_for_its_own_receipt(line: Line) -> None:
+    first = line.stack.asked()
+    line.becomes("SENT", [first])
+    name = line.smsc.submits(first)[0]["id"]
+    line.smsc.do("receipt", id=name, stat="DELIVRD", to=f"51{first.phone}")
+    line.becomes("DELIVERED", [first])
+    line.smsc.do("reuse")
+    second = line.stack.asked()
+    line.becomes("SENT", [second])
+    assert line.smsc.submits(second)[0]["id"] == name
+    before = len(line.smsc.of("acknowledged"))
+    line.smsc.do("receipt", id=name, stat="DELIVRD", to=f"51{first.phone}")
+    assert line.smsc.next("acknowledged", before)
+    assert line.state(second) == "SENT"
+    line.smsc.do("receipt", id=name, stat="DELIVRD", to=f"51{second.phone}")
+    line.becomes("DELIVERED", [second])
+
+
+def test_a_receipt_that_comes_as_a_telephones_message_counts_for_its_own_number_only(line: Line) -> None:
+    asked, other = line.stack.asked(), line.stack.asked()
+    line.becomes("SENT", [asked, other])
+    name = line.smsc.submits(asked)[0]["id"]
+    text = f"id:{name} sub:001 dlvrd:001 submit date:2602121030 done date:2602121031 stat:DELIVRD err:000 text:-"
+    before = len(line.smsc.of("acknowledged"))
+    line.smsc.do("say", text=text, **{"from": f"51{other.phone}"})
+    assert line.smsc.next("acknowledged", before)
+    assert line.stack.states([asked, other]) == {asked.phone: "SENT", other.phone: "SENT"}
+    line.smsc.do("say", text=text, **{"from": f"51{asked.phone}"})
+    line.becomes("DELIVERED", [asked])
+
+
 def test_throttling_costs_seconds_and_no_attempt(line: Line) -> None:
     line.smsc.answers("throttled", 1)
     asked = line.stack.asked()

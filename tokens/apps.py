@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class TokensConfig(AppConfig):
@@ -7,6 +8,8 @@ class TokensConfig(AppConfig):
 
     def ready(self) -> None:
         from messaging.transitions import when_not_taken
+        from tokens.checks import check_sms_alphabet
         from tokens.settling import give_back
 
         when_not_taken(give_back)
+        checks.register(check_sms_alphabet)

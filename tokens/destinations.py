@@ -27,10 +27,15 @@ def is_to(via: str, parameter: str = "%(destination)s") -> str:
     return f"via = %(via)s AND destination = {parameter}"
 
 
+def advisory_lock(via: str, destination: str) -> str:
+    """SQL, of two pieces of SQL: held to the end of the transaction."""
+    return f"pg_advisory_xact_lock(hashtextextended({via} || ':' || {KEY}({destination}), 0))"
+
+
 def lock(via: str, destination: str) -> None:
     """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock(hashtextextended(%s || ':' || {KEY}(%s), 0))", [via, destination])
+        cursor.execute(f"SELECT {advisory_lock('%s', '%s')}", [via, destination])
 
 
 def lock_all(destinations: Iterable[tuple[str, str]]) -> None:

@@ -1,7 +1,8 @@
 """Reading the two ladders from the rows: which requests count, and where that leaves the client."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -25,7 +26,16 @@ _COUNTING = """
 """Both ladders in one statement, over two indexes; a handful of rows whatever the history. Given back: off both.
 Validated: off the destination's. Up to the last forgiveness: off the one that was forgiven. Of the destination's each
 row says whether the applicant's own partner asked."""
-_STATEMENTS = {via: _COUNTING.format(to_it=destinations.is_to(via)) for via in Via.values}
+NEXT_MOMENT = timedelta(microseconds=1)
+"""The least time between two requests on a ladder."""
+
+
+def counting(via: str, destination: str) -> str:
+    """SQL with the parameters applicant, via and since; `destination` is SQL too."""
+    return _COUNTING.format(to_it=destinations.is_to(via, destination))
+
+
+_STATEMENTS = {via: counting(via, "%(destination)s") for via in Via.values}
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,17 @@ class Ladders:
     """The destination's ladder as it would stand without other partners' requests."""
     at: datetime
     """The moment they were read for: not before any request on them, which a clock read ahead of a lock can be."""
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[bool, bool, datetime]], *, at: datetime) -> "Ladders":
+        """Of rows that say: on the client's ladder, of the applicant's own partner, requested at."""
+        at = max([at, *(created for _, _, created in rows)])
+        return cls(
+            client=standing([created for of_client, _, created in rows if of_client], at=at),
+            destination=standing([created for of_client, _, created in rows if not of_client], at=at),
+            own=standing([created for of_client, own, created in rows if own and not of_client], at=at),
+            at=at,
+        )
 
     @property
     def holding(self) -> Standing:
@@ -55,10 +76,4 @@ def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Lad
             {"applicant": applicant_id, "via": via, "destination": destination, "since": at - LOOK_BACK},
         )
         rows = cursor.fetchall()
-    at = max([at, *(created for _, _, created in rows)])
-    return Ladders(
-        client=standing([created for of_client, _, created in rows if of_client], at=at),
-        destination=standing([created for of_client, _, created in rows if not of_client], at=at),
-        own=standing([created for of_client, own, created in rows if own and not of_client], at=at),
-        at=at,
-    )
+    return Ladders.of(rows, at=at)

@@ -15,9 +15,9 @@ from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
-from messaging import outbox
+from messaging import outbox, receipts
 from messaging.models import Message, Via
-from tokens import codes, destinations, fallback, ladder, texts
+from tokens import codes, fallback, ladder, sql, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
     CooldownActive,
@@ -49,6 +49,10 @@ class Origin:
     partner: Partner | None = None
     credential: Credential | None = None
     request_id: int | None = None
+
+    @property
+    def partner_id(self) -> int | None:
+        return self.partner.pk if self.partner else None
 
 
 @dataclass(frozen=True)
@@ -91,23 +95,20 @@ def request(
     if not settings.AVAL_GATEWAYS[via]:
         raise ViaNotAvailable
     with transaction.atomic():
-        applicant = _lock(applicant_id, origin)
-        if applicant.is_validated:
+        found = sql.lock_and_read_standing(applicant_id, origin.partner_id, via, phone, at=at)
+        if found is None:
+            raise ApplicantNotFound
+        if found.applicant.is_validated:
             raise ApplicantAlreadyValidated
-        if applicant.locked_at is not None:
+        if found.applicant.locked_at is not None:
             raise ApplicantLocked
-        destination = applicant.email if via == Via.EMAIL else phone
-        destinations.lock(via, destination)
-        latest = _latest(applicant)
-        at = _after(latest, at)
-        ladders = ladder.read(applicant.pk, via, destination, at=at)
-        at = ladders.at
-        if ladders.holding.available_at is not None:
-            raise CooldownActive(ladders.told, via=via, at=at)
-        _end(latest, Outcome.REPLACED, at=at)
-        token = _issue(applicant, via, destination, operator, ladders, origin=origin, at=at)
-        before = _proved_before_by(applicant, destination)
-    return Requested(token, before)
+        at = found.ladders.at
+        if found.ladders.holding.available_at is not None:
+            raise CooldownActive(found.ladders.told, via=via, at=at)
+        _end(found.latest, Outcome.REPLACED, at=at)
+        token = _issue(found, via, operator, origin=origin, at=at)
+    proved = found.proved_before_by
+    return Requested(token, Applicant.objects.filter(pk=proved).first() if proved else None)
 
 
 def verify(
@@ -119,8 +120,10 @@ def verify(
     Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
     """
     with transaction.atomic():
-        applicant = _lock(applicant_id, origin)
-        verdict = _judge(applicant, typed, tries=tries, at=at)
+        found = sql.lock_and_read_latest(applicant_id, origin.partner_id)
+        if found is None:
+            raise ApplicantNotFound
+        verdict = _judge(*found, typed, tries=tries, at=at)
     if isinstance(verdict, Refused):
         raise verdict
     return verdict
@@ -198,38 +201,31 @@ def _last_destination(applicant: Applicant, via: str) -> str:
     return last or (applicant.email if via == Via.EMAIL else "")
 
 
-def _issue(
-    applicant: Applicant, via: str, destination: str, operator: str, ladders: ladder.Ladders,
-    *, origin: Origin, at: datetime,
-) -> VerificationToken:  # fmt: skip
+def _issue(found: sql.Standing, via: str, operator: str, *, origin: Origin, at: datetime) -> VerificationToken:
     token_id, code = uuid4(), codes.generate()
-    client_attempt = ladders.client.attempts_24h + 1
-    destination_attempt = ladders.destination.attempts_24h + 1
-    token = VerificationToken.objects.create(
-        id=token_id, applicant=applicant, via=via, destination=destination, operator=operator,
+    client_attempt = found.ladders.client.attempts_24h + 1
+    destination_attempt = found.ladders.destination.attempts_24h + 1
+    token = VerificationToken(
+        id=token_id, applicant_id=found.applicant.pk, via=via, destination=found.destination, operator=operator,
         code_hmac=codes.digest(token_id, code), created_at=at, expires_at=at + LIFE,
         client_attempt=client_attempt, client_wait=wait_before(client_attempt + 1),
         destination_attempt=destination_attempt, destination_wait=wait_before(destination_attempt + 1),
     )  # fmt: skip
     text = texts.compose(via)
-    outbox.enqueue(
-        kind=Message.Kind.VERIFICATION, via=via, recipient=destination,
+    message = outbox.fields(
+        kind=Message.Kind.VERIFICATION, via=via, recipient=found.destination,
         subject=text.subject, text=text.text, html=text.html, secret=code, reference=token_id,
         send_before=token.expires_at - LEAST_LIFE, keep_secret=fallback.next_via(via) is not None,
         partner=origin.partner, credential=origin.credential, request_id=origin.request_id, at=at,
     )  # fmt: skip
+    sql.insert_token_and_message(token, message)
+    outbox.ring_after_commit(Message.Kind.VERIFICATION)
     return token
 
 
-def _proved_before_by(applicant: Applicant, destination: str) -> Applicant | None:
-    proofs = Applicant.objects.filter(
-        proved_destination=destination, partner=applicant.partner_id, state=Applicant.State.VALIDATED
-    )
-    return proofs.exclude(pk=applicant.pk).order_by("-validated_at").first()
-
-
-def _judge(applicant: Applicant, typed: str, *, tries: int, at: datetime) -> VerificationToken | Refused:
-    token = _latest(applicant)
+def _judge(
+    applicant: Applicant, token: VerificationToken | None, typed: str, *, tries: int, at: datetime
+) -> VerificationToken | Refused:  # fmt: skip
     if applicant.locked_at is not None:
         return ApplicantLocked()
     if token is None:
@@ -241,7 +237,7 @@ def _judge(applicant: Applicant, typed: str, *, tries: int, at: datetime) -> Ver
     if token.is_over(at=at):
         return _too_late(token, typed, at=at)
     if codes.matches(token.pk, bytes(token.code_hmac), typed):
-        return _accept(applicant, token, at=at)
+        return _accept(token, at=at)
     return _count_wrong(applicant, token, tries=tries, at=at)
 
 
@@ -250,18 +246,16 @@ def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
     if CodeTry.objects.filter(token=token, result__in=_LATE).count() < LATE_TRIES_KEPT:
         right = codes.matches(token.pk, bytes(token.code_hmac), typed)
         CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
+        if right:
+            receipts.came_back(token.pk, at=at)
     return TokenExpired()
 
 
-def _accept(applicant: Applicant, token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
-    live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES)
-    if not live.update(outcome=Outcome.VALIDATED, finished_at=at):
+def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
+    if not sql.accept(token.pk, at=at):
         return NoPendingToken()
-    Applicant.objects.filter(pk=applicant.pk).update(
-        state=Applicant.State.VALIDATED, validated_at=at, wrong_codes_in_a_row=0,
-        proved_via=token.via, proved_destination=token.destination, proved_operator=token.operator,
-    )  # fmt: skip
     outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
+    receipts.came_back(token.pk, at=at)
     token.outcome = Outcome.VALIDATED
     return token
 
@@ -296,12 +290,3 @@ def _end(token: VerificationToken | None, outcome: str, *, at: datetime) -> None
     live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING)
     if live.update(outcome=ended, finished_at=at):
         outbox.cancel([token.pk], at=at, detail=f"código {ended}")
-
-
-def _after(latest: VerificationToken | None, at: datetime) -> datetime:
-    """The moment of a request that waited for the applicant's lock: after whatever was accepted while it waited.
-
-    Callers read their clocks before they queue up, and pass the lock in any order; the latest code must be the one
-    that was accepted last.
-    """
-    return at if latest is None else max(at, latest.created_at + timedelta(microseconds=1))

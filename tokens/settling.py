@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import connection
 
 from messaging import fallbacks
 from messaging.models import Message
+from messaging.steps import run_each
 from messaging.sweeping import none_taken, not_taken_lately
 from messaging.transitions import Moved
 from tokens import fallback
@@ -30,14 +32,18 @@ def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
 
 def sweep(*, at: datetime) -> None:
     """Starts what falls back, catches up on what a crash kept from being told, closes codes whose time is up."""
-    fallback.sweep(at=at)
+    steps = {"fallback": fallback.sweep, "catch_up": catch_up, "close_over": close_over}
+    run_each("tokens.sweep", [(name, partial(act, at=at)) for name, act in steps.items()])
+
+
+def catch_up(*, at: datetime) -> None:
+    """Gives back the rungs of what was not taken lately, where a crash kept that from being told."""
     by_certainty: dict[bool, list[UUID]] = {True: [], False: []}
     lately = dict(not_taken_lately(Message.Kind.VERIFICATION, at=at))
     for reference in none_taken(list(lately)) if fallbacks.is_armed() else lately:
         by_certainty[lately[reference] != Message.State.UNKNOWN].append(reference)
     for certainly, references in by_certainty.items():
         _return_rungs(references, certainly=certainly, at=at)
-    close_over(at=at)
 
 
 def close_over(*, at: datetime) -> int:
@@ -47,10 +53,10 @@ def close_over(*, at: datetime) -> int:
             f"""
             UPDATE tokens_verificationtoken
             SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
-            WHERE id IN (
+            WHERE id = ANY (ARRAY(
                 SELECT id FROM tokens_verificationtoken
                 WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
-            )
+            ))
             """,  # noqa: S608
             {"at": at},
         )

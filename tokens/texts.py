@@ -7,7 +7,11 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from messaging.gateways.base import MASK
+from messaging.gsm import encode, folded
 from messaging.models import Via
+
+BRAND_SEPTETS = 20
+"""What is left for the brand in one segment beside the longest domain; `{`, `[` and `€` take two."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,17 @@ def compose(via: str) -> Text:
     return _compose(via, settings.BRAND, settings.WEBOTP_DOMAIN)
 
 
+def brand_in_sms(brand: str) -> str:
+    """The brand in the alphabet of SMS, so that a code stays one segment (of 160 characters, not of 70)."""
+    found = folded(brand)
+    while len(encode(found)) > BRAND_SEPTETS:
+        found = found[:-1]
+    return found.strip()
+
+
 @lru_cache
 def _compose(via: str, brand: str, domain: str) -> Text:
-    context = {"brand": brand, "code": MASK, "domain": domain}
+    context = {"brand": brand_in_sms(brand) if via == Via.SMS else brand, "code": MASK, "domain": domain}
     text = render_to_string(f"messages/verificacion_{via}.txt", context).strip()
     if via != Via.EMAIL:
         return Text(subject="", text=text)

@@ -30,7 +30,9 @@ def load(expression="''", **changes):
     ("name", "value"),
     [
         ("SECRET_KEY", ""), ("SECRET_KEY", "short"), ("DATABASE_URL", ""), ("DATABASE_URL", "sqlite:///x"),
-        ("REDIS_URL", ""), ("REDIS_URL", "memcached://x"), ("RATE_PER_PARTNER", "0"), ("RATE_PER_PARTNER", "-5"),
+        ("REDIS_URL", ""), ("REDIS_URL", "memcached://x"), ("REDIS_URL", "sentinel://x:26379/0"),
+        ("BROKER_URL", "sentinel://x:26379"), ("BROKER_URL", "amqp://x//;sentinel://y"), ("BROKER_URL", "sqs://x"),
+        ("RATE_PER_PARTNER", "0"), ("RATE_PER_PARTNER", "-5"),
         ("RATE_PER_ADDRESS", "many"), ("DEBUG", "maybe"), ("DNI_CHECK_CHARACTER", "loose"),
         ("PHONE_REUSE_NAMES", "none"), ("PUBLIC_URL", "aval.example.com"), ("TRUSTED_PROXIES", "10.0.0.0/99"),
         ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
@@ -176,3 +178,19 @@ def test_hsts_binds_this_host_and_more_only_when_asked():
     for changes in ({"HSTS_PRELOAD": "true"}, {**both, "PUBLIC_URL": "http://localhost:8000"}):
         refused = load(**changes)
         assert (refused.returncode, "HSTS_PRELOAD needs" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "broker"),
+    [
+        ({"REDIS_URL": "unix:///run/r.sock?db=2"}, ("redis+socket:///run/r.sock?virtual_host=2", True)),
+        ({"REDIS_URL": "redis://r:6379/0"}, ("redis://r:6379/0", True)),
+        ({"REDIS_URL": "redis://r/0", "BROKER_URL": "amqp://a:b@one//;amqp://a:b@two//"},
+         ("amqp://a:b@one//;amqp://a:b@two//", False)),
+        ({"REDIS_URL": "redis://r/0", "BROKER_URL": "unix:///run/r.sock"},
+         ("redis+socket:///run/r.sock?virtual_host=0", False)),
+    ],
+)  # fmt: skip
+def test_the_broker_is_redis_unless_another_one_is_given(changes, broker):
+    run = load("(s.BROKER_URL, s.REDIS_IS_BROKER)", **changes)
+    assert run.stdout.strip() == repr(broker), run.stderr

@@ -396,3 +396,17 @@ def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
         assert all_of(busy).endswith(b"hola")
         running.thread.join(3)
         assert not running.thread.is_alive()
+
+
+def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(serving):
+    """Who calls is told by X-Forwarded-For, which each proxy may continue on a line of its own."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [environ.get("HTTP_X_FORWARDED_FOR", "nothing").encode()]
+
+    running = serving(app)
+    get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    lines = "X-Forwarded-For: 198.51.100.1\r\nAccept: */*\r\nx-forwarded-for: 203.0.113.7:51234\r\n"
+    assert running.answer(f"{get}{lines}\r\n").endswith(b"198.51.100.1, 203.0.113.7:51234")
+    assert b"nothing" in running.answer(f"{get}X_Forwarded_For: 203.0.113.7\r\n\r\n")

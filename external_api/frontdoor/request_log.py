@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_COLUMNS = [field.column for field in ApiRequest._meta.concrete_fields if not field.primary_key]
+_INSERT = f"""
+    INSERT INTO {ApiRequest._meta.db_table} ({", ".join(f'"{each}"' for each in _COLUMNS)})
+    VALUES ({", ".join(f"%({each})s" for each in _COLUMNS)})
+"""  # noqa: S608  the model's own names
+_INSERT_WITH_ID = _INSERT.replace("(", '("id", ', 1).replace("VALUES (", "VALUES (%(id)s, ")
+
+
 def next_id() -> int:
     """A number of its own for each call, also one that leaves no row (the sequence of ApiRequest's key)."""
     with connection.cursor() as cursor:
@@ -41,12 +49,14 @@ def write(
     successes: int | None = None, failures: int | None = None,
 ) -> None:  # fmt: skip
     """Never raises: an answer that was earned is not lost because its log row could not be written."""
+    row = {
+        "contract": contract, "partner_id": partner_id, "user": user, "subject": subject, "action": action,
+        "status": status, "code": code, "successes": successes, "failures": failures, "address": address or None,
+        "duration_ms": duration_ms, "created_at": at,
+    }  # fmt: skip
     try:
-        ApiRequest(
-            id=id, contract=contract, partner_id=partner_id, user=user, action=action, status=status, code=code,
-            address=address, duration_ms=duration_ms, created_at=at, subject=subject,
-            successes=successes, failures=failures,
-        ).save(force_insert=True)  # fmt: skip
+        with connection.cursor() as cursor:
+            cursor.execute(*((_INSERT, row) if id is None else (_INSERT_WITH_ID, row | {"id": id})))
     except Error as fault:
         log.error(
             "a request could not be logged", extra={"action": action, "status": status, "fault": repr(fault)[:200]}

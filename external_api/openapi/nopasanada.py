@@ -151,7 +151,9 @@ _MESSAGES = _listing(
     {
         "direccion_correo": text(),
         "timestamp_envio": shapes.STAMP,
-        "respuesta_mensaje": text("`error`: rechazado, o no llegó.", enum=["ok", "error"]),
+        "respuesta_mensaje": text(
+            "`error`: rechazado, o no llegó; si después se sabe que llegó, `ok`.", enum=["ok", "error"]
+        ),
         "asunto": text(),
         "tipo_mensaje": text(enum=["boletin", "alerta"]),
     }

@@ -9,6 +9,7 @@ import pytest
 from clients.models import AuthorizedClient
 from conftest import NOW
 from external_api.models import ApiRequest
+from messaging import receipts
 from messaging.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -202,3 +203,15 @@ def test_messages_sent(desk, nopasanada, elsewhere):
     assert desk.listing("mensajes_enviados", fecha_hasta="2025-12-13", fecha_desde="")["resultados"]["cuenta"] == 0
     one = desk.listing("mensajes_enviados", clientes=[{"correo": "PEPE093@kudimi.com"}, {"x": 1}])["resultados"]
     assert (one["cuenta"], one["data"][0]["direccion_correo"]) == (1, "pepe093@kudimi.com")
+
+
+def test_a_bulletin_that_arrived_after_all_is_ok_at_the_time_it_was_sent(desk, nopasanada):
+    at = datetime(2025, 12, 14, 19, tzinfo=LIMA)
+    message = sent(nopasanada.partner, "ana@kudimi.com", at, "SENT", "Boletín", "boletin")
+    Message.objects.filter(pk=message.pk).update(provider="brevo", provider_id="<b7bc@mail>")
+    answers = []
+    for state in ("UNDELIVERED", "DELIVERED"):
+        receipts.receive(receipts.Report("brevo", "<b7bc@mail>", state), at=at + timedelta(hours=1))
+        [row] = desk.listing("mensajes_enviados")["resultados"]["data"]
+        answers.append((row["respuesta_mensaje"], row["timestamp_envio"]))
+    assert answers == [("error", "2025-12-14 19:00:00.000000"), ("ok", "2025-12-14 19:00:00.000000")]

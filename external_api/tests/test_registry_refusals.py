@@ -253,7 +253,7 @@ def test_the_database_away_is_event_0(registrar):
     with (
         mock.patch("clients.credentials.Credential.objects.select_related", side_effect=away),
         mock.patch("external_api.frontdoor.request_log.next_id", side_effect=away),
-        mock.patch("external_api.models.ApiRequest.save", side_effect=away),
+        mock.patch("external_api.frontdoor.request_log.connection.cursor", side_effect=away),
     ):
         answer = registrar.send()
     refused(answer, 503)

@@ -9,6 +9,7 @@
 | `window`      | submits that may wait for their answer at once, 10 where it is not said                          |
 | `per_second`  | messages a second at most, as the contract with the operator says; by default no limit of ours   |
 | `system_type` | what some operators ask for in the bind                                                          |
+| `long_password` | `true`: the operator issued a password of 9 to 15 characters, more than SMPP 3.4 allows        |
 | `bind`        | `transceiver`, or `transmitter` where receipts come to somebody else                             |
 
 It keeps a line open, so only a process of its own sends by it: `manage.py smpp_gateway` (`messaging.smpp`).
@@ -26,7 +27,12 @@ WINDOW = 10
 MOST_WINDOW, MOST_PER_SECOND = 100, 1000
 BINDS = ("transceiver", "transmitter")
 
-_OPTIONS = ("sender", "source_ton", "source_npi", "tls", "ca", "window", "per_second", "system_type", "bind")
+PASSWORD, LONG_PASSWORD = 8, 15
+"""Characters: what SMPP 3.4 allows, and what operators issue all the same."""
+
+_OPTIONS = (
+    "sender", "source_ton", "source_npi", "tls", "ca", "window", "per_second", "system_type", "bind", "long_password",
+)  # fmt: skip
 _SENDERS = (
     (re.compile(r"\+?([0-9]{7,15})"), 1, 1),  # international, E.164
     (re.compile(r"([0-9]{3,6})"), 3, 0),  # a short code: of the network
@@ -79,9 +85,8 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         url.refuse("it has a path; percent-encode a slash in a password as %2F")
     if not url.user or not url.password:
         url.refuse("it needs a user (system_id) and a password")
-    if not (url.user + url.password).isascii() or len(url.user) > 15 or len(url.password) > 8:
-        url.refuse("SMPP 3.4 allows 15 ASCII characters of user and 8 of password")
     url.allow_options(*_OPTIONS)
+    _check_credentials(url)
     sender, ton, npi = _sender(url)
     bind, system_type = url.options.get("bind", BINDS[0]), url.options.get("system_type", "")
     if bind not in BINDS:
@@ -96,6 +101,25 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         system_type=system_type, bind=bind, tls=_tls(url),
     )  # fmt: skip
     return SmppGateway(account)
+
+
+def _check_credentials(url: GatewayUrl) -> None:
+    is_ascii = (url.user + url.password).isascii()
+    if _flag(url, "long_password"):
+        if not is_ascii or len(url.user) > 15 or len(url.password) > LONG_PASSWORD:
+            url.refuse(f"it may have 15 ASCII characters of user and {LONG_PASSWORD} of password")
+    elif not is_ascii or len(url.user) > 15 or len(url.password) > PASSWORD:
+        url.refuse(
+            f"SMPP 3.4 allows 15 ASCII characters of user and {PASSWORD} of password; for a longer one, up to "
+            f"{LONG_PASSWORD}, say long_password=true"
+        )
+
+
+def _flag(url: GatewayUrl, name: str) -> bool:
+    given = url.options.get(name, "false")
+    if given not in ("true", "false"):
+        url.refuse(f"its option {name} must be true or false")
+    return given == "true"
 
 
 def _sender(url: GatewayUrl) -> tuple[str, int, int]:
@@ -117,10 +141,7 @@ def _number(url: GatewayUrl, name: str, default: int, least: int, most: int) -> 
 
 
 def _tls(url: GatewayUrl) -> ssl.SSLContext | None:
-    wanted = url.options.get("tls", "false")
-    if wanted not in ("true", "false"):
-        url.refuse("its option tls must be true or false")
-    if wanted == "false":
+    if not _flag(url, "tls"):
         if "ca" in url.options:
             url.refuse("its option ca means something only with tls=true")
         return None

@@ -1,9 +1,9 @@
 """What an SMSC says in numbers, and what each means for a message of ours (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
 appendix B).
 
-PERMANENT is about this recipient or this text. TEMPORARY is about our account, our sender or the SMSC: another
-provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is an SMSC that failed
-somewhere on its way: it may have taken the message.
+PERMANENT is about this recipient: only a number that is none. TEMPORARY is about our account, our sender or the SMSC,
+or unclear: another provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is
+an SMSC that failed somewhere on its way: it may have taken the message.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
@@ -11,10 +11,10 @@ from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, C
 ALREADY_BOUND = 0x00000005
 
 SUBMIT: dict[int, Code] = {
-    # this recipient, this text
-    0x00000001: Code(PERMANENT, "el texto es demasiado largo"),
+    # this recipient
     0x0000000B: Code(PERMANENT, "el número de destino no es válido"),
-    # our account, our sender, how this SMSC wants to be spoken to
+    # our account, our sender, how this SMSC wants to be spoken to, or nobody knows
+    0x00000001: Code(TEMPORARY, "largo de mensaje no válido"),
     0x00000002: Code(TEMPORARY, "largo de comando no válido"),
     0x00000003: Code(TEMPORARY, "comando desconocido"),
     0x00000004: Code(TEMPORARY, "la sesión no permite enviar"),
@@ -32,8 +32,8 @@ SUBMIT: dict[int, Code] = {
     0x00000061: Code(TEMPORARY, "hora de envío no válida"),
     0x00000062: Code(TEMPORARY, "plazo de validez no válido"),
     0x00000064: Code(TEMPORARY, "rechazo temporal del SMSC"),
-    0x00000065: Code(PERMANENT, "rechazo definitivo del SMSC"),
-    0x00000066: Code(PERMANENT, "el SMSC rechaza el mensaje"),
+    0x00000065: Code(TEMPORARY, "rechazo definitivo del SMSC"),
+    0x00000066: Code(TEMPORARY, "el SMSC rechaza el mensaje"),
     0x000000C0: Code(TEMPORARY, "parámetros opcionales no válidos"),
     0x000000C1: Code(TEMPORARY, "el SMSC no admite un parámetro opcional"),
     0x000000C2: Code(TEMPORARY, "largo de parámetro no válido"),
@@ -49,6 +49,10 @@ SUBMIT: dict[int, Code] = {
 }
 """command_status of a submit_sm_resp or generic_nack -> meaning."""
 
+REFUSES_PAYLOAD = frozenset({0x00000001, 0x00000002, 0x000000C0, 0x000000C1, 0x000000C2, 0x000000C3, 0x000000C4})
+"""Answers of an SMSC that does not know message_payload: a parameter that it does not allow or understand, or a text
+without any length. To a submit without that parameter they mean what SUBMIT says."""
+
 BIND: dict[int, str] = {
     ALREADY_BOUND: "ya hay una sesión abierta con este usuario",
     0x00000008: "falla interna del SMSC",
@@ -61,17 +65,53 @@ BIND: dict[int, str] = {
 """command_status of a bind's answer -> why we have no line."""
 
 STATES: dict[str, str] = {
-    "DELIVRD": "",
+    "DELIVERED": "",
     "EXPIRED": "venció antes de llegar al celular",
     "DELETED": "el SMSC lo borró",
-    "UNDELIV": "el operador no pudo entregarlo",
-    "REJECTD": "el operador lo rechazó",
+    "UNDELIVERABLE": "el operador no pudo entregarlo",
+    "REJECTED": "el operador lo rechazó",
     "UNKNOWN": "el operador no sabe qué fue de él",
+    "FAILED": "el envío falló en la red del operador",
+    "SKIPPED": "el operador lo omitió",
+    "ERROR": "error en la red del operador",
 }
-"""Final states in a receipt's text -> why it did not arrive; others (ENROUTE, ACCEPTD) are still on their way."""
+"""Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are still on their way."""
 
-STATE_NUMBERS: dict[int, str] = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 7: "UNKNOWN", 8: "REJECTD"}
-"""The same in the parameter message_state."""
+STATE_NUMBERS: dict[int, str] = {
+    2: "DELIVERED", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIVERABLE", 7: "UNKNOWN", 8: "REJECTED", 9: "SKIPPED",
+}  # fmt: skip
+"""The same in the parameter message_state (SMPP 5.0, section 4.7.15)."""
+
+_SPELLINGS: dict[str, str] = {
+    **{state: state for state in STATES},
+    "DELIVRD": "DELIVERED",
+    "UNDELIVERED": "UNDELIVERABLE",
+    "UNDELIVRD": "UNDELIVERABLE",
+    "NOTDELIVERED": "UNDELIVERABLE",
+    "REJECTD": "REJECTED",
+    "DELETD": "DELETED",
+    "CANCELLED": "DELETED",
+    "CANCELED": "DELETED",
+    "FAILURE": "FAILED",
+}
+"""As vendors write it in full; appendix B of SMPP 3.4 cuts it to seven letters, others elsewhere."""
+_SHORTEST = 4
+"""Letters that tell one state from another: UNDE, DELI, DELE."""
+
+
+def final_state(written: str) -> str:
+    """The final state that a receipt's text names, however it is spelled or cut off; empty: none that we know.
+
+    A number is one of message_state. A word that only begins like a state (DELIVERY_FAILED) is another word.
+    """
+    if written.isascii() and written.isdigit():
+        return STATE_NUMBERS.get(int(written[:4]), "")
+    word = "".join(letter for letter in written.upper() if letter.isalpha())
+    if word in ("ERR", "REJ"):
+        return _SPELLINGS[{"ERR": "ERROR", "REJ": "REJECTED"}[word]]
+    if len(word) < _SHORTEST:
+        return ""
+    return next((state for spelling, state in _SPELLINGS.items() if spelling.startswith(word)), "")
 
 
 def meaning(status: int) -> Code:

@@ -4,6 +4,7 @@
     bind.Bind                                 connects, binds, serves, and starts again after a loss, ever slower
     session.Session                           one bound session: what is outstanding, what is heard, what is due
     line.Line                                 the socket, never blocking, and the PDUs that come out of it
+    parts.Parts                               a text of several segments for an SMSC that refuses message_payload
     pdus, texts, reports                      what is said: requests, the text's encoding, delivery receipts
     lane.Lane                                 the database: claims, hand-overs, records, the provider's health
 

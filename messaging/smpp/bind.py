@@ -9,6 +9,7 @@ from messaging.gateways.smpp_codes import ALREADY_BOUND
 from messaging.smpp.lane import Lane
 from messaging.smpp.line import LineBroken, connect
 from messaging.smpp.pace import Pace, Rate, clock
+from messaging.smpp.parts import Memory
 from messaging.smpp.session import BindRefused, Session
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ class Bind:
         self._stopping = stopping
         self._pace = pace or Pace()
         self._rate = Rate(gateway.account.per_second)
+        self._memory = Memory()
         self._extra = {"provider": gateway.name}
 
     def run(self) -> None:
@@ -42,7 +44,7 @@ class Bind:
         bound = False
         try:
             line = connect(self._account, timeout=self._pace.connect)
-            session = Session(self._lane, line, self._rate, self._pace)
+            session = Session(self._lane, line, self._rate, self._pace, self._memory)
             session.bind()
             bound = True
             log.info("smpp bound", extra=self._extra)

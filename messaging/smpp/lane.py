@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from messaging import delivery, doorbell, providers
 from messaging.delivery import RETRY_DELAYS, Answer
-from messaging.gateways.base import Receipt
+from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.gateways.smpp import SmppGateway
 from messaging.models import Message
 from messaging.queues import QUEUES
@@ -57,7 +57,7 @@ class Lane:
         at = timezone.now()
         try:
             try:
-                secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
+                secret = self.secret_of(message)
             except CannotUnseal as fault:
                 delivery.record(message, "FAILED", at=at, reply=type(fault).__name__)
                 log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
@@ -70,6 +70,10 @@ class Lane:
         if not handed:
             log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
         return handed, secret
+
+    def secret_of(self, message: Message) -> str | None:
+        """The code of a message that is ours and handed over, once more."""
+        return unseal(bytes(message.sealed)) if message.sealed is not None else None
 
     def give_back(self, messages: Sequence[Message]) -> None:
         """They are ours and did not leave, whether or not they were handed over on paper: no attempt is lost."""
@@ -102,8 +106,9 @@ class Lane:
                 doorbell.ring(QUEUE)
             return
         delivery.note(message, answer, at=at, delays=RETRY_DELAYS)
-        if isinstance(answer, Receipt):
-            reports.catch_up(self.name, message.id, answer.provider_id, at=at)
+        if isinstance(answer, (Receipt, OutcomeUnknown)):
+            name = answer.provider_id if isinstance(answer, Receipt) else ""
+            reports.catch_up(self.name, message.id, name, at=at)
         delivery.settle(self.name, answer, at=at)
 
     def _away(self, fault: Error) -> None:
@@ -117,7 +122,7 @@ class Lane:
     def report(self, word: reports.Word) -> bool:
         """Writes a receipt down; False: the database is away, and whoever sent it must repeat it."""
         try:
-            reports.keep(self.name, word, at=timezone.now())
+            reports.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
         except Error as fault:
             self._away(fault)
             return False

@@ -3,11 +3,12 @@
 from typing import Any
 
 from smpplib import consts, smpp
+from smpplib.command import Param
 from smpplib.command_codes import get_command_code
 
 from clients.phones import to_e164
 from messaging.gateways.base import Outgoing
-from messaging.gateways.smpp import Account
+from messaging.gateways.smpp import LONG_PASSWORD, Account
 from messaging.smpp.line import Frame
 from messaging.smpp.texts import encoded
 
@@ -25,33 +26,58 @@ ALERT_NOTIFICATION = get_command_code("alert_notification")
 OK: int = consts.SMPP_ESME_ROK
 LATER: int = consts.SMPP_ESME_RX_T_APPN
 """To a receipt that we could not write down: the SMSC keeps it and repeats it."""
+LONGEST_ID = 200
 UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
 
+_PASSWORD = Param(type=str, max=LONG_PASSWORD + 1)
 _ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unbind_resp"}
 
 
 def pdu(command: str, sequence: int, status: int = OK, **fields: Any) -> bytes:
     """One PDU as it goes on the line."""
+    octets: bytes = _made(command, sequence, status, **fields).generate()
+    return octets
+
+
+def _made(command: str, sequence: int, status: int, **fields: Any) -> Any:
     made = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
     made.sequence = sequence
+    return made
+
+
+def bind(account: Account, sequence: int) -> bytes:
+    made = _made(
+        f"bind_{account.bind}", sequence, OK, system_id=account.system_id, password=account.password,
+        system_type=account.system_type,
+    )  # fmt: skip
+    made.params = {**made.params, "password": _PASSWORD}  # smpplib cuts it off at 8
     octets: bytes = made.generate()
     return octets
 
 
-def bind(account: Account, sequence: int) -> bytes:
-    return pdu(
-        f"bind_{account.bind}", sequence, system_id=account.system_id, password=account.password,
-        system_type=account.system_type,
+def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
+    """A submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+    return _submit(account, sequence, message.recipient, validity, **encoded(message.text_with(secret)).fields())
+
+
+def submit_part(
+    account: Account, sequence: int, recipient: str, part: bytes, *, data_coding: int, is_last: bool, validity: str
+) -> bytes:
+    """A part of a text with its header. The last one asks for the receipt: it is the message's."""
+    return _submit(
+        account, sequence, recipient, validity, wants_receipt=is_last, esm_class=consts.SMPP_GSMFEAT_UDHI,
+        data_coding=data_coding, short_message=part,
     )  # fmt: skip
 
 
-def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
-    """A submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+def _submit(
+    account: Account, sequence: int, recipient: str, validity: str, *, wants_receipt: bool = True, **text: Any
+) -> bytes:
     return pdu(
         "submit_sm", sequence, source_addr_ton=account.source_ton, source_addr_npi=account.source_npi,
         source_addr=account.sender, dest_addr_ton=consts.SMPP_TON_INTL, dest_addr_npi=consts.SMPP_NPI_ISDN,
-        destination_addr=to_e164(message.recipient).lstrip("+"), validity_period=validity,
-        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH, **encoded(message.text_with(secret)).fields(),
+        destination_addr=to_e164(recipient).lstrip("+"), validity_period=validity,
+        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH if wants_receipt else 0, **text,
     )  # fmt: skip
 
 
@@ -71,6 +97,7 @@ def message_id(frame: Frame) -> str:
 
 
 def printable(octets: bytes) -> str:
-    """An identifier of the SMSC's: ASCII, nothing that could break a line, 65 characters as the protocol has it."""
-    text = octets.decode("ascii", errors="replace")
-    return "".join(letter for letter in text if letter.isprintable())[:65].strip()
+    """An identifier of the SMSC's: ASCII, nothing that could break a line, as long as we keep one (the protocol has
+    64). Empty where it is not ASCII: half an id might be another message's."""
+    text = octets.decode("ascii") if octets.isascii() else ""
+    return "".join(letter for letter in text if letter.isprintable())[:LONGEST_ID].strip()

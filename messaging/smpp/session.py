@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+import random
+from collections import deque
 from dataclasses import dataclass
 
 from django.utils import timezone
@@ -9,14 +11,15 @@ from django.utils import timezone
 from messaging import delivery, providers
 from messaging.delivery import Answer
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
-from messaging.gateways.smpp_codes import BIND, meaning
+from messaging.gateways.smpp_codes import BIND, REFUSES_PAYLOAD, meaning
 from messaging.judgement import SILENT
 from messaging.models import Message
 from messaging.smpp import pdus, reports
 from messaging.smpp.lane import Lane
 from messaging.smpp.line import Frame, Line, LineBroken
 from messaging.smpp.pace import Pace, Rate, clock
-from messaging.smpp.texts import validity
+from messaging.smpp.parts import Memory, Parts
+from messaging.smpp.texts import encoded, validity
 
 log = logging.getLogger(__name__)
 
@@ -40,18 +43,23 @@ class Submitted:
     call: providers.Call
     end: int  # what `Line.written` is once all of it has left
     at: float
+    is_payload: bool = False  # its text is in message_payload
+    parts: Parts | None = None  # it is the next of these
 
 
 class Session:
     """What is outstanding is known by its sequence number; what became of it is told to the lane."""
 
-    def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace) -> None:
+    def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace, memory: Memory | None = None) -> None:
         self._account = lane.gateway.account
         self._lane = lane
         self._line = line
         self._rate = rate
         self._pace = pace
+        self._memory = memory or Memory()
         self._numbers = itertools.count(1)
+        self._references = itertools.count(random.randrange(256))  # noqa: S311  tells one long text from another
+        self._parts: deque[Parts] = deque()  # whose next part is due
         self._outstanding: dict[int, Submitted] = {}
         self._late: dict[int, Submitted] = {}
         self._heard = self._looked = clock()
@@ -89,6 +97,7 @@ class Session:
         self._lane.record()
         self._watch_the_clock()
         self._more = False
+        self._send_parts()
         if sending and self._unbind is None:
             self._send_due()
             self._look_at_the_lane()
@@ -98,7 +107,7 @@ class Session:
     def finish(self) -> None:
         """Waits for what is outstanding, then takes leave. Raises LineBroken if the line ends first."""
         deadline = clock() + self._pace.answer
-        while self._outstanding and clock() < deadline:
+        while (self._outstanding or self._parts) and clock() < deadline:
             self.step(sending=False)
         self._line.put(pdus.pdu("unbind", next(self._numbers)))
         deadline = clock() + self._pace.farewell
@@ -107,13 +116,19 @@ class Session:
 
     def abandon(self) -> None:
         """The end, however it came: what left may have been taken, what did not leave whole was not."""
+        cut = "smpp: se cortó la conexión antes de la respuesta"
         for submitted in self._outstanding.values():
             if submitted.end <= self._line.written:
-                self._settle(submitted, OutcomeUnknown("smpp: se cortó la conexión antes de la respuesta"))
+                self._settle(submitted, OutcomeUnknown(cut))
+            elif submitted.parts is not None:
+                self._end_parts(submitted.parts, cut)
             else:
                 submitted.call.ended(failed=None)
                 self._lane.give_back([submitted.message])
+        for parts in self._parts:
+            self._end_parts(parts, cut)
         self._outstanding.clear()
+        self._parts.clear()
         self._line.close()
 
     # --- what is heard ---
@@ -143,18 +158,35 @@ class Session:
     def _answered(self, frame: Frame) -> None:
         submitted = self._outstanding.pop(frame.sequence, None)
         if submitted is not None:
-            answer = _judged(frame, submitted.message)
-            if isinstance(answer, GatewayError) and answer.throttled:
-                self._rate.rest(self._pace.throttled, now=clock())
-            self._settle(submitted, answer)
+            self._came_of(submitted, frame)
             return
         late = self._late.pop(frame.sequence, None)
-        if late is not None and isinstance(answer := _judged(frame, late.message), Receipt):
+        is_whole = late is not None and (late.parts is None or late.parts.at_last)
+        if late is not None and is_whole and isinstance(answer := _judged(frame, late.message), Receipt):
             self._lane.answered(late.message, answer)  # UNKNOWN -> SENT
         elif frame.command == pdus.GENERIC_NACK and frame.sequence != self._enquiry:
             self._line.ended = "el SMSC no entendió lo que enviamos"
         else:
             log.warning("an answer to nothing that waits", extra={"provider": self._lane.name, "status": frame.status})
+
+    def _came_of(self, submitted: Submitted, frame: Frame) -> None:
+        """What an answer in time means: for its message, for our rate, and for how we write long texts from now on."""
+        if submitted.is_payload and frame.status in REFUSES_PAYLOAD:
+            if not self._memory.refuses_payload:
+                self._memory.refuses_payload = True
+                log.warning("the SMSC refuses message_payload: long texts go in parts",
+                            extra={"provider": self._lane.name, "status": frame.status})  # fmt: skip
+            self._divide(submitted.message, self._lane.secret_of(submitted.message), submitted.call)
+            return
+        answer: Answer | None = _judged(frame, submitted.message)
+        if isinstance(answer, GatewayError) and answer.throttled:
+            self._rate.rest(self._pace.throttled, now=clock())
+        if submitted.parts is not None and answer is not None:
+            answer = submitted.parts.judged(answer, now=clock())
+        if answer is not None:
+            self._settle(submitted, answer)
+        elif submitted.parts is not None:
+            self._parts.append(submitted.parts)
 
     def _settle(self, submitted: Submitted, answer: Answer) -> None:
         submitted.call.ended(failed=delivery.says_of_its_health(answer))
@@ -173,7 +205,9 @@ class Session:
         for number, submitted in list(self._late.items()):
             if now - submitted.at > pace.late:
                 del self._late[number]
-        if self._unbind is not None and (not self._outstanding or now - self._unbind_at > pace.farewell):
+        if self._unbind is not None and (
+            not (self._outstanding or self._parts) or now - self._unbind_at > pace.farewell
+        ):
             self._line.put(pdus.answer(self._unbind))
             self._line.ended = self._line.ended or "el SMSC terminó la sesión"
         elif self._asked is not None and now - self._asked > pace.answer:
@@ -196,7 +230,7 @@ class Session:
     # --- what is due ---
 
     def _send_due(self) -> None:
-        room = min(self._account.window - len(self._outstanding), MOST_AT_ONCE)
+        room = min(self._account.window - len(self._outstanding) - len(self._parts), MOST_AT_ONCE)
         limit = self._rate.room(room, now=clock())
         if limit <= 0 or not self._line.is_writable:
             return
@@ -216,15 +250,62 @@ class Session:
         if left is None:
             self._lane.give_back([message])  # its life ended between two statements: the sweep says so
             return
+        letter = delivery.outgoing(message)
+        is_long = encoded(letter.text_with(secret)).is_long
+        if is_long and self._memory.refuses_payload:
+            self._divide(message, secret, providers.begin(self._lane.name))
+            return
         number = next(self._numbers)
         try:
-            octets = pdus.submit(self._account, number, delivery.outgoing(message), secret, validity=left)
+            octets = pdus.submit(self._account, number, letter, secret, validity=left)
         except ValueError:
             self._lane.answered(message, GatewayError("el destino no es un celular", permanent=True))
             return
         call, now = providers.begin(self._lane.name), clock()
-        self._outstanding[number] = Submitted(message, call, self._line.put(octets), now)
+        self._outstanding[number] = Submitted(message, call, self._line.put(octets), now, is_payload=is_long)
         self._rate.sent(now=now)
+
+    def _divide(self, message: Message, secret: str | None, call: providers.Call) -> None:
+        """A message that is handed over goes in parts."""
+        text = encoded(delivery.outgoing(message).text_with(secret))
+        try:
+            pieces = text.parts(next(self._references))
+        except ValueError:
+            call.ended(failed=None)
+            self._lane.answered(message, GatewayError("el texto es demasiado largo", permanent=True))
+            return
+        self._parts.append(Parts(message, call, text.data_coding, pieces, clock()))
+
+    def _send_parts(self) -> None:
+        while self._parts and self._line.is_writable and self._rate.room(1, now=clock()) > 0:
+            self._send_part(self._parts.popleft())
+
+    def _send_part(self, parts: Parts) -> None:
+        left = validity(parts.message.send_before, at=timezone.now())
+        if left is None:
+            self._end_parts(parts, "smpp: venció antes de salir completo")
+            return
+        number, now = next(self._numbers), clock()
+        try:
+            octets = pdus.submit_part(
+                self._account, number, parts.message.recipient, parts.next_piece, data_coding=parts.data_coding,
+                is_last=parts.at_last, validity=left,
+            )  # fmt: skip
+        except ValueError:
+            parts.call.ended(failed=None)
+            self._lane.answered(parts.message, GatewayError("el destino no es un celular", permanent=True))
+            return
+        self._outstanding[number] = Submitted(parts.message, parts.call, self._line.put(octets), now, parts=parts)
+        self._rate.sent(now=now)
+
+    def _end_parts(self, parts: Parts, why: str) -> None:
+        """No more of it leaves: where a part was taken nobody may send it again."""
+        parts.call.ended(failed=None)
+        unclear = parts.cut_off(why)
+        if unclear is None:
+            self._lane.give_back([parts.message])
+        else:
+            self._lane.answered(parts.message, unclear)
 
 
 def _judged(frame: Frame, message: Message) -> Answer:

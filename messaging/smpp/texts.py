@@ -5,33 +5,55 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smpplib.consts import SMPP_ENCODING_DEFAULT, SMPP_ENCODING_ISO10646
-from smpplib.gsm import gsm_encode
+
+from messaging import gsm
 
 GSM_SEGMENT, UCS2_SEGMENT = 160, 140
 """Octets in one segment: 160 septets, each in an octet of its own on the line (unpacked), or 70 UCS-2 characters."""
+GSM_PART, UCS2_PART = 153, 134
+"""The same in one of several, beside the user data header that says which (3GPP TS 23.040, section 9.2.3.24.1)."""
+MOST_PARTS = 255
 LONGEST_VALIDITY = timedelta(days=3)
-
-_NOT_IN_GSM = frozenset("`\x1b")
-"""smpplib's table fills its gaps with the first and knows the second as the escape that begins a pair."""
+_ESCAPE = 0x1B
+"""Begins a character of the extension table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     data_coding: int
     octets: bytes
-    is_long: bool  # more than one segment: it goes as message_payload, and the SMSC divides it
+    is_long: bool  # more than one segment: it goes as message_payload, and the SMSC divides it, or we do
 
     def fields(self) -> dict[str, Any]:
         """Of a submit_sm. One message is one PDU, whatever its length: one answer, one name, no half of it lost."""
         return {"data_coding": self.data_coding, ("message_payload" if self.is_long else "short_message"): self.octets}
 
+    def parts(self, reference: int) -> list[bytes]:
+        """The text divided, for an SMSC that refuses message_payload: each part with its user data header.
+
+        No character is cut in two. ValueError: it is too long. smpplib divides too, and cuts characters.
+        """
+        pieces, rest = [], self.octets
+        while rest:
+            end = self._end_of_part(rest)
+            pieces.append(rest[:end])
+            rest = rest[end:]
+        if len(pieces) > MOST_PARTS:
+            raise ValueError("the text is too long")
+        head = bytes((5, 0, 3, reference % 256, len(pieces)))
+        return [head + bytes((number,)) + piece for number, piece in enumerate(pieces, 1)]
+
+    def _end_of_part(self, rest: bytes) -> int:
+        if self.data_coding == SMPP_ENCODING_DEFAULT:
+            return GSM_PART - (len(rest) > GSM_PART and rest[GSM_PART - 1] == _ESCAPE)
+        is_first_half = len(rest) > UCS2_PART and 0xD8 <= rest[UCS2_PART - 2] <= 0xDB  # of a surrogate pair
+        return UCS2_PART - 2 * is_first_half
+
 
 def encoded(text: str) -> Encoded:
     """GSM 03.38 where every character is in it, two octets for those of its extension; else UCS-2."""
     try:
-        if _NOT_IN_GSM & set(text):
-            raise UnicodeError
-        octets = gsm_encode(text)
+        octets = gsm.encode(text)
     except UnicodeError:
         octets = text.encode("utf-16-be", errors="replace")
         return Encoded(SMPP_ENCODING_ISO10646, octets, len(octets) > UCS2_SEGMENT)

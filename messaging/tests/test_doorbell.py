@@ -2,9 +2,11 @@
 
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 import redis
+from amqp.exceptions import ConnectionForced
 
 from messaging import doorbell, redis_link
 from messaging.redis_link import RedisAway, breaker
@@ -68,3 +70,53 @@ def test_the_breaker_lets_somebody_try_again_after_its_pause():
         breaker.call(lambda: 1)
     breaker.closed_until = time.monotonic() - 0.001
     assert breaker.call(lambda: 1) == 1
+
+
+def test_rabbitmq_is_rung_while_redis_is_away(published, settings):
+    """One task too many finds nothing to do; none at all would keep every code until Redis is back."""
+    breaker.trip(OSError("away"))
+    assert doorbell.ring("codes") is False
+    settings.REDIS_IS_BROKER = False
+    assert doorbell.ring("codes") is True
+    assert published == ["codes"]
+
+
+@pytest.mark.parametrize("fault", [ConnectionResetError, doorbell.AMQPError, redis.ConnectionError])
+def test_a_broker_that_is_away_says_nothing_of_redis(monkeypatch, fault, caplog):
+    def away(queue):
+        raise fault
+
+    monkeypatch.setattr(doorbell, "_publish", away)
+    assert doorbell.ring("codes") is False
+    assert [each.message for each in caplog.records] == ["the broker is away"]
+    assert breaker.call(lambda: 1) == 1
+    assert doorbell.ring("bulk") is False
+    assert len(caplog.records) == 1, "nobody asks again during the pause"
+
+
+class Line(SimpleNamespace):
+    """A kept connection to a broker, and what reading it brings."""
+
+    left = False
+
+    def drain_events(self, timeout):
+        raise self.brings
+
+    def collect(self):
+        self.left = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "connected", "brings", "left"),
+    [
+        ("amqp", True, TimeoutError(), False),  # it is silent: it is well
+        ("amqp", True, OSError("Server unexpectedly closed connection"), True),
+        ("amqp", True, ConnectionForced("shutdown"), True),
+        ("amqp", False, AssertionError("read"), False),  # it is opened anew anyway
+        ("redis", True, AssertionError("read"), False),
+    ],
+)
+def test_a_connection_that_rabbitmq_has_closed_is_left_before_it_costs_a_ring(kind, connected, brings, left):
+    line = Line(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
+    doorbell._leave_if_closed(line)
+    assert line.left is left

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
@@ -181,3 +182,15 @@ def test_the_counts_of_a_day_go_by_themselves():
     left = [connection().ttl(key) for key in connection().scan_iter("*day:*")]
     assert len(left) == 3
     assert all(0 < seconds <= 2 * rates.DAY_SECONDS for seconds in left)
+
+
+def test_a_rough_count_is_added_a_fiftieth_of_its_cap_at_a_time(monkeypatch):
+    calls = []
+    monkeypatch.setattr(rates, "add_today", lambda key, amount, **_: calls.append(amount))
+    for _ in range(45):
+        rates.add_one_roughly("k", at=NOW, cap=1_000)
+    assert calls == [20, 20]
+    assert rates.counts_today(["k"], at=NOW) == [5], "with what this process has not added yet"
+    assert rates.counts_today(["k"], at=NOW + timedelta(days=1)) == [0]
+    rates.add_one_roughly("k", at=NOW + timedelta(days=1), cap=49)
+    assert calls == [20, 20, 1]

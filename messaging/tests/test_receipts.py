@@ -70,6 +70,33 @@ def test_the_first_last_word_stands(far):
     assert state_of(message) == "DELIVERED"
 
 
+@pytest.mark.parametrize("by_our_id", [True, False])
+def test_better_news_wins(far, by_our_id):
+    message = sent(far)
+    ours = message.pk if by_our_id else None
+    assert receipts.receive(report("UNDELIVERED", detail="buzón lleno", message_id=ours), at=timezone.now())
+    assert message.delivered_at is None
+    at = timezone.now()
+    assert receipts.receive(report("DELIVERED", message_id=ours), at=at)
+    assert state_of(message) == "DELIVERED"
+    assert message.delivered_at == at
+    assert not receipts.receive(report("UNDELIVERED", message_id=ours), at=timezone.now())
+    assert state_of(message) == "DELIVERED"
+    assert [event.state for event in MessageEvent.objects.filter(message=message).order_by("id")] == [
+        "SENDING", "SENT", "UNDELIVERED", "DELIVERED",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [("UNDELIVERED", "DELIVERED"), ("DELIVERED", "UNDELIVERED")])
+def test_better_news_wins_before_our_record_too_in_whatever_order_it_comes(far, order):
+    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
+    assert delivery.hand_over(claimed, far, at=timezone.now())
+    for state in order:
+        receipts.receive(report(state), at=timezone.now())
+    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    assert state_of(claimed) == "DELIVERED"
+
+
 def test_one_that_comes_before_our_record_counts_when_we_have_written_it(far):
     [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
     assert delivery.hand_over(claimed, far, at=timezone.now())

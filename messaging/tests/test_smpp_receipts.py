@@ -49,6 +49,89 @@ def test_a_receipts_text_says_which_message_and_what_became_of_it(stat, err, sta
     assert (word.report_state, word.detail) == (state, detail)
 
 
+CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIRED", "REJECTED", "DELETED", "SKIPPED")]
+
+
+@pytest.mark.parametrize(
+    ("written", "state"),
+    [
+        *((word, "DELIVERED") for word in ("DELIVERED", "DELIVRD", "Delivered", "DELIVER", " DELIVRD ", "2", "002")),
+        *((word, "UNDELIVERED") for word in (
+            "UNDELIVERABLE", "UNDELIVERED", "UNDELIV", "undeliverable", "Undelivered", "  UNDELIV", "UNDELIVERABLE   ",
+            "NOT_DELIVERED", "EXPIRED", "expired", "REJECTED", "REJECTD", "Rejected", "DELETED", "DELETD", "CANCELED",
+            "FAILED", "failed", "FAILURE", "SKIPPED", "ERROR", "error", "ERR", "UNKNOWN", "unknown",
+            "3", "4", "5", "7", "8", "9",
+        )),
+        *((word, "DELIVERED" if word.startswith("DELI") else "UNDELIVERED") for word in CUT),
+        *((word, "") for word in (
+            "ENROUTE", "ACCEPTD", "ACCEPTED", "SCHEDULED", "BUFFERED", "PENDING", "QUEUED", "SENT", "0", "1", "6", "99",
+            "DELIVERY_FAILED", "DELIVERING", "DEL", "UN", "",
+        )),
+    ],
+)  # fmt: skip
+def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
+    word = reports.read(frame(text=b"id:77 sub:001 dlvrd:001 stat:" + written.encode() + b" err:000 text:DELIVRD"))
+    assert word.report_state == state
+    assert bool(word.detail) == (state == "UNDELIVERED")
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [(0, ""), (1, ""), (2, "DELIVERED"), (3, "UNDELIVERED"), (4, "UNDELIVERED"), (5, "UNDELIVERED"), (6, ""),
+     (7, "UNDELIVERED"), (8, "UNDELIVERED"), (9, "UNDELIVERED"), (10, ""), (255, "")],
+)  # fmt: skip
+def test_every_number_of_message_state_is_recognised(number, state):
+    assert reports.read(frame(receipted_message_id="77", message_state=number)).report_state == state
+
+
+@pytest.mark.parametrize("coding", [0, 8])
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16"])
+@pytest.mark.parametrize("field", ["text", "message_payload"])
+def test_a_receipt_in_utf_16_is_read(encoding, coding, field):
+    text = "id:0a1B/2 sub:001 dlvrd:001 stat:UNDELIV err:069 text:clave ñandú 日".encode(encoding)
+    word = reports.read(frame(data_coding=coding, **{field: text}))
+    assert (word.name, word.report_state, word.error) == ("0a1B/2", "UNDELIVERED", "069")
+
+
+def test_a_receipt_that_says_utf_16_and_is_ascii_is_read():
+    assert reports.read(frame(data_coding=8, text=TEXT % (b"DELIVRD", b"000") + b"\0")).name == "0a1B"
+
+
+def test_a_header_before_the_text_is_passed_over():
+    text = b"\x05\x00\x03\x07\x01\x01" + "id:77 stat:DELIVRD err:000".encode("utf-16-be")
+    word = reports.read(frame(esm_class=0x44, text=text))
+    assert (word.name, word.report_state) == ("77", "DELIVERED")
+
+
+# --- esm_class 0 -------------------------------------------------------------------------------------------
+
+PLAIN = [
+    TEXT % (b"DELIVRD", b"000"),
+    b"id:0a1B sub:001 dlvrd:001 submit date:2602121030 done date:2602121031 stat:DELIVRD err:000",
+    b"ID:0a1B SUB:001 DLVRD:001 Submit Date:260212103000 Done Date:260212103100 Stat:Delivered Err:000 Text:",
+    b" id:0a1B stat:DELIVRD err:000",
+    (TEXT % (b"DELIVRD", b"000")).decode().encode("utf-16-be"),
+]
+WRITTEN_BY_PEOPLE = [
+    b"", b"hola", b"mi clave es A1B2", b"id:0a1B", b"id: 12345678", b"stat:DELIVRD", b"id:0a1B stat:DELIVRD",
+    b"mi id:0a1B sub:001 dlvrd:001 stat:DELIVRD err:000", b"id:0a1B stat:bien err:no", b"id:0a1B stat: err:000",
+    b"id:0a1B sub:001 text:stat:DELIVRD err:000", b"Re: id:0a1B sub:001 stat:DELIVRD", b"id:0a1B stat:ENROUTE err:000",
+    "id:0a1B ñandú".encode("utf-16-be"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PLAIN)
+@pytest.mark.parametrize("esm_class", [0, 0x03, 0x08, 0x80])
+def test_a_receipts_whole_text_is_one_whatever_esm_class_says(text, esm_class):
+    word = reports.read(frame(esm_class=esm_class, text=text))
+    assert (word.name, word.report_state, word.is_plain) == ("0a1B", "DELIVERED", True)
+
+
+@pytest.mark.parametrize("text", WRITTEN_BY_PEOPLE)
+def test_what_a_telephone_wrote_is_no_receipt_however_it_resembles_one(text):
+    assert reports.read(frame(esm_class=0, text=text)) is None
+
+
 def test_parameters_go_before_the_text_and_are_enough_alone():
     said = reports.read(frame(text=TEXT % (b"ENROUTE", b"000"), receipted_message_id="77", message_state=2))
     assert (said.name, said.report_state) == ("77", "DELIVERED")
@@ -74,10 +157,6 @@ def test_parameters_that_cannot_be_read_do_not_cost_the_rest(tail):
     assert reports.read(frame(text=TEXT % (b"DELIVRD", b"000"), tail=tail)).report_state == "DELIVERED"
 
 
-def test_what_a_telephone_wrote_is_no_receipt_whatever_it_says():
-    assert reports.read(frame(esm_class=0, text=TEXT % (b"DELIVRD", b"000"))) is None
-
-
 @pytest.mark.parametrize("raw", [b"", b"\xff" * 40, b"\0" * 40, TEXT])
 def test_a_body_of_nonsense_breaks_nothing(raw):
     reports.read(Frame(DELIVER_SM, 0, 1, struct.pack(">LLLL", 16 + len(raw), 5, 0, 1) + raw))
@@ -94,6 +173,35 @@ def test_names_are_the_same_in_decimal_and_hexadecimal_with_and_without_zeros():
 database = pytest.mark.django_db
 
 
+@database
+@pytest.mark.parametrize(("number", "moves"), [("987654321", True), ("911111111", False), ("AVAL", False)])
+def test_what_came_like_a_telephones_message_counts_for_the_number_it_names_only(number, moves):
+    message = sent("0a1B")
+    word = Word("0a1B", "DELIVRD", "000", (number, "AVAL"), is_plain=True)
+    assert reports.keep(GATEWAY, word, at=timezone.now()) == moves
+    assert state(message) == ("DELIVERED" if moves else "SENT")
+
+
+@database
+def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
+    message = queue()
+    Message.objects.filter(pk=message.pk).update(
+        state="SENT", provider=GATEWAY, provider_id=str(message.pk), handed_over_at=timezone.now(), sealed=None
+    )
+    word = Word("0a1B", "UNDELIV", "000", NUMBERS, is_plain=True)
+    assert not reports.keep(GATEWAY, word, at=timezone.now())
+    assert state(message) == "SENT"
+
+
+@database
+def test_undelivered_then_delivered_is_delivered():
+    message = sent("77")
+    for stat in ("UNDELIV", "DELIVRD", "UNDELIV"):
+        reports.keep(GATEWAY, word("77", stat), at=timezone.now())
+    assert state(message) == "DELIVERED"
+    assert Message.objects.get(pk=message.pk).delivered_at is not None
+
+
 def sent(name, *, recipient="987654321", provider=GATEWAY):
     message = queue(recipient=recipient)
     Message.objects.filter(pk=message.pk).update(
@@ -108,7 +216,15 @@ def word(name, state="DELIVRD", numbers=NUMBERS):
 
 @database
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [("1A2B", "1A2B"), ("1A2B", "6699"), ("6699", "1a2b"), ("1a2b", "0000006699")]
+    ("ours", "theirs"),
+    [
+        ("1A2B", "1A2B"),
+        ("1A2B", "6699"),
+        ("6699", "1a2b"),
+        ("1a2b", "0000006699"),
+        ("b7c4e0f2-1c50", "B7C4E0F2-1C50"),
+        ("B7C4E0F2-1C50", "b7c4e0f2-1c50"),
+    ],
 )
 def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
     message = sent(ours)

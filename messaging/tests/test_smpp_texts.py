@@ -50,6 +50,41 @@ def test_a_text_of_more_than_one_segment_goes_whole_as_a_payload(text, is_long):
     assert got.sm_length == (0 if is_long else len(encoded(text).octets))
 
 
+@pytest.mark.parametrize(
+    ("text", "lengths"),
+    [
+        ("x" * 161, [153, 8]),
+        ("x" * 306, [153, 153]),
+        ("x" * 307, [153, 153, 1]),
+        ("x" * 152 + "€" * 10, [152, 20]),
+        ("x" * 151 + "€" * 10, [153, 18]),
+        ("€" * 80, [152, 8]),
+        ("á" * 71, [134, 8]),
+        ("á" * 66 + "😀" * 5, [132, 20]),
+        ("á" * 65 + "😀" * 5, [134, 16]),
+    ],
+)
+def test_a_text_in_parts_is_the_same_text_and_no_character_is_cut(text, lengths):
+    whole = encoded(text)
+    parts = whole.parts(300)
+    assert [len(part) - 6 for part in parts] == lengths
+    assert [part[:6] for part in parts] == [
+        bytes((5, 0, 3, 44, len(parts), number + 1)) for number in range(len(parts))
+    ]
+    assert b"".join(part[6:] for part in parts) == whole.octets
+    for part in parts:
+        if whole.data_coding == 8:
+            part[6:].decode("utf-16-be")
+        else:
+            assert part[-1] != 0x1B
+
+
+def test_a_text_of_more_parts_than_a_header_can_count_is_too_long():
+    assert len(encoded("x" * 153 * 255).parts(0)) == 255
+    with pytest.raises(ValueError, match="too long"):
+        encoded("x" * 153 * 256).parts(0)
+
+
 def test_the_code_takes_the_place_of_its_mask():
     assert submit(f"Aval: tu clave es {MASK}. @aval.pe #{MASK}").short_message == (
         b"Aval: tu clave es A1B2. \x00aval.pe #A1B2"

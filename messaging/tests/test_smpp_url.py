@@ -4,7 +4,7 @@ import pytest
 
 from messaging.gateways import BadGatewayUrl, gateway_from_url
 from messaging.gateways.base import GatewayError
-from messaging.smpp import process
+from messaging.smpp import pdus, process
 
 SECRET = "hunter2"
 
@@ -51,6 +51,11 @@ def test_what_is_said_holds():
         ("smpp://u@smsc/?sender=AVAL", "needs a user"),
         ("smpp://u:hunter2@smsc/x?sender=AVAL", "has a path"),
         ("smpp://u:hunter2-too-long@smsc/?sender=AVAL", "8 of password"),
+        ("smpp://u:hunter2-9@smsc/?sender=AVAL", "8 of password; for a longer one, up to 15, say long_password=true"),
+        ("smpp://u:hunter2-9@smsc/?sender=AVAL&long_password=false", "8 of password"),
+        ("smpp://u:hunter2-sixteen-@smsc/?sender=AVAL&long_password=true", "15 of password"),
+        ("smpp://u:hunter2-ñ@smsc/?sender=AVAL&long_password=true", "15 of password"),
+        ("smpp://u:hunter2@smsc/?sender=AVAL&long_password=yes", "long_password must be true or false"),
         ("smpp://u-with-16-letters:hunter2@smsc/?sender=AVAL", "15 ASCII characters of user"),
         ("smpp://ü:hunter2@smsc/?sender=AVAL", "15 ASCII characters of user"),
         ("smpp://u:hunter2@smsc/?sender=AVAL&window=0", "window must be a number from 1 to 100"),
@@ -71,6 +76,16 @@ def test_what_is_refused_says_why_and_quotes_nothing(url, problem):
     assert problem in str(refusal.value)
     assert "SMS_URL (smpp://...)" in str(refusal.value)
     assert SECRET not in str(refusal.value)
+
+
+@pytest.mark.parametrize("length", range(1, 16))
+def test_a_password_of_up_to_15_characters_leaves_whole_where_that_is_said(length):
+    password = "hunter2-hunter2"[:length]
+    option = "&long_password=true" if length > 8 else ""
+    account = gateway_from_url(f"smpp://u:{password}@smsc/?sender=AVAL{option}", "S").account
+    octets = pdus.bind(account, 1)
+    assert octets[16:].split(b"\0")[:2] == [b"u", password.encode()]
+    assert int.from_bytes(octets[:4]) == len(octets)
 
 
 @pytest.mark.parametrize("via", ["W", "I", "C"])

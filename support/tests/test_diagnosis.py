@@ -105,6 +105,17 @@ def test_not_deliverable_with_its_reason_and_a_masked_number(ana, ask, now, monk
     assert "9•• ••• 321: el celular está apagado" in found.sentence
 
 
+def test_delivered_after_all_says_both(ana, ask, now, monkeypatch):
+    ask()
+    send(monkeypatch, Receipt("SM1", "ok"))
+    for state in ("UNDELIVERED", "DELIVERED"):
+        receipts.receive(Report("lejano", "SM1", state), at=now)
+    found = told(ana, at=now + timedelta(seconds=30))
+    assert found.why is Why.NOT_ENTERED
+    assert "se entregó a 9•• ••• 321" in found.sentence
+    assert "aunque antes el proveedor informó que no pudo entregarlo" in found.sentence
+
+
 def test_unclear(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, OutcomeUnknown("silencio"))

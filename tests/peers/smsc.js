@@ -5,6 +5,7 @@
 //   {"do": "release"}                                          answers what was not answered
 //   {"do": "receipt", "id": "...", "stat": "DELIVRD"}          a delivery receipt to whoever is bound
 //   {"do": "say", "text": "..."}                               a telephone writes
+//   {"do": "reuse"}                                            the next submit gets the id of the last one
 //   {"do": "disconnect"}                                       every line is cut, no goodbye
 //   {"do": "close"} {"do": "listen"}                           nobody may come in; somebody may again
 'use strict';
@@ -92,6 +93,7 @@ const commands = {
     short_message: `id:${id} sub:001 dlvrd:001 submit date:2602121030 done date:2602121031 stat:${stat} err:000 text:-`,
   }),
   say: ({ text, from }) => deliver({ esm_class: 0, source_addr: from, destination_addr: 'AVAL', short_message: text }),
+  reuse: () => { taken -= 1; },
   disconnect: () => { for (const [session] of bound) session.destroy(); },
   close: () => server.close(),
   listen: open,

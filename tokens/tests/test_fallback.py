@@ -11,6 +11,7 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
 from messaging.receipts import Report
 from tokens import fallback, services, settling
+from tokens.errors import TokenExpired, WrongCode
 from tokens.models import VerificationToken
 from tokens.services import Origin
 
@@ -130,6 +131,66 @@ def test_undelivered_falls_back_at_once_delivered_never(asked):
     second = Message.objects.get(via="W")
     receipts.receive(Report("sandbox", str(second.pk), "DELIVERED"), at=timezone.now())
     assert fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
+    assert secrets_kept() == 0
+
+
+def test_a_code_that_came_back_arrived_whatever_its_provider_said(asked, applicant, settings):
+    settings.AVAL_FALLBACK = {}
+    code = delivered_code(PHONE)
+    message = Message.objects.get()
+    receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
+    at = timezone.now()
+    services.verify(applicant.pk, code, origin=Origin(), at=at)
+    message.refresh_from_db()
+    assert (message.state, message.delivered_at) == ("DELIVERED", at)
+    assert message.events.order_by("id").last().detail == "se ingresó su código"
+
+
+def test_a_code_that_came_back_too_late_arrived_too(asked, applicant, settings):
+    settings.AVAL_FALLBACK = {}
+    code = delivered_code(PHONE)
+    Message.objects.update(state="UNKNOWN")
+    with pytest.raises(TokenExpired):
+        services.verify(applicant.pk, code, origin=Origin(), at=timezone.now() + timedelta(seconds=170))
+    assert messages() == [("S", "DELIVERED")]
+
+
+def test_a_wrong_code_says_nothing_of_its_message(asked, applicant, settings):
+    settings.AVAL_FALLBACK = {}
+    deliver()
+    Message.objects.update(state="UNDELIVERED")
+    with pytest.raises(WrongCode):
+        services.verify(applicant.pk, "????", origin=Origin(), at=timezone.now())
+    assert messages() == [("S", "UNDELIVERED")]
+
+
+def test_a_code_that_came_back_does_not_say_by_which_via_where_another_left_well(asked, applicant):
+    code = delivered_code(PHONE)
+    message = Message.objects.get()
+    receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
+    assert fallback.sweep(at=timezone.now()) == 1
+    deliver()
+    services.verify(applicant.pk, code, origin=Origin(), at=timezone.now())
+    assert messages() == [("S", "UNDELIVERED"), ("W", "SENT")]
+
+
+def test_better_news_after_the_fallback_has_begun_counts_for_its_own_message(asked):
+    deliver()
+    message = Message.objects.get()
+    receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
+    assert fallback.sweep(at=timezone.now()) == 1
+    receipts.receive(Report("sandbox", str(message.pk), "DELIVERED"), at=timezone.now())
+    deliver()
+    assert messages() == [("S", "DELIVERED"), ("W", "SENT")]
+    assert fallback.sweep(at=timezone.now()) == 0
+
+
+def test_better_news_before_the_fallback_has_begun_leaves_it_out(asked):
+    deliver()
+    message = Message.objects.get()
+    for state in ("UNDELIVERED", "DELIVERED"):
+        receipts.receive(Report("sandbox", str(message.pk), state), at=timezone.now())
+    assert fallback.sweep(at=timezone.now()) == 0
     assert secrets_kept() == 0
 
 

@@ -1,0 +1,128 @@
+"""RabbitMQ as Celery's broker: Debian's package, with a node, a port and a folder of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from chaos.checker import NotInstalled
+from config.processes import dying_with_us, wait_until
+from config.servers import bare_environment
+from tests.stack import free_port
+
+SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+"""Not the one in the PATH, which runs for root and for the user rabbitmq only."""
+PATIENCE = 60.0
+"""Seconds that a start may take."""
+
+
+def is_installed() -> bool:
+    return SERVER.exists() and shutil.which("epmd") is not None
+
+
+class RabbitMQ:
+    """One node, which can be killed, frozen and started again; `epmd` runs beside it, as Erlang wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.distribution, self.epmd_port = free_port(), free_port(), free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self.port}//"
+        self.node: subprocess.Popen[bytes] | None = None
+        self.epmd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        folder = str(self.folder)
+        return {
+            **bare_environment(),
+            "HOME": folder,  # of Erlang's cookie
+            "RABBITMQ_NODENAME": "aval@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self.distribution),
+            "RABBITMQ_MNESIA_BASE": folder,
+            "RABBITMQ_LOG_BASE": folder,
+            "RABBITMQ_CONFIG_FILE": f"{folder}/none",
+            "RABBITMQ_ADVANCED_CONFIG_FILE": f"{folder}/none",
+            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
+            "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "ERL_EPMD_PORT": str(self.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "plugins").write_text("[].")
+        if self.epmd is None:
+            self.epmd = self._run("epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1")
+        self.node = self._run(str(SERVER))
+        assert wait_until(self.answers, PATIENCE), f"RabbitMQ does not start: see {self.folder}"
+
+    def _run(self, *words: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / "output").open("ab") as output:
+            return subprocess.Popen(
+                words,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509
+            )
+
+    def answers(self) -> bool:
+        from kombu.connection import Connection
+
+        with suppress(OSError), Connection(self.url, connect_timeout=1) as connection:
+            connection.connect()
+            return True
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.node is not None and self.node.poll() is None:
+            os.killpg(self.node.pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        if self.node is not None:
+            self.node.wait()
+
+    def restart(self) -> None:
+        """As an operator does it: it tells everybody that it goes."""
+        self.signal(signal.SIGTERM)
+        assert self.node is not None
+        self.node.wait(PATIENCE)
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        self.kill()
+        if self.epmd is not None:
+            self.epmd.kill()
+            self.epmd.wait()
+
+
+@contextmanager
+def rabbitmq(folder: Path) -> Iterator[RabbitMQ]:
+    """A node that runs, and leaves nothing behind. Raises NotInstalled."""
+    if not is_installed():
+        raise NotInstalled("rabbitmq-server")
+    shutil.rmtree(folder, ignore_errors=True)
+    node = RabbitMQ(folder)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.end()

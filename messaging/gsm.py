@@ -1,0 +1,52 @@
+"""The default alphabet of SMS, GSM 03.38 (3GPP TS 23.038): a segment holds 160 of its characters, and 70 of any other.
+
+smpplib has the table; what it does not say is which of its entries are gaps.
+"""
+
+import unicodedata
+
+from smpplib.gsm import gsm_encode
+
+_NOT_IN_GSM = frozenset("`\x1b")
+"""smpplib's table fills its gaps with the first and knows the second as the escape that begins a pair."""
+_INSTEAD = {
+    **dict.fromkeys("‘’‚´`′", "'"), **dict.fromkeys("“”„«»″", '"'), **dict.fromkeys("‐‑‒–—−", "-"), "·": ".", "⁄": "/",
+    "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Œ": "OE", "œ": "oe", "ı": "i", "ẞ": "SS", "ð": "d", "Þ": "Th", "þ": "th",
+}  # fmt: skip
+"""Letters and signs that Unicode does not take apart, as people write them without them."""
+
+
+def encode(text: str) -> bytes:
+    """One octet a character, two for those of the extension table. UnicodeError: a character is not in the alphabet."""
+    if _NOT_IN_GSM & set(text):
+        raise UnicodeError("not in GSM 03.38")
+    return bytes(gsm_encode(text))
+
+
+def is_in(character: str) -> bool:
+    try:
+        encode(character)
+    except UnicodeError:
+        return False
+    return True
+
+
+def outside(text: str) -> str:
+    """The characters of a text that are not in the alphabet, each once, in their order."""
+    return "".join(dict.fromkeys(each for each in unicodedata.normalize("NFC", text) if not is_in(each)))
+
+
+def folded(text: str) -> str:
+    """`Crédito Perú` -> `Crédito Peru`: what is in the alphabet stays, and what has no base letter is `?`."""
+    return "".join(_folded(each) for each in unicodedata.normalize("NFC", text))
+
+
+def _folded(character: str) -> str:
+    if is_in(character):
+        return character
+    if character in _INSTEAD:
+        return _INSTEAD[character]
+    if unicodedata.combining(character) or unicodedata.category(character) in ("Cf", "Cc"):
+        return ""
+    parts = unicodedata.normalize("NFKD", character)
+    return "?" if parts == character else "".join(_folded(each) for each in parts)

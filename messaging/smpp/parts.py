@@ -1,0 +1,62 @@
+"""A text of several segments for an SMSC that refuses message_payload: a submit for each part, one after another.
+
+The next part leaves when the one before was taken. So a refusal of the first is a refusal of the message, which may be
+offered again; whatever goes wrong later leaves it UNKNOWN, for a part of it was taken.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messaging import providers
+from messaging.delivery import Answer
+from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
+from messaging.models import Message
+
+PATIENCE = 15.0
+"""Seconds for all parts while the SMSC asks us to slow down: with those of an answer less than a hand-over's lease."""
+
+
+@dataclass
+class Memory:
+    """What one process has learned about an SMSC; it outlives a session."""
+
+    refuses_payload: bool = False
+
+
+@dataclass
+class Parts:
+    """A message on its way in parts."""
+
+    message: Message
+    call: providers.Call
+    data_coding: int
+    pieces: Sequence[bytes]
+    began: float
+    taken: int = 0
+
+    @property
+    def next_piece(self) -> bytes:
+        return self.pieces[self.taken]
+
+    @property
+    def at_last(self) -> bool:
+        return self.taken == len(self.pieces) - 1
+
+    def cut_off(self, why: str) -> OutcomeUnknown | None:
+        """What an end now means for the message; None: no part of it was taken, and it may go back."""
+        if not self.taken:
+            return None
+        return OutcomeUnknown(f"{why}; el SMSC había tomado {self.taken} de {len(self.pieces)} partes")
+
+    def judged(self, answer: Answer, *, now: float) -> Answer | None:
+        """What the answer to a part means for the message; None: it goes on with the next part, or this one again."""
+        if isinstance(answer, Receipt):
+            if self.at_last:
+                return answer
+            self.taken += 1
+            return None
+        if not isinstance(answer, GatewayError) or not self.taken:
+            return answer
+        if answer.throttled and now - self.began < PATIENCE:
+            return None
+        return self.cut_off(answer.reply)

@@ -1,0 +1,112 @@
+"""The first minute of a campaign: PostgreSQL's statistics still say that nothing is queued.
+
+A statement that joins with `id IN (SELECT ... LIMIT ...)` then runs the inner query once per queued row. Twenty
+thousand rows of history are enough for such a plan: with the statements as they were a sweep took three to six seconds,
+and its statements ran into their limit.
+"""
+
+import time
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from messaging import delivery, fallbacks, steps, sweeping
+from messaging.models import Message
+from messaging.queues import BATCH
+
+pytestmark = pytest.mark.django_db
+
+HISTORY, QUEUED = 20_000, 5_000
+PROMISED = 0.2
+"""Seconds for a sweep."""
+
+
+def insert(count, **changes):
+    """So many messages by one statement."""
+    at = timezone.now()
+    row = {
+        "kind": "boletin", "via": "C", "subject": "", "text": "", "html": "", "attempts": 0, "provider": "",
+        "provider_id": "", "provider_reply": "", "created_at": at, "next_attempt_at": at, **changes,
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO messaging_message (id, recipient, {', '.join(row)})"
+            f" SELECT gen_random_uuid(), n || '@example.com', {', '.join(['%s'] * len(row))}"
+            " FROM generate_series(1, %s::int) AS n",
+            [*row.values(), count],
+        )
+
+
+@pytest.fixture
+def history():
+    """Messages that are over, and statistics that know of no others."""
+    insert(HISTORY, state="SENT", created_at=timezone.now() - timedelta(days=1))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE messaging_message")
+
+
+def seconds(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+@pytest.mark.usefixtures("history")
+def test_a_sweep_of_a_queue_that_the_statistics_do_not_know_is_quick():
+    insert(QUEUED, state="QUEUED")
+    steps.failures.clear()
+    at = timezone.now()
+    assert min(seconds(lambda: sweeping.sweep(at=at)) for _ in range(3)) < PROMISED
+    assert not steps.failures
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("rows", "to"),
+    [
+        ({"state": "QUEUED", "kind": "verificacion", "dies": -1}, "EXPIRED"),
+        ({"state": "SENDING", "leased": -1}, "QUEUED"),
+        ({"state": "SENDING", "leased": -1, "handed_over": -9}, "UNKNOWN"),
+    ],
+)
+def test_a_step_takes_what_one_statement_may_hold_and_is_quick(rows, to):
+    at = timezone.now()
+    times = {"dies": "send_before", "leased": "lease_until", "handed_over": "handed_over_at"}
+    changes = {times.get(k, k): at + timedelta(seconds=v) if k in times else v for k, v in rows.items()}
+    if "lease_until" in changes:
+        changes["claim_id"] = uuid.uuid4()
+    insert(QUEUED, **changes)
+    steps.failures.clear()
+    assert seconds(lambda: sweeping.sweep(at=at)) < 2 * PROMISED  # five hundred rows are written
+    assert Message.objects.filter(state=to).count() == sweeping.AT_ONCE
+    assert not steps.failures
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(("queue", "kind"), [("codes", "verificacion"), ("bulk", "boletin")])
+def test_a_claim_is_quick(queue, kind):
+    insert(QUEUED, state="QUEUED", kind=kind)
+    at = timezone.now()
+    assert seconds(lambda: delivery.claim(queue, at=at)) < PROMISED
+    assert Message.objects.filter(state="SENDING").count() == BATCH[queue]
+
+
+@pytest.mark.usefixtures("history")
+def test_lanes_and_seals_are_quick():
+    at = timezone.now()
+    insert(QUEUED, state="QUEUED", lane="smpp:1", next_attempt_at=at - timedelta(minutes=1))
+    insert(QUEUED, state="FAILED", kept_until=at - timedelta(minutes=1))
+    assert seconds(lambda: sweeping.free_lanes(at=at)) < PROMISED
+    assert seconds(lambda: fallbacks.forget_old(at=at)) < PROMISED
+    assert Message.objects.filter(lane="", state="QUEUED").count() == sweeping.AT_ONCE
+    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == fallbacks.AT_ONCE
+
+
+@pytest.mark.parametrize("table", ["messaging_message", "tokens_verificationtoken"])
+def test_the_statistics_of_a_table_that_changes_all_the_time_follow_its_changes(table):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
+        assert {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=10000"} <= set(cursor.fetchone()[0])

@@ -1,0 +1,52 @@
+"""A sweep goes on whatever one of its steps meets."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError
+from django.utils import timezone
+
+from messaging import campaigns, steps, sweeping
+from messaging.models import Message
+
+pytestmark = pytest.mark.django_db
+
+
+def message(**changes):
+    now = timezone.now()
+    return Message.objects.create(recipient="x", text="x", next_attempt_at=now, created_at=now, **changes)
+
+
+def fails(*_, **__):
+    raise DatabaseError("canceling statement due to statement timeout")
+
+
+def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
+    message(kind="verificacion", via="S", send_before=timezone.now() - timedelta(seconds=1))
+    message(kind="boletin", via="C")
+    rung = []
+    monkeypatch.setattr(sweeping.doorbell, "ring", rung.append)
+    monkeypatch.setattr(sweeping, "free_lanes", fails)
+    steps.failures.clear()
+    for _ in range(2):
+        sweeping.sweep(at=timezone.now())
+    assert Message.objects.filter(state="EXPIRED").count() == 1
+    assert rung == ["bulk", "bulk"], "the steps after it"
+    said = [each for each in caplog.records if each.message == "a step of a sweep failed"]
+    assert [(each.sweep, each.step, each.failures) for each in said] == [
+        ("messaging.sweep", "lanes", 1), ("messaging.sweep", "lanes", 2),
+    ]  # fmt: skip
+
+
+def test_a_campaign_that_fails_holds_up_no_other(monkeypatch):
+    at = timezone.now()
+    made = [
+        campaigns.Campaign.objects.create(
+            type="boletin", subject=str(n), text="x", state="SENDING", created_by="x", created_at=at, fanned_out_at=at
+        )
+        for n in range(3)
+    ]
+    waiting = campaigns._waiting
+    monkeypatch.setattr(campaigns, "_waiting", lambda each: fails() if each.pk == made[1].pk else waiting(each))
+    campaigns.run(at=at)
+    assert [each.state for each in campaigns.Campaign.objects.order_by("pk")] == ["DONE", "SENDING", "DONE"]
