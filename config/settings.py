@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
 from config.keys import SEALED, derived_key, derived_keys
 from config.logs import logging_at
+from config.mail_receipts import ANYMAIL_KEYS, SIGNING_KEYS, anymail_settings
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
@@ -258,28 +259,8 @@ AVAL_FALLBACK = {via: _fallback(via, env.str(name, "")) for via, name in _FALLBA
 WHATSAPP_APP_SECRET = env.str("WHATSAPP_APP_SECRET", "")
 WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
 """What signs Meta's receipts, and what it says when the address for them is registered; empty: they are refused."""
-_ANYMAIL_KEYS = (
-    "WEBHOOK_SECRET", "MAILGUN_WEBHOOK_SIGNING_KEY", "MAILERSEND_SIGNING_SECRET", "MANDRILL_WEBHOOK_KEY",
-)  # fmt: skip
-ANYMAIL = {key: env.str(f"ANYMAIL_{key}") for key in _ANYMAIL_KEYS if env.str(f"ANYMAIL_{key}", "")}
-MAIL_WEBHOOK_KEYS = {
-    "mailgun": "MAILGUN_WEBHOOK_SIGNING_KEY", "mandrill": "MANDRILL_WEBHOOK_KEY",
-    "mailersend": "MAILERSEND_SIGNING_SECRET",
-}  # fmt: skip
-"""The mail services that sign their receipts, and the setting of ANYMAIL with the key for it."""
-for _key, _value in ANYMAIL.items():
-    if not _value.isascii() or not _value.isprintable():
-        raise ImproperlyConfigured(f"ANYMAIL_{_key} must be printable ASCII.")
-_takes_mail_receipts = "WEBHOOK_SECRET" in ANYMAIL
-if _takes_mail_receipts and ":" not in ANYMAIL["WEBHOOK_SECRET"]:
-    raise ImproperlyConfigured("ANYMAIL_WEBHOOK_SECRET must look like user:password.")
-for _service, _key in MAIL_WEBHOOK_KEYS.items():
-    _is_used = any(url.lower().startswith(f"{_service}:") for url in AVAL_GATEWAYS["C"])
-    if _is_used and _takes_mail_receipts and _key not in ANYMAIL:
-        raise ImproperlyConfigured(
-            f"EMAIL_URL names {_service}://, which signs its receipts: set ANYMAIL_{_key} to the key that stands beside"
-            " its webhook there, or leave ANYMAIL_WEBHOOK_SECRET empty to do without receipts."
-        )
+ANYMAIL = anymail_settings(env.str, AVAL_GATEWAYS["C"])
+_ANYMAIL_KEYS, MAIL_WEBHOOK_KEYS = ANYMAIL_KEYS, SIGNING_KEYS
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10

@@ -31,7 +31,7 @@ class Remark:
 
 def keep(remark: Remark, *, at: datetime) -> bool:
     """Writes a remark down beside its message. False: it stands there already, or no message of ours is known by it."""
-    where = "provider_id = %(provider_id)s AND starts_with(provider, %(family)s)"
+    where = "provider_id = %(provider_id)s AND (provider = %(family)s OR starts_with(provider, %(family)s || ':'))"
     if remark.message_id is not None:
         where = "id = %(message)s"
     with connection.cursor() as cursor:

@@ -107,7 +107,7 @@ def test_what_twilio_reports(http, message, form, state, detail):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}],
+    [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}, {"signature": "ñandú"}],
 )
 def test_twilio_without_its_signature_is_nobody(http, message, bad):
     assert twilio(http, message.pk, status(), **bad).status_code == 403

@@ -136,7 +136,7 @@ class _Session:
 
     def _unanswered(self, failure: Exception | None, secret: str | None) -> GatewayError | OutcomeUnknown:
         cause = getattr(failure, "__cause__", None)
-        if failure is not None and not isinstance(failure, requests.RequestException):
+        if isinstance(failure, AnymailError) and not isinstance(failure, requests.RequestException):
             return GatewayError(self._gateway.cleaned(str(failure), secret), permanent=True, unsupported=True)
         words = f"{self._gateway.name}: sin respuesta ({type(cause or failure).__name__})"
         never_sent = failure is not None and (http.never_sent(failure) or (cause and http.never_sent(cause)))

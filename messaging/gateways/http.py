@@ -43,6 +43,9 @@ _TELLING = frozenset({
 })  # fmt: skip
 """Fields in which services say what is wrong, in lower case."""
 _DEEPEST = 6
+LOOKED_AT = 4096
+"""Characters of a page in which its words are looked for."""
+_TAGS = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Reply:
     def words(self) -> str:
         """What the service says in its body, in its own words: of JSON the fields that tell, of HTML the text."""
         told = " ".join(_told(self.parsed))
-        return told or html.unescape(re.sub(r"<(?:style|script).*?</(?:style|script)>|<[^<>]*>", " ", self.body))
+        return told or html.unescape(_TAGS.sub(" ", self.body[:LOOKED_AT]))
 
 
 def call(

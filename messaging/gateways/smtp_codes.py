@@ -37,6 +37,10 @@ _NO_MAIL_THERE = 556
 _CLOSING = 421
 _TOO_BIG = 552
 
+LOOKED_AT = 2000
+"""Characters of a reply; what follows says nothing more."""
+
+_ADDRESS = re.compile(r"<[^<>\s]{0,320}>|[^\s<>]{1,254}@[^\s<>]{1,254}")
 _AT_THE_START = re.compile(r"\s*#?([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
 _MARKED = re.compile(r"#([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")  # qmail: (#5.1.1)
 
@@ -52,6 +56,7 @@ _ABOUT_SENDER = re.compile(
     | \b (?: sending | submission | daily | hourly | outgoing | outbound ) \s* (?:\w+ \s+)? (?: quota | limit | rate )
     | \b (?: quota | limit ) \b .{0,20} \b (?: sending | submission | sender )
     | (?: black | block | deny ) \s* -? \s* list | \b (?: dns | rh )? [sx]?bl \b | \b rbl \b
+    | \b your \s+ (?: account | domain | server | host | ip | plan ) \b
     | spamhaus | spamcop | barracuda | \b authenticat | \b log \s* in \b
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -61,7 +66,7 @@ _ABOUT_SENDER = re.compile(
 _MAY_BE_ABOUT_US = re.compile(
     r"""
     \b (?: message | sending | rate | recipient ) \s+ (?: rate \s+)? limit | \b too \s+ many \b | throttl
-    | \b your \s+ (?: account | mailbox | domain | server | host | ip | address | plan ) \b
+    | \b your \s+ (?: mailbox | address ) \b
     | \b spam | \b reputation | \b polic(?: y | ies | ía | ia ) | \b listed \b
     | \b authoriz | \b not \s+ (?: permitted | allowed | verified ) | \b password
     | \b credit | \b payment | \b billing | \b suspend | \b (?: outgoing | outbound | sending ) \b
@@ -97,6 +102,7 @@ _SIZE = re.compile(r"\bsize\b|\btoo (?:big|large|long)\b", re.IGNORECASE)
 
 def fault(code: int, words: str, *, stage: str) -> Fault:
     """Whose fault a reply of 4xx or 5xx is. `stage`: the command it answers; `data` also stands for the message."""
+    words = _ADDRESS.sub(" ", words[:LOOKED_AT])  # whoever is called relay@ says nothing by it
     temporary, detail = _enhanced(code, words)
     about_sender = bool(_ABOUT_SENDER.search(words))
     if stage not in ("rcpt", "data"):

@@ -58,6 +58,7 @@ def test_a_refusal_by_its_status_alone_is_never_the_recipients_fault(line, statu
     ("body", "words"),
     [
         ("<html><style>p {}</style><body><h1>402 Payment&nbsp;Required</h1></body></html>", "402 Payment Required"),
+        ("<STYLE>\np { color: red }\n</STYLE>\n<p>Sin\nsaldo</p>" + "<style" * 9000, "Sin saldo"),
         ("Sin saldo\n\x00", "Sin saldo"),
         ('{"otro": "algo"}', '{"otro": "algo"}'),
         ({"message": "largo " * 100}, "largo largo"),

@@ -8,6 +8,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from anymail.exceptions import AnymailUnsupportedFeature
 
 from messaging.gateways import BadGatewayUrl, gateway_from_url
 from messaging.gateways.base import GatewayError, OutcomeUnknown
@@ -220,6 +221,28 @@ def test_our_id_goes_along_where_the_service_has_metadata(name):
         gateway.send(outgoing(), CODE)
     assert "0198c0de-0000-4000-8000-000000000001" in str(heard[0][1]).partition("Message-ID")[0] + str(heard[0][1])
     assert "aval" in str(heard[0][1]).lower()
+
+
+def test_what_anymail_cannot_express_for_a_service_may_go_by_another(monkeypatch):
+    def cannot(*_):
+        raise AnymailUnsupportedFeature("merge_data")
+
+    with service() as (gateway, heard):
+        monkeypatch.setattr(gateway._class, "build_message_payload", cannot)
+        with pytest.raises(GatewayError) as refusal:
+            gateway.send(outgoing(), CODE)
+    assert refusal.value.unsupported
+    assert heard == []
+
+
+def test_a_fault_before_any_answer_is_not_known(monkeypatch):
+    def fails(*_):
+        raise TypeError("a fault of the library")
+
+    with service() as (gateway, _):
+        monkeypatch.setattr(gateway._class, "build_message_payload", fails)
+        with pytest.raises(OutcomeUnknown):
+            gateway.send(outgoing(), CODE)
 
 
 @pytest.mark.parametrize("status", [400, 422])

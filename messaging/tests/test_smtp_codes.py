@@ -24,6 +24,9 @@ RECIPIENT = [
     "550 #5.1.1 bad address ana@x.pe",
     "550 5.1.1 Your message could not be delivered: user unknown",
     "550 5.7.17 Mailbox owner has changed",
+    "550 5.1.1 <bl@x.pe>: user unknown",
+    "550 5.1.1 not.relay@x.pe: user unknown",
+    "550 5.1.1 unknown " + "y" * 50_000,
 ]
 RECIPIENT_BY_WORDS = [
     "550 No such user here",
@@ -68,6 +71,7 @@ OURS = [
     "550 5.3.5 system configuration error",
     "550 5.4.1 Recipient address rejected: Access denied",
     "550 Your account has been suspended",
+    "550 5.2.1 Your account is disabled for sending",
     "550 mailbox unavailable: your IP is listed",
     "550 Mailbox disabled for outgoing mail",
     "530 5.7.0 Authentication required",

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from messaging import bulk, delivery, providers
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
+from messaging.tests.http_provider import provider
 from messaging.tests.smtp_servers import scripted_server
 from messaging.tests.test_delivery import queue
 
@@ -204,6 +205,61 @@ def test_a_message_too_big_for_the_first_server_goes_by_the_second_and_is_final_
     assert deliver(message) == 2
     assert message.state == "FAILED"
     assert set_aside() == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (
+            422,
+            {"ErrorCode": 412, "Message": "While your account is pending approval"},
+            "your account is pending approval",
+        ),
+        (422, {"ErrorCode": 405, "Message": "You ran out of credits"}, "You ran out of credits"),
+        (402, "Payment Required", "Payment Required"),
+    ],
+)
+def test_a_mail_service_whose_account_is_in_trouble_is_followed_by_the_next_provider(
+    servers, settings, status, body, words
+):
+    [good] = servers({})
+    with provider() as far:
+        far.say(status, body)
+        postmark = f"postmark://server-key@/?api={far.url}/"
+        settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (postmark, *settings.AVAL_GATEWAYS["C"])}
+        for number in range(4):
+            message = code(f"c{number}@dominio.com")
+            deliver(message)
+            assert (message.state, message.provider) == ("SENT", name(good))
+        assert len(far.asked) == 3
+    assert set_aside() == {"postmark"}
+    assert words in MessageEvent.objects.filter(state="QUEUED").first().detail
+
+
+def test_an_inactive_recipient_of_a_mail_service_stays_final(servers, settings):
+    [good] = servers({})
+    with provider() as far:
+        far.say(
+            422, {"ErrorCode": 406, "Message": "Found inactive addresses: ana@dominio.com. Inactive recipients are"}
+        )
+        postmark = f"postmark://server-key@/?api={far.url}/"
+        settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (postmark, *settings.AVAL_GATEWAYS["C"])}
+        message = code()
+        assert deliver(message) == 1
+    assert message.state == "FAILED"
+    assert "inactive addresses" in message.provider_reply
+    assert good.connections == 0
+
+
+def test_five_numbers_refused_in_a_row_by_an_sms_service_set_it_aside_too(settings):
+    with provider() as far:
+        far.say(400, {"code": 21211, "message": "Invalid 'To'"})
+        url = f"twilio://AC1:token@/?from=%2B12025550123&api={far.url}"
+        settings.AVAL_GATEWAYS = {"S": (url,), "W": (), "I": (), "C": ()}
+        for number in range(5):
+            assert set_aside() == set()
+            deliver(queue(recipient=f"98765432{number}"))
+    assert set_aside() == {"twilio:S:+12025550123"}
 
 
 def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monkeypatch):
