@@ -12,8 +12,9 @@ from messaging.delivery import Answer
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message
 
-PATIENCE = 15.0
-"""Seconds for all parts while the SMSC asks us to slow down: with those of an answer less than a hand-over's lease."""
+PATIENCE = 5.0
+"""Seconds in which a part that came too fast is offered again. With ten each for the answers to the payload and to the
+last part that is less than a hand-over's lease."""
 
 
 @dataclass

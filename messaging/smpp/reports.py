@@ -57,6 +57,8 @@ _QUOTED = re.compile(r"\btext:.*", re.IGNORECASE | re.DOTALL)
 _WHOLE = re.compile(r"\s*id:\s*\S+\s.*\bstat(?:us)?:", re.IGNORECASE | re.DOTALL)
 _BESIDES = re.compile(r"\b(?:sub|dlvrd|submit date|done date|err):\s*\S", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{5,20}[0-9]")
+_SHORTEST_NUMBER = 7
+"""Digits; what has less is a short code, or zeros."""
 _WIDTHS = (0, 8, 10)
 """Zeros in front: none, as many as a 32-bit number has hexadecimal digits, as appendix B has digits."""
 
@@ -85,7 +87,7 @@ class Word:
     def recipients(self, sender: str) -> frozenset[str]:
         """The numbers that it names, without our own; empty: it names none."""
         found = {national(each) for each in self.numbers if _NUMBER.fullmatch(each)}
-        return frozenset(found - {national(sender)})
+        return frozenset(each for each in found - {national(sender)} if len(each) >= _SHORTEST_NUMBER)
 
 
 def read(frame: Frame) -> Word | None:

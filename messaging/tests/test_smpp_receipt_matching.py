@@ -127,6 +127,13 @@ def test_our_own_number_in_a_receipt_names_nobody(sender):
     assert state(message) == "DELIVERED"
 
 
+@pytest.mark.parametrize("address", ["4040", "0000000", "AVAL", "", "5198765XXXX", "51987****21", "<SMSC>"])
+def test_an_address_that_is_no_number_names_nobody(address):
+    message = sent("77")
+    assert hear("77", number=address)
+    assert state(message) == "DELIVERED"
+
+
 def test_a_receipt_of_before_the_hand_over_is_not_the_messages():
     reports.keep(GATEWAY, Word("77", "DELIVRD", "000", (NUMBER, "AVAL")), at=timezone.now() - timedelta(hours=1))
     message = sent("77")
