@@ -28,7 +28,7 @@ broker_heartbeat = 10  # RabbitMQ: a machine that vanished is noticed in 20 s, n
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker outlives any outage of its broker
 broker_channel_error_retry = True
-"""A Redis that was made a replica answers with errors (READONLY, UNBLOCKED): a worker connects anew, and does not end."""
+"""A Redis that was made a replica answers with errors (READONLY, UNBLOCKED): workers connect anew, and do not end."""
 task_publish_retry_policy = {"max_retries": 0}
 task_serializer = "json"
 accept_content = ["json"]

@@ -37,6 +37,14 @@ def test_compose_asks_for_secrets_and_holds_none():
     assert not re.findall(r"(?i)(?:password|secret|token)\w*: (?!\$\{|'')\S+", text)
 
 
+def test_every_service_is_started_again_when_it_ends():
+    """A worker may end with its broker or its database; what it had in hand is the next one's."""
+    services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
+    restarts = {name: service.get("restart") for name, service in services.items()}
+    assert restarts.pop("migrate") == "on-failure"
+    assert set(restarts.values()) == {"unless-stopped"}
+
+
 def test_only_the_service_that_migrates_knows_the_owner_of_the_tables():
     services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
     for name, service in services.items():

@@ -15,11 +15,12 @@ INSERT = """
         INSERT INTO clients_applicant (id, document_type, document_number, check_character, names, paternal_surname,
             maternal_surname, email, department, province, district, ubigeo, state, proved_via, proved_destination,
             proved_operator, wrong_codes_in_a_row, created_at, updated_at)
-        SELECT gen_random_uuid(), 'DNI', (%(first)s::int + n)::text, '', '', '', '', '', '', '', '', '', 'PENDIENTE', '',
-            '', '', 0, %(at)s, %(at)s FROM generate_series(1, %(count)s::int) AS n RETURNING id
+        SELECT gen_random_uuid(), 'DNI', (%(first)s::int + n)::text, '', '', '', '', '', '', '', '', '', 'PENDIENTE',
+            '', '', '', 0, %(at)s, %(at)s FROM generate_series(1, %(count)s::int) AS n RETURNING id
     )
-    INSERT INTO tokens_verificationtoken (id, applicant_id, via, destination, operator, code_hmac, wrong_tries, created_at,
-        expires_at, outcome, finished_at, client_attempt, client_wait, destination_attempt, destination_wait)
+    INSERT INTO tokens_verificationtoken (id, applicant_id, via, destination, operator, code_hmac, wrong_tries,
+        created_at, expires_at, outcome, finished_at, client_attempt, client_wait, destination_attempt,
+        destination_wait)
     SELECT gen_random_uuid(), id, 'S', '987654321', '', '', 0, %(at)s, %(at)s, %(outcome)s, %(finished)s, 1, '0', 1, '0'
     FROM made
 """
