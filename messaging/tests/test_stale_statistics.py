@@ -10,7 +10,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from messaging import delivery, fallbacks, steps, sweeping
@@ -49,9 +49,16 @@ def history():
 
 
 def seconds(act):
-    began = time.monotonic()
+    """The least of three times, each undone, on a machine that does other things as well; then it is done."""
+    found = []
+    for _ in range(3):
+        undo = transaction.savepoint()
+        began = time.monotonic()
+        act()
+        found.append(time.monotonic() - began)
+        transaction.savepoint_rollback(undo)
     act()
-    return time.monotonic() - began
+    return min(found)
 
 
 @pytest.mark.usefixtures("history")
@@ -59,7 +66,7 @@ def test_a_sweep_of_a_queue_that_the_statistics_do_not_know_is_quick():
     insert(QUEUED, state="QUEUED")
     steps.failures.clear()
     at = timezone.now()
-    assert min(seconds(lambda: sweeping.sweep(at=at)) for _ in range(3)) < PROMISED
+    assert seconds(lambda: sweeping.sweep(at=at)) < PROMISED
     assert not steps.failures
 
 
