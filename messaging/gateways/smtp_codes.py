@@ -41,7 +41,7 @@ LOOKED_AT = 2000
 """Characters of a reply; what follows says nothing more."""
 
 _ADDRESS = re.compile(r"<[^<>\s]{0,320}>|[^\s<>]{1,254}@[^\s<>]{1,254}")
-_AT_THE_START = re.compile(r"\s*#?([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_AT_THE_START = re.compile(r"^[\s#(\[:]*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.MULTILINE)
 _MARKED = re.compile(r"#([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")  # qmail: (#5.1.1)
 
 _ABOUT_SENDER = re.compile(
@@ -135,7 +135,7 @@ def _is_too_big(code: int, detail: str, words: str) -> bool:
 
 def _enhanced(code: int, words: str) -> tuple[bool, str]:
     """Whether the enhanced status code says that it is for now, and its subject and detail, `1.1`; empty: none."""
-    found = _AT_THE_START.match(words) or _MARKED.search(words)
+    found = _AT_THE_START.search(words) or _MARKED.search(words)
     if found is None:
         return code < 500, ""
     return found[1] == "4", f"{int(found[2])}.{int(found[3])}"

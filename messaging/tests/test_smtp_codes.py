@@ -24,6 +24,9 @@ RECIPIENT = [
     "550 #5.1.1 bad address ana@x.pe",
     "550 5.1.1 Your message could not be delivered: user unknown",
     "550 5.7.17 Mailbox owner has changed",
+    "550-Requested action not taken\n5.1.1 no such mailbox",
+    "550 <ana@x.pe>: 5.1.1 nobody",
+    "550 [5.1.1] nobody",
     "550 5.1.1 <bl@x.pe>: user unknown",
     "550 5.1.1 not.relay@x.pe: user unknown",
     "550 5.1.1 unknown " + "y" * 50_000,
@@ -78,6 +81,8 @@ OURS = [
     "535 5.7.8 bad credentials",
     "552 You have exceeded your daily quota",
     "550 5.1.1.20 is a strange address",
+    "550 refused by version 5.1.1 of the filter",
+    "550 5.7.1 no: host said 5.1.1",
     "599 what?",
 ]
 
