@@ -41,7 +41,7 @@ LOOKED_AT = 2000
 """Characters of a reply; what follows says nothing more."""
 
 _ADDRESS = re.compile(r"<[^<>\s]{0,320}>|[^\s<>]{1,254}@[^\s<>]{1,254}")
-_AT_THE_START = re.compile(r"\s*#?([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")
+_AT_THE_START = re.compile(r"^[\s#(\[:]*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.MULTILINE)
 _MARKED = re.compile(r"#([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)")  # qmail: (#5.1.1)
 
 _ABOUT_SENDER = re.compile(
@@ -70,6 +70,7 @@ _MAY_BE_ABOUT_US = re.compile(
     | \b spam | \b reputation | \b polic(?: y | ies | ía | ia ) | \b listed \b
     | \b authoriz | \b not \s+ (?: permitted | allowed | verified ) | \b password
     | \b credit | \b payment | \b billing | \b suspend | \b (?: outgoing | outbound | sending ) \b
+    | \b account \b .{0,30} \b (?: disabled | deactivated | locked )
     | \b (?: helo | ehlo | client | reverse | ptr ) \b
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -89,7 +90,7 @@ _SAYS_RECIPIENT = re.compile(
     )
     | \b (?: unknown | no \s+ such | invalid | non-?existent | not \s+ a \s+ (?: valid | known ) | bad ) \s+
       (?: local \s+ | destination \s+ | e?-?mail \s+ )? (?: {_WHO} | person )
-    | \b (?: unknown | no \s+ such ) \s+ domain \b | \b domain \s+ (?: not \s+ found | does \s+ not \s+ exist )
+    | \b mailbox \s+ (?: quota | size | storage )? \s* (?: limit \s+ )? exceeded
     | \b no \s+ mailbox \s+ here | \b unroute?able \s+ address | \b undeliverable \s+ address
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -97,7 +98,7 @@ _SAYS_RECIPIENT = re.compile(
 """Words that cannot be about anybody else, at RCPT."""
 
 _GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
-_SIZE = re.compile(r"\bsize\b|\btoo (?:big|large|long)\b", re.IGNORECASE)
+_SIZE = re.compile(r"(?!.*\bmailbox\b).*(?:\bsize\b|\btoo (?:big|large|long)\b)", re.IGNORECASE | re.DOTALL)
 
 
 def fault(code: int, words: str, *, stage: str) -> Fault:
@@ -106,7 +107,8 @@ def fault(code: int, words: str, *, stage: str) -> Fault:
     temporary, detail = _enhanced(code, words)
     about_sender = bool(_ABOUT_SENDER.search(words))
     if stage not in ("rcpt", "data"):
-        return Fault.UNSUPPORTED if code >= 500 and _is_too_big(code, detail, words) else Fault.OURS
+        is_too_big = stage == "mail" and code >= 500 and _is_too_big(code, detail, words)
+        return Fault.UNSUPPORTED if is_too_big else Fault.OURS
     if code < 500:
         at_rcpt = stage == "rcpt" and not _is_about_server(code, detail)
         about_recipient = at_rcpt or (detail in _RECIPIENT and code != _CLOSING)
@@ -130,12 +132,12 @@ def _is_about_recipient(code: int, detail: str, words: str, *, stage: str) -> bo
 
 
 def _is_too_big(code: int, detail: str, words: str) -> bool:
-    return detail in _SIZE_CODES or (not detail and code == _TOO_BIG and bool(_SIZE.search(words)))
+    return detail in _SIZE_CODES or (not detail and code == _TOO_BIG and bool(_SIZE.match(words)))
 
 
 def _enhanced(code: int, words: str) -> tuple[bool, str]:
     """Whether the enhanced status code says that it is for now, and its subject and detail, `1.1`; empty: none."""
-    found = _AT_THE_START.match(words) or _MARKED.search(words)
+    found = _AT_THE_START.search(words) or _MARKED.search(words)
     if found is None:
         return code < 500, ""
     return found[1] == "4", f"{int(found[2])}.{int(found[3])}"

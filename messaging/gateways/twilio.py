@@ -72,7 +72,7 @@ class TwilioGateway:
             status = made.status or "taken, without a word we can read"
             if str(status).lower() not in _FAILED:
                 return Receipt(provider_id=made.sid or str(message.id), reply=http.cleaned(f"twilio: {status}"))
-            judgement = _stillborn(str(status), http.number(getattr(made, "error_code", None)))
+            judgement = _created_and_failed(str(status), http.number(getattr(made, "error_code", None)))
         raise judgement  # out here it does not carry the original, which may quote the code
 
     def _sms(self, message: Outgoing, secret: str | None) -> Any:
@@ -160,7 +160,7 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
     return TwilioGateway(url, via)
 
 
-def _stillborn(status: str, number: int | None) -> GatewayError | OutcomeUnknown:
+def _created_and_failed(status: str, number: int | None) -> GatewayError | OutcomeUnknown:
     """Created and failed in one answer: for good, unless its code is known to be about us."""
     known = REQUEST.get(number) if number else None
     if known is not None:
