@@ -31,6 +31,8 @@ IPv4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 WARN_EVERY = 60.0
 """Seconds between two warnings of one process: a proxy that writes what we cannot read writes it for every request."""
+HOPS = 20
+"""Elements that are looked at, from the right: more than anybody has proxies, and all that a long list may cost."""
 _BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)
 _IN_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
 _BEFORE_A_PORT = re.compile(r"(.+):\w*", re.DOTALL)
@@ -44,7 +46,7 @@ def caller_address(meta: Mapping[str, Any]) -> str:
     if not _is_proxy(address):
         return str(address)
     unread = ""
-    for element in reversed(str(meta.get("HTTP_X_FORWARDED_FOR", "")).split(",")):
+    for element in reversed(str(meta.get("HTTP_X_FORWARDED_FOR", "")).rsplit(",", HOPS)[-HOPS:]):
         hop = _hop(element.strip())
         if hop is None:
             unread = unread or element.strip()

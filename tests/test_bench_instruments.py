@@ -12,6 +12,8 @@ from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
 from bench.standing import serving
+from chaos.__main__ import _told
+from chaos.checker import NotInstalled
 from config.environment import BASE_DIR
 
 MIB = 2**20
@@ -81,3 +83,13 @@ def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
     )
     assert done.returncode == 2
     assert "there is no altas; there are cycle, alta, export, email, latency, desk" in done.stderr
+
+
+def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
+    def act(stack, dice):
+        raise NotInstalled("rabbitmq-server")
+
+    counts = _told("rabbitmq-killed", 1, act, None)
+    assert counts.holds
+    assert counts.skipped == "rabbitmq-server"
+    assert "NOT TRIED: rabbitmq-server is not installed" in capsys.readouterr().out

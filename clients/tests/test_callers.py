@@ -94,6 +94,13 @@ def test_a_text_that_is_no_text_has_an_address_too():
     assert of("\udcff\x00" * 10_000).startswith("100:")
 
 
+def test_no_list_is_read_further_than_anybody_has_proxies(monkeypatch):
+    read = []
+    monkeypatch.setattr(callers, "_hop", read.append)
+    of("203.0.113.7" + ", unknown" * 10_000)
+    assert len(read) == callers.HOPS
+
+
 def test_a_peer_in_a_zone_is_known_without_it():
     assert of("203.0.113.7", remote="fe80::1%eth0") == "203.0.113.7"
     assert caller_address({"REMOTE_ADDR": "2001:db8::7%3"}) == "2001:db8::7"
