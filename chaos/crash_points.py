@@ -142,6 +142,9 @@ def _die_at(stack: Field, front: Front, point: Point, dice: random.Random, messa
 
 
 def _reached(stack: Field, point: Point, tokens: list[str]) -> bool:
+    if point.statement == RECORD:  # of each that was handed over: a death before an answer leaves it unclear, rightly
+        handed_over = f"{COUNT} reference = ANY(%s::uuid[]) AND handed_over_at IS NOT NULL"
+        return wait_until(lambda: _waiting(stack, RECORD) >= max(1, stack.sql(handed_over, tokens)[0][0]), REACHED)
     if point.statement:
         return wait_until(lambda: _waiting(stack, point.statement) > 0, REACHED)
     if point.arm is answer_held:
