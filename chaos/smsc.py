@@ -3,13 +3,13 @@
 import random
 import time
 
-from chaos.checker import Counts, aftermath
+from chaos.checker import Counts, NotInstalled, aftermath
 from chaos.kills import ended, spread
 from chaos.logbook import Arrival
 from chaos.standing import Field, Front
 from config.processes import wait_until
 from tests.processes import Program
-from tests.simulator import PASSWORD, Simulator
+from tests.simulator import PASSWORD, Simulator, is_there
 
 AT_ONCE = 32
 """UNKNOWN that one fault may cost at most: the window and what is written behind it."""
@@ -34,6 +34,8 @@ class SmscLog:
 
 def deaths_of_a_line(stack: Field, dice: random.Random, *, messages: int, faults: int) -> Counts:
     """Codes are asked for while whatever can happen to a line happens to it, again and again."""
+    if not is_there():
+        raise NotInstalled("the SMSC simulator (`npm ci --prefix tests/peers --ignore-scripts`)")
     stack.ready()
     smsc = Simulator()
     log = SmscLog(smsc)
