@@ -56,7 +56,7 @@ _ABOUT_SENDER = re.compile(
     | \b (?: sending | submission | daily | hourly | outgoing | outbound ) \s* (?:\w+ \s+)? (?: quota | limit | rate )
     | \b (?: quota | limit ) \b .{0,20} \b (?: sending | submission | sender )
     | (?: black | block | deny ) \s* -? \s* list | \b (?: dns | rh )? [sx]?bl \b | \b rbl \b
-    | (?: \b (?: per | por | cada ) | \d \s* (?: \w+ \s* )? / ) \s* (?: second | minute | hour | day | month
+    | (?: \b (?: per | por | cada ) | \d \s? (?: [a-z]{1,20} \s? )? / ) \s* (?: second | minute | hour | day | month
       | segundo | minuto | hora | d[ií]a | mes ) \b
     | \b message \s+ quota \b | \b for \s+ (?: sending | abuse ) \b | \b due \s+ to \s+ abuse \b
     | \b client \s+ host \b | \b helo \s+ command \b
