@@ -15,14 +15,15 @@ ANYMAIL_KEYS = (PASSWORD, *SIGNING_KEYS.values())
 
 
 def anymail_settings(read: Callable[[str, str], str], urls: Sequence[str]) -> dict[str, str]:
-    """Settings of django-anymail from the environment. `urls`: EMAIL_URL. Raises ImproperlyConfigured."""
-    found = {key: value for key in ANYMAIL_KEYS if (value := read(f"ANYMAIL_{key}", ""))}
+    """Settings of django-anymail from the environment; blank ones are not set. `urls`: EMAIL_URL. Raises
+    ImproperlyConfigured."""
+    found = {key: value for key in ANYMAIL_KEYS if (value := read(f"ANYMAIL_{key}", "").strip())}
     for key, value in found.items():
         if not value.isascii() or not value.isprintable():
             raise ImproperlyConfigured(f"ANYMAIL_{key} must be printable ASCII.")
     if PASSWORD not in found:
         return found
-    if ":" not in found[PASSWORD]:
+    if not all(part.strip() for part in found[PASSWORD].partition(":")):
         raise ImproperlyConfigured(f"ANYMAIL_{PASSWORD} must look like user:password.")
     for service, key in SIGNING_KEYS.items():
         if key not in found and any(url.lower().startswith(f"{service}:") for url in urls):

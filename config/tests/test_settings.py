@@ -41,6 +41,7 @@ def load(expression="''", **changes):
         ("KEEP_MESSAGES_DAYS", "0"), ("KEEP_CODES_DAYS", "2"), ("KEEP_PENDING_DAYS", "2"),
         ("KEEP_CONSENTS_DAYS", "729"), ("KEEP_REQUESTS_DAYS", "364"), ("KEEP_SANDBOX_DAYS", "never"),
         ("KEEP_DEAUTHORIZED_DAYS", "364"), ("ANYMAIL_WEBHOOK_SECRET", "sin-dos-puntos"),
+        ("ANYMAIL_WEBHOOK_SECRET", "aval: "), ("ANYMAIL_WEBHOOK_SECRET", ":clave"),
         ("ANYMAIL_WEBHOOK_SECRET", "aval:contraseña"), ("ANYMAIL_MANDRILL_WEBHOOK_KEY", "ñ"),
     ],
 )  # fmt: skip
@@ -69,6 +70,7 @@ def test_a_mail_service_that_signs_its_receipts_does_not_start_without_the_key_f
     assert "KEY@" not in run.stderr
     assert load(EMAIL_URL=url, ANYMAIL_WEBHOOK_SECRET="aval:clave", **{key: "una-clave"}).returncode == 0
     assert load(EMAIL_URL=url).returncode == 0, "without receipts none is needed"
+    assert key in load(EMAIL_URL=url, ANYMAIL_WEBHOOK_SECRET="aval:clave", **{key: "  "}).stderr, "a blank one is none"
 
 
 def test_a_mail_service_that_does_not_sign_needs_the_password_alone():

@@ -1,7 +1,6 @@
 """Parse, check, call. A report that we know already, that cannot be read, or about a message that is not ours, is
 answered like any other: the provider must not send it again."""
 
-import logging
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
@@ -15,8 +14,6 @@ from external_api.receipts.answers import away, not_signed, some_unread, too_lar
 from external_api.receipts.errors import NotReadable, NotSigned
 from messaging import receipts
 from messaging.receipts import Report
-
-log = logging.getLogger(__name__)
 
 
 @csrf_exempt
@@ -47,9 +44,6 @@ def whatsapp_status(request: HttpRequest) -> HttpResponse:
         reports, unread = whatsapp.reports(request.body)
     except NotSigned:
         return not_signed("whatsapp-cloud")
-    except NotReadable:
-        log.warning("a report makes no sense", extra={"provider": "whatsapp-cloud"})
-        return HttpResponse(status=400)
     return _receive(reports, "whatsapp-cloud", unread=unread)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from external_api.receipts.errors import NotReadable, NotSigned
+from external_api.receipts.errors import NotSigned
 from messaging.gateways.http import identifier, number
 from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.models import Message
@@ -43,12 +43,12 @@ def check_signature(body: bytes, signature: str) -> None:
 def reports(body: bytes) -> tuple[list[Report], int]:
     """Every last word on a message in a notification, which may hold many, and how many parts of it cannot be read.
 
-    Raises NotReadable where nothing can: it is no JSON.
+    What is no JSON is one such part.
     """
     try:
         notification = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
-    except (ValueError, RecursionError) as fault:
-        raise NotReadable from fault
+    except (ValueError, RecursionError):
+        return [], 1
     found = list(_statuses(notification))
     read = [_report(each) for each in found if isinstance(each, dict)]
     return [each for each in read if isinstance(each, Report)], found.count(UNREAD) + read.count(UNREAD)

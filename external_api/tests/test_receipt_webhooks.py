@@ -216,8 +216,9 @@ def test_without_an_app_secret_nothing_is_believed(http, message, settings):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"hola", b"[" * 5000])
-def test_what_is_signed_and_no_json_is_a_400(http, body):
-    assert meta(http, body).status_code == 400
+def test_what_is_signed_and_no_json_is_logged_and_not_asked_for_again(http, body, caplog):
+    assert meta(http, body).status_code == 204
+    assert "parts of a report cannot be read" in caplog.text
 
 
 ODD = {

@@ -8,7 +8,7 @@ is certain stands here; what does not is judged by what django-anymail made of i
 | Mandrill   | `invalid`; reject_reason hard-bounce, spam, unsub,    | any other reject_reason; a named error, also   |
 |            | custom, invalid                                       | with 500 (Invalid_Key, PaymentRequired)        |
 | Mailjet    | errors that are all related to `To`                   | other errors                                   |
-| MailerSend | a `to` that is no valid address; suppressed (anymail) |                                                |
+| MailerSend | a `to` that is no valid address; ALL_SUPPRESSED    |                                                |
 | Mailgun    | `to` is not a valid address                           | 200 of no endpoint, "Mailgun Magnificent API"  |
 | Brevo      | invalid_parameter, "not valid in to"                  |                                                |
 | Resend     | validation_error about the `to` field                 | a daily or monthly quota, though it says 429   |
@@ -46,12 +46,12 @@ def _postmark(reply: Reply) -> Verdict | None:
 def _mandrill(reply: Reply) -> Verdict | None:
     said = reply.parsed
     if isinstance(said, list):
-        status, reason = _field(_first(said), "status"), _field(_first(said), "reject_reason")
+        status, reason = (_text(_field(_first(said), name)) for name in ("status", "reject_reason"))
         if status not in _REJECTED:
             return None
         if reason == "soft-bounce":
             return DEFERRED
-        return PERMANENT if status == "invalid" or reason is None or reason in _OF_THE_RECIPIENT else TEMPORARY
+        return PERMANENT if status == "invalid" or reason in ("", *_OF_THE_RECIPIENT) else TEMPORARY
     is_certain = _field(said, "status") == "error" and _field(said, "name") not in ("GeneralError", "", None)
     return TEMPORARY if is_certain and not reply.is_taken else None
 
@@ -66,6 +66,9 @@ def _mailjet(reply: Reply) -> Verdict | None:
 
 
 def _mailersend(reply: Reply) -> Verdict | None:
+    warning = _field(_first(_field(reply.parsed, "warnings")), "type")
+    if reply.is_taken and warning == "ALL_SUPPRESSED":
+        return PERMANENT
     errors = _field(reply.parsed, "errors")
     if reply.is_taken or not isinstance(errors, dict) or not errors:
         return None
@@ -106,6 +109,11 @@ def _by_words(reply: Reply, pattern: str) -> Verdict | None:
 
 def _field(value: Any, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> str:
+    """A word of the service's; of what is no word, its text; empty: none."""
+    return "" if value is None else str(value)
 
 
 def _listed(value: Any) -> list[Any]:

@@ -95,6 +95,13 @@ _SPELLINGS: dict[str, str] = {
     "FAILURE": "FAILED",
 }
 """As vendors write it in full; appendix B of SMPP 3.4 cuts it to seven letters, others elsewhere."""
+_WORDS: dict[str, str] = {
+    "ERR": "ERROR", "REJ": "REJECTED", "DLVRD": "DELIVERED", "DELVRD": "DELIVERED", "UNDLVRD": "UNDELIVERABLE",
+    "UNDELVRD": "UNDELIVERABLE", "NONDELIVERED": "UNDELIVERABLE", "NOTDELIVRD": "UNDELIVERABLE", "EXPIRD": "EXPIRED",
+    "REJCTD": "REJECTED", "BLOCKED": "REJECTED", "ABORTED": "FAILED", "DELIVERYFAILED": "FAILED",
+    "DELIVERYFAILURE": "FAILED", "DELIVERYERROR": "ERROR", "UNKNWN": "UNKNOWN",
+}  # fmt: skip
+"""Other words for them, as they stand."""
 _SHORTEST = 4
 """Letters that tell one state from another: UNDE, DELI, DELE."""
 
@@ -102,13 +109,13 @@ _SHORTEST = 4
 def final_state(written: str) -> str:
     """The final state that a receipt's text names, however it is spelled or cut off; empty: none that we know.
 
-    A number is one of message_state. A word that only begins like a state (DELIVERY_FAILED) is another word.
+    A number is one of message_state. A word that only begins like a state (DELIVERY_PENDING) is another word.
     """
     if written.isascii() and written.isdigit():
         return STATE_NUMBERS.get(int(written[:4]), "")
     word = "".join(letter for letter in written.upper() if letter.isalpha())
-    if word in ("ERR", "REJ"):
-        return _SPELLINGS[{"ERR": "ERROR", "REJ": "REJECTED"}[word]]
+    if word in _WORDS:
+        return _WORDS[word]
     if len(word) < _SHORTEST:
         return ""
     return next((state for spelling, state in _SPELLINGS.items() if spelling.startswith(word)), "")

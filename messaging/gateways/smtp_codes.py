@@ -56,6 +56,12 @@ _ABOUT_SENDER = re.compile(
     | \b (?: sending | submission | daily | hourly | outgoing | outbound ) \s* (?:\w+ \s+)? (?: quota | limit | rate )
     | \b (?: quota | limit ) \b .{0,20} \b (?: sending | submission | sender )
     | (?: black | block | deny ) \s* -? \s* list | \b (?: dns | rh )? [sx]?bl \b | \b rbl \b
+    | (?: \b (?: per | por | cada ) | \d \s? (?: [a-z]{1,20} \s? )? / ) \s* (?: second | minute | hour | day | month
+      | segundo | minuto | hora | d[ií]a | mes ) \b
+    | \b message \s+ quota \b | \b for \s+ (?: sending | abuse ) \b | \b due \s+ to \s+ abuse \b
+    | \b client \s+ host \b | \b helo \s+ command \b
+    | \b (?: remitente | reenv[ií]o | autentic\w+ ) \b
+    | \b (?: cuota | l[ií]mite ) \s+ (?: \w+ \s+ )? de \s+ env[ií]os? \b
     | \b your \s+ (?: account | domain | server | host | ip | plan ) \b
     | spamhaus | spamcop | barracuda | \b authenticat | \b log \s* in \b
     """,
@@ -69,7 +75,8 @@ _MAY_BE_ABOUT_US = re.compile(
     | \b your \s+ (?: mailbox | address ) \b
     | \b spam | \b reputation | \b polic(?: y | ies | ía | ia ) | \b listed \b
     | \b authoriz | \b not \s+ (?: permitted | allowed | verified ) | \b password
-    | \b credit | \b payment | \b billing | \b suspend | \b (?: outgoing | outbound | sending ) \b
+    | \b credit | \b pay(?: ment )? \b | \b pago \b | \b billing | \b invoice | \b suspend
+    | \b smtp \s+ account | \b (?: outgoing | outbound | sending | sent ) \b
     | \b account \b .{0,30} \b (?: disabled | deactivated | locked )
     | \b (?: helo | ehlo | client | reverse | ptr ) \b
     """,

@@ -9,10 +9,11 @@ What is a receipt, and what it says:
 | in the PDU                                          | what it is                                                |
 |-----------------------------------------------------|-----------------------------------------------------------|
 | esm_class of a receipt, or a receipted_message_id   | a receipt                                                 |
-| another esm_class, and appendix B's text from `id:` | a receipt, if it names the number of the id's own message |
+| another esm_class, and appendix B's text alone      | a receipt, if it names the number of the id's own message |
 | anything else                                       | a telephone's message; nobody reads it                    |
 | receipted_message_id, else `id:` to the next blank  | the message's id                                          |
 | message_state where it is final, else `stat:`       | its state, however it is spelled                          |
+| esm_class of a word on the way                      | nothing final, but that it arrived                        |
 | short_message or message_payload, also in UTF-16    | the text, without what it quotes after `text:`            |
 
 Some SMSCs name the message in hexadecimal when they take it and in decimal in the receipt, or the other way round, or
@@ -43,19 +44,25 @@ log = logging.getLogger(__name__)
 
 _KIND = 0x3C
 """The bits of esm_class that say what a message from the SMSC is (SMPP 3.4, section 5.2.12)."""
-_RECEIPTS = frozenset({0x04, 0x20})  # a receipt; a word on the way
+_RECEIPT, _ON_THE_WAY = 0x04, 0x20
+"""Bits of the kind: a receipt; a word on the way. Some SMSCs set both on a receipt."""
 _HAS_HEADER = 0x40
 """The bit of esm_class for a user data header before the text."""
 _RECEIPTED_ID = get_optional_code("receipted_message_id")
 _MESSAGE_STATE = get_optional_code("message_state")
 _PAYLOAD = get_optional_code("message_payload")
-_FIELD = r"(?:sub|dlvrd|stat(?:us)?|err|text):|(?:submit|done) date:"
-_ID = re.compile(rf"\bid:\s*(?!{_FIELD})(\S+)", re.IGNORECASE)
-_STATE = re.compile(rf"\bstat(?:us)?:\s*(?!{_FIELD})([A-Z_]+|[0-9]{{1,3}})", re.IGNORECASE)
-_ERROR = re.compile(r"\berr:\s*([0-9A-Z]{1,10})", re.IGNORECASE)
-_QUOTED = re.compile(r"\btext:.*", re.IGNORECASE | re.DOTALL)
-_WHOLE = re.compile(r"\s*id:\s*\S+\s.*\bstat(?:us)?:", re.IGNORECASE | re.DOTALL)
-_BESIDES = re.compile(r"\b(?:sub|dlvrd|submit date|done date|err):\s*\S", re.IGNORECASE)
+_IS = r"\s?[:=]"
+"""Between a field's name and its value, as most write it and as a few do."""
+_STAT = rf"stat(?:us|e)?{_IS}"
+_FIELD = rf"(?:(?:sub|dlvrd|err|text|(?:submit|done) date){_IS}|{_STAT})"
+_ID = re.compile(rf"\bid{_IS}\s*(?!{_FIELD})(\S+?)(?=\s|$|[;,|]{_FIELD})", re.IGNORECASE)
+_STATE = re.compile(rf"\b{_STAT}\s*(?!{_FIELD})((?:NOT|NON|UN)[ -][A-Z]+|[A-Z_]+|[0-9]{{1,3}})", re.IGNORECASE)
+_ERROR = re.compile(rf"\berr{_IS}\s*([0-9A-Z]{{1,10}})", re.IGNORECASE)
+_QUOTED = re.compile(rf"\btext{_IS}.*", re.IGNORECASE | re.DOTALL)
+_WHOLE = re.compile(rf"\s*(?:id{_IS}|{_FIELD})", re.IGNORECASE)
+_BESIDES = re.compile(rf"\b(?:sub|dlvrd|submit date|done date|err){_IS}\s*\S", re.IGNORECASE)
+_LONGEST_HEADER = 0x1F
+"""Octets of a user data header; a text that begins with a letter has none, whatever esm_class says."""
 _NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{5,20}[0-9]")
 _SHORTEST_NUMBER = 7
 """Digits; what has less is a short code, or zeros."""
@@ -104,10 +111,12 @@ def read(frame: Frame) -> Word | None:
     esm_class = int(getattr(pdu, "esm_class", 0) or 0)
     octets = _octets(pdu, "short_message") or parameters.get(_PAYLOAD, b"")
     text = _QUOTED.sub("", _decoded(octets, has_header=bool(esm_class & _HAS_HEADER)))
-    is_plain = not named and esm_class & _KIND not in _RECEIPTS
+    is_plain = not named and esm_class & _KIND not in (_RECEIPT, _ON_THE_WAY, _RECEIPT | _ON_THE_WAY)
     if is_plain and not _is_whole(text):
         return None
     state = STATE_NUMBERS.get(int.from_bytes(parameters.get(_MESSAGE_STATE, b"")), "") or _found(_STATE, text)
+    if esm_class & _KIND == _ON_THE_WAY and final_state(state) != "DELIVERED":
+        state = ""  # the SMSC is still trying
     numbers = (_number(pdu, "source_addr"), _number(pdu, "destination_addr"))
     return Word(named or printable(_found(_ID, text).encode()), state, _found(_ERROR, text), numbers, is_plain)
 
@@ -165,9 +174,12 @@ def catch_up(gateway: str, message: UUID, name: str, *, at: datetime) -> None:
 
 
 def spellings(name: str) -> frozenset[str]:
-    """A message's name as it may be written elsewhere: decimal for hexadecimal and back, with and without zeros, in
-    capitals or small letters."""
+    """A message's name as it may be written elsewhere: decimal for hexadecimal and back, with and without zeros or 0x,
+    in capitals or small letters, in quotes or not, with and without a comma behind it."""
     found = {name}
+    bare = name.strip("\"',;")
+    name = bare[2:] if re.fullmatch(r"0[xX][0-9A-Fa-f]{1,16}", bare) else bare
+    found |= {bare, name} - {""}
     if re.fullmatch(r"[0-9]{1,20}", name):
         found |= _written(int(name), "x") | _written(int(name), "d")
     if re.fullmatch(r"[0-9A-Fa-f]{1,16}", name):
@@ -176,7 +188,8 @@ def spellings(name: str) -> frozenset[str]:
 
 
 def _written(number: int, base: str) -> set[str]:
-    return {format(number, base).zfill(width) for width in _WIDTHS}
+    found = {format(number, base).zfill(width) for width in _WIDTHS}
+    return found | {f"0x{number:x}", f"0x{number:X}"} if base == "x" else found
 
 
 def _parameters(octets: bytes) -> Iterator[tuple[int, bytes]]:
@@ -192,8 +205,9 @@ def _parameters(octets: bytes) -> Iterator[tuple[int, bytes]]:
 def _decoded(octets: bytes, *, has_header: bool) -> str:
     """A receipt's text. All that it says is ASCII, so that UTF-16 shows by the zero in its first character, whatever
     data_coding says."""
-    if has_header and octets:
+    if has_header and octets and octets[0] <= _LONGEST_HEADER:
         octets = octets[1 + octets[0] :]
+    octets = octets.removeprefix(b"\xef\xbb\xbf")
     if octets[:1] == b"\0" or octets.startswith(b"\xfe\xff"):
         return octets.decode("utf-16-be", errors="replace").lstrip("\ufeff")
     if octets[1:2] == b"\0" or octets.startswith(b"\xff\xfe"):
@@ -202,7 +216,7 @@ def _decoded(octets: bytes, *, has_header: bool) -> str:
 
 
 def _is_whole(text: str) -> bool:
-    """Appendix B's text from its beginning: an id, a final state, and something besides. People do not write so."""
+    """Appendix B's text and nothing before it: an id, a final state, and something besides. People do not write so."""
     return bool(
         _WHOLE.match(text) and _found(_ID, text) and _BESIDES.search(text) and final_state(_found(_STATE, text))
     )

@@ -196,6 +196,27 @@ def test_what_is_about_us_or_unclear_goes_to_the_next_provider_in_the_services_o
     assert own_words(body) in error.reply
 
 
+@pytest.mark.parametrize("odd", [["x"], {"x": 1}, 7, None])
+def test_a_state_of_another_shape_is_taken_and_a_reason_of_another_shape_is_unclear(odd):
+    with service(200, mandrill(odd, None), JSON, url=URLS["mandrill"]) as (gateway, _):
+        assert gateway.send(outgoing(), CODE).reply == "mandrill: unknown"
+    if odd is None:
+        return
+    with service(200, mandrill("rejected", odd), JSON, url=URLS["mandrill"]) as (gateway, _):
+        with pytest.raises(GatewayError) as refusal:
+            gateway.send(outgoing(), CODE)
+        assert not refusal.value.permanent
+
+
+def test_who_is_suppressed_is_read_whatever_the_content_type():
+    said = {"message": "x", "warnings": [{"type": "ALL_SUPPRESSED", "recipients": [{"email": "ana@dominio.com"}]}]}
+    for headers in ((), JSON, (("Content-Type", "application/json; charset=utf-8"),)):
+        with service(202, said, headers, url=URLS["mailersend"]) as (gateway, _):
+            with pytest.raises(GatewayError) as refusal:
+                gateway.send(outgoing(), CODE)
+            assert refusal.value.permanent
+
+
 def test_a_soft_bounce_that_mandrill_remembers_is_for_now_and_counts_against_nobody():
     answering = service(200, mandrill("rejected", "soft-bounce"), JSON, url=URLS["mandrill"])
     with answering as (gateway, _), pytest.raises(GatewayError) as refusal:

@@ -58,14 +58,16 @@ CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIR
         *((word, "DELIVERED") for word in ("DELIVERED", "DELIVRD", "Delivered", "DELIVER", " DELIVRD ", "2", "002")),
         *((word, "UNDELIVERED") for word in (
             "UNDELIVERABLE", "UNDELIVERED", "UNDELIV", "undeliverable", "Undelivered", "  UNDELIV", "UNDELIVERABLE   ",
-            "NOT_DELIVERED", "EXPIRED", "expired", "REJECTED", "REJECTD", "Rejected", "DELETED", "DELETD", "CANCELED",
+            "NOT_DELIVERED", "NOT DELIVERED", "NOT-DELIVERED", "NON_DELIVERED", "UNDLVRD", "EXPIRD", "DELIVERY_FAILED",
+            "ABORTED", "BLOCKED", "REJCTD",
+            "EXPIRED", "expired", "REJECTED", "REJECTD", "Rejected", "DELETED", "DELETD", "CANCELED",
             "FAILED", "failed", "FAILURE", "SKIPPED", "ERROR", "error", "ERR", "UNKNOWN", "unknown",
             "3", "4", "5", "7", "8", "9",
         )),
         *((word, "DELIVERED" if word.startswith("DELI") else "UNDELIVERED") for word in CUT),
         *((word, "") for word in (
             "ENROUTE", "ACCEPTD", "ACCEPTED", "SCHEDULED", "BUFFERED", "PENDING", "QUEUED", "SENT", "0", "1", "6", "99",
-            "DELIVERY_FAILED", "DELIVERING", "DEL", "UN", "",
+            "DELIVERY_PENDING", "DELIVERING", "NOT SENT", "EN_ROUTE", "DEL", "UN", "",
         )),
     ],
 )  # fmt: skip
@@ -82,6 +84,39 @@ def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
 )  # fmt: skip
 def test_every_number_of_message_state_is_recognised(number, state):
     assert reports.read(frame(receipted_message_id="77", message_state=number)).report_state == state
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id:77 sub:001 dlvrd:001 stat:UNDELIV err:069 text:stat:DELIVRD",
+        "Id: 77 Sub: 001 Stat: Undeliv Err: 069",
+        "id : 77 sub : 001 stat : UNDELIV err : 069",
+        "id=77 sub=001 stat=UNDELIV err=069 text=stat=DELIVRD",
+        "id:77;sub:001;stat:UNDELIV;err:069",
+        "id:77\nstat:UNDELIV\nerr:069",
+        "stat:UNDELIV err:069 id:77",
+        "sub:001 id:77 state:UNDELIV err:069",
+        "\ufeffid:77 status:UNDELIV err:069",
+    ],
+)
+@pytest.mark.parametrize("esm_class", [0, 0x04, 0x24, 0x44, 0x84])
+def test_the_fields_of_a_receipt_are_read_in_any_order_and_however_they_are_parted(text, esm_class):
+    said = reports.read(frame(esm_class=esm_class, text=text.encode()))
+    assert (said.name, said.report_state, said.error) == ("77", "UNDELIVERED", "069")
+
+
+@pytest.mark.parametrize("name", ["77;8", "77,8", "a=b/c==", "a:b", "7.7", "77;", "0x1F"])
+def test_an_id_is_everything_up_to_the_next_blank(name):
+    assert reports.read(frame(text=f"id:{name} sub:001 stat:DELIVRD err:000".encode())).name == name
+
+
+@pytest.mark.parametrize(
+    ("stat", "state"), [("UNDELIV", ""), ("EXPIRED", ""), ("ENROUTE", ""), ("DELIVRD", "DELIVERED")]
+)
+def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
+    said = reports.read(frame(esm_class=0x20, text=f"id:77 stat:{stat} err:000".encode()))
+    assert (said.name, said.report_state) == ("77", state)
 
 
 @pytest.mark.parametrize("coding", [0, 8])
@@ -165,6 +200,7 @@ def test_a_body_of_nonsense_breaks_nothing(raw):
 def test_names_are_the_same_in_decimal_and_hexadecimal_with_and_without_zeros():
     assert {"6699", "1a2b", "1A2B", "0000006699", "00001A2B"} <= spellings("1A2B") & spellings("6699")
     assert spellings("b7c4e0f2-1c50-4d44-8a2d-2d6f4c5d7e01") >= {"b7c4e0f2-1c50-4d44-8a2d-2d6f4c5d7e01"}
+    assert {"6699", "1a2b", "0x1a2b", "0x1A2B"} <= spellings("0x1A2B") & spellings("6699") & spellings('"1A2B",')
     assert "255" not in spellings("fg")
 
 

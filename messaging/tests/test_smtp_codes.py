@@ -29,6 +29,9 @@ RECIPIENT = [
     "550 [5.1.1] nobody",
     "550 5.1.1 <bl@x.pe>: user unknown",
     "550 5.1.1 not.relay@x.pe: user unknown",
+    "550 5.1.1 User unknown, see https://ayuda.x.pe/hour/7",
+    "550 5.1.1 user unknown, contact our abuse desk",
+    "550 5.1.1 you sent a message to an unknown user",
     "550 5.1.1 unknown " + "y" * 50_000,
 ]
 RECIPIENT_BY_WORDS = [
@@ -97,6 +100,19 @@ OURS = [
     "550 5.2.1 Your account is disabled for sending",
     "550 mailbox unavailable: your IP is listed",
     "550 Mailbox disabled for outgoing mail",
+    "550 5.2.2 user exceeded quota (200 mails/hour)",
+    "550 5.2.2 limit of 500 messages per day reached",
+    "550 5.2.2 Domain aval.pe has exceeded the max defers and failures per hour",
+    "550 5.2.2 Message quota exceeded for today",
+    "550 5.2.1 account disabled due to abuse",
+    "550 5.2.1 Account temporarily blocked for sending",
+    "550 5.2.2 Límite diario de envíos excedido",
+    "550 5.1.1 Remitente desconocido",
+    "550 user aval has exceeded quota (200 mails/hour)",
+    "550 Mail account over quota for sent messages",
+    "550 account inactive: please pay",
+    "550 5.0.0 SMTP account not found",
+    "550 El usuario no existe; falta autenticación",
     "530 5.7.0 Authentication required",
     "535 5.7.8 bad credentials",
     "552 You have exceeded your daily quota",
@@ -155,6 +171,7 @@ def test_a_4xx_to_rcpt_is_about_the_recipient_for_now(reply):
         "421 4.3.2 going down", "421 too many connections", "452 4.3.1 Insufficient system storage",
         "451 4.3.0 lookup failed", "454 4.7.1 <ana@x.pe>: Relay access denied",
         "450 4.1.8 <no-responder@aval.pe>: Sender address rejected: Domain not found",
+        "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.9]", "451 4.2.2 500 mails per day sent",
     ],
 )  # fmt: skip
 def test_a_4xx_to_rcpt_that_speaks_of_the_server_or_of_us_counts_against_it(reply):

@@ -31,6 +31,7 @@ def test_an_sms_fits_one_segment_with_the_longest_brand_and_domain(settings, bra
     [
         ("Crédito Perú Sur", "Crédito Peru Sur"),
         ("Cre\u0301dito Peru\u0301 Sur", "Crédito Peru Sur"),
+        ("Perú® • N°1", "Peru - No1"),
         ("Ñandú Ágil", "Ñandu Agil"),
         ("Banco São João", "Banco Sao Joao"),
         ("L’Étoile « çà »", 'L\'Étoile " cà "'),
