@@ -268,7 +268,7 @@ EMAIL_TIMEOUT = 10
 # --- contracts ----------------------------------------------------------------------------------------------
 
 INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
-"""Contract 2 without a credential. Open by default only while nothing costs money (decisions, contract 2)."""
+"""Contract 2 without a credential. Open by default only while nothing costs money (docs/contracts/informaperu.md)."""
 DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
 _strangers_pay = INFORMAPERU_OPEN and not _nothing_costs_money
 PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
