@@ -1,4 +1,5 @@
-# `make run` starts everything, `make test` proves it. All of it needs Python 3.11 or newer and nothing else.
+# `make run` starts everything, `make test` proves it, `make help` lists the rest. All of it needs Python 3.11 or newer
+# and nothing else.
 
 PYTHON ?= python3
 SHELL = /bin/sh
@@ -10,7 +11,7 @@ ROOMS = config clients messaging tokens external_api subscription support
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
 	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
 
-.PHONY: run test bench chaos lint requirements clean venv venv-dev
+.PHONY: run test bench chaos lint requirements clean help venv venv-dev
 
 run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
 	@exec .venv/bin/python -m config.run
@@ -23,13 +24,13 @@ test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of th
 	@.venv/bin/python -m pytest -n $(JOBS) $(ROOMS)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests
 
-bench: venv-dev
+bench: venv-dev  ## the benchmarks, each beside a floor measured in the same run
 	@.venv/bin/python -m bench
 
 chaos: venv-dev  ## faults of every kind done to a whole Aval; CHAOS="--only kills --seeds 3" for a part of it
 	@.venv/bin/python -m chaos $(CHAOS)
 
-lint: venv-dev
+lint: venv-dev  ## ruff, mypy, import rules, migrations and Django's own checks
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: say .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
@@ -47,10 +48,14 @@ clean:  ## what can be made again; the data in var/ stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-venv:
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r target text; do printf '%-19s%s\n' "make $$target" "$$text"; done
+
+venv:  ## .venv with what Aval runs on
 	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -I config/venv.py requirements.txt
 
-venv-dev:
+venv-dev:  ## .venv with the tools of the tests as well
 	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -I config/venv.py requirements.txt requirements-dev.txt

@@ -38,7 +38,7 @@ def ended(asking: "list[Future[None]]") -> None:
 
 
 def kills(stack: Field, dice: random.Random, *, messages: int, workers: int, redis: int) -> Counts:
-    """The table of reliability.md: messages asked for while the worker and Redis are killed again and again."""
+    """Messages asked for while the worker and Redis are killed again and again (docs/adr/0001)."""
     front = stack.ready()
     stack.companies["one"].orders.give("ok", slow=SLOW)
     asking = spread(front, messages, 2.8 * workers)

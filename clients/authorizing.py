@@ -1,8 +1,8 @@
 """alta and baja of thousands of clients at once: one statement each, whatever the number of rows.
 
 Every statement touches its rows in the order of their addresses: two requests that overlap in opposite orders would
-deadlock (design, section 7). New rows travel as one JSON text: 70,000 bound values would exceed the protocol's 65,535,
-and of the ways that remain it measured best (an array for each column took half as long again).
+deadlock (docs/architecture.md, Lock order). New rows travel as one JSON text: 70,000 bound values would exceed the
+protocol's 65,535, and of the ways that remain it measured best (an array for each column took half as long again).
 """
 
 import json

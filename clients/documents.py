@@ -1,7 +1,7 @@
 """Identity documents of Peru: which types exist, what each looks like, and the DNI's check character.
 
-Shapes as in contract 1 and `decisions.md`; the check character as printed on the card behind the eight digits: a
-digit on today's cards, a letter on those up to 2007.
+Shapes as in `docs/contracts/nopasanada.md`; the check character as printed on the card behind the eight digits: a digit
+on today's cards, a letter on those up to 2007.
 """
 
 import re

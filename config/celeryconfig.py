@@ -1,4 +1,4 @@
-"""Celery's settings, each with its reason (the traps behind them were reproduced, see docs/decisions)."""
+"""Celery's settings, each with its reason (the traps behind them were reproduced, see docs/adr/0002)."""
 
 from celery.schedules import crontab
 from django.conf import settings

@@ -23,7 +23,7 @@ def web_command() -> list[str]:
         "--host": host(),
         "--port": str(port()),
         "--processes": str(number("WEB_WORKERS", 2, 1, 64)),
-        # Four were measured best (docs/decisions); one more is kept for /status, which answers whatever hangs.
+        # Four were measured best (docs/adr/0041); one more is kept for /status, which answers whatever hangs.
         "--threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
         "--connections": str(number("WEB_CONNECTIONS", 2000, 50, 50_000)),
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, 10, 50_000)),

@@ -76,7 +76,7 @@ SANDBOX = _bool("SANDBOX", False)
 """Lets `sandbox://` gateways start, and serves their outbox at /sandbox/messages. Never in production."""
 
 BRAND = env.str("BRAND", "Aval")
-"""The sender's name inside every text: operators rewrite alphanumeric sender ids (facts: SMS)."""
+"""The sender's name inside every text: Peru's operators replace alphanumeric sender ids."""
 if not 1 <= len(BRAND) <= 20 or "•" in BRAND:
     raise ImproperlyConfigured("BRAND must have 1 to 20 characters: it stands in an SMS of 160.")
 WEBOTP_DOMAIN = env.str("WEBOTP_DOMAIN", "")
@@ -189,7 +189,7 @@ else:
     DATABASES["default"]["OPTIONS"].update(
         server_side_binding=True,
         prepare_threshold=2,
-        # reliability.md, section 3: no statement, lock or forgotten transaction holds a client longer than this
+        # no statement, lock or forgotten transaction holds a client longer than this
         options="-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
     )
 
@@ -268,7 +268,7 @@ EMAIL_TIMEOUT = 10
 # --- contracts ----------------------------------------------------------------------------------------------
 
 INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
-"""Contract 2 without a credential. Open by default only while nothing costs money (decisions, contract 2)."""
+"""Contract 2 without a credential. Open by default only while nothing costs money (docs/contracts/informaperu.md)."""
 DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
 _strangers_pay = INFORMAPERU_OPEN and not _nothing_costs_money
 PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
@@ -377,7 +377,7 @@ if _bool("BEHIND_TLS_PROXY", False):
 
 # --- language, clock, static files ---------------------------------------------------------------------------
 
-LANGUAGE_CODE = "es-mx"  # Django's own es writes a decimal comma; Peru writes a dot, as es-mx does (facts: clocks)
+LANGUAGE_CODE = "es-mx"  # Django's own es writes a decimal comma; Peru writes a dot, as es-mx does
 LANGUAGES = [("es-mx", "Español")]
 USE_I18N = True
 USE_TZ = True

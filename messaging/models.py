@@ -86,7 +86,7 @@ class Campaign(models.Model):
 
 
 class Message(models.Model):
-    """One message to one recipient. The row is the queue: Redis only rings (reliability.md, section 1).
+    """One message to one recipient. The row is the queue: Redis only rings (docs/adr/0001).
 
     QUEUED -> SENDING -> SENT -> DELIVERED
        |         |         `---> UNDELIVERED       the provider's receipt says no

@@ -1,7 +1,7 @@
 """The one way a message changes its state: a conditional UPDATE that also writes the event, in one statement.
 
 States are literals in the SQL, not parameters: with a bound state the planner never uses the partial indexes for a
-prepared statement (design, section 7).
+prepared statement (docs/adr/0003).
 """
 
 import json

@@ -1,7 +1,7 @@
 """Everything held about a person as one JSON file in plain Spanish: the right of access of Ley 29733.
 
 Each section says what it is, which rows it has, and what each column is called; what is left out says why
-(`support.privacy_scope`). Read piece by piece and written as it is read, whatever the number of rows.
+(`support.privacy`). Read piece by piece and written as it is read, whatever the number of rows.
 """
 
 import json

@@ -19,7 +19,7 @@ from config.processes import wait_until
 from tests.stack import Asked, Call, Stack
 
 RECOVERY = 10.0
-"""Seconds after which every code is there although a worker died with it (reliability.md: lease, sweep, ring)."""
+"""Seconds after which every code is there although a worker died with it (docs/architecture.md, Failures)."""
 AFTER_REDIS = 30.0
 """The same after an outage of Redis."""
 KILLS = 3

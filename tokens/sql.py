@@ -1,6 +1,6 @@
 """The hand-written statements of the two acts that every client waits for: asking for a code and verifying it.
 
-The ORM is the largest cost of a request (design, section 4), so these two acts have a statement for each step, and
+The ORM is the largest cost of a request (docs/adr/0065), so these two acts have a statement for each step, and
 `tokens.services` has the rules. What is read is returned as instances of the models, with the columns that a decision
 needs. An act locks in one statement and reads in a later one: a statement that does both would judge by the snapshot
 that it took before it waited for the lock.

@@ -12,7 +12,7 @@ from messaging.models import Via
 
 
 class PersonName(Text):
-    """A person's name (facts: names)."""
+    """A person's name, as in `clients.names`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(longest=80, **kwargs)

@@ -29,7 +29,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 from messaging.gateways.base import MASK, GatewayError, OutcomeUnknown
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
-"""Seconds (reliability: provider HTTP)."""
+"""Seconds."""
 TOTAL_TIMEOUT = 20.0
 """Seconds for the whole answer: below the 30 of a hand-over's lease."""
 LARGEST_REPLY = 64 * 1024

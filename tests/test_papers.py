@@ -1,0 +1,176 @@
+"""What papers and docstrings cite exists: files, modules, classes, functions, models, tasks, rights."""
+
+import ast
+import importlib
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import current_app
+from django.apps import apps
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("clients", "messaging", "tokens", "external_api", "subscription", "support", "config", "bench", "chaos")
+FOLDERS = (*PACKAGES, "docs", "locale", "ops", "templates", "tests")
+MADE = {"node_modules", "migrations", "__pycache__"}
+HISTORY = {ROOT / "CHANGELOG.md", *(ROOT / "docs" / "adr").glob("0*.md")}
+"""They tell of the names of their day: only their links are followed."""
+NOT_OURS = {
+    "docs/adr/NNNN-title.md": "the pattern of a name",
+}
+"""Cited, and not there: with the reason why that is right."""
+
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
+IN_BACKTICKS = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PAPER = re.compile(r"(?<![\w/.{<*-])(?:[\w-]+/)*[\w-]+\.md\b")
+PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
+BARE_PATH = re.compile(rf"(?<![\w/.{{-]){PATH.pattern}")
+DOTTED = re.compile(rf"(?:{'|'.join((*PACKAGES, 'tests'))})(?:\.\w+)+")
+
+
+def files(*suffixes: str) -> list[Path]:
+    found = [path for path in ROOT.iterdir() if path.is_file()]
+    for folder in FOLDERS:
+        found += (path for path in (ROOT / folder).rglob("*") if not MADE & set(path.parts))
+    return sorted(path for path in found if path.suffix in suffixes)
+
+
+PAGES, SOURCES = files(".md"), files(".py")
+
+
+def prose_of(source: str) -> str:
+    """Docstrings, also those below an assignment, and comments."""
+    told = [
+        node.value.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    told += [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    ]
+    return "\n".join(told)
+
+
+def words(prose: str) -> Iterator[str]:
+    for quoted in IN_BACKTICKS.findall(prose):
+        for word in quoted.split():
+            yield word.strip("(),;:'\"").removesuffix("()")
+
+
+def is_there(path: str, beside: Path) -> bool:
+    """From the root, from docs/ or beside the citing file; a decision may be cited by its number alone."""
+    if re.fullmatch(r"docs/adr/\d{4}", path):
+        return any(ROOT.glob(f"{path}-*.md"))
+    return any((base / path).exists() for base in (ROOT, ROOT / "docs", beside.parent))
+
+
+def resolves(name: str) -> bool:
+    """Whether a dotted name is a module of ours, something in one, a model, a task or a right."""
+    parts = name.split(".")
+    if name in current_app.tasks or _is_model_or_right(parts):
+        return True
+    for length in range(len(parts), 0, -1):
+        module = Path(ROOT, *parts[:length])
+        if module.with_suffix(".py").exists() or (module / "__init__.py").exists():
+            return _has(importlib.import_module(".".join(parts[:length])), parts[length:])
+    return False
+
+
+def _has(found: object, names: list[str]) -> bool:
+    for name in names:
+        if not hasattr(found, name):
+            return name in getattr(found, "__annotations__", {}) and name == names[-1]
+        found = getattr(found, name)
+    return True
+
+
+def _is_model_or_right(parts: list[str]) -> bool:
+    if len(parts) != 2 or parts[0] not in apps.app_configs:
+        return False
+    models = list(apps.get_app_config(parts[0]).get_models(include_auto_created=True))
+    named = {model._meta.object_name for model in models} | {model._meta.model_name for model in models}
+    rights = {f"{verb}_{model._meta.model_name}" for model in models for verb in model._meta.default_permissions}
+    rights |= {codename for model in models for codename, _ in model._meta.permissions}
+    return parts[1] in named | rights
+
+
+def missing_in(prose: str, beside: Path) -> set[str]:
+    """The cited paths and names that are not there."""
+    cited = set(words(prose))
+    paths = {word.partition("::")[0] for word in cited if PATH.fullmatch(word.partition("::")[0])}
+    paths |= {found.rstrip(".") for found in BARE_PATH.findall(prose) if "." in Path(found).name.rstrip(".")}
+    paths |= {found.rstrip(".") for found in re.findall(r"docs/adr/\d{4}\b", prose) if f"{found}-" not in prose}
+    paths |= set(PAPER.findall(prose))
+    names = {word for word in cited if DOTTED.fullmatch(word) and not is_there(word, beside)}
+    return {path for path in paths if not is_there(path, beside)} | {name for name in names if not resolves(name)}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", [each for each in PAGES if each not in HISTORY], ids=named)
+def test_what_a_page_cites_exists(page: Path) -> None:
+    prose = LINK.sub("]", FENCE.sub("", page.read_text()))
+    assert missing_in(prose, page) - set(NOT_OURS) == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(FENCE.sub("", page.read_text()))
+    local = [each for each in targets if not re.match(r"[a-z]+:|/", each)]
+    for target in local:
+        file, _, anchor = target.partition("#")
+        found = (page.parent / file) if file else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def anchors(page: Path) -> set[str]:
+    """As they are made of headings: lower case, hyphens for spaces, without other marks."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=named)
+def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
+    assert missing_in(prose_of(source.read_text()), source) - set(NOT_OURS) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["`clients.models.Nobody`", "`tokens.no_such_module`", "`clients.Nobody`", "see reliability.md", "`docs/no.md`",
+     "(docs/adr/9999)", "tests/test_nothing.py"],
+)  # fmt: skip
+def test_the_search_sees_what_is_missing(text: str) -> None:
+    assert missing_in(text, ROOT / "README.md")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["`clients.models.Partner`", "`clients.Applicant`", "`messaging.sweep`", "`tokens.forgive_often`",
+     "`messaging.gateways.base.Receipt.provider_id`", "`docs/operator.md`", "(docs/adr/0001)", "`config/webserver/`",
+     "`tests/test_papers.py::test_the_search_does_not_see_ghosts`", "`campaign.tested`", "`3.11`"],
+)  # fmt: skip
+def test_the_search_does_not_see_ghosts(text: str) -> None:
+    assert missing_in(text, ROOT / "README.md") == set()
+
+
+def test_the_index_of_the_decisions_is_what_they_say() -> None:
+    folder = ROOT / "docs" / "adr"
+    rows = []
+    for number, path in enumerate(sorted(folder.glob("0*.md")), 1):
+        text = path.read_text()
+        title, date, status = (
+            re.search(pattern, text, re.M)[1]
+            for pattern in (rf"\A# {number}\. (.+)$", r"^Date: (\d{4}-\d\d-\d\d)$", r"^Status: (.+)$")
+        )
+        assert status == "accepted" or re.fullmatch(r"superseded by \d{4}", status), path.name
+        rows.append(f"| [{number:04d}]({path.name}) | {title} | {date} | {status} |")
+    assert re.findall(r"^\| \[.+$", (folder / "README.md").read_text(), re.M) == rows
