@@ -4,10 +4,14 @@ import gc
 import logging
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+
+from config.handler import Handler  # noqa: E402  once the settings are there
+
+application = Handler()
 
 
 def _say_where_messages_go() -> None:

@@ -41,7 +41,7 @@ _UNDONE = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 _TOTAL = re.compile(r"Total: [0-9]+ filas")
 _BROKEN_XLSX = (
     zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError, KeyError, IndexError, ValueError, TypeError,
-    AttributeError, OSError, EOFError, RuntimeError, UnicodeError,
+    AttributeError, OSError, EOFError, RuntimeError, UnicodeError, ArithmeticError,
 )  # fmt: skip
 
 Line = tuple[int, list[str]]

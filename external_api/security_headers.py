@@ -12,19 +12,24 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 
+def always() -> dict[str, str]:
+    """Those of an answer that says nothing else."""
+    return {
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+        "Permissions-Policy": settings.PERMISSIONS_POLICY,
+        POLICY: build_policy(),
+    }
+
+
 class SecurityHeaders:
     """Next to the outermost; a view's own header stays."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self._always = {
-            "X-Content-Type-Options": "nosniff",
-            "X-Frame-Options": settings.X_FRAME_OPTIONS,
-            "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
-            "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
-            "Permissions-Policy": settings.PERMISSIONS_POLICY,
-            POLICY: build_policy(),
-        }
+        self._always = always()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)

@@ -340,6 +340,7 @@ CONTRACT = "/v1/api/client"
     [
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3, 4\r\n\r\n",
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {'9' * 5000}\r\n\r\n",
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nno header at all\r\n\r\n",
         f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         f"POST {CONTRACT} HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -355,12 +356,57 @@ def test_below_a_contract_a_refusal_has_its_envelope(serving, lines):
     assert answer.startswith(b"HTTP/1."), answer
     assert b"400 Bad Request" in answer
     assert b'"code":"ERR_VALIDATION"' in answer
+    for header in (b"Request-Id: ", b"Content-Security-Policy: ", b"X-Content-Type-Options: nosniff"):
+        assert header in answer
 
 
 def test_elsewhere_it_is_a_line_of_text(serving):
     answer = serving().answer("POST /admin/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n")
     assert answer.endswith("La solicitud no es válida.".encode())
-    assert b"X-Content-Type-Options: nosniff" in answer
+    for header in (b"Request-Id: ", b"Content-Security-Policy: ", b"X-Content-Type-Options: nosniff"):
+        assert header in answer
+
+
+def test_two_lengths_are_refused_rather_than_one_chosen(serving):
+    """A proxy before the server may choose the other one, and take what follows for a request of its own."""
+    answer = serving().answer(HEAD + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert b"400 Bad Request" in answer
+
+
+def test_an_address_that_is_none_is_no_fault(serving, caplog):
+    assert serving().answer("GET http://[/v1/api/client HTTP/1.1\r\nHost: localhost\r\n\r\n") == b""
+    assert not caplog.records
+
+
+def test_a_chunk_too_large_is_refused_as_soon_as_it_is_announced(serving):
+    answer = serving().answer(
+        f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffffff\r\n{{"
+    )
+    assert b'"code":"ERR_PAYLOAD_TOO_LARGE"' in answer
+
+
+@pytest.mark.parametrize(("path", "words"), [(CONTRACT, b'"code":"ERR_INTERNAL"'), ("/soporte/", b"interno")])
+def test_a_fault_of_the_application_itself_is_answered_and_leaves_no_path(serving, caplog, path, words):
+    def broken(environ, start_response):
+        raise LookupError("no codec")
+
+    answer = serving(broken).answer(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 500 "), answer
+    assert words in answer
+    assert b"Request-Id: " in answer
+    assert caplog.records[0].exc_info
+    assert path not in caplog.text
+
+
+def test_a_fault_in_the_middle_of_an_answer_leaves_no_path(serving, caplog):
+    def broken(environ, start_response):
+        start_response("200 OK", [("Content-Length", "1000")])
+        yield b"x" * 10
+        raise LookupError("in the middle")
+
+    assert serving(broken).answer("GET /nobody/knows HTTP/1.1\r\nHost: localhost\r\n\r\n").endswith(b"x" * 10)
+    assert "in the middle" in caplog.text
+    assert "/nobody/knows" not in caplog.text
 
 
 @pytest.mark.parametrize("noise", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"\x00" * 40_000])

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from waitress.parser import HTTPRequestParser
-from waitress.utilities import BadRequest
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 FRAMING_AT_MOST = 64 * 1024
 """Bytes of a chunked body that are not body: sizes, extensions, trailer. waitress handles each chunk by itself, and
@@ -21,23 +21,35 @@ class RequestParser(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         head = b"" if self.headers_finished else (self.header_plus + data)[:HEAD_KEPT]
         consumed: int = super().received(data)
-        if self.chunked and not self.error and self._framing() > FRAMING_AT_MOST:
-            self._refuse("too much around the chunks")
+        if self.chunked and not self.error:
+            self._check_chunks()
         if self.error and head:
             self.refused_head = head
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as fault:  # of urlsplit for "//[", of int for 5,000 digits
+            raise ParsingError(str(fault)) from None
         if self.version not in ("1.0", "1.1"):  # waitress would take it for HTTP/1.0
             self._refuse("not HTTP/1.1")
+        elif self.chunked and "CONTENT_LENGTH" in self.headers:  # a proxy before us might believe the other one
+            self._refuse("both Transfer-Encoding and Content-Length")
         elif self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:  # RFC 9112, section 6.1: faulty framing
             self._refuse("Transfer-Encoding in HTTP/1.0")
 
-    def _refuse(self, why: str) -> None:
-        self.error = BadRequest(why)
+    def _check_chunks(self) -> None:
+        body: Any = self.body_rcv
+        if self._framing() > FRAMING_AT_MOST:
+            self._refuse("too much around the chunks")
+        elif body.chunk_remainder + len(body) >= self.adj.max_request_body_size:  # as announced, before it comes
+            self._refuse("a chunk too large", RequestEntityTooLarge)
+
+    def _refuse(self, why: str, kind: type[Error] = BadRequest) -> None:
+        self.error = kind(why)
         self.completed = True
 
     def _framing(self) -> int:
         body: Any = self.body_rcv
-        return int(self.body_bytes_received) - int(body.__len__())
+        return int(self.body_bytes_received) - len(body)

@@ -1,16 +1,34 @@
 """What a thread does for a request: the application's answer, or the server's own refusal."""
 
+import logging
 from typing import Any
+from uuid import uuid4
 
 from django.http import HttpResponse
+from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import Error
+from waitress.utilities import Error, InternalServerError
+
+log = logging.getLogger("aval.web")
 
 
 class CorkedTask(WSGITask):
     """Answer of the application, its header sent together with the beginning of its body."""
 
     channel: Any
+
+    def execute(self) -> None:
+        """A fault outside of all middleware, or in the middle of a stream, is written down here: waitress's own line
+        names the path, which may hold a code."""
+        try:
+            super().execute()
+        except ClientDisconnected:
+            raise
+        except Exception:
+            log.exception("an internal fault")
+            self.set_close_on_finish()
+            if not self.wrote_header:
+                _answer(self, refusal(self.request.path, InternalServerError("")))
 
     @property
     def is_head(self) -> bool:
@@ -58,25 +76,40 @@ class RefusalTask(ErrorTask):
         if path is None:
             self.wrote_header = self.complete = True
             return
-        response = refusal(path, self.request.error)
-        self.status = f"{response.status_code} {response.reason_phrase}"
-        self.response_headers.extend(response.items())
-        self.content_length = len(response.content)
-        if getattr(self.request, "command", "") != "HEAD":
-            self.write(response.content)
+        _answer(self, refusal(path, self.request.error))
+
+
+def _answer(task: Any, response: HttpResponse) -> None:
+    task.status = f"{response.status_code} {response.reason_phrase}"
+    task.response_headers[:] = response.items()
+    task.content_length = len(response.content)
+    task.complete = True
+    task.write(b"" if getattr(task.request, "command", "") == "HEAD" else response.content)
 
 
 def refusal(path: str, error: Error) -> HttpResponse:
     """The answer for a request that never became one."""
-    from external_api.middleware import enveloped  # here: another application than Aval's has no contracts
+    from external_api import security_headers, traces  # here: another application than Aval's has no contracts
+    from external_api.middleware import enveloped
     from external_api.spaces import contract_of
 
     contract = contract_of(path)
     if contract is not None:
-        return enveloped(contract, error.code if error.code in (413, 500) else 400)
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
-    text = "La solicitud es demasiado grande." if error.code in (413, 431) else "La solicitud no es válida."
-    return HttpResponse(text, status=error.code, content_type="text/plain; charset=utf-8", headers=headers)
+        response = enveloped(contract, error.code if error.code in (413, 500) else 400)
+    else:
+        text = _TEXTS.get(error.code, "La solicitud no es válida.")
+        response = HttpResponse(text, status=error.code, content_type="text/plain; charset=utf-8")
+    response.headers[traces.HEADER] = uuid4().hex
+    for name, value in security_headers.always().items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+_TEXTS = {
+    413: "La solicitud es demasiado grande.",
+    431: "La solicitud es demasiado grande.",
+    500: "Ocurrió un error interno.",
+}
 
 
 def _path_of(request: Any) -> str | None:

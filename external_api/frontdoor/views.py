@@ -6,6 +6,7 @@ the front door or the domain, is put into words by the contract's own table.
 
 import logging
 import time
+from io import BytesIO
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
@@ -106,6 +107,12 @@ class ContractView(APIView):
         self.at = timezone.now()
         self.address = caller_address(request.META)
         self._started = time.perf_counter()
+        try:
+            return self._answered(request, *args, **kwargs)
+        finally:
+            self._let_go_of_body(request)
+
+    def _answered(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         if isinstance(response, Response):
             response.render()
@@ -116,6 +123,13 @@ class ContractView(APIView):
         response.contract = self.contract.name  # type: ignore[attr-defined]
         response._csp_exempt = True  # type: ignore[attr-defined]  # from django-csp: SecurityHeaders adds it ready made
         return response
+
+    def _let_go_of_body(self, request: Any) -> None:
+        """View, request and answer refer to each other: what they hold stays until Python's collector comes by, which
+        is seldom, and by then 8 MiB a call are gigabytes."""
+        self.raw_body, self.body = b"", {}
+        if "_body" in request.__dict__:
+            request._body, request._stream = b"", BytesIO()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.prepare(request)

@@ -163,6 +163,12 @@ def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, 
     assert time.monotonic() - began < 5  # measured: 0.1 to 0.3; before: up to 147
 
 
+def test_a_number_beyond_all_bounds_is_a_broken_workbook():
+    styles = f'<styleSheet xmlns="{SPREADSHEET}"><cellXfs><xf numFmtId="{"9" * 25}"/></cellXfs></styleSheet>'
+    with pytest.raises(WrongFile, match="dañado"):
+        read(xlsx({"xl/styles.xml": styles}), at_most=10_000, too_many="x")
+
+
 def test_a_zip_of_very_many_parts_is_refused():
     data = xlsx({f"x/{number}": "a" for number in range(sheet_limits.PARTS_AT_MOST + 1)})
     with pytest.raises(WrongFile, match="demasiado grande"):

@@ -1,0 +1,38 @@
+"""Requests whose Content-Type asks Django to read an address by another codec than UTF-8."""
+
+import json
+
+import pytest
+from django.test import RequestFactory
+
+from config.handler import Handler, Request
+
+CODECS = ["hex", "base64", "rot13", "undefined", "idna", "punycode", "unicode_escape", "utf-7", "utf-16", "nada"]
+HOSTILE = [
+    *(f"text/plain; charset={name}" for name in CODECS),
+    "text/plain; x*=nada'es'%41", "text/plain; x*0*=hex''%41; x*1=y", "; ; =;*=;'", "a" * 20_000 + ";=", ";\xff*='",
+    'text/plain; charset="\\', "text/plain; x*9999999999999999999999*=1",
+]  # fmt: skip
+
+
+def asked(address: str, content_type: str) -> Request:
+    return Request(RequestFactory().get(address).environ | {"CONTENT_TYPE": content_type})
+
+
+@pytest.mark.parametrize("content_type", HOSTILE)
+def test_an_address_is_utf_8_whatever_the_content_type_says(content_type):
+    request = asked("/soporte/?q=%5Cud800+%C3%B1", content_type)
+    assert request.GET["q"] == "\\ud800 ñ"
+
+
+@pytest.mark.parametrize("content_type", [*HOSTILE, "application/json; charset=utf-8"])
+def test_a_thousand_parameters_are_no_fault_before_there_is_anybody_to_answer(db, content_type):
+    request = asked("/v1/api/nada?" + "a=1&" * 1500, content_type)
+    answer = Handler().get_response(request)
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (404, "ERR_NOT_FOUND")
+
+
+def test_the_server_runs_it():
+    from config.wsgi import application
+
+    assert isinstance(application, Handler)
