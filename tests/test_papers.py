@@ -6,6 +6,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -70,10 +71,17 @@ def is_there(path: str, beside: Path) -> bool:
     return any((base / path).exists() for base in (ROOT, ROOT / "docs", beside.parent))
 
 
+@cache
+def _tasks() -> set[str]:
+    """Celery knows a task once its module was imported, which another test may have done or not."""
+    current_app.loader.import_default_modules()
+    return set(current_app.tasks)
+
+
 def resolves(name: str) -> bool:
     """Whether a dotted name is a module of ours, something in one, a model, a task or a right."""
     parts = name.split(".")
-    if name in current_app.tasks or _is_model_or_right(parts):
+    if name in _tasks() or _is_model_or_right(parts):
         return True
     for length in range(len(parts), 0, -1):
         module = Path(ROOT, *parts[:length])
