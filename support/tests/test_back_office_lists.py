@@ -170,7 +170,8 @@ def test_the_test_would_see_it(full):
     assert scans("SELECT * FROM clients_applicant WHERE names LIKE '%a%'") == {"clients_applicant"}
 
 
-def test_no_column_can_be_sorted_by_that_no_index_sorts(boss, full):
+def test_no_column_can_be_sorted_by_that_no_index_sorts(boss, full, monkeypatch):
+    monkeypatch.setattr("clients.admin_lists.COUNTED", ROWS // 50)  # as above
     for model in MODELS:
         assert "sortable" not in boss.get(list_of(model)).content.decode().split("<tbody")[0].split("<thead")[1]
         paths = [f"{list_of(model)}?o={number}" for number in (1, 3, -4)]
