@@ -325,7 +325,7 @@ def test_a_partner_is_never_deleted(boss, partner):
 
 
 def test_markup_in_a_partner_s_name_is_text(boss, partner):
-    Partner.objects.update(name='<script>alert("x")</script>{{ 7|add:7 }}')
+    Partner.objects.update(name='<script>alert("x")</script>{{ 41234|add:14321 }}')
     issue(boss, Partner.objects.get())
     credential = Credential.objects.get()
     for url in (
@@ -337,7 +337,7 @@ def test_markup_in_a_partner_s_name_is_text(boss, partner):
     ):
         html = page(boss, url)
         assert "<script>alert(" not in html
-        assert "14</" not in html
+        assert "55555" not in html
     assert "&lt;script&gt;alert(" in page(boss, PARTNERS)
 
 
