@@ -131,7 +131,10 @@ def lock_and_read_standing(
     applicant = _instance(Applicant, _APPLICANT, locked)
     latest, (of_client, own, created), proved = found[: len(_TOKEN)], found[len(_TOKEN) : -1], found[-1]
     token = _instance(VerificationToken, _TOKEN, latest)
-    at = at if token is None else max(at, token.created_at + ladder.NEXT_MOMENT)
+    if token is not None:
+        # Callers read their clocks before they wait for the lock, and get it in any order: the latest code must be the
+        # one that was accepted last.
+        at = max(at, token.created_at + ladder.NEXT_MOMENT)
     return Standing(
         applicant=applicant,
         destination=applicant.email if via == Via.EMAIL else phone,

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-_COLUMNS = [field.column for field in ApiRequest._meta.concrete_fields if not field.primary_key]
-_INSERT = f"""
-    INSERT INTO {ApiRequest._meta.db_table} ({", ".join(f'"{each}"' for each in _COLUMNS)})
-    VALUES ({", ".join(f"%({each})s" for each in _COLUMNS)})
-"""  # noqa: S608  the model's own names
-_INSERT_WITH_ID = _INSERT.replace("(", '("id", ', 1).replace("VALUES (", "VALUES (%(id)s, ")
+def _insert(columns: list[str]) -> str:
+    """The statement that writes these columns of a row, with parameters of their names."""
+    names, values = (", ".join(form.format(each) for each in columns) for form in ('"{}"', "%({})s"))
+    return f"INSERT INTO {ApiRequest._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608  the model's own names
+
+
+_WITH_ID = [str(field.column) for field in ApiRequest._meta.concrete_fields]
+_INSERT_WITH_ID = _insert(_WITH_ID)
+_INSERT = _insert([column for column in _WITH_ID if column != "id"])
 
 
 def next_id() -> int:
