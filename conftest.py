@@ -278,11 +278,20 @@ def applicant(db: None) -> Applicant:
 
 def make_applicant(number: str = "12345678", *, partner: Partner | None = None, **changes: Any) -> Applicant:
     fields = {
-        "document_type": "DNI", "document_number": number, "check_character": "9", "names": "Juan",
-        "paternal_surname": "Perez", "maternal_surname": "Gomez", "email": f"juan{number}@example.com",
-        "department": "LIMA", "province": "LIMA", "district": "MIRAFLORES", "ubigeo": "150122",
-        "created_at": NOW, "updated_at": NOW,
-    }  # fmt: skip
+        "document_type": "DNI",
+        "document_number": number,
+        "check_character": "9",
+        "names": "Juan",
+        "paternal_surname": "Perez",
+        "maternal_surname": "Gomez",
+        "email": f"juan{number}@example.com",
+        "department": "LIMA",
+        "province": "LIMA",
+        "district": "MIRAFLORES",
+        "ubigeo": "150122",
+        "created_at": NOW,
+        "updated_at": NOW,
+    }
     return Applicant.objects.create(partner=partner, **{**fields, **changes})
 
 
@@ -302,9 +311,15 @@ def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def forged(
-    credential: Credential, *, at: datetime, key: str | None = None, algorithm: str = "HS256",
-    without: Sequence[str] = (), headers: dict[str, Any] | None = None, **changes: Any,
-) -> str:  # fmt: skip
+    credential: Credential,
+    *,
+    at: datetime,
+    key: str | None = None,
+    algorithm: str = "HS256",
+    without: Sequence[str] = (),
+    headers: dict[str, Any] | None = None,
+    **changes: Any,
+) -> str:
     """A JWT with the claims of a live one, issued at `at`, changed."""
     assert credential.jti is not None
     claims = {

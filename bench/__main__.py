@@ -11,9 +11,13 @@ from bench.sizes import FULL, SMALL
 from config.environment import BASE_DIR
 
 BENCHMARKS = {
-    "cycle": verify_cycle.run, "alta": alta.run, "export": export.run, "email": mailing.run, "latency": latency.run,
+    "cycle": verify_cycle.run,
+    "alta": alta.run,
+    "export": export.run,
+    "email": mailing.run,
+    "latency": latency.run,
     "desk": desk.run,
-}  # fmt: skip
+}
 
 
 def main() -> None:

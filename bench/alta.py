@@ -125,7 +125,11 @@ class Rounds:
 def _row(n: int) -> dict[str, str]:
     """In the order of COPY's columns; addresses in no order, as a partner's are."""
     return {
-        "correo": f"{NEW}{md5(str(n).encode()).hexdigest()[:8]}{n}@dominio.com", "nombre": "María Quispe",
-        "tipo_documento": "DNI", "numero_documento": str(20_000_000 + n), "celular": str(900_000_000 + n),
-        "codigo_externo": f"B-{n}", "perfil": "VIP",
-    }  # fmt: skip
+        "correo": f"{NEW}{md5(str(n).encode()).hexdigest()[:8]}{n}@dominio.com",
+        "nombre": "María Quispe",
+        "tipo_documento": "DNI",
+        "numero_documento": str(20_000_000 + n),
+        "celular": str(900_000_000 + n),
+        "codigo_externo": f"B-{n}",
+        "perfil": "VIP",
+    }

@@ -65,7 +65,7 @@ def _measured(agent: httpx.Client, database: "psycopg.Connection") -> dict[str, 
     """Seconds of each page, by its kind."""
     people = database.execute(
         "SELECT applicant_id::text, destination FROM tokens_verificationtoken ORDER BY md5(id::text) LIMIT %s", [PAGES]
-    ).fetchall()  # fmt: skip
+    ).fetchall()
     return {
         "case": _timed(agent, [f"/soporte/caso/cliente/{id}/" for id, _ in people]),
         "search by phone": _timed(agent, [f"/soporte/?q={phone}" for _, phone in people]),
@@ -73,11 +73,14 @@ def _measured(agent: httpx.Client, database: "psycopg.Connection") -> dict[str, 
         **{
             f"log, {name}": _timed(agent, [f"{LOG}?{SINCE}&{asked}"] * 10)
             for name, asked in (
-                ("failed", "grupo=fallidos"), ("queued", "grupo=cola"), ("a rare via", "via=W"),
-                ("a rare kind", "tipo=boletin"), ("rare and failed", "via=W&grupo=fallidos"),
+                ("failed", "grupo=fallidos"),
+                ("queued", "grupo=cola"),
+                ("a rare via", "via=W"),
+                ("a rare kind", "tipo=boletin"),
+                ("rare and failed", "via=W&grupo=fallidos"),
             )
         },
-    }  # fmt: skip
+    }
 
 
 def _pages_of_the_log(agent: httpx.Client) -> Iterator[str]:

@@ -71,9 +71,15 @@ SELECT outcome FROM judged
 def ask(request: HttpRequest, client: UUID) -> JsonResponse:
     phone, code, at, token = json.loads(request.body)["telefono"], codes.generate(), datetime.now(UTC), uuid4()
     values = {
-        "applicant": client, "phone": phone, "at": at, "expires": at + LIFE, "token": token, "message": uuid4(),
-        "hmac": codes.digest(client, code), "text": TEXT.format(code=code),
-    }  # fmt: skip
+        "applicant": client,
+        "phone": phone,
+        "at": at,
+        "expires": at + LIFE,
+        "token": token,
+        "message": uuid4(),
+        "hmac": codes.digest(client, code),
+        "text": TEXT.format(code=code),
+    }
     with connection.cursor() as cursor:
         cursor.execute(ASK, values)
         made = cursor.fetchone()

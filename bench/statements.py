@@ -14,8 +14,15 @@ from typing import Any
 
 import django
 
-BODY = {"tipo_documento": "DNI", "digito_verificador": "9", "nombres": "Juan", "apellido_paterno": "Perez",
-        "departamento": "LIMA", "provincia": "LIMA", "distrito": "MIRAFLORES"}  # fmt: skip
+BODY = {
+    "tipo_documento": "DNI",
+    "digito_verificador": "9",
+    "nombres": "Juan",
+    "apellido_paterno": "Perez",
+    "departamento": "LIMA",
+    "provincia": "LIMA",
+    "distrito": "MIRAFLORES",
+}
 
 
 def counted(act: Callable[[], Any]) -> int:

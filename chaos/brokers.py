@@ -117,9 +117,10 @@ def _waited(front: Front, stack: Field, back: float) -> list[float]:
         str(row[0]): float(row[1])
         for row in stack.sql(
             "SELECT id, extract(epoch FROM created_at)::float8 FROM messaging_message"
-            " WHERE created_at >= to_timestamp(%s)", front.since,
+            " WHERE created_at >= to_timestamp(%s)",
+            front.since,
         )
-    }  # fmt: skip
+    }
     arrivals = [each for log in stack.logs_of_all for each in log.arrivals() if each.message in asked]
     return [each.at - max(asked[each.message], back) for each in arrivals]
 
@@ -129,7 +130,8 @@ def _sweeps_run(front: Front, stack: Field) -> bool:
     token = front.accepted[0].token
     stack.sql(
         "UPDATE tokens_verificationtoken SET expires_at = now() - '1 s'::interval"
-        " WHERE id = %s AND outcome = 'PENDIENTE'", token,
-    )  # fmt: skip
+        " WHERE id = %s AND outcome = 'PENDIENTE'",
+        token,
+    )
     left = "SELECT count(*) FROM tokens_verificationtoken WHERE id = %s AND outcome = 'PENDIENTE'"
     return wait_until(lambda: stack.sql(left, token) == [(0,)], PROMISED)

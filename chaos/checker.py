@@ -112,8 +112,9 @@ def _rows(stack: Field, since: float) -> dict[str, Row]:
     found = stack.sql(
         "SELECT id, state, coalesce(reference::text, ''), recipient, text, extract(epoch FROM send_before)::float8,"
         " fallback_for_id IS NOT NULL, attempts, provider_reply FROM messaging_message"
-        " WHERE created_at >= to_timestamp(%s) ORDER BY created_at", since,
-    )  # fmt: skip
+        " WHERE created_at >= to_timestamp(%s) ORDER BY created_at",
+        since,
+    )
     return {str(each[0]): Row(str(each[0]), *each[1:]) for each in found}
 
 

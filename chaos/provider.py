@@ -77,9 +77,13 @@ class Provider:
             writer.close()
 
     async def answer(
-        self, mood: str, orders: Mapping[str, Any], it: Asked, reader: asyncio.StreamReader,
+        self,
+        mood: str,
+        orders: Mapping[str, Any],
+        it: Asked,
+        reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if mood in NOT_TAKEN:
             say(writer, NOT_TAKEN[mood], '{"code": 0, "message": "later"}', orders["retry_after"])
             return

@@ -183,9 +183,13 @@ def field_of_fire(folder: Path, **settings: str) -> Iterator[Field]:
         (folder / "books").mkdir()
         companies = {name: _company(name, folder, stopping) for name in ("one", "two", "meta", "mail")}
         environment = {
-            **KEYS, "PUBLIC_URL": PUBLIC, "SECURE_SSL_REDIRECT": "false", "INFORMAPERU_OPEN": "true",
-            **_gateways(companies), **settings,
-        }  # fmt: skip
+            **KEYS,
+            "PUBLIC_URL": PUBLIC,
+            "SECURE_SSL_REDIRECT": "false",
+            "INFORMAPERU_OPEN": "true",
+            **_gateways(companies),
+            **settings,
+        }
         field = Field(folder, servers, environment, stopping)
         field.companies, field.guests = companies, []
         field.redis_line, field.postgres_line = _lines_to(servers, stopping)

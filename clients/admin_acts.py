@@ -19,9 +19,14 @@ AT_ONCE = 50
 
 
 def act_on_selected(
-    page: "ModelAdmin[Any]", request: HttpRequest, queryset: QuerySet[Any], name: str, title: str,
-    form_class: type[forms.Form], act: Callable[..., bool],
-) -> HttpResponse | None:  # fmt: skip
+    page: "ModelAdmin[Any]",
+    request: HttpRequest,
+    queryset: QuerySet[Any],
+    name: str,
+    title: str,
+    form_class: type[forms.Form],
+    act: Callable[..., bool],
+) -> HttpResponse | None:
     """The form, or, when it comes back filled in, `act(row, by=, address=, at=, **fields)` on each and back to the
     list. `name` is the admin action's."""
     rows = list(queryset[: AT_ONCE + 1])
@@ -35,7 +40,13 @@ def act_on_selected(
         messages.success(request, f"{title}: {done} de {len(rows)}.")
         return None
     context = {
-        **page.admin_site.each_context(request), "opts": page.opts, "title": title, "form": form, "rows": rows,
-        "action": name, "checkbox": ACTION_CHECKBOX_NAME, "back": request.path,
-    }  # fmt: skip
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": title,
+        "form": form,
+        "rows": rows,
+        "action": name,
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "back": request.path,
+    }
     return TemplateResponse(request, "admin/act.html", context)

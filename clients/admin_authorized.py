@@ -55,9 +55,16 @@ class ProfileFilter(TypedFilter):
 
 class AuthorizedClientAdmin(ReadOnly):
     list_display = (
-        "created_at", "partner", "email", "name", "document", "external_code", "profile", "subscribed",
+        "created_at",
+        "partner",
+        "email",
+        "name",
+        "document",
+        "external_code",
+        "profile",
+        "subscribed",
         "deauthorized_at",
-    )  # fmt: skip
+    )
     list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", CompanyFilter))
     list_select_related = ("partner",)
     search_fields = ("email",)

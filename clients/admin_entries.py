@@ -70,12 +70,26 @@ ACTS = {
 """Every act that the code writes down, and its name. A test looks that none is missing."""
 
 SAID = {
-    "bad": "filas con errores", "contract": "contrato", "credential": "credencial (id)", "file": "archivo",
-    "filter": "filtro", "format": "formato", "good": "filas buenas", "kind": "tipo", "new": "credencial nueva (id)",
-    "partner": "empresa", "query": "consulta", "recipient": "destino",
-    "request": "solicitud", "rows": "filas", "shown": "mostrado", "slug": "código", "subject": "asunto",
-    "usable": "con contraseña", "via": "vía",
-}  # fmt: skip
+    "bad": "filas con errores",
+    "contract": "contrato",
+    "credential": "credencial (id)",
+    "file": "archivo",
+    "filter": "filtro",
+    "format": "formato",
+    "good": "filas buenas",
+    "kind": "tipo",
+    "new": "credencial nueva (id)",
+    "partner": "empresa",
+    "query": "consulta",
+    "recipient": "destino",
+    "request": "solicitud",
+    "rows": "filas",
+    "shown": "mostrado",
+    "slug": "código",
+    "subject": "asunto",
+    "usable": "con contraseña",
+    "via": "vía",
+}
 """What entries say beside before and after."""
 FIELD_OF = {"via": ("messaging.message", "via"), "contract": ("external_api.apirequest", "contract")}
 """Whose words such a value is read in, where the row itself has no field of that name."""

@@ -45,9 +45,11 @@ class ReasonForm(forms.Form):
 
 class IssueForm(forms.Form):
     kind = forms.ChoiceField(
-        label="Tipo", choices=Credential.Kind.choices, initial=Credential.Kind.OPAQUE,
+        label="Tipo",
+        choices=Credential.Kind.choices,
+        initial=Credential.Kind.OPAQUE,
         widget=UnfoldAdminRadioSelectWidget,
-    )  # fmt: skip
+    )
     last_day = forms.DateField(
         label="Último día de vigencia",
         required=False,
@@ -67,10 +69,13 @@ class IssueForm(forms.Form):
 class RotateForm(ReasonForm):
     field_order = ("hours", "reason")
     hours = forms.TypedChoiceField(
-        label="La credencial anterior deja de entrar", choices=OVERLAPS, coerce=int, initial=24,
+        label="La credencial anterior deja de entrar",
+        choices=OVERLAPS,
+        coerce=int,
+        initial=24,
         widget=UnfoldAdminSelectWidget,
         help_text="Mientras tanto entran las dos. Si vencía antes, vence cuando vencía.",
-    )  # fmt: skip
+    )
 
 
 class CredentialInline(ReadOnlyInline):
@@ -187,9 +192,13 @@ class KeyPages:
 
     def _page(self, request: HttpRequest, partner: Partner, template: str, title: str, **more: Any) -> TemplateResponse:
         context = {
-            **self.admin_site.each_context(request), "opts": self.opts, "title": title, "original": partner,
-            "back": reverse("admin:clients_partner_change", args=[partner.pk]), **more,
-        }  # fmt: skip
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "original": partner,
+            "back": reverse("admin:clients_partner_change", args=[partner.pk]),
+            **more,
+        }
         return TemplateResponse(request, f"admin/clients/partner/{template}", context)
 
     def _spent(self, request: HttpRequest, partner: Partner) -> HttpResponseRedirect:

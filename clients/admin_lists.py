@@ -170,7 +170,7 @@ def kept(changelist: Any, parameter: str | None) -> list[tuple[str, str]]:
     """What else narrows the list, for the hidden fields of a filter that is a form of its own."""
     pairs = [
         (name, value) for name, values in changelist.filter_params.items() for value in values if name != parameter
-    ]  # fmt: skip
+    ]
     return [*pairs, ("q", changelist.query)] if changelist.query else pairs
 
 

@@ -68,6 +68,10 @@ def _write(request: HttpRequest | None, action: str, name: str, user: User | Non
     if request is None or "REMOTE_ADDR" not in request.META:
         return
     AuditEntry.objects.create(
-        at=timezone.now(), actor=name, action=action, object_type=_LABEL, object_id=str(user.pk) if user else "",
+        at=timezone.now(),
+        actor=name,
+        action=action,
+        object_type=_LABEL,
+        object_id=str(user.pk) if user else "",
         address=caller_address(request.META),
-    )  # fmt: skip
+    )

@@ -59,9 +59,12 @@ class Rights:
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in ("permissions", "user_permissions"):
             return PermissionsField(
-                label=capfirst(db_field.verbose_name), queryset=permissions_that_open(), required=False,
-                widget=UnfoldAdminCheckboxSelectMultipleWidget, help_text=db_field.help_text,
-            )  # fmt: skip
+                label=capfirst(db_field.verbose_name),
+                queryset=permissions_that_open(),
+                required=False,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
+                help_text=db_field.help_text,
+            )
         if db_field.name == "groups":
             kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]

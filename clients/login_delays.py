@@ -85,9 +85,11 @@ def count_failure(name: str, *, at: datetime) -> None:
         log.error(
             "many failed logins of one name: somebody may be guessing",
             extra={
-                "user": name if is_somebodys else "(nobody's)", "today": failures.today, "in_a_row": failures.in_a_row,
+                "user": name if is_somebodys else "(nobody's)",
+                "today": failures.today,
+                "in_a_row": failures.in_a_row,
             },
-        )  # fmt: skip
+        )
 
 
 def count_success(request: Any, name: str, *, at: datetime) -> None:

@@ -3,10 +3,17 @@
 import re
 
 OPERATORS = (
-    "MOVISTAR", "CLARO", "ENTEL", "BITEL",  # networks
-    "FLASH", "CUY", "SUMA", "DOLPHIN", "INTERMAX",  # virtual, on somebody else's network
+    "MOVISTAR",
+    "CLARO",
+    "ENTEL",
+    "BITEL",  # networks
+    "FLASH",
+    "CUY",
+    "SUMA",
+    "DOLPHIN",
+    "INTERMAX",  # virtual, on somebody else's network
     "OTRO",
-)  # fmt: skip
+)
 """What a caller may name. Nobody can tell it from the number: 6.3 million lines were ported in 2024 alone."""
 
 COUNTRY_PREFIX = "+51"

@@ -69,9 +69,12 @@ def with_names(text: str) -> Func | None:
         return None
     query = " & ".join(_asked(word) for word in words)  # letters and digits only, so quoting is safe
     return Func(
-        NAMES_OF_AN_APPLICANT.copy(), Cast(Value(query), SearchQueryField()), template="(%(expressions)s)",
-        arg_joiner=" @@ ", output_field=BooleanField(),
-    )  # fmt: skip
+        NAMES_OF_AN_APPLICANT.copy(),
+        Cast(Value(query), SearchQueryField()),
+        template="(%(expressions)s)",
+        arg_joiner=" @@ ",
+        output_field=BooleanField(),
+    )
 
 
 def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:

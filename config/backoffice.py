@@ -16,9 +16,11 @@ def _page(title: str, icon: str, model: str) -> dict[str, Any]:
     """An entry of the sidebar: the list of a model, for whoever may see it."""
     label, name = model.split(".")
     return {
-        "title": title, "icon": icon, "link": reverse_lazy(f"admin:{label}_{name}_changelist"),
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{label}_{name}_changelist"),
         "permission": _may(f"{label}.view_{name}"),
-    }  # fmt: skip
+    }
 
 
 def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
@@ -30,8 +32,11 @@ SIDEBAR = [
         "items": [
             {"title": "Tablero", "icon": "dashboard", "link": reverse_lazy("admin:index")},
             {
-                "title": "Mesa de soporte", "icon": "support_agent", "link": "/soporte/",
-                "permission": _may("support.use_desk"), "active": lambda request: False,
+                "title": "Mesa de soporte",
+                "icon": "support_agent",
+                "link": "/soporte/",
+                "permission": _may("support.use_desk"),
+                "active": lambda request: False,
             },
         ]
     },
@@ -62,7 +67,7 @@ SIDEBAR = [
         _page("Usuarios", "person", "auth.user"),
         _page("Roles", "shield_person", "auth.group"),
     ),
-]  # fmt: skip
+]
 """By what staff does, not by the rooms of the code. Whoever may not open a page does not see its entry."""
 
 UNFOLD: dict[str, Any] = {
@@ -90,6 +95,6 @@ UNFOLD: dict[str, Any] = {
             "800": "oklch(39% .095 250)",
             "900": "oklch(34% .075 250)",
             "950": "oklch(26% .055 250)",
-        },
+        }
     },
 }

@@ -65,10 +65,7 @@ def _worker(name: str, queues: str, threads: int) -> list[str]:
 
 def beat_command() -> list[str]:
     # No pid file: after a crash it would keep beat from starting, and a second beat is harmless.
-    return [
-        *_celery("beat"),
-        *("--schedule", str(data_dir() / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING"),
-    ]
+    return [*_celery("beat"), *("--schedule", str(data_dir() / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING")]
 
 
 def smpp_command() -> list[str]:

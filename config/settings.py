@@ -13,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
 from config.keys import SEALED, derived_key, derived_keys
 from config.logs import logging_at
-from config.mail_receipts import ANYMAIL_KEYS, SIGNING_KEYS, anymail_settings
+from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
+from config.mail_receipts import anymail_settings
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
@@ -156,9 +157,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ],
+            ]
         },
-    },
+    }
 ]
 
 # --- PostgreSQL ---------------------------------------------------------------------------------------------
@@ -177,12 +178,10 @@ DATABASES["default"].update(
     DISABLE_SERVER_SIDE_CURSORS=DB_TRANSACTION_POOLER,
     ATOMIC_REQUESTS=False,  # a refused attempt is still an attempt: DRF's handler would roll its counter back
 )
+# A server that dies after it acknowledged a query is found out in seconds, not in the two hours of the default.
+_KEEPALIVES = {"tcp_user_timeout": 5000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"].update(
-    connect_timeout=3, application_name="aval", tcp_user_timeout=5000,
-    # a server that dies after it acknowledged a query is found out in seconds, not in the two hours of the default
-    keepalives_idle=5, keepalives_interval=2, keepalives_count=3,
-)  # fmt: skip
+DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name="aval", **_KEEPALIVES)
 if DB_TRANSACTION_POOLER:
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:
@@ -260,7 +259,6 @@ WHATSAPP_APP_SECRET = env.str("WHATSAPP_APP_SECRET", "")
 WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
 """What signs Meta's receipts, and what it says when the address for them is registered; empty: they are refused."""
 ANYMAIL = anymail_settings(env.str, AVAL_GATEWAYS["C"])
-_ANYMAIL_KEYS, MAIL_WEBHOOK_KEYS = ANYMAIL_KEYS, SIGNING_KEYS
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10

@@ -47,16 +47,23 @@ class ApiRequestAdmin(ReadOnly):
     search_help_text = "Número de solicitud (id_solicitud, o el de event_<número>)."
     ordering = ("-created_at", "-id")
     fields = (
-        "id", "created_at", "contract", "partner", "user", "action", "status", "code", "successes", "failures",
-        "address", "duration_ms",
-    )  # fmt: skip
+        "id",
+        "created_at",
+        "contract",
+        "partner",
+        "user",
+        "action",
+        "status",
+        "code",
+        "successes",
+        "failures",
+        "address",
+        "duration_ms",
+    )
     readonly_fields = ("id",)
 
     def get_search_results(
-        self,
-        request: Any,
-        queryset: QuerySet[ApiRequest],
-        search_term: str,
+        self, request: Any, queryset: QuerySet[ApiRequest], search_term: str
     ) -> tuple[QuerySet[ApiRequest], bool]:
         term = search_term.strip().removeprefix("event_")
         if not term:

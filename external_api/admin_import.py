@@ -99,9 +99,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         partner, file = form.cleaned_data["partner"], form.cleaned_data["file"]
         outcome = rehearse(partner, form.lines, at=timezone.now())
         ticket = secrets.token_urlsafe(16)
-        contents = {
-            "ticket": ticket, "partner": partner.pk, "file": str(file.name)[:100], "lines": form.lines,
-        }  # fmt: skip
+        contents = {"ticket": ticket, "partner": partner.pk, "file": str(file.name)[:100], "lines": form.lines}
         parcel = signing.dumps(contents, salt=_SALT, compress=True)
         if len(parcel) > PARCEL_AT_MOST:
             form.add_error("file", "El archivo es demasiado grande; divídalo.")
@@ -109,9 +107,13 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
             return self._page(request, "import.html", "Importar clientes autorizados", **more)
         request.session[_TICKET] = ticket
         more = {
-            "partner": partner, "file": file.name, "outcome": outcome, "parcel": parcel,
-            "verb": f"Importar {outcome.good} clientes", "back": reverse("admin:clients_authorizedclient_import"),
-        }  # fmt: skip
+            "partner": partner,
+            "file": file.name,
+            "outcome": outcome,
+            "parcel": parcel,
+            "verb": f"Importar {outcome.good} clientes",
+            "back": reverse("admin:clients_authorizedclient_import"),
+        }
         return self._page(request, "import_check.html", "Revisar antes de importar", **more)
 
     def _apply(self, request: HttpRequest) -> HttpResponse:
@@ -168,9 +170,14 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         who: Any = request.user
         try:
             audit(
-                who, "clients.exported", at=timezone.now(), by=actor(request), address=address(request),
-                format=form, filter=request.GET.dict(),
-            )  # fmt: skip
+                who,
+                "clients.exported",
+                at=timezone.now(),
+                by=actor(request),
+                address=address(request),
+                format=form,
+                filter=request.GET.dict(),
+            )
         except Exception:
             rows.close()
             raise

@@ -60,10 +60,18 @@ def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, add
         outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=number, at=at), number)
         good, bad = outcome.good, len(outcome.faults)
         ApiRequest(
-            id=number, contract=Contract.NOPASANADA, partner=partner, user=by, action="alta",
-            status=200 if not bad else 207 if good else 400, successes=good, failures=bad, address=address,
-            duration_ms=round((time.perf_counter() - began) * 1000), created_at=at,
-        ).save(force_insert=True)  # fmt: skip
+            id=number,
+            contract=Contract.NOPASANADA,
+            partner=partner,
+            user=by,
+            action="alta",
+            status=200 if not bad else 207 if good else 400,
+            successes=good,
+            failures=bad,
+            address=address,
+            duration_ms=round((time.perf_counter() - began) * 1000),
+            created_at=at,
+        ).save(force_insert=True)
         audit(partner, "clients.imported", at=at, by=by, address=address, request=number, file=file, good=good, bad=bad)
     return outcome
 
@@ -76,9 +84,20 @@ class Rows:
 
     def __init__(self, clients: QuerySet[AuthorizedClient]) -> None:
         columns = (
-            "name", "document_type", "document_number", "phone", "external_code", "profile", "email",
-            "partner__name", "subscribed_at", "unsubscribed_at", "request_id", "created_at", "deauthorized_at",
-        )  # fmt: skip
+            "name",
+            "document_type",
+            "document_number",
+            "phone",
+            "external_code",
+            "profile",
+            "email",
+            "partner__name",
+            "subscribed_at",
+            "unsubscribed_at",
+            "request_id",
+            "created_at",
+            "deauthorized_at",
+        )
         query = clients.order_by("id").values_list(JSONArray(*columns)).query
         self._export = Export(*query.sql_with_params(), owner=STAFF)
         self.slot = self._export.slot

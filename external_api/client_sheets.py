@@ -40,9 +40,21 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _UNDONE = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 _TOTAL = re.compile(r"Total: [0-9]+ filas")
 _BROKEN_XLSX = (
-    zipfile.BadZipFile, zlib.error, InvalidFileException, ParseError, KeyError, IndexError, ValueError, TypeError,
-    AttributeError, OSError, EOFError, RuntimeError, UnicodeError, ArithmeticError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    InvalidFileException,
+    ParseError,
+    KeyError,
+    IndexError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    UnicodeError,
+    ArithmeticError,
+)
 
 Line = tuple[int, list[str]]
 """A line's number, as the spreadsheet shows it, and its cells."""

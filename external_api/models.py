@@ -55,9 +55,7 @@ class IdempotentAnswer(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(name="one_answer_per_key", fields=["partner", "contract", "key"]),
-        ]
+        constraints = [models.UniqueConstraint(name="one_answer_per_key", fields=["partner", "contract", "key"])]
         indexes = [models.Index("created_at", name="answers_by_age")]
 
     def __str__(self) -> str:

@@ -34,17 +34,14 @@ class MessageAdmin(ReadOnly):
         ("Llegada", {"fields": ("sent_at", "delivered_at")}),
         ("Proveedor", {"fields": ("provider", "name_there", "provider_reply")}),
         ("Origen", {"fields": ("credential_used", "request_number", "code", "created_at")}),
-    )  # fmt: skip
+    )
     readonly_fields = ("number", "company", "handed_over", "name_there", "credential_used", "request_number", "code")
 
     def get_queryset(self, request: Any) -> QuerySet[Message]:
         return super().get_queryset(request).defer("html", "sealed")
 
     def get_search_results(
-        self,
-        request: Any,
-        queryset: QuerySet[Message],
-        search_term: str,
+        self, request: Any, queryset: QuerySet[Message], search_term: str
     ) -> tuple[QuerySet[Message], bool]:
         """Exact, by columns that can have an index: a list of ten million rows is not leafed through."""
         term = search_term.strip()

@@ -62,10 +62,7 @@ class CancelForm(StepForm, ReasonForm):
 
 class ScheduleForm(StepForm):
     begins = forms.DateTimeField(
-        label="Comienza",
-        required=False,
-        widget=WhenInput,
-        help_text="Fecha y hora de Lima. Vacío: ahora.",
+        label="Comienza", required=False, widget=WhenInput, help_text="Fecha y hora de Lima. Vacío: ahora."
     )
     recipients = forms.IntegerField(
         label="Escriba el número de destinatarios para confirmar", min_value=0, widget=UnfoldAdminIntegerFieldWidget
@@ -146,9 +143,15 @@ def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
     audit(campaign, "campaign.tested", **who.words(), recipient=data["recipient"])
     text, html = letters.preview(campaign)
     message = Outgoing(
-        id=uuid4(), kind=campaign.type, via="C", recipient=data["recipient"],
-        subject=f"[PRUEBA] {campaign.full_subject}", text=text, html=html, send_before=None,
-    )  # fmt: skip
+        id=uuid4(),
+        kind=campaign.type,
+        via="C",
+        recipient=data["recipient"],
+        subject=f"[PRUEBA] {campaign.full_subject}",
+        text=text,
+        html=html,
+        send_before=None,
+    )
     try:
         receipt = gateways[0].send(message, None)
     except GatewayError as refusal:
@@ -176,21 +179,54 @@ class Step:
 
 STEPS = (
     Step(
-        "prueba", "Enviar prueba", "Sale de inmediato a una sola dirección, con [PRUEBA] en el asunto.",
-        frozenset(State.values), _try_out, TestForm, "outgoing_mail",
+        "prueba",
+        "Enviar prueba",
+        "Sale de inmediato a una sola dirección, con [PRUEBA] en el asunto.",
+        frozenset(State.values),
+        _try_out,
+        TestForm,
+        "outgoing_mail",
     ),
     Step(
-        "programar", "Programar", "Se enviará a todos los suscritos que correspondan cuando comience.",
-        frozenset({State.DRAFT}), _schedule, ScheduleForm, "schedule_send",
+        "programar",
+        "Programar",
+        "Se enviará a todos los suscritos que correspondan cuando comience.",
+        frozenset({State.DRAFT}),
+        _schedule,
+        ScheduleForm,
+        "schedule_send",
     ),
-    Step("pausar", "Pausar", "Lo que está en manos de un proveedor ya no se detiene.",
-         frozenset({State.SENDING}), _pause, icon="pause"),
-    Step("reanudar", "Reanudar", "Sigue con los destinatarios que faltan.",
-         frozenset({State.PAUSED}), _resume, icon="play_arrow"),
-    Step("borrador", "Volver a borrador", "No saldrá; se podrá corregir y programar otra vez.",
-         frozenset({State.SCHEDULED}), _take_back, icon="edit_note"),
     Step(
-        "anular", "Anular", "Lo que no ha salido ya no saldrá. No se puede deshacer.",
-        frozenset({State.SCHEDULED, State.SENDING, State.PAUSED}), _cancel, CancelForm, "block",
+        "pausar",
+        "Pausar",
+        "Lo que está en manos de un proveedor ya no se detiene.",
+        frozenset({State.SENDING}),
+        _pause,
+        icon="pause",
     ),
-)  # fmt: skip
+    Step(
+        "reanudar",
+        "Reanudar",
+        "Sigue con los destinatarios que faltan.",
+        frozenset({State.PAUSED}),
+        _resume,
+        icon="play_arrow",
+    ),
+    Step(
+        "borrador",
+        "Volver a borrador",
+        "No saldrá; se podrá corregir y programar otra vez.",
+        frozenset({State.SCHEDULED}),
+        _take_back,
+        icon="edit_note",
+    ),
+    Step(
+        "anular",
+        "Anular",
+        "Lo que no ha salido ya no saldrá. No se puede deshacer.",
+        frozenset({State.SCHEDULED, State.SENDING, State.PAUSED}),
+        _cancel,
+        CancelForm,
+        "block",
+    ),
+)

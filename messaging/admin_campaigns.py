@@ -73,9 +73,7 @@ class CampaignAdmin(Audited, Page):
         ("Marcha", {"fields": ("state", "scheduled_at", "audience", "started_at", "finished_at")}),
         ("Origen", {"fields": ("created_by", "created_at")}),
     )
-    readonly_fields = (
-        "state", "scheduled_at", "audience", "started_at", "finished_at", "created_by", "created_at",
-    )  # fmt: skip
+    readonly_fields = ("state", "scheduled_at", "audience", "started_at", "finished_at", "created_by", "created_at")
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
@@ -103,8 +101,12 @@ class CampaignAdmin(Audited, Page):
             return "—"
         return format_html(
             '<progress max="100" value="{}"></progress> {} %: {} enviados, {} fallidos, {} sin respuesta clara',
-            progress.percent, progress.percent, progress.sent, progress.failed, progress.unclear,
-        )  # fmt: skip
+            progress.percent,
+            progress.percent,
+            progress.sent,
+            progress.failed,
+            progress.unclear,
+        )
 
     # --- who may do what: once it is no draft, nobody writes it ---
 
@@ -151,9 +153,14 @@ class CampaignAdmin(Audited, Page):
     # --- the page of one campaign ---
 
     def render_change_form(
-        self, request: HttpRequest, context: Any, add: bool = False, change: bool = False, form_url: str = "",
+        self,
+        request: HttpRequest,
+        context: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
         obj: Any = None,
-    ) -> HttpResponse:  # fmt: skip
+    ) -> HttpResponse:
         if obj is not None:
             context.update(self._seen(request, obj))
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -17,18 +17,7 @@ from django.utils import timezone
 
 from messaging import campaigns, doorbell, letters, providers
 from messaging.campaigns import NEVER
-from messaging.delivery import (
-    Answer,
-    Sender,
-    claim,
-    give_back,
-    not_taken,
-    offer,
-    record,
-    settle,
-    take_back,
-    taken,
-)
+from messaging.delivery import Answer, Sender, claim, give_back, not_taken, offer, record, settle, take_back, taken
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message

@@ -53,9 +53,12 @@ def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> 
         raise CapReached(rates.seconds_to_midnight(at))
     if _TOTAL in counts:
         alarms.raise_once(
-            "paid messages of the installation near their daily cap", _TOTAL,
-            count=counts[_TOTAL], threshold=int(caps[_TOTAL] * ALARM_SHARE), at=at,
-        )  # fmt: skip
+            "paid messages of the installation near their daily cap",
+            _TOTAL,
+            count=counts[_TOTAL],
+            threshold=int(caps[_TOTAL] * ALARM_SHARE),
+            at=at,
+        )
     return put_back
 
 

@@ -18,15 +18,7 @@ from django.utils import timezone
 
 from messaging import doorbell, providers, receipts
 from messaging.gateways import gateways_for
-from messaging.gateways.base import (
-    Gateway,
-    GatewayError,
-    OutcomeUnknown,
-    Outgoing,
-    Receipt,
-    Unsendable,
-    can_reach,
-)
+from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
 from messaging.queues import BATCH, ORDER, QUEUE_OF, QUEUES
 from messaging.sealing import CannotUnseal, unseal
@@ -196,10 +188,13 @@ def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
             SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING attempt
             """,
             {
-                "at": at, "lease": at + HAND_OVER_LEASE, "provider": gateway.name,
-                "id": message.id, "claim": message.claim_id,
+                "at": at,
+                "lease": at + HAND_OVER_LEASE,
+                "provider": gateway.name,
+                "id": message.id,
+                "claim": message.claim_id,
             },
-        )  # fmt: skip
+        )
         row = cursor.fetchone()
     if row is None:
         return False
@@ -236,9 +231,15 @@ def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin int
 def outgoing(message: Message) -> Outgoing:
     """What a gateway gets to see of a message."""
     return Outgoing(
-        id=message.id, kind=message.kind, via=message.via, recipient=message.recipient, subject=message.subject,
-        text=message.text, html=message.html, send_before=message.send_before,
-    )  # fmt: skip
+        id=message.id,
+        kind=message.kind,
+        via=message.via,
+        recipient=message.recipient,
+        subject=message.subject,
+        text=message.text,
+        html=message.html,
+        send_before=message.send_before,
+    )
 
 
 def taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
@@ -314,15 +315,18 @@ def record(
         to,
         "id = %(id)s AND claim_id = %(claim)s",
         {
-            "id": message.id, "claim": message.claim_id, "reply": reply[:300],
-            "provider_id": provider_id[:200], "next": next_attempt_at or message.next_attempt_at,
+            "id": message.id,
+            "claim": message.claim_id,
+            "reply": reply[:300],
+            "provider_id": provider_id[:200],
+            "next": next_attempt_at or message.next_attempt_at,
             "uncounted": 0 if counted else 1,
         },
         at=at,
         detail=reply,
         also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s,"
         " lane = '', attempts = attempts - %(uncounted)s",
-    )  # fmt: skip
+    )
     _say(message, to, bool(moved))
 
 

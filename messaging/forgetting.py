@@ -125,10 +125,12 @@ def messages_of(
             " UNION SELECT id FROM messaging_message"
             " WHERE recipient = ANY(%(shared)s) AND authorized_client_id = ANY(%(clients)s)",
             {
-                "references": list(references), "mailboxes": list(mailboxes),
-                "shared": list(shared), "clients": list(clients),
+                "references": list(references),
+                "mailboxes": list(mailboxes),
+                "shared": list(shared),
+                "clients": list(clients),
             },
-        )  # fmt: skip
+        )
         return [row[0] for row in cursor.fetchall()]
 
 

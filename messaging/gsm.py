@@ -10,10 +10,26 @@ from smpplib.gsm import gsm_encode
 _NOT_IN_GSM = frozenset("`\x1b")
 """smpplib's table fills its gaps with the first and knows the second as the escape that begins a pair."""
 _INSTEAD = {
-    **dict.fromkeys("‘’‚´`′ʼ", "'"), **dict.fromkeys("“”„«»″", '"'), **dict.fromkeys("‐‑‒–—−", "-"),
-    **dict.fromkeys("®©", ""), "·": ".", "•": "-", "°": "o", "⁄": "/",
-    "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Œ": "OE", "œ": "oe", "ı": "i", "ẞ": "SS", "ð": "d", "Þ": "Th", "þ": "th",
-}  # fmt: skip
+    **dict.fromkeys("‘’‚´`′ʼ", "'"),
+    **dict.fromkeys("“”„«»″", '"'),
+    **dict.fromkeys("‐‑‒–—−", "-"),
+    **dict.fromkeys("®©", ""),
+    "·": ".",
+    "•": "-",
+    "°": "o",
+    "⁄": "/",
+    "Ł": "L",
+    "ł": "l",
+    "Đ": "D",
+    "đ": "d",
+    "Œ": "OE",
+    "œ": "oe",
+    "ı": "i",
+    "ẞ": "SS",
+    "ð": "d",
+    "Þ": "Th",
+    "þ": "th",
+}
 """Letters and signs that Unicode does not take apart, as people write them without them."""
 
 

@@ -28,14 +28,20 @@ def letter(message: Message) -> Outgoing:
     url = unsubscribe_url(message.authorized_client_id or 0, everywhere=words.of_several_companies)
     company = _company(message.partner_id or 0, words.read_at)
     return Outgoing(
-        id=message.id, kind=message.kind, via=message.via, recipient=message.recipient, subject=message.subject,
-        text=words.text + _footer_text(url, company), html=_with_footer(words.html, url, company),
-        send_before=message.send_before, headers=(
+        id=message.id,
+        kind=message.kind,
+        via=message.via,
+        recipient=message.recipient,
+        subject=message.subject,
+        text=words.text + _footer_text(url, company),
+        html=_with_footer(words.html, url, company),
+        send_before=message.send_before,
+        headers=(
             ("List-Unsubscribe", f"<{url}>"),
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ("Precedence", "bulk"),
         ),
-    )  # fmt: skip
+    )
 
 
 def preview(campaign: Campaign) -> tuple[str, str]:

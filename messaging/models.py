@@ -57,9 +57,12 @@ class Campaign(models.Model):
     )
     partners = models.ManyToManyField(Partner, verbose_name="empresas", blank=True, help_text="Ninguna: todas.")
     profiles = ArrayField(
-        models.CharField(max_length=100), verbose_name="perfiles", default=list, blank=True,
+        models.CharField(max_length=100),
+        verbose_name="perfiles",
+        default=list,
+        blank=True,
         help_text="Separados por comas. Ninguno: todos.",
-    )  # fmt: skip
+    )
     state = models.CharField("estado", max_length=9, choices=State.choices, default=State.DRAFT)
     scheduled_at = models.DateTimeField("comienza", null=True, blank=True)
     audience = models.PositiveIntegerField("destinatarios", null=True)  # counted when it was scheduled
@@ -74,7 +77,7 @@ class Campaign(models.Model):
         verbose_name = "campaña"
         ordering = ["-created_at"]
         indexes = [
-            models.Index("scheduled_at", name="campaigns_to_run", condition=Q(state__in=["SCHEDULED", "SENDING"])),
+            models.Index("scheduled_at", name="campaigns_to_run", condition=Q(state__in=["SCHEDULED", "SENDING"]))
         ]
 
     def __str__(self) -> str:
@@ -150,9 +153,14 @@ class Message(models.Model):
     campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
     fallback_for = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="fallbacks", db_index=False,
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="fallbacks",
+        db_index=False,
         verbose_name="en lugar de",
-    )  # fmt: skip
+    )
     created_at = models.DateTimeField("creado")
     sent_at = models.DateTimeField("enviado el", null=True)
     delivered_at = models.DateTimeField("entregado el", null=True)

@@ -53,13 +53,24 @@ def fields(
     so it outlives the hand-over.
     """
     return {
-        "id": uuid4(), "partner_id": partner.pk if partner else None,
-        "credential_id": credential.pk if credential else None, "request_id": request_id, "kind": kind, "via": via,
-        "recipient": recipient, "subject": subject, "text": text, "html": html,
-        "sealed": seal(secret) if secret is not None else None, "kept_until": send_before if keep_secret else None,
-        "send_before": send_before, "reference": reference, "fallback_for_id": fallback_for, "created_at": at,
+        "id": uuid4(),
+        "partner_id": partner.pk if partner else None,
+        "credential_id": credential.pk if credential else None,
+        "request_id": request_id,
+        "kind": kind,
+        "via": via,
+        "recipient": recipient,
+        "subject": subject,
+        "text": text,
+        "html": html,
+        "sealed": seal(secret) if secret is not None else None,
+        "kept_until": send_before if keep_secret else None,
+        "send_before": send_before,
+        "reference": reference,
+        "fallback_for_id": fallback_for,
+        "created_at": at,
         "next_attempt_at": at,
-    }  # fmt: skip
+    }
 
 
 def as_parameters(message: dict[str, Any]) -> dict[str, Any]:

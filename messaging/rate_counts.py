@@ -79,10 +79,13 @@ def hit(name: str, allowed: int, *, seconds: int, now: float) -> int:
         cursor.execute(
             _HIT,
             {
-                "key": _key(window_name(name, window)), "previous": _key(window_name(name, window - 1)), "left": left,
-                "allowed": allowed, "ends": _window_ends(window, seconds),
+                "key": _key(window_name(name, window)),
+                "previous": _key(window_name(name, window - 1)),
+                "left": left,
+                "allowed": allowed,
+                "ends": _window_ends(window, seconds),
             },
-        )  # fmt: skip
+        )
         counted = bool(cursor.rowcount)
     return 0 if counted else max(1, min(seconds, round(seconds * left)))
 

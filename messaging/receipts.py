@@ -149,11 +149,15 @@ def _keep(report: Report, name: str, *, at: datetime) -> int:
             RETURNING id
             """,
             {
-                "provider": report.provider[:100], "name": name[:200], "message": report.message_id,
-                "state": report.state, "detail": report.detail[:300], "at": at,
+                "provider": report.provider[:100],
+                "name": name[:200],
+                "message": report.message_id,
+                "state": report.state,
+                "detail": report.detail[:300],
+                "at": at,
                 "recipients": [key_of(each) for each in sorted(report.recipients)],
             },
-        )  # fmt: skip
+        )
         return int(cursor.fetchone()[0])
 
 
@@ -203,11 +207,15 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
             ORDER BY provider_id = %(name)s DESC, handed_over_at DESC LIMIT 1
             """,  # noqa: S608  this module's constants
             {
-                "names": [report.provider_id, *report.spellings], "name": report.provider_id,
-                "family": report.provider, "at": at, "reuses_ids": report.reuses_ids,
-                "recipients": list(report.recipients), "names_nobody": not report.recipients,
+                "names": [report.provider_id, *report.spellings],
+                "name": report.provider_id,
+                "family": report.provider,
+                "at": at,
+                "reuses_ids": report.reuses_ids,
+                "recipients": list(report.recipients),
+                "names_nobody": not report.recipients,
             },
-        )  # fmt: skip
+        )
         row = cursor.fetchone()
     return _Known(*row) if row else None
 
@@ -233,9 +241,7 @@ def _by_number(report: Report, *, at: datetime) -> UUID | None:
               )
             ORDER BY handed_over_at DESC LIMIT 1
             """,
-            {
-                "recipients": list(report.recipients), "since": at - BY_NUMBER, "provider": report.provider, "at": at,
-            },
-        )  # fmt: skip
+            {"recipients": list(report.recipients), "since": at - BY_NUMBER, "provider": report.provider, "at": at},
+        )
         row = cursor.fetchone()
     return row[0] if row else None

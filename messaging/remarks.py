@@ -45,10 +45,13 @@ def keep(remark: Remark, *, at: datetime) -> bool:
             )
             """,  # noqa: S608  both conditions stand above
             {
-                "at": at, "detail": remark.detail[:300], "provider_id": remark.provider_id, "family": remark.provider,
+                "at": at,
+                "detail": remark.detail[:300],
+                "provider_id": remark.provider_id,
+                "family": remark.provider,
                 "message": remark.message_id,
             },
-        )  # fmt: skip
+        )
         written = bool(cursor.rowcount)
     log.info("a provider remarked", extra={"provider": remark.provider, "detail": remark.detail, "known": written})
     return written

@@ -58,8 +58,15 @@ def _write_down(
 ) -> None:
     ConsentRecord.objects.bulk_create(
         ConsentRecord(
-            authorized_client=client, request=request, email=client.email, act=ConsentRecord.Act.GIVEN,
-            how=ConsentRecord.How.LINK, text_version=consent.version, text=consent.text, at=at, address=address,
+            authorized_client=client,
+            request=request,
+            email=client.email,
+            act=ConsentRecord.Act.GIVEN,
+            how=ConsentRecord.How.LINK,
+            text_version=consent.version,
+            text=consent.text,
+            at=at,
+            address=address,
         )
         for client in clients
-    )  # fmt: skip
+    )

@@ -72,8 +72,5 @@ def erase_links(mailboxes: Sequence[str]) -> int:
     mine = SubscriptionRequest.objects.filter(email__in=mailboxes).order_by("pk").select_for_update()
     ids = list(mine.values_list("pk", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH over AS MATERIALIZED (SELECT unnest(%(ids)s::uuid[]) AS id) {_AWAY}",
-            {"ids": ids},
-        )
+        cursor.execute(f"WITH over AS MATERIALIZED (SELECT unnest(%(ids)s::uuid[]) AS id) {_AWAY}", {"ids": ids})
         return int(cursor.fetchone()[0])

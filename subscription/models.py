@@ -28,7 +28,7 @@ class SubscriptionRequest(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="a_link_expires_after_its_request", condition=Q(expires_at__gt=F("requested_at"))
-            ),
+            )
         ]
         indexes = [
             models.Index("email", F("requested_at").desc(), name="links_of_a_mailbox"),
@@ -80,7 +80,7 @@ class ConsentRecord(models.Model):
                 name="a_consent_is_given_by_a_link_and_with_a_text",
                 condition=Q(act="withdrawn", how__in=["page", "one_click"])
                 | (Q(act="given", how="link", request__isnull=False) & ~Q(text="") & ~Q(text_version="")),
-            ),
+            )
         ]
         indexes = [
             models.Index("email", F("at").desc(), name="consents_of_a_mailbox"),

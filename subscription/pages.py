@@ -15,10 +15,7 @@ View = Callable[..., HttpResponse]
 LARGEST_BODY = 16 * 1024
 """Bytes; a form of one field. Checked before anything reads the body: an upload would go to disk first."""
 
-_HEADERS = {
-    "Cache-Control": "no-store, private",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 
 def form_page(view: View) -> View:

@@ -41,6 +41,12 @@ def _record(
 ) -> ConsentRecord:
     read = withdrawal_from(None if everywhere else client.partner.name) if how == ConsentRecord.How.PAGE else None
     return ConsentRecord(
-        authorized_client=client, email=client.email, act=ConsentRecord.Act.WITHDRAWN, how=how,
-        text_version=read.version if read else "", text=read.text if read else "", at=at, address=address,
-    )  # fmt: skip
+        authorized_client=client,
+        email=client.email,
+        act=ConsentRecord.Act.WITHDRAWN,
+        how=how,
+        text_version=read.version if read else "",
+        text=read.text if read else "",
+        at=at,
+        address=address,
+    )

@@ -40,9 +40,14 @@ def forgive(person: Person, agent: Agent) -> str:
         raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
     try:
         forgiving.forgive(
-            token.applicant, token.via, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address,
+            token.applicant,
+            token.via,
+            by=agent.by,
+            reason=agent.reason,
+            at=agent.at,
+            address=agent.address,
             often=agent.may_forgive_often,
-        )  # fmt: skip
+        )
     except forgiving.ForgivenOften:
         raise CannotBeDone(
             f"La espera de este destino ya se perdonó {forgiving.FORGIVEN_A_DAY} veces hoy. Perdonarla otra vez le"
@@ -88,9 +93,13 @@ def resend(person: Person, via: str, agent: Agent) -> str:
                 applicant, "code.resent", at=agent.at, by=agent.by, reason=agent.reason, address=agent.address, via=via
             )
             services.request(
-                applicant.pk, via=via, phone=phone if via != Via.EMAIL else "", operator=operator,
-                origin=Origin(applicant.partner), at=agent.at,
-            )  # fmt: skip
+                applicant.pk,
+                via=via,
+                phone=phone if via != Via.EMAIL else "",
+                operator=operator,
+                origin=Origin(applicant.partner),
+                at=agent.at,
+            )
     except Refused as refusal:
         put_back()
         raise CannotBeDone(_why_not(refusal, agent)) from None

@@ -194,8 +194,12 @@ def providers(*, at: datetime) -> Data:
 
 def traffic(*, at: datetime) -> Data:
     """Requests of today by partner and contract: how many, how many refused, and the 95th percentile of their time."""
-    return {"rows": [[name, contract, int(calls), int(refused), p95]
-                     for name, contract, calls, refused, p95 in _rows(_TRAFFIC, at)]}  # fmt: skip
+    return {
+        "rows": [
+            [name, contract, int(calls), int(refused), p95]
+            for name, contract, calls, refused, p95 in _rows(_TRAFFIC, at)
+        ]
+    }
 
 
 PANELS: dict[str, Callable[..., Data]] = {

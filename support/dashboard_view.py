@@ -62,10 +62,15 @@ def _codes(data: Data, at: datetime) -> Data:
     before = data["yesterday"]
     now = at.astimezone(LIMA).hour
     hours = [
-        {"hour": f"{each['hour']:02d}:00", "today": [number(n) for n in each["today"]],
-         "yesterday": [number(n) for n in each["yesterday"]], "is_now": each["hour"] == now}
-        for each in data["hours"] if each["hour"] <= now or any(each["yesterday"])
-    ]  # fmt: skip
+        {
+            "hour": f"{each['hour']:02d}:00",
+            "today": [number(n) for n in each["today"]],
+            "yesterday": [number(n) for n in each["yesterday"]],
+            "is_now": each["hour"] == now,
+        }
+        for each in data["hours"]
+        if each["hour"] <= now or any(each["yesterday"])
+    ]
     return {
         "rows_of_today": rows_of("tokens.verificationtoken", at),
         "tiles": [
@@ -104,54 +109,90 @@ def _tile(name: str, now: int, before: int, note: str) -> Data:
 
 def _conversion(name: str, asked: int, delivered: int, verified: int) -> Data:
     return {
-        "name": name, "asked": number(asked), "delivered": number(delivered), "verified": number(verified),
-        "delivered_share": percent(delivered, asked), "verified_share": percent(verified, asked),
-        "delivered_bar": charts.share(delivered, asked), "verified_bar": charts.share(verified, asked),
-    }  # fmt: skip
+        "name": name,
+        "asked": number(asked),
+        "delivered": number(delivered),
+        "verified": number(verified),
+        "delivered_share": percent(delivered, asked),
+        "verified_share": percent(verified, asked),
+        "delivered_bar": charts.share(delivered, asked),
+        "verified_bar": charts.share(verified, asked),
+    }
 
 
 def _times(data: Data, at: datetime) -> Data:
-    rows = [{"name": name, "count": number(count), "p50": seconds(p50), "p95": seconds(p95)}
-            for name, count, p50, p95 in data["rows"]]  # fmt: skip
+    rows = [
+        {"name": name, "count": number(count), "p50": seconds(p50), "p95": seconds(p95)}
+        for name, count, p50, p95 in data["rows"]
+    ]
     return {"rows": rows, "all": rows[0]}
 
 
 def _failures(data: Data, at: datetime) -> Data:
     most = max((count for *_, count in data["reasons"]), default=0)
-    reasons = [{"state": state, "reason": reason, "count": number(count), "bar": charts.share(count, most),
-                "rows": rows_of("messaging.message", at, state__exact=_value_of(Message.State, state)) if state else ""}
-               for state, reason, count in data["reasons"]]  # fmt: skip
+    reasons = [
+        {
+            "state": state,
+            "reason": reason,
+            "count": number(count),
+            "bar": charts.share(count, most),
+            "rows": rows_of("messaging.message", at, state__exact=_value_of(Message.State, state)) if state else "",
+        }
+        for state, reason, count in data["reasons"]
+    ]
     return {"reasons": reasons, "failed": number(data["failed"])}
 
 
 def _waits(data: Data, at: datetime) -> Data:
     most = max((count for *_, count in data["rows"]), default=0)
-    rows = [{"wait": wait, "after": f"{rung}.º pedido", "count": number(count), "bar": charts.share(count, most)}
-            for wait, rung, count in data["rows"]]  # fmt: skip
+    rows = [
+        {"wait": wait, "after": f"{rung}.º pedido", "count": number(count), "bar": charts.share(count, most)}
+        for wait, rung, count in data["rows"]
+    ]
     return {"rows": rows, "clients": number(data["clients"])}
 
 
 def _queues(data: Data, at: datetime) -> Data:
-    rows = [{"name": _QUEUE_NAMES[each["queue"]], "due": number(each["due"]), "later": number(each["later"]),
-             "sending": number(each["sending"]), "oldest": lasting(each["oldest"]) if each["due"] else NONE}
-            for each in data["rows"]]  # fmt: skip
+    rows = [
+        {
+            "name": _QUEUE_NAMES[each["queue"]],
+            "due": number(each["due"]),
+            "later": number(each["later"]),
+            "sending": number(each["sending"]),
+            "oldest": lasting(each["oldest"]) if each["due"] else NONE,
+        }
+        for each in data["rows"]
+    ]
     return {"rows": rows, "waiting": list_of("messaging.message", state__exact=Message.State.QUEUED)}
 
 
 def _providers(data: Data, at: datetime) -> Data:
-    rows = [{"name": name, "since": _moment(since), "until": _moment(until) if until else None, "reason": reason,
-             "page": reverse("admin:messaging_providerstate_change", args=[quote(name)])}
-            for name, since, until, reason in data["rows"]]  # fmt: skip
+    rows = [
+        {
+            "name": name,
+            "since": _moment(since),
+            "until": _moment(until) if until else None,
+            "reason": reason,
+            "page": reverse("admin:messaging_providerstate_change", args=[quote(name)]),
+        }
+        for name, since, until, reason in data["rows"]
+    ]
     return {"rows": rows}
 
 
 def _traffic(data: Data, at: datetime) -> Data:
     most = max((calls for _, _, calls, *_ in data["rows"]), default=0)
     rows = [
-        {"partner": name or "Sin credencial", "contract": str(Contract(contract).label), "calls": number(calls),
-         "bar": charts.share(calls, most), "refused": percent(refused, calls), "p95": f"{number(p95)} ms"}
+        {
+            "partner": name or "Sin credencial",
+            "contract": str(Contract(contract).label),
+            "calls": number(calls),
+            "bar": charts.share(calls, most),
+            "refused": percent(refused, calls),
+            "p95": f"{number(p95)} ms",
+        }
         for name, contract, calls, refused, p95 in data["rows"]
-    ]  # fmt: skip
+    ]
     return {"rows": rows, "rows_of_today": rows_of("external_api.apirequest", at)}
 
 

@@ -18,10 +18,7 @@ View = Callable[..., HttpResponse]
 USE, ACT, UNMASK = "support.use_desk", "support.act_at_desk", "support.unmask_at_desk"
 EXPORT, ERASE = "support.export_person", "support.erase_person"
 
-_HEADERS = {
-    "Cache-Control": "no-store, private",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 _LOADS = {"script-src": [SELF], "connect-src": [SELF], "img-src": ["data:"]}
 """Beyond everybody's policy (config.policies): the log's script, and the rows it asks for."""

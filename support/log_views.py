@@ -41,11 +41,19 @@ def log(request: HttpRequest) -> HttpResponse:
     found = message_log.page(search, before=Place.read(request.GET.get("antes", "")))
     kept = _without(request, "antes")
     return page(
-        request, "log", form=form, rows=_shown(found.rows), older=found.older, newest=found.newest, kept=kept,
+        request,
+        "log",
+        form=form,
+        rows=_shown(found.rows),
+        older=found.older,
+        newest=found.newest,
+        kept=kept,
         looked_back_to=found.looked_back_to,
-        first=not request.GET.get("antes"), pills=[(name, label) for name, (label, _) in PILLS.items()],
-        group=asked.get("grupo", ""), without_group=_without(request, "antes", "grupo"),
-    )  # fmt: skip
+        first=not request.GET.get("antes"),
+        pills=[(name, label) for name, (label, _) in PILLS.items()],
+        group=asked.get("grupo", ""),
+        without_group=_without(request, "antes", "grupo"),
+    )
 
 
 @desk_page("GET")
@@ -75,9 +83,14 @@ def _write_down(request: HttpRequest, form: str, asked: dict[str, Any], *, at: d
     who: Any = request.user
     chosen = {name: str(value) for name, value in asked.items() if value}
     audit(
-        who, "messages.exported", at=at, by=who.get_username(), address=caller_address(request.META), format=form,
+        who,
+        "messages.exported",
+        at=at,
+        by=who.get_username(),
+        address=caller_address(request.META),
+        format=form,
         filter=chosen,
-    )  # fmt: skip
+    )
 
 
 def _as_csv(rows: Iterator[list[str]], slot: Slot) -> StreamingHttpResponse:

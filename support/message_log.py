@@ -44,16 +44,28 @@ PILLS: Mapping[str, tuple[str, frozenset[str]]] = {
     "anulados": ("Anulados", frozenset({State.CANCELLED})),
 }
 """Groups of states, as agents think of them."""
-COLUMNS = ("fecha", "empresa", "tipo", "vía", "destino", "estado", "proveedor", "respuesta", "intentos", "enviado",
-           "entregado", "id")  # fmt: skip
+COLUMNS = (
+    "fecha",
+    "empresa",
+    "tipo",
+    "vía",
+    "destino",
+    "estado",
+    "proveedor",
+    "respuesta",
+    "intentos",
+    "enviado",
+    "entregado",
+    "id",
+)
 
 
 class FilterForm(forms.Form):
     """What the address may ask for; what makes no sense is left out rather than refused."""
 
-    grupo = forms.ChoiceField(label="Estado", required=False, choices=[("", "Todos")] + [
-        (name, label) for name, (label, _) in PILLS.items()
-    ])  # fmt: skip
+    grupo = forms.ChoiceField(
+        label="Estado", required=False, choices=[("", "Todos")] + [(name, label) for name, (label, _) in PILLS.items()]
+    )
     via = forms.ChoiceField(label="Vía", required=False, choices=[("", "Todas"), *Via.choices])
     tipo = forms.ChoiceField(label="Tipo", required=False, choices=[("", "Todos"), *Message.Kind.choices])
     empresa = forms.ModelChoiceField(
@@ -151,12 +163,19 @@ def cells(search: Search) -> Iterator[list[str]]:
     """The rows of an export, destinations masked."""
     for each in everything(search):
         yield [
-            shown(each.created_at), str(each.partner or ""), each.get_kind_display(), each.get_via_display(),
-            masked(each.via, each.recipient), each.get_state_display(), each.provider,
+            shown(each.created_at),
+            str(each.partner or ""),
+            each.get_kind_display(),
+            each.get_via_display(),
+            masked(each.via, each.recipient),
+            each.get_state_display(),
+            each.provider,
             masked_in(each.provider_reply, each.via, each.recipient),
-            str(each.attempts), shown(each.sent_at) if each.sent_at else "",
-            shown(each.delivered_at) if each.delivered_at else "", str(each.pk),
-        ]  # fmt: skip
+            str(each.attempts),
+            shown(each.sent_at) if each.sent_at else "",
+            shown(each.delivered_at) if each.delivered_at else "",
+            str(each.pk),
+        ]
 
 
 def _midnight(day: date) -> datetime:

@@ -77,9 +77,11 @@ class Dossier:
 
     def message_ids(self) -> list[UUID]:
         return messaging.forgetting.messages_of(
-            references=[*self.token_ids(), *self.link_ids()], clients=[row.pk for row in self.authorized],
-            mailboxes=self.own_mailboxes, shared=sorted(self.shared),
-        )  # fmt: skip
+            references=[*self.token_ids(), *self.link_ids()],
+            clients=[row.pk for row in self.authorized],
+            mailboxes=self.own_mailboxes,
+            shared=sorted(self.shared),
+        )
 
     def values(self) -> set[str]:
         """What tells the person from everybody else, as it may stand in other rows' texts."""
@@ -104,10 +106,11 @@ def dossier_of(row: Registered) -> Dossier:
         found = _bearing(documents, mailboxes)
         shared = {each.email for each in found if _document(each) is not None and _document(each) not in documents}
         mine = [
-            each for each in found
+            each
+            for each in found
             if _document(each) in documents
             or (_document(each) is None and (each.email not in shared or each.email == row.email == _mailbox_only(row)))
-        ]  # fmt: skip
+        ]
         reached = {each.email for each in mine}
         if reached <= mailboxes:
             break
@@ -193,11 +196,17 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
         companies = [each.partner_id for each in person.rows if each.partner_id is not None]
         entries = [
             audit(
-                each, ERASED, at=agent.at, by=agent.by, reason=agent.reason, address=agent.address,
-                case=f"{row._meta.label_lower} {row.pk}", taken=taken,
+                each,
+                ERASED,
+                at=agent.at,
+                by=agent.by,
+                reason=agent.reason,
+                address=agent.address,
+                case=f"{row._meta.label_lower} {row.pk}",
+                taken=taken,
             )
             for each in sorted(person.rows, key=lambda each: each.pk != row.pk)
-        ]  # fmt: skip
+        ]
     _erase_answers(values | _spoken_names(person) | set(map(str, person.subjects)), companies)
     return entries[0]
 

@@ -73,11 +73,20 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     found = privacy.dossier_of(row)
     person = Person(found.applicants, found.authorized, found.external)
     return page(
-        request, "privacy_erase", form=form, kind=kind, key=key, word=WORD, person=person,
-        documents=documents(person), taken=privacy.preview(found), consents=privacy.consents_kept(found),
-        shared=len(found.shared), status=400 if form.errors else 200,
+        request,
+        "privacy_erase",
+        form=form,
+        kind=kind,
+        key=key,
+        word=WORD,
+        person=person,
+        documents=documents(person),
+        taken=privacy.preview(found),
+        consents=privacy.consents_kept(found),
+        shared=len(found.shared),
+        status=400 if form.errors else 200,
         companies=sorted({str(each.partner or "formulario abierto") for each in found.rows}),
-    )  # fmt: skip
+    )
 
 
 @desk_page("GET", "HEAD", needs=ERASE)

@@ -13,10 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 View = Callable[..., HttpResponse]
 
-_HEADERS = {
-    "Cache-Control": "no-store, private",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 
 class CodeForm(forms.Form):

@@ -38,9 +38,14 @@ _END = {
     "NO_ENVIADO": ("Código no enviado", "bad"),
 }
 _ACTIONS = {
-    "client": "Registro", "token": "Pedido de código", "verify": "Verificación", "cancel": "Cancelación",
-    "expire": "Aviso de vencimiento", "cooldown": "Consulta de espera", "registry": "Registro externo",
-}  # fmt: skip
+    "client": "Registro",
+    "token": "Pedido de código",
+    "verify": "Verificación",
+    "cancel": "Cancelación",
+    "expire": "Aviso de vencimiento",
+    "cooldown": "Consulta de espera",
+    "registry": "Registro externo",
+}
 
 
 _TOLD_BY_A_TRY = ("ERR_INVALID_TOKEN", "ERR_MAX_ATTEMPTS", "ERR_TOKEN_EXPIRED")
@@ -65,9 +70,14 @@ def of(person: Person) -> list[Entry]:
         .order_by("-created_at")[:OF_EACH]
     )
     lines = chain(
-        _registrations(person), _requests(person), _codes(tokens), _tries(tokens), _messages(person, tokens),
-        _consents(person), _staff(person),
-    )  # fmt: skip
+        _registrations(person),
+        _requests(person),
+        _codes(tokens),
+        _tries(tokens),
+        _messages(person, tokens),
+        _consents(person),
+        _staff(person),
+    )
     return sorted(lines, key=lambda entry: entry.at, reverse=True)[:AT_MOST]
 
 

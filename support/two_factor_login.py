@@ -43,13 +43,17 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 class PasswordForm(forms.Form):
     username = forms.CharField(
-        label="Nombre de usuario", max_length=150, strip=True,
+        label="Nombre de usuario",
+        max_length=150,
+        strip=True,
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
-    )  # fmt: skip
+    )
     password = forms.CharField(
-        label="Contraseña", max_length=128, strip=False,
+        label="Contraseña",
+        max_length=128,
+        strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )  # fmt: skip
+    )
 
 
 @staff_page("GET", "HEAD", "POST")
@@ -77,9 +81,14 @@ def password(request: HttpRequest) -> HttpResponse:
             return _after_password(request, found, at=at)
         fault = "Usuario o contraseña incorrectos."
     return page(
-        request, "login", form=form, fault=fault, next=wanted(request, default=""), notice=_notice(request),
+        request,
+        "login",
+        form=form,
+        fault=fault,
+        next=wanted(request, default=""),
+        notice=_notice(request),
         status=200 if request.method != "POST" or not fault else 401,
-    )  # fmt: skip
+    )
 
 
 @staff_page("GET", "HEAD", "POST")
@@ -102,9 +111,13 @@ def code(request: HttpRequest, backup: bool = False) -> HttpResponse:
         if not fault:
             return HttpResponseRedirect(wanted(request))
     return page(
-        request, "backup" if backup else "code", form=form, fault=fault, next=wanted(request, default=""),
+        request,
+        "backup" if backup else "code",
+        form=form,
+        fault=fault,
+        next=wanted(request, default=""),
         status=200 if request.method != "POST" else 401,
-    )  # fmt: skip
+    )
 
 
 def who_may_try(request: HttpRequest, *, at: datetime) -> User | None:

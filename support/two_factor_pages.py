@@ -34,9 +34,13 @@ def account(request: HttpRequest) -> HttpResponse:
     """How safe the account is, and what may be done for it."""
     user = cast(User, request.user)
     return page(
-        request, "account", device=second_factor.device_of(user), left=second_factor.backup_codes_left(user),
-        required=second_factor.is_required(), ends_at=sessions.ends_at(request),
-    )  # fmt: skip
+        request,
+        "account",
+        device=second_factor.device_of(user),
+        left=second_factor.backup_codes_left(user),
+        required=second_factor.is_required(),
+        ends_at=sessions.ends_at(request),
+    )
 
 
 @staff_page("GET", "HEAD", "POST")
@@ -59,10 +63,16 @@ def enrol(request: HttpRequest) -> HttpResponse:
     uri = second_factor.key_uri(user, key)
     secret = b32encode(bytes.fromhex(key)).decode()
     return page(
-        request, "enrol", form=form, fault=fault, qr=_qr(uri), next=wanted(request, default=""),
+        request,
+        "enrol",
+        form=form,
+        fault=fault,
+        qr=_qr(uri),
+        next=wanted(request, default=""),
         secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        required=second_factor.is_required(), status=200 if not fault else 401,
-    )  # fmt: skip
+        required=second_factor.is_required(),
+        status=200 if not fault else 401,
+    )
 
 
 @staff_page("GET", "HEAD", "POST")
@@ -104,18 +114,25 @@ def reset(request: HttpRequest, pk: int) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     if form.is_valid():
         done = second_factor.reset(
-            user, by=actor.get_username(), reason=form.cleaned_data["motivo"], at=timezone.now(),
+            user,
+            by=actor.get_username(),
+            reason=form.cleaned_data["motivo"],
+            at=timezone.now(),
             address=caller_address(request.META),
-        )  # fmt: skip
+        )
         if done:
             messages.success(request, f"Se restableció el segundo factor de {user.get_username()}.")
         else:
             messages.error(request, f"{user.get_username()} no tiene segundo factor.")
         return HttpResponseRedirect(request.path)
     return page(
-        request, "reset", form=form, whose=user, device=second_factor.device_of(user),
+        request,
+        "reset",
+        form=form,
+        whose=user,
+        device=second_factor.device_of(user),
         fault="Escriba un motivo." if request.method == "POST" else "",
-    )  # fmt: skip
+    )
 
 
 def _on_a_code(request: HttpRequest, name: str, act: Any) -> HttpResponse:

@@ -41,10 +41,15 @@ def find(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(address_of(people[0]))
     at = timezone.now()
     hits = [
-        {"name": each.name or "Sin nombre", "mailboxes": [mask_email(email) for email in each.emails],
-         "documents": documents(each), "url": address_of(each), "diagnosis": diagnose(each, at=at)[0]}
+        {
+            "name": each.name or "Sin nombre",
+            "mailboxes": [mask_email(email) for email in each.emails],
+            "documents": documents(each),
+            "url": address_of(each),
+            "diagnosis": diagnose(each, at=at)[0],
+        }
         for each in people
-    ]  # fmt: skip
+    ]
     return page(request, "find", term=term, hits=hits)
 
 
@@ -105,13 +110,25 @@ def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any
     live = [each for each in person.authorized if each.deauthorized_at is None]
     rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]
     return page(
-        request, "case", person=person, kind=kind, key=key, documents=documents(person), at=at,
-        mailboxes=[mask_email(email) for email in person.emails], diagnoses=diagnose(person, at=at),
-        entries=timeline.of(person), vias=Via.choices, live=live,
-        may_act=request.user.has_perm(ACT), may_unmask=request.user.has_perm(UNMASK),
+        request,
+        "case",
+        person=person,
+        kind=kind,
+        key=key,
+        documents=documents(person),
+        at=at,
+        mailboxes=[mask_email(email) for email in person.emails],
+        diagnoses=diagnose(person, at=at),
+        entries=timeline.of(person),
+        vias=Via.choices,
+        live=live,
+        may_act=request.user.has_perm(ACT),
+        may_unmask=request.user.has_perm(UNMASK),
         whose=next((called(each) for each in rows if str(each.pk) == key), ""),
-        may_export=request.user.has_perm(EXPORT), may_erase=request.user.has_perm(ERASE), **more,
-    )  # fmt: skip
+        may_export=request.user.has_perm(EXPORT),
+        may_erase=request.user.has_perm(ERASE),
+        **more,
+    )
 
 
 def row_of(kind: str, key: str) -> Registered:
@@ -139,9 +156,12 @@ def agent_of(request: HttpRequest) -> acting.Agent | None:
     if not form.is_valid():
         return None
     return acting.Agent(
-        by=request.user.get_username(), reason=form.cleaned_data["motivo"], at=timezone.now(),
-        address=caller_address(request.META), may_forgive_often=request.user.has_perm(OFTEN),
-    )  # fmt: skip
+        by=request.user.get_username(),
+        reason=form.cleaned_data["motivo"],
+        at=timezone.now(),
+        address=caller_address(request.META),
+        may_forgive_often=request.user.has_perm(OFTEN),
+    )
 
 
 def _do(person: Person, what: str, request: HttpRequest, agent: acting.Agent) -> str:

@@ -21,9 +21,13 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "there is no Chromium on this machine (Debian: apt install chromium)"
 FLAGS = (
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-    "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)  # fmt: skip
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
 PATIENCE = 10_000
 """Milliseconds for a page to load or a thing on it to appear."""
 
@@ -82,9 +86,12 @@ class Browser:
     def open(self, *, javascript: bool = True, width: int = 1280, height: int = 800, dark: bool = False) -> Any:
         """A page of somebody new: no cookies, nothing kept. `width` and `height` in CSS pixels."""
         context = self._chromium.new_context(
-            java_script_enabled=javascript, viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light", locale="es-PE", timezone_id="America/Lima",
-        )  # fmt: skip
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            locale="es-PE",
+            timezone_id="America/Lima",
+        )
         context.set_default_timeout(PATIENCE)
         context.on("request", lambda request: self.requested.append(request.url))
         context.on("console", self._heard)

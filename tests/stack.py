@@ -116,9 +116,15 @@ class Stack:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
-            **bare_environment(), **SETTINGS, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url,
-            "DATA_DIR": str(folder), "PORT": str(self.port), "PUBLIC_URL": self.url, **settings,
-        }  # fmt: skip
+            **bare_environment(),
+            **SETTINGS,
+            "DATABASE_URL": servers.database_url,
+            "REDIS_URL": servers.redis_url,
+            "DATA_DIR": str(folder),
+            "PORT": str(self.port),
+            "PUBLIC_URL": self.url,
+            **settings,
+        }
         self._reaper = stopping.enter_context(reaping())
         names = ("web", "worker", "periodic", "beat")
         self.web, self.worker, self.periodic, self.beat = (self.program(name) for name in names)
@@ -191,10 +197,18 @@ class Stack:
     def person(self, **changes: str) -> dict[str, str]:
         document = self.number()
         return {
-            "tipo_documento": "DNI", "documento": str(document), "digito_verificador": "9", "nombres": "Juan",
-            "apellido_paterno": "Perez", "apellido_materno": "Gomez", "correo": f"juan{document}@example.com",
-            "departamento": "LIMA", "provincia": "LIMA", "distrito": "MIRAFLORES", **changes,
-        }  # fmt: skip
+            "tipo_documento": "DNI",
+            "documento": str(document),
+            "digito_verificador": "9",
+            "nombres": "Juan",
+            "apellido_paterno": "Perez",
+            "apellido_materno": "Gomez",
+            "correo": f"juan{document}@example.com",
+            "departamento": "LIMA",
+            "provincia": "LIMA",
+            "distrito": "MIRAFLORES",
+            **changes,
+        }
 
     def phone(self) -> str:
         return f"9{self.number()}"
@@ -306,9 +320,10 @@ class Stack:
     def code(self, to: str) -> str | None:
         """The newest code that arrived there."""
         rows = self.sql(
-            'SELECT s.text, m.text FROM messaging_sandboxmessage s JOIN messaging_message m ON m.id = s.message_id'
-            ' WHERE s."to" = %s ORDER BY s.id DESC LIMIT 1', to,
-        )  # fmt: skip
+            "SELECT s.text, m.text FROM messaging_sandboxmessage s JOIN messaging_message m ON m.id = s.message_id"
+            ' WHERE s."to" = %s ORDER BY s.id DESC LIMIT 1',
+            to,
+        )
         return code_in(*rows[0]) if rows else None
 
     def code_soon(self, to: str, seconds: float = 10) -> str:
@@ -318,10 +333,11 @@ class Stack:
     def arrivals(self, asked: Sequence[Asked]) -> dict[str, int]:
         """How often each one's newest message is in the outbox, by phone."""
         rows = self.sql(
-            'SELECT m.recipient, count(s.id) FROM messaging_message m'
-            ' LEFT JOIN messaging_sandboxmessage s ON s.message_id = m.id'
-            ' WHERE m.recipient = ANY(%s) GROUP BY m.id', [each.phone for each in asked],
-        )  # fmt: skip
+            "SELECT m.recipient, count(s.id) FROM messaging_message m"
+            " LEFT JOIN messaging_sandboxmessage s ON s.message_id = m.id"
+            " WHERE m.recipient = ANY(%s) GROUP BY m.id",
+            [each.phone for each in asked],
+        )
         assert len(rows) == len(asked), "one message for each"
         return dict(rows)
 

@@ -10,10 +10,17 @@ from tests.stack import Stack
 
 PASSWORD = "una-clave-larga-de-prueba"
 PAGES = (
-    "/admin/", "/admin/clients/partner/", "/admin/clients/applicant/", "/admin/messaging/message/",
-    "/admin/messaging/campaign/add/", "/admin/clients/auditentry/", "/admin/auth/user/", "/admin/auth/group/",
-    "/admin/clients/authorizedclient/importar/", "/admin/password_change/",
-)  # fmt: skip
+    "/admin/",
+    "/admin/clients/partner/",
+    "/admin/clients/applicant/",
+    "/admin/messaging/message/",
+    "/admin/messaging/campaign/add/",
+    "/admin/clients/auditentry/",
+    "/admin/auth/user/",
+    "/admin/auth/group/",
+    "/admin/clients/authorizedclient/importar/",
+    "/admin/password_change/",
+)
 
 
 def _boss(stack: Stack, browser: Any, page: Any) -> None:

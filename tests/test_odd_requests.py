@@ -28,7 +28,9 @@ def company(_running: Stack) -> Company:
 def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b"") -> tuple[int, str]:
     """Status and body of an answer; the body is sent in chunks of seven bytes."""
     lines = [f"{method} {path} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close"]
-    lines += [name.encode() + b": " + (text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()]  # noqa: E501  # fmt: skip
+    lines += [
+        name.encode() + b": " + (text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()
+    ]
     if body:
         lines.append(b"Transfer-Encoding: chunked")
     with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as line:
@@ -91,7 +93,7 @@ def test_a_foreign_cookie_hides_no_receipt_and_no_login(stack: Stack) -> None:
 @pytest.mark.parametrize("value", UNREADABLE)
 def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(
     stack: Stack, company: Company, value: bytes
-) -> None:  # fmt: skip
+) -> None:
     """Contract 2 is open here: an absent one would pass."""
     client = stack.register()
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {})[0] == 200

@@ -19,9 +19,7 @@ FOLDERS = (*PACKAGES, "docs", "locale", "ops", "templates", "tests")
 MADE = {"node_modules", "migrations", "__pycache__"}
 HISTORY = {ROOT / "CHANGELOG.md", *(ROOT / "docs" / "adr").glob("0*.md")}
 """They tell of the names of their day: only their links are followed."""
-NOT_OURS = {
-    "docs/adr/NNNN-title.md": "the pattern of a name",
-}
+NOT_OURS = {"docs/adr/NNNN-title.md": "the pattern of a name"}
 """Cited, and not there: with the reason why that is right."""
 
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
@@ -153,19 +151,36 @@ def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["`clients.models.Nobody`", "`tokens.no_such_module`", "`clients.Nobody`", "see reliability.md", "`docs/no.md`",
-     "(docs/adr/9999)", "tests/test_nothing.py"],
-)  # fmt: skip
+    [
+        "`clients.models.Nobody`",
+        "`tokens.no_such_module`",
+        "`clients.Nobody`",
+        "see reliability.md",
+        "`docs/no.md`",
+        "(docs/adr/9999)",
+        "tests/test_nothing.py",
+    ],
+)
 def test_the_search_sees_what_is_missing(text: str) -> None:
     assert missing_in(text, ROOT / "README.md")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["`clients.models.Partner`", "`clients.Applicant`", "`messaging.sweep`", "`tokens.forgive_often`",
-     "`messaging.gateways.base.Receipt.provider_id`", "`docs/operator.md`", "(docs/adr/0001)", "`config/webserver/`",
-     "`tests/test_papers.py::test_the_search_does_not_see_ghosts`", "`campaign.tested`", "`3.11`"],
-)  # fmt: skip
+    [
+        "`clients.models.Partner`",
+        "`clients.Applicant`",
+        "`messaging.sweep`",
+        "`tokens.forgive_often`",
+        "`messaging.gateways.base.Receipt.provider_id`",
+        "`docs/operator.md`",
+        "(docs/adr/0001)",
+        "`config/webserver/`",
+        "`tests/test_papers.py::test_the_search_does_not_see_ghosts`",
+        "`campaign.tested`",
+        "`3.11`",
+    ],
+)
 def test_the_search_does_not_see_ghosts(text: str) -> None:
     assert missing_in(text, ROOT / "README.md") == set()
 

@@ -58,8 +58,9 @@ def test_everything_runs_as_the_run_role(stack: Stack, company) -> None:
 
     stack.sql(
         "UPDATE messaging_message SET created_at = now() - interval '2 years', sent_at = now() - interval '2 years'"
-        " WHERE campaign_id = %s", campaign,
-    )  # fmt: skip
+        " WHERE campaign_id = %s",
+        campaign,
+    )
     stack.command("manage", "forget")  # retention
     kept = "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND recipient <> ''"
     assert stack.sql(kept, campaign) == [(0,)]

@@ -16,13 +16,20 @@ ROUNDS = (25, 60)
 """Seconds for examples, boundary values, then random requests and walks along the document's links. The second round,
 with other dice, is for a machine on which the first did not come as far as it must."""
 CHECKS = (
-    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
     "response_headers_conformance",
-)  # fmt: skip
+)
 REACHED = {
-    ("POST", "/api/v1", 200), ("POST", "/v1/api/client", 201), ("POST", "/external/client/registry", 200),
-    ("GET", "/v1/api/admin/clients", 200), ("GET", "/v1/api/admin/messages", 200), ("GET", "/v1/api/status", 200),
-}  # fmt: skip
+    ("POST", "/api/v1", 200),
+    ("POST", "/v1/api/client", 201),
+    ("POST", "/external/client/registry", 200),
+    ("GET", "/v1/api/admin/clients", 200),
+    ("GET", "/v1/api/admin/messages", 200),
+    ("GET", "/v1/api/status", 200),
+}
 """Whatever else it does, it comes as far as this: a wrong credential would make it easy to agree with the document."""
 ACTS = {"token", "verify", "cancel", "expire", "cooldown"}
 """Asked about some client or other; whether about one that exists is a matter of the time there is."""
@@ -46,12 +53,33 @@ def test_no_answer_differs_from_the_document(stack: Stack, tmp_path: Path) -> No
 def _round(stack: Stack, folder: Path, *, seconds: int, seed: int) -> Counter[tuple[str, str, int]]:
     done = subprocess.run(
         [
-            sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", "schemathesis.toml", "run",
-            f"{stack.url}/referencia/openapi.json", "--checks", ",".join(CHECKS), "--seed", str(seed),
-            "--max-time", str(seconds), "--max-examples", "25", "--report", "har", "--report-har-path", "calls.har",
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "--no-color",
+            "--config-file",
+            "schemathesis.toml",
+            "run",
+            f"{stack.url}/referencia/openapi.json",
+            "--checks",
+            ",".join(CHECKS),
+            "--seed",
+            str(seed),
+            "--max-time",
+            str(seconds),
+            "--max-examples",
+            "25",
+            "--report",
+            "har",
+            "--report-har-path",
+            "calls.har",
         ],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=seconds + 60,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds + 60,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return _answers(folder / "calls.har")
 

@@ -63,8 +63,10 @@ def _back(stack: Stack, client: Asked, seconds: int) -> None:
     stack.sql(
         "UPDATE tokens_verificationtoken SET created_at = created_at - %s * interval '1 second',"
         " expires_at = expires_at - %s * interval '1 second' WHERE applicant_id = %s",
-        seconds, seconds, client.client,
-    )  # fmt: skip
+        seconds,
+        seconds,
+        client.client,
+    )
 
 
 def _log_in(stack: Stack, page: Any) -> str:
@@ -75,8 +77,9 @@ def _log_in(stack: Stack, page: Any) -> str:
     stack.sql("UPDATE auth_user SET is_superuser = false WHERE username = %s", name)
     stack.sql(
         "INSERT INTO auth_user_groups (user_id, group_id)"
-        " SELECT u.id, g.id FROM auth_user u, auth_group g WHERE u.username = %s AND g.name = 'Soporte'", name,
-    )  # fmt: skip
+        " SELECT u.id, g.id FROM auth_user u, auth_group g WHERE u.username = %s AND g.name = 'Soporte'",
+        name,
+    )
     page.goto(f"{stack.url}/soporte/")
     page.get_by_label("Nombre de usuario").fill(name)
     page.get_by_label("Contraseña").fill(PASSWORD)

@@ -75,10 +75,7 @@ class ApplicantAdmin(ReadOnly):
         return f"{applicant.names} {applicant.paternal_surname} {applicant.maternal_surname}".strip()
 
     def get_search_results(
-        self,
-        request: Any,
-        queryset: QuerySet[Applicant],
-        search_term: str,
+        self, request: Any, queryset: QuerySet[Applicant], search_term: str
     ) -> tuple[QuerySet[Applicant], bool]:
         term = search_term.strip()
         if not term:
@@ -102,9 +99,11 @@ class ApplicantAdmin(ReadOnly):
                 forgive(applicant, **word, often=request.user.has_perm(OFTEN))
             except ForgivenOften:
                 self.message_user(
-                    request, f"La espera del último destino de {applicant} ya se perdonó {FORGIVEN_A_DAY} veces hoy."
-                    " Perdonarla otra vez le corresponde al rol Operaciones.", messages.ERROR,
-                )  # fmt: skip
+                    request,
+                    f"La espera del último destino de {applicant} ya se perdonó {FORGIVEN_A_DAY} veces hoy."
+                    " Perdonarla otra vez le corresponde al rol Operaciones.",
+                    messages.ERROR,
+                )
                 return False
             return True
 
@@ -146,10 +145,7 @@ class VerificationTokenAdmin(ReadOnly):
         return super().get_queryset(request).defer("code_hmac")
 
     def get_search_results(
-        self,
-        request: Any,
-        queryset: QuerySet[VerificationToken],
-        search_term: str,
+        self, request: Any, queryset: QuerySet[VerificationToken], search_term: str
     ) -> tuple[QuerySet[VerificationToken], bool]:
         term = search_term.strip()
         if not term:

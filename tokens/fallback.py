@@ -51,9 +51,8 @@ def _start(message: Overdue, *, at: datetime) -> bool:
     partner = origin.partner
     try:
         put_back = caps.reserve(
-            target, caller=caps.key_of_partner(partner.pk) if partner else "fallback",
-            partner=partner, at=at,
-        )  # fmt: skip
+            target, caller=caps.key_of_partner(partner.pk) if partner else "fallback", partner=partner, at=at
+        )
     except caps.CapReached:
         fallbacks.take_over(message.id)  # and thrown away: the next sweep need not ask again
         return False
@@ -81,11 +80,22 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
             return False
         text = texts.compose(target)
         outbox.enqueue(
-            kind=Message.Kind.VERIFICATION, via=target, recipient=taken.recipient, subject=text.subject,
-            text=text.text, html=text.html, secret=secret, reference=token.pk, send_before=taken.send_before,
-            keep_secret=next_via(target) is not None, fallback_for=message.id, partner=origin.partner,
-            credential=origin.credential, request_id=origin.request_id, at=at,
-        )  # fmt: skip
+            kind=Message.Kind.VERIFICATION,
+            via=target,
+            recipient=taken.recipient,
+            subject=text.subject,
+            text=text.text,
+            html=text.html,
+            secret=secret,
+            reference=token.pk,
+            send_before=taken.send_before,
+            keep_secret=next_via(target) is not None,
+            fallback_for=message.id,
+            partner=origin.partner,
+            credential=origin.credential,
+            request_id=origin.request_id,
+            at=at,
+        )
     log.info("fallback", extra={"message_id": str(message.id), "from": message.via, "to": target})
     return True
 

@@ -93,9 +93,13 @@ def _quiet(name: str, state: str, since: str) -> Ageing:
         SELECT count(*) FROM over
     """  # noqa: S608
     return _QuietApplicants(
-        name, f"{quiet} ORDER BY {since}", away, _no_ladder_needs_it(name), of="applicant",
+        name,
+        f"{quiet} ORDER BY {since}",
+        away,
+        _no_ladder_needs_it(name),
+        of="applicant",
         still=f"{quiet} AND applicant.id = ANY(%(locked)s)",
-    )  # fmt: skip
+    )
 
 
 KINDS = (

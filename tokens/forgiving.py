@@ -21,9 +21,15 @@ class ForgivenOften(Exception):
 
 
 def forgive(
-    applicant: Applicant, via: str, *, by: str, reason: str, at: datetime, address: str | None = None,
+    applicant: Applicant,
+    via: str,
+    *,
+    by: str,
+    reason: str,
+    at: datetime,
+    address: str | None = None,
     often: bool = False,
-) -> LadderForgiveness:  # fmt: skip
+) -> LadderForgiveness:
     """Lets earlier requests of this client by `via`, and all to the last destination it used there, count no more.
 
     Raises ForgivenOften, unless `often` says that whoever acts may go beyond three a day.

@@ -113,7 +113,7 @@ def request(
 
 def verify(
     applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime
-) -> VerificationToken:  # fmt: skip
+) -> VerificationToken:
     """Compares what was typed with the applicant's latest code; whatever is wrong is counted before it is answered.
     The code ends with its wrong try number `tries`.
 
@@ -206,18 +206,36 @@ def _issue(found: sql.Standing, via: str, operator: str, *, origin: Origin, at: 
     client_attempt = found.ladders.client.attempts_24h + 1
     destination_attempt = found.ladders.destination.attempts_24h + 1
     token = VerificationToken(
-        id=token_id, applicant_id=found.applicant.pk, via=via, destination=found.destination, operator=operator,
-        code_hmac=codes.digest(token_id, code), created_at=at, expires_at=at + LIFE,
-        client_attempt=client_attempt, client_wait=wait_before(client_attempt + 1),
-        destination_attempt=destination_attempt, destination_wait=wait_before(destination_attempt + 1),
-    )  # fmt: skip
+        id=token_id,
+        applicant_id=found.applicant.pk,
+        via=via,
+        destination=found.destination,
+        operator=operator,
+        code_hmac=codes.digest(token_id, code),
+        created_at=at,
+        expires_at=at + LIFE,
+        client_attempt=client_attempt,
+        client_wait=wait_before(client_attempt + 1),
+        destination_attempt=destination_attempt,
+        destination_wait=wait_before(destination_attempt + 1),
+    )
     text = texts.compose(via)
     message = outbox.fields(
-        kind=Message.Kind.VERIFICATION, via=via, recipient=found.destination,
-        subject=text.subject, text=text.text, html=text.html, secret=code, reference=token_id,
-        send_before=token.expires_at - LEAST_LIFE, keep_secret=fallback.next_via(via) is not None,
-        partner=origin.partner, credential=origin.credential, request_id=origin.request_id, at=at,
-    )  # fmt: skip
+        kind=Message.Kind.VERIFICATION,
+        via=via,
+        recipient=found.destination,
+        subject=text.subject,
+        text=text.text,
+        html=text.html,
+        secret=code,
+        reference=token_id,
+        send_before=token.expires_at - LEAST_LIFE,
+        keep_secret=fallback.next_via(via) is not None,
+        partner=origin.partner,
+        credential=origin.credential,
+        request_id=origin.request_id,
+        at=at,
+    )
     sql.insert_token_and_message(token, message)
     outbox.ring_after_commit(Message.Kind.VERIFICATION)
     return token
@@ -225,7 +243,7 @@ def _issue(found: sql.Standing, via: str, operator: str, *, origin: Origin, at: 
 
 def _judge(
     applicant: Applicant, token: VerificationToken | None, typed: str, *, tries: int, at: datetime
-) -> VerificationToken | Refused:  # fmt: skip
+) -> VerificationToken | Refused:
     if applicant.locked_at is not None:
         return ApplicantLocked()
     if token is None:

@@ -24,9 +24,17 @@ from tokens.models import MAX_TRIES, VerificationToken
 
 _APPLICANT = ("id", "partner_id", "email", "state", "wrong_codes_in_a_row", "locked_at")
 _TOKEN = (
-    "id", "applicant_id", "via", "destination", "operator", "code_hmac", "wrong_tries", "created_at", "expires_at",
+    "id",
+    "applicant_id",
+    "via",
+    "destination",
+    "operator",
+    "code_hmac",
+    "wrong_tries",
+    "created_at",
+    "expires_at",
     "outcome",
-)  # fmt: skip
+)
 """In the order of the model's fields, which `from_db` asks for; so are the applicant's."""
 _EMAIL = "(SELECT email FROM clients_applicant WHERE id = %(applicant)s)"
 
@@ -120,12 +128,13 @@ def lock_and_read_standing(
 ) -> Standing | None:
     """Lock the applicant and the destination, and read what counts; None: this partner has no such applicant."""
     params = {
-        "applicant": applicant_id, "partner": partner_id, "via": via, "destination": phone,
+        "applicant": applicant_id,
+        "partner": partner_id,
+        "via": via,
+        "destination": phone,
         "since": at - LOOK_BACK,
-    }  # fmt: skip
-    locked, found = _in_one_exchange(
-        [(_LOCK_BOTH[via], params), (_STANDING[via, partner_id is not None], params)],
-    )
+    }
+    locked, found = _in_one_exchange([(_LOCK_BOTH[via], params), (_STANDING[via, partner_id is not None], params)])
     if locked is None:
         return None
     applicant = _instance(Applicant, _APPLICANT, locked)

@@ -307,11 +307,18 @@ def test_neither_slug_nor_keys_change_with_the_partner(boss, partner):
     issue(boss, partner)
     before = Credential.objects.values().get()
     body = {
-        "name": "Otro nombre", "slug": "otro", "is_active": "on", "contracts": ["informaperu"],
-        "credentials-TOTAL_FORMS": "1", "credentials-INITIAL_FORMS": "1", "credentials-0-id": before["id"],
-        "credentials-0-partner": partner.pk, "credentials-0-kind": "jwt", "credentials-0-expires_at_0": "2099-01-01",
+        "name": "Otro nombre",
+        "slug": "otro",
+        "is_active": "on",
+        "contracts": ["informaperu"],
+        "credentials-TOTAL_FORMS": "1",
+        "credentials-INITIAL_FORMS": "1",
+        "credentials-0-id": before["id"],
+        "credentials-0-partner": partner.pk,
+        "credentials-0-kind": "jwt",
+        "credentials-0-expires_at_0": "2099-01-01",
         "credentials-0-DELETE": "on",
-    }  # fmt: skip
+    }
     assert boss.post(f"{PARTNERS}{partner.pk}/change/", body).status_code == 302
     partner.refresh_from_db()
     assert (partner.name, partner.slug) == ("Otro nombre", "financiera")

@@ -214,9 +214,25 @@ def made_up_addresses(count):
     """Addresses of every kind of near miss: each character of the ASCII table somewhere, and the pieces that matter."""
     dice = random.Random(20260212)
     pieces = [
-        *map(chr, range(33, 127)), "..", "--", "-.", ".-", "xn--", "@@", "a", "b1", "JUAN", "perez", "0", "\n", " ",
-        "a" * 63, "b" * 64, "ñ", "é",
-    ]  # fmt: skip
+        *map(chr, range(33, 127)),
+        "..",
+        "--",
+        "-.",
+        ".-",
+        "xn--",
+        "@@",
+        "a",
+        "b1",
+        "JUAN",
+        "perez",
+        "0",
+        "\n",
+        " ",
+        "a" * 63,
+        "b" * 64,
+        "ñ",
+        "é",
+    ]
     tops = [".com", ".pe", ".test", ".local", ".localhost", ".invalid", ".onion", ".arpa", ".c0m", ".x", ".1", "", "."]
     for _ in range(count):
         local = "".join(dice.choices(pieces, k=dice.randint(0, 4)))
@@ -241,8 +257,14 @@ def made_up_international(count):
     pieces = [
         *"ñéüßçÑÉİıſθДжабغعاأבגד中文字日本ーカがÀ·a1_-.",
         *"\u0301\u0323\u3002\uff0e\uff61\u2024\u2488\u0660\u06f0\u30fb\u1f82\ufb01\ufdfa\u3000\u212a\u00ad\ud800\u0378",
-        "\uff76\uff9e", "\U0001f600", "xn--", "--", "ñ" * 40, "中" * 20, "xn--and-6ma2c",
-    ]  # fmt: skip
+        "\uff76\uff9e",
+        "\U0001f600",
+        "xn--",
+        "--",
+        "ñ" * 40,
+        "中" * 20,
+        "xn--and-6ma2c",
+    ]
     for _ in range(count):
         domain = "".join(dice.choices(pieces, k=dice.randint(1, 8)))
         yield "a@" + domain + dice.choice([".pe", ".пр", ".xn--p1ai", ".local", "", ".1", ".中国"])

@@ -64,9 +64,17 @@ def table(html, name):
 
 @pytest.mark.parametrize(
     ("term", "found"),
-    [("2380033370514", {"CL2"}), ("CL1", {"CL1"}), ("5551234", {"CL1"}), ("(502) 5123-4567", {"CL2"}),
-     ("perez", {"CL1"}), ("ixcot ma", {"CL2"}), ("nadie", set()), ("", {"CL1", "CL2"})],
-)  # fmt: skip
+    [
+        ("2380033370514", {"CL2"}),
+        ("CL1", {"CL1"}),
+        ("5551234", {"CL1"}),
+        ("(502) 5123-4567", {"CL2"}),
+        ("perez", {"CL1"}),
+        ("ixcot ma", {"CL2"}),
+        ("nadie", set()),
+        ("", {"CL1", "CL2"}),
+    ],
+)
 def test_found_by_what_an_agent_has(agent, key, term, found):
     put(key)
     put(key, "CL2", cui="2380033370514", phone="502 51234567", first_name="María", last_name="Ixcot")
@@ -90,8 +98,16 @@ def test_the_list_tells_them_apart(agent, key):
 
 
 def test_data_points_are_a_table_of_typed_values(agent, key):
-    points = [("ciudad", "Antigua"), ("vip", True), ("moroso", False), ("hijos", 2), ("saldo", 1500.5), ("nota", None),
-              ("código", "007"), ("vacío", "")]  # fmt: skip
+    points = [
+        ("ciudad", "Antigua"),
+        ("vip", True),
+        ("moroso", False),
+        ("hijos", 2),
+        ("saldo", 1500.5),
+        ("nota", None),
+        ("código", "007"),
+        ("vacío", ""),
+    ]
     client = put(key, data_points=[{"key": name, "value": value} for name, value in points])
     assert table(html_of(agent, page_of(client)), "points") == [
         ["Clave", "Tipo", "Valor"],
@@ -116,9 +132,12 @@ def test_no_data_points(agent, key):
 def test_the_history_says_who_when_and_what(agent, key, where):
     put(key, data_points=[{"key": "vip", "value": False}, {"key": "old", "value": 1}])
     client = put(
-        key, phone="555-9999", data_points=[{"key": "vip", "value": True}, {"key": "new", "value": None}],
-        at=NOW + timedelta(days=1), request_id=1234567,
-    )  # fmt: skip
+        key,
+        phone="555-9999",
+        data_points=[{"key": "vip", "value": True}, {"key": "new", "value": None}],
+        at=NOW + timedelta(days=1),
+        request_id=1234567,
+    )
     who = f"financiera/{key.prefix}"
     assert table(html_of(agent, page_of(client, where)), "changes") == [
         ["Cuándo", "Quién", "Desde", "Solicitud", "Qué", "Antes", "Después"],
@@ -198,10 +217,21 @@ def test_the_audit_is_offered_to_who_may_read_it(agent, key):
 
 @pytest.mark.parametrize(
     "query",
-    [{"q": "\x01"}, {"q": "'"}, {"q": "%"}, {"q": "\\"}, {"q": "9" * 5000}, {"q": "<script>alert(1)</script>"},
-     {"q": "a" * 3000}, {"p": "99999"}, {"o": "99.-1.x"}, {"created_at__gte": "x"}, {"partner__id__exact": "x"}],
+    [
+        {"q": "\x01"},
+        {"q": "'"},
+        {"q": "%"},
+        {"q": "\\"},
+        {"q": "9" * 5000},
+        {"q": "<script>alert(1)</script>"},
+        {"q": "a" * 3000},
+        {"p": "99999"},
+        {"o": "99.-1.x"},
+        {"created_at__gte": "x"},
+        {"partner__id__exact": "x"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_strange_query_is_no_fault(agent, key, query):
     put(key)
     answer = agent.get(LIST, query, follow=True)

@@ -49,9 +49,7 @@ def test_a_refused_number_is_not_in_the_error():
 
 
 def test_the_operators_are_the_networks_the_virtual_ones_and_other():
-    assert OPERATORS == (
-        "MOVISTAR", "CLARO", "ENTEL", "BITEL", "FLASH", "CUY", "SUMA", "DOLPHIN", "INTERMAX", "OTRO",
-    )  # fmt: skip
+    assert OPERATORS == ("MOVISTAR", "CLARO", "ENTEL", "BITEL", "FLASH", "CUY", "SUMA", "DOLPHIN", "INTERMAX", "OTRO")
     assert max(map(len, OPERATORS)) <= 10  # the column's width
 
 

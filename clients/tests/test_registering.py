@@ -197,10 +197,18 @@ def test_20_different_ones_at_once_are_one_row_and_a_history_without_a_gap(key):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Juan Pérez", "JUAN PEREZ"), ("Muñoz-Nájar", "MUNOZ NAJAR"), ("D'Angelo", "D ANGELO"), ("J. Ñahui", "J NAHUI"),
-        ("Strauß", "STRAUSS"), ("a_b", "A B"), ("'; DROP", "DROP"), ("😀", ""), ("Иван", "ИВАН"), ("2do", "2DO"),
+        ("Juan Pérez", "JUAN PEREZ"),
+        ("Muñoz-Nájar", "MUNOZ NAJAR"),
+        ("D'Angelo", "D ANGELO"),
+        ("J. Ñahui", "J NAHUI"),
+        ("Strauß", "STRAUSS"),
+        ("a_b", "A B"),
+        ("'; DROP", "DROP"),
+        ("😀", ""),
+        ("Иван", "ИВАН"),
+        ("2do", "2DO"),
     ],
-)  # fmt: skip
+)
 def test_names_are_compared_without_case_and_accents(text, words):
     assert folded(text) == words
 
@@ -216,17 +224,43 @@ def three(key):
 @pytest.mark.parametrize(
     ("term", "found"),
     [
-        ("CL1", ["CL1"]), (" CL1 ", ["CL1"]), ("cl1", []), ("CL", []), ("2380033370713", ["CL1"]),
-        ("238003337071", []), ("555-1234", ["CL1", "CL2"]), ("5551234", ["CL1", "CL2"]), ("(555) 1234", ["CL1", "CL2"]),
-        ("555123", []), ("+50251234567", ["CL3"]), ("50251234567", ["CL3"]), ("51234567", []), ("juan", ["CL1", "CL3"]),
-        ("JUAN PÉREZ", ["CL1"]), ("perez juan", ["CL1"]), ("per", ["CL1"]), ("erez", []), ("muñoz", ["CL2"]),
-        ("munoz najar", ["CL2"]), ("Carmen", ["CL2"]), ("ixcot juan", ["CL3"]), ("juan carmen", []), ("ana", []),
-        ("'", []), ("%", []), ("' | 'JUAN", ["CL1", "CL3"]), ("juan:*", ["CL1", "CL3"]), ("&!()", []), ("x" * 5000, []),
-        ("٢٣٨٠٠٣٣٣٧٠٧١٣", []), ("", ["CL1", "CL2", "CL3"]), ("  ", ["CL1", "CL2", "CL3"]),
+        ("CL1", ["CL1"]),
+        (" CL1 ", ["CL1"]),
+        ("cl1", []),
+        ("CL", []),
+        ("2380033370713", ["CL1"]),
+        ("238003337071", []),
+        ("555-1234", ["CL1", "CL2"]),
+        ("5551234", ["CL1", "CL2"]),
+        ("(555) 1234", ["CL1", "CL2"]),
+        ("555123", []),
+        ("+50251234567", ["CL3"]),
+        ("50251234567", ["CL3"]),
+        ("51234567", []),
+        ("juan", ["CL1", "CL3"]),
+        ("JUAN PÉREZ", ["CL1"]),
+        ("perez juan", ["CL1"]),
+        ("per", ["CL1"]),
+        ("erez", []),
+        ("muñoz", ["CL2"]),
+        ("munoz najar", ["CL2"]),
+        ("Carmen", ["CL2"]),
+        ("ixcot juan", ["CL3"]),
+        ("juan carmen", []),
+        ("ana", []),
+        ("'", []),
+        ("%", []),
+        ("' | 'JUAN", ["CL1", "CL3"]),
+        ("juan:*", ["CL1", "CL3"]),
+        ("&!()", []),
+        ("x" * 5000, []),
+        ("٢٣٨٠٠٣٣٣٧٠٧١٣", []),
+        ("", ["CL1", "CL2", "CL3"]),
+        ("  ", ["CL1", "CL2", "CL3"]),
         ("00000000-0000-4000-8000-000000000000", []),
     ],
     ids=lambda value: ascii(value)[:30],
-)  # fmt: skip
+)
 def test_finding(three, term, found):
     assert sorted(client.client_id for client in ExternalClient.objects.found_by(term)) == found
 
@@ -244,12 +278,21 @@ def test_finding_reads_no_table(three):
     names = ("uno", "dos", "tres", "cuatro", "cinco")
     ExternalClient.objects.bulk_create(
         ExternalClient(
-            partner=first.partner, client_id=f"M{number}", cui=f"{number:013d}", first_name=f"N{number}",
-            last_name=names[number % 5], phone=f"9{number:08d}", product_key="k", product_id="i", origin="o",
-            created_at=NOW, updated_at=NOW, folded_name=f"N{number}",
+            partner=first.partner,
+            client_id=f"M{number}",
+            cui=f"{number:013d}",
+            first_name=f"N{number}",
+            last_name=names[number % 5],
+            phone=f"9{number:08d}",
+            product_key="k",
+            product_id="i",
+            origin="o",
+            created_at=NOW,
+            updated_at=NOW,
+            folded_name=f"N{number}",
         )
         for number in range(3000)
-    )  # fmt: skip
+    )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ANALYZE clients_externalclient")
         cursor.execute("SET LOCAL enable_seqscan = off")

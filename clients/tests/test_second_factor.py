@@ -49,8 +49,11 @@ def test_an_app_counts_once_a_code_of_it_was_seen(eva):
     assert factor.backup_codes_left(eva) == 10
     [entry] = AuditEntry.objects.all()
     assert (entry.action, entry.object_type, entry.actor, entry.address) == (
-        "second_factor.enrolled", "auth.user", "eva", "192.0.2.7",
-    )  # fmt: skip
+        "second_factor.enrolled",
+        "auth.user",
+        "eva",
+        "192.0.2.7",
+    )
 
 
 def test_a_second_app_is_refused(eva, key):

@@ -4,8 +4,8 @@ import re
 
 import yaml
 
-from config import settings as settings_module
 from config.environment import BASE_DIR
+from config.mail_receipts import ANYMAIL_KEYS
 
 READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
 OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD", "DOMAIN", "COMPOSE_SUBNET"}
@@ -14,7 +14,7 @@ NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 
 def settings_that_are_read() -> set[str]:
     names = {"SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL", "SMS_FALLBACK", "WHATSAPP_FALLBACK"}
-    names |= {f"ANYMAIL_{key}" for key in settings_module._ANYMAIL_KEYS}
+    names |= {f"ANYMAIL_{key}" for key in ANYMAIL_KEYS}
     for name in ("settings", "environment", "programs", "run", "embedded"):
         names |= set(READ.findall((BASE_DIR / "config" / f"{name}.py").read_text()))
     return names - NOT_FOR_OPERATORS

@@ -10,9 +10,14 @@ from config.handler import Handler, Request
 CODECS = ["hex", "base64", "rot13", "undefined", "idna", "punycode", "unicode_escape", "utf-7", "utf-16", "nada"]
 HOSTILE = [
     *(f"text/plain; charset={name}" for name in CODECS),
-    "text/plain; x*=nada'es'%41", "text/plain; x*0*=hex''%41; x*1=y", "; ; =;*=;'", "a" * 20_000 + ";=", ";\xff*='",
-    'text/plain; charset="\\', "text/plain; x*9999999999999999999999*=1",
-]  # fmt: skip
+    "text/plain; x*=nada'es'%41",
+    "text/plain; x*0*=hex''%41; x*1=y",
+    "; ; =;*=;'",
+    "a" * 20_000 + ";=",
+    ";\xff*='",
+    'text/plain; charset="\\',
+    "text/plain; x*9999999999999999999999*=1",
+]
 
 
 def asked(address: str, content_type: str) -> Request:

@@ -80,11 +80,20 @@ def test_nobody_logs_in_without_the_password_and_the_superuser_not_at_all(data):
 def test_the_run_role_cannot_become_the_owner(data):
     with stack(data, redis=False) as servers, psycopg.connect(servers.database_url, autocommit=True) as run:
         for words in (
-            "SET ROLE aval_owner", "SET ROLE aval", "SET SESSION AUTHORIZATION aval_owner",
-            "GRANT aval_owner TO aval_run", "ALTER ROLE aval_run SUPERUSER", "CREATE TABLE public.x ()",
-            "CREATE SCHEMA x", "CREATE TEMP TABLE x ()", "COPY (SELECT 1) TO PROGRAM 'true'", "CREATE EXTENSION hstore",
-            "SET session_replication_role = replica", "ALTER SYSTEM SET fsync = off", "CREATE DATABASE x",
-        ):  # fmt: skip
+            "SET ROLE aval_owner",
+            "SET ROLE aval",
+            "SET SESSION AUTHORIZATION aval_owner",
+            "GRANT aval_owner TO aval_run",
+            "ALTER ROLE aval_run SUPERUSER",
+            "CREATE TABLE public.x ()",
+            "CREATE SCHEMA x",
+            "CREATE TEMP TABLE x ()",
+            "COPY (SELECT 1) TO PROGRAM 'true'",
+            "CREATE EXTENSION hstore",
+            "SET session_replication_role = replica",
+            "ALTER SYSTEM SET fsync = off",
+            "CREATE DATABASE x",
+        ):
             with pytest.raises(errors.InsufficientPrivilege):
                 run.execute(words)
 
@@ -108,11 +117,18 @@ def test_migrate_runs_as_the_owner_and_all_other_commands_as_the_run_role(data):
         )
         may = "SELECT has_table_privilege('aval_run', %s, %s)"
         expected = {
-            (AUDIT, "SELECT"): True, (AUDIT, "INSERT"): True, (AUDIT, "UPDATE"): False, (AUDIT, "DELETE"): False,
-            (AUDIT, "TRUNCATE"): False, ("clients_partner", "UPDATE"): True, ("clients_partner", "TRUNCATE"): False,
-            ("subscription_consentrecord", "DELETE"): True, ("subscription_consentrecord", "UPDATE"): False,
-            ("django_migrations", "DELETE"): False, ("django_migrations", "SELECT"): True,
-        }  # fmt: skip
+            (AUDIT, "SELECT"): True,
+            (AUDIT, "INSERT"): True,
+            (AUDIT, "UPDATE"): False,
+            (AUDIT, "DELETE"): False,
+            (AUDIT, "TRUNCATE"): False,
+            ("clients_partner", "UPDATE"): True,
+            ("clients_partner", "TRUNCATE"): False,
+            ("subscription_consentrecord", "DELETE"): True,
+            ("subscription_consentrecord", "UPDATE"): False,
+            ("django_migrations", "DELETE"): False,
+            ("django_migrations", "SELECT"): True,
+        }
         assert {each: one(servers.owner_url, may, *each) for each in expected} == expected
         assert one(servers.owner_url, "SELECT has_column_privilege('aval_run', %s, 'data', 'UPDATE')", AUDIT)
         # a table of the next version is the run role's to use from its first moment
@@ -124,8 +140,17 @@ def test_migrate_runs_as_the_owner_and_all_other_commands_as_the_run_role(data):
 
 def migrate(data, run, owner):
     more = {"MIGRATE_DATABASE_URL": owner} if owner else {}
-    done = python("-m", "config.run", "migrate", DATA_DIR=str(data), DATABASE_URL=run, REDIS_URL="redis://x",
-                  SECRET_KEY="k" * 40, SANDBOX="true", **more)  # fmt: skip
+    done = python(
+        "-m",
+        "config.run",
+        "migrate",
+        DATA_DIR=str(data),
+        DATABASE_URL=run,
+        REDIS_URL="redis://x",
+        SECRET_KEY="k" * 40,
+        SANDBOX="true",
+        **more,
+    )
     return done.communicate()[0], done.returncode
 
 

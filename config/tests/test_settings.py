@@ -29,22 +29,48 @@ def load(expression="''", **changes):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SECRET_KEY", ""), ("SECRET_KEY", "short"), ("DATABASE_URL", ""), ("DATABASE_URL", "sqlite:///x"),
-        ("REDIS_URL", ""), ("REDIS_URL", "memcached://x"), ("REDIS_URL", "sentinel://x:26379/0"),
-        ("BROKER_URL", "sentinel://x:26379"), ("BROKER_URL", "amqp://x//;sentinel://y"), ("BROKER_URL", "sqs://x"),
-        ("RATE_PER_PARTNER", "0"), ("RATE_PER_PARTNER", "-5"),
-        ("RATE_PER_ADDRESS", "many"), ("DEBUG", "maybe"), ("DNI_CHECK_CHARACTER", "loose"),
-        ("PHONE_REUSE_NAMES", "none"), ("PUBLIC_URL", "aval.example.com"), ("TRUSTED_PROXIES", "10.0.0.0/99"),
-        ("LOG_LEVEL", "LOUD"), ("BRAND", "B" * 21), ("WEBOTP_DOMAIN", "d" * 61), ("JWT_KEY", "short"),
-        ("STAFF_TWO_FACTOR", "maybe"), ("SESSION_IDLE_MINUTES", "4"), ("SESSION_IDLE_MINUTES", "721"),
-        ("SESSION_HOURS", "0"), ("SESSION_HOURS", "25"), ("SESSION_HOURS", "eight"),
-        ("KEEP_MESSAGES_DAYS", "0"), ("KEEP_CODES_DAYS", "2"), ("KEEP_PENDING_DAYS", "2"),
-        ("KEEP_CONSENTS_DAYS", "729"), ("KEEP_REQUESTS_DAYS", "364"), ("KEEP_SANDBOX_DAYS", "never"),
-        ("KEEP_DEAUTHORIZED_DAYS", "364"), ("ANYMAIL_WEBHOOK_SECRET", "sin-dos-puntos"),
-        ("ANYMAIL_WEBHOOK_SECRET", "aval: "), ("ANYMAIL_WEBHOOK_SECRET", ":clave"),
-        ("ANYMAIL_WEBHOOK_SECRET", "aval:contraseña"), ("ANYMAIL_MANDRILL_WEBHOOK_KEY", "ñ"),
+        ("SECRET_KEY", ""),
+        ("SECRET_KEY", "short"),
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "sqlite:///x"),
+        ("REDIS_URL", ""),
+        ("REDIS_URL", "memcached://x"),
+        ("REDIS_URL", "sentinel://x:26379/0"),
+        ("BROKER_URL", "sentinel://x:26379"),
+        ("BROKER_URL", "amqp://x//;sentinel://y"),
+        ("BROKER_URL", "sqs://x"),
+        ("RATE_PER_PARTNER", "0"),
+        ("RATE_PER_PARTNER", "-5"),
+        ("RATE_PER_ADDRESS", "many"),
+        ("DEBUG", "maybe"),
+        ("DNI_CHECK_CHARACTER", "loose"),
+        ("PHONE_REUSE_NAMES", "none"),
+        ("PUBLIC_URL", "aval.example.com"),
+        ("TRUSTED_PROXIES", "10.0.0.0/99"),
+        ("LOG_LEVEL", "LOUD"),
+        ("BRAND", "B" * 21),
+        ("WEBOTP_DOMAIN", "d" * 61),
+        ("JWT_KEY", "short"),
+        ("STAFF_TWO_FACTOR", "maybe"),
+        ("SESSION_IDLE_MINUTES", "4"),
+        ("SESSION_IDLE_MINUTES", "721"),
+        ("SESSION_HOURS", "0"),
+        ("SESSION_HOURS", "25"),
+        ("SESSION_HOURS", "eight"),
+        ("KEEP_MESSAGES_DAYS", "0"),
+        ("KEEP_CODES_DAYS", "2"),
+        ("KEEP_PENDING_DAYS", "2"),
+        ("KEEP_CONSENTS_DAYS", "729"),
+        ("KEEP_REQUESTS_DAYS", "364"),
+        ("KEEP_SANDBOX_DAYS", "never"),
+        ("KEEP_DEAUTHORIZED_DAYS", "364"),
+        ("ANYMAIL_WEBHOOK_SECRET", "sin-dos-puntos"),
+        ("ANYMAIL_WEBHOOK_SECRET", "aval: "),
+        ("ANYMAIL_WEBHOOK_SECRET", ":clave"),
+        ("ANYMAIL_WEBHOOK_SECRET", "aval:contraseña"),
+        ("ANYMAIL_MANDRILL_WEBHOOK_KEY", "ñ"),
     ],
-)  # fmt: skip
+)
 def test_nonsense_is_refused_in_one_sentence(name, value):
     run = load(**{name: value})
     assert run.returncode == 1, run.stdout
@@ -61,7 +87,7 @@ def test_nonsense_is_refused_in_one_sentence(name, value):
         ("MailerSend://KEY@/", "ANYMAIL_MAILERSEND_SIGNING_SECRET"),
         ("smtp://mail.example.com mandrill://KEY@/", "ANYMAIL_MANDRILL_WEBHOOK_KEY"),
     ],
-)  # fmt: skip
+)
 def test_a_mail_service_that_signs_its_receipts_does_not_start_without_the_key_for_them(url, key):
     run = load(EMAIL_URL=url, ANYMAIL_WEBHOOK_SECRET="aval:clave")
     assert run.returncode == 1
@@ -84,14 +110,15 @@ def test_every_password_is_hashed_in_one_of_the_slots():
 @pytest.mark.parametrize(
     ("given", "default"),
     [
-        ({}, "full"), ({"INFORMAPERU_OPEN": "true"}, "full"),
+        ({}, "full"),
+        ({"INFORMAPERU_OPEN": "true"}, "full"),
         ({"SMS_URL": "twilio://a:b@/?from=%2B51"}, "full"),
         ({"SMS_URL": "twilio://a:b@/?from=%2B51", "INFORMAPERU_OPEN": "true"}, "masked"),
         ({"EMAIL_URL": "smtp://mail.example.com", "INFORMAPERU_OPEN": "true"}, "masked"),
         ({"EMAIL_URL": "smtp://x.pe", "INFORMAPERU_OPEN": "true", "PHONE_REUSE_NAMES": "full"}, "full"),
         ({"PHONE_REUSE_NAMES": "masked"}, "masked"),
     ],
-)  # fmt: skip
+)
 def test_names_are_masked_by_default_where_anybody_can_ask_with_a_real_gateway(given, default):
     run = load("s.PHONE_REUSE_NAMES", **given)
     assert (run.returncode, run.stdout.strip()) == (0, default), run.stderr
@@ -187,12 +214,16 @@ def test_hsts_binds_this_host_and_more_only_when_asked():
     [
         ({"REDIS_URL": "unix:///run/r.sock?db=2"}, ("redis+socket:///run/r.sock?virtual_host=2", True)),
         ({"REDIS_URL": "redis://r:6379/0"}, ("redis://r:6379/0", True)),
-        ({"REDIS_URL": "redis://r/0", "BROKER_URL": "amqp://a:b@one//;amqp://a:b@two//"},
-         ("amqp://a:b@one//;amqp://a:b@two//", False)),
-        ({"REDIS_URL": "redis://r/0", "BROKER_URL": "unix:///run/r.sock"},
-         ("redis+socket:///run/r.sock?virtual_host=0", False)),
+        (
+            {"REDIS_URL": "redis://r/0", "BROKER_URL": "amqp://a:b@one//;amqp://a:b@two//"},
+            ("amqp://a:b@one//;amqp://a:b@two//", False),
+        ),
+        (
+            {"REDIS_URL": "redis://r/0", "BROKER_URL": "unix:///run/r.sock"},
+            ("redis+socket:///run/r.sock?virtual_host=0", False),
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_broker_is_redis_unless_another_one_is_given(changes, broker):
     run = load("(s.BROKER_URL, s.REDIS_IS_BROKER)", **changes)
     assert run.stdout.strip() == repr(broker), run.stderr

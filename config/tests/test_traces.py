@@ -184,14 +184,16 @@ def test_what_the_server_says_of_a_row_is_left_out_everywhere(lines):
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ('duplicate key value violates unique constraint "one"\nDETAIL:  Key (a)=(b) exists.',
-         'duplicate key value violates unique constraint "one"'),
+        (
+            'duplicate key value violates unique constraint "one"\nDETAIL:  Key (a)=(b) exists.',
+            'duplicate key value violates unique constraint "one"',
+        ),
         ('invalid input syntax for type uuid: "ana"\nLINE 1: SELECT 1', "invalid input syntax for type uuid: ***"),
         ("invalid literal for int() with base 10: 'ana'", "invalid literal for int() with base 10: ***"),
         ("no route to ana@correo.example", "no route to ***"),
         ("'NoneType' object has no attribute 'pk'", "'NoneType' object has no attribute 'pk'"),
         ("asked for 12345", "asked for 12345"),
     ],
-)  # fmt: skip
+)
 def test_of_a_fault_s_text_what_is_nobody_s_stays(text, left):
     assert scrubbed(text) == left

@@ -312,8 +312,9 @@ def test_bytes_that_come_while_a_thread_is_busy_are_read_after(serving):
 
 
 def test_a_body_announced_with_expect_is_asked_for(serving):
-    with closing(serving().connect(first=HEAD + "Connection: close\r\nExpect: 100-continue\r\n"
-                                   "Content-Length: 4\r\n\r\n")) as line:  # fmt: skip
+    with closing(
+        serving().connect(first=HEAD + "Connection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+    ) as line:
         assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         line.sendall(b"hola")
         assert all_of(line).endswith(b"hola")
@@ -416,7 +417,9 @@ def test_what_names_no_path_is_closed_without_an_answer(serving, noise):
 
 def test_whoever_sends_too_much_can_read_why(serving):
     size = 20_000_000
-    with closing(serving().connect(first=f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")) as line:  # noqa: E501  # fmt: skip
+    with closing(
+        serving().connect(first=f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")
+    ) as line:
         line.sendall(b"x" * size)
         answer = all_of(line)
     assert b"413 " in answer.split(b"\r\n")[0]

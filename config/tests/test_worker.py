@@ -73,8 +73,11 @@ def test_a_worker_goes_on_after_kombu_failed_to_clean_up_a_lost_connection(broke
     (tmp_path / "breaking.py").write_text(APP)
     notes, output = tmp_path / "notes", tmp_path / "output"
     environment = {
-        **os.environ, "PYTHONPATH": f"{tmp_path}:{BASE_DIR}", "TEST_BROKER": broker.url, "TEST_NOTES": str(notes),
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}:{BASE_DIR}",
+        "TEST_BROKER": broker.url,
+        "TEST_NOTES": str(notes),
+    }
     words = ["-A", "breaking", "worker", "-P", "threads", "-c", "2", "--without-mingle", "--without-gossip"]
     with output.open("wb") as log:
         worker = subprocess.Popen(

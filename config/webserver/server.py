@@ -55,9 +55,14 @@ class Server(TcpWSGIServer):
         dispatcher.set_thread_count(threads)
         about = (listening.family, listening.type, listening.proto, listening.getsockname())
         super().__init__(
-            application, map=SelectorMap(), _sock=listening, dispatcher=dispatcher, adj=_adjustments(listening),
-            sockinfo=about, bind_socket=False,
-        )  # fmt: skip
+            application,
+            map=SelectorMap(),
+            _sock=listening,
+            dispatcher=dispatcher,
+            adj=_adjustments(listening),
+            sockinfo=about,
+            bind_socket=False,
+        )
 
     # --- the loop ---
 

@@ -47,16 +47,36 @@ def number_for(refusal: Refused, view: "ContractView | None") -> int:
 
 
 def write(
-    *, id: int | None, contract: str, partner_id: int | None, user: str, action: str, status: int, code: str,
-    address: str, duration_ms: int, at: datetime, subject: UUID | None = None,
-    successes: int | None = None, failures: int | None = None,
-) -> None:  # fmt: skip
+    *,
+    id: int | None,
+    contract: str,
+    partner_id: int | None,
+    user: str,
+    action: str,
+    status: int,
+    code: str,
+    address: str,
+    duration_ms: int,
+    at: datetime,
+    subject: UUID | None = None,
+    successes: int | None = None,
+    failures: int | None = None,
+) -> None:
     """Never raises: an answer that was earned is not lost because its log row could not be written."""
     row = {
-        "contract": contract, "partner_id": partner_id, "user": user, "subject": subject, "action": action,
-        "status": status, "code": code, "successes": successes, "failures": failures, "address": address or None,
-        "duration_ms": duration_ms, "created_at": at,
-    }  # fmt: skip
+        "contract": contract,
+        "partner_id": partner_id,
+        "user": user,
+        "subject": subject,
+        "action": action,
+        "status": status,
+        "code": code,
+        "successes": successes,
+        "failures": failures,
+        "address": address or None,
+        "duration_ms": duration_ms,
+        "created_at": at,
+    }
     try:
         with connection.cursor() as cursor:
             cursor.execute(*((_INSERT, row) if id is None else (_INSERT_WITH_ID, row | {"id": id})))

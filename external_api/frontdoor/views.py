@@ -240,10 +240,7 @@ class ContractView(APIView):
         if row is not None:
             try:
                 idempotency.finish(
-                    row,
-                    status=response.status_code,
-                    body=response.content,
-                    shows_secret=self.answer_shows_secret,
+                    row, status=response.status_code, body=response.content, shows_secret=self.answer_shows_secret
                 )
             except OperationalError as fault:  # the key lapses by itself; the answer stands
                 log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
@@ -251,11 +248,20 @@ class ContractView(APIView):
     def write_log(self, status: int) -> None:
         """Writes the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
         request_log.write(
-            id=self._request_id, contract=self.contract.name, partner_id=self.partner.pk if self.partner else None,
-            user=self.user_name, action=self.action, status=status, code=self.answer_code,
-            address=self.address, duration_ms=round((time.perf_counter() - self._started) * 1000), at=self.at,
-            subject=self.subject, successes=self.successes, failures=self.failures,
-        )  # fmt: skip
+            id=self._request_id,
+            contract=self.contract.name,
+            partner_id=self.partner.pk if self.partner else None,
+            user=self.user_name,
+            action=self.action,
+            status=status,
+            code=self.answer_code,
+            address=self.address,
+            duration_ms=round((time.perf_counter() - self._started) * 1000),
+            at=self.at,
+            subject=self.subject,
+            successes=self.successes,
+            failures=self.failures,
+        )
 
 
 class UnknownPath(ContractView):

@@ -40,10 +40,7 @@ def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
     """The document's `warning`: who proved this number (or mailbox) last, and on which day."""
     day = before.validated_at.astimezone(LIMA).strftime("%d/%m/%Y") if before.validated_at else ""
     what = "Este correo" if via == Via.EMAIL else "Este número"
-    return {
-        "message": f"{what} ya fue validado el {day} por {_name(before)}",
-        "code": "PHONE_REUSE_WARNING",
-    }
+    return {"message": f"{what} ya fue validado el {day} por {_name(before)}", "code": "PHONE_REUSE_WARNING"}
 
 
 def _name(applicant: Applicant) -> str:

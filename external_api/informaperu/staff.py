@@ -42,11 +42,7 @@ class LoginView(InformaPeruView):
         typed = checked(Login, self.body)
         user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)
         self.user_name = user.get_username()
-        body = {
-            "token": issue_for(user, at=self.at),
-            "token_type": "Bearer",
-            "expires_in": int(LIFE.total_seconds()),
-        }
+        body = {"token": issue_for(user, at=self.at), "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}
         return Answer(200, body, PRIVATE)
 
 
@@ -69,9 +65,16 @@ class StaffView(InformaPeruView):
     def write_down(self, asked: dict[str, str], *, rows: int, sight: Sight) -> None:
         """The query in the audit, about its user: personal values among what was asked are redacted there."""
         audit(
-            self.user, "staff_api.queried", at=self.at, by=self.user_name, address=self.address, query=self.action,
-            filter=asked, rows=rows, shown=sight.value,
-        )  # fmt: skip
+            self.user,
+            "staff_api.queried",
+            at=self.at,
+            by=self.user_name,
+            address=self.address,
+            query=self.action,
+            filter=asked,
+            rows=rows,
+            shown=sight.value,
+        )
 
     def listed(self, request: Request, rows: QuerySet[Any], asked: Any, kept: dict[str, str], present: Any) -> Answer:
         """A page of rows, written down; `present` puts a row into words."""

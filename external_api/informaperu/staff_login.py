@@ -40,9 +40,7 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
     return user
 
 
-def _second_factor_is_given(
-    request: HttpRequest, user: User, code: str, *, has_device: bool, at: datetime
-) -> bool:  # fmt: skip
+def _second_factor_is_given(request: HttpRequest, user: User, code: str, *, has_device: bool, at: datetime) -> bool:
     if not has_device:
         return not second_factor.is_required()
     if not code:

@@ -35,9 +35,7 @@ class Checked:
     values: Authorization | None = None
 
 
-_TEXTS_OF = itemgetter(
-    "nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo"
-)  # fmt: skip
+_TEXTS_OF = itemgetter("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +64,21 @@ _CODE = _Text("codigo_externo", _any_text, "Codigo Externo Invalido.", "Codigo E
 _PROFILE = _Text("perfil", _any_text, "Perfil Invalido.", "Perfil Requerido.")
 
 FAULTS = (
-    NO_OBJECT, _NAME.invalid, TYPE_INVALID, NUMBER_INVALID, _CELL.invalid, _CODE.required, _CODE.invalid,
-    _PROFILE.required, _PROFILE.invalid, EMAIL_REQUIRED, EMAIL_INVALID, EMAIL_TAKEN, EMAIL_REPEATED, EMAIL_NOT_FOUND,
-)  # fmt: skip
+    NO_OBJECT,
+    _NAME.invalid,
+    TYPE_INVALID,
+    NUMBER_INVALID,
+    _CELL.invalid,
+    _CODE.required,
+    _CODE.invalid,
+    _PROFILE.required,
+    _PROFILE.invalid,
+    EMAIL_REQUIRED,
+    EMAIL_INVALID,
+    EMAIL_TAKEN,
+    EMAIL_REPEATED,
+    EMAIL_NOT_FOUND,
+)
 """All that can be said of a row, by `alta` or `baja`."""
 
 

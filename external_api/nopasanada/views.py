@@ -135,10 +135,7 @@ class RequestView(ContractView):
 
         self.logged = False  # the log row is written when the stream has ended, with its count
         body = stream(
-            export,
-            head=(head + ',"resultados":{"data":[').encode(),
-            tail=tail,
-            done=lambda: self.write_log(200),
+            export, head=(head + ',"resultados":{"data":[').encode(), tail=tail, done=lambda: self.write_log(200)
         )
         return StreamingHttpResponse(body, content_type="application/json")
 

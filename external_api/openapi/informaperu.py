@@ -78,8 +78,13 @@ _NO_BODY: Schema = {"type": "object", "description": "Opcional; nada de él se l
 
 def path_parameter(name: str, schema: Schema, description: str, example: str) -> Schema:
     return {
-        "name": name, "in": "path", "required": True, "schema": schema, "description": description, "example": example
-    }  # fmt: skip
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": schema,
+        "description": description,
+        "example": example,
+    }
 
 
 CLIENT = path_parameter("client", {"type": "string", "minLength": 1}, "El UUID que devolvió el registro.", A_CLIENT)
@@ -158,10 +163,18 @@ def _operation(
     of_door = door_refusals(INFORMAPERU, body=body is not None, idempotent=idempotent)
     opened: list[dict[str, list[str]]] = [] if INFORMAPERU.needs_credential() else [{}]
     return Operation(
-        id=id, tag=TAG, summary=summary, description=description, contract=INFORMAPERU, error_schema=error_schema,
-        security=[*opened, {"tokenEmpresa": []}, {"jwtEmpresa": []}], body=body, idempotent=idempotent,
-        refusals=[*refusals, door.Unauthorized(), *of_path, *of_door], **more,
-    )  # fmt: skip
+        id=id,
+        tag=TAG,
+        summary=summary,
+        description=description,
+        contract=INFORMAPERU,
+        error_schema=error_schema,
+        security=[*opened, {"tokenEmpresa": []}, {"jwtEmpresa": []}],
+        body=body,
+        idempotent=idempotent,
+        refusals=[*refusals, door.Unauthorized(), *of_path, *of_door],
+        **more,
+    )
 
 
 _OF_A_CLIENT = ("solicitarToken", "verificarCodigo", "cancelarToken", "registrarExpiracion", "consultarCooldown")
@@ -250,10 +263,13 @@ def _verify() -> Operation:
             )
         },
         refusals=[
-            tokens.WrongCode(4), tokens.TriesUsedUp(), tokens.TokenExpired(), tokens.NoPendingToken(),
+            tokens.WrongCode(4),
+            tokens.TriesUsedUp(),
+            tokens.TokenExpired(),
+            tokens.NoPendingToken(),
             people.ApplicantLocked(),
         ],
-    )  # fmt: skip
+    )
 
 
 def _cancel() -> Operation:
@@ -322,17 +338,25 @@ def _status() -> Operation:
     shown = {"status": "ok", "timestamp": "2026-02-12T15:30:00.000Z", "uptime": 360.5}
     silent = {**shown, "status": "error"}
     return Operation(
-        id="estado", tag=TAG, summary="Estado del sistema", contract=INFORMAPERU, error_schema=error_schema,
+        id="estado",
+        tag=TAG,
+        summary="Estado del sistema",
+        contract=INFORMAPERU,
+        error_schema=error_schema,
         description="Si la API y su base de datos funcionan. Responde en menos de un segundo y no tiene límite de uso.",
-        security=[], allow=("GET", "HEAD"), refusals=[door.InternalFault(), door.BadRequest()],
+        security=[],
+        allow=("GET", "HEAD"),
+        refusals=[door.InternalFault(), door.BadRequest()],
         successes={
             200: Success("Todo funciona.", state("ok"), {"documento": shown}, headers=("Cache-Control",)),
             503: Success(
-                "La base de datos no responde.", state("error"), {"sin base de datos": silent},
+                "La base de datos no responde.",
+                state("error"),
+                {"sin base de datos": silent},
                 headers=("Cache-Control", "Retry-After"),
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def operations() -> dict[type[ContractView], Operation]:

@@ -71,13 +71,22 @@ EXAMPLES: dict[str, Any] = {
         "usuario": "MAQ-001",
         "clientes": [
             {
-                "nombre": "Juan Pérez", "tipo_documento": "DNI", "numero_documento": "12345678",
-                "celular": "987654321", "codigo_externo": "CLI-001", "perfil": "VIP3",
+                "nombre": "Juan Pérez",
+                "tipo_documento": "DNI",
+                "numero_documento": "12345678",
+                "celular": "987654321",
+                "codigo_externo": "CLI-001",
+                "perfil": "VIP3",
                 "correo": "juan.perez@dominio.com",
             },
             {
-                "nombre": "", "tipo_documento": "CE", "numero_documento": "0123456780", "celular": "",
-                "codigo_externo": "CLI-001", "perfil": "REGULAR7", "correo": "jose.lopez@dominio.com",
+                "nombre": "",
+                "tipo_documento": "CE",
+                "numero_documento": "0123456780",
+                "celular": "",
+                "codigo_externo": "CLI-001",
+                "perfil": "REGULAR7",
+                "correo": "jose.lopez@dominio.com",
             },
         ],
     },
@@ -94,7 +103,7 @@ EXAMPLES: dict[str, Any] = {
         "fecha_hasta": "2024-12-31",
     },
     "clientes_autorizados": {"solicitud": "clientes_autorizados", "usuario": "MAQ-003"},
-}  # fmt: skip
+}
 """The document's own, their token moved into the header."""
 
 # --- answers ------------------------------------------------------------------------------------------------
@@ -181,10 +190,16 @@ SUCCESSES = {
                     "cuenta": 1,
                     "data": [
                         {
-                            "celular": "", "codigo_cliente": "MAQ-007", "correo": "lucho@gmail.com",
-                            "id_solicitud": 5, "nombre": "Luis Caceres", "numero_documento": "10025687",
-                            "perfil": "VIP9", "timestamp_creado": "2025-12-10 23:08:23.771669",
-                            "tipo_documento": "DNI", "suscrito": True,
+                            "celular": "",
+                            "codigo_cliente": "MAQ-007",
+                            "correo": "lucho@gmail.com",
+                            "id_solicitud": 5,
+                            "nombre": "Luis Caceres",
+                            "numero_documento": "10025687",
+                            "perfil": "VIP9",
+                            "timestamp_creado": "2025-12-10 23:08:23.771669",
+                            "tipo_documento": "DNI",
+                            "suscrito": True,
                         }
                     ],
                 }
@@ -234,7 +249,7 @@ SUCCESSES = {
             )
         },
     ),
-}  # fmt: skip
+}
 
 OPERATIONS = {
     RequestView: Operation(

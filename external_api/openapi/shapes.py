@@ -6,14 +6,9 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-UUID: Schema = {
-    "type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-}  # fmt: skip
+UUID: Schema = {"type": "string", "format": "uuid", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"}
 DATE: Schema = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
-MOMENT: Schema = {
-    "type": "string", "format": "date-time",
-    "description": "ISO 8601 con su desfase, hora de Lima.",
-}  # fmt: skip
+MOMENT: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601 con su desfase, hora de Lima."}
 STAMP: Schema = {
     "type": "string",
     "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}$",

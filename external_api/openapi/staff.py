@@ -109,12 +109,27 @@ _DETAIL = answered(
     may_lack=("tokens",),
 )
 _SHOWN_CLIENT: dict[str, Any] = {
-    "id": A_CLIENT, "empresa": None, "tipo_documento": "DNI", "documento": "12345678", "digito_verificador": "9",
-    "nombres": "Juan", "apellido_paterno": "Perez", "apellido_materno": "Gomez", "correo": "juan.perez@example.com",
-    "departamento": "Lima", "provincia": "Lima", "distrito": "Miraflores", "estado": "PENDIENTE",
-    "via_validada": None, "destino_validado": None, "operador": None, "bloqueado": None, "creado": _CREATED,
-    "actualizado": _CREATED, "validado": None,
-}  # fmt: skip
+    "id": A_CLIENT,
+    "empresa": None,
+    "tipo_documento": "DNI",
+    "documento": "12345678",
+    "digito_verificador": "9",
+    "nombres": "Juan",
+    "apellido_paterno": "Perez",
+    "apellido_materno": "Gomez",
+    "correo": "juan.perez@example.com",
+    "departamento": "Lima",
+    "provincia": "Lima",
+    "distrito": "Miraflores",
+    "estado": "PENDIENTE",
+    "via_validada": None,
+    "destino_validado": None,
+    "operador": None,
+    "bloqueado": None,
+    "creado": _CREATED,
+    "actualizado": _CREATED,
+    "validado": None,
+}
 
 
 def _query(name: str, description: str, **rules: Any) -> Schema:
@@ -145,16 +160,25 @@ def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, 
         "en la auditoría. Nunca muestra un código."
     )
     return Operation(
-        id=id, tag=TAG, summary=summary, description=description, contract=INFORMAPERU, error_schema=error_schema,
-        security=[{"jwtPersonal": []}], parameters=parameters, allow=("GET", "HEAD"),
+        id=id,
+        tag=TAG,
+        summary=summary,
+        description=description,
+        contract=INFORMAPERU,
+        error_schema=error_schema,
+        security=[{"jwtPersonal": []}],
+        parameters=parameters,
+        allow=("GET", "HEAD"),
         refusals=[door.Unauthorized(), StaffForbidden(), *of_path, *of_query, *door_refusals(INFORMAPERU, body=False)],
         successes={
             200: Success(
-                "Lo encontrado.", answered({"data": row}) if one else _page(row), {"ejemplo": shown},
+                "Lo encontrado.",
+                answered({"data": row}) if one else _page(row),
+                {"ejemplo": shown},
                 headers=("Cache-Control",),
             )
         },
-    )  # fmt: skip
+    )
 
 
 _LOGIN = Operation(

@@ -19,9 +19,16 @@ from external_api.receipts.answers import away, not_signed, some_unread, too_lar
 log = logging.getLogger(__name__)
 
 _ODD = (
-    LookupError, TypeError, ValueError, AttributeError, AssertionError, ArithmeticError, RecursionError, OSError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
     AnymailConfigurationError,
-)  # fmt: skip
+)
 """What anymail raises at an event of another shape, or of another kind of webhook."""
 
 _VIEWS: Mapping[str, tuple[str, str]] = {

@@ -15,11 +15,7 @@ from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.models import Message
 from messaging.receipts import Report
 
-STATES = {
-    "delivered": Message.State.DELIVERED,
-    "read": Message.State.DELIVERED,
-    "failed": Message.State.UNDELIVERED,
-}
+STATES = {"delivered": Message.State.DELIVERED, "read": Message.State.DELIVERED, "failed": Message.State.UNDELIVERED}
 """`sent` is what our own record says already."""
 
 

@@ -43,17 +43,13 @@ TABLE: Mapping[type[Refused], Row] = {
     door.WrongMediaType: Row(415, "Formato No Soportado", "El cuerpo debe ser application/json en UTF-8."),
     door.RateLimited: Row(429, "Demasiadas Solicitudes", "Se superó el límite permitido. Intente más tarde."),
     door.InternalFault: Row(500, "Error Interno", "Ocurrió un error inesperado. Intente más tarde."),
-    door.Unavailable: Row(
-        503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."
-    ),
-}  # fmt: skip
+    door.Unavailable: Row(503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."),
+}
 
 
 def header(title: str, message: str, *, kind: str, status: int, request_id: int) -> dict[str, str]:
     """The block over every answer; `code` is text, as in the document."""
-    return {
-        "title": title, "message": message, "type": kind, "code": str(status), "event_id": f"event_{request_id}"
-    }  # fmt: skip
+    return {"title": title, "message": message, "type": kind, "code": str(status), "event_id": f"event_{request_id}"}
 
 
 def registered(client: UUID, *, request_id: int) -> Answer:

@@ -35,9 +35,13 @@ def call(front, method, path, headers):
 
 def test_the_url_map_has_the_six_partner_endpoints():
     assert [path for _, path in partner_paths("ID")] == [
-        "/client", "/client/ID/token", "/client/ID/verify/A1B2", "/client/ID/cancel", "/client/ID/expire",
+        "/client",
+        "/client/ID/token",
+        "/client/ID/verify/A1B2",
+        "/client/ID/cancel",
+        "/client/ID/expire",
         "/client/ID/cooldown/S",
-    ]  # fmt: skip
+    ]
 
 
 def test_every_endpoint_of_contract_3_wants_a_jwt(front, informa, registry):
@@ -71,9 +75,17 @@ def test_either_kind_of_credential_opens_the_door(front, informa, settings, kind
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer", "Bearer ", "Bearer x", "Bearer " + "A" * 32, "Bearer a.b.c", "Bearer á", "Bearer " + "x" * 5000,
-     "Bearer eyJhbGciOiJub25lIn0.eyJqdGkiOiIxIn0."],
-)  # fmt: skip
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer " + "A" * 32,
+        "Bearer a.b.c",
+        "Bearer á",
+        "Bearer " + "x" * 5000,
+        "Bearer eyJhbGciOiJub25lIn0.eyJqdGkiOiIxIn0.",
+    ],
+)
 def test_a_credential_that_is_sent_is_always_checked(front, header):
     answer = front.post("/client", REGISTRATION, Authorization=header)
     assert (answer.status_code, answer.json()["code"]) == (401, "ERR_UNAUTHORIZED")

@@ -113,8 +113,11 @@ def test_confirming_applies_it_as_one_request_of_the_contract(boss, partner):
     who = AuthorizedClient.objects.get()
     assert (who.partner, who.request_id, who.subscribed_at) == (partner, request.pk, None)
     assert (who.name, who.document_type, who.document_number, who.phone) == (
-        "Juan Pérez", "DNI", "12345678", "987654321",
-    )  # fmt: skip
+        "Juan Pérez",
+        "DNI",
+        "12345678",
+        "987654321",
+    )
     assert (who.external_code, who.profile, who.email) == ("C-1", "VIP", "juan@dominio.com")
     entry = AuditEntry.objects.get(action="clients.imported")
     assert (entry.actor, entry.address, entry.object_id) == ("ana", "192.0.2.7", str(partner.pk))
@@ -138,13 +141,17 @@ def test_each_line_s_faults_are_the_contract_s(boss, partner, desk):
         (
             4,
             [
-                "Nombre Invalido.", "Tipo de Documento Invalido.", "Celular Invalido.", "Codigo Externo Requerido.",
-                "Perfil Requerido.", "Correo Invalido.",
+                "Nombre Invalido.",
+                "Tipo de Documento Invalido.",
+                "Celular Invalido.",
+                "Codigo Externo Requerido.",
+                "Perfil Requerido.",
+                "Correo Invalido.",
             ],
         ),
         (5, ["Numero de Documento Invalido.", "Correo Requerido."]),
         (7, ["Correo repetido en la solicitud."]),
-    ]  # fmt: skip
+    ]
     sent = [dict(zip(FIELDS, row.split(","), strict=True)) for row in rows if row]
     fallos = desk.send("alta", clientes=sent).json()["resultados"]["fallos"]
     assert [errors for _, errors in faults(answer)] == [each["errores"] for each in fallos]
@@ -372,9 +379,16 @@ def sheet_of(data):
 @pytest.fixture
 def some(partner):
     client(
-        partner, "ana@dominio.com", name="Ana Ñahui", document_type="DNI", document_number="01234567",
-        phone="987654321", external_code='=HYPERLINK("x")', profile="-VIP; oro, plata", subscribed_at=NOW,
-    )  # fmt: skip
+        partner,
+        "ana@dominio.com",
+        name="Ana Ñahui",
+        document_type="DNI",
+        document_number="01234567",
+        phone="987654321",
+        external_code='=HYPERLINK("x")',
+        profile="-VIP; oro, plata",
+        subscribed_at=NOW,
+    )
     client(partner, "eva@dominio.com", external_code="\\N y \\\\", profile="'=x")
     return partner
 
@@ -388,14 +402,22 @@ def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(boss, some):
     assert rows == [
         list(COLUMNS),
         [
-            "Ana Ñahui", "DNI", "01234567", "987654321", '\'=HYPERLINK("x")', "'-VIP; oro, plata", "ana@dominio.com",
-            "Nopasanada", "sí", "7", "2026-02-12 10:30:00", "",
+            "Ana Ñahui",
+            "DNI",
+            "01234567",
+            "987654321",
+            '\'=HYPERLINK("x")',
+            "'-VIP; oro, plata",
+            "ana@dominio.com",
+            "Nopasanada",
+            "sí",
+            "7",
+            "2026-02-12 10:30:00",
+            "",
         ],
-        [
-            "", "", "", "", "\\N y \\\\", "''=x", "eva@dominio.com", "Nopasanada", "no", "7", "2026-02-12 10:30:00", "",
-        ],
+        ["", "", "", "", "\\N y \\\\", "''=x", "eva@dominio.com", "Nopasanada", "no", "7", "2026-02-12 10:30:00", ""],
         ["Total: 2 filas"],
-    ]  # fmt: skip
+    ]
     entry = AuditEntry.objects.get(action="clients.exported")
     assert entry.data == {"format": "csv", "filter": {"vigente": "si"}}
     assert (entry.actor, entry.address) == ("ana", "192.0.2.7")

@@ -18,9 +18,13 @@ from external_api.sheet_limits import WrongFile
 
 ROWS = 3_000
 PLAIN = {
-    "nombre": "Juan Pérez", "tipo_documento": "DNI", "numero_documento": "12345678", "celular": "987654321",
-    "codigo_externo": "C-1", "perfil": "VIP",
-}  # fmt: skip
+    "nombre": "Juan Pérez",
+    "tipo_documento": "DNI",
+    "numero_documento": "12345678",
+    "celular": "987654321",
+    "codigo_externo": "C-1",
+    "perfil": "VIP",
+}
 LETTERS = "áéíóúüñçàèìòùâêîôûäëïöÿčšžěřůťďňľĺŕőűąęćńśźżłđ"
 MARKS = "\u0301\u0316\u0323\u0328"
 

@@ -105,9 +105,17 @@ def test_every_field_of_contract_3_with_a_value_it_never_has(registrar, field, v
 
 @pytest.mark.parametrize(
     "content_type",
-    ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml",
-     "application/json; charset=latin-1", "application/json; charset=utf-16", "application/jsonp"],
-)  # fmt: skip
+    [
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/xml",
+        "application/json; charset=latin-1",
+        "application/json; charset=utf-16",
+        "application/jsonp",
+    ],
+)
 def test_another_media_type(front, registrar, content_type):
     in_envelope(post(front, "/client", json.dumps(REGISTRATION), content_type), 415, "ERR_UNSUPPORTED_MEDIA_TYPE")
     in_header(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
@@ -153,8 +161,10 @@ def test_every_call_is_logged_without_what_it_carried(front):
     front.verify(client, "A1B2")
     front.get("/nothing")
     assert list(ApiRequest.objects.order_by("id").values_list("action", "status", "code")) == [
-        ("client", 201, ""), ("verify", 400, "ERR_NO_PENDING_TOKEN"), ("?", 404, "ERR_NOT_FOUND"),
-    ]  # fmt: skip
+        ("client", 201, ""),
+        ("verify", 400, "ERR_NO_PENDING_TOKEN"),
+        ("?", 404, "ERR_NOT_FOUND"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["9" * 18, "-" + "9" * 18, "1.5", '"\\u00e9"', '"\\ud83d\\ude00"', "[[1]]"])

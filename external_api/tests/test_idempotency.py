@@ -33,10 +33,7 @@ def test_the_first_answer_is_given_again_byte_for_byte(front, keyed):
 
 def test_the_same_key_with_another_body_or_path(front, keyed):
     client = front.register(keyed)
-    for answer in (
-        front.post("/client", REGISTRATION | {"nombres": "Ana"}, **keyed),
-        front.ask(client, keyed),
-    ):
+    for answer in (front.post("/client", REGISTRATION | {"nombres": "Ana"}, **keyed), front.ask(client, keyed)):
         assert (answer.status_code, answer.json()["code"]) == (422, "ERR_IDEMPOTENCY_CONFLICT")
     assert Applicant.objects.get().names == "Juan"
 

@@ -120,10 +120,19 @@ def test_asking_again_too_early(front):
 
 def _past(client: str, at: datetime) -> None:
     VerificationToken.objects.create(
-        applicant_id=client, via="S", destination="987654321", code_hmac=b"x" * 32, created_at=at, expires_at=at,
-        outcome="SIN_RESPUESTA", finished_at=at, client_attempt=1, client_wait=timedelta(0),
-        destination_attempt=1, destination_wait=timedelta(0),
-    )  # fmt: skip
+        applicant_id=client,
+        via="S",
+        destination="987654321",
+        code_hmac=b"x" * 32,
+        created_at=at,
+        expires_at=at,
+        outcome="SIN_RESPUESTA",
+        finished_at=at,
+        client_attempt=1,
+        client_wait=timedelta(0),
+        destination_attempt=1,
+        destination_wait=timedelta(0),
+    )
 
 
 def test_verifying(front):
@@ -138,8 +147,11 @@ def test_verifying(front):
     }
     proved = Applicant.objects.get()
     assert (proved.state, proved.proved_destination, proved.proved_operator, proved.proved_via) == (
-        "VALIDADO", "987654321", "MOVISTAR", "S",
-    )  # fmt: skip
+        "VALIDADO",
+        "987654321",
+        "MOVISTAR",
+        "S",
+    )
 
 
 def test_a_code_is_taken_in_lower_case_and_with_the_letters_that_look_like_digits(front):
@@ -169,10 +181,14 @@ def test_the_cooldown_query(front):
     client = front.register()
     assert front.get(f"/client/{client}/cooldown/S").json() == {
         "data": {
-            "via": "S", "can_request": True, "remaining_seconds": 0, "attempts_24h": 0, "next_attempt": 1,
+            "via": "S",
+            "can_request": True,
+            "remaining_seconds": 0,
+            "attempts_24h": 0,
+            "next_attempt": 1,
             "available_at": None,
         }
-    }  # fmt: skip
+    }
     front.ask(client)
     block = front.get(f"/client/{client}/cooldown/S").json()["data"]
     assert 118 <= block.pop("remaining_seconds") <= 120

@@ -64,9 +64,15 @@ def test_validation_names_every_faulty_field(front):
     assert code_of(answer) == (400, "ERR_VALIDATION")
     details = answer.json()["details"]
     assert set(details) == {
-        "documento", "digito_verificador", "nombres", "apellido_paterno", "correo", "departamento", "provincia",
+        "documento",
+        "digito_verificador",
+        "nombres",
+        "apellido_paterno",
+        "correo",
+        "departamento",
+        "provincia",
         "distrito",
-    }  # fmt: skip
+    }
     assert details["correo"] == ["Debe ser un texto."]
     assert details["nombres"] == ["Este campo es obligatorio."]
     assert not Applicant.objects.exists(), "nothing is stored"
@@ -197,9 +203,12 @@ def test_a_via_without_a_gateway(front, settings):
 @pytest.mark.parametrize("client", ["00000000-0000-4000-8000-000000000000", "no-uuid", "1", "%01", "{}"])
 def test_an_unknown_client_is_not_found_on_every_endpoint(front, client):
     for answer in (
-        front.ask(client), front.verify(client, "A1B2"), front.post(f"/client/{client}/cancel"),
-        front.post(f"/client/{client}/expire"), front.get(f"/client/{client}/cooldown/S"),
-    ):  # fmt: skip
+        front.ask(client),
+        front.verify(client, "A1B2"),
+        front.post(f"/client/{client}/cancel"),
+        front.post(f"/client/{client}/expire"),
+        front.get(f"/client/{client}/cooldown/S"),
+    ):
         assert code_of(answer) == (404, "ERR_CLIENT_NOT_FOUND")
 
 
@@ -300,13 +309,20 @@ def test_a_wrong_via_in_the_cooldown_query(front, asked):
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("get", "/client", "POST"), ("put", "/client", "POST"), ("delete", "/client", "POST"),
-        ("patch", "/client", "POST"), ("options", "/client", "POST"), ("get", "/client/x/token", "POST"),
-        ("post", "/client/x/verify/A1B2", "GET"), ("options", "/client/x/verify/A1B2", "GET"),
-        ("post", "/client/x/cooldown/S", "GET, HEAD"), ("get", "/client/x/cancel", "POST"),
-        ("get", "/client/x/expire", "POST"), ("post", "/status", "GET, HEAD"),
+        ("get", "/client", "POST"),
+        ("put", "/client", "POST"),
+        ("delete", "/client", "POST"),
+        ("patch", "/client", "POST"),
+        ("options", "/client", "POST"),
+        ("get", "/client/x/token", "POST"),
+        ("post", "/client/x/verify/A1B2", "GET"),
+        ("options", "/client/x/verify/A1B2", "GET"),
+        ("post", "/client/x/cooldown/S", "GET, HEAD"),
+        ("get", "/client/x/cancel", "POST"),
+        ("get", "/client/x/expire", "POST"),
+        ("post", "/status", "GET, HEAD"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_method(front, method, path, allow):
     answer = getattr(front.http, method)(f"/v1/api{path}")
     assert code_of(answer) == (405, "ERR_METHOD_NOT_ALLOWED")

@@ -177,9 +177,11 @@ def test_wrong_codes_raise_the_alarm_at_half_the_limit_and_at_the_limit(front, s
         front.verify(client, "****")
         said.append([each.message for each in caplog.records if "wrong codes" in each.message])
     assert said == [
-        [], ["half of the daily limit of wrong codes reached"], [],
+        [],
+        ["half of the daily limit of wrong codes reached"],
+        [],
         ["daily limit of wrong codes reached: somebody may be guessing"],
-    ]  # fmt: skip
+    ]
 
 
 def test_wrong_codes_of_one_caller_do_not_end_another_s_codes(front, settings, informa, stranger):

@@ -182,9 +182,20 @@ def test_it_reads_and_writes_django_s_own_hashes(settings):
 
 @pytest.mark.parametrize(
     ("today", "in_a_row", "minutes"),
-    [(1, 1, 0), (29, 29, 0), (30, 30, 1), (31, 31, 2), (33, 33, 8), (35, 35, 32), (36, 36, 60), (90, 90, 60),
-     (5, 99, 0), (5, 100, 24 * 60), (40, 250, 24 * 60)],
-)  # fmt: skip
+    [
+        (1, 1, 0),
+        (29, 29, 0),
+        (30, 30, 1),
+        (31, 31, 2),
+        (33, 33, 8),
+        (35, 35, 32),
+        (36, 36, 60),
+        (90, 90, 60),
+        (5, 99, 0),
+        (5, 100, 24 * 60),
+        (40, 250, 24 * 60),
+    ],
+)
 def test_the_wait_doubles_to_an_hour_and_after_100_in_a_row_it_is_a_day(today, in_a_row, minutes):
     assert wait_after(Failures(today, in_a_row)) == timedelta(minutes=minutes)
 

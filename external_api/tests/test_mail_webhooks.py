@@ -22,9 +22,11 @@ from messaging.tests.test_delivery import queue
 pytestmark = pytest.mark.django_db
 
 KEYS = {
-    "WEBHOOK_SECRET": "aval:clave", "MAILGUN_WEBHOOK_SIGNING_KEY": "gun", "MANDRILL_WEBHOOK_KEY": "drill",
+    "WEBHOOK_SECRET": "aval:clave",
+    "MAILGUN_WEBHOOK_SIGNING_KEY": "gun",
+    "MANDRILL_WEBHOOK_KEY": "drill",
     "MAILERSEND_SIGNING_SECRET": "send",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +75,7 @@ def by_mandrill(events, *, key="drill"):
     made = base64.b64encode(hmac.new(key.encode(), signed.encode(), hashlib.sha1).digest()).decode()
     return tell(
         "mandrill", urlencode(form), content_type="application/x-www-form-urlencoded", HTTP_X_MANDRILL_SIGNATURE=made
-    )  # fmt: skip
+    )
 
 
 def by_mailersend(event, *, key="send"):

@@ -103,11 +103,15 @@ def test_no_action(desk):
 def test_authorized_clients(desk):
     rows = [
         {
-            "nombre": "Luis Caceres", "tipo_documento": "DNI", "numero_documento": "10025687",
-            "codigo_externo": "MAQ-007", "perfil": "VIP9", "correo": "lucho@gmail.com",
+            "nombre": "Luis Caceres",
+            "tipo_documento": "DNI",
+            "numero_documento": "10025687",
+            "codigo_externo": "MAQ-007",
+            "perfil": "VIP9",
+            "correo": "lucho@gmail.com",
         },
         {"codigo_externo": "MAQ-2137", "perfil": "REGULAR3", "correo": "juan@correo.com.pe"},
-    ]  # fmt: skip
+    ]
     made = desk.send("alta", clientes=rows).json()["id_solicitud"]
     AuthorizedClient.objects.filter(email="lucho@gmail.com").update(subscribed_at=NOW)
     AuthorizedClient.objects.update(created_at=NOW)
@@ -151,9 +155,18 @@ def test_authorized_clients(desk):
 
 def sent(partner, to, at, state, subject, kind):
     return Message.objects.create(
-        partner=partner, kind=kind, via="C", recipient=to, subject=subject, text="", state=state, created_at=at,
-        next_attempt_at=at, handed_over_at=at, sent_at=None if state == "FAILED" else at,
-    )  # fmt: skip
+        partner=partner,
+        kind=kind,
+        via="C",
+        recipient=to,
+        subject=subject,
+        text="",
+        state=state,
+        created_at=at,
+        next_attempt_at=at,
+        handed_over_at=at,
+        sent_at=None if state == "FAILED" else at,
+    )
 
 
 def test_messages_sent(desk, nopasanada, elsewhere):

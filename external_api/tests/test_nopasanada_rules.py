@@ -88,9 +88,13 @@ def test_taken_and_repeated_addresses(desk):
     assert desk.send("alta", clientes=[ROW]).status_code == 200
     faulty = ROW | {"correo": "new@dominio.com", "celular": "1"}
     rows = [
-        ROW, ROW | {"correo": "ANA@dominio.com", "celular": "1"}, faulty, ROW | {"correo": "new@dominio.com"},
-        ROW | {"correo": "NEW@Dominio.com "}, faulty,
-    ]  # fmt: skip
+        ROW,
+        ROW | {"correo": "ANA@dominio.com", "celular": "1"},
+        faulty,
+        ROW | {"correo": "new@dominio.com"},
+        ROW | {"correo": "NEW@Dominio.com "},
+        faulty,
+    ]
     answer = desk.send("alta", clientes=rows)
     assert answer.status_code == 207
     assert answer.json()["resultados"] == {
@@ -117,9 +121,12 @@ def test_baja_names_every_fault(desk):
     answer = desk.send("baja", clientes=rows).json()["resultados"]
     assert answer["exitos"] == [{"correo": "ana@dominio.com", "indice": 3}]
     assert [(each["indice"], each["errores"]) for each in answer["fallos"]] == [
-        (0, ["Correo Requerido."]), (1, ["Correo Invalido."]), (2, ["Cliente Invalido."]),
-        (4, ["Correo repetido en la solicitud."]), (5, ["Correo no encontrado."]),
-    ]  # fmt: skip
+        (0, ["Correo Requerido."]),
+        (1, ["Correo Invalido."]),
+        (2, ["Cliente Invalido."]),
+        (4, ["Correo repetido en la solicitud."]),
+        (5, ["Correo no encontrado."]),
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -202,12 +209,19 @@ def test_too_many_rows(desk):
 @pytest.mark.parametrize(
     "dates",
     [
-        {"fecha_desde": "2026-3-5"}, {"fecha_desde": "05/03/2026"}, {"fecha_hasta": "2026-02-30"},
-        {"fecha_hasta": "2026-13-01"}, {"fecha_desde": "2026-03-05T00:00:00"}, {"fecha_desde": 20260305},
-        {"fecha_desde": "2026-03-06", "fecha_hasta": "2026-03-05"}, {"fecha_desde": "٢٠٢٦-٠٣-٠٥"},
-        {"fecha_desde": "0000-01-01"}, {"fecha_desde": " 2026-03-05"}, {"fecha_desde": "2026-03-05\n"},
+        {"fecha_desde": "2026-3-5"},
+        {"fecha_desde": "05/03/2026"},
+        {"fecha_hasta": "2026-02-30"},
+        {"fecha_hasta": "2026-13-01"},
+        {"fecha_desde": "2026-03-05T00:00:00"},
+        {"fecha_desde": 20260305},
+        {"fecha_desde": "2026-03-06", "fecha_hasta": "2026-03-05"},
+        {"fecha_desde": "٢٠٢٦-٠٣-٠٥"},
+        {"fecha_desde": "0000-01-01"},
+        {"fecha_desde": " 2026-03-05"},
+        {"fecha_desde": "2026-03-05\n"},
     ],
-)  # fmt: skip
+)
 def test_dates_that_are_none(desk, dates):
     refused(desk.send("mensajes_enviados", **dates), 400, "Fecha Invalida.")
 
@@ -310,13 +324,54 @@ def test_safe_retries(desk):
 
 
 ODD = (
-    "", " ", "a", "Juan Pérez", " Juan Pérez", "Juan  Pérez", "Juan Pérez ", "Jose\u0301 Pérez", "Juan|Pérez", "| |",
-    "Ana Mª", "Ana º µ", "Ŋandú Ωmega", "O'Higgins", "María-José", "J. R. Díaz", "Juan\u00a0Pérez", "Juan\tPérez",
-    "Juan\u200bPérez", "x" * 50, "x" * 51, "x" * 100, "x" * 101, "DNI", "dni", "CE", "PASAPORTE", "12345678",
-    "123456789", "1234567890", "ab12cd", "987654321", "٩٨٧٦٥٤٣٢١", "ana@dominio.com", "ANA@Dominio.COM",
-    " ana@dominio.com", "ana@ñandú.pe", "ana@xn--and-6ma2c.pe", "ana@localhost", "ana", "an a@dominio.com", "\u0301",
-    None, 5, True, [], {},
-)  # fmt: skip
+    "",
+    " ",
+    "a",
+    "Juan Pérez",
+    " Juan Pérez",
+    "Juan  Pérez",
+    "Juan Pérez ",
+    "Jose\u0301 Pérez",
+    "Juan|Pérez",
+    "| |",
+    "Ana Mª",
+    "Ana º µ",
+    "Ŋandú Ωmega",
+    "O'Higgins",
+    "María-José",
+    "J. R. Díaz",
+    "Juan\u00a0Pérez",
+    "Juan\tPérez",
+    "Juan\u200bPérez",
+    "x" * 50,
+    "x" * 51,
+    "x" * 100,
+    "x" * 101,
+    "DNI",
+    "dni",
+    "CE",
+    "PASAPORTE",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "ab12cd",
+    "987654321",
+    "٩٨٧٦٥٤٣٢١",
+    "ana@dominio.com",
+    "ANA@Dominio.COM",
+    " ana@dominio.com",
+    "ana@ñandú.pe",
+    "ana@xn--and-6ma2c.pe",
+    "ana@localhost",
+    "ana",
+    "an a@dominio.com",
+    "\u0301",
+    None,
+    5,
+    True,
+    [],
+    {},
+)
 FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 
 

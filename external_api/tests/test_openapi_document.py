@@ -133,8 +133,12 @@ def test_waits_and_methods_are_in_headers():
 def test_operation_ids_are_unique_and_links_lead_to_them():
     ids = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(ids) == len(set(ids))
-    links = [link for _, _, operation in OPERATIONS for each in operation["responses"].values()
-             for link in each.get("links", {}).values()]  # fmt: skip
+    links = [
+        link
+        for _, _, operation in OPERATIONS
+        for each in operation["responses"].values()
+        for link in each.get("links", {}).values()
+    ]
     assert links
     assert {link["operationId"] for link in links} <= set(ids)
 

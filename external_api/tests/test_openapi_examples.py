@@ -64,8 +64,16 @@ def test_alta_then_baja_and_both_queries(desk):
 
 
 def test_the_printed_lists(desk):
-    rows = [{"codigo_externo": "MAQ-007", "perfil": "VIP9", "correo": "lucho@gmail.com", "nombre": "Luis Caceres",
-             "tipo_documento": "DNI", "numero_documento": "10025687"}]  # fmt: skip
+    rows = [
+        {
+            "codigo_externo": "MAQ-007",
+            "perfil": "VIP9",
+            "correo": "lucho@gmail.com",
+            "nombre": "Luis Caceres",
+            "tipo_documento": "DNI",
+            "numero_documento": "10025687",
+        }
+    ]
     told(desk, {"solicitud": "alta", "usuario": "x", "clientes": rows})
     AuthorizedClient.objects.update(subscribed_at=datetime(2025, 12, 11, tzinfo=UTC))
     answer = told(desk, request_example("/api/v1", "clientes_autorizados"))

@@ -106,8 +106,7 @@ def test_what_twilio_reports(http, message, form, state, detail):
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}, {"signature": "ñandú"}],
+    "bad", [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}, {"signature": "ñandú"}]
 )
 def test_twilio_without_its_signature_is_nobody(http, message, bad):
     assert twilio(http, message.pk, status(), **bad).status_code == 403
@@ -223,17 +222,39 @@ def test_what_is_signed_and_no_json_is_logged_and_not_asked_for_again(http, body
 
 ODD = {
     "no object": [None, [], "x", 7, True, {}, {"entry": None}, {"entry": 1}, {"entry": "x"}, {"entry": {"changes": 3}}],
-    "entries": [None, 5, "x", [], {}, {"changes": None}, {"changes": 7}, {"changes": ["x"]}, {"changes": [{}]},
-                {"changes": [{"value": None}]}, {"changes": [{"value": []}]}, {"changes": [{"value": "x"}]},
-                {"changes": [{"value": {"statuses": 5}}]}, {"changes": [{"value": {"statuses": ["x", None, [1]]}}]}],
-    "statuses": [
-        {}, {"id": "wamid.9"}, {"status": "delivered"}, {"id": None, "status": "delivered"},
-        {"id": "", "status": "failed"}, {"id": {}, "status": "read"}, {"id": ["x"], "status": "read"},
-        {"id": "a\u0000b", "status": "delivered"}, {"id": "a\ud800", "status": "delivered"},
-        {"id": "wamid.9", "status": None}, {"id": "wamid.9", "status": ["delivered"]}, {"id": "wamid.9", "status": {}},
-        {"id": "wamid.9", "status": 7}, {"id": 10**400, "status": "failed"},
+    "entries": [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"changes": None},
+        {"changes": 7},
+        {"changes": ["x"]},
+        {"changes": [{}]},
+        {"changes": [{"value": None}]},
+        {"changes": [{"value": []}]},
+        {"changes": [{"value": "x"}]},
+        {"changes": [{"value": {"statuses": 5}}]},
+        {"changes": [{"value": {"statuses": ["x", None, [1]]}}]},
     ],
-}  # fmt: skip
+    "statuses": [
+        {},
+        {"id": "wamid.9"},
+        {"status": "delivered"},
+        {"id": None, "status": "delivered"},
+        {"id": "", "status": "failed"},
+        {"id": {}, "status": "read"},
+        {"id": ["x"], "status": "read"},
+        {"id": "a\u0000b", "status": "delivered"},
+        {"id": "a\ud800", "status": "delivered"},
+        {"id": "wamid.9", "status": None},
+        {"id": "wamid.9", "status": ["delivered"]},
+        {"id": "wamid.9", "status": {}},
+        {"id": "wamid.9", "status": 7},
+        {"id": 10**400, "status": "failed"},
+    ],
+}
 
 
 @pytest.mark.parametrize("body", ODD["no object"])
@@ -285,10 +306,17 @@ def test_bytes_that_are_no_utf8_hide_no_good_status(http, message):
         ({"code": 131026}, "el número no puede recibir por WhatsApp (131026)"),
         ([{"code": "131026"}], "el número no puede recibir por WhatsApp (131026)"),
         ([None, {"code": 131026}], "el número no puede recibir por WhatsApp (131026)"),
-        ([{"code": True}], ""), ([{"code": 10**30}], ""), ([{"code": []}], ""), ("x", ""), (None, ""), (7, ""),
-        ([], ""), ({}, ""), ([[]], ""),
+        ([{"code": True}], ""),
+        ([{"code": 10**30}], ""),
+        ([{"code": []}], ""),
+        ("x", ""),
+        (None, ""),
+        (7, ""),
+        ([], ""),
+        ({}, ""),
+        ([[]], ""),
     ],
-)  # fmt: skip
+)
 def test_errors_of_any_shape_do_not_undo_a_final_status(http, message, errors, detail):
     Message.objects.update(provider_id="")
     assert meta(http, notification(wa(message, "failed", errors=errors))).status_code == 204

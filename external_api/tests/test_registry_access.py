@@ -188,9 +188,11 @@ def test_a_jwt_of_this_contract_does_not_open_contract_1(registry):
     registry.partner.contracts = ["nopasanada", "registry"]
     registry.partner.save()
     answer = Client().post(
-        "/api/v1", {"usuario": "x", "solicitud": "clientes_autorizados"}, content_type="application/json",
+        "/api/v1",
+        {"usuario": "x", "solicitud": "clientes_autorizados"},
+        content_type="application/json",
         headers={"Authorization": f"Bearer {registry.jwt}"},
-    )  # fmt: skip
+    )
     assert answer.status_code == 401
 
 
@@ -200,8 +202,9 @@ def test_another_partner_s_client_id_is_a_client_of_one_s_own(registry, registra
     assert theirs.register(first_name="Ana") != first
     assert registrar.register() == first
     assert set(ExternalClient.objects.values_list("partner__name", "first_name")) == {
-        ("Registro", "Juan"), ("Elsewhere", "Ana"),
-    }  # fmt: skip
+        ("Registro", "Juan"),
+        ("Elsewhere", "Ana"),
+    }
 
 
 def test_who_is_refused_gets_401_whatever_else_is_wrong(registry):

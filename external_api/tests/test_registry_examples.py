@@ -56,12 +56,23 @@ def test_registering_a_client(registrar, registry, path):
     }
     kept = {field.name: getattr(client, field.name) for field in client._meta.fields}
     assert kept | {"id": None, "created_at": None, "updated_at": None, "name_words": None} == {
-        "id": None, "partner": registry.partner, "client_id": "CL123456", "cui": "2380033370713",
-        "first_name": "Juan", "last_name": "Pérez", "phone": "555-1234", "product_key": "ABC123",
-        "product_id": "98765", "origin": "website", "data_points": [{"key": "name", "value": "Juan"}],
-        "folded_name": "JUAN PEREZ", "phone_digits": "5551234", "created_at": None, "updated_at": None,
+        "id": None,
+        "partner": registry.partner,
+        "client_id": "CL123456",
+        "cui": "2380033370713",
+        "first_name": "Juan",
+        "last_name": "Pérez",
+        "phone": "555-1234",
+        "product_key": "ABC123",
+        "product_id": "98765",
+        "origin": "website",
+        "data_points": [{"key": "name", "value": "Juan"}],
+        "folded_name": "JUAN PEREZ",
+        "phone_digits": "5551234",
+        "created_at": None,
+        "updated_at": None,
         "name_words": None,
-    }  # fmt: skip
+    }
 
 
 def test_a_wrong_request(registrar):
@@ -123,10 +134,16 @@ def test_the_same_client_again_keeps_its_id_and_has_the_new_data(registrar):
 
 def test_values_keep_their_types(registrar):
     points = [
-        {"key": "text", "value": "Zona 10"}, {"key": "empty", "value": ""}, {"key": "true", "value": True},
-        {"key": "false", "value": False}, {"key": "one", "value": 1}, {"key": "half", "value": -0.5},
-        {"key": "long", "value": 123456789012345678}, {"key": "null", "value": None}, {"key": "digits", "value": "1"},
-    ]  # fmt: skip
+        {"key": "text", "value": "Zona 10"},
+        {"key": "empty", "value": ""},
+        {"key": "true", "value": True},
+        {"key": "false", "value": False},
+        {"key": "one", "value": 1},
+        {"key": "half", "value": -0.5},
+        {"key": "long", "value": 123456789012345678},
+        {"key": "null", "value": None},
+        {"key": "digits", "value": "1"},
+    ]
     registrar.register(data_points=points)
     kept = ExternalClient.objects.get().data_points
     assert kept == points
@@ -141,9 +158,11 @@ def test_data_points_may_be_none_at_all(registrar, points):
 
 def test_texts_are_normalised(registrar):
     registrar.register(
-        first_name="  Jose\u0301   Luis ", cui=" 2380033370713 ", client_id=" CL  1 ",
+        first_name="  Jose\u0301   Luis ",
+        cui=" 2380033370713 ",
+        client_id=" CL  1 ",
         data_points=[{"key": " ciudad  natal ", "value": "  Quetzaltenango   centro "}],
-    )  # fmt: skip
+    )
     client = ExternalClient.objects.get()
     assert (client.first_name, client.cui, client.client_id) == ("José Luis", "2380033370713", "CL 1")
     assert client.data_points == [{"key": "ciudad natal", "value": "Quetzaltenango centro"}]

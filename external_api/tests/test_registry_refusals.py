@@ -57,8 +57,10 @@ def test_every_refusal_has_a_row_and_every_row_has_words():
     assert refusals == set(TABLE)
     of_people = {each for each in vars(clients.errors).values() if isinstance(each, type) and issubclass(each, Refused)}
     of_contract_2 = {
-        clients.errors.ApplicantNotFound, clients.errors.ApplicantAlreadyValidated, clients.errors.ApplicantLocked,
-    }  # fmt: skip
+        clients.errors.ApplicantNotFound,
+        clients.errors.ApplicantAlreadyValidated,
+        clients.errors.ApplicantLocked,
+    }
     answered_as_unauthorized = {CredentialRefused, ContractNotAllowed}
     assert of_people == of_contract_2 | answered_as_unauthorized | {Refused}, "a new one: can this contract meet it?"
     for row in TABLE.values():
@@ -150,10 +152,21 @@ def test_a_phone_as_people_write_it(registrar, phone):
 
 @pytest.mark.parametrize(
     "phone",
-    ["555-123", "123456", "+-() +-()", "1" * 21, "555-1234 x9", "555.1234", "٥٥٥١٢٣٤", "５５５１２３４",
-     "555\u20111234", "555\t1234", "tel:5551234"],
+    [
+        "555-123",
+        "123456",
+        "+-() +-()",
+        "1" * 21,
+        "555-1234 x9",
+        "555.1234",
+        "٥٥٥١٢٣٤",
+        "５５５１２３４",
+        "555\u20111234",
+        "555\t1234",
+        "tel:5551234",
+    ],
     ids=ascii,
-)  # fmt: skip
+)
 def test_what_is_no_phone(registrar, phone):
     assert list(refused(registrar.send(phone=phone), 400)) == ["phone"]
     assert not ExternalClient.objects.exists()
@@ -210,8 +223,15 @@ def test_data_points_at_their_limits(registrar):
 def test_one_answer_names_every_faulty_field(registrar):
     answer = registrar.post({"cui": "1", "first_name": 5, "phone": "x", "data_points": [0], "origin": "web"})
     assert list(refused(answer, 400)) == [
-        "cui", "first_name", "last_name", "phone", "product_key", "product_id", "client_id", "data_points",
-    ]  # fmt: skip
+        "cui",
+        "first_name",
+        "last_name",
+        "phone",
+        "product_key",
+        "product_id",
+        "client_id",
+        "data_points",
+    ]
 
 
 def test_a_refused_registration_changes_nothing_of_what_is_there(registrar):

@@ -13,9 +13,18 @@ pytestmark = pytest.mark.django_db
 
 def test_a_request_s_row_is_written_whole():
     row = {
-        "contract": "informaperu", "partner_id": None, "user": "u", "action": "a", "status": 200, "code": "c",
-        "address": "2001:db8::1", "duration_ms": 7, "subject": uuid4(), "successes": 1, "failures": 2,
-    }  # fmt: skip
+        "contract": "informaperu",
+        "partner_id": None,
+        "user": "u",
+        "action": "a",
+        "status": 200,
+        "code": "c",
+        "address": "2001:db8::1",
+        "duration_ms": 7,
+        "subject": uuid4(),
+        "successes": 1,
+        "failures": 2,
+    }
     request_log.write(id=None, at=NOW, **row)
     number = request_log.next_id()
     request_log.write(id=number, at=NOW, **row)

@@ -209,13 +209,21 @@ def test_codes_of_long_ago_do_not_make_a_page_endless(desk):
     applicant = make_applicant()
     VerificationToken.objects.bulk_create(
         VerificationToken(
-            applicant=applicant, via="S", destination="987654321", code_hmac=b"x" * 32,
-            created_at=NOON + timedelta(hours=hours), expires_at=NOON + timedelta(hours=hours), outcome="CANCELADO",
-            finished_at=NOON, client_attempt=1, client_wait=timedelta(0), destination_attempt=1,
+            applicant=applicant,
+            via="S",
+            destination="987654321",
+            code_hmac=b"x" * 32,
+            created_at=NOON + timedelta(hours=hours),
+            expires_at=NOON + timedelta(hours=hours),
+            outcome="CANCELADO",
+            finished_at=NOON,
+            client_attempt=1,
+            client_wait=timedelta(0),
+            destination_attempt=1,
             destination_wait=timedelta(0),
         )
         for hours in range(101)
-    )  # fmt: skip
+    )
     tokens = desk.get(f"{BASE}/clients/{applicant.pk}").json()["data"]["tokens"]
     assert len(tokens) == 100
     assert tokens[0]["creado"] > tokens[-1]["creado"]

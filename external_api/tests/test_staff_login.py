@@ -21,11 +21,7 @@ from external_api.models import ApiRequest
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "una clave  larga"  # two blanks: it is taken as it is typed
-REFUSED = {
-    "error": "No autorizado",
-    "message": "Usuario o contraseña incorrectos.",
-    "code": "ERR_INVALID_CREDENTIALS",
-}
+REFUSED = {"error": "No autorizado", "message": "Usuario o contraseña incorrectos.", "code": "ERR_INVALID_CREDENTIALS"}
 LOCKED = {
     "error": "Demasiadas solicitudes",
     "message": "Se superó el límite permitido. Intente más tarde.",

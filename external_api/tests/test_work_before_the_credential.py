@@ -12,9 +12,13 @@ from external_api.frontdoor.strict_json import parse_object
 pytestmark = pytest.mark.django_db
 
 COMMAS = {
-    "nombre": "Ana de los Rios", "tipo_documento": "DNI", "numero_documento": "12345678", "celular": "987654321",
-    "codigo_externo": ",:{[" * 25, "perfil": '",\\"' * 25,
-}  # fmt: skip
+    "nombre": "Ana de los Rios",
+    "tipo_documento": "DNI",
+    "numero_documento": "12345678",
+    "celular": "987654321",
+    "codigo_externo": ",:{[" * 25,
+    "perfil": '",\\"' * 25,
+}
 BOMBS = {
     "objects": b'{"clientes":[' + b"{}," * 900_000 + b"{}]}",
     "arrays": b'{"clientes":[' + b"[]," * 900_000 + b"[]]}",
@@ -64,10 +68,15 @@ def test_ten_thousand_full_rows_of_nothing_but_commas_pass(desk: Desk):
 @pytest.mark.parametrize(
     ("text", "counted"),
     [
-        ('{"a": 1}', 2), ('{"a": "{[:,"}', 2), ('{"a": "\\"{[:,"}', 2), ('{"a": "\\\\"}', 2), ('{"a\\\\": [1, 2]}', 4),
-        ('{"a\\\\\\"": [{}, {}]}', 6), ('{"\\\\\\\\": "\\\\\\",,,"}', 2),
+        ('{"a": 1}', 2),
+        ('{"a": "{[:,"}', 2),
+        ('{"a": "\\"{[:,"}', 2),
+        ('{"a": "\\\\"}', 2),
+        ('{"a\\\\": [1, 2]}', 4),
+        ('{"a\\\\\\"": [{}, {}]}', 6),
+        ('{"\\\\\\\\": "\\\\\\",,,"}', 2),
     ],
-)  # fmt: skip
+)
 def test_what_stands_inside_of_strings_is_not_counted(text, counted):
     assert parse_object(text.encode(), elements=counted) == json.loads(text)
     with pytest.raises(strict_json.BadRequest, match="demasiados elementos"):

@@ -25,9 +25,7 @@ MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
 """In clear, STARTTLS demanded, and two names for TLS from the first byte."""
 
 
-MAIL_SERVICES = (
-    "postmark", "mailgun", "brevo", "resend", "sparkpost", "mandrill", "mailersend", "mailjet",
-)  # fmt: skip
+MAIL_SERVICES = ("postmark", "mailgun", "brevo", "resend", "sparkpost", "mandrill", "mailersend", "mailjet")
 """HTTP APIs, through django-anymail."""
 
 

@@ -53,9 +53,15 @@ class GatewayError(Exception):
     """
 
     def __init__(
-        self, reply: str, *, permanent: bool, retry_after: float | None = None, throttled: bool = False,
-        about_recipient: bool = False, unsupported: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        reply: str,
+        *,
+        permanent: bool,
+        retry_after: float | None = None,
+        throttled: bool = False,
+        about_recipient: bool = False,
+        unsupported: bool = False,
+    ) -> None:
         super().__init__(reply)
         self.reply = reply
         self.permanent = permanent

@@ -28,6 +28,9 @@ class Code:
         if self.verdict is UNKNOWN:
             return OutcomeUnknown(reply)
         return GatewayError(
-            reply, permanent=self.verdict is PERMANENT, retry_after=retry_after, throttled=self.verdict is THROTTLED,
+            reply,
+            permanent=self.verdict is PERMANENT,
+            retry_after=retry_after,
+            throttled=self.verdict is THROTTLED,
             about_recipient=self.verdict is DEFERRED,
-        )  # fmt: skip
+        )

@@ -97,9 +97,15 @@ def _sparkpost(reply: Reply) -> Verdict | None:
 
 
 _JUDGES: Mapping[str, Callable[[Reply], Verdict | None]] = {
-    "postmark": _postmark, "mandrill": _mandrill, "mailjet": _mailjet, "mailersend": _mailersend, "mailgun": _mailgun,
-    "brevo": _brevo, "resend": _resend, "sparkpost": _sparkpost,
-}  # fmt: skip
+    "postmark": _postmark,
+    "mandrill": _mandrill,
+    "mailjet": _mailjet,
+    "mailersend": _mailersend,
+    "mailgun": _mailgun,
+    "brevo": _brevo,
+    "resend": _resend,
+    "sparkpost": _sparkpost,
+}
 
 
 def _by_words(reply: Reply, pattern: str) -> Verdict | None:

@@ -37,10 +37,23 @@ LARGEST_REPLY = 64 * 1024
 REPLY_LENGTH = 300
 """Characters of a reply that are kept: as many as a message's row holds."""
 ID_LENGTH = 200
-_TELLING = frozenset({
-    "code", "errorcode", "error_code", "name", "reject_reason", "message", "errormessage", "description", "detail",
-    "details", "title", "reason", "error",
-})  # fmt: skip
+_TELLING = frozenset(
+    {
+        "code",
+        "errorcode",
+        "error_code",
+        "name",
+        "reject_reason",
+        "message",
+        "errormessage",
+        "description",
+        "detail",
+        "details",
+        "title",
+        "reason",
+        "error",
+    }
+)
 """Fields in which services say what is wrong, in lower case."""
 _DEEPEST = 6
 LOOKED_AT = 4096
@@ -82,9 +95,15 @@ class Reply:
 
 
 def call(
-    method: str, url: str, *, auth: tuple[str, str] | None = None, headers: Mapping[str, str] | None = None,
-    params: Any = None, data: Any = None, json: Any = None,
-) -> Reply:  # fmt: skip
+    method: str,
+    url: str,
+    *,
+    auth: tuple[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    params: Any = None,
+    data: Any = None,
+    json: Any = None,
+) -> Reply:
     """One request, one answer. GatewayError: it never left; OutcomeUnknown: it left, and no status came back.
 
     A body that breaks off or trickles on is cut where it stands: the status has said what counts.
@@ -94,10 +113,18 @@ def call(
         with (
             requests.Session() as session,
             session.request(
-                method, url, auth=auth, headers=headers, params=params, data=data, json=json,
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), allow_redirects=False, stream=True,
+                method,
+                url,
+                auth=auth,
+                headers=headers,
+                params=params,
+                data=data,
+                json=json,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
             ) as response,
-        ):  # fmt: skip
+        ):
             body = _body(response, until=began + TOTAL_TIMEOUT)
             return Reply(response.status_code, response.headers, body.decode("utf-8", "replace"))
     except (requests.RequestException, OSError) as error:
@@ -111,7 +138,7 @@ def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
     if 400 <= reply.status < 500 or reply.status == 503:
         return GatewayError(
             words, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
-        )  # fmt: skip
+        )
     return OutcomeUnknown(words)
 
 

@@ -30,9 +30,12 @@ def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -
     """
     check(message)
     mail = EmailMultiAlternatives(
-        subject=message.subject, body=message.text_with(secret), from_email=_sender()[0],
-        to=[recipient(message)], headers=_headers(message),
-    )  # fmt: skip
+        subject=message.subject,
+        body=message.text_with(secret),
+        from_email=_sender()[0],
+        to=[recipient(message)],
+        headers=_headers(message),
+    )
     if message.html:
         mail.attach_alternative(message.html_with(secret), "text/html")
     if seven_bit:

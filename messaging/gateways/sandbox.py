@@ -16,9 +16,12 @@ class SandboxGateway:
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         # By name: gateways are made before models may be imported, when the settings are checked at start-up.
         apps.get_model("messaging", "SandboxMessage")._default_manager.create(
-            message_id=message.id, via=message.via, to=message.recipient, text=message.text_with(secret),
+            message_id=message.id,
+            via=message.via,
+            to=message.recipient,
+            text=message.text_with(secret),
             created=timezone.now(),
-        )  # fmt: skip
+        )
         return Receipt(provider_id=str(message.id), reply="sandbox")
 
 

@@ -31,8 +31,17 @@ PASSWORD, LONG_PASSWORD = 8, 15
 """Characters: what SMPP 3.4 allows, and what operators issue all the same."""
 
 _OPTIONS = (
-    "sender", "source_ton", "source_npi", "tls", "ca", "window", "per_second", "system_type", "bind", "long_password",
-)  # fmt: skip
+    "sender",
+    "source_ton",
+    "source_npi",
+    "tls",
+    "ca",
+    "window",
+    "per_second",
+    "system_type",
+    "bind",
+    "long_password",
+)
 _SENDERS = (
     (re.compile(r"\+?([0-9]{7,15})"), 1, 1),  # international, E.164
     (re.compile(r"([0-9]{3,6})"), 3, 0),  # a short code: of the network
@@ -94,12 +103,19 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
     if not system_type.isascii() or len(system_type) > 12:
         url.refuse("its option system_type may have 12 ASCII characters")
     account = Account(
-        host=url.host, port=url.port or PORT, system_id=url.user, password=url.password, sender=sender,
-        source_ton=_number(url, "source_ton", ton, 0, 6), source_npi=_number(url, "source_npi", npi, 0, 18),
+        host=url.host,
+        port=url.port or PORT,
+        system_id=url.user,
+        password=url.password,
+        sender=sender,
+        source_ton=_number(url, "source_ton", ton, 0, 6),
+        source_npi=_number(url, "source_npi", npi, 0, 18),
         window=_number(url, "window", WINDOW, 1, MOST_WINDOW),
         per_second=_number(url, "per_second", 0, 1, MOST_PER_SECOND),
-        system_type=system_type, bind=bind, tls=_tls(url),
-    )  # fmt: skip
+        system_type=system_type,
+        bind=bind,
+        tls=_tls(url),
+    )
     return SmppGateway(account)
 
 

@@ -78,8 +78,14 @@ STATES: dict[str, str] = {
 """Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are still on their way."""
 
 STATE_NUMBERS: dict[int, str] = {
-    2: "DELIVERED", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIVERABLE", 7: "UNKNOWN", 8: "REJECTED", 9: "SKIPPED",
-}  # fmt: skip
+    2: "DELIVERED",
+    3: "EXPIRED",
+    4: "DELETED",
+    5: "UNDELIVERABLE",
+    7: "UNKNOWN",
+    8: "REJECTED",
+    9: "SKIPPED",
+}
 """The same in the parameter message_state (SMPP 5.0, section 4.7.15)."""
 
 _SPELLINGS: dict[str, str] = {
@@ -96,11 +102,23 @@ _SPELLINGS: dict[str, str] = {
 }
 """As vendors write it in full; appendix B of SMPP 3.4 cuts it to seven letters, others elsewhere."""
 _WORDS: dict[str, str] = {
-    "ERR": "ERROR", "REJ": "REJECTED", "DLVRD": "DELIVERED", "DELVRD": "DELIVERED", "UNDLVRD": "UNDELIVERABLE",
-    "UNDELVRD": "UNDELIVERABLE", "NONDELIVERED": "UNDELIVERABLE", "NOTDELIVRD": "UNDELIVERABLE", "EXPIRD": "EXPIRED",
-    "REJCTD": "REJECTED", "BLOCKED": "REJECTED", "ABORTED": "FAILED", "DELIVERYFAILED": "FAILED",
-    "DELIVERYFAILURE": "FAILED", "DELIVERYERROR": "ERROR", "UNKNWN": "UNKNOWN",
-}  # fmt: skip
+    "ERR": "ERROR",
+    "REJ": "REJECTED",
+    "DLVRD": "DELIVERED",
+    "DELVRD": "DELIVERED",
+    "UNDLVRD": "UNDELIVERABLE",
+    "UNDELVRD": "UNDELIVERABLE",
+    "NONDELIVERED": "UNDELIVERABLE",
+    "NOTDELIVRD": "UNDELIVERABLE",
+    "EXPIRD": "EXPIRED",
+    "REJCTD": "REJECTED",
+    "BLOCKED": "REJECTED",
+    "ABORTED": "FAILED",
+    "DELIVERYFAILED": "FAILED",
+    "DELIVERYFAILURE": "FAILED",
+    "DELIVERYERROR": "ERROR",
+    "UNKNWN": "UNKNOWN",
+}
 """Other words for them, as they stand."""
 _SHORTEST = 4
 """Letters that tell one state from another: UNDE, DELI, DELE."""

@@ -94,9 +94,13 @@ class SmtpGateway:
 
     def backend(self, dialogue: Dialogue) -> "_Backend":
         backend = _Backend(
-            host=self._url.host, port=self._port, username=self._url.user, password=self._url.password,
-            use_tls=self._url.scheme == "smtp+tls", use_ssl=self._url.scheme in ("smtps", "smtp+ssl"),
-        )  # fmt: skip
+            host=self._url.host,
+            port=self._port,
+            username=self._url.user,
+            password=self._url.password,
+            use_tls=self._url.scheme == "smtp+tls",
+            use_ssl=self._url.scheme in ("smtps", "smtp+ssl"),
+        )
         backend.dialogue = dialogue
         if self._context is not None:
             backend.ssl_context = self._context

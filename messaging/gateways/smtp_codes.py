@@ -66,7 +66,7 @@ _ABOUT_SENDER = re.compile(
     | spamhaus | spamcop | barracuda | \b authenticat | \b log \s* in \b
     """,
     re.IGNORECASE | re.VERBOSE,
-)  # fmt: skip
+)
 """Words that are about who sends, whatever the code beside them."""
 
 _MAY_BE_ABOUT_US = re.compile(
@@ -81,7 +81,7 @@ _MAY_BE_ABOUT_US = re.compile(
     | \b (?: helo | ehlo | client | reverse | ptr ) \b
     """,
     re.IGNORECASE | re.VERBOSE,
-)  # fmt: skip
+)
 """Words beside which no other word is unmistakable."""
 
 _WHO = r"""(?: user | recipient | mailbox | account | alias | addressee | local \s+ part
@@ -101,7 +101,7 @@ _SAYS_RECIPIENT = re.compile(
     | \b no \s+ mailbox \s+ here | \b unroute?able \s+ address | \b undeliverable \s+ address
     """,
     re.IGNORECASE | re.VERBOSE,
-)  # fmt: skip
+)
 """Words that cannot be about anybody else, at RCPT."""
 
 _GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)

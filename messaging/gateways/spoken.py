@@ -12,13 +12,39 @@ PAUSE = 1
 """Seconds between two characters: the time to write one down."""
 
 NAMES = {
-    "0": "cero", "1": "uno", "2": "dos", "3": "tres", "4": "cuatro",
-    "5": "cinco", "6": "seis", "7": "siete", "8": "ocho", "9": "nueve",
-    "A": "A de árbol", "B": "B de burro", "C": "C de casa", "D": "D de dedo", "E": "E de elefante",
-    "F": "F de foca", "G": "G de gato", "H": "H de hoja", "J": "J de jarra", "K": "K de kilo", "M": "M de mamá",
-    "N": "N de nube", "P": "P de papá", "Q": "Q de queso", "R": "R de rosa", "S": "S de sol", "T": "T de taza",
-    "V": "V de vaca", "W": "doble ve", "X": "equis", "Y": "i griega", "Z": "Z de zapato",
-}  # fmt: skip
+    "0": "cero",
+    "1": "uno",
+    "2": "dos",
+    "3": "tres",
+    "4": "cuatro",
+    "5": "cinco",
+    "6": "seis",
+    "7": "siete",
+    "8": "ocho",
+    "9": "nueve",
+    "A": "A de árbol",
+    "B": "B de burro",
+    "C": "C de casa",
+    "D": "D de dedo",
+    "E": "E de elefante",
+    "F": "F de foca",
+    "G": "G de gato",
+    "H": "H de hoja",
+    "J": "J de jarra",
+    "K": "K de kilo",
+    "M": "M de mamá",
+    "N": "N de nube",
+    "P": "P de papá",
+    "Q": "Q de queso",
+    "R": "R de rosa",
+    "S": "S de sol",
+    "T": "T de taza",
+    "V": "V de vaca",
+    "W": "doble ve",
+    "X": "equis",
+    "Y": "i griega",
+    "Z": "Z de zapato",
+}
 """The characters of a code (Crockford's base 32 has no I, L, O, U)."""
 
 

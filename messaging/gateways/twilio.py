@@ -77,24 +77,33 @@ class TwilioGateway:
 
     def _sms(self, message: Outgoing, secret: str | None) -> Any:
         return self._client.messages.create(
-            to=_number(message), body=message.text_with(secret), validity_period=_validity(message.send_before),
-            **self._sender(""), **_report_to(message.id),
-        )  # fmt: skip
+            to=_number(message),
+            body=message.text_with(secret),
+            validity_period=_validity(message.send_before),
+            **self._sender(""),
+            **_report_to(message.id),
+        )
 
     def _whatsapp(self, message: Outgoing, secret: str | None) -> Any:
         words: dict[str, Any] = {"body": message.text_with(secret)}
         if self._content:
             words = {"content_sid": self._content, "content_variables": json.dumps({"1": secret or message.text})}
         return self._client.messages.create(
-            to=f"whatsapp:{_number(message)}", validity_period=_validity(message.send_before),
-            **words, **self._sender("whatsapp:"), **_report_to(message.id),
-        )  # fmt: skip
+            to=f"whatsapp:{_number(message)}",
+            validity_period=_validity(message.send_before),
+            **words,
+            **self._sender("whatsapp:"),
+            **_report_to(message.id),
+        )
 
     def _call(self, message: Outgoing, secret: str | None) -> Any:
         return self._client.calls.create(
-            to=_number(message), from_=self._from, timeout=RING_SECONDS,
-            twiml=twiml(message.text, secret, voice=self._voice), **_report_to(message.id),
-        )  # fmt: skip
+            to=_number(message),
+            from_=self._from,
+            timeout=RING_SECONDS,
+            twiml=twiml(message.text, secret, voice=self._voice),
+            **_report_to(message.id),
+        )
 
     def _sender(self, channel: str) -> dict[str, str]:
         if self._from.startswith("MG"):
@@ -130,9 +139,16 @@ class _Line(HttpClient):
         self._api = api
 
     def request(
-        self, method: str, url: str, params: Any = None, data: Any = None, headers: Any = None, auth: Any = None,
-        timeout: float | None = None, allow_redirects: bool = False,
-    ) -> Response:  # fmt: skip
+        self,
+        method: str,
+        url: str,
+        params: Any = None,
+        data: Any = None,
+        headers: Any = None,
+        auth: Any = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
         if self._api:
             own, asked = urlsplit(self._api), urlsplit(url)
             url = urlunsplit((own.scheme, own.netloc, own.path.rstrip("/") + asked.path, asked.query, ""))

@@ -78,9 +78,15 @@ def parse(url: str, setting: str) -> GatewayUrl:
     if host and not _HOST.fullmatch(host):
         refuse("its host is not a host name; write an internationalised one in its xn-- form")
     return GatewayUrl(
-        setting=setting, scheme=scheme, host=host, port=port, user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""), path=unquote(parts.path.removeprefix("/")), options=options,
-    )  # fmt: skip
+        setting=setting,
+        scheme=scheme,
+        host=host,
+        port=port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        path=unquote(parts.path.removeprefix("/")),
+        options=options,
+    )
 
 
 def _taken_apart(url: str) -> tuple[SplitResult, int | None, list[tuple[str, str]]] | None:

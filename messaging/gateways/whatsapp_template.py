@@ -40,17 +40,22 @@ def make(business_account: str) -> str:
     """Asks Meta for the template that WHATSAPP_URL names; its status. Raises TemplateFault."""
     url = _account()
     name, language = _wanted(url)
-    answer = _call("POST", url, f"{business_account}/message_templates", json={
-        "name": name,
-        "language": language,
-        "category": "AUTHENTICATION",
-        "message_send_ttl_seconds": TTL_SECONDS,
-        "components": [
-            {"type": "BODY", "add_security_recommendation": True},
-            {"type": "FOOTER", "code_expiration_minutes": EXPIRATION_MINUTES},
-            {"type": "BUTTONS", "buttons": [{"type": "OTP", "otp_type": "COPY_CODE"}]},
-        ],
-    })  # fmt: skip
+    answer = _call(
+        "POST",
+        url,
+        f"{business_account}/message_templates",
+        json={
+            "name": name,
+            "language": language,
+            "category": "AUTHENTICATION",
+            "message_send_ttl_seconds": TTL_SECONDS,
+            "components": [
+                {"type": "BODY", "add_security_recommendation": True},
+                {"type": "FOOTER", "code_expiration_minutes": EXPIRATION_MINUTES},
+                {"type": "BUTTONS", "buttons": [{"type": "OTP", "otp_type": "COPY_CODE"}]},
+            ],
+        },
+    )
     return str(answer.get("status", "PENDING"))
 
 

@@ -47,9 +47,13 @@ def _made(command: str, sequence: int, status: int, **fields: Any) -> Any:
 
 def bind(account: Account, sequence: int) -> bytes:
     made = _made(
-        f"bind_{account.bind}", sequence, OK, system_id=account.system_id, password=account.password,
+        f"bind_{account.bind}",
+        sequence,
+        OK,
+        system_id=account.system_id,
+        password=account.password,
         system_type=account.system_type,
-    )  # fmt: skip
+    )
     made.params = {**made.params, "password": _PASSWORD}  # smpplib cuts it off at 8
     octets: bytes = made.generate()
     return octets
@@ -65,20 +69,33 @@ def submit_part(
 ) -> bytes:
     """A part of a text with its header. The last one asks for the receipt: it is the message's."""
     return _submit(
-        account, sequence, recipient, validity, wants_receipt=is_last, esm_class=consts.SMPP_GSMFEAT_UDHI,
-        data_coding=data_coding, short_message=part,
-    )  # fmt: skip
+        account,
+        sequence,
+        recipient,
+        validity,
+        wants_receipt=is_last,
+        esm_class=consts.SMPP_GSMFEAT_UDHI,
+        data_coding=data_coding,
+        short_message=part,
+    )
 
 
 def _submit(
     account: Account, sequence: int, recipient: str, validity: str, *, wants_receipt: bool = True, **text: Any
 ) -> bytes:
     return pdu(
-        "submit_sm", sequence, source_addr_ton=account.source_ton, source_addr_npi=account.source_npi,
-        source_addr=account.sender, dest_addr_ton=consts.SMPP_TON_INTL, dest_addr_npi=consts.SMPP_NPI_ISDN,
-        destination_addr=to_e164(recipient).lstrip("+"), validity_period=validity,
-        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH if wants_receipt else 0, **text,
-    )  # fmt: skip
+        "submit_sm",
+        sequence,
+        source_addr_ton=account.source_ton,
+        source_addr_npi=account.source_npi,
+        source_addr=account.sender,
+        dest_addr_ton=consts.SMPP_TON_INTL,
+        dest_addr_npi=consts.SMPP_NPI_ISDN,
+        destination_addr=to_e164(recipient).lstrip("+"),
+        validity_period=validity,
+        registered_delivery=consts.SMPP_SMSC_DELIVERY_RECEIPT_BOTH if wants_receipt else 0,
+        **text,
+    )
 
 
 def answer(frame: Frame, status: int = OK) -> bytes:

@@ -132,11 +132,17 @@ def keep(gateway: str, word: Word, *, at: datetime, sender: str = "") -> bool:
         return False
     return receipts.receive(
         receipts.Report(
-            gateway, word.name, word.report_state, word.detail, recipients=recipients, reuses_ids=True,
-            spellings=spellings(word.name) - {word.name}, omits_ids=not word.is_plain,
+            gateway,
+            word.name,
+            word.report_state,
+            word.detail,
+            recipients=recipients,
+            reuses_ids=True,
+            spellings=spellings(word.name) - {word.name},
+            omits_ids=not word.is_plain,
         ),
         at=at,
-    )  # fmt: skip
+    )
 
 
 def catch_up(gateway: str, message: UUID, name: str, *, at: datetime) -> None:

@@ -174,8 +174,10 @@ class Session:
         if submitted.is_payload and frame.status in REFUSES_PAYLOAD:
             if not self._memory.refuses_payload:
                 self._memory.refuses_payload = True
-                log.warning("the SMSC refuses message_payload: long texts go in parts",
-                            extra={"provider": self._lane.name, "status": frame.status})  # fmt: skip
+                log.warning(
+                    "the SMSC refuses message_payload: long texts go in parts",
+                    extra={"provider": self._lane.name, "status": frame.status},
+                )
             self._divide(submitted.message, self._lane.secret_of(submitted.message), submitted.call)
             return
         answer: Answer | None = _judged(frame, submitted.message)
@@ -288,9 +290,14 @@ class Session:
         number, now = next(self._numbers), clock()
         try:
             octets = pdus.submit_part(
-                self._account, number, parts.message.recipient, parts.next_piece, data_coding=parts.data_coding,
-                is_last=parts.at_last, validity=left,
-            )  # fmt: skip
+                self._account,
+                number,
+                parts.message.recipient,
+                parts.next_piece,
+                data_coding=parts.data_coding,
+                is_last=parts.at_last,
+                validity=left,
+            )
         except ValueError:
             parts.call.ended(failed=None)
             self._lane.answered(parts.message, GatewayError("el destino no es un celular", permanent=True))

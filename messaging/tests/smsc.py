@@ -21,9 +21,18 @@ from messaging.smpp.pdus import pdu
 from messaging.tests.test_delivery import queue
 
 FAST = Pace(
-    poll=0.01, connect=0.5, answer=0.4, idle=0.2, late=5.0, throttled=0.2, farewell=0.2, steady=0.15,
-    first_pause=0.02, longest_pause=0.1, look=0.03,
-)  # fmt: skip
+    poll=0.01,
+    connect=0.5,
+    answer=0.4,
+    idle=0.2,
+    late=5.0,
+    throttled=0.2,
+    farewell=0.2,
+    steady=0.15,
+    first_pause=0.02,
+    longest_pause=0.1,
+    look=0.03,
+)
 PHONE = "51987654321"
 
 

@@ -57,7 +57,7 @@ def real_server(**options: Any) -> Iterator[Mailbox]:
     mailbox = Mailbox(port=free_port())
     controller = Controller(
         mailbox, hostname="127.0.0.1", port=mailbox.port, server_hostname="mx.example.com", **options
-    )  # fmt: skip
+    )
     controller.start()
     try:
         yield mailbox
@@ -236,9 +236,15 @@ def scripted_server(**answers: str | Act) -> Iterator[Script]:
 
 
 _GOOD = {
-    "greeting": "220 mx.example.com", "ehlo": "250 mx.example.com", "helo": "250 mx.example.com", "mail": "250 Ok",
-    "rcpt": "250 Ok", "data": "354 Go ahead", "body": "250 2.0.0 Ok: queued as 4XyZ12abc", "quit": "221 Bye",
-}  # fmt: skip
+    "greeting": "220 mx.example.com",
+    "ehlo": "250 mx.example.com",
+    "helo": "250 mx.example.com",
+    "mail": "250 Ok",
+    "rcpt": "250 Ok",
+    "data": "354 Go ahead",
+    "body": "250 2.0.0 Ok: queued as 4XyZ12abc",
+    "quit": "221 Bye",
+}
 
 
 def _converse(connection: socket.socket, script: Script, answers: dict[str, str | Act]) -> None:
@@ -290,10 +296,15 @@ def gateway_to(port, scheme="smtp", login="", query="", host="127.0.0.1", **time
 
 def outgoing(**changes):
     values = {
-        "id": UUID("0198c0de-0000-4000-8000-000000000001"), "kind": "verificacion", "via": "C",
-        "recipient": "ana@dominio.com", "subject": "Su código de verificación",
-        "text": f"Su código es {MASK}.\n.\nNo lo comparta, señor Ñahui.", "html": "", "send_before": None,
-    }  # fmt: skip
+        "id": UUID("0198c0de-0000-4000-8000-000000000001"),
+        "kind": "verificacion",
+        "via": "C",
+        "recipient": "ana@dominio.com",
+        "subject": "Su código de verificación",
+        "text": f"Su código es {MASK}.\n.\nNo lo comparta, señor Ñahui.",
+        "html": "",
+        "send_before": None,
+    }
     return Outgoing(**{**values, **changes})
 
 

@@ -143,9 +143,7 @@ def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, 
     Message.objects.filter(recipient="c0@dominio.com").update(state="FAILED")
     Message.objects.filter(recipient="c1@dominio.com").update(state="UNKNOWN")
     page(boss, LIST)
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
+    with CaptureQueriesContext(connection) as few:
         page(boss, LIST)
     for _ in range(5):
         launch(campaign())

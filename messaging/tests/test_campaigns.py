@@ -28,9 +28,13 @@ def subscriber(partner, email, **changes):
 
 def campaign(**changes):
     fields = {
-        "type": "boletin", "subject": "Novedades", "text": "Hola.\n•••• no es un código.", "is_advertising": False,
-        "created_by": "ana", "created_at": NOW,
-    }  # fmt: skip
+        "type": "boletin",
+        "subject": "Novedades",
+        "text": "Hola.\n•••• no es un código.",
+        "is_advertising": False,
+        "created_by": "ana",
+        "created_at": NOW,
+    }
     return Campaign.objects.create(**{**fields, **changes})
 
 
@@ -162,8 +166,12 @@ def test_pause_resume_and_cancel(partner):
     send_all()
     assert set(two.messages.values_list("state", flat=True)) == {"CANCELLED"}
     assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
-        "campaign.scheduled", "campaign.paused", "campaign.sending", "campaign.scheduled", "campaign.cancelled",
-    ]  # fmt: skip
+        "campaign.scheduled",
+        "campaign.paused",
+        "campaign.sending",
+        "campaign.scheduled",
+        "campaign.cancelled",
+    ]
 
 
 def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_resumed(partner):

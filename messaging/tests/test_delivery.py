@@ -46,9 +46,16 @@ def providers(monkeypatch):
 def queue(**changes):
     now = timezone.now()
     fields = {
-        "kind": "verificacion", "via": "S", "recipient": "987654321", "subject": "", "text": "clave ••••",
-        "secret": "A1B2", "reference": uuid.uuid4(), "send_before": now + timedelta(minutes=2), "at": now,
-    }  # fmt: skip
+        "kind": "verificacion",
+        "via": "S",
+        "recipient": "987654321",
+        "subject": "",
+        "text": "clave ••••",
+        "secret": "A1B2",
+        "reference": uuid.uuid4(),
+        "send_before": now + timedelta(minutes=2),
+        "at": now,
+    }
     return outbox.enqueue(**{**fields, **changes})
 
 

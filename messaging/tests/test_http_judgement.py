@@ -23,10 +23,15 @@ VIA = {"twilio": "S", "whatsapp-cloud": "W"}
 
 def outgoing(**changes):
     fields = {
-        "id": UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"), "kind": "verificacion", "via": "S",
-        "recipient": "987654321", "subject": "", "text": "Aval: tu clave es ••••.", "html": "",
+        "id": UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"),
+        "kind": "verificacion",
+        "via": "S",
+        "recipient": "987654321",
+        "subject": "",
+        "text": "Aval: tu clave es ••••.",
+        "html": "",
         "send_before": timezone.now() + timedelta(seconds=100),
-    }  # fmt: skip
+    }
     return Outgoing(**{**fields, **changes})
 
 
@@ -39,7 +44,7 @@ def line(request, monkeypatch):
 
 @pytest.mark.parametrize(
     "status", [400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 418, 422, 425, 429, 451, 499, 503]
-)  # fmt: skip
+)
 @pytest.mark.parametrize("body", [{}, "no es json", "[]", "[" * 5000, '{"code": ' + "9" * 5000 + "}"])
 def test_a_refusal_by_its_status_alone_is_never_the_recipients_fault(line, status, body):
     gateway, far = line
@@ -63,7 +68,7 @@ def test_a_refusal_by_its_status_alone_is_never_the_recipients_fault(line, statu
         ('{"otro": "algo"}', '{"otro": "algo"}'),
         ({"message": "largo " * 100}, "largo largo"),
     ],
-)  # fmt: skip
+)
 def test_the_services_own_words_are_kept(line, body, words):
     gateway, far = line
     far.say(402, body)

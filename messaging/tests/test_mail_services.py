@@ -99,10 +99,15 @@ def test_refused_for_now(status):
 
 JSON = [("Content-Type", "application/json")]
 URLS = {
-    "postmark": "postmark://server-key@/", "mailgun": "mailgun://K3Y@/?domain=mg.example.com", "brevo": "brevo://K3Y@/",
-    "resend": "resend://K3Y@/", "sparkpost": "sparkpost://K3Y@/", "mandrill": "mandrill://K3Y@/",
-    "mailersend": "mailersend://K3Y@/", "mailjet": "mailjet://K3Y:S3CRET@/",
-}  # fmt: skip
+    "postmark": "postmark://server-key@/",
+    "mailgun": "mailgun://K3Y@/?domain=mg.example.com",
+    "brevo": "brevo://K3Y@/",
+    "resend": "resend://K3Y@/",
+    "sparkpost": "sparkpost://K3Y@/",
+    "mandrill": "mandrill://K3Y@/",
+    "mailersend": "mailersend://K3Y@/",
+    "mailjet": "mailjet://K3Y:S3CRET@/",
+}
 
 
 def mailjet(code, related, message):
@@ -122,17 +127,42 @@ ABOUT_THE_RECIPIENT = [
     ("brevo", 400, {"code": "invalid_parameter", "message": "email is not valid in to"}),
     ("resend", 422, {"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field. The email"}),
     ("sparkpost", 200, {"results": {"total_rejected_recipients": 1, "total_accepted_recipients": 0, "id": "1"}}),
-    ("sparkpost", 400, {"errors": [{"message": "Message generation rejected", "code": "1902",
-                                    "description": "recipient address suppressed due to customer policy"}]}),
+    (
+        "sparkpost",
+        400,
+        {
+            "errors": [
+                {
+                    "message": "Message generation rejected",
+                    "code": "1902",
+                    "description": "recipient address suppressed due to customer policy",
+                }
+            ]
+        },
+    ),
     ("mandrill", 200, mandrill("rejected", "hard-bounce")),
     ("mandrill", 200, mandrill("rejected", "unsub")),
     ("mandrill", 200, mandrill("invalid", None)),
-    ("mailersend", 422, {"message": "The to.0.email must be a valid email address.",
-                         "errors": {"to.0.email": ["The to.0.email must be a valid email address."]}}),
-    ("mailersend", 202, {"message": "There are some warnings", "warnings": [
-        {"type": "ALL_SUPPRESSED", "recipients": [{"email": "ana@dominio.com", "reason": ["hard_bounced"]}]}]}),
-    ("mailjet", 400, mailjet("mj-0013", ["To[0].Email"], "\"ana\" is an invalid email address.")),
-]  # fmt: skip
+    (
+        "mailersend",
+        422,
+        {
+            "message": "The to.0.email must be a valid email address.",
+            "errors": {"to.0.email": ["The to.0.email must be a valid email address."]},
+        },
+    ),
+    (
+        "mailersend",
+        202,
+        {
+            "message": "There are some warnings",
+            "warnings": [
+                {"type": "ALL_SUPPRESSED", "recipients": [{"email": "ana@dominio.com", "reason": ["hard_bounced"]}]}
+            ],
+        },
+    ),
+    ("mailjet", 400, mailjet("mj-0013", ["To[0].Email"], '"ana" is an invalid email address.')),
+]
 
 ABOUT_US = [
     ("postmark", 422, {"ErrorCode": 412, "Message": "While your account is pending approval, all recipients must"}),
@@ -140,7 +170,10 @@ ABOUT_US = [
     ("postmark", 422, {"ErrorCode": 400, "Message": "The 'From' address you supplied is not a Sender Signature"}),
     ("postmark", 422, {"ErrorCode": 300, "Message": "Invalid 'From' address: 'x'."}),
     ("postmark", 422, {"ErrorCode": 99999, "Message": "Something new"}),
-    ("postmark", 422, {}), ("postmark", 400, {}), ("postmark", 404, {}), ("postmark", 413, {}),
+    ("postmark", 422, {}),
+    ("postmark", 400, {}),
+    ("postmark", 404, {}),
+    ("postmark", 413, {}),
     ("postmark", 402, {"Message": "Payment required"}),
     ("mailgun", 402, {"message": "Payment required"}),
     ("mailgun", 403, {"message": "Domain mg.example.com is not allowed to send: account disabled"}),
@@ -160,21 +193,50 @@ ABOUT_US = [
     ("mandrill", 200, mandrill("rejected", "invalid-sender")),
     ("mandrill", 200, mandrill("rejected", "test-mode-limit")),
     ("mandrill", 200, mandrill("rejected", "unsigned")),
-    ("mailersend", 422, {"message": "The from.email domain must be verified #MS42207",
-                         "errors": {"from.email": ["The from.email domain must be verified #MS42207"]}}),
-    ("mailersend", 422, {"message": "Trial accounts can only send to the administrator. #MS42225",
-                         "errors": {"to.0.email": ["Trial accounts can only send to the administrator. #MS42225"]}}),
+    (
+        "mailersend",
+        422,
+        {
+            "message": "The from.email domain must be verified #MS42207",
+            "errors": {"from.email": ["The from.email domain must be verified #MS42207"]},
+        },
+    ),
+    (
+        "mailersend",
+        422,
+        {
+            "message": "Trial accounts can only send to the administrator. #MS42225",
+            "errors": {"to.0.email": ["Trial accounts can only send to the administrator. #MS42225"]},
+        },
+    ),
     ("mailjet", 400, mailjet("send-0008", ["From"], "The sender is not validated")),
     ("mailjet", 401, {"ErrorCode": "mj-0002", "StatusCode": 401, "ErrorMessage": "API key failure"}),
     ("mailjet", 403, {"StatusCode": 403, "ErrorMessage": "Your account has been temporarily blocked"}),
-]  # fmt: skip
+]
 
 
 def own_words(body):
     """Something that the service said, to be found in what is kept."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return next((word for word in ("credits", "pending", "Payment", "verified", "quota", "Limit", "Signature",
-                                   "validated", "blocked", "Invalid API key") if word in text), "")  # fmt: skip
+    return next(
+        (
+            word
+            for word in (
+                "credits",
+                "pending",
+                "Payment",
+                "verified",
+                "quota",
+                "Limit",
+                "Signature",
+                "validated",
+                "blocked",
+                "Invalid API key",
+            )
+            if word in text
+        ),
+        "",
+    )
 
 
 @pytest.mark.parametrize(("name", "status", "body"), ABOUT_THE_RECIPIENT)
@@ -313,9 +375,17 @@ def test_what_is_kept_of_a_refusal_has_neither_key_nor_code():
 
 @pytest.mark.parametrize(
     "url",
-    ["postmark://K@/", "mailgun://K@/?domain=mg.example.com", "brevo://K@/", "resend://K@/",
-     "sparkpost://K@/", "mailersend://K@/", "mailjet://K:S@/", "postmark://K@/?stream=broadcast"],
-)  # fmt: skip
+    [
+        "postmark://K@/",
+        "mailgun://K@/?domain=mg.example.com",
+        "brevo://K@/",
+        "resend://K@/",
+        "sparkpost://K@/",
+        "mailersend://K@/",
+        "mailjet://K:S@/",
+        "postmark://K@/?stream=broadcast",
+    ],
+)
 def test_urls_that_are_fine(url):
     assert gateway_from_url(url, "C").name == url.partition(":")[0]
 

@@ -10,10 +10,15 @@ from messaging.gateways.base import MASK, GatewayError, OutcomeUnknown, Outgoing
 
 def outgoing(**changes):
     values = {
-        "id": UUID(int=1), "kind": "verificacion", "via": "C", "recipient": "ana@dominio.com", "subject": "Su código",
-        "text": f"Su código es {MASK}. Repetimos: {MASK}.", "html": f"<b>{MASK}</b>",
+        "id": UUID(int=1),
+        "kind": "verificacion",
+        "via": "C",
+        "recipient": "ana@dominio.com",
+        "subject": "Su código",
+        "text": f"Su código es {MASK}. Repetimos: {MASK}.",
+        "html": f"<b>{MASK}</b>",
         "send_before": datetime(2026, 2, 12, 15, 30, tzinfo=UTC),
-    }  # fmt: skip
+    }
     return Outgoing(**{**values, **changes})
 
 
@@ -45,7 +50,10 @@ def test_a_message_cannot_be_changed_on_its_way():
 def test_a_refusal_says_whether_it_is_for_good_and_how_long_to_wait():
     refusal = GatewayError("429 despacio", permanent=False, retry_after=30)
     assert (str(refusal), refusal.reply, refusal.permanent, refusal.retry_after) == (
-        "429 despacio", "429 despacio", False, 30,
-    )  # fmt: skip
+        "429 despacio",
+        "429 despacio",
+        False,
+        30,
+    )
     assert GatewayError(permanent=True, reply="550 no").retry_after is None
     assert OutcomeUnknown("sin respuesta").reply == "sin respuesta"

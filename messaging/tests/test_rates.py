@@ -56,14 +56,22 @@ def test_processes_without_redis_let_the_cap_through_together():
     url = os.environ["DATABASE_URL"]
     path, _, query = url.partition("?")
     env = {
-        **os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "REDIS_URL": "unix:///nowhere/at/all",
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "REDIS_URL": "unix:///nowhere/at/all",
         "DATABASE_URL": path.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else ""),
-    }  # fmt: skip
+    }
     running = [
-        subprocess.Popen([sys.executable, "-W", "ignore", "-c", OTHER_PROCESS], cwd=settings.BASE_DIR, env=env,
-                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", OTHER_PROCESS],
+            cwd=settings.BASE_DIR,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         for _ in range(3)
-    ]  # fmt: skip
+    ]
     said = [tuple(map(int, each.communicate(timeout=60)[0].split())) for each in running]
     assert all(len(each) == 2 for each in said)
     assert sum(day for day, _ in said) == 60

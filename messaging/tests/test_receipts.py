@@ -83,8 +83,11 @@ def test_better_news_wins(far, by_our_id):
     assert not receipts.receive(report("UNDELIVERED", message_id=ours), at=timezone.now())
     assert state_of(message) == "DELIVERED"
     assert [event.state for event in MessageEvent.objects.filter(message=message).order_by("id")] == [
-        "SENDING", "SENT", "UNDELIVERED", "DELIVERED",
-    ]  # fmt: skip
+        "SENDING",
+        "SENT",
+        "UNDELIVERED",
+        "DELIVERED",
+    ]
 
 
 @pytest.mark.parametrize("order", [("UNDELIVERED", "DELIVERED"), ("DELIVERED", "UNDELIVERED")])

@@ -15,9 +15,15 @@ from messaging.models import SandboxMessage
 def test_a_message_lands_in_the_outbox_with_its_code_in_clear(via, recipient):
     before = timezone.now()
     message = Outgoing(
-        id=UUID(int=7), kind="verificacion", via=via, recipient=recipient, subject="", text=f"Su código: {MASK}",
-        html="", send_before=None,
-    )  # fmt: skip
+        id=UUID(int=7),
+        kind="verificacion",
+        via=via,
+        recipient=recipient,
+        subject="",
+        text=f"Su código: {MASK}",
+        html="",
+        send_before=None,
+    )
     receipt = gateway_from_url("sandbox://", via).send(message, "A1B2")
     assert (receipt.provider_id, receipt.reply) == (str(message.id), "sandbox")
     row = SandboxMessage.objects.get()

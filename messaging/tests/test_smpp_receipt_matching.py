@@ -79,8 +79,9 @@ def test_of_two_live_messages_under_one_id_the_receipt_is_the_ones_whose_number_
     messages = {NUMBER: sent("77", NUMBER), OTHER: sent("77", OTHER)}
     assert hear("77", "UNDELIV", number=first)
     assert {number: state(each) for number, each in messages.items()} == {
-        NUMBER: "UNDELIVERED" if first == NUMBER else "SENT", OTHER: "UNDELIVERED" if first == OTHER else "SENT",
-    }  # fmt: skip
+        NUMBER: "UNDELIVERED" if first == NUMBER else "SENT",
+        OTHER: "UNDELIVERED" if first == OTHER else "SENT",
+    }
 
 
 @pytest.mark.parametrize("number", [NUMBER, "AVAL"])

@@ -56,21 +56,78 @@ CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIR
     ("written", "state"),
     [
         *((word, "DELIVERED") for word in ("DELIVERED", "DELIVRD", "Delivered", "DELIVER", " DELIVRD ", "2", "002")),
-        *((word, "UNDELIVERED") for word in (
-            "UNDELIVERABLE", "UNDELIVERED", "UNDELIV", "undeliverable", "Undelivered", "  UNDELIV", "UNDELIVERABLE   ",
-            "NOT_DELIVERED", "NOT DELIVERED", "NOT-DELIVERED", "NON_DELIVERED", "UNDLVRD", "EXPIRD", "DELIVERY_FAILED",
-            "ABORTED", "BLOCKED", "REJCTD",
-            "EXPIRED", "expired", "REJECTED", "REJECTD", "Rejected", "DELETED", "DELETD", "CANCELED",
-            "FAILED", "failed", "FAILURE", "SKIPPED", "ERROR", "error", "ERR", "UNKNOWN", "unknown",
-            "3", "4", "5", "7", "8", "9",
-        )),
+        *(
+            (word, "UNDELIVERED")
+            for word in (
+                "UNDELIVERABLE",
+                "UNDELIVERED",
+                "UNDELIV",
+                "undeliverable",
+                "Undelivered",
+                "  UNDELIV",
+                "UNDELIVERABLE   ",
+                "NOT_DELIVERED",
+                "NOT DELIVERED",
+                "NOT-DELIVERED",
+                "NON_DELIVERED",
+                "UNDLVRD",
+                "EXPIRD",
+                "DELIVERY_FAILED",
+                "ABORTED",
+                "BLOCKED",
+                "REJCTD",
+                "EXPIRED",
+                "expired",
+                "REJECTED",
+                "REJECTD",
+                "Rejected",
+                "DELETED",
+                "DELETD",
+                "CANCELED",
+                "FAILED",
+                "failed",
+                "FAILURE",
+                "SKIPPED",
+                "ERROR",
+                "error",
+                "ERR",
+                "UNKNOWN",
+                "unknown",
+                "3",
+                "4",
+                "5",
+                "7",
+                "8",
+                "9",
+            )
+        ),
         *((word, "DELIVERED" if word.startswith("DELI") else "UNDELIVERED") for word in CUT),
-        *((word, "") for word in (
-            "ENROUTE", "ACCEPTD", "ACCEPTED", "SCHEDULED", "BUFFERED", "PENDING", "QUEUED", "SENT", "0", "1", "6", "99",
-            "DELIVERY_PENDING", "DELIVERING", "NOT SENT", "EN_ROUTE", "DEL", "UN", "",
-        )),
+        *(
+            (word, "")
+            for word in (
+                "ENROUTE",
+                "ACCEPTD",
+                "ACCEPTED",
+                "SCHEDULED",
+                "BUFFERED",
+                "PENDING",
+                "QUEUED",
+                "SENT",
+                "0",
+                "1",
+                "6",
+                "99",
+                "DELIVERY_PENDING",
+                "DELIVERING",
+                "NOT SENT",
+                "EN_ROUTE",
+                "DEL",
+                "UN",
+                "",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
     word = reports.read(frame(text=b"id:77 sub:001 dlvrd:001 stat:" + written.encode() + b" err:000 text:DELIVRD"))
     assert word.report_state == state
@@ -79,9 +136,21 @@ def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
 
 @pytest.mark.parametrize(
     ("number", "state"),
-    [(0, ""), (1, ""), (2, "DELIVERED"), (3, "UNDELIVERED"), (4, "UNDELIVERED"), (5, "UNDELIVERED"), (6, ""),
-     (7, "UNDELIVERED"), (8, "UNDELIVERED"), (9, "UNDELIVERED"), (10, ""), (255, "")],
-)  # fmt: skip
+    [
+        (0, ""),
+        (1, ""),
+        (2, "DELIVERED"),
+        (3, "UNDELIVERED"),
+        (4, "UNDELIVERED"),
+        (5, "UNDELIVERED"),
+        (6, ""),
+        (7, "UNDELIVERED"),
+        (8, "UNDELIVERED"),
+        (9, "UNDELIVERED"),
+        (10, ""),
+        (255, ""),
+    ],
+)
 def test_every_number_of_message_state_is_recognised(number, state):
     assert reports.read(frame(receipted_message_id="77", message_state=number)).report_state == state
 
@@ -148,11 +217,21 @@ PLAIN = [
     (TEXT % (b"DELIVRD", b"000")).decode().encode("utf-16-be"),
 ]
 WRITTEN_BY_PEOPLE = [
-    b"", b"hola", b"mi clave es A1B2", b"id:0a1B", b"id: 12345678", b"stat:DELIVRD", b"id:0a1B stat:DELIVRD",
-    b"mi id:0a1B sub:001 dlvrd:001 stat:DELIVRD err:000", b"id:0a1B stat:bien err:no", b"id:0a1B stat: err:000",
-    b"id:0a1B sub:001 text:stat:DELIVRD err:000", b"Re: id:0a1B sub:001 stat:DELIVRD", b"id:0a1B stat:ENROUTE err:000",
+    b"",
+    b"hola",
+    b"mi clave es A1B2",
+    b"id:0a1B",
+    b"id: 12345678",
+    b"stat:DELIVRD",
+    b"id:0a1B stat:DELIVRD",
+    b"mi id:0a1B sub:001 dlvrd:001 stat:DELIVRD err:000",
+    b"id:0a1B stat:bien err:no",
+    b"id:0a1B stat: err:000",
+    b"id:0a1B sub:001 text:stat:DELIVRD err:000",
+    b"Re: id:0a1B sub:001 stat:DELIVRD",
+    b"id:0a1B stat:ENROUTE err:000",
     "id:0a1B ñandú".encode("utf-16-be"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("text", PLAIN)

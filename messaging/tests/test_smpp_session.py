@@ -304,8 +304,9 @@ def test_the_smsc_may_ask_too_and_what_we_do_not_know_is_refused(settings):
     with smsc(script) as port:
         serve(gateway_at(port, settings), lambda: len(answers) == 2)
     assert [(each.command, each.sequence, each.status) for each in answers] == [
-        ("enquire_link_resp", 77, 0), ("generic_nack", 78, 3),
-    ]  # fmt: skip
+        ("enquire_link_resp", 77, 0),
+        ("generic_nack", 78, 3),
+    ]
 
 
 def test_an_unbind_of_the_smsc_waits_for_its_answers_and_is_answered(settings):
@@ -411,9 +412,11 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
         row = ProviderState.objects.create(
-            name=gateway.name, set_aside_at=timezone.now(), until=timezone.now() + timedelta(minutes=1),
+            name=gateway.name,
+            set_aside_at=timezone.now(),
+            until=timezone.now() + timedelta(minutes=1),
             reason="3 fallas seguidas",
-        )  # fmt: skip
+        )
         began = time.monotonic()
         serve(gateway, lambda: time.monotonic() - began > 0.3)
         row.refresh_from_db()
@@ -535,8 +538,17 @@ def test_a_telephones_message_is_acknowledged_and_kept_nowhere(settings, caplog)
 
 
 def test_no_log_line_holds_a_code_a_password_or_a_number(settings, caplog):
-    with smsc(lambda peer: (peer.bound(), peer.take("abc"), peer.receipt("id:abc stat:UNDELIV err:001 text:A1B2"),
-                            peer.stay())) as port, caplog.at_level("DEBUG"):  # fmt: skip
+    with (
+        smsc(
+            lambda peer: (
+                peer.bound(),
+                peer.take("abc"),
+                peer.receipt("id:abc stat:UNDELIV err:001 text:A1B2"),
+                peer.stay(),
+            )
+        ) as port,
+        caplog.at_level("DEBUG"),
+    ):
         gateway = gateway_at(port, settings)
         message = waiting(gateway)
         serve(gateway, lambda: state(message) == "UNDELIVERED")

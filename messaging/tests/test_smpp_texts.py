@@ -40,9 +40,15 @@ def test_one_character_outside_it_makes_the_whole_text_ucs2(text):
 
 @pytest.mark.parametrize(
     ("text", "is_long"),
-    [("x" * 160, False), ("x" * 161, True), ("x" * 158 + "€", False), ("x" * 159 + "€", True), ("á" * 70, False),
-     ("á" * 71, True)],
-)  # fmt: skip
+    [
+        ("x" * 160, False),
+        ("x" * 161, True),
+        ("x" * 158 + "€", False),
+        ("x" * 159 + "€", True),
+        ("á" * 70, False),
+        ("á" * 71, True),
+    ],
+)
 def test_a_text_of_more_than_one_segment_goes_whole_as_a_payload(text, is_long):
     got = submit(text)
     assert bool(got.message_payload) == is_long

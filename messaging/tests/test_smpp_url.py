@@ -26,8 +26,12 @@ def test_a_url_becomes_a_gateway_with_a_process_of_its_own_named_without_its_cre
 def test_what_is_not_said_has_its_default():
     account = gateway_from_url("smpp://u:hunter2@smsc/?sender=AVAL", "S").account
     assert (account.window, account.per_second, account.bind, account.system_type, account.tls) == (
-        10, 0, "transceiver", "", None,
-    )  # fmt: skip
+        10,
+        0,
+        "transceiver",
+        "",
+        None,
+    )
 
 
 def test_what_is_said_holds():

@@ -154,13 +154,19 @@ def test_before_rcpt_everything_is_about_us(reply, stage):
 @pytest.mark.parametrize(
     "reply",
     [
-        "452 4.2.2 mailbox full", "450 4.2.0 greylisted", "451 4.7.1 Greylisting in action, please come back later",
-        "450 4.7.1 <ana@x.pe>: Recipient address rejected: Greylisted", "450 try again", "451 local error",
+        "452 4.2.2 mailbox full",
+        "450 4.2.0 greylisted",
+        "451 4.7.1 Greylisting in action, please come back later",
+        "450 4.7.1 <ana@x.pe>: Recipient address rejected: Greylisted",
+        "450 try again",
+        "451 local error",
         "450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents further messages",
-        "450 4.1.1 unverified address", "450 4.7.1 Sender address rejected: greylisted", "550 4.2.2 mailbox full",
+        "450 4.1.1 unverified address",
+        "450 4.7.1 Sender address rejected: greylisted",
+        "550 4.2.2 mailbox full",
         "432 4.2.1 mailbox busy",
     ],
-)  # fmt: skip
+)
 def test_a_4xx_to_rcpt_is_about_the_recipient_for_now(reply):
     assert of(reply) is Fault.RECIPIENT_FOR_NOW
 
@@ -168,12 +174,16 @@ def test_a_4xx_to_rcpt_is_about_the_recipient_for_now(reply):
 @pytest.mark.parametrize(
     "reply",
     [
-        "421 4.3.2 going down", "421 too many connections", "452 4.3.1 Insufficient system storage",
-        "451 4.3.0 lookup failed", "454 4.7.1 <ana@x.pe>: Relay access denied",
+        "421 4.3.2 going down",
+        "421 too many connections",
+        "452 4.3.1 Insufficient system storage",
+        "451 4.3.0 lookup failed",
+        "454 4.7.1 <ana@x.pe>: Relay access denied",
         "450 4.1.8 <no-responder@aval.pe>: Sender address rejected: Domain not found",
-        "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.9]", "451 4.2.2 500 mails per day sent",
+        "450 4.7.25 Client host rejected: cannot find your hostname, [192.0.2.9]",
+        "451 4.2.2 500 mails per day sent",
     ],
-)  # fmt: skip
+)
 def test_a_4xx_to_rcpt_that_speaks_of_the_server_or_of_us_counts_against_it(reply):
     assert of(reply) is Fault.OURS
 

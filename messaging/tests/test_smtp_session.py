@@ -33,10 +33,12 @@ def test_each_mail_has_its_own_time_whatever_those_before_it_took():
 @pytest.mark.parametrize(
     ("answers", "error"),
     [
-        ({"rcpt": "550 no such user"}, GatewayError), ({"mail": "421 going away"}, GatewayError),
-        ({"body": cut}, OutcomeUnknown), ({"data": "451 later"}, GatewayError),
+        ({"rcpt": "550 no such user"}, GatewayError),
+        ({"mail": "421 going away"}, GatewayError),
+        ({"body": cut}, OutcomeUnknown),
+        ({"data": "451 later"}, GatewayError),
     ],
-)  # fmt: skip
+)
 def test_after_a_failure_the_next_mail_has_a_connection_of_its_own(answers, error):
     with scripted_server(**answers) as script:
         with gateway_to(script.port).session() as session:

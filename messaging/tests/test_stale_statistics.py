@@ -28,9 +28,19 @@ def insert(count, **changes):
     """So many messages by one statement."""
     at = timezone.now()
     row = {
-        "kind": "boletin", "via": "C", "subject": "", "text": "", "html": "", "attempts": 0, "provider": "",
-        "provider_id": "", "provider_reply": "", "created_at": at, "next_attempt_at": at, **changes,
-    }  # fmt: skip
+        "kind": "boletin",
+        "via": "C",
+        "subject": "",
+        "text": "",
+        "html": "",
+        "attempts": 0,
+        "provider": "",
+        "provider_id": "",
+        "provider_reply": "",
+        "created_at": at,
+        "next_attempt_at": at,
+        **changes,
+    }
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO messaging_message (id, recipient, {', '.join(row)})"

@@ -34,8 +34,9 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
     assert rung == ["bulk", "bulk"], "the steps after it"
     said = [each for each in caplog.records if each.message == "a step of a sweep failed"]
     assert [(each.sweep, each.step, each.failures) for each in said] == [
-        ("messaging.sweep", "lanes", 1), ("messaging.sweep", "lanes", 2),
-    ]  # fmt: skip
+        ("messaging.sweep", "lanes", 1),
+        ("messaging.sweep", "lanes", 2),
+    ]
 
 
 def test_a_campaign_that_fails_holds_up_no_other(monkeypatch):

@@ -19,9 +19,16 @@ NEVER_BY_MOVE = {"SENDING"}
 def make(state, **changes):
     held = {"claim_id": uuid.uuid4(), "lease_until": NOW} if state == "SENDING" else {}
     fields = {
-        "kind": "verificacion", "via": "S", "recipient": "987654321", "text": "••••", "state": state,
-        "created_at": NOW, "next_attempt_at": NOW, "send_before": NOW + timedelta(minutes=2), "reference": uuid.uuid4(),
-    }  # fmt: skip
+        "kind": "verificacion",
+        "via": "S",
+        "recipient": "987654321",
+        "text": "••••",
+        "state": state,
+        "created_at": NOW,
+        "next_attempt_at": NOW,
+        "send_before": NOW + timedelta(minutes=2),
+        "reference": uuid.uuid4(),
+    }
     return Message.objects.create(**{**fields, **held, **changes})
 
 

@@ -158,10 +158,13 @@ def test_created_and_failed_for_a_reason_that_is_ours_goes_to_the_next_provider(
 @pytest.mark.parametrize(
     "body",
     [
-        {"sid": "SM\u0000", "status": "queued"}, {"sid": ["SM1"], "status": {"a": 1}}, {"sid": None}, {"sid": ""},
+        {"sid": "SM\u0000", "status": "queued"},
+        {"sid": ["SM1"], "status": {"a": 1}},
+        {"sid": None},
+        {"sid": ""},
         {"sid": {"x": 1}, "date_created": 5, "date_updated": [], "status": 7, "error_code": "x", "price": {}},
     ],
-)  # fmt: skip
+)
 def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(far, body):
     far.say(201, body)
     receipt = gateway(far).send(outgoing(), CODE)
@@ -171,12 +174,16 @@ def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(far, body):
 @pytest.mark.parametrize(
     ("url", "via"),
     [
-        ("twilio://AC123@/?from=%2B1", "S"), ("twilio://AC1:t@/", "S"), ("twilio://AC1:t@/?from=", "S"),
-        ("twilio://AC1:t@host/?from=%2B1", "S"), ("twilio://AC1:t@/?from=%2B1&content=HX", "S"),
-        ("twilio://AC1:t@/?from=MG1", "I"), ("twilio://AC1:t@/?from=%2B1&api=ftp://x", "S"),
+        ("twilio://AC123@/?from=%2B1", "S"),
+        ("twilio://AC1:t@/", "S"),
+        ("twilio://AC1:t@/?from=", "S"),
+        ("twilio://AC1:t@host/?from=%2B1", "S"),
+        ("twilio://AC1:t@/?from=%2B1&content=HX", "S"),
+        ("twilio://AC1:t@/?from=MG1", "I"),
+        ("twilio://AC1:t@/?from=%2B1&api=ftp://x", "S"),
         ("twilio://AC1:t@/?from=%2B1", "C"),
     ],
-)  # fmt: skip
+)
 def test_a_url_that_is_not_whole(url, via):
     with pytest.raises(BadGatewayUrl) as refusal:
         gateway_from_url(url, via)

@@ -97,12 +97,17 @@ def test_only_codes_leave_by_whatsapp(far):
 @pytest.mark.parametrize(
     "url",
     [
-        "whatsapp-cloud://@/1055?template=x", "whatsapp-cloud://T:p@/1055?template=x", "whatsapp-cloud://T@/?template=x",
-        "whatsapp-cloud://T@/abc?template=x", "whatsapp-cloud://T@/1055", "whatsapp-cloud://T@/1055?template=No-vale",
-        "whatsapp-cloud://T@/1055?template=x&version=24", "whatsapp-cloud://T@host/1055?template=x",
+        "whatsapp-cloud://@/1055?template=x",
+        "whatsapp-cloud://T:p@/1055?template=x",
+        "whatsapp-cloud://T@/?template=x",
+        "whatsapp-cloud://T@/abc?template=x",
+        "whatsapp-cloud://T@/1055",
+        "whatsapp-cloud://T@/1055?template=No-vale",
+        "whatsapp-cloud://T@/1055?template=x&version=24",
+        "whatsapp-cloud://T@host/1055?template=x",
         "whatsapp-cloud://T@/1055?template=x&otra=1",
     ],
-)  # fmt: skip
+)
 def test_a_url_that_is_not_whole(url):
     with pytest.raises(BadGatewayUrl):
         gateway_from_url(url, "W")

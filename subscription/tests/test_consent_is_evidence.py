@@ -53,9 +53,16 @@ def test_it_cannot_be_rewritten_nor_deleted(record):
 @pytest.mark.parametrize("missing", ["text", "text_version", "request", "how"])
 def test_the_database_takes_no_consent_without_its_evidence(record, missing):
     fields = {
-        "authorized_client": record.authorized_client, "request": record.request, "email": ANA, "act": "given",
-        "how": "link", "text_version": VERSION, "text": "...", "at": timezone.now(), "address": "192.0.2.7",
-    }  # fmt: skip
+        "authorized_client": record.authorized_client,
+        "request": record.request,
+        "email": ANA,
+        "act": "given",
+        "how": "link",
+        "text_version": VERSION,
+        "text": "...",
+        "at": timezone.now(),
+        "address": "192.0.2.7",
+    }
     instead = {"request": None, "how": "one_click"}.get(missing, "")
     with pytest.raises(IntegrityError, match="a_consent_is_given_by_a_link_and_with_a_text"), transaction.atomic():
         ConsentRecord.objects.create(**{**fields, missing: instead})

@@ -44,28 +44,58 @@ def everything(text, numbers, partner=None):
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
         ApiRequest.objects.create(
-            contract="registry", partner=own, user=text[:200], action=text[:60], status=200, duration_ms=1,
+            contract="registry",
+            partner=own,
+            user=text[:200],
+            action=text[:60],
+            status=200,
+            duration_ms=1,
             created_at=at,
-        )  # fmt: skip
+        )
 
 
 def _people(text, number, partner):
     at = timezone.now() - timedelta(minutes=number)
     credential, _ = issue(partner, "opaque", at=at, by=text[:150])
     person = make_applicant(
-        f"{number:08}", partner=partner, names=text[:80], paternal_surname=text[:80], email=text[:250] + str(number),
-        district=text[:60], created_at=at,
-    )  # fmt: skip
-    token = VerificationToken.objects.create(
-        applicant=person, via="S", destination=text[:254], operator="CLARO", code_hmac=b"0" * 32, created_at=at,
-        expires_at=at, outcome="EXPIRADO", finished_at=at, client_attempt=1, client_wait=timedelta(0),
-        destination_attempt=1, destination_wait=timedelta(0),
-    )  # fmt: skip
-    message = Message.objects.create(
-        partner=partner, credential=credential, kind="alerta", via="C", recipient=text[:254], subject=text[:200],
-        text=text, state="SENT", next_attempt_at=at, provider=text[:100], provider_reply=text[:300], reference=token.pk,
+        f"{number:08}",
+        partner=partner,
+        names=text[:80],
+        paternal_surname=text[:80],
+        email=text[:250] + str(number),
+        district=text[:60],
         created_at=at,
-    )  # fmt: skip
+    )
+    token = VerificationToken.objects.create(
+        applicant=person,
+        via="S",
+        destination=text[:254],
+        operator="CLARO",
+        code_hmac=b"0" * 32,
+        created_at=at,
+        expires_at=at,
+        outcome="EXPIRADO",
+        finished_at=at,
+        client_attempt=1,
+        client_wait=timedelta(0),
+        destination_attempt=1,
+        destination_wait=timedelta(0),
+    )
+    message = Message.objects.create(
+        partner=partner,
+        credential=credential,
+        kind="alerta",
+        via="C",
+        recipient=text[:254],
+        subject=text[:200],
+        text=text,
+        state="SENT",
+        next_attempt_at=at,
+        provider=text[:100],
+        provider_reply=text[:300],
+        reference=token.pk,
+        created_at=at,
+    )
     newest = Message.objects.order_by("-created_at", "-id").first()
     for each in {message, newest}:
         MessageEvent.objects.create(
@@ -75,9 +105,14 @@ def _people(text, number, partner):
         applicant=person, via="S", destination=text[:254], at=at, by=text[:150], reason=text[:500]
     )
     client = AuthorizedClient.objects.create(
-        partner=partner, email=f"{text[:200]}{number}", name=text[:50], external_code=text[:100], profile=text[:100],
-        request_id=number, created_at=at,
-    )  # fmt: skip
+        partner=partner,
+        email=f"{text[:200]}{number}",
+        name=text[:50],
+        external_code=text[:100],
+        profile=text[:100],
+        request_id=number,
+        created_at=at,
+    )
     points = [{"key": text[:90], "value": text}]
     details = Details("2380033370713", text[:100], text[:100], text[:20], text[:100], text[:100], text[:100], points)
     register(credential, f"{text[:90]}{number}", details, request_id=number, address=None, at=at)
@@ -85,9 +120,16 @@ def _people(text, number, partner):
         email=text[:254], requested_at=at, expires_at=at + timedelta(hours=1), address="192.0.2.1"
     )
     ConsentRecord.objects.create(
-        authorized_client=client, request=asked, email=text[:254], act=ConsentRecord.Act.GIVEN,
-        how=ConsentRecord.How.LINK, text_version="1", text=text, at=at, address="192.0.2.1",
-    )  # fmt: skip
+        authorized_client=client,
+        request=asked,
+        email=text[:254],
+        act=ConsentRecord.Act.GIVEN,
+        how=ConsentRecord.How.LINK,
+        text_version="1",
+        text=text,
+        at=at,
+        address="192.0.2.1",
+    )
 
 
 def _staff(text, number):
@@ -102,9 +144,14 @@ def _staff(text, number):
 def _campaigns_and_providers(text, number, partner):
     at = timezone.now() - timedelta(minutes=number)
     campaign = Campaign.objects.create(
-        type="boletin", subject=text[:180], text=text, html=text, profiles=[text[:100]], created_by=text[:150],
+        type="boletin",
+        subject=text[:180],
+        text=text,
+        html=text,
+        profiles=[text[:100]],
+        created_by=text[:150],
         created_at=at,
-    )  # fmt: skip
+    )
     campaign.partners.add(partner)
     state = ProviderState.objects.create(name=f"{text[:90]}{number}", set_aside_at=at, reason=text[:300], by=text[:150])
     first = ProviderState.objects.order_by("name").first()

@@ -55,14 +55,23 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
     """Registered, authorised, subscribed, in the registry, written to, helped by staff; all of it at `at`."""
     partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": f"Banco {slug}"})
     applicant = Applicant.objects.create(
-        partner=partner, document_type="DNI", document_number=who.document, check_character="9", names=who.names,
-        paternal_surname=who.surname, maternal_surname=who.surname, email=who.email, department="LIMA",
-        province="LIMA", district="MIRAFLORES", ubigeo="150122", created_at=at, updated_at=at,
-    )  # fmt: skip
+        partner=partner,
+        document_type="DNI",
+        document_number=who.document,
+        check_character="9",
+        names=who.names,
+        paternal_surname=who.surname,
+        maternal_surname=who.surname,
+        email=who.email,
+        department="LIMA",
+        province="LIMA",
+        district="MIRAFLORES",
+        ubigeo="150122",
+        created_at=at,
+        updated_at=at,
+    )
     origin = Origin(partner, None, 7)
-    old = services.request(
-        applicant.pk, via="C", origin=origin, at=at - timedelta(days=5)
-    ).token  # fmt: skip
+    old = services.request(applicant.pk, via="C", origin=origin, at=at - timedelta(days=5)).token
     CodeTry.objects.create(token=old, at=old.created_at, result="wrong")
     token = services.request(applicant.pk, via="S", phone=who.phone, operator="CLARO", origin=origin, at=at).token
     _delivered(old, who.email, at=old.created_at)
@@ -71,32 +80,51 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
     external = _registered(partner, who, at=at)
     for subject in (applicant.pk, external.pk):
         ApiRequest.objects.create(
-            contract="informaperu", partner=partner, subject=subject, action="token", status=200, duration_ms=1,
-            address="192.0.2.44", created_at=at,
-        )  # fmt: skip
+            contract="informaperu",
+            partner=partner,
+            subject=subject,
+            action="token",
+            status=200,
+            duration_ms=1,
+            address="192.0.2.44",
+            created_at=at,
+        )
     for number, body in enumerate(
         (f'{{"correo": "{who.email}"}}', str(applicant.pk), f"por {who.names.upper()} {who.surname.upper()}")
     ):
         IdempotentAnswer.objects.create(
-            partner=partner, contract="nopasanada", key=f"{slug}{number}", fingerprint=b"x", status=200,
-            body=body.encode(), created_at=at,
-        )  # fmt: skip
+            partner=partner,
+            contract="nopasanada",
+            key=f"{slug}{number}",
+            fingerprint=b"x",
+            status=200,
+            body=body.encode(),
+            created_at=at,
+        )
     eva, _ = User.objects.get_or_create(username="eva")
     audit(eva, "clients.exported", at=at, by="eva", format="csv", filter={"q": who.email.upper(), "perfil": "VIP"})
     for row in (applicant, client):
         LogEntry.objects.create(
-            user=eva, content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk), object_repr=str(row),
-            action_flag=2, change_message=who.names,
-        )  # fmt: skip
+            user=eva,
+            content_type=ContentType.objects.get_for_model(row),
+            object_id=str(row.pk),
+            object_repr=str(row),
+            action_flag=2,
+            change_message=who.names,
+        )
     return Rows(applicant, client, external, old, token)
 
 
 def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
     """The message of a code as a worker and a provider leave it."""
     Message.objects.filter(reference=token.pk).update(
-        state="UNDELIVERED", sent_at=at, sealed=None, provider="smtp", provider_id=f"id-{token.pk}",
+        state="UNDELIVERED",
+        sent_at=at,
+        sealed=None,
+        provider="smtp",
+        provider_id=f"id-{token.pk}",
         provider_reply=f"250 ok <{to}>",
-    )  # fmt: skip
+    )
     message = Message.objects.get(reference=token.pk)
     MessageEvent.objects.create(message=message, at=at, state="UNDELIVERED", attempt=1, detail=f"550 <{to}> unknown")
     ProviderReceipt.objects.create(
@@ -107,10 +135,18 @@ def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
 
 def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient:
     client = AuthorizedClient.objects.create(
-        partner=partner, email=who.email, name=f"{who.names} {who.surname}", document_type="DNI",
-        document_number=who.document, phone=who.phone, external_code=f"C-{who.document}", profile="VIP", request_id=5,
-        created_at=at, subscribed_at=at,
-    )  # fmt: skip
+        partner=partner,
+        email=who.email,
+        name=f"{who.names} {who.surname}",
+        document_type="DNI",
+        document_number=who.document,
+        phone=who.phone,
+        external_code=f"C-{who.document}",
+        profile="VIP",
+        request_id=5,
+        created_at=at,
+        subscribed_at=at,
+    )
     link = SubscriptionRequest.objects.create(
         email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), used_at=at, address="192.0.2.9"
     )
@@ -118,21 +154,50 @@ def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient
         email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.9"
     )
     ConsentRecord.objects.create(
-        authorized_client=client, request=link, email=who.email, act="given", how="link", text_version="1",
-        text=f"Acepto en {who.email}", at=at, address="192.0.2.9",
-    )  # fmt: skip
+        authorized_client=client,
+        request=link,
+        email=who.email,
+        act="given",
+        how="link",
+        text_version="1",
+        text=f"Acepto en {who.email}",
+        at=at,
+        address="192.0.2.9",
+    )
     Message.objects.create(
-        partner=partner, kind="suscripcion", via="C", recipient=who.email, subject="confirma", text="enlace",
-        state="SENT", reference=link.pk, created_at=at, next_attempt_at=at,
-    )  # fmt: skip
+        partner=partner,
+        kind="suscripcion",
+        via="C",
+        recipient=who.email,
+        subject="confirma",
+        text="enlace",
+        state="SENT",
+        reference=link.pk,
+        created_at=at,
+        next_attempt_at=at,
+    )
     campaign = Campaign.objects.create(
-        type="boletin", subject="Noticias", text="Las noticias del mes", state="SENDING", created_by="eva",
-        created_at=at, started_at=at,
-    )  # fmt: skip
+        type="boletin",
+        subject="Noticias",
+        text="Las noticias del mes",
+        state="SENDING",
+        created_by="eva",
+        created_at=at,
+        started_at=at,
+    )
     Message.objects.create(
-        partner=partner, kind="boletin", via="C", recipient=who.email, subject="Noticias", text="", state="QUEUED",
-        authorized_client=client, campaign=campaign, created_at=at, next_attempt_at=at,
-    )  # fmt: skip
+        partner=partner,
+        kind="boletin",
+        via="C",
+        recipient=who.email,
+        subject="Noticias",
+        text="",
+        state="QUEUED",
+        authorized_client=client,
+        campaign=campaign,
+        created_at=at,
+        next_attempt_at=at,
+    )
     return client
 
 

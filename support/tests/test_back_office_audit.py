@@ -81,9 +81,14 @@ def test_before_is_what_the_database_had_and_not_what_the_form_showed(boss, monk
 
     monkeypatch.setattr(ModelAdmin, "save_form", meanwhile)
     saved(
-        boss, f"/admin/clients/partner/{partner.pk}/change/", name="Banco", is_active="on", contracts=["nopasanada"],
-        requests_per_minute="30", **{"credentials-TOTAL_FORMS": "0", "credentials-INITIAL_FORMS": "0"},
-    )  # fmt: skip
+        boss,
+        f"/admin/clients/partner/{partner.pk}/change/",
+        name="Banco",
+        is_active="on",
+        contracts=["nopasanada"],
+        requests_per_minute="30",
+        **{"credentials-TOTAL_FORMS": "0", "credentials-INITIAL_FORMS": "0"},
+    )
     assert last("partner.changed") == {"requests_per_minute": (20, 30)}
 
 
@@ -102,9 +107,12 @@ def test_users_their_roles_and_rights(boss):
     form = user_form(luis, is_active=None, is_staff="on", is_superuser="on", groups=[support.pk])
     saved(boss, f"/admin/auth/user/{luis.pk}/change/", **form, user_permissions=[right.pk])
     assert last("user.changed") == {
-        "is_active": (True, False), "is_staff": (False, True), "is_superuser": (False, True),
-        "groups": ([], ["Soporte"]), "user_permissions": ([], ["view_partner"]),
-    }  # fmt: skip
+        "is_active": (True, False),
+        "is_staff": (False, True),
+        "is_superuser": (False, True),
+        "groups": ([], ["Soporte"]),
+        "user_permissions": ([], ["view_partner"]),
+    }
     saved(boss, f"/admin/auth/user/{luis.pk}/delete/", post="yes")
     assert last("user.deleted")["groups"] == (["Soporte"], None)
     nothing_secret()
@@ -182,9 +190,7 @@ def test_coming_in_and_going(db):
     assert tries(http, "luis", PASSWORD).status_code == 302
     http.post("/admin/logout/")
     key = str(user.pk)
-    assert acts() == [
-        ("staff.logged_in", "luis", key, "192.0.2.9"), ("staff.logged_out", "luis", key, "192.0.2.9"),
-    ]  # fmt: skip
+    assert acts() == [("staff.logged_in", "luis", key, "192.0.2.9"), ("staff.logged_out", "luis", key, "192.0.2.9")]
     nothing_secret()
 
 
@@ -258,26 +264,54 @@ def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
     person = make_applicant("12345678", email="juan@correo.pe")
     ask(person, phone="987654321")
     client = AuthorizedClient.objects.create(
-        partner=Partner.objects.create(name="B", slug="b"), email="rosa@correo.pe", document_number="87654321",
-        phone="911111111", external_code="C", profile="P", request_id=1, created_at=timezone.now(),
-    )  # fmt: skip
+        partner=Partner.objects.create(name="B", slug="b"),
+        email="rosa@correo.pe",
+        document_number="87654321",
+        phone="911111111",
+        external_code="C",
+        profile="P",
+        request_id=1,
+        created_at=timezone.now(),
+    )
     outside = ExternalClient.objects.create(
-        partner=client.partner, client_id="CL1", cui="2380033370713", first_name="A", last_name="B", phone="555-1234",
-        product_key="1", product_id="1", origin="w", created_at=timezone.now(), updated_at=timezone.now(),
+        partner=client.partner,
+        client_id="CL1",
+        cui="2380033370713",
+        first_name="A",
+        last_name="B",
+        phone="555-1234",
+        product_key="1",
+        product_id="1",
+        origin="w",
+        created_at=timezone.now(),
+        updated_at=timezone.now(),
         folded_name="A B",
-    )  # fmt: skip
+    )
     at = timezone.now()
     for row, by, address, why in (
-        (person, "luis", "192.0.2.1", "juan"), (client, "eva", "192.0.2.2", "rosa"),
+        (person, "luis", "192.0.2.1", "juan"),
+        (client, "eva", "192.0.2.2", "rosa"),
         (outside, "eva", "2001:db8::1", "cl1"),
-    ):  # fmt: skip
+    ):
         audit(row, "applicant.unlocked", at=at, by=by, reason=why, address=address)
     for term, who in (
-        ("luis", ["juan"]), ("eva", ["cl1", "rosa"]), (str(person.pk), ["juan"]), ("192.0.2.2", ["rosa"]),
-        ("2001:db8::1", ["cl1"]), ("juan@correo.pe", ["juan"]), ("JUAN@correo.pe ", ["juan"]), ("987654321", ["juan"]),
-        ("+51 987 654 321", ["juan"]), ("12345678", ["juan"]), ("rosa@correo.pe", ["rosa"]), ("911111111", ["rosa"]),
-        ("87654321", ["rosa"]), ("2380033370713", ["cl1"]), ("CL1", ["cl1"]), ("nadie", []),
-    ):  # fmt: skip
+        ("luis", ["juan"]),
+        ("eva", ["cl1", "rosa"]),
+        (str(person.pk), ["juan"]),
+        ("192.0.2.2", ["rosa"]),
+        ("2001:db8::1", ["cl1"]),
+        ("juan@correo.pe", ["juan"]),
+        ("JUAN@correo.pe ", ["juan"]),
+        ("987654321", ["juan"]),
+        ("+51 987 654 321", ["juan"]),
+        ("12345678", ["juan"]),
+        ("rosa@correo.pe", ["rosa"]),
+        ("911111111", ["rosa"]),
+        ("87654321", ["rosa"]),
+        ("2380033370713", ["cl1"]),
+        ("CL1", ["cl1"]),
+        ("nadie", []),
+    ):
         assert found(boss, term) == who, term
     assert found(boss, "eva", accion="applicant.unlocked") == ["cl1", "rosa"]
     assert found(boss, "eva", accion="ladder.forgiven") == []
@@ -293,8 +327,13 @@ def test_before_and_after_are_read_in_words(boss):
     ]
     entry = audit(partner, "partner.changed", at=timezone.now(), by="eva", changes=changes)
     html = boss.get(f"{AUDIT}{entry.pk}/change/").content.decode()
-    for words in ("Empresa modificada", "Activa", "<td>sí</td><td>no</td>", "NoPasaNadaPE v1, Registro externo",
-                  "12/02/2026 10:30:00"):  # fmt: skip
+    for words in (
+        "Empresa modificada",
+        "Activa",
+        "<td>sí</td><td>no</td>",
+        "NoPasaNadaPE v1, Registro externo",
+        "12/02/2026 10:30:00",
+    ):
         assert words in html, words
     assert "activa, contratos, creada" in boss.get(AUDIT).content.decode()
     assert (

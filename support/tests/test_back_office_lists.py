@@ -24,12 +24,26 @@ pytestmark = pytest.mark.django_db
 
 ROWS = 10_000
 MODELS = (
-    Applicant, VerificationToken, Message, AuthorizedClient, ExternalClient, ApiRequest, ConsentRecord,
-    SubscriptionRequest, AuditEntry,
-)  # fmt: skip
+    Applicant,
+    VerificationToken,
+    Message,
+    AuthorizedClient,
+    ExternalClient,
+    ApiRequest,
+    ConsentRecord,
+    SubscriptionRequest,
+    AuditEntry,
+)
 BIG = {model._meta.db_table for model in (*MODELS, MessageEvent)}
-TERMS = ("40000123", "900000123", "persona123@correo.pe", "CLI-123", "192.0.2.9", "123",
-         "00000000-0000-0000-0000-000000000123")  # fmt: skip
+TERMS = (
+    "40000123",
+    "900000123",
+    "persona123@correo.pe",
+    "CLI-123",
+    "192.0.2.9",
+    "123",
+    "00000000-0000-0000-0000-000000000123",
+)
 
 FILL = f"""
 INSERT INTO clients_partner (name, slug, is_active, contracts, created_at)
@@ -156,9 +170,14 @@ def test_no_page_reads_a_big_table_from_end_to_end(boss, full, monkeypatch):
     for model in MODELS:
         row = model._default_manager.order_by("pk").first()
         paths = [
-            list_of(model), f"{list_of(model)}?p=4", *(f"{list_of(model)}?q={term}" for term in TERMS),
-            *choices_of(boss, model), *days_of(model), page_of(row), page_of(row, "history"),
-        ]  # fmt: skip
+            list_of(model),
+            f"{list_of(model)}?p=4",
+            *(f"{list_of(model)}?q={term}" for term in TERMS),
+            *choices_of(boss, model),
+            *days_of(model),
+            page_of(row),
+            page_of(row, "history"),
+        ]
         looked_at += len(paths)
         for path in paths:
             found += read_by(boss, path)
@@ -241,10 +260,14 @@ def test_days_are_counted_out_from_the_first_row_to_the_last(boss):
 @pytest.mark.parametrize(
     "query",
     [
-        "at__year=x", "at__year=0", "at__year=9999&at__month=13", "at__year=2025&at__month=0", "at__year=99999999",
+        "at__year=x",
+        "at__year=0",
+        "at__year=9999&at__month=13",
+        "at__year=2025&at__month=0",
+        "at__year=99999999",
         "at__year=2025&at__month=2&at__day=31",
     ],
-)  # fmt: skip
+)
 def test_days_that_are_none_are_no_fault(boss, query):
     entry(timezone.now())
     assert boss.get(f"{list_of(AuditEntry)}?{query}", follow=True).status_code in (200, 400)

@@ -14,8 +14,15 @@ from django.utils.translation.template import templatize
 
 FOLDER = Path(settings.BASE_DIR) / "locale" / "es_MX" / "LC_MESSAGES"
 NOT_INSTALLED = {
-    "constance", "forms", "guardian", "import_export", "inlines", "location_field", "simple_history", "unfold_crispy",
-}  # fmt: skip
+    "constance",
+    "forms",
+    "guardian",
+    "import_export",
+    "inlines",
+    "location_field",
+    "simple_history",
+    "unfold_crispy",
+}
 THE_SAME_IN_BOTH = {"General", "No"}
 
 

@@ -52,31 +52,71 @@ def more_of_everything(number):
     at = timezone.now() - timedelta(minutes=number)
     bank = Partner.objects.create(name=f"Banco {number}", slug=f"banco-{number}")
     person = Applicant.objects.create(
-        partner=bank, document_type="DNI", document_number=ANA.document, check_character="9", names=ANA.names,
-        paternal_surname=ANA.surname, email=ANA.email, department="LIMA", province="LIMA", district="MIRAFLORES",
-        ubigeo="150122", created_at=at, updated_at=at + timedelta(seconds=1),
-    )  # fmt: skip
+        partner=bank,
+        document_type="DNI",
+        document_number=ANA.document,
+        check_character="9",
+        names=ANA.names,
+        paternal_surname=ANA.surname,
+        email=ANA.email,
+        department="LIMA",
+        province="LIMA",
+        district="MIRAFLORES",
+        ubigeo="150122",
+        created_at=at,
+        updated_at=at + timedelta(seconds=1),
+    )
     token = VerificationToken.objects.create(
-        applicant=person, via="S", destination=ANA.phone, operator="CLARO", code_hmac=b"0" * 32, created_at=at,
-        expires_at=at, outcome="EXPIRADO", finished_at=at, client_attempt=1, client_wait=timedelta(0),
-        destination_attempt=1, destination_wait=timedelta(0),
-    )  # fmt: skip
+        applicant=person,
+        via="S",
+        destination=ANA.phone,
+        operator="CLARO",
+        code_hmac=b"0" * 32,
+        created_at=at,
+        expires_at=at,
+        outcome="EXPIRADO",
+        finished_at=at,
+        client_attempt=1,
+        client_wait=timedelta(0),
+        destination_attempt=1,
+        destination_wait=timedelta(0),
+    )
     CodeTry.objects.create(token=token, at=at, result="wrong")
     LadderForgiveness.objects.create(applicant=person, via="S", destination=ANA.phone, at=at, by="eva", reason="llamó")
     client = AuthorizedClient.objects.create(
-        partner=bank, email=ANA.email, name=ANA.names, external_code="1", profile="1", request_id=1, created_at=at,
+        partner=bank,
+        email=ANA.email,
+        name=ANA.names,
+        external_code="1",
+        profile="1",
+        request_id=1,
+        created_at=at,
         subscribed_at=at,
-    )  # fmt: skip
+    )
     for reference, about in ((token.pk, None), (None, client)):
         sent = Message.objects.create(
-            partner=bank, kind="alerta", via="C", recipient=ANA.email, text="", state="SENT", reference=reference,
-            authorized_client=about, created_at=at, next_attempt_at=at,
-        )  # fmt: skip
+            partner=bank,
+            kind="alerta",
+            via="C",
+            recipient=ANA.email,
+            text="",
+            state="SENT",
+            reference=reference,
+            authorized_client=about,
+            created_at=at,
+            next_attempt_at=at,
+        )
         MessageEvent.objects.create(message=sent, at=at, state="SENT", attempt=1, provider="p", detail="ok")
     ConsentRecord.objects.create(
-        authorized_client=client, email=ANA.email, act="withdrawn", how="one_click", text_version="1", text="x", at=at,
+        authorized_client=client,
+        email=ANA.email,
+        act="withdrawn",
+        how="one_click",
+        text_version="1",
+        text="x",
+        at=at,
         address="192.0.2.9",
-    )  # fmt: skip
+    )
     ApiRequest.objects.create(
         contract="informaperu",
         partner=bank,

@@ -30,11 +30,19 @@ def token(at=AT, *, via="S", operator="CLARO", outcome="VALIDADO", took=20, who=
     who = who or Applicant.objects.first() or make_applicant()
     wait = timedelta(minutes={1: 2, 2: 4, 3: 30}[rung])
     row = VerificationToken.objects.create(
-        applicant=who, via=via, destination="987654321", operator=operator if via != "C" else "", code_hmac=b"",
-        created_at=at, expires_at=at + timedelta(seconds=150), outcome=outcome,
-        finished_at=None if outcome == "PENDIENTE" else at + timedelta(seconds=took), client_attempt=rung,
-        destination_attempt=rung, **{"client_wait": wait, "destination_wait": wait, **changes},
-    )  # fmt: skip
+        applicant=who,
+        via=via,
+        destination="987654321",
+        operator=operator if via != "C" else "",
+        code_hmac=b"",
+        created_at=at,
+        expires_at=at + timedelta(seconds=150),
+        outcome=outcome,
+        finished_at=None if outcome == "PENDIENTE" else at + timedelta(seconds=took),
+        client_attempt=rung,
+        destination_attempt=rung,
+        **{"client_wait": wait, "destination_wait": wait, **changes},
+    )
     if message:
         sent(at, state=message, via=via, reference=row.pk)
     return row
@@ -43,9 +51,17 @@ def token(at=AT, *, via="S", operator="CLARO", outcome="VALIDADO", took=20, who=
 def sent(at=AT, *, state="SENT", reply="", via="S", kind="verificacion", due=None, **changes):
     more = {"claim_id": uuid4(), "lease_until": at} if state == "SENDING" else {}
     return Message.objects.create(
-        kind=kind, via=via, recipient="987654321", text="x", state=state, provider_reply=reply, created_at=at,
-        next_attempt_at=due or at, **more, **changes,
-    )  # fmt: skip
+        kind=kind,
+        via=via,
+        recipient="987654321",
+        text="x",
+        state=state,
+        provider_reply=reply,
+        created_at=at,
+        next_attempt_at=due or at,
+        **more,
+        **changes,
+    )
 
 
 def call(at=AT, *, partner=None, contract="informaperu", status=200, ms=10):
@@ -299,9 +315,7 @@ def test_figures_are_kept_for_half_a_minute_with_their_moment():
     token(minutes(1))
     first = dashboard.panel("codes", at=AT)
     token(minutes(1))
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         assert dashboard.panel("codes", at=AT + timedelta(seconds=10)) == first
     assert not asked
     assert datetime.fromisoformat(first["at"]) == AT

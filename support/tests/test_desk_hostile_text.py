@@ -40,9 +40,15 @@ def hostile(request, db):
     Message.objects.update(state="FAILED")
     for row in (Applicant.objects.get(), ExternalClient.objects.get()):
         ApiRequest.objects.create(
-            contract="registry", subject=row.pk, user=text[:100], action=text[:60], code=text[:40], status=400,
-            duration_ms=1, created_at=row.created_at,
-        )  # fmt: skip
+            contract="registry",
+            subject=row.pk,
+            user=text[:100],
+            action=text[:60],
+            code=text[:40],
+            status=400,
+            duration_ms=1,
+            created_at=row.created_at,
+        )
     return text
 
 
@@ -61,10 +67,15 @@ def test_every_page_that_is_tried_here_is_of_the_url_map():
     """And none is forgotten: whoever adds a page to the desk adds it here."""
     ours = {each for each in routes() if each.startswith("/soporte/")}
     assert ours == {
-        "/soporte/", "/soporte/mensajes/", "/soporte/mensajes.<slug:form>", "/soporte/borrado/<slug:key>/",
-        *(f"/soporte/caso/<slug:kind>/<slug:key>/{what}"
-          for what in ("", "mostrar/", "datos/exportar/", "datos/borrar/", "<slug:what>/")),
-    }  # fmt: skip
+        "/soporte/",
+        "/soporte/mensajes/",
+        "/soporte/mensajes.<slug:form>",
+        "/soporte/borrado/<slug:key>/",
+        *(
+            f"/soporte/caso/<slug:kind>/<slug:key>/{what}"
+            for what in ("", "mostrar/", "datos/exportar/", "datos/borrar/", "<slug:what>/")
+        ),
+    }
 
 
 def test_the_desk_shows_it_as_text(hostile):
@@ -144,8 +155,17 @@ def test_an_account_with_such_a_name_is_reset_under_it(hostile):
         assert "&lt;script&gt;alert(" in html
 
 
-NONSENSE = ({"via": "C"}, {"partner__slug__regex": "("}, {"created_at__gte": "ayer"}, {"q": "\x00"}, {"p": "x"},
-            {"e": "1"}, {"subscribed__exact": "\x00"}, {"o": "9.9"}, {"x\x00": "1"})  # fmt: skip
+NONSENSE = (
+    {"via": "C"},
+    {"partner__slug__regex": "("},
+    {"created_at__gte": "ayer"},
+    {"q": "\x00"},
+    {"p": "x"},
+    {"e": "1"},
+    {"subscribed__exact": "\x00"},
+    {"o": "9.9"},
+    {"x\x00": "1"},
+)
 
 
 @pytest.mark.parametrize("asked", NONSENSE, ids=str)

@@ -182,9 +182,14 @@ def test_locked(ana, ask, now):
 
 def refused_request(ana, at):
     return ApiRequest.objects.create(
-        contract="informaperu", subject=ana.pk, action="token", status=429, code="ERR_COOLDOWN_ACTIVE",
-        duration_ms=1, created_at=at,
-    )  # fmt: skip
+        contract="informaperu",
+        subject=ana.pk,
+        action="token",
+        status=429,
+        code="ERR_COOLDOWN_ACTIVE",
+        duration_ms=1,
+        created_at=at,
+    )
 
 
 def test_waiting_in_the_ladder_until_then_and_forgiven(ana, ask, now, monkeypatch):

@@ -37,9 +37,16 @@ def agent(settings):
 def message(**changes):
     now = timezone.now()
     fields = {
-        "kind": "verificacion", "via": "S", "recipient": PHONE, "text": "clave ••••", "state": "SENT",
-        "created_at": now, "next_attempt_at": now, "provider": "lejano", "provider_reply": "ok",
-    }  # fmt: skip
+        "kind": "verificacion",
+        "via": "S",
+        "recipient": PHONE,
+        "text": "clave ••••",
+        "state": "SENT",
+        "created_at": now,
+        "next_attempt_at": now,
+        "provider": "lejano",
+        "provider_reply": "ok",
+    }
     return Message.objects.create(**{**fields, **changes})
 
 
@@ -70,17 +77,28 @@ def test_filters(agent):
     message(kind="alerta", via="C", recipient="a@dominio.com", partner=bank)
     message()
     for asked, expected in (
-        ({}, 3), ({"via": "C"}, 2), ({"tipo": "alerta"}, 1), ({"empresa": bank.pk}, 1),
+        ({}, 3),
+        ({"via": "C"}, 2),
+        ({"tipo": "alerta"}, 1),
+        ({"empresa": bank.pk}, 1),
         ({"via": "C", "tipo": "boletin"}, 0),
-    ):  # fmt: skip
+    ):
         assert rows(agent.get(LOG, asked)) == expected, asked
 
 
 NONSENSE = (
-    {"via": "X"}, {"empresa": "9999"}, {"empresa": "x"}, {"desde": "ayer"}, {"grupo": "'"}, {"antes": "x"},
-    {"antes": "9" * 40 + "-0"}, {"desde_fila": "-"}, {"desde": "0001-01-01"}, {"hasta": "9999-12-31"},
+    {"via": "X"},
+    {"empresa": "9999"},
+    {"empresa": "x"},
+    {"desde": "ayer"},
+    {"grupo": "'"},
+    {"antes": "x"},
+    {"antes": "9" * 40 + "-0"},
+    {"desde_fila": "-"},
+    {"desde": "0001-01-01"},
+    {"hasta": "9999-12-31"},
     {"hasta": "0001-01-01"},
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("asked", NONSENSE)
@@ -103,9 +121,7 @@ def test_every_page_is_the_next_fifty_also_where_many_share_a_moment(agent):
     made = [message(created_at=at, recipient=f"9{number:08d}").pk for number in range(2 * PER_PAGE + 7)]
     seen, url = [], LOG
     for _ in range(3):
-        with CaptureQueriesContext(
-            connection,
-        ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             page = agent.get(url).content.decode()
         assert len(asked) <= 7
         seen += [part[:36] for part in page.split("?q=")[1:]]
@@ -166,9 +182,11 @@ def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatc
     states = ["SENT", "CANCELLED", "FAILED", "SENT", "UNDELIVERED"]
     for number in range(45):
         message(
-            via="W" if number % 9 == 0 else "S", state=states[number % 5], recipient=f"9{number:08d}",
+            via="W" if number % 9 == 0 else "S",
+            state=states[number % 5],
+            recipient=f"9{number:08d}",
             created_at=now - timedelta(minutes=number // 3),
-        )  # fmt: skip
+        )
     wanted = message_log.searched({**dict.fromkeys(("desde", "hasta")), **asked}, at=now).rows
     seen, pages = everything_on_its_pages(agent, asked)
     assert seen == [str(row.pk) for row in wanted]

@@ -47,10 +47,21 @@ def test_an_applicant_by_everything(ana):
         contract="informaperu", subject=ana.pk, action="token", status=200, duration_ms=1, created_at=timezone.now()
     )
     terms = [
-        "987654321", "+51 987654321", "987 654 321", ana.email, ana.email.upper(), ana.document_number, str(ana.pk),
-        str(ana.pk).upper(), str(token.pk), str(message.pk), str(asked.pk), f"event_{asked.pk}", ana.paternal_surname,
+        "987654321",
+        "+51 987654321",
+        "987 654 321",
+        ana.email,
+        ana.email.upper(),
+        ana.document_number,
+        str(ana.pk),
+        str(ana.pk).upper(),
+        str(token.pk),
+        str(message.pk),
+        str(asked.pk),
+        f"event_{asked.pk}",
+        ana.paternal_surname,
         f"{ana.names} {ana.paternal_surname}".lower(),
-    ]  # fmt: skip
+    ]
     for term in terms:
         assert [person.applicants for person in search(term)] == [[ana]], term
 
@@ -85,24 +96,50 @@ def test_two_people_with_one_telephone_are_two(ana):
 
 def test_a_mailbox_of_nobody_that_got_mail(db):
     Message.objects.create(
-        kind="suscripcion", via="C", recipient="x@dominio.com", text="", created_at=timezone.now(),
+        kind="suscripcion",
+        via="C",
+        recipient="x@dominio.com",
+        text="",
+        created_at=timezone.now(),
         next_attempt_at=timezone.now(),
-    )  # fmt: skip
+    )
     [person] = search("x@dominio.com")
     assert (person.mailbox, person.emails) == ("x@dominio.com", ["x@dominio.com"])
 
 
-@pytest.mark.parametrize("term", ["", "   ", "nadie@dominio.com", "00000000", "event_999999999999999999", "event_x",
-                                  "%", "_", "'", "\\", "🙂", "x" * 500, "9" * 400])  # fmt: skip
+@pytest.mark.parametrize(
+    "term",
+    [
+        "",
+        "   ",
+        "nadie@dominio.com",
+        "00000000",
+        "event_999999999999999999",
+        "event_x",
+        "%",
+        "_",
+        "'",
+        "\\",
+        "🙂",
+        "x" * 500,
+        "9" * 400,
+    ],
+)
 def test_nobody(ana, luis, term):
     assert search(term) == []
 
 
 def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
     sent = Message.objects.create(
-        kind="alerta", via="C", recipient="", text="", state="SENT", authorized_client=luis,
-        created_at=timezone.now(), next_attempt_at=timezone.now(),
-    )  # fmt: skip
+        kind="alerta",
+        via="C",
+        recipient="",
+        text="",
+        state="SENT",
+        authorized_client=luis,
+        created_at=timezone.now(),
+        next_attempt_at=timezone.now(),
+    )
     assert [person.authorized for person in search(str(sent.pk))] == [[luis]]
     erase_authorized([luis.pk], at=timezone.now())
     assert search(str(sent.pk)) == []
@@ -114,8 +151,13 @@ def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
     for number in range(people.AT_MOST):
         make_applicant(f"{number:08}", email=f"{number}@dominio.com")
         AuthorizedClient.objects.create(
-            partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0], email=f"a{number}@dominio.com",
-            name="Juan Perez", external_code="1", profile="1", request_id=1, created_at=timezone.now(),
-        )  # fmt: skip
+            partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0],
+            email=f"a{number}@dominio.com",
+            name="Juan Perez",
+            external_code="1",
+            profile="1",
+            request_id=1,
+            created_at=timezone.now(),
+        )
     assert len(search("perez juan")) == people.AT_MOST
     assert len(gathered) == people.AT_MOST

@@ -27,10 +27,17 @@ def bank(db):
 
 def authorised(bank, *names):
     AuthorizedClient.objects.bulk_create(
-        AuthorizedClient(partner=bank, email=f"{number}@dominio.com", name=name, external_code="C", profile="P",
-                         request_id=1, created_at=timezone.now())
+        AuthorizedClient(
+            partner=bank,
+            email=f"{number}@dominio.com",
+            name=name,
+            external_code="C",
+            profile="P",
+            request_id=1,
+            created_at=timezone.now(),
+        )
         for number, name in enumerate(names)
-    )  # fmt: skip
+    )
 
 
 def found_authorised(term):
@@ -52,13 +59,16 @@ def test_there_are_letters_to_look_at():
 
 
 def test_postgresql_folds_every_letter_of_a_name_as_python_does():
-    rows = [make_applicant(f"{number:08}", names=f"x{letter}", paternal_surname="", maternal_surname="")
-            for number, letter in enumerate(LETTERS)]  # fmt: skip
+    rows = [
+        make_applicant(f"{number:08}", names=f"x{letter}", paternal_surname="", maternal_surname="")
+        for number, letter in enumerate(LETTERS)
+    ]
     words = dict(Applicant.objects.annotate(words=NAMES_OF_AN_APPLICANT).values_list("pk", "words"))
     wrong = {
-        letter: words[row.pk] for row, letter in zip(rows, LETTERS, strict=True)
+        letter: words[row.pk]
+        for row, letter in zip(rows, LETTERS, strict=True)
         if words[row.pk] != f"'{folded(f'x{letter}')}'"
-    }  # fmt: skip
+    }
     assert set(wrong) == BECOME_TWO
 
 
@@ -71,13 +81,29 @@ def test_postgresql_divides_a_name_as_python_does(between):
 
 NAMES = ("Pérez", "Ñahui", "D'Angelo", "Muñoz-Nájar", "O’Higgins", "Žižek", "Łukasz", "Sánchez Cerro", "Strauß", "Ana")
 TYPED = {
-    "perez": "Pérez", "PÉREZ": "Pérez", "ñahui": "Ñahui", "nahui": "Ñahui", "d'angelo": "D'Angelo",
-    "angelo": "D'Angelo", "dangelo": "", "munoz-najar": "Muñoz-Nájar", "najar": "Muñoz-Nájar",
+    "perez": "Pérez",
+    "PÉREZ": "Pérez",
+    "ñahui": "Ñahui",
+    "nahui": "Ñahui",
+    "d'angelo": "D'Angelo",
+    "angelo": "D'Angelo",
+    "dangelo": "",
+    "munoz-najar": "Muñoz-Nájar",
+    "najar": "Muñoz-Nájar",
     "nájar muñoz": "Muñoz-Nájar",
-    "higgins": "O’Higgins", "o'higgins": "O’Higgins", "zizek": "Žižek", "žižek": "Žižek", "łukasz": "Łukasz",
-    "cerro sanchez": "Sánchez Cerro", "sánchez": "Sánchez Cerro", "sanch": "Sánchez Cerro", "strauß": "Strauß",
-    "strauss": "Strauß", "ana": "Ana", "erez": "",
-}  # fmt: skip
+    "higgins": "O’Higgins",
+    "o'higgins": "O’Higgins",
+    "zizek": "Žižek",
+    "žižek": "Žižek",
+    "łukasz": "Łukasz",
+    "cerro sanchez": "Sánchez Cerro",
+    "sánchez": "Sánchez Cerro",
+    "sanch": "Sánchez Cerro",
+    "strauß": "Strauß",
+    "strauss": "Strauß",
+    "ana": "Ana",
+    "erez": "",
+}
 """What an agent types, and who it is; "" for nobody."""
 
 
@@ -107,8 +133,9 @@ def test_an_authorised_client_is_found_by_every_letter_of_a_name_without_its_acc
 @pytest.mark.parametrize("typed", ["ana", "inca", "yoya", "noa"])
 def test_however_many_have_a_name_of_the_same_length(bank, typed):
     """Beyond AT_MOST only some are compared: they must be those that have the word, not any."""
-    authorised(bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(AT_MOST + 50)),
-               f"{typed.capitalize()} Pinto")  # fmt: skip
+    authorised(
+        bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(AT_MOST + 50)), f"{typed.capitalize()} Pinto"
+    )
     assert found_authorised(typed) == {f"{typed.capitalize()} Pinto"}
 
 

@@ -85,13 +85,22 @@ def places_of(needles):
 def test_the_search_finds_a_person_where_she_is(ana):
     places = places_of(ANA.needles)
     for place in (
-        ("clients_applicant", "names"), ("clients_authorizedclient", "email"), ("clients_auditentry", "data"),
-        ("clients_externalclient", "data_points"), ("clients_externalclient", "name_words"),
-        ("messaging_message", "recipient"), ("messaging_message", "provider_reply"),
-        ("messaging_messageevent", "detail"), ("django_admin_log", "object_repr"),
-        ("messaging_providerreceipt", "detail"), ("messaging_sandboxmessage", "text"), *LADDER, *EVIDENCE,
-        ("external_api_idempotentanswer", "body"), ("subscription_subscriptionrequest", "email"),
-    ):  # fmt: skip
+        ("clients_applicant", "names"),
+        ("clients_authorizedclient", "email"),
+        ("clients_auditentry", "data"),
+        ("clients_externalclient", "data_points"),
+        ("clients_externalclient", "name_words"),
+        ("messaging_message", "recipient"),
+        ("messaging_message", "provider_reply"),
+        ("messaging_messageevent", "detail"),
+        ("django_admin_log", "object_repr"),
+        ("messaging_providerreceipt", "detail"),
+        ("messaging_sandboxmessage", "text"),
+        *LADDER,
+        *EVIDENCE,
+        ("external_api_idempotentanswer", "body"),
+        ("subscription_subscriptionrequest", "email"),
+    ):
         assert place in places, place
 
 
@@ -189,9 +198,12 @@ def test_her_company_finds_nobody_and_she_may_come_anew(front):
     front.ask(first)
     privacy.erase(Applicant.objects.get(), agent(VerificationToken.objects.get().created_at + SECOND))
     for answer in (
-        front.ask(first, telefono="912345678"), front.verify(first, CODE), front.post(f"/client/{first}/cancel"),
-        front.post(f"/client/{first}/expire"), front.get(f"/client/{first}/cooldown/S"),
-    ):  # fmt: skip
+        front.ask(first, telefono="912345678"),
+        front.verify(first, CODE),
+        front.post(f"/client/{first}/cancel"),
+        front.post(f"/client/{first}/expire"),
+        front.get(f"/client/{first}/cooldown/S"),
+    ):
         assert (answer.status_code, answer.json()["code"]) == (404, "ERR_CLIENT_NOT_FOUND")
     second = front.register()
     assert second != first
@@ -204,9 +216,18 @@ def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
     authorize(nopasanada.partner, [row], request_id=1, at=NOW)
     client = AuthorizedClient.objects.get()
     Message.objects.create(
-        partner=nopasanada.partner, kind="boletin", via="C", recipient=ANA.email, subject="s", text="", state="SENT",
-        authorized_client=client, sent_at=NOW, created_at=NOW, next_attempt_at=NOW,
-    )  # fmt: skip
+        partner=nopasanada.partner,
+        kind="boletin",
+        via="C",
+        recipient=ANA.email,
+        subject="s",
+        text="",
+        state="SENT",
+        authorized_client=client,
+        sent_at=NOW,
+        created_at=NOW,
+        next_attempt_at=NOW,
+    )
     counts = [desk.listing(each)["resultados"]["cuenta"] for each in ("clientes_autorizados", "mensajes_enviados")]
     privacy.erase(client, agent())
     assert counts == [1, 1]
@@ -320,8 +341,16 @@ def test_the_page_says_what_goes_what_stays_and_that_it_is_for_good(marta, ana):
     page = answer.content.decode()
     assert answer["Cache-Control"] == "no-store, private"
     assert "style=" not in page
-    for words in ("No se puede deshacer", "Se borra", "Se queda", "Escriba BORRAR para confirmar", "Banco banco",
-                  ANA.names, f"DNI {ANA.document}", "La prueba de lo que aceptó o retiró (1)"):  # fmt: skip
+    for words in (
+        "No se puede deshacer",
+        "Se borra",
+        "Se queda",
+        "Escriba BORRAR para confirmar",
+        "Banco banco",
+        ANA.names,
+        f"DNI {ANA.document}",
+        "La prueba de lo que aceptó o retiró (1)",
+    ):
         assert words in page, words
     assert Applicant.objects.filter(pk=ana.applicant.pk).exists(), "looking erases nobody"
 

@@ -51,11 +51,21 @@ def test_everything_about_a_person_and_nothing_of_another(rows):
         assert needle not in text
     counts = {name: len(part) for name, part in file.items() if isinstance(part, list)}
     assert counts == {
-        "registros": 1, "autorizaciones": 1, "registro_externo": 0, "historia_del_registro_externo": 0, "codigos": 2,
-        "intentos": 1, "perdones_de_espera": 1, "mensajes": 4, "eventos_de_los_mensajes": 2,
-        "acuses_de_los_proveedores": 1, "pedidos_de_suscripcion": 2, "consentimientos": 1, "solicitudes": 1,
+        "registros": 1,
+        "autorizaciones": 1,
+        "registro_externo": 0,
+        "historia_del_registro_externo": 0,
+        "codigos": 2,
+        "intentos": 1,
+        "perdones_de_espera": 1,
+        "mensajes": 4,
+        "eventos_de_los_mensajes": 2,
+        "acuses_de_los_proveedores": 1,
+        "pedidos_de_suscripcion": 2,
+        "consentimientos": 1,
+        "solicitudes": 1,
         "actuaciones_del_personal": 1,
-    }  # fmt: skip
+    }
     assert set(file) == {"acerca_de", "que_es_cada_parte", *counts}
     assert set(file["que_es_cada_parte"]) == set(counts), "each part says what it is"
 
@@ -92,9 +102,17 @@ def test_neither_code_nor_hash_nor_name_of_staff(rows):
 def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeypatch):
     monkeypatch.setattr(privacy_export, "AT_ONCE", 7)
     Message.objects.bulk_create(
-        Message(kind="suscripcion", via="C", recipient=ANA.email, text="t", state="SENT", created_at=NOW,
-                next_attempt_at=NOW) for _ in range(250)
-    )  # fmt: skip
+        Message(
+            kind="suscripcion",
+            via="C",
+            recipient=ANA.email,
+            text="t",
+            state="SENT",
+            created_at=NOW,
+            next_attempt_at=NOW,
+        )
+        for _ in range(250)
+    )
     assert len(copy_of(rows.applicant)["mensajes"]) == 254
 
 
@@ -104,9 +122,13 @@ def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeyp
 def test_a_document_joins_companies_and_mailboxes(rows):
     second = make_applicant(ANA.document, email="segunda@dominio.com", partner=None)
     by_mail = AuthorizedClient.objects.create(
-        partner=rows.client.partner, email="segunda@dominio.com", external_code="1", profile="A", request_id=1,
+        partner=rows.client.partner,
+        email="segunda@dominio.com",
+        external_code="1",
+        profile="A",
+        request_id=1,
         created_at=NOW,
-    )  # fmt: skip
+    )
     for start in (rows.applicant, second, by_mail, rows.client):
         found = dossier_of(start)
         assert {each.pk for each in found.applicants} == {rows.applicant.pk, second.pk}
@@ -156,16 +178,23 @@ def test_a_copy_is_a_file_that_nobody_keeps_and_the_audit_knows(rows):
     assert file["registros"][0]["nombres"] == ANA.names
     [entry] = AuditEntry.objects.filter(action=privacy.EXPORTED)
     assert (entry.actor, entry.reason, entry.address, entry.object_id, entry.data) == (
-        "marta", "lo pidió por escrito", "192.0.2.7", str(rows.applicant.pk), {},
-    )  # fmt: skip
+        "marta",
+        "lo pidió por escrito",
+        "192.0.2.7",
+        str(rows.applicant.pk),
+        {},
+    )
     assert [each["que"] for each in file["actuaciones_del_personal"]][-1] == "entregó una copia de sus datos"
 
 
 def test_without_a_reason_there_is_no_copy(rows):
     http = staff("use_desk", "export_person")
-    assert "Escriba un motivo." in http.post(
-        f"/soporte/caso/cliente/{rows.applicant.pk}/datos/exportar/", {"motivo": " "}, follow=True
-    ).content.decode()  # fmt: skip
+    assert (
+        "Escriba un motivo."
+        in http.post(
+            f"/soporte/caso/cliente/{rows.applicant.pk}/datos/exportar/", {"motivo": " "}, follow=True
+        ).content.decode()
+    )
     assert not AuditEntry.objects.filter(action=privacy.EXPORTED).exists()
 
 

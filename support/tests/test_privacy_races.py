@@ -72,8 +72,10 @@ def test_a_code_typed_meanwhile_validates_first_or_finds_nobody(turn):
     ask(applicant, "S")
     verify = outcome(
         lambda: services.verify(applicant.pk, CODE, origin=Origin(), at=timezone.now()),
-        ApplicantNotFound, NoPendingToken, ApplicantAlreadyValidated,
-    )  # fmt: skip
+        ApplicantNotFound,
+        NoPendingToken,
+        ApplicantAlreadyValidated,
+    )
     done = at_once([verify, lambda: erase(applicant), verify])
     assert done.pop(1) is not None
     assert set(done) <= {"done", "ApplicantNotFound", "NoPendingToken"}

@@ -49,9 +49,13 @@ LEFT_OUT = {
 """Columns of the sections' own models that are not in them: why."""
 
 TEXT = (
-    models.CharField, models.TextField, models.JSONField, models.BinaryField, models.GenericIPAddressField,
+    models.CharField,
+    models.TextField,
+    models.JSONField,
+    models.BinaryField,
+    models.GenericIPAddressField,
     models.GeneratedField,
-)  # fmt: skip
+)
 
 
 def could_hold_a_person(field):

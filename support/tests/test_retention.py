@@ -19,15 +19,7 @@ from clients.forgetting import BATCH, Ageing
 from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import (
-    Campaign,
-    Message,
-    MessageEvent,
-    ProviderEvent,
-    ProviderReceipt,
-    RateCount,
-    SandboxMessage,
-)
+from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support import forgetting
 from tokens.cooldown import LOOK_BACK
@@ -52,10 +44,20 @@ def kind(name):
 
 def message(at=NOW, **changes):
     fields = {
-        "kind": "verificacion", "via": "S", "recipient": PHONE, "subject": "s", "text": "t", "html": "h",
-        "state": "SENT", "created_at": at, "next_attempt_at": at, "provider": "lejano", "provider_id": "x1",
-        "provider_reply": "ok +51987654321 para juan@dominio.com", "request_id": 7,
-    }  # fmt: skip
+        "kind": "verificacion",
+        "via": "S",
+        "recipient": PHONE,
+        "subject": "s",
+        "text": "t",
+        "html": "h",
+        "state": "SENT",
+        "created_at": at,
+        "next_attempt_at": at,
+        "provider": "lejano",
+        "provider_id": "x1",
+        "provider_reply": "ok +51987654321 para juan@dominio.com",
+        "request_id": 7,
+    }
     made = Message.objects.create(**{**fields, **changes})
     MessageEvent.objects.create(message=made, at=at, state=made.state, attempt=1, detail=f"a {PHONE}")
     return made
@@ -63,20 +65,38 @@ def message(at=NOW, **changes):
 
 def token(applicant, at=NOW, **changes):
     fields = {
-        "applicant": applicant, "via": "S", "destination": PHONE, "operator": "CLARO", "code_hmac": b"x" * 32,
-        "created_at": at, "expires_at": at + timedelta(seconds=150), "outcome": "SIN_RESPUESTA", "finished_at": at,
-        "client_attempt": 1, "client_wait": timedelta(0), "destination_attempt": 1, "destination_wait": timedelta(0),
-    }  # fmt: skip
+        "applicant": applicant,
+        "via": "S",
+        "destination": PHONE,
+        "operator": "CLARO",
+        "code_hmac": b"x" * 32,
+        "created_at": at,
+        "expires_at": at + timedelta(seconds=150),
+        "outcome": "SIN_RESPUESTA",
+        "finished_at": at,
+        "client_attempt": 1,
+        "client_wait": timedelta(0),
+        "destination_attempt": 1,
+        "destination_wait": timedelta(0),
+    }
     return VerificationToken.objects.create(**{**fields, **changes})
 
 
 def client(ended=None, **changes):
     partner, _ = Partner.objects.get_or_create(slug="banco", defaults={"name": "Banco"})
     fields = {
-        "partner": partner, "email": "ana@dominio.com", "name": "Ana Díaz", "document_type": "DNI",
-        "document_number": "44556677", "phone": PHONE, "external_code": "C1", "profile": "VIP", "request_id": 5,
-        "created_at": NOW - timedelta(days=2000), "deauthorized_at": ended,
-    }  # fmt: skip
+        "partner": partner,
+        "email": "ana@dominio.com",
+        "name": "Ana Díaz",
+        "document_type": "DNI",
+        "document_number": "44556677",
+        "phone": PHONE,
+        "external_code": "C1",
+        "profile": "VIP",
+        "request_id": 5,
+        "created_at": NOW - timedelta(days=2000),
+        "deauthorized_at": ended,
+    }
     return AuthorizedClient.objects.create(**{**fields, **changes})
 
 
@@ -88,9 +108,16 @@ def link(at):
 
 def consent(of, at, by=None):
     return ConsentRecord.objects.create(
-        authorized_client=of, request=by or link(at), email=of.email, act="given", how="link", text_version="1",
-        text="Acepto", at=at, address="192.0.2.1",
-    )  # fmt: skip
+        authorized_client=of,
+        request=by or link(at),
+        email=of.email,
+        act="given",
+        how="link",
+        text_version="1",
+        text="Acepto",
+        at=at,
+        address="192.0.2.1",
+    )
 
 
 def log_row(at):
@@ -133,7 +160,10 @@ GONE = {
     "requests": (request, lambda: 1 - ApiRequest.objects.count()),
     "answers": (
         lambda at: IdempotentAnswer.objects.create(
-            partner=Partner.objects.create(name="B", slug="b"), contract="registry", key="k", fingerprint=b"",
+            partner=Partner.objects.create(name="B", slug="b"),
+            contract="registry",
+            key="k",
+            fingerprint=b"",
             created_at=at,
         ),
         lambda: 1 - IdempotentAnswer.objects.count(),
@@ -155,10 +185,7 @@ GONE = {
         lambda: 1 - Session.objects.count(),
     ),
     "logins": (attempt, lambda: 1 - AccessAttempt.objects.count()),
-    "rate_counts": (
-        lambda at: RateCount.objects.create(key="k", ends_at=at),
-        lambda: 1 - RateCount.objects.count(),
-    ),
+    "rate_counts": (lambda at: RateCount.objects.create(key="k", ends_at=at), lambda: 1 - RateCount.objects.count()),
     "login_failures": (
         lambda at: LoginFailures.objects.create(name="n", day_began_at=at, today=1, in_a_row=1, last_at=at),
         lambda: 1 - LoginFailures.objects.count(),
@@ -172,7 +199,7 @@ GONE = {
         lambda at: token(make_applicant(), NOW - LOOK_BACK, forget_at=at),
         lambda: VerificationToken.objects.filter(destination="", forget_at=None).count(),
     ),
-}  # fmt: skip
+}
 """Of each kind: one row of a moment, and how many of it have gone."""
 
 
@@ -203,8 +230,12 @@ def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
     assert (made.recipient, made.subject, made.text, made.html, made.provider_id) == ("",) * 5
     assert made.provider_reply == "ok ••• para •••"
     assert (made.partner.slug, made.request_id, made.state, made.provider, made.via) == (
-        "banco", 7, "SENT", "lejano", "S",
-    )  # fmt: skip
+        "banco",
+        7,
+        "SENT",
+        "lejano",
+        "S",
+    )
     assert not made.events.exists()
 
 
@@ -317,9 +348,14 @@ def test_the_same_person_comes_anew_after_a_long_silence(front):
 def test_a_proof_that_was_forgotten_warns_of_nobody(front):
     old = NOW - days("validated") - SECOND
     make_applicant(
-        "87654321", created_at=old, updated_at=old, state="VALIDADO", validated_at=old, proved_via="S",
+        "87654321",
+        created_at=old,
+        updated_at=old,
+        state="VALIDADO",
+        validated_at=old,
+        proved_via="S",
         proved_destination=PHONE,
-    )  # fmt: skip
+    )
     assert "warning" in front.ask(front.register()).json()
     assert run()["validated"] == 1
     assert (
@@ -426,7 +462,7 @@ def test_two_jobs_at_once_share_the_work():
             for _ in range(3 * BATCH)
         ),
         batch_size=BATCH,
-    )  # fmt: skip
+    )
     done = at_once([run] * 4)
     assert sum(each["requests"] for each in done) == 3 * BATCH
     assert sum(each["messages"] for each in done) == 3 * BATCH

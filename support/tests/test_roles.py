@@ -11,10 +11,19 @@ from clients.models import Partner
 pytestmark = pytest.mark.django_db
 
 OURS = {
-    "clients.partner", "clients.applicant", "clients.authorizedclient", "clients.externalclient", "messaging.message",
-    "messaging.campaign", "messaging.providerstate", "tokens.verificationtoken", "tokens.ladderforgiveness",
-    "external_api.apirequest", "subscription.consentrecord", "subscription.subscriptionrequest",
-}  # fmt: skip
+    "clients.partner",
+    "clients.applicant",
+    "clients.authorizedclient",
+    "clients.externalclient",
+    "messaging.message",
+    "messaging.campaign",
+    "messaging.providerstate",
+    "tokens.verificationtoken",
+    "tokens.ladderforgiveness",
+    "external_api.apirequest",
+    "subscription.consentrecord",
+    "subscription.subscriptionrequest",
+}
 OPENS = {
     "Administradores": OURS | {"clients.auditentry", "auth.user", "auth.group"},
     "Operaciones": OURS,
@@ -32,8 +41,10 @@ def member(role):
 
 
 def lists():
-    return {model._meta.label_lower: f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-            for model in admin.site._registry}  # fmt: skip
+    return {
+        model._meta.label_lower: f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        for model in admin.site._registry
+    }
 
 
 @pytest.mark.parametrize("role", list(OPENS))

@@ -16,9 +16,13 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": {"same-origin"},
 }
 STRICT = {
-    "default-src 'none'", "style-src 'self'", "img-src 'self'", "form-action 'self'", "base-uri 'none'",
+    "default-src 'none'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "form-action 'self'",
+    "base-uri 'none'",
     "frame-ancestors 'none'",
-}  # fmt: skip
+}
 
 
 def policy_of(answer):
@@ -69,8 +73,10 @@ def test_a_redirect_to_https_has_them(settings):
 
 
 MIDDLEWARES = (
-    "support.two_factor.Guard", "external_api.middleware.RoomForStatus", "whitenoise.middleware.WhiteNoiseMiddleware",
-)  # fmt: skip
+    "support.two_factor.Guard",
+    "external_api.middleware.RoomForStatus",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+)
 
 
 @pytest.mark.parametrize("where", MIDDLEWARES)

@@ -19,8 +19,17 @@ from clients.tests.authenticator import code
 from support.two_factor import ENROL, LOGIN, ROOMS
 
 pytestmark = pytest.mark.django_db
-VALUES = {"pk": "1", "object_id": "1", "kind": "cliente", "key": "1", "what": "perdonar", "form": "csv",
-          "app_label": "clients", "content_type_id": "1", "url": "clients/x"}  # fmt: skip
+VALUES = {
+    "pk": "1",
+    "object_id": "1",
+    "kind": "cliente",
+    "key": "1",
+    "what": "perdonar",
+    "form": "csv",
+    "app_label": "clients",
+    "content_type_id": "1",
+    "url": "clients/x",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +73,15 @@ def closed():
 def test_the_url_map_is_read():
     found = list(addresses())
     assert len(found) > 60
-    for each in ("/soporte/", "/soporte/mensajes/", "/admin/", "/admin/clients/partner/", "/admin/password_change/",
-                 "/soporte/caso/cliente/1/perdonar/", "/cuenta/segundo-factor/quitar/"):  # fmt: skip
+    for each in (
+        "/soporte/",
+        "/soporte/mensajes/",
+        "/admin/",
+        "/admin/clients/partner/",
+        "/admin/password_change/",
+        "/soporte/caso/cliente/1/perdonar/",
+        "/cuenta/segundo-factor/quitar/",
+    ):
         assert each in found
     for each in LOGIN:
         assert each in found
@@ -172,9 +188,7 @@ def test_whoever_acts_is_led_back_to_the_page_he_came_from():
 
 
 def test_partners_pages_and_static_files_do_not_ask_who_is_there(chief):
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
+    with CaptureQueriesContext(connection) as asked:
         for path in ("/static/support/staff.css", "/referencia/", "/v1/api/status"):
             answer = Client().get(path)
             assert answer.status_code == 200

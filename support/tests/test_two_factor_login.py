@@ -290,8 +290,11 @@ def test_an_administrator_resets_a_colleague_s_for_a_reason(eva, key):
     assert "Se restableció el segundo factor de eva." in text(answer)
     entry = AuditEntry.objects.latest("id")
     assert (entry.action, entry.actor, entry.reason, entry.address) == (
-        "second_factor.reset", "ada", "perdió el celular", "192.0.2.7",
-    )  # fmt: skip
+        "second_factor.reset",
+        "ada",
+        "perdió el celular",
+        "192.0.2.7",
+    )
     assert lost.get("/admin/")["Location"].startswith("/admin/login/")
     assert http.get("/cuenta/segundo-factor/restablecer/999999/").status_code == 404
 

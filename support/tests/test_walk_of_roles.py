@@ -89,19 +89,29 @@ OPENED_BY = {
     f"/admin/{model}/{page}": who
     for model, (read, add, delete) in MODELS.items()
     for page, who in {
-        "": read, "add/": add, f"{OBJECT}/history/": read, f"{OBJECT}/change/": read, f"{OBJECT}/delete/": delete,
+        "": read,
+        "add/": add,
+        f"{OBJECT}/history/": read,
+        f"{OBJECT}/change/": read,
+        f"{OBJECT}/delete/": delete,
         f"{OBJECT}/": "",
     }.items()
-}  # fmt: skip
+}
 API = "/v1/api^/admin/"
 EXPORT = "/soporte/mensajes.<slug:form>"
 """Takes GET only."""
 IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in WALKERS}
 """Below which addresses a destination may be shown whole by a GET: never at the desk."""
 NOT_OF_THE_STAFF = (
-    r"/api/v1\^", r"/v1/api\^/(client|auth/login|status)", r"/v1/api\^\(\?:/\.\*\)", r"/external\^", "/referencia",
-    "/recibos/", "/suscripcion", "/sandbox/",
-)  # fmt: skip
+    r"/api/v1\^",
+    r"/v1/api\^/(client|auth/login|status)",
+    r"/v1/api\^\(\?:/\.\*\)",
+    r"/external\^",
+    "/referencia",
+    "/recibos/",
+    "/suscripcion",
+    "/sandbox/",
+)
 """Contracts, receipts and what everybody may read: a session and a role change nothing there."""
 
 
@@ -188,9 +198,12 @@ def test_the_desk_and_its_agents_see_them_masked(rows):
     walker = Walker("S")
     shown = [(r, body_of(walker.ask("get", r, p)).decode()) for r, p in addresses() if "S" in OPENED_BY[r]]
     assert {route for route, text in shown if "q•••@correo.example" in text} >= {
-        "/soporte/mensajes/", "/soporte/mensajes.<slug:form>", "/soporte/caso/<slug:kind>/<slug:key>/",
-        r"/v1/api^/admin/clients/?\Z", r"/v1/api^/admin/messages/?\Z",
-    }  # fmt: skip
+        "/soporte/mensajes/",
+        "/soporte/mensajes.<slug:form>",
+        "/soporte/caso/<slug:kind>/<slug:key>/",
+        r"/v1/api^/admin/clients/?\Z",
+        r"/v1/api^/admin/messages/?\Z",
+    }
 
 
 @pytest.mark.parametrize("who", WALKERS)

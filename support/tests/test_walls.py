@@ -22,11 +22,25 @@ SECRET = "quispecusi"
 """Stands in whatever is known of anybody."""
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
 FORM = {
-    "motivo": "porque sí", "reason": "porque sí", "confirmacion": "BORRAR", "post": "yes", "confirmed": "yes",
-    "via": "S", "codigo": "123456", "username": "intruso", "password1": "una clave larga",
-    "password2": "una clave larga", "is_superuser": "on", "is_active": "on", "is_staff": "on", "name": "intruso",
-    "slug": "intruso", "contracts": "nopasanada", "kind": "jwt", "autorizado": "1",
-}  # fmt: skip
+    "motivo": "porque sí",
+    "reason": "porque sí",
+    "confirmacion": "BORRAR",
+    "post": "yes",
+    "confirmed": "yes",
+    "via": "S",
+    "codigo": "123456",
+    "username": "intruso",
+    "password1": "una clave larga",
+    "password2": "una clave larga",
+    "is_superuser": "on",
+    "is_active": "on",
+    "is_staff": "on",
+    "name": "intruso",
+    "slug": "intruso",
+    "contracts": "nopasanada",
+    "kind": "jwt",
+    "autorizado": "1",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -79,11 +93,16 @@ def rows_for(route):
     model = next((each for each in apps.get_models() if each._meta.label_lower == label), None)
     mine = model._default_manager.values_list("pk", flat=True).first() if model else 1
     return {
-        "object_id": key.partner_id if "key" in names_of(route) else mine, "app_label": "clients", "form": "csv",
-        "url": "x", "content_type_id": 1, "pk": User.objects.order_by("pk").first().pk, "client": "1",
+        "object_id": key.partner_id if "key" in names_of(route) else mine,
+        "app_label": "clients",
+        "form": "csv",
+        "url": "x",
+        "content_type_id": 1,
+        "pk": User.objects.order_by("pk").first().pk,
+        "client": "1",
         "key": key.pk if "object_id" in names_of(route) else mine,  # of a partner, or the row itself
         "id": mine,
-    }  # fmt: skip
+    }
 
 
 def of_people(route):
@@ -114,19 +133,39 @@ def guessed():
 def state():
     """How many rows each table has, and what is in those that acts change: but for sessions, and tries that count."""
     with connection.cursor() as cursor:
-        tables = [each for each in connection.introspection.table_names(cursor)
-                  if not each.startswith(("django_session", "axes_"))]  # fmt: skip
+        tables = [
+            each
+            for each in connection.introspection.table_names(cursor)
+            if not each.startswith(("django_session", "axes_"))
+        ]
         cursor.execute(" UNION ALL ".join(f"SELECT '{each}', count(*)::text FROM \"{each}\"" for each in tables))
         counts = cursor.fetchall()
-        shown = ("clients_partner", "clients_credential", "clients_applicant", "clients_authorizedclient", "auth_group",
-                 "clients_externalclient", "messaging_campaign", "messaging_message", "messaging_providerstate",
-                 "tokens_verificationtoken", "auth_user")  # fmt: skip
+        shown = (
+            "clients_partner",
+            "clients_credential",
+            "clients_applicant",
+            "clients_authorizedclient",
+            "auth_group",
+            "clients_externalclient",
+            "messaging_campaign",
+            "messaging_message",
+            "messaging_providerstate",
+            "tokens_verificationtoken",
+            "auth_user",
+        )
         cursor.execute(" UNION ALL ".join(f'SELECT \'{each}\', "{each}"::text FROM "{each}"' for each in shown))
         return sorted(counts), sorted(cursor.fetchall())
 
 
-OWN = ("/admin/", "/admin/search/", "/admin/jsi18n/", "/admin/password_change/", "/admin/password_change/done/",
-       "/cuenta/", "/cuenta/segundo-factor/")  # fmt: skip
+OWN = (
+    "/admin/",
+    "/admin/search/",
+    "/admin/jsi18n/",
+    "/admin/password_change/",
+    "/admin/password_change/done/",
+    "/cuenta/",
+    "/cuenta/segundo-factor/",
+)
 """What everybody of the staff may open: his first page, and his own account."""
 
 
@@ -181,10 +220,14 @@ def tried(http, paths):
 
 def beyond(*granted):
     """The addresses whose forms a role does not grant. What is everybody's own has tests of its own."""
-    return [each for each in real() if each not in LOGIN and each != "/admin/logout/"
-            and not each.startswith(("/cuenta/segundo-factor/", "/admin/password_change/"))
-            and not any(re.search(what, each) for what in granted)] + [
-        each for each in real() if "/restablecer/" in each]  # fmt: skip
+    return [
+        each
+        for each in real()
+        if each not in LOGIN
+        and each != "/admin/logout/"
+        and not each.startswith(("/cuenta/segundo-factor/", "/admin/password_change/"))
+        and not any(re.search(what, each) for what in granted)
+    ] + [each for each in real() if "/restablecer/" in each]
 
 
 @pytest.mark.parametrize(
@@ -250,9 +293,13 @@ def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
     assert (answer.status_code, eva.first_name) == (302, "Eva"), "the form was taken"
     assert (eva.is_superuser, eva.user_permissions.count()) == (False, 0)
     new = {
-        "username": "otra", "password1": "una clave larga 9", "password2": "una clave larga 9",
-        "usable_password": "true", "is_superuser": "on", "is_staff": "on",
-    }  # fmt: skip
+        "username": "otra",
+        "password1": "una clave larga 9",
+        "password2": "una clave larga 9",
+        "usable_password": "true",
+        "is_superuser": "on",
+        "is_staff": "on",
+    }
     http.post("/admin/auth/user/add/", new)
     assert User.objects.filter(username="otra").exists(), "he may make users"
     assert not User.objects.filter(is_superuser=True).exclude(pk=boss.pk).exists()

@@ -55,11 +55,20 @@ def partner():
 def person(number="12345678", partner=None, **changes):
     now = timezone.now()
     fields = {
-        "document_type": "DNI", "document_number": number, "check_character": "9", "names": "Juan",
-        "paternal_surname": "Perez", "maternal_surname": "Gomez", "email": f"juan{number}@example.com",
-        "department": "LIMA", "province": "LIMA", "district": "MIRAFLORES", "ubigeo": "150122",
-        "created_at": now, "updated_at": now,
-    }  # fmt: skip
+        "document_type": "DNI",
+        "document_number": number,
+        "check_character": "9",
+        "names": "Juan",
+        "paternal_surname": "Perez",
+        "maternal_surname": "Gomez",
+        "email": f"juan{number}@example.com",
+        "department": "LIMA",
+        "province": "LIMA",
+        "district": "MIRAFLORES",
+        "ubigeo": "150122",
+        "created_at": now,
+        "updated_at": now,
+    }
     return Applicant.objects.create(partner=partner, **fields | changes)
 
 
@@ -81,9 +90,14 @@ def rows(partner, boss):
     token = ask(applicant, credential=credential)
     LadderForgiveness.objects.create(applicant=applicant, via="S", at=timezone.now(), by="ana", reason=HOSTILE)
     AuthorizedClient.objects.create(
-        partner=partner, email="ana@dominio.com", name=HOSTILE[:50], external_code=HOSTILE, profile=HOSTILE,
-        request_id=1, created_at=timezone.now(),
-    )  # fmt: skip
+        partner=partner,
+        email="ana@dominio.com",
+        name=HOSTILE[:50],
+        external_code=HOSTILE,
+        profile=HOSTILE,
+        request_id=1,
+        created_at=timezone.now(),
+    )
     providers.set_aside(HOSTILE, HOSTILE, at=timezone.now())
     points = [{"key": HOSTILE, "value": HOSTILE}]
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
@@ -129,9 +143,15 @@ def every_page(http):
 def test_what_has_a_page_is_chosen():
     labels = {model._meta.label for model in registered()}
     assert {
-        "clients.Partner", "clients.Applicant", "clients.AuditEntry", "messaging.Message", "tokens.VerificationToken",
-        "tokens.LadderForgiveness", "external_api.ApiRequest", "auth.User",
-    } <= labels  # fmt: skip
+        "clients.Partner",
+        "clients.Applicant",
+        "clients.AuditEntry",
+        "messaging.Message",
+        "tokens.VerificationToken",
+        "tokens.LadderForgiveness",
+        "external_api.ApiRequest",
+        "auth.User",
+    } <= labels
     assert not labels & {"messaging.SandboxMessage", "external_api.IdempotentAnswer", "sessions.Session"}
 
 
@@ -168,8 +188,15 @@ def test_pages_are_in_spanish_under_one_name(boss, rows):
             assert english not in shown
 
 
-READ_ONLY = ("clients.applicant", "clients.auditentry", "clients.externalclient", "messaging.message",
-             "tokens.verificationtoken", "tokens.ladderforgiveness", "external_api.apirequest")  # fmt: skip
+READ_ONLY = (
+    "clients.applicant",
+    "clients.auditentry",
+    "clients.externalclient",
+    "messaging.message",
+    "tokens.verificationtoken",
+    "tokens.ladderforgiveness",
+    "external_api.apirequest",
+)
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
@@ -222,10 +249,22 @@ def test_a_big_table_is_not_counted_to_its_end(rows, monkeypatch):
 
 
 STRANGE = (
-    {"q": "\x01"}, {"q": "'"}, {"q": "%"}, {"q": "٩٨٧٦٥٤٣٢١"}, {"q": "9" * 400}, {"q": "a@b"},
-    {"q": "00000000-0000-0000-0000-000000000000"}, {"q": "<script>alert(1)</script>"}, {"p": "99999"}, {"p": "x"},
-    {"o": "99.-1.x"}, {"created_at__gte": "x"}, {"partner__id__exact": "x"}, {"state__exact": "x"}, {"all": ""},
-)  # fmt: skip
+    {"q": "\x01"},
+    {"q": "'"},
+    {"q": "%"},
+    {"q": "٩٨٧٦٥٤٣٢١"},
+    {"q": "9" * 400},
+    {"q": "a@b"},
+    {"q": "00000000-0000-0000-0000-000000000000"},
+    {"q": "<script>alert(1)</script>"},
+    {"p": "99999"},
+    {"p": "x"},
+    {"o": "99.-1.x"},
+    {"created_at__gte": "x"},
+    {"partner__id__exact": "x"},
+    {"state__exact": "x"},
+    {"all": ""},
+)
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
@@ -250,13 +289,16 @@ def test_people_codes_and_messages_are_found_by_what_an_agent_has(boss):
     services.verify(proved.pk, CODE, origin=services.Origin(), at=timezone.now())
     second = ask(asked, phone="922222222")
     for term, who in (
-        ("11111111", proved), ("911111111", proved), (str(proved.pk), proved), ("juan11111111@example.com", proved),
-        (" 922222222 ", asked), ("JUAN22222222@EXAMPLE.COM", asked), ("ab1234567", other),
-    ):  # fmt: skip
+        ("11111111", proved),
+        ("911111111", proved),
+        (str(proved.pk), proved),
+        ("juan11111111@example.com", proved),
+        (" 922222222 ", asked),
+        ("JUAN22222222@EXAMPLE.COM", asked),
+        ("ab1234567", other),
+    ):
         assert found(boss, Applicant, term) == {str(who.pk)}, term
-    for term, token in (
-        ("911111111", first), ("11111111", first), (str(first.pk), first), (str(asked.pk), second),
-    ):  # fmt: skip
+    for term, token in (("911111111", first), ("11111111", first), (str(first.pk), first), (str(asked.pk), second)):
         assert found(boss, VerificationToken, term) == {str(token.pk)}, term
     for term, token in (("911111111", first), (str(second.pk), second)):
         assert found(boss, Message, term) == {str(Message.objects.get(reference=token.pk).pk)}, term
@@ -294,9 +336,10 @@ def test_a_wait_is_forgiven_with_a_reason(boss):
     assert 'name="reason"' in form
     assert "DNI 12345678" in form
     assert waits(applicant)  # nothing happens before the reason is given
-    assert "Perdonar espera: 1 de 1." in act(
-        boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="el operador falló"
-    ).content.decode()  # fmt: skip
+    assert (
+        "Perdonar espera: 1 de 1."
+        in act(boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="el operador falló").content.decode()
+    )
     assert not waits(applicant)
     row = LadderForgiveness.objects.get()
     assert (row.via, row.destination, row.by, row.reason) == ("S", "987654321", "ana", "el operador falló")

@@ -13,10 +13,20 @@ MIN, HOUR = timedelta(minutes=1), timedelta(hours=1)
 @pytest.mark.parametrize(
     ("nth", "wait"),
     [
-        (1, timedelta(0)), (2, 2 * MIN), (3, 4 * MIN), (4, 30 * MIN), (5, HOUR), (6, 4 * HOUR), (7, 5 * HOUR),
-        (8, 8 * HOUR), (9, 12 * HOUR), (10, 24 * HOUR), (11, 24 * HOUR), (12, 24 * HOUR),
+        (1, timedelta(0)),
+        (2, 2 * MIN),
+        (3, 4 * MIN),
+        (4, 30 * MIN),
+        (5, HOUR),
+        (6, 4 * HOUR),
+        (7, 5 * HOUR),
+        (8, 8 * HOUR),
+        (9, 12 * HOUR),
+        (10, 24 * HOUR),
+        (11, 24 * HOUR),
+        (12, 24 * HOUR),
     ],
-)  # fmt: skip
+)
 def test_the_wait_before_each_request(nth, wait):
     assert wait_before(nth) == wait
 
@@ -81,12 +91,21 @@ def test_the_longer_wait_holds():
 @pytest.mark.parametrize(
     ("remaining", "text"),
     [
-        (2 * MIN, "2 minutos"), (4 * MIN, "4 minutos"), (30 * MIN, "30 minutos"), (HOUR, "1 hora"),
-        (4 * HOUR, "4 horas"), (HOUR + 20 * MIN, "1 hora 20 minutos"), (24 * HOUR, "24 horas"),
-        (MIN, "1 minuto"), (timedelta(seconds=1), "1 minuto"), (MIN + timedelta(microseconds=1), "2 minutos"),
-        (2 * MIN - timedelta(seconds=1), "2 minutos"), (59 * MIN + timedelta(seconds=1), "1 hora"),
-        (HOUR + MIN, "1 hora 1 minuto"), (24 * HOUR - timedelta(seconds=30), "24 horas"),
+        (2 * MIN, "2 minutos"),
+        (4 * MIN, "4 minutos"),
+        (30 * MIN, "30 minutos"),
+        (HOUR, "1 hora"),
+        (4 * HOUR, "4 horas"),
+        (HOUR + 20 * MIN, "1 hora 20 minutos"),
+        (24 * HOUR, "24 horas"),
+        (MIN, "1 minuto"),
+        (timedelta(seconds=1), "1 minuto"),
+        (MIN + timedelta(microseconds=1), "2 minutos"),
+        (2 * MIN - timedelta(seconds=1), "2 minutos"),
+        (59 * MIN + timedelta(seconds=1), "1 hora"),
+        (HOUR + MIN, "1 hora 1 minuto"),
+        (24 * HOUR - timedelta(seconds=30), "24 horas"),
     ],
-)  # fmt: skip
+)
 def test_what_is_left_is_told_in_words_rounded_up(remaining, text):
     assert in_words(remaining) == text

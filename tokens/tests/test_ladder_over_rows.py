@@ -33,10 +33,19 @@ def refused(applicant, at, **kwargs):
 def backdated(applicant, times, *, via="S", destination="987654321"):
     for each in times:
         VerificationToken.objects.create(
-            applicant=applicant, via=via, destination=destination, code_hmac=b"x" * 32, created_at=each,
-            expires_at=each, outcome="SIN_RESPUESTA", finished_at=each, client_attempt=1, client_wait=timedelta(0),
-            destination_attempt=1, destination_wait=timedelta(0),
-        )  # fmt: skip
+            applicant=applicant,
+            via=via,
+            destination=destination,
+            code_hmac=b"x" * 32,
+            created_at=each,
+            expires_at=each,
+            outcome="SIN_RESPUESTA",
+            finished_at=each,
+            client_attempt=1,
+            client_wait=timedelta(0),
+            destination_attempt=1,
+            destination_wait=timedelta(0),
+        )
 
 
 @pytest.mark.parametrize("nth", range(2, 13))

@@ -30,30 +30,48 @@ def history(request, informa, stranger):
         [informa.partner, informa.partner, stranger.partner, stranger.partner, None, None]
     ):
         person = make_applicant(
-            partner=partner, document_number=f"4000000{number}", email=chance.choice(MAILBOXES),
-            wrong_codes_in_a_row=number, forgotten_at=NOW if number == 5 and chance.random() < 0.3 else None,
-        )  # fmt: skip
+            partner=partner,
+            document_number=f"4000000{number}",
+            email=chance.choice(MAILBOXES),
+            wrong_codes_in_a_row=number,
+            forgotten_at=NOW if number == 5 and chance.random() < 0.3 else None,
+        )
         people.append(person)
         if chance.random() < 0.4:
             via = chance.choice("SC")
             Applicant.objects.filter(pk=person.pk).update(
-                state="VALIDADO", validated_at=_ago(chance), proved_via=via,
+                state="VALIDADO",
+                validated_at=_ago(chance),
+                proved_via=via,
                 proved_destination=chance.choice(PHONES if via == "S" else MAILBOXES),
-            )  # fmt: skip
+            )
     for _ in range(30):
         via, at, outcome = chance.choice("SSCW"), _ago(chance), chance.choice(OUTCOMES)
         VerificationToken.objects.create(
-            applicant=chance.choice(people), via=via, destination=chance.choice(MAILBOXES if via == "C" else PHONES),
-            code_hmac=b"x" * 32, created_at=at, expires_at=at, finished_at=at, outcome=outcome,
-            returned_at=at if outcome == "NO_ENVIADO" else None, client_attempt=1, client_wait=timedelta(0),
-            destination_attempt=1, destination_wait=timedelta(0),
-        )  # fmt: skip
+            applicant=chance.choice(people),
+            via=via,
+            destination=chance.choice(MAILBOXES if via == "C" else PHONES),
+            code_hmac=b"x" * 32,
+            created_at=at,
+            expires_at=at,
+            finished_at=at,
+            outcome=outcome,
+            returned_at=at if outcome == "NO_ENVIADO" else None,
+            client_attempt=1,
+            client_wait=timedelta(0),
+            destination_attempt=1,
+            destination_wait=timedelta(0),
+        )
     for _ in range(2):
         via = chance.choice("SCW")
         LadderForgiveness.objects.create(
-            applicant=chance.choice(people), via=via, destination=chance.choice(MAILBOXES if via == "C" else PHONES),
-            at=_ago(chance), by="x", reason="x",
-        )  # fmt: skip
+            applicant=chance.choice(people),
+            via=via,
+            destination=chance.choice(MAILBOXES if via == "C" else PHONES),
+            at=_ago(chance),
+            by="x",
+            reason="x",
+        )
     return people
 
 
@@ -67,9 +85,7 @@ def _by_the_orm(person, via, phone):
     at = NOW if latest is None else max(NOW, latest.created_at + timedelta(microseconds=1))
     proofs = Applicant.objects.filter(proved_destination=destination, partner=person.partner_id, state="VALIDADO")
     proved = proofs.exclude(pk=person.pk).order_by("-validated_at").first()
-    return (
-        destination, latest and latest.pk, ladder.read(person.pk, via, destination, at=at), proved and proved.pk
-    )  # fmt: skip
+    return (destination, latest and latest.pk, ladder.read(person.pk, via, destination, at=at), proved and proved.pk)
 
 
 def test_what_a_request_is_judged_by(history):
@@ -127,9 +143,23 @@ def test_a_code_and_its_message_are_written_whole(informa, settings, via):
     for field in VerificationToken._meta.concrete_fields:
         assert getattr(kept, field.attname) == getattr(made, field.attname), field.name
     said = {
-        "partner_id", "credential_id", "request_id", "kind", "via", "recipient", "subject", "text", "html", "sealed",
-        "kept_until", "next_attempt_at", "send_before", "reference", "created_at", "id",
-    }  # fmt: skip
+        "partner_id",
+        "credential_id",
+        "request_id",
+        "kind",
+        "via",
+        "recipient",
+        "subject",
+        "text",
+        "html",
+        "sealed",
+        "kept_until",
+        "next_attempt_at",
+        "send_before",
+        "reference",
+        "created_at",
+        "id",
+    }
     for field in Message._meta.concrete_fields:
         value = getattr(message, field.attname)
         if field.attname not in said:
