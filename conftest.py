@@ -21,11 +21,12 @@ from django.test import Client
 from clients.credentials import issue
 from clients.hashing import BoundedPBKDF2
 from clients.models import Applicant, Credential, Partner
+from clients.rate_limits import alarms, counters
+from clients.rate_limits.redis_client import breaker, broker, connection
 from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
-from messaging import alarms, delivery, providers, rates
+from messaging import delivery, providers
 from messaging.models import SandboxMessage
-from messaging.redis_link import breaker, broker, connection
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 """The moment most tests happen at: 10:30 in Lima."""
@@ -128,7 +129,7 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     breaker.closed_until = broker.closed_until = 0.0
     monkeypatch.setattr(providers, "known", providers._Known())
     connection().flushdb()
-    rates.forget()
+    counters.forget()
     alarms.forget()
     cache.clear()
     yield

@@ -14,7 +14,8 @@ from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldW
 from clients.admin_keys import ReasonForm
 from clients.emails import InvalidEmail, canonical_email
 from clients.models import audit
-from messaging import campaigns, letters, rates
+from clients.rate_limits import counters
+from messaging import campaigns, letters
 from messaging.gateways import gateways_for
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
 from messaging.models import Campaign
@@ -137,7 +138,7 @@ def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
     gateways = gateways_for("C")
     if not gateways:
         return ERROR, "No hay proveedor de correo: falta EMAIL_URL."
-    wait = rates.hit_hour(f"campaign-test:{who.by}", TESTS_PER_HOUR)
+    wait = counters.hit_hour(f"campaign-test:{who.by}", TESTS_PER_HOUR)
     if wait:
         return WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos."
     audit(campaign, "campaign.tested", **who.words(), recipient=data["recipient"])

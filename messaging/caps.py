@@ -1,7 +1,7 @@
 """Caps of messages a day: paid ones per caller and via and over the whole installation, codes by mail per caller.
 
 Taken before the act and put back if that is refused, so that parallel requests cannot overshoot. Not inside a
-transaction (`messaging.rates`).
+transaction (`clients.rate_limits.counters`).
 """
 
 import logging
@@ -11,7 +11,7 @@ from datetime import datetime
 from django.conf import settings
 
 from clients.models import Partner
-from messaging import alarms, rates
+from clients.rate_limits import alarms, counters
 from messaging.models import Via
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,9 @@ def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> 
     caps = _caps(via, caller, partner)
 
     def put_back() -> None:
-        rates.add_all_today(caps, -1, at=at)
+        counters.add_all_today(caps, -1, at=at)
 
-    counts = rates.add_all_today(caps, 1, at=at)
+    counts = counters.add_all_today(caps, 1, at=at)
     over = [key for key, cap in caps.items() if counts[key] > cap]
     if over:
         put_back()
@@ -50,7 +50,7 @@ def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> 
             "daily cap of the installation reached" if whole else "daily cap of messages reached",
             extra={"caller": caller, "via": via},
         )
-        raise CapReached(rates.seconds_to_midnight(at))
+        raise CapReached(counters.seconds_to_midnight(at))
     if _TOTAL in counts:
         alarms.raise_once(
             "paid messages of the installation near their daily cap",

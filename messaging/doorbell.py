@@ -11,7 +11,7 @@ from celery import current_app
 from django.conf import settings
 from kombu.connection import Connection
 
-from messaging.redis_link import BrokerAway, RedisAway, breaker, broker, connection
+from clients.rate_limits.redis_client import BrokerAway, RedisAway, breaker, broker, connection
 
 log = logging.getLogger(__name__)
 

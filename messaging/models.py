@@ -355,7 +355,8 @@ class SandboxMessage(models.Model):
 
 
 class RateCount(models.Model):
-    """One counter of a limit, for the time that Redis is away (`messaging.rate_counts`). A crash empties the table."""
+    """One counter of a limit, for the time that Redis is away (`clients.rate_limits.postgres_counters`). A crash
+    empties the table."""
 
     key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of whom and when it counts
     known = models.IntegerField(default=0)  # as far as Redis was known to have counted

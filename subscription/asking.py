@@ -20,8 +20,9 @@ from clients.callers import limiting_key
 from clients.emails import canonical_email
 from clients.models import AuthorizedClient
 from clients.names import nfc
+from clients.rate_limits import counters
 from clients.unsubscribing import subscribable
-from messaging import doorbell, outbox, rates
+from messaging import doorbell, outbox
 from messaging.gateways.base import MASK
 from messaging.models import Message, Via
 from messaging.queues import QUEUE_OF
@@ -43,7 +44,7 @@ def is_available() -> bool:
 
 def count_caller(address: str) -> int:
     """Counts one attempt; 0, or the seconds the caller must wait."""
-    return rates.hit_hour(f"subscribe:a{limiting_key(address)}", PER_CALLER)
+    return counters.hit_hour(f"subscribe:a{limiting_key(address)}", PER_CALLER)
 
 
 def mended(typed: str) -> str:
@@ -73,7 +74,7 @@ def _companies(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:
 
 def _count_mailbox(email: str) -> int:
     digest = hashlib.sha256(email.encode()).hexdigest()[:32]  # no mailbox of a stranger in Redis
-    return rates.hit_hour(f"subscribe:m{digest}", PER_MAILBOX)
+    return counters.hit_hour(f"subscribe:m{digest}", PER_MAILBOX)
 
 
 def _do_not_wait_for_the_disk() -> None:

@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from clients.rate_limits.redis_client import RedisAway, breaker
+from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queues import QUEUE_OF, QUEUES
-from messaging.redis_link import RedisAway, breaker
-from messaging.redis_link import connection as redis_connection
 from support.message_log import LIMA
 from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken

@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 
 from clients.models import Applicant, audit
+from clients.rate_limits.counters import LIMA
 from messaging.models import Via
-from messaging.rates import LIMA
 from tokens import destinations
 from tokens.models import LadderForgiveness, VerificationToken
 

@@ -8,8 +8,9 @@ from django.conf import settings
 
 from clients.callers import limiting_key
 from clients.models import Partner
+from clients.rate_limits import alarms, counters
 from external_api.frontdoor.refusals import RateLimited
-from messaging import alarms, caps, rates
+from messaging import caps
 from tokens.models import MAX_TRIES
 
 REFUSED_SHARE = 5
@@ -36,7 +37,7 @@ class Caller:
 
 def count_request(caller: Caller) -> None:
     """Raises RateLimited."""
-    _refuse_beyond(rates.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
+    _refuse_beyond(counters.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
 
 
 def count_anonymous_request(address: str) -> None:
@@ -47,18 +48,18 @@ def count_anonymous_request(address: str) -> None:
 def give_back_anonymous_request(address: str) -> None:
     """Take that count back, for a call whose body held a good credential: it is then counted as its partner's."""
     caller = Caller(None, address)
-    rates.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
+    counters.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
 
 
 def count_refused_credential(address: str) -> None:
     """Raises RateLimited."""
     allowed = max(1, int(settings.RATE_PER_ADDRESS) // REFUSED_SHARE)
-    _refuse_beyond(rates.hit_minute(f"refused:a{limiting_key(address)}", allowed))
+    _refuse_beyond(counters.hit_minute(f"refused:a{limiting_key(address)}", allowed))
 
 
 def count_login(address: str) -> None:
     """Count one try of a password or a second factor from an address, whatever the name. Raises RateLimited."""
-    _refuse_beyond(rates.hit_minute(f"login:a{limiting_key(address)}", int(settings.LOGINS_PER_ADDRESS)))
+    _refuse_beyond(counters.hit_minute(f"login:a{limiting_key(address)}", int(settings.LOGINS_PER_ADDRESS)))
 
 
 def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
@@ -75,26 +76,26 @@ def tries_of_a_code(caller: Caller, *, at: datetime) -> int:
     Right codes always pass: a limit that refused them would be a switch in the hands of whoever types wrong ones.
     """
     wrong_key, verified_key = _code_keys(caller)
-    wrong = rates.counts_today([wrong_key], at=at)[0]
+    wrong = counters.counts_today([wrong_key], at=at)[0]
     if wrong < int(settings.WRONG_CODES_PER_DAY):
         return MAX_TRIES
-    verified = rates.counts_today([verified_key], at=at)[0]
+    verified = counters.counts_today([verified_key], at=at)[0]
     return 1 if wrong >= _wrong_codes_allowed(verified) else MAX_TRIES
 
 
 def count_verified_code(caller: Caller, *, at: datetime) -> None:
     """A few too low at worst, so that a right code costs no call to Redis of its own."""
-    rates.add_one_roughly(_code_keys(caller)[1], at=at, cap=int(settings.WRONG_CODES_PER_DAY))
+    counters.add_one_roughly(_code_keys(caller)[1], at=at, cap=int(settings.WRONG_CODES_PER_DAY))
 
 
 def count_wrong_code(caller: Caller, *, at: datetime) -> None:
     """One guess on each of many clients is not held by the ladder; this holds it, and says so twice a day."""
     key, verified_key = _code_keys(caller)
-    wrong = rates.add_today(key, 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
+    wrong = counters.add_today(key, 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
     half = int(settings.WRONG_CODES_PER_DAY) // 2
     if wrong < half:
         return
-    allowed = _wrong_codes_allowed(rates.counts_today([verified_key], at=at)[0])
+    allowed = _wrong_codes_allowed(counters.counts_today([verified_key], at=at)[0])
     for words, share, threshold in (
         ("half of the daily limit of wrong codes reached", "half", allowed // 2),
         ("daily limit of wrong codes reached: somebody may be guessing", "limit", allowed),

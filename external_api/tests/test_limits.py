@@ -3,11 +3,11 @@
 import pytest
 
 from clients.callers import limiting_key
+from clients.rate_limits.redis_client import breaker
 from conftest import REGISTRATION, Registrar, delivered_code
 from external_api.frontdoor import limits
 from external_api.frontdoor.refusals import RateLimited
 from external_api.models import ApiRequest
-from messaging.redis_link import breaker
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db

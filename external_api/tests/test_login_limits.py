@@ -15,8 +15,8 @@ from django.utils import timezone
 from clients import hashing, login_delays, second_factor
 from clients.login_delays import Failures, wait_after
 from clients.models import LoginFailures
+from clients.rate_limits.redis_client import breaker
 from clients.tests.authenticator import code, wrong
-from messaging.redis_link import breaker
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"

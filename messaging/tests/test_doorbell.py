@@ -8,8 +8,9 @@ import pytest
 import redis
 from amqp.exceptions import ConnectionForced
 
-from messaging import doorbell, redis_link
-from messaging.redis_link import RedisAway, breaker
+from clients.rate_limits import redis_client
+from clients.rate_limits.redis_client import RedisAway, breaker
+from messaging import doorbell
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_at_most_one_ring_waits(published):
 
 def test_a_lost_ring_lapses_by_itself(published):
     doorbell.ring("codes")
-    assert 0 < redis_link.connection().pttl(doorbell._key("codes")) <= 1000 * doorbell.WAITING_FOR
+    assert 0 < redis_client.connection().pttl(doorbell._key("codes")) <= 1000 * doorbell.WAITING_FOR
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ def frozen(monkeypatch, tmp_path):
         f"unix://{tmp_path}/frozen.sock",
         socket_timeout=1.0,
         socket_connect_timeout=1.0,
-        retry=redis_link.Retry(redis_link.NoBackoff(), 0),
+        retry=redis_client.Retry(redis_client.NoBackoff(), 0),
     )
-    monkeypatch.setattr(redis_link, "connection", lambda: silent)
+    monkeypatch.setattr(redis_client, "connection", lambda: silent)
     monkeypatch.setattr(doorbell, "connection", lambda: silent)
     yield
     silent.close()

@@ -5,9 +5,9 @@ import re
 import pytest
 from django.test import Client
 
+from clients.rate_limits.redis_client import breaker
 from clients.unsubscribing import unsubscribe_token
 from messaging.models import Message, SandboxMessage
-from messaging.redis_link import breaker
 from subscription import asking
 from subscription.tests.conftest import ANA, authorized, newest_link
 

@@ -10,10 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clients.models import Applicant, Partner
+from clients.rate_limits.redis_client import connection as redis_connection
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Message, ProviderState
-from messaging.redis_link import connection as redis_connection
 from support import charts, dashboard
 from support.dashboard import normalised_reason
 from tokens.models import LadderForgiveness, VerificationToken

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clients.models import Partner
+from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import ProviderState
-from messaging.redis_link import connection as redis_connection
 from support import dashboard
 from support.tests.test_dashboard import HOSTILE, call, sent, token
 

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from clients.rate_limits import counters
 from conftest import delivered_code
-from messaging import delivery, rates, receipts, sweeping
+from messaging import delivery, receipts, sweeping
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
 from messaging.receipts import Report
@@ -309,4 +310,4 @@ def test_a_fallback_that_does_not_start_is_not_counted(asked, settings, applican
     silence(31)
     VerificationToken.objects.update(outcome="CANCELADO", finished_at=timezone.now())
     assert fallback.sweep(at=timezone.now()) == 0
-    assert rates.counts_today(["paid:W:fallback", "paid:total"], at=timezone.now()) == [0, 0]
+    assert counters.counts_today(["paid:W:fallback", "paid:total"], at=timezone.now()) == [0, 0]

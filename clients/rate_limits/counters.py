@@ -1,13 +1,13 @@
 """Counting how often something happens: a sliding minute or hour, and whole Lima days.
 
-Counted in Redis, so that it holds across processes; while Redis is away, in PostgreSQL (`messaging.rate_counts`), so
-that it goes on holding across processes and machines without anybody saying how many there are. What Redis had
-counted by then is known there: of a day each twentieth of the cap is written down as it is reached, of minutes and
-hours each process adds its own when it finds Redis away. So the sum of what is let through stays within a tenth above
-a cap. When Redis is back, the day's counts are added to it at the next twentieth, and each process adds the hits that
-it let through meanwhile.
+Counted in Redis, so that it holds across processes; while Redis is away, in PostgreSQL
+(`clients.rate_limits.postgres_counters`), so that it goes on holding across processes and machines without anybody
+saying how many there are. What Redis had counted by then is known there: of a day each twentieth of the cap is written
+down as it is reached, of minutes and hours each process adds its own when it finds Redis away. So the sum of what is
+let through stays within a tenth above a cap. When Redis is back, the day's counts are added to it at the next
+twentieth, and each process adds the hits that it let through meanwhile.
 
-No call may be made inside a transaction. A request pays for a Redis that is away at most once (`redis_link.breaker`).
+No call may be made inside a transaction. A request pays for a Redis that is away at most once (`redis_client.breaker`).
 """
 
 import threading
@@ -23,8 +23,8 @@ from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from messaging import rate_counts
-from messaging.redis_link import RedisAway, breaker, connection
+from clients.rate_limits import postgres_counters
+from clients.rate_limits.redis_client import RedisAway, breaker, connection
 
 LIMA = ZoneInfo("America/Lima")
 DAY_SECONDS = 86_400
@@ -52,7 +52,7 @@ def give_back_minute(key: str, allowed: int) -> None:
         _in_redis.add(item.key_for(key), item.get_expiry(), -1, now=now)
     except RedisAway:
         _tell_postgres(now=now)
-        rate_counts.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
+        postgres_counters.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
         _in_postgres.add(item.key_for(key), item.get_expiry(), -1, now=now)
 
 
@@ -74,7 +74,7 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
         counts = breaker.call(lambda: _add_in_redis(names, amount))
     except RedisAway:
         _tell_postgres(now=time.time())
-        return {key: rate_counts.add(name, amount, ends=ends) for key, name in names.items()}
+        return {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
     for key, cap in caps.items():
         step = max(1, cap // STEPS)
         if amount > 0 and (counts[key] // step > (counts[key] - amount) // step or counts[key] == amount):
@@ -98,7 +98,7 @@ def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
     try:
         found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
     except RedisAway:
-        found = [rate_counts.count(name) for name in names]
+        found = [postgres_counters.count(name) for name in names]
     return [int(each or 0) + _unadded.count(name) for each, name in zip(found, names, strict=True)]
 
 
@@ -179,7 +179,7 @@ _in_postgres = _OwnHits()
 
 def _tell_postgres(*, now: float) -> None:
     """Redis is away: what this process counted in it just now counts in PostgreSQL."""
-    rate_counts.seed(_in_redis.take(now=now))
+    postgres_counters.seed(_in_redis.take(now=now))
 
 
 def _tell_redis(*, now: float) -> None:
@@ -210,7 +210,7 @@ def _hit(item: RateLimitItem, key: str) -> int:
         allowed, reset = breaker.call(count)
     except RedisAway:
         _tell_postgres(now=now)
-        wait = rate_counts.hit(name, item.amount, seconds=seconds, now=now)
+        wait = postgres_counters.hit(name, item.amount, seconds=seconds, now=now)
         if not wait:
             _in_postgres.add(name, seconds, 1, now=now)
         return wait
@@ -238,14 +238,14 @@ def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:
 
 def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
     """Tells PostgreSQL how far Redis has counted, and Redis what was counted without it; returns the whole count."""
-    known, added = rate_counts.claim(name, seen=seen)
+    known, added = postgres_counters.claim(name, seen=seen)
     missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost what it knew
     if missing:
         try:
             seen = breaker.call(lambda: int(_shared().incr(name, 2 * DAY_SECONDS, amount=missing)))
         except RedisAway:
-            return rate_counts.add(name, added, ends=ends)
-    rate_counts.know(name, seen=seen, ends=ends)
+            return postgres_counters.add(name, added, ends=ends)
+    postgres_counters.know(name, seen=seen, ends=ends)
     return seen
 
 

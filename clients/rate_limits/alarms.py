@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from messaging.rates import LIMA
+from clients.rate_limits.counters import LIMA
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import pytest
 from django.conf import settings
 from django.db import connection as database
 
+from clients.rate_limits import counters, postgres_counters
+from clients.rate_limits.redis_client import breaker, connection
 from conftest import NOW, at_once
-from messaging import rate_counts, rates
 from messaging.models import RateCount
-from messaging.redis_link import breaker, connection
 
 CAP = 100
 
@@ -29,15 +29,15 @@ def let_through(times, key="k", cap=CAP):
     """How many of so many calls are within the day's cap."""
     passed = 0
     for _ in range(times):
-        if rates.add_today(key, 1, at=NOW, cap=cap) <= cap:
+        if counters.add_today(key, 1, at=NOW, cap=cap) <= cap:
             passed += 1
         else:
-            rates.add_today(key, -1, at=NOW, cap=cap)
+            counters.add_today(key, -1, at=NOW, cap=cap)
     return passed
 
 
 def hits(times, key="k", allowed=CAP):
-    return sum(rates.hit_hour(key, allowed) == 0 for _ in range(times))
+    return sum(counters.hit_hour(key, allowed) == 0 for _ in range(times))
 
 
 OTHER_PROCESS = """
@@ -92,7 +92,7 @@ def test_threads_let_the_cap_through_together(away):
 def test_what_redis_had_counted_today_is_known_when_it_goes(before):
     assert let_through(before) == before
     redis_goes()
-    rates.forget()  # and whoever counts on has seen none of it
+    counters.forget()  # and whoever counts on has seen none of it
     assert CAP - before <= let_through(200) <= CAP * 1.1 - before
 
 
@@ -129,12 +129,12 @@ def test_a_redis_that_lost_its_memory_is_told_the_day_s_counts():
 @pytest.mark.django_db
 def test_what_is_taken_and_put_back_many_times_counts_for_nothing():
     for _ in range(300):
-        rates.add_today("k", 1, at=NOW, cap=10)
-        rates.add_today("k", -1, at=NOW, cap=10)
+        counters.add_today("k", 1, at=NOW, cap=10)
+        counters.add_today("k", -1, at=NOW, cap=10)
     redis_goes()
     for _ in range(300):
-        rates.add_today("k", 1, at=NOW, cap=10)
-        rates.add_today("k", -1, at=NOW, cap=10)
+        counters.add_today("k", 1, at=NOW, cap=10)
+        counters.add_today("k", -1, at=NOW, cap=10)
     redis_is_back()
     assert let_through(20, cap=10) in (9, 10)
 
@@ -153,7 +153,7 @@ def test_the_hits_without_redis_are_known_to_it_when_it_is_back():
     redis_goes()
     assert hits(30) in range(29, 32)
     with pytest.MonkeyPatch.context() as patch:  # it looks whether Redis is back, and it is not
-        patch.setattr(rates, "_shared", lambda: (_ for _ in ()).throw(OSError("still away")))
+        patch.setattr(counters, "_shared", lambda: (_ for _ in ()).throw(OSError("still away")))
         redis_is_back()
         assert hits(1) == 1
     redis_is_back()
@@ -167,10 +167,10 @@ def test_the_hits_without_redis_are_known_to_it_when_it_is_back():
 @pytest.mark.django_db
 def test_a_window_before_weighs_in_by_what_is_left_of_it():
     now = 1_000_000 * 60.0
-    assert [rate_counts.hit("k", 10, seconds=60, now=now + 59) for _ in range(11)].count(0) == 10
-    assert [rate_counts.hit("k", 10, seconds=60, now=now + 90) for _ in range(11)].count(0) == 5
-    assert [rate_counts.hit("k", 10, seconds=60, now=now + 181) for _ in range(11)].count(0) == 10
-    wait = rate_counts.hit("k", 10, seconds=60, now=now + 190)
+    assert [postgres_counters.hit("k", 10, seconds=60, now=now + 59) for _ in range(11)].count(0) == 10
+    assert [postgres_counters.hit("k", 10, seconds=60, now=now + 90) for _ in range(11)].count(0) == 5
+    assert [postgres_counters.hit("k", 10, seconds=60, now=now + 181) for _ in range(11)].count(0) == 10
+    wait = postgres_counters.hit("k", 10, seconds=60, now=now + 190)
     assert 1 <= wait <= 60
 
 
@@ -178,27 +178,27 @@ def test_a_window_before_weighs_in_by_what_is_left_of_it():
 def test_no_caller_stands_in_the_table():
     redis_goes()
     hits(1, key="req:a192.0.2.1")
-    rates.add_today("paid:S:a192.0.2.1", 1, at=NOW, cap=5)
+    counters.add_today("paid:S:a192.0.2.1", 1, at=NOW, cap=5)
     assert not [key for key in RateCount.objects.values_list("key", flat=True) if "192" in key and "." in key]
 
 
 @pytest.mark.django_db
 def test_the_counts_of_a_day_go_by_themselves():
     for _ in range(3):
-        rates.add_today("alone", 1, at=NOW, cap=10)
-        rates.add_all_today({"one": 10, "two": 10}, 1, at=NOW)
+        counters.add_today("alone", 1, at=NOW, cap=10)
+        counters.add_all_today({"one": 10, "two": 10}, 1, at=NOW)
     left = [connection().ttl(key) for key in connection().scan_iter("*day:*")]
     assert len(left) == 3
-    assert all(0 < seconds <= 2 * rates.DAY_SECONDS for seconds in left)
+    assert all(0 < seconds <= 2 * counters.DAY_SECONDS for seconds in left)
 
 
 def test_a_rough_count_is_added_a_fiftieth_of_its_cap_at_a_time(monkeypatch):
     calls = []
-    monkeypatch.setattr(rates, "add_today", lambda key, amount, **_: calls.append(amount))
+    monkeypatch.setattr(counters, "add_today", lambda key, amount, **_: calls.append(amount))
     for _ in range(45):
-        rates.add_one_roughly("k", at=NOW, cap=1_000)
+        counters.add_one_roughly("k", at=NOW, cap=1_000)
     assert calls == [20, 20]
-    assert rates.counts_today(["k"], at=NOW) == [5], "with what this process has not added yet"
-    assert rates.counts_today(["k"], at=NOW + timedelta(days=1)) == [0]
-    rates.add_one_roughly("k", at=NOW + timedelta(days=1), cap=49)
+    assert counters.counts_today(["k"], at=NOW) == [5], "with what this process has not added yet"
+    assert counters.counts_today(["k"], at=NOW + timedelta(days=1)) == [0]
+    counters.add_one_roughly("k", at=NOW + timedelta(days=1), cap=49)
     assert calls == [20, 20, 1]
