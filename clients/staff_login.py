@@ -3,7 +3,7 @@ time, as slow for a name nobody has as for a wrong password, and counted.
 
 django-axes counts: five failures of a name from an address, wrong passwords and wrong second codes together, lock that
 name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one. Over all
-addresses a name is held by `clients.login_delays`, and over all names an address by whoever calls (LOGINS_PER_ADDRESS).
+addresses a name is held by `clients.login_delays`, and over all names an address by `count_try` (LOGINS_PER_ADDRESS).
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from typing import Any
 from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_cool_off, get_credentials
 from axes.models import AccessAttempt
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_login_failed
@@ -23,7 +24,8 @@ from django.db.models import Max
 from psycopg.errors import LockNotAvailable
 
 from clients import hashing, login_delays
-from clients.callers import limiting_address_of_request
+from clients.callers import limiting_address_of_request, limiting_key
+from clients.rate_limits import counters
 
 
 class LockedOut(Exception):
@@ -32,6 +34,21 @@ class LockedOut(Exception):
     def __init__(self, seconds: int) -> None:
         super().__init__()
         self.seconds = seconds
+
+
+class TooManyTries(Exception):
+    """An address tries too often, whatever the names; again after so many seconds."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def count_try(address: str) -> None:
+    """Count one try of a password or a second factor against LOGINS_PER_ADDRESS. Raises TooManyTries."""
+    seconds = counters.hit_minute(f"login:a{limiting_key(address)}", int(settings.LOGINS_PER_ADDRESS))
+    if seconds:
+        raise TooManyTries(seconds)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from clients import hashing, staff_login
-from external_api.frontdoor.refusals import RateLimited
 from support.staff_pages import page, staff_page
 
 _ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -33,8 +32,8 @@ def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
     match fault:
         case staff_login.LockedOut():
             return _told_locked(request, fault.seconds)
-        case RateLimited():
-            return _told_too_many(request, fault.retry_after)
+        case staff_login.TooManyTries():
+            return _told_too_many(request, fault.seconds)
         case hashing.HashesBusy():
             return _told_too_many(request, hashing.RETRY_AFTER)
     return None

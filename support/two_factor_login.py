@@ -21,8 +21,6 @@ from django_otp import login as remember_device
 
 from clients import hashing, second_factor, staff_login
 from clients.callers import caller_address
-from external_api.frontdoor import limits
-from external_api.frontdoor.refusals import RateLimited
 from support import sessions
 from support.login_refusals import locked, too_many
 from support.staff_pages import CodeForm, page, staff_page
@@ -68,13 +66,13 @@ def password(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         name = form.cleaned_data["username"]
         try:
-            limits.count_login(caller_address(request.META))
+            staff_login.count_try(caller_address(request.META))
             with staff_login.password_try(request, name, at=at):
                 found = staff_login.password_is_of(request, name, form.cleaned_data["password"], at=at)
         except staff_login.LockedOut as lock:
             return locked(request, lock.seconds)
-        except RateLimited as limit:
-            return too_many(request, limit.retry_after)
+        except staff_login.TooManyTries as limit:
+            return too_many(request, limit.seconds)
         except hashing.HashesBusy:
             return too_many(request, hashing.RETRY_AFTER)
         if found is not None:
@@ -138,7 +136,7 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
     or the whole answer once the five tries are used up and the login begins anew."""
     name = user.get_username()
     try:
-        limits.count_login(caller_address(request.META))
+        staff_login.count_try(caller_address(request.META))
         with staff_login.one_try(request, name, at=at):
             try:
                 attempt()
@@ -151,8 +149,8 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
                 staff_login.count_failure(request, name, at=at)
     except staff_login.LockedOut as lock:
         return locked(request, lock.seconds)
-    except RateLimited as limit:
-        return too_many(request, limit.retry_after)
+    except staff_login.TooManyTries as limit:
+        return too_many(request, limit.seconds)
     if staff_login.seconds_locked(request, name, at=at):
         return locked(request, staff_login.seconds_locked(request, name, at=at))
     return "El código no es correcto, ya se usó o ya venció."

@@ -57,11 +57,6 @@ def count_refused_credential(address: str) -> None:
     _refuse_beyond(counters.hit_minute(f"refused:a{limiting_key(address)}", allowed))
 
 
-def count_login(address: str) -> None:
-    """Count one try of a password or a second factor from an address, whatever the name. Raises RateLimited."""
-    _refuse_beyond(counters.hit_minute(f"login:a{limiting_key(address)}", int(settings.LOGINS_PER_ADDRESS)))
-
-
 def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
     """Take one of the day's messages; call what it returns to put it back. Raises RateLimited when none is left."""
     try:

@@ -9,12 +9,11 @@ from rest_framework.request import Request
 
 from clients.errors import ApplicantNotFound, CredentialRefused
 from clients.models import Applicant, audit
-from external_api.frontdoor import limits
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
 from external_api.informaperu import staff_presenters as shown
 from external_api.informaperu.serializers import Login
-from external_api.informaperu.staff_login import log_in
+from external_api.informaperu.staff_login import count_try, log_in
 from external_api.informaperu.staff_paging import page
 from external_api.informaperu.staff_rights import CLIENTS, MESSAGES, TOKENS, Sight, required_sight, sight_of
 from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQuery, checked_query, query_of
@@ -37,7 +36,7 @@ class LoginView(InformaPeruView):
     takes_credential = False
 
     def post(self, request: Request) -> Answer:
-        limits.count_login(self.address)
+        count_try(self.address)
         query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
         typed = checked(Login, self.body)
         user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)

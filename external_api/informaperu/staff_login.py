@@ -15,6 +15,14 @@ from external_api.frontdoor.refusals import RateLimited
 from external_api.informaperu.contract import LoginRefused
 
 
+def count_try(address: str) -> None:
+    """Raises RateLimited."""
+    try:
+        staff_login.count_try(address)
+    except staff_login.TooManyTries as limit:
+        raise RateLimited(limit.seconds) from None
+
+
 def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: datetime) -> User:
     """The member of staff with this name, password and second factor. Raises LoginRefused, or RateLimited while
     locked out, delayed, or too many passwords are compared."""
