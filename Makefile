@@ -5,7 +5,7 @@ PYTHON ?= python3
 SHELL = /bin/sh
 MAKEFLAGS += --no-print-directory
 
-ROOMS = config clients messaging tokens external_api subscription support
+ROOMS = config clients staff messaging tokens external_api subscription support
 
 # Settings that load, for tools that read code and connect to nothing.
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \

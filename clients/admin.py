@@ -82,4 +82,4 @@ class PartnerAdmin(Audited, KeyPages, Page):
         return super().response_post_save_add(request, obj)
 
 
-from clients import admin_external, admin_logins, admin_staff  # noqa: E402, F401  they register themselves
+from clients import admin_external  # noqa: E402, F401  it registers itself

@@ -2,7 +2,7 @@
 for one holds a thread that partners' calls need.
 
 The bound stands in the hasher, so that no page that sets or compares a password can be forgotten. A third is refused
-at once and nobody waits: HashesBusy, which a contract answers 429 and the staff's pages too (`support.two_factor`).
+at once and nobody waits: HashesBusy, which a contract answers 429 and the staff's pages too (`staff.middleware`).
 """
 
 import threading

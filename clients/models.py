@@ -358,7 +358,7 @@ class AuditEntry(models.Model):
 
 
 class LoginFailures(models.Model):
-    """Failed logins of one name from anywhere (`clients.login_delays`)."""
+    """Failed logins of one name from anywhere (`staff.login_delays`)."""
 
     name = models.CharField(max_length=40, primary_key=True)  # a keyed hash
     day_began_at = models.DateTimeField()

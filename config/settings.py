@@ -117,6 +117,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "clients",
+    "staff",
     "messaging",
     "tokens",
     "external_api",
@@ -133,7 +134,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "support.admin_policy.AdminPolicy",
+    "staff.admin_policy.AdminPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -141,7 +142,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
-    "support.two_factor.Guard",
+    "staff.middleware.Guard",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -308,7 +309,7 @@ AXES_VERBOSE = False
 AXES_ENABLE_ADMIN = False  # the audit and the log say what staff needs, in Spanish
 AXES_COOLOFF_MESSAGE = "Demasiados intentos fallidos. Espere 15 minutos antes de volver a intentar."
 AXES_DISABLE_ACCESS_LOG = True
-AXES_LOCKOUT_CALLABLE = "support.login_refusals.locked_out"
+AXES_LOCKOUT_CALLABLE = "staff.lockout_pages.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in what it writes down
 
 STAFF_TWO_FACTOR = _choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))
@@ -320,7 +321,7 @@ SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after so long without a request by the person, and after so many hours in any case."""
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
-SESSION_ENGINE = "support.hashed_sessions"
+SESSION_ENGINE = "staff.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 """Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""

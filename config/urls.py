@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from support import two_factor_login
+from staff import login_views as login
 
 urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
@@ -14,8 +14,8 @@ urlpatterns = [
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
     path("soporte/", include("support.urls")),
-    path("admin/login/", two_factor_login.password, name="staff_login"),  # before the admin's own, which asks no code
-    path("cuenta/", include("support.account_urls")),
+    path("admin/login/", login.password, name="staff_login"),  # before the admin's own, which asks no code
+    path("cuenta/", include("staff.urls")),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ["clients", "messaging", "tokens", "external_api", "subscription", "config", "bench", "chaos"]
+ROOMS = ["clients", "staff", "messaging", "tokens", "external_api", "subscription", "config", "bench", "chaos"]
 SOURCES = [
     path for room in ROOMS for path in (ROOT / room).rglob("*.py") if not {"migrations", "tests"} & set(path.parts)
 ]

@@ -14,7 +14,18 @@ from celery import current_app
 from django.apps import apps
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("clients", "messaging", "tokens", "external_api", "subscription", "support", "config", "bench", "chaos")
+PACKAGES = (
+    "clients",
+    "staff",
+    "messaging",
+    "tokens",
+    "external_api",
+    "subscription",
+    "support",
+    "config",
+    "bench",
+    "chaos",
+)
 FOLDERS = (*PACKAGES, "docs", "locale", "ops", "templates", "tests")
 MADE = {"node_modules", "migrations", "__pycache__"}
 HISTORY = {ROOT / "CHANGELOG.md", *(ROOT / "docs" / "adr").glob("0*.md")}

@@ -7,7 +7,7 @@ import re
 from base64 import b32decode
 from typing import Any
 
-from clients.tests.authenticator import code
+from staff.tests.authenticator import code
 from tests.stack import Stack
 
 PASSWORD = "una-clave-larga-de-prueba"

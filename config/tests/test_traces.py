@@ -63,7 +63,7 @@ def traces(lines):
 PAGES = [
     ("support.views.search", f"/soporte/?q={SECRET}", "soporte/", "jefa"),
     ("support.views.row_of", f"/soporte/caso/cliente/{SECRET}/", "soporte/caso/<slug:kind>/<slug:key>/", "jefa"),
-    ("support.two_factor_pages.page", f"/cuenta/?x={SECRET}", "cuenta/", "jefa"),
+    ("staff.account_views.page", f"/cuenta/?x={SECRET}", "cuenta/", "jefa"),
     ("subscription.views.page", f"/suscripcion/?x={SECRET}", "suscripcion/", ""),
     ("subscription.views.withdrawing.client_named", f"/suscripcion/baja/{SECRET}", "suscripcion/baja/<str:token>", ""),
 ]
@@ -98,7 +98,7 @@ def test_a_fault_of_an_admin_page_leaves_one_trace(monkeypatch, boss, lines):
     assert SECRET not in json.dumps(lines())
 
 
-@pytest.mark.parametrize("middleware", ["external_api.middleware.RoomForStatus", "support.two_factor.Guard"])
+@pytest.mark.parametrize("middleware", ["external_api.middleware.RoomForStatus", "staff.middleware.Guard"])
 def test_a_fault_of_a_middleware_leaves_one_trace(monkeypatch, lines, middleware):
     monkeypatch.setattr(f"{middleware}.__call__", lambda self, request: tells_of(request))
     answer = Client(raise_request_exception=False).get("/soporte/")

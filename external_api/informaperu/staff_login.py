@@ -9,17 +9,18 @@ from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 
-from clients import hashing, second_factor, staff_login
+from clients import hashing
 from clients.callers import caller_address
 from external_api.frontdoor.refusals import RateLimited
 from external_api.informaperu.contract import LoginRefused
+from staff import authentication, second_factor
 
 
 def count_try(address: str) -> None:
     """Raises RateLimited."""
     try:
-        staff_login.count_try(address)
-    except staff_login.TooManyTries as limit:
+        authentication.count_try(address)
+    except authentication.TooManyTries as limit:
         raise RateLimited(limit.seconds) from None
 
 
@@ -27,15 +28,15 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
     """The member of staff with this name, password and second factor. Raises LoginRefused, or RateLimited while
     locked out, delayed, or too many passwords are compared."""
     try:
-        with staff_login.password_try(request, name, at=at):
+        with authentication.password_try(request, name, at=at):
             has_device = (
                 second_factor.device_of_name(name) is not None
             )  # asked for every name: it must not tell by time
-            user = staff_login.password_is_of(request, name, password, at=at)
+            user = authentication.password_is_of(request, name, password, at=at)
             if user is not None and not _second_factor_is_given(request, user, code, has_device=has_device, at=at):
-                staff_login.count_failure(request, name, at=at)
+                authentication.count_failure(request, name, at=at)
                 user = None
-    except staff_login.LockedOut as refusal:
+    except authentication.LockedOut as refusal:
         raise RateLimited(refusal.seconds) from None
     except hashing.HashesBusy:
         raise RateLimited(hashing.RETRY_AFTER) from None
@@ -43,7 +44,7 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
     request.axes_locked_out = False  # type: ignore[attr-defined]
     if user is None:
         raise LoginRefused
-    staff_login.count_success(request, name, at=at)
+    authentication.count_success(request, name, at=at)
     user_logged_in.send(sender=type(user), request=request, user=user)  # the failures so far are forgotten
     return user
 

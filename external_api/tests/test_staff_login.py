@@ -12,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from clients import second_factor
 from clients.models import AuditEntry
-from clients.tests.authenticator import code, rested, wrong
 from external_api.informaperu.staff_tokens import StaffToken, user_behind
 from external_api.models import ApiRequest
+from staff import second_factor
+from staff.tests.authenticator import code, rested, wrong
 
 pytestmark = pytest.mark.django_db
 

@@ -11,11 +11,11 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from clients import admin_logins
 from clients.admin_audited import Audited
 from clients.admin_entries import ACTS
 from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
 from conftest import make_applicant
+from staff import login_audit
 from tokens.tests.test_admin_pages import ask
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +216,7 @@ def test_a_lock_out_is_written(db):
 
 
 def test_nobody_outside_fills_the_audit(db, monkeypatch):
-    monkeypatch.setattr(admin_logins, "FAILURES_AN_HOUR", 3)
+    monkeypatch.setattr(login_audit, "FAILURES_AN_HOUR", 3)
     for number in range(6):
         tries(Client(REMOTE_ADDR="192.0.2.9"), f"nadie{number}", "x")
     assert AuditEntry.objects.filter(address="192.0.2.9").count() == 3
@@ -352,7 +352,7 @@ def test_nobody_changes_an_entry(boss):
 
 def written_acts():
     """Every act that stands in the code as a text, wherever it is handed to the audit."""
-    for room in ("clients", "messaging", "tokens", "external_api", "subscription", "support"):
+    for room in ("clients", "staff", "messaging", "tokens", "external_api", "subscription", "support"):
         for path in (Path(configured.BASE_DIR) / room).rglob("*.py"):
             if {"tests", "migrations"} & set(path.parts):
                 continue

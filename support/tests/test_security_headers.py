@@ -73,7 +73,7 @@ def test_a_redirect_to_https_has_them(settings):
 
 
 MIDDLEWARES = (
-    "support.two_factor.Guard",
+    "staff.middleware.Guard",
     "external_api.middleware.RoomForStatus",
     "whitenoise.middleware.WhiteNoiseMiddleware",
 )

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Credential, ExternalClient
+from staff.middleware import LOGIN, ROOMS
 from support.tests.cast import everything
-from support.two_factor import LOGIN, ROOMS
 
 pytestmark = pytest.mark.django_db
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")

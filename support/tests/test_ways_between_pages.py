@@ -10,13 +10,13 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from django.utils import timezone
 
-from clients import second_factor
 from clients.credentials import issue
 from clients.models import AuthorizedClient, Credential, Partner
 from clients.registering import Details, register
-from clients.tests.authenticator import code
 from conftest import make_applicant
 from messaging.models import ProviderState
+from staff import second_factor
+from staff.tests.authenticator import code
 from support.tests.test_dashboard import sent, token
 
 pytestmark = pytest.mark.django_db

@@ -14,14 +14,15 @@ from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from clients import sealing, second_factor
+from clients import sealing
 from clients.authenticators import Authenticator
 from clients.models import Partner
-from clients.tests.authenticator import code, rested
 from external_api.forgetting import erase_answers
 from external_api.frontdoor import idempotency
 from external_api.models import IdempotentAnswer
-from support.hashed_sessions import SessionStore, row_of
+from staff import second_factor
+from staff.session_store import SessionStore, row_of
+from staff.tests.authenticator import code, rested
 from support.tests.cast import everything
 
 pytestmark = pytest.mark.django_db

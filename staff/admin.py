@@ -24,10 +24,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from clients import hashing, second_factor, staff_login
+from clients import hashing
 from clients.admin_audited import Audited, who
 from clients.admin_lists import Page
 from clients.models import audit
+from staff import authentication, second_factor
 
 for _model in (User, Group, TOTPDevice, StaticDevice):
     if admin.site.is_registered(_model):
@@ -195,11 +196,11 @@ def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | No
     if request.method != "POST":
         return change()
     name, at = request.user.get_username(), timezone.now()
-    with hashing.slot(), staff_login.one_try(request, name, at=at):
+    with hashing.slot(), authentication.one_try(request, name, at=at):
         answer = change()
         form = (getattr(answer, "context_data", None) or {}).get("form")
         if form is not None and "old_password" in form.errors:
-            staff_login.count_failure(request, name, at=at)
+            authentication.count_failure(request, name, at=at)
     return answer
 
 

@@ -15,11 +15,10 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from clients import second_factor
 from clients.callers import caller_address
-from support import sessions
-from support.staff_pages import CodeForm, page, staff_page
-from support.two_factor_login import complete, try_code, wanted
+from staff import second_factor, sessions
+from staff.login_views import complete, try_code, wanted
+from staff.pages import CodeForm, page, staff_page
 
 _KEY = "staff_enrolling"
 """The key of an app that is being enrolled stands in its session alone: who had the password before saw another."""

@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from clients.second_factor import reset
+from staff.second_factor import reset
 
 
 class Command(BaseCommand):

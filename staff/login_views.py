@@ -19,12 +19,12 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login as remember_device
 
-from clients import hashing, second_factor, staff_login
+from clients import hashing
 from clients.callers import caller_address
-from support import sessions
-from support.login_refusals import locked, too_many
-from support.staff_pages import CodeForm, page, staff_page
-from support.two_factor import is_complete
+from staff import authentication, second_factor, sessions
+from staff.lockout_pages import locked, too_many
+from staff.middleware import is_complete
+from staff.pages import CodeForm, page, staff_page
 
 CODE_WITHIN = timedelta(minutes=5)
 """From the password to the code; then the password again."""
@@ -66,12 +66,12 @@ def password(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         name = form.cleaned_data["username"]
         try:
-            staff_login.count_try(caller_address(request.META))
-            with staff_login.password_try(request, name, at=at):
-                found = staff_login.password_is_of(request, name, form.cleaned_data["password"], at=at)
-        except staff_login.LockedOut as lock:
+            authentication.count_try(caller_address(request.META))
+            with authentication.password_try(request, name, at=at):
+                found = authentication.password_is_of(request, name, form.cleaned_data["password"], at=at)
+        except authentication.LockedOut as lock:
             return locked(request, lock.seconds)
-        except staff_login.TooManyTries as limit:
+        except authentication.TooManyTries as limit:
             return too_many(request, limit.seconds)
         except hashing.HashesBusy:
             return too_many(request, hashing.RETRY_AFTER)
@@ -136,8 +136,8 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
     or the whole answer once the five tries are used up and the login begins anew."""
     name = user.get_username()
     try:
-        staff_login.count_try(caller_address(request.META))
-        with staff_login.one_try(request, name, at=at):
+        authentication.count_try(caller_address(request.META))
+        with authentication.one_try(request, name, at=at):
             try:
                 attempt()
                 return ""
@@ -146,13 +146,13 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
             except second_factor.TryLater as wait:
                 return f"Espere {wait.seconds} {'segundo' if wait.seconds == 1 else 'segundos'} e intente de nuevo."
             except (second_factor.CodeRefused, second_factor.NotEnrolled):
-                staff_login.count_failure(request, name, at=at)
-    except staff_login.LockedOut as lock:
+                authentication.count_failure(request, name, at=at)
+    except authentication.LockedOut as lock:
         return locked(request, lock.seconds)
-    except staff_login.TooManyTries as limit:
+    except authentication.TooManyTries as limit:
         return too_many(request, limit.seconds)
-    if staff_login.seconds_locked(request, name, at=at):
-        return locked(request, staff_login.seconds_locked(request, name, at=at))
+    if authentication.seconds_locked(request, name, at=at):
+        return locked(request, authentication.seconds_locked(request, name, at=at))
     return "El código no es correcto, ya se usó o ya venció."
 
 
@@ -160,7 +160,7 @@ def complete(request: HttpRequest, user: User, *, at: datetime, device: Any = No
     """The login is complete: a session with a key of its own, whatever was known of the one before."""
     request.session.flush()
     login(request, user, backend=_BACKEND)
-    staff_login.count_success(request, user.get_username(), at=at)
+    authentication.count_success(request, user.get_username(), at=at)
     if device is not None:
         remember_device(request, device)
 

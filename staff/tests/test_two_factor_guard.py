@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from clients import second_factor
 from clients.models import AuditEntry
-from clients.tests.authenticator import code
-from support.two_factor import ENROL, LOGIN, ROOMS
+from staff import second_factor
+from staff.middleware import ENROL, LOGIN, ROOMS
+from staff.tests.authenticator import code
 
 pytestmark = pytest.mark.django_db
 VALUES = {
@@ -189,7 +189,7 @@ def test_whoever_acts_is_led_back_to_the_page_he_came_from():
 
 def test_partners_pages_and_static_files_do_not_ask_who_is_there(chief):
     with CaptureQueriesContext(connection) as asked:
-        for path in ("/static/support/staff.css", "/referencia/", "/v1/api/status"):
+        for path in ("/static/staff/staff.css", "/referencia/", "/v1/api/status"):
             answer = Client().get(path)
             assert answer.status_code == 200
             answer.close()

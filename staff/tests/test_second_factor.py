@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from clients import second_factor as factor
 from clients.authenticators import Authenticator
 from clients.models import AuditEntry
-from clients.tests.authenticator import code, rested, wrong
 from conftest import NOW, at_once
+from staff import second_factor as factor
+from staff.tests.authenticator import code, rested, wrong
 
 pytestmark = pytest.mark.django_db
 WHERE = {"at": NOW, "address": "192.0.2.7"}

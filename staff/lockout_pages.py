@@ -5,8 +5,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from clients import hashing, staff_login
-from support.staff_pages import page, staff_page
+from clients import hashing
+from staff import authentication
+from staff.pages import page, staff_page
 
 _ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -30,9 +31,9 @@ def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
 def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
     """For a page that compares or sets a password and knows nothing of limits; None: the fault is another."""
     match fault:
-        case staff_login.LockedOut():
+        case authentication.LockedOut():
             return _told_locked(request, fault.seconds)
-        case staff_login.TooManyTries():
+        case authentication.TooManyTries():
             return _told_too_many(request, fault.seconds)
         case hashing.HashesBusy():
             return _told_too_many(request, hashing.RETRY_AFTER)
@@ -42,7 +43,7 @@ def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
     """What axes' middleware answers with when a login that did not pass through here was locked out."""
     name = (credentials or {}).get("username") or ""
-    return _told_locked(request, staff_login.seconds_locked(request, name, at=timezone.now()) or 1)
+    return _told_locked(request, authentication.seconds_locked(request, name, at=timezone.now()) or 1)
 
 
 @staff_page(*_ANY)

@@ -19,8 +19,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from clients import second_factor
-from support import login_refusals, sessions
+from staff import lockout_pages, second_factor, sessions
 
 ROOMS = ("/admin/", "/soporte/", "/cuenta/")
 LOGIN = ("/admin/login/", "/admin/logout/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/")
@@ -61,7 +60,7 @@ class Guard:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """A page of the admin that sets or compares a password was refused it."""
-        return login_refusals.answer_to(request, exception) if request.path_info.startswith(ROOMS) else None
+        return lockout_pages.answer_to(request, exception) if request.path_info.startswith(ROOMS) else None
 
     def _stopped(self, request: HttpRequest, *, at: datetime) -> Stopped | None:
         user = request.user

@@ -3,7 +3,7 @@ time, as slow for a name nobody has as for a wrong password, and counted.
 
 django-axes counts: five failures of a name from an address, wrong passwords and wrong second codes together, lock that
 name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one. Over all
-addresses a name is held by `clients.login_delays`, and over all names an address by `count_try` (LOGINS_PER_ADDRESS).
+addresses a name is held by `staff.login_delays`, and over all names an address by `count_try` (LOGINS_PER_ADDRESS).
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,10 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Max
 from psycopg.errors import LockNotAvailable
 
-from clients import hashing, login_delays
+from clients import hashing
 from clients.callers import limiting_address_of_request, limiting_key
 from clients.rate_limits import counters
+from staff import login_delays
 
 
 class LockedOut(Exception):

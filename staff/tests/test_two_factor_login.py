@@ -9,9 +9,9 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-from clients import second_factor
 from clients.models import AuditEntry
-from clients.tests.authenticator import code, rested, wrong
+from staff import second_factor
+from staff.tests.authenticator import code, rested, wrong
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"

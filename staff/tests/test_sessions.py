@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from support.hashed_sessions import row_of
+from staff.session_store import row_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"

@@ -12,11 +12,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients import hashing, login_delays, second_factor
-from clients.login_delays import Failures, wait_after
+from clients import hashing
 from clients.models import LoginFailures
 from clients.rate_limits.redis_client import breaker
-from clients.tests.authenticator import code, wrong
+from staff import login_delays, second_factor
+from staff.login_delays import Failures, wait_after
+from staff.tests.authenticator import code, wrong
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"

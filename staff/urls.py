@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from support import two_factor_login as login
-from support import two_factor_pages as pages
+from staff import account_views as pages
+from staff import login_views as login
 
 urlpatterns = [
     path("", pages.account, name="staff_account"),
