@@ -12,9 +12,9 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
 from django.utils.timezone import localtime
 
-from clients import search_terms
 from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
-from clients.finding import ExternalClients
+from clients.search import names as search_terms
+from clients.search.external_clients import ExternalClients
 
 
 class Contract(models.TextChoices):
@@ -31,7 +31,7 @@ def all_contracts() -> list[str]:
 
 class Remembered(models.Manager[Any]):
     """The rows of people we know. Whoever was forgotten is in no search, list or answer; his row stays, without him,
-    for the foreign keys and the statistics (`clients.forgetting`; there, and only there, `everybody` is asked)."""
+    for the foreign keys and the statistics (`clients.retention`; there, and only there, `everybody` is asked)."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         return super().get_queryset().filter(forgotten_at__isnull=True)
@@ -237,7 +237,7 @@ class AuthorizedClient(models.Model):
         indexes = [
             models.Index("partner", "id", name="live_clients_of_a_partner", condition=Q(deauthorized_at__isnull=True)),
             models.Index("email", name="clients_by_email"),  # live or not: an agent asks about those of before, too
-            # what else an agent may have of somebody; an alta pays nothing for it (clients.search_terms)
+            # what else an agent may have of somebody; an alta pays nothing for it (clients.search.names)
             BrinIndex(
                 fields=["document_number", "phone", "external_code", "request_id"],
                 opclasses=[*["text_bloom_ops(n_distinct_per_range=1200)"] * 3, "int8_minmax_ops"],
@@ -264,7 +264,7 @@ class AuthorizedClient(models.Model):
 class ExternalClient(models.Model):
     """A client that a partner keeps in the external registry (contract 3), under the partner's own `client_id`.
 
-    Written by `clients.registering` only, which keeps the history of its changes in the audit.
+    Written by `clients.external_clients` only, which keeps the history of its changes in the audit.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -326,7 +326,7 @@ class ExternalClient(models.Model):
 
 class AuditEntry(models.Model):
     """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE; it lets
-    through that personal values in `data` give way to a mark (`clients.forgetting`), and nothing else.
+    through that personal values in `data` give way to a mark (`clients.retention`), and nothing else.
 
     It stands on the ground floor so that every room can write it.
     """

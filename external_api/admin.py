@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from clients.admin_lists import CompanyFilter, ReadOnly
+from clients.admin.base import CompanyFilter, ReadOnly
 from external_api.models import ApiRequest
 
 

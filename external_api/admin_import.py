@@ -17,8 +17,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 
-from clients.admin_authorized import AuthorizedClientAdmin
-from clients.admin_lists import actor, address
+from clients.admin.authorized_clients import AuthorizedClientAdmin
+from clients.admin.base import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
 from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse, xlsx_body
 from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from clients.forgetting import Ageing, deleting, kept
+from clients.retention import Ageing, deleting, kept
 from external_api.frontdoor.idempotency import KEPT_FOR, SEALED
 from external_api.models import ApiRequest
 

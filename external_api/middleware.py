@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from clients.errors import Refused
 from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.refusals import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable

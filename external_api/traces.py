@@ -12,7 +12,7 @@ from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from external_api import request_id
 
 HEADER = "Request-Id"

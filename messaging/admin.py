@@ -7,8 +7,8 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 
-from clients.admin_entries import moment
-from clients.admin_lists import CompanyFilter, ReadOnly, ReadOnlyInline
+from clients.admin.audit_display import moment
+from clients.admin.base import CompanyFilter, ReadOnly, ReadOnlyInline
 from messaging.models import Message, MessageEvent
 
 

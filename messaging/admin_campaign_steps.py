@@ -11,8 +11,8 @@ from django.contrib.messages import ERROR, SUCCESS, WARNING
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
 
-from clients.admin_keys import ReasonForm
-from clients.emails import InvalidEmail, canonical_email
+from clients.admin.credentials import ReasonForm
+from clients.identity.emails import InvalidEmail, canonical_email
 from clients.models import audit
 from clients.rate_limits import counters
 from messaging import campaigns, letters

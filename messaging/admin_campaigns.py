@@ -19,9 +19,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from clients.admin_audited import Audited
-from clients.admin_lists import BoundedList, Page, actor, address
-from clients.names import normalised
+from clients.admin.audit_mixin import Audited
+from clients.admin.base import BoundedList, Page, actor, address
+from clients.identity.names import normalised
 from messaging import campaigns, letters
 from messaging.admin_campaign_steps import STEPS, Step, Who
 from messaging.campaigns import Progress, WrongState

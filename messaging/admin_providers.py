@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from clients.admin_acts import act_on_selected
-from clients.admin_entries import moment
-from clients.admin_keys import ReasonForm
-from clients.admin_lists import HappenedFilter, ReadOnly
+from clients.admin.audit_display import moment
+from clients.admin.base import HappenedFilter, ReadOnly
+from clients.admin.bulk_actions import act_on_selected
+from clients.admin.credentials import ReasonForm
 from messaging import providers
 from messaging.models import ProviderEvent, ProviderState
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from clients.forgetting import BATCH, Ageing, deleting, kept
+from clients.retention import BATCH, Ageing, deleting, kept
 from messaging.models import Message, ProviderReceipt, SandboxMessage
 from messaging.transitions import move
 

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from clients.email_subscriptions import unsubscribe_token
 from clients.models import Partner
-from clients.unsubscribing import unsubscribe_token
 from messaging.gateways.base import Outgoing
 from messaging.models import Campaign, Message
 

@@ -1,6 +1,6 @@
 """Destinations and what repeats them, masked for whoever may not see them in full."""
 
-from clients.phones import COUNTRY_PREFIX, mask_email, mask_phone
+from clients.identity.phones import COUNTRY_PREFIX, mask_email, mask_phone
 from messaging.models import Via
 
 

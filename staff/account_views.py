@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from staff import second_factor, sessions
 from staff.login_views import complete, try_code, wanted
 from staff.pages import CodeForm, page, staff_page

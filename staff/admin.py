@@ -25,8 +25,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from clients import hashing
-from clients.admin_audited import Audited, who
-from clients.admin_lists import Page
+from clients.admin.audit_mixin import Audited, who
+from clients.admin.base import Page
 from clients.models import audit
 from staff import authentication, second_factor
 

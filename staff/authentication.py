@@ -24,7 +24,7 @@ from django.db.models import Max
 from psycopg.errors import LockNotAvailable
 
 from clients import hashing
-from clients.callers import limiting_address_of_request, limiting_key
+from clients.client_ip import limiting_address_of_request, limiting_key
 from clients.rate_limits import counters
 from staff import login_delays
 

@@ -15,7 +15,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from clients.models import AuditEntry
 
 FAILURES_AN_HOUR = 100

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
-from clients.callers import limiting_address_of_request
+from clients.client_ip import limiting_address_of_request
 from clients.models import LoginAddress, LoginFailures
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login as remember_device
 
 from clients import hashing
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from staff import authentication, second_factor, sessions
 from staff.lockout_pages import locked, too_many
 from staff.middleware import is_complete

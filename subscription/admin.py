@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 
-from clients.admin_lists import HappenedFilter, ReadOnly
+from clients.admin.base import HappenedFilter, ReadOnly
 from subscription.models import ConsentRecord, SubscriptionRequest
 
 M = TypeVar("M", bound=Model)

@@ -16,12 +16,12 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.template.loader import render_to_string
 
-from clients.callers import limiting_key
-from clients.emails import canonical_email
+from clients.client_ip import limiting_key
+from clients.email_subscriptions import subscribable
+from clients.identity.emails import canonical_email
+from clients.identity.names import nfc
 from clients.models import AuthorizedClient
-from clients.names import nfc
 from clients.rate_limits import counters
-from clients.unsubscribing import subscribable
 from messaging import doorbell, outbox
 from messaging.gateways.base import MASK
 from messaging.models import Message, Via
@@ -48,7 +48,7 @@ def count_caller(address: str) -> int:
 
 
 def mended(typed: str) -> str:
-    """The address somebody meant: keyboards and pasting add blanks. Raises clients.emails.InvalidEmail."""
+    """The address somebody meant: keyboards and pasting add blanks. Raises clients.identity.emails.InvalidEmail."""
     return canonical_email("".join(nfc(typed).split()))
 
 

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
+from clients.email_subscriptions import subscribable, subscribe
 from clients.models import AuthorizedClient
-from clients.unsubscribing import subscribable, subscribe
 from subscription.consent import Consent, Offer, consent_to
 from subscription.errors import LinkIsDead, TextHasChanged
 from subscription.links import request_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from clients.forgetting import Ageing, kept
+from clients.retention import Ageing, kept
 from subscription.models import SubscriptionRequest
 
 _USED = "EXISTS (SELECT FROM subscription_consentrecord AS consent WHERE consent.request_id = link.id)"

@@ -1,6 +1,6 @@
 """The confirmation link. Its token is signed and says which request it means; it is stored nowhere.
 
-The unsubscribe link is made by the campaign that carries it (`messaging.letters`), from `clients.unsubscribing`.
+The unsubscribe link is made by the campaign that carries it (`messaging.letters`), from `clients.email_subscriptions`.
 """
 
 from uuid import UUID

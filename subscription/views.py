@@ -3,8 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from clients.callers import caller_address
-from clients.emails import InvalidEmail
+from clients.client_ip import caller_address
+from clients.identity.emails import InvalidEmail
 from subscription import asking, confirming, withdrawing
 from subscription.consent import withdrawal_from
 from subscription.errors import LinkIsDead, TextHasChanged

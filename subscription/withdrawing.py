@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import transaction
 
+from clients.email_subscriptions import NotAnUnsubscribeToken, client_of, unsubscribe
 from clients.models import AuthorizedClient
-from clients.unsubscribing import NotAnUnsubscribeToken, client_of, unsubscribe
 from subscription.consent import withdrawal_from
 from subscription.errors import LinkIsDead
 from subscription.models import ConsentRecord

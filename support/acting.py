@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from clients.authorizing import deauthorize
+from clients.authorized_clients import deauthorize
 from clients.errors import Refused
 from clients.models import Applicant, AuthorizedClient, audit
 from messaging import caps

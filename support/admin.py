@@ -6,9 +6,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 
-from clients.admin_audit import AuditEntryAdmin
+from clients.admin.audit_entries import AuditEntryAdmin
+from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
-from clients.names import normalised
 from tokens.finding import ids_reached_at
 
 OF_EACH = 50

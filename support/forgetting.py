@@ -1,6 +1,6 @@
 """The nightly job over all rooms: what is over goes, a batch of each kind in turn, until the time is up.
 
-It goes on where it stopped: what has gone is not found again. Two at once share the work (`clients.forgetting`).
+It goes on where it stopped: what has gone is not found again. Two at once share the work (`clients.retention`).
 """
 
 import logging
@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 
 from django.db import Error
 
-import clients.forgetting
+import clients.retention
 import external_api.forgetting
 import messaging.forgetting
 import subscription.forgetting
 import tokens.forgetting
-from clients.forgetting import BATCH, Ageing, deleting, kept
+from clients.retention import BATCH, Ageing, deleting, kept
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ STAFF = (
 
 KINDS: Sequence[Ageing] = (
     *tokens.forgetting.KINDS,  # first what somebody waits for: the destinations of those who were erased
-    *clients.forgetting.KINDS,
+    *clients.retention.KINDS,
     *messaging.forgetting.KINDS,
     *external_api.forgetting.KINDS,
     *subscription.forgetting.KINDS,

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import render
 from django.utils import timezone
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from clients.models import audit
 from external_api.client_sheets import csv_text, total_line, write_xlsx
 from external_api.frontdoor.export_slots import STAFF, Slot

@@ -13,11 +13,11 @@ from uuid import UUID
 
 from django.db.models import Model, Q
 
+from clients.identity.names import normalised
+from clients.identity.phones import mobile_ok
 from clients.models import Applicant, AuthorizedClient, ExternalClient
-from clients.names import normalised
-from clients.phones import mobile_ok
-from clients.search_terms import AT_MOST as MOST_IDS
-from clients.search_terms import authorized_with_names, ids, with_names
+from clients.search.names import AT_MOST as MOST_IDS
+from clients.search.names import authorized_with_names, ids, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
 from tokens.finding import ids_reached_at

@@ -17,7 +17,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import Error, transaction
 from django.db.models import Model, Q
 
-import clients.forgetting
+import clients.retention
 import external_api.forgetting
 import messaging.forgetting
 import subscription.forgetting
@@ -238,11 +238,11 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
     tokens.forgetting.erase([each.pk for each in person.applicants], at=at)
     messages = person.message_ids()
     subscription.forgetting.erase_links(person.own_mailboxes)
-    clients.forgetting.erase_authorized([each.pk for each in person.authorized], at=at)
+    clients.retention.erase_authorized([each.pk for each in person.authorized], at=at)
     messaging.forgetting.erase(messages, to=sorted(values), at=at)
-    clients.forgetting.erase_external([each.pk for each in person.external])
+    clients.retention.erase_external([each.pk for each in person.external])
     external_api.forgetting.erase_requests(person.subjects)
-    clients.forgetting.redact_audit(person.audited, values)
+    clients.retention.redact_audit(person.audited, values)
     _forget_in_admin_log(person.rows)
 
 
@@ -250,7 +250,7 @@ def _forget_in_admin_log(rows: Sequence[Model]) -> None:
     """The admin's list of recent actions repeats what a row was called."""
     for row in rows:
         mine = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
-        mine.update(object_repr=clients.forgetting.REDACTED, change_message="")
+        mine.update(object_repr=clients.retention.REDACTED, change_message="")
 
 
 def _spoken_names(person: Dossier) -> set[str]:

@@ -9,9 +9,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
+from clients.identity.phones import mask_email
 from clients.models import Applicant, AuthorizedClient, ExternalClient
-from clients.phones import mask_email
 from messaging.models import Via
 from support import acting, timeline
 from support.diagnosis import diagnose

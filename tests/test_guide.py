@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from clients.documents import DOCUMENT_TYPES
-from clients.phones import OPERATORS
+from clients.identity.documents import DOCUMENT_TYPES
+from clients.identity.phones import OPERATORS
 from config.environment import BASE_DIR
 from external_api.frontdoor.fields import Text
 from external_api.informaperu.contract import TABLE as INFORMAPERU

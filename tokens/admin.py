@@ -14,9 +14,9 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from clients.admin_acts import act_on_selected
-from clients.admin_keys import ReasonForm
-from clients.admin_lists import CompanyFilter, HappenedFilter, ReadOnly
+from clients.admin.base import CompanyFilter, HappenedFilter, ReadOnly
+from clients.admin.bulk_actions import act_on_selected
+from clients.admin.credentials import ReasonForm
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.finding import ids_reached_at

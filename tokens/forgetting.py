@@ -12,8 +12,8 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from clients.forgetting import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
 from clients.models import Applicant
+from clients.retention import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
 from messaging.forgetting import OF_THEIR_CODES
 from tokens import destinations, services
 from tokens.cooldown import LOOK_BACK

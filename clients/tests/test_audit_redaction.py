@@ -5,8 +5,8 @@ import json
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from clients.forgetting import REDACTED, redact_audit, redacted
 from clients.models import AuditEntry, Partner, audit
+from clients.retention import REDACTED, redact_audit, redacted
 from conftest import NOW
 
 pytestmark = pytest.mark.django_db

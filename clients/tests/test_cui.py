@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clients import cui
-from clients.cui import Fault, check_digit, fault_of, municipalities
+from clients.identity import cui
+from clients.identity.cui import Fault, check_digit, fault_of, municipalities
 
 COUNTS = [17, 8, 16, 16, 14, 14, 19, 8, 24, 21, 9, 30, 33, 21, 8, 17, 14, 5, 11, 11, 7, 17]
 NUMBER = "238003337"

@@ -2,7 +2,13 @@
 
 import pytest
 
-from clients.documents import DOCUMENT_TYPES, canonical_number, check_character_form_ok, check_character_ok, shape_ok
+from clients.identity.documents import (
+    DOCUMENT_TYPES,
+    canonical_number,
+    check_character_form_ok,
+    check_character_ok,
+    shape_ok,
+)
 
 
 def test_there_are_three_types_of_document():

@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 from email_validator import EmailNotValidError, validate_email
 
-from clients import emails
-from clients.emails import InvalidEmail, canonical_email, smtp_address
+from clients.identity import emails
+from clients.identity.emails import InvalidEmail, canonical_email, smtp_address
 
 KEPT_AS = {
     "juan.perez@example.com": "juan.perez@example.com",

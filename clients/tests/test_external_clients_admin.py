@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from clients.credentials import issue
+from clients.external_clients import Details, register
 from clients.models import AuditEntry, ExternalClient, Partner
-from clients.registering import Details, register
 
 pytestmark = pytest.mark.django_db
 

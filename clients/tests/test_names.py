@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from clients.names import name_ok, normalised
+from clients.identity.names import name_ok, normalised
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.phones import OPERATORS, mask_email, mask_phone, mobile_ok, to_e164
+from clients.identity.phones import OPERATORS, mask_email, mask_phone, mobile_ok, to_e164
 
 
 @pytest.mark.parametrize("number", ["987654321", "900000000", "999999999"])

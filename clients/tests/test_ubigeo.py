@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clients import ubigeo
-from clients.ubigeo import Place, counts, resolve
+from clients.identity import ubigeo
+from clients.identity.ubigeo import Place, counts, resolve
 
 DATA = json.loads((Path(ubigeo.__file__).parent / "data" / "ubigeo.json").read_text(encoding="utf-8"))
 MIRAFLORES = Place("150122", "Lima", "Lima", "Miraflores")

@@ -13,7 +13,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from clients.callers import is_trusted_proxy, limiting_key
+from clients.client_ip import is_trusted_proxy, limiting_key
 from config.webserver.channel import Channel, serving
 from config.webserver.selector import READ, WRITE, SelectorMap
 
@@ -189,7 +189,7 @@ def _adjustments(listening: socket.socket) -> Adjustments:
     return Adjustments(
         sockets=[listening],
         ident=None,
-        clear_untrusted_proxy_headers=False,  # whom to believe is decided in clients.callers
+        clear_untrusted_proxy_headers=False,  # whom to believe is decided in clients.client_ip
         max_request_header_size=HEADER_BYTES,
         max_request_body_size=BODY_BYTES,
         inbuf_overflow=BODY_BYTES,  # in memory, which `count_body` bounds, and not in files

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clients.names import normalised
+from clients.identity.names import normalised
 from external_api.frontdoor.refusals import InvalidFields
 
 REQUIRED = "Este campo es obligatorio."

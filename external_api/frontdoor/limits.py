@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 
-from clients.callers import limiting_key
+from clients.client_ip import limiting_key
 from clients.models import Partner
 from clients.rate_limits import alarms, counters
 from external_api.frontdoor.refusals import RateLimited

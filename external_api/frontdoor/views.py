@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from clients.credentials import authenticate
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import Credential, Partner

@@ -5,14 +5,14 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from clients import documents, names, phones, ubigeo
-from clients.emails import InvalidEmail, canonical_email
+from clients.identity import documents, names, phones, ubigeo
+from clients.identity.emails import InvalidEmail, canonical_email
 from external_api.frontdoor.fields import REQUIRED, Text
 from messaging.models import Via
 
 
 class PersonName(Text):
-    """A person's name, as in `clients.names`."""
+    """A person's name, as in `clients.identity.names`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(longest=80, **kwargs)

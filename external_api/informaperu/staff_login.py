@@ -10,7 +10,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 
 from clients import hashing
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 from external_api.frontdoor.refusals import RateLimited
 from external_api.informaperu.contract import LoginRefused
 from staff import authentication, second_factor

@@ -6,8 +6,8 @@ Where a row is shown masked, its destinations and what repeats them are, as at t
 from datetime import datetime
 from typing import Any
 
+from clients.identity.phones import mask_email
 from clients.models import Applicant
-from clients.phones import mask_email
 from external_api.informaperu.presenters import lima
 from external_api.informaperu.staff_rights import Sight
 from messaging.masking import masked, masked_in

@@ -9,8 +9,8 @@ from django.core.exceptions import SuspiciousOperation
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from clients import documents, phones
-from clients.emails import InvalidEmail, canonical_email
+from clients.identity import documents, phones
+from clients.identity.emails import InvalidEmail, canonical_email
 from clients.models import Applicant
 from external_api.frontdoor.fields import Text, checked
 from external_api.frontdoor.refusals import BadRequest, InvalidFields

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from clients.authorizing import authorize, deauthorize, live_among
+from clients.authorized_clients import authorize, deauthorize, live_among
 from clients.models import Partner
 from external_api.nopasanada.serializers import (
     EMAIL_NOT_FOUND,

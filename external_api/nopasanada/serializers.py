@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from clients.authorizing import Authorization
-from clients.documents import DOCUMENT_TYPES, canonical_number, shape_ok
-from clients.emails import InvalidEmail, canonical_email
-from clients.names import is_nfc, name_ok, normalised
+from clients.authorized_clients import Authorization
+from clients.identity.documents import DOCUMENT_TYPES, canonical_number, shape_ok
+from clients.identity.emails import InvalidEmail, canonical_email
+from clients.identity.names import is_nfc, name_ok, normalised
 
 NO_OBJECT = "Cliente Invalido."
 EMAIL_REQUIRED = "Correo Requerido."

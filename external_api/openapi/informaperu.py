@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from clients import errors as people
-from clients.documents import DOCUMENT_TYPES
 from clients.errors import Refused
-from clients.phones import OPERATORS
+from clients.identity.documents import DOCUMENT_TYPES
+from clients.identity.phones import OPERATORS
 from external_api.frontdoor import refusals as door
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED

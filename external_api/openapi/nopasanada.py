@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from clients.documents import DOCUMENT_TYPES
+from clients.identity.documents import DOCUMENT_TYPES
 from external_api.frontdoor import refusals as door
 from external_api.frontdoor.contract import Answer
 from external_api.nopasanada import contract

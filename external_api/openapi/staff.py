@@ -3,9 +3,9 @@
 from typing import Any
 
 from clients import errors as people
-from clients.documents import DOCUMENT_TYPES
+from clients.identity.documents import DOCUMENT_TYPES
+from clients.identity.phones import OPERATORS
 from clients.models import Applicant
-from clients.phones import OPERATORS
 from external_api.frontdoor import refusals as door
 from external_api.informaperu.contract import INFORMAPERU, LoginRefused, StaffForbidden
 from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView

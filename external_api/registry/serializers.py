@@ -5,8 +5,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from clients import cui
-from clients.names import normalised
+from clients.identity import cui
+from clients.identity.names import normalised
 from external_api.frontdoor.fields import REQUIRED, Text
 
 POINTS_AT_MOST = 200

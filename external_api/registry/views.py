@@ -2,7 +2,7 @@
 
 from rest_framework.request import Request
 
-from clients.registering import Details, register
+from clients.external_clients import Details, register
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
 from external_api.frontdoor.views import ContractView, UnknownPath

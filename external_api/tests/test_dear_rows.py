@@ -8,9 +8,9 @@ import zipfile
 import pytest
 from openpyxl import Workbook
 
-from clients.domains import spellings
-from clients.emails import canonical_email
-from clients.names import nfc, normalised
+from clients.identity.domains import spellings
+from clients.identity.emails import canonical_email
+from clients.identity.names import nfc, normalised
 from external_api import sheet_limits
 from external_api.client_sheets import FIELDS, read
 from external_api.nopasanada.serializers import check_new

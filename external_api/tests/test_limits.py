@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.callers import limiting_key
+from clients.client_ip import limiting_key
 from clients.rate_limits.redis_client import breaker
 from conftest import REGISTRATION, Registrar, delivered_code
 from external_api.frontdoor import limits

@@ -8,8 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from clients.credentials import revoke
+from clients.identity.names import _NAME, name_ok
 from clients.models import AuthorizedClient, Credential
-from clients.names import _NAME, name_ok
 from conftest import NOW, Desk
 from external_api.models import ApiRequest
 from external_api.nopasanada.serializers import _everyday, _field_by_field, check_new

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group, User
 
-from clients.forgetting import REDACTED, redact_audit
 from clients.models import AuditEntry
+from clients.retention import REDACTED, redact_audit
 from conftest import make_applicant
 from external_api.tests.test_staff_api import BASE, NOON, SEES_ALL, Desk, ask, member
 from messaging.models import MessageEvent

@@ -8,7 +8,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
-from clients.emails import InvalidEmail, canonical_email, smtp_address
+from clients.identity.emails import InvalidEmail, canonical_email, smtp_address
 from messaging.gateways.base import GatewayError, Outgoing, Unsendable
 
 METADATA = "aval"

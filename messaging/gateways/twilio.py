@@ -24,7 +24,7 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from clients.phones import to_e164
+from clients.identity.phones import to_e164
 from messaging.gateways import http
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.spoken import twiml

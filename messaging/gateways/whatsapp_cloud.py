@@ -15,7 +15,7 @@ whose messages Meta drops after 2 minutes, within a code's life. Our message's i
 import re
 from typing import Any
 
-from clients.phones import to_e164
+from clients.identity.phones import to_e164
 from messaging.gateways import http
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable
 from messaging.gateways.url import GatewayUrl

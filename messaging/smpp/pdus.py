@@ -6,7 +6,7 @@ from smpplib import consts, smpp
 from smpplib.command import Param
 from smpplib.command_codes import get_command_code
 
-from clients.phones import to_e164
+from clients.identity.phones import to_e164
 from messaging.gateways.base import Outgoing
 from messaging.gateways.smpp import LONG_PASSWORD, Account
 from messaging.smpp.line import Frame

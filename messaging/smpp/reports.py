@@ -33,7 +33,7 @@ from django.db import connection
 from smpplib import smpp
 from smpplib.command import get_optional_code
 
-from clients.phones import national
+from clients.identity.phones import national
 from messaging import receipts
 from messaging.gateways.smpp_codes import STATE_NUMBERS, STATES, final_state
 from messaging.receipts import EARLY, key_of

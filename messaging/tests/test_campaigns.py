@@ -6,8 +6,8 @@ from email import message_from_bytes, policy
 import pytest
 from django.utils import timezone
 
+from clients.email_subscriptions import client_of
 from clients.models import AuditEntry, AuthorizedClient, Partner
-from clients.unsubscribing import client_of
 from conftest import NOW
 from messaging import bulk, campaigns, sweeping
 from messaging.models import Campaign, Message

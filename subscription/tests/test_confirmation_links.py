@@ -9,8 +9,8 @@ from django.core import signing
 from django.db import connection, connections
 from django.test import Client
 
+from clients.email_subscriptions import unsubscribe_token
 from clients.models import AuthorizedClient
-from clients.unsubscribing import unsubscribe_token
 from messaging.models import Message, SandboxMessage
 from subscription.confirming import confirm, offer
 from subscription.errors import LinkIsDead
@@ -113,7 +113,7 @@ def forged(request):
         "an empty signature": f"{body}.",
         "a cut one": ours[:-1],
         "another salt": signing.Signer(sep=".", salt="else").sign(request.pk.hex),
-        "the unsubscribe salt": signing.Signer(sep=".", salt="clients.unsubscribing").sign(request.pk.hex),
+        "the unsubscribe salt": signing.Signer(sep=".", salt="clients.email_subscriptions").sign(request.pk.hex),
         "an unsubscribe link's": unsubscribe_token(1),
         "another key": signing.Signer(sep=".", salt="subscription.confirm", key="k" * 40).sign(request.pk.hex),
         "no request at all": signing.Signer(sep=".", salt="subscription.confirm").sign("x"),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from clients.emails import InvalidEmail
+from clients.identity.emails import InvalidEmail
 from subscription.asking import mended
 
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from django.test import Client
 
+from clients.email_subscriptions import unsubscribe_token
 from clients.rate_limits.redis_client import breaker
-from clients.unsubscribing import unsubscribe_token
 from messaging.models import Message, SandboxMessage
 from subscription import asking
 from subscription.tests.conftest import ANA, authorized, newest_link

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clients.authorizing import Authorization, authorize, deauthorize
+from clients.authorized_clients import Authorization, authorize, deauthorize
 from clients.models import AuthorizedClient
 from conftest import NOW
 from messaging.letters import unsubscribe_url

@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import resolve
 from django.utils import timezone
 
+from clients.email_subscriptions import NotAnUnsubscribeToken, client_of, unsubscribe_token
 from clients.models import AuthorizedClient
-from clients.unsubscribing import NotAnUnsubscribeToken, client_of, unsubscribe_token
 from messaging.letters import unsubscribe_url
 from subscription.models import ConsentRecord
 from subscription.tests.conftest import ANA, authorized

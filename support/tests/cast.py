@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients.credentials import issue
+from clients.external_clients import Details, register
 from clients.models import AuthorizedClient, Partner, audit
-from clients.registering import Details, register
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderState

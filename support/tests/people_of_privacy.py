@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 
 from clients.credentials import issue
+from clients.external_clients import Details, register
 from clients.models import Applicant, AuthorizedClient, Credential, ExternalClient, Partner, audit
-from clients.registering import Details, register
 from conftest import NOW
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderReceipt, SandboxMessage

@@ -11,8 +11,8 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from clients.admin_audited import Audited
-from clients.admin_entries import ACTS
+from clients.admin.audit_display import ACTS
+from clients.admin.audit_mixin import Audited
 from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
 from conftest import make_applicant
 from staff import login_audit

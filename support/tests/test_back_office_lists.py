@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.admin_lists import CompanyFilter, LimitedPaginator, TypedFilter
+from clients.admin.base import CompanyFilter, LimitedPaginator, TypedFilter
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
@@ -165,7 +165,7 @@ def days_of(model):
 
 
 def test_no_page_reads_a_big_table_from_end_to_end(boss, full, monkeypatch):
-    monkeypatch.setattr("clients.admin_lists.COUNTED", ROWS // 50)  # what 5,000 is to a table of 250,000
+    monkeypatch.setattr("clients.admin.base.COUNTED", ROWS // 50)  # what 5,000 is to a table of 250,000
     found, looked_at = [], 0
     for model in MODELS:
         row = model._default_manager.order_by("pk").first()
@@ -190,7 +190,7 @@ def test_the_test_would_see_it(full):
 
 
 def test_no_column_can_be_sorted_by_that_no_index_sorts(boss, full, monkeypatch):
-    monkeypatch.setattr("clients.admin_lists.COUNTED", ROWS // 50)  # as above
+    monkeypatch.setattr("clients.admin.base.COUNTED", ROWS // 50)  # as above
     for model in MODELS:
         assert "sortable" not in boss.get(list_of(model)).content.decode().split("<tbody")[0].split("<thead")[1]
         paths = [f"{list_of(model)}?o={number}" for number in (1, 3, -4)]

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from clients.authorizing import Authorization, authorize
+from clients.authorized_clients import Authorization, authorize
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
 from conftest import make_applicant
 from messaging.models import Message

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from clients.authorizing import Authorization, authorize, deauthorize
+from clients.authorized_clients import Authorization, authorize, deauthorize
+from clients.email_subscriptions import subscribe, unsubscribe
 from clients.models import Applicant, AuthorizedClient, Partner
-from clients.unsubscribing import subscribe, unsubscribe
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging import delivery, receipts, sweeping

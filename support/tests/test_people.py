@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from clients.authorizing import Authorization, authorize
-from clients.forgetting import erase_authorized
+from clients.authorized_clients import Authorization, authorize
+from clients.external_clients import Details, register
 from clients.models import AuthorizedClient, Partner
-from clients.registering import Details, register
+from clients.retention import erase_authorized
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Message

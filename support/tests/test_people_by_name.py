@@ -5,10 +5,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from clients.finding import folded
+from clients.identity.names import name_ok
 from clients.models import Applicant, AuthorizedClient, Partner
-from clients.names import name_ok
-from clients.search_terms import AT_MOST, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
+from clients.search.external_clients import folded
+from clients.search.names import AT_MOST, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
 from support.people import search
 

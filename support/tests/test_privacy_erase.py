@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from clients.authorizing import Authorization, authorize
+from clients.authorized_clients import Authorization, authorize
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from conftest import NOW, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer

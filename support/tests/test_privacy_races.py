@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from clients.authorizing import Authorization, authorize
+from clients.authorized_clients import Authorization, authorize
 from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound
 from clients.models import Applicant, AuditEntry, AuthorizedClient
 from conftest import at_once, make_applicant

@@ -15,8 +15,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from clients.forgetting import BATCH, Ageing
 from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
+from clients.retention import BATCH, Ageing
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage

@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.credentials import issue
+from clients.external_clients import Details, register
 from clients.models import AuthorizedClient, Credential, Partner
-from clients.registering import Details, register
 from conftest import make_applicant
 from messaging.models import ProviderState
 from staff import second_factor

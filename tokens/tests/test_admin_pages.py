@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from clients.admin_lists import LimitedPaginator
+from clients.admin.base import LimitedPaginator
 from clients.credentials import issue
+from clients.external_clients import Details, register
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
-from clients.registering import Details, register
 from messaging import providers
 from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
 from tokens import services
@@ -240,7 +240,7 @@ def test_a_list_costs_the_same_whatever_it_holds(boss, partner):
 
 
 def test_a_big_table_is_not_counted_to_its_end(rows, monkeypatch):
-    monkeypatch.setattr("clients.admin_lists.COUNTED", 3)
+    monkeypatch.setattr("clients.admin.base.COUNTED", 3)
     for number in range(5):
         person(f"0000000{number}")
     paginator = LimitedPaginator(Applicant.objects.order_by("-created_at"), 2)

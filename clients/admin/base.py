@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
-from clients.admin_entries import history_of
-from clients.callers import caller_address
-from clients.names import normalised
+from clients.admin.audit_display import history_of
+from clients.client_ip import caller_address
+from clients.identity.names import normalised
 
 if TYPE_CHECKING:  # unfold has no types; its classes are Django's with another look
     from django.contrib.admin import ModelAdmin, TabularInline

@@ -7,10 +7,10 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from clients.admin_lists import CompanyFilter, ReadOnly, TypedFilter
-from clients.emails import InvalidEmail, canonical_email
+from clients.admin.base import CompanyFilter, ReadOnly, TypedFilter
+from clients.identity.emails import InvalidEmail, canonical_email
+from clients.identity.names import normalised
 from clients.models import AuthorizedClient
-from clients.names import normalised
 
 SUBSCRIBED = Q(subscribed_at__isnull=False, unsubscribed_at__isnull=True, deauthorized_at__isnull=True)
 

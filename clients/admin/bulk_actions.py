@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from clients.callers import caller_address
+from clients.client_ip import caller_address
 
 AT_ONCE = 50
 """Rows one act may be done to: a slip must not reach everybody."""

@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Cast
 
-from clients.names import normalised
+from clients.identity.names import normalised
 
 _WORD = re.compile(r"[^\W_]+")
 _PHONE = re.compile(r"[0-9 +()-]*")

@@ -1,4 +1,4 @@
-"""The admin's pages of this room: partners and their keys. What other rooms' pages stand on is in `admin_lists`."""
+"""Partners in the admin. What the pages of every app are built from is in `clients.admin.base`."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from clients.admin_audited import Audited
-from clients.admin_keys import CredentialInline, KeyPages
-from clients.admin_lists import Page
+from clients.admin.audit_mixin import Audited
+from clients.admin.base import Page
+from clients.admin.credentials import CredentialInline, KeyPages
 from clients.models import Contract, Partner
 
 admin.site.site_title = admin.site.site_header = "Aval"
@@ -80,6 +80,3 @@ class PartnerAdmin(Audited, KeyPages, Page):
         if request.user.has_perm("clients.add_credential"):
             return HttpResponseRedirect(reverse("admin:clients_partner_issue", args=[obj.pk]))
         return super().response_post_save_add(request, obj)
-
-
-from clients import admin_external  # noqa: E402, F401  it registers itself

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import idna
 
-from clients.names import nfc
+from clients.identity.names import nfc
 
 LONGEST = 253
 """Octets of a domain in ASCII (RFC 1035, 2.3.4, without the root's dot)."""

@@ -12,7 +12,7 @@ from django.db.models import ManyToManyField, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from clients.admin_lists import actor, address
+from clients.admin.base import actor, address
 from clients.models import audit
 
 LONGEST = 1_000
@@ -20,7 +20,7 @@ LONGEST = 1_000
 
 Values = dict[str, Any]
 Change = dict[str, Any]
-"""`{"field", "before", "after"}`, as `clients.registering` writes them too."""
+"""`{"field", "before", "after"}`, as `clients.external_clients` writes them too."""
 
 
 def values_of(row: Model, *, without: frozenset[str] = frozenset()) -> Values:

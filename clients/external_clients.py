@@ -6,8 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from clients.finding import folded
 from clients.models import Credential, ExternalClient, audit
+from clients.search.external_clients import folded
 
 REGISTERED = "external_client.registered"
 CHANGED = "external_client.changed"

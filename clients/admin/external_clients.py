@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
-from clients.admin_entries import history_of, in_words
-from clients.admin_lists import CompanyFilter, ReadOnly
+from clients.admin.audit_display import history_of, in_words
+from clients.admin.base import CompanyFilter, ReadOnly
 from clients.models import ExternalClient
 
 KINDS: dict[type, str] = {str: "texto", bool: "sí o no", int: "número", float: "número", type(None): "nulo"}

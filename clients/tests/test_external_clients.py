@@ -7,9 +7,9 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from clients.credentials import issue
-from clients.finding import folded
+from clients.external_clients import Details, register
 from clients.models import AuditEntry, ExternalClient, Partner
-from clients.registering import Details, register
+from clients.search.external_clients import folded
 from conftest import at_once
 
 pytestmark = pytest.mark.django_db
@@ -141,7 +141,7 @@ def test_a_history_that_cannot_be_written_undoes_the_change(key, monkeypatch):
     def broken(*args, **more):
         raise DatabaseError("full")
 
-    monkeypatch.setattr("clients.registering.audit", broken)
+    monkeypatch.setattr("clients.external_clients.audit", broken)
     with pytest.raises(DatabaseError):
         put(key, JUAN._replace(first_name="Ana"))
     with pytest.raises(DatabaseError):

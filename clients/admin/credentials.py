@@ -21,8 +21,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from clients.admin_audited import who
-from clients.admin_lists import ReadOnlyInline
+from clients.admin.audit_mixin import who
+from clients.admin.base import ReadOnlyInline
 from clients.credentials import issue, revoke, rotate
 from clients.errors import CredentialRefused
 from clients.models import Credential, Partner

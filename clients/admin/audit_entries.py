@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
-from clients.admin_entries import ACTS, acts_in_order, object_in_words, read
-from clients.admin_lists import ChosenFilter, ReadOnly
+from clients.admin.audit_display import ACTS, acts_in_order, object_in_words, read
+from clients.admin.base import ChosenFilter, ReadOnly
 from clients.models import AuditEntry
 
 

@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from clients.models import AuthorizedClient
 
-_signer = signing.Signer(sep=".", salt="clients.unsubscribing")
+_signer = signing.Signer(sep=".", salt="clients.email_subscriptions")
 _EVERYWHERE = "-todas"
 
 

@@ -4,8 +4,8 @@ import re
 
 from email_validator import EmailNotValidError, validate_email
 
-from clients import domains
-from clients.names import nfc
+from clients.identity import domains
+from clients.identity.names import nfc
 
 MAX_LENGTH = 254
 """Octets in UTF-8: what RFC 5321's 256 for a path leave inside the angle brackets."""
@@ -80,7 +80,8 @@ def smtp_address(address: str) -> str:
 
 
 def _asked_of_the_library(local: str) -> str:
-    """The local part in its one spelling; the domain is checked in `clients.domains`, where it is remembered."""
+    """The local part in its one spelling; the domain is checked in `clients.identity.domains`, where it is
+    remembered."""
     try:
         checked = validate_email(f"{local}@example.com", check_deliverability=False, strict=True)
     except EmailNotValidError as fault:

@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from clients import callers
-from clients.callers import caller_address, limiting_key
+from clients import client_ip
+from clients.client_ip import caller_address, limiting_key
 
 PROXY, INNER = "10.0.0.1", "10.0.0.2"
 
@@ -13,7 +13,7 @@ PROXY, INNER = "10.0.0.1", "10.0.0.2"
 @pytest.fixture(autouse=True)
 def trusted(settings):
     settings.TRUSTED_PROXIES = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fe80::/10")]
-    callers._warnings.forget()
+    client_ip._warnings.forget()
 
 
 def of(forwarded, remote=PROXY):
@@ -71,11 +71,11 @@ def test_what_cannot_be_read_is_passed_over_with_a_warning(forwarded, caplog):
 
 def test_a_thousand_lists_that_cannot_be_read_are_one_warning_a_minute(caplog, monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr(callers.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(client_ip.time, "monotonic", lambda: clock[0])
     for _ in range(1000):
         of("unknown")
     assert [(each.proxy, each.element, each.lists) for each in caplog.records] == [(PROXY, "unknown", 1)]
-    clock[0] += callers.WARN_EVERY
+    clock[0] += client_ip.WARN_EVERY
     of("unknown")
     assert caplog.records[-1].lists == 1000
     assert len(caplog.records) == 2
@@ -96,9 +96,9 @@ def test_a_text_that_is_no_text_has_an_address_too():
 
 def test_no_list_is_read_further_than_anybody_has_proxies(monkeypatch):
     read = []
-    monkeypatch.setattr(callers, "_hop", read.append)
+    monkeypatch.setattr(client_ip, "_hop", read.append)
     of("203.0.113.7" + ", unknown" * 10_000)
-    assert len(read) == callers.HOPS
+    assert len(read) == client_ip.HOPS
 
 
 def test_a_peer_in_a_zone_is_known_without_it():

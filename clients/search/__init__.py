@@ -1,0 +1,1 @@
+"""Search of people by name, document, phone and mailbox, by index."""
