@@ -25,7 +25,8 @@ from clients.rate_limits import alarms, counters
 from clients.rate_limits.redis_client import breaker, broker, connection
 from external_api.frontdoor import export_slots
 from external_api.informaperu.status import _probe
-from messaging import delivery, providers
+from messaging.delivery import failover
+from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
@@ -127,7 +128,7 @@ def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
     breaker.closed_until = broker.closed_until = 0.0
-    monkeypatch.setattr(providers, "known", providers._Known())
+    monkeypatch.setattr(failover, "known", failover._Known())
     connection().flushdb()
     counters.forget()
     alarms.forget()

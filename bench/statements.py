@@ -39,8 +39,8 @@ def main() -> None:
     from django.db import connection
     from django.test import Client
 
-    from messaging import delivery
-    from messaging.sealing import unseal
+    from messaging.delivery import send
+    from messaging.queue.sealing import unseal
 
     http = Client(SERVER_NAME="localhost")
     with connection.cursor() as cursor:
@@ -58,13 +58,13 @@ def main() -> None:
     numbers = range(90_000_001, 90_000_013)
     clients = {n: post("/client", BODY | {"documento": str(n), "correo": f"{n}@example.com"})["id"] for n in numbers}
     ask(numbers[0])  # the first of a process does what the others need not
-    delivery.deliver_due("codes")
+    send.deliver_due("codes")
     found = {"ask": counted(lambda: ask(numbers[1]))}
     tokens = [ask(number) for number in numbers[2:11]]
     with connection.cursor() as cursor:
         cursor.execute("SELECT sealed FROM messaging_message WHERE reference = %s", [tokens[0]])
         code = unseal(cursor.fetchone()[0])
-    found["deliver 10"] = counted(lambda: delivery.deliver_due("codes"))
+    found["deliver 10"] = counted(lambda: send.deliver_due("codes"))
     found["verify"] = counted(lambda: http.get(f"/v1/api/client/{clients[numbers[2]]}/verify/{code}"))
     print(json.dumps(found))
 

@@ -26,14 +26,14 @@ def _wait_longer(**_: object) -> None:
 def _say_where_messages_go(**_: object) -> None:
     from django.db import Error
 
-    from messaging import providers
+    from messaging.delivery import failover
     from messaging.gateways import in_use
 
     used = in_use()
     log = logging.getLogger("aval.start")
     log.info("gateways", extra=used)
     try:
-        providers.introduce(sorted({name for names in used.values() for name in names}))
+        failover.introduce(sorted({name for names in used.values() for name in names}))
     except Error as fault:  # a worker starts without its database too, and the next one introduces them
         log.warning("providers were not written down", extra={"fault": repr(fault)[:200]})
 
@@ -49,9 +49,9 @@ def _drop_what_is_broken(**_: object) -> None:
 @worker_shutdown.connect
 def _finish_what_is_in_hand(**_: object) -> None:
     """SIGTERM: Celery has waited for its tasks; the crew's threads may still have a provider on the line."""
-    from messaging import crew
+    from messaging.delivery import thread_pool
 
-    crew.finish()
+    thread_pool.finish()
 
 
 @setup_logging.connect

@@ -39,7 +39,8 @@ def _celery(what: str) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """Four to answer rings; the threads that wait for providers (WORKER_THREADS) are its crew's (messaging.crew)."""
+    """Four to answer rings; the threads that wait for providers (WORKER_THREADS) are its crew's
+    (messaging.delivery.thread_pool)."""
     return _worker("codes", "codes", 4)
 
 

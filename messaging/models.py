@@ -128,7 +128,7 @@ class Message(models.Model):
     request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
     kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    recipient = models.CharField("destino", max_length=254)  # empty: forgotten (messaging.forgetting)
+    recipient = models.CharField("destino", max_length=254)  # empty: forgotten (messaging.retention)
     subject = models.CharField("asunto", max_length=200, blank=True)
     text = models.TextField("texto")  # its code masked
     html = models.TextField(blank=True)
@@ -235,7 +235,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),
 }
-"""The class docstring of Message as data; `messaging.transitions.move` lets nothing else happen."""
+"""The class docstring of Message as data; `messaging.queue.transitions.move` lets nothing else happen."""
 
 
 class MessageEvent(models.Model):
@@ -262,8 +262,8 @@ class MessageEvent(models.Model):
 class ProviderState(models.Model):
     """What the workers know of a provider together: whether it is set aside, since when, until when and why.
 
-    No row: it never was. Each worker judges by the calls of its own (`messaging.judgement`); the verdict is shared.
-    """
+    No row: it never was. Each worker judges by the calls of its own (`messaging.delivery.circuit_breaker`); the verdict
+    is shared."""
 
     name = models.CharField("proveedor", max_length=100, primary_key=True)  # as Gateway.name
     set_aside_at = models.DateTimeField("apartado desde", null=True)
@@ -309,10 +309,9 @@ class ProviderEvent(models.Model):
 class ProviderReceipt(models.Model):
     """What a provider reported about a message after it took it. The same report twice is one row.
 
-    It may come before we have written down that the provider took the message, and about messages that are not ours:
-    it is kept as it came, and applied when its message is known (`messaging.receipts`). A report settles one message;
-    one about a later message that has the same id at the provider takes the row's place.
-    """
+    It may come before we have written down that the provider took the message, and about messages that are not ours: it
+    is kept as it came, and applied when its message is known (`messaging.delivery.receipts`). A report settles one
+    message; one about a later message that has the same id at the provider takes the row's place."""
 
     provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
     provider_id = models.CharField("id en el proveedor", max_length=200)

@@ -3,26 +3,28 @@
 from celery import shared_task
 from django.utils import timezone
 
-from messaging import bulk, campaigns, crew, doorbell, sweeping
+from messaging.campaigns import lifecycle
+from messaging.delivery import bulk, sweeper, thread_pool
+from messaging.queue import wakeup
 
 
 @shared_task(name="messaging.deliver_codes")
 def deliver_codes() -> None:
-    doorbell.answered("codes")
-    crew.deliver_due()
+    wakeup.answered("codes")
+    thread_pool.deliver_due()
 
 
 @shared_task(name="messaging.deliver_bulk")
 def deliver_bulk() -> None:
-    doorbell.answered("bulk")
+    wakeup.answered("bulk")
     bulk.deliver_due()
 
 
 @shared_task(name="messaging.run_campaigns")
 def run_campaigns() -> None:
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
 
 
 @shared_task(name="messaging.sweep")
 def sweep() -> None:
-    sweeping.sweep(at=timezone.now())
+    sweeper.sweep(at=timezone.now())

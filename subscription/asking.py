@@ -22,10 +22,10 @@ from clients.identity.emails import canonical_email
 from clients.identity.names import nfc
 from clients.models import AuthorizedClient
 from clients.rate_limits import counters
-from messaging import doorbell, outbox
 from messaging.gateways.base import MASK
 from messaging.models import Message, Via
-from messaging.queues import QUEUE_OF
+from messaging.queue import outbox, wakeup
+from messaging.queue.names import QUEUE_OF
 from subscription.links import confirmation_token, confirmation_url
 from subscription.models import LIFE, SubscriptionRequest
 
@@ -65,7 +65,7 @@ def ask(email: str, *, address: str, at: datetime) -> None:
         in_vain = asked_too_often or not companies
         transaction.set_rollback(in_vain)
     if in_vain:
-        doorbell.ring(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
+        wakeup.ring(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
 
 
 def _companies(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:

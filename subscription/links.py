@@ -1,7 +1,7 @@
 """The confirmation link. Its token is signed and says which request it means; it is stored nowhere.
 
-The unsubscribe link is made by the campaign that carries it (`messaging.letters`), from `clients.email_subscriptions`.
-"""
+The unsubscribe link is made by the campaign that carries it (`messaging.campaigns.rendering`), from
+`clients.email_subscriptions`."""
 
 from uuid import UUID
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from clients.rate_limits.redis_client import RedisAway, breaker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
-from messaging.queues import QUEUE_OF, QUEUES
+from messaging.queue.names import QUEUE_OF, QUEUES
 from support.message_log import LIMA
 from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken

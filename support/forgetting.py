@@ -13,7 +13,7 @@ from django.db import Error
 
 import clients.retention
 import external_api.forgetting
-import messaging.forgetting
+import messaging.retention
 import subscription.forgetting
 import tokens.forgetting
 from clients.retention import BATCH, Ageing, deleting, kept
@@ -56,7 +56,7 @@ STAFF = (
 KINDS: Sequence[Ageing] = (
     *tokens.forgetting.KINDS,  # first what somebody waits for: the destinations of those who were erased
     *clients.retention.KINDS,
-    *messaging.forgetting.KINDS,
+    *messaging.retention.KINDS,
     *external_api.forgetting.KINDS,
     *subscription.forgetting.KINDS,
     *STAFF,

@@ -19,7 +19,7 @@ from django.db.models import Model, Q
 
 import clients.retention
 import external_api.forgetting
-import messaging.forgetting
+import messaging.retention
 import subscription.forgetting
 import tokens.forgetting
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
@@ -76,7 +76,7 @@ class Dossier:
         return list(mine.order_by("requested_at").values_list("pk", flat=True))
 
     def message_ids(self) -> list[UUID]:
-        return messaging.forgetting.messages_of(
+        return messaging.retention.messages_of(
             references=[*self.token_ids(), *self.link_ids()],
             clients=[row.pk for row in self.authorized],
             mailboxes=self.own_mailboxes,
@@ -184,7 +184,7 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
     """Erases the person for good, in one transaction, and returns the entry that says so; None: somebody just did.
 
     Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
-    authorised clients, as whoever confirms takes them). Raises messaging.forgetting.WithAProvider, when nothing was
+    authorised clients, as whoever confirms takes them). Raises messaging.retention.WithAProvider, when nothing was
     done: a provider has one of the messages on the line.
     """
     with transaction.atomic():
@@ -239,7 +239,7 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
     messages = person.message_ids()
     subscription.forgetting.erase_links(person.own_mailboxes)
     clients.retention.erase_authorized([each.pk for each in person.authorized], at=at)
-    messaging.forgetting.erase(messages, to=sorted(values), at=at)
+    messaging.retention.erase(messages, to=sorted(values), at=at)
     clients.retention.erase_external([each.pk for each in person.external])
     external_api.forgetting.erase_requests(person.subjects)
     clients.retention.redact_audit(person.audited, values)

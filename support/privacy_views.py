@@ -13,7 +13,7 @@ from clients.models import AuditEntry
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
 from external_api.frontdoor.refusals import Unavailable
-from messaging.forgetting import WithAProvider
+from messaging.retention import WithAProvider
 from support import privacy, privacy_export
 from support.acting import Agent
 from support.doors import ERASE, EXPORT, desk_page, page

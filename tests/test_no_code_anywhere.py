@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from config.processes import wait_until
-from messaging.sealing import unseal
+from messaging.queue.sealing import unseal
 from tests.stack import Asked, Call, Stack
 from tokens import codes
 

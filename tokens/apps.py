@@ -7,7 +7,7 @@ class TokensConfig(AppConfig):
     verbose_name = "Códigos"
 
     def ready(self) -> None:
-        from messaging.transitions import when_not_taken
+        from messaging.queue.transitions import when_not_taken
         from tokens.checks import check_sms_alphabet
         from tokens.settling import give_back
 

@@ -14,10 +14,11 @@ from django.conf import settings
 from django.db import transaction
 
 from clients.models import Applicant
-from messaging import caps, fallbacks, outbox
-from messaging.fallbacks import Overdue
+from messaging import caps
 from messaging.models import Message
-from messaging.sealing import CannotUnseal, unseal
+from messaging.queue import channel_fallback, outbox
+from messaging.queue.channel_fallback import Overdue
+from messaging.queue.sealing import CannotUnseal, unseal
 from tokens import texts
 from tokens.models import VerificationToken
 
@@ -36,7 +37,7 @@ def sweep(*, at: datetime) -> int:
     for via, target in settings.AVAL_FALLBACK.items():
         if target is None:
             continue
-        for message in fallbacks.overdue(via, timedelta(seconds=target[1]), at=at):
+        for message in channel_fallback.overdue(via, timedelta(seconds=target[1]), at=at):
             started += _start(message, at=at)
     return started
 
@@ -45,7 +46,7 @@ def _start(message: Overdue, *, at: datetime) -> bool:
     """A message more, which counts against its partner's and the installation's caps like any other."""
     target = next_via(message.via)
     if target is None:
-        fallbacks.take_over(message.id)  # the seal goes: nobody may use it any more
+        channel_fallback.take_over(message.id)  # the seal goes: nobody may use it any more
         return False
     origin = Message.objects.select_related("partner").only("credential_id", "request_id", "partner").get(pk=message.id)
     partner = origin.partner
@@ -54,7 +55,7 @@ def _start(message: Overdue, *, at: datetime) -> bool:
             target, caller=caps.key_of_partner(partner.pk) if partner else "fallback", partner=partner, at=at
         )
     except caps.CapReached:
-        fallbacks.take_over(message.id)  # and thrown away: the next sweep need not ask again
+        channel_fallback.take_over(message.id)  # and thrown away: the next sweep need not ask again
         return False
     started = False
     try:
@@ -70,7 +71,7 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
     with transaction.atomic():
         token = _locked(message.reference)
         live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_over(at=at)
-        taken = fallbacks.take_over(message.id)
+        taken = channel_fallback.take_over(message.id)
         if taken is None or token is None or not live or at >= taken.send_before:
             return False  # the seal is gone all the same: nobody may use it any more
         try:

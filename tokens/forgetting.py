@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from clients.models import Applicant
 from clients.retention import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
-from messaging.forgetting import OF_THEIR_CODES
+from messaging.retention import OF_THEIR_CODES
 from tokens import destinations, services
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken

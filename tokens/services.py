@@ -15,8 +15,9 @@ from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
-from messaging import fallbacks, outbox, receipts
+from messaging.delivery import receipts
 from messaging.models import Message, Via
+from messaging.queue import channel_fallback, outbox
 from tokens import codes, fallback, ladder, sql, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
@@ -273,7 +274,7 @@ def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Re
     states = sql.accept(token.pk, at=at)
     if states is None:
         return NoPendingToken()
-    if states & {Message.State.QUEUED, Message.State.SENDING} or fallbacks.is_armed():
+    if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_armed():
         outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
         receipts.came_back(token.pk, at=at)

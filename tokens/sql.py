@@ -16,8 +16,8 @@ from uuid import UUID
 from django.db import connection
 
 from clients.models import Applicant
-from messaging import outbox
 from messaging.models import Via
+from messaging.queue import outbox
 from tokens import destinations, ladder
 from tokens.cooldown import LOOK_BACK
 from tokens.models import MAX_TRIES, VerificationToken

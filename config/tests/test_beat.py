@@ -6,11 +6,11 @@ from celery.beat import SchedulingError
 from config.beat import Scheduler
 from config.celery import app
 from config.celeryconfig import beat_schedule
-from messaging import doorbell
+from messaging.queue import wakeup
 
 
 def test_the_sweep_after_a_lost_ring_rings_anew():
-    assert beat_schedule["messaging.sweep"]["schedule"] > doorbell.WAITING_FOR
+    assert beat_schedule["messaging.sweep"]["schedule"] > wakeup.WAITING_FOR
 
 
 def test_sweeps_that_pile_up_are_one():

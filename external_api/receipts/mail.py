@@ -5,7 +5,7 @@
 | delivered                                   | DELIVERED                                                |
 | bounced, rejected, failed                   | UNDELIVERED                                              |
 | bounced, and the service calls it soft      | an event of the message: a later word may be better      |
-| complained, unsubscribed                    | an event of the message (`messaging.remarks`)            |
+| complained, unsubscribed                    | an event of the message (`messaging.delivery.mail_feedback`) |
 | any other (sent, deferred, opened, clicked) | nothing                                                  |
 """
 
@@ -15,12 +15,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from messaging import receipts, remarks
+from messaging.delivery import mail_feedback, receipts
+from messaging.delivery.mail_feedback import Remark
+from messaging.delivery.receipts import Report
 from messaging.gateways.http import identifier
 from messaging.gateways.mail import METADATA
 from messaging.models import Message
-from messaging.receipts import Report
-from messaging.remarks import Remark
 
 STATES = {
     "delivered": Message.State.DELIVERED,
@@ -33,7 +33,7 @@ REASONS = {
     "rejected": "el servicio lo rechazó",
     "failed": "el servicio no pudo enviarlo",
 }
-REMARKS = {"complained": remarks.COMPLAINED, "unsubscribed": remarks.UNSUBSCRIBED}
+REMARKS = {"complained": mail_feedback.COMPLAINED, "unsubscribed": mail_feedback.UNSUBSCRIBED}
 
 _SOFT = frozenset({"soft_bounce", "softbounce", "soft_bounced", "activity.soft_bounced", "transient", "temporary"})
 _SOFT_CLASSES = frozenset({"20", "21", "22", "23", "24", "40", "70"})
@@ -47,9 +47,9 @@ def tracked(sender: Any, event: Any, esp_name: str, **_: Any) -> None:
     if not name and ours is None:
         return
     name, service, at = name or str(ours), esp_name.lower(), timezone.now()
-    remark = remarks.SOFT_BOUNCE if kind == "bounced" and _is_soft(event.esp_event) else REMARKS.get(kind)
+    remark = mail_feedback.SOFT_BOUNCE if kind == "bounced" and _is_soft(event.esp_event) else REMARKS.get(kind)
     if remark is not None:
-        remarks.keep(Remark(service, name, remark, ours), at=at)
+        mail_feedback.keep(Remark(service, name, remark, ours), at=at)
         return
     state = STATES.get(kind)
     if state is not None:

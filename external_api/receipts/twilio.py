@@ -8,11 +8,11 @@ from django.http import QueryDict
 from twilio.request_validator import RequestValidator
 
 from external_api.receipts.errors import NotReadable, NotSigned
+from messaging.delivery.receipts import Report
 from messaging.gateways import accounts
 from messaging.gateways.http import identifier
 from messaging.gateways.twilio_codes import RECEIPT
 from messaging.models import Message
-from messaging.receipts import Report
 
 DELIVERED, UNDELIVERED = Message.State.DELIVERED, Message.State.UNDELIVERED
 

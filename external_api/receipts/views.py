@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods
 from external_api.receipts import twilio, whatsapp
 from external_api.receipts.answers import away, not_signed, some_unread, too_large
 from external_api.receipts.errors import NotReadable, NotSigned
-from messaging import receipts
-from messaging.receipts import Report
+from messaging.delivery import receipts
+from messaging.delivery.receipts import Report
 
 
 @csrf_exempt

@@ -10,10 +10,10 @@ from uuid import UUID
 from django.conf import settings
 
 from external_api.receipts.errors import NotSigned
+from messaging.delivery.receipts import Report
 from messaging.gateways.http import identifier, number
 from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.models import Message
-from messaging.receipts import Report
 
 STATES = {"delivered": Message.State.DELIVERED, "read": Message.State.DELIVERED, "failed": Message.State.UNDELIVERED}
 """`sent` is what our own record says already."""

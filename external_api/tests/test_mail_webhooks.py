@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from external_api.receipts import mail_views, urls
-from messaging import receipts, remarks
+from messaging.delivery import mail_feedback, receipts
 from messaging.gateways import MAIL_SERVICES
 from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.tests.test_delivery import queue
@@ -56,7 +56,7 @@ def state_of(message):
 
 
 def remarks_on(message):
-    said = {remarks.COMPLAINED, remarks.UNSUBSCRIBED, remarks.SOFT_BOUNCE}
+    said = {mail_feedback.COMPLAINED, mail_feedback.UNSUBSCRIBED, mail_feedback.SOFT_BOUNCE}
     return [each.detail for each in MessageEvent.objects.filter(message=message, detail__in=said).order_by("id")]
 
 
@@ -267,7 +267,7 @@ def test_a_soft_bounce_is_not_the_last_word(message, service):
     for _ in range(2):
         assert SOFT[service]().status_code == 200
     assert state_of(message) == "SENT"
-    assert remarks_on(message) == [remarks.SOFT_BOUNCE], "once, however often it is told"
+    assert remarks_on(message) == [mail_feedback.SOFT_BOUNCE], "once, however often it is told"
     assert not ProviderReceipt.objects.exists()
 
 
@@ -303,9 +303,9 @@ def test_a_temporary_failure_at_mailgun_is_nothing_and_a_permanent_one_is_final(
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        ({"event": "spam", "message-id": "m1"}, remarks.COMPLAINED),
-        ({"event": "complaint", "message-id": "m1"}, remarks.COMPLAINED),
-        ({"event": "unsubscribe", "message-id": "m1"}, remarks.UNSUBSCRIBED),
+        ({"event": "spam", "message-id": "m1"}, mail_feedback.COMPLAINED),
+        ({"event": "complaint", "message-id": "m1"}, mail_feedback.COMPLAINED),
+        ({"event": "unsubscribe", "message-id": "m1"}, mail_feedback.UNSUBSCRIBED),
     ],
 )
 @pytest.mark.parametrize("state", ["SENT", "DELIVERED"])

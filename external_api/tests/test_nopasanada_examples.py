@@ -9,7 +9,7 @@ import pytest
 from clients.models import AuthorizedClient
 from conftest import NOW
 from external_api.models import ApiRequest
-from messaging import receipts
+from messaging.delivery import receipts
 from messaging.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)

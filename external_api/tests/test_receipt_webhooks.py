@@ -14,9 +14,10 @@ from django.test import Client
 from django.utils import timezone
 from twilio.request_validator import RequestValidator
 
-from messaging import delivery, outbox, receipts
+from messaging.delivery import receipts, send
 from messaging.gateways.base import Receipt
 from messaging.models import Message, MessageEvent, ProviderReceipt
+from messaging.queue import outbox
 
 pytestmark = pytest.mark.django_db
 
@@ -43,13 +44,13 @@ def message():
     """Handed over and taken, as a worker leaves it."""
     now = timezone.now()
     outbox.enqueue(kind="verificacion", via="S", recipient="987654321", subject="", text="••••", secret="A1B2", at=now)
-    [claimed] = delivery.claim("codes", at=now)
+    [claimed] = send.claim("codes", at=now)
 
     class Far:
         name = "twilio:S:+1202"
 
-    assert delivery.hand_over(claimed, Far(), at=now)
-    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=now)
+    assert send.hand_over(claimed, Far(), at=now)
+    send.taken([(claimed, Receipt("SM1", "queued"))], at=now)
     return claimed
 
 

@@ -11,7 +11,6 @@
 smpplib encodes and decodes the PDUs. Its Client is not used: it loses the half of a PDU that came before a timeout,
 blocks on a slow SMSC, and writes whole PDUs, password and codes among them, into a debug log.
 
-Promises are those of every gateway (`messaging.delivery`), with one addition. A message is handed over on paper, then
-written to the socket, then answered. What was written and not answered is UNKNOWN; what certainly never left whole goes
-back to the queue without having lost an attempt.
-"""
+Promises are those of every gateway (`messaging.delivery.send`), with one addition. A message is handed over on paper,
+then written to the socket, then answered. What was written and not answered is UNKNOWN; what certainly never left whole
+goes back to the queue without having lost an attempt."""

@@ -6,11 +6,11 @@ from threading import Event
 
 from messaging.gateways.smpp import SmppGateway
 from messaging.gateways.smpp_codes import ALREADY_BOUND
-from messaging.smpp.lane import Lane
-from messaging.smpp.line import LineBroken, connect
-from messaging.smpp.pace import Pace, Rate, clock
+from messaging.smpp.connection import LineBroken, connect
+from messaging.smpp.gateway_queue import Lane
 from messaging.smpp.parts import Memory
 from messaging.smpp.session import BindRefused, Session
+from messaging.smpp.timing import Pace, Rate, clock
 
 log = logging.getLogger(__name__)
 

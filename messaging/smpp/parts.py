@@ -7,8 +7,8 @@ offered again; whatever goes wrong later leaves it UNKNOWN, for a part of it was
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from messaging import providers
-from messaging.delivery import Answer
+from messaging.delivery import failover
+from messaging.delivery.send import Answer
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message
 
@@ -29,7 +29,7 @@ class Parts:
     """A message on its way in parts."""
 
     message: Message
-    call: providers.Call
+    call: failover.Call
     data_coding: int
     pieces: Sequence[bytes]
     began: float

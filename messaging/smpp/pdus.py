@@ -9,8 +9,8 @@ from smpplib.command_codes import get_command_code
 from clients.identity.phones import to_e164
 from messaging.gateways.base import Outgoing
 from messaging.gateways.smpp import LONG_PASSWORD, Account
-from messaging.smpp.line import Frame
-from messaging.smpp.texts import encoded
+from messaging.smpp.connection import Frame
+from messaging.smpp.encoding import encoded
 
 RESPONSE = 0x80000000
 """The bit that tells an answer from a request."""

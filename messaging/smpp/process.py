@@ -9,7 +9,7 @@ from django.db import connection
 from messaging.gateways import gateways_for
 from messaging.gateways.smpp import SmppGateway
 from messaging.smpp.bind import Bind
-from messaging.smpp.pace import Pace, clock
+from messaging.smpp.timing import Pace, clock
 
 log = logging.getLogger(__name__)
 

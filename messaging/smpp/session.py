@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from messaging import delivery, providers
-from messaging.delivery import Answer
+from messaging.delivery import failover, send
+from messaging.delivery.circuit_breaker import SILENT
+from messaging.delivery.send import Answer
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.gateways.smpp_codes import BIND, REFUSES_PAYLOAD, meaning
-from messaging.judgement import SILENT
 from messaging.models import Message
-from messaging.smpp import pdus, reports
-from messaging.smpp.lane import Lane
-from messaging.smpp.line import Frame, Line, LineBroken
-from messaging.smpp.pace import Pace, Rate, clock
+from messaging.smpp import delivery_receipts, pdus
+from messaging.smpp.connection import Frame, Line, LineBroken
+from messaging.smpp.encoding import encoded, validity
+from messaging.smpp.gateway_queue import Lane
 from messaging.smpp.parts import Memory, Parts
-from messaging.smpp.texts import encoded, validity
+from messaging.smpp.timing import Pace, Rate, clock
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Submitted:
     """A submit_sm that waits for its answer."""
 
     message: Message
-    call: providers.Call
+    call: failover.Call
     end: int  # what `Line.written` is once all of it has left
     at: float
     is_payload: bool = False  # its text is in message_payload
@@ -149,7 +149,7 @@ class Session:
 
     def _received(self, frame: Frame) -> int:
         """A receipt or a telephone's message; the status to answer it with, once the database has it."""
-        word = reports.read(frame)
+        word = delivery_receipts.read(frame)
         if word is None:
             log.info("a telephone wrote to us; nobody reads that", extra={"provider": self._lane.name})
             return pdus.OK
@@ -191,7 +191,7 @@ class Session:
             self._parts.append(submitted.parts)
 
     def _settle(self, submitted: Submitted, answer: Answer) -> None:
-        submitted.call.ended(failed=delivery.says_of_its_health(answer))
+        submitted.call.ended(failed=send.says_of_its_health(answer))
         self._lane.answered(submitted.message, answer)
 
     # --- what is not heard ---
@@ -252,10 +252,10 @@ class Session:
         if left is None:
             self._lane.give_back([message])  # its life ended between two statements: the sweep says so
             return
-        letter = delivery.outgoing(message)
+        letter = send.outgoing(message)
         is_long = encoded(letter.text_with(secret)).is_long
         if is_long and self._memory.refuses_payload:
-            self._divide(message, secret, providers.begin(self._lane.name))
+            self._divide(message, secret, failover.begin(self._lane.name))
             return
         number = next(self._numbers)
         try:
@@ -263,13 +263,13 @@ class Session:
         except ValueError:
             self._lane.answered(message, GatewayError("el destino no es un celular", permanent=True))
             return
-        call, now = providers.begin(self._lane.name), clock()
+        call, now = failover.begin(self._lane.name), clock()
         self._outstanding[number] = Submitted(message, call, self._line.put(octets), now, is_payload=is_long)
         self._rate.sent(now=now)
 
-    def _divide(self, message: Message, secret: str | None, call: providers.Call) -> None:
+    def _divide(self, message: Message, secret: str | None, call: failover.Call) -> None:
         """A message that is handed over goes in parts."""
-        text = encoded(delivery.outgoing(message).text_with(secret))
+        text = encoded(send.outgoing(message).text_with(secret))
         try:
             pieces = text.parts(next(self._references))
         except ValueError:

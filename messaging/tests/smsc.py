@@ -16,8 +16,8 @@ from smpplib import smpp
 from messaging.gateways import gateway_from_url
 from messaging.models import Message
 from messaging.smpp.bind import Bind
-from messaging.smpp.pace import Pace
 from messaging.smpp.pdus import pdu
+from messaging.smpp.timing import Pace
 from messaging.tests.test_delivery import queue
 
 FAST = Pace(

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clients.models import AuditEntry, Partner
-from messaging import campaigns
-from messaging.admin_campaign_steps import STEPS, TESTS_PER_HOUR
-from messaging.admin_campaigns import progress_of
+from messaging.admin.campaign_steps import STEPS, TESTS_PER_HOUR
+from messaging.admin.campaigns import progress_of
+from messaging.campaigns import lifecycle
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Campaign, Message, SandboxMessage
 from messaging.tests.test_campaigns import campaign, launch, send_all, subscriber
@@ -151,7 +151,7 @@ def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, 
         html = page(boss, LIST)
     assert len(many) == len(few)
     everything = list(Campaign.objects.all())
-    assert progress_of(everything) == {one.pk: campaigns.progress(one) for one in everything}
+    assert progress_of(everything) == {one.pk: lifecycle.progress(one) for one in everything}
     assert "100 %: 2 enviados, 1 fallidos, 1 sin respuesta clara" in html
 
 
@@ -199,7 +199,7 @@ def test_from_now_through_a_pause_to_the_end(boss, partner):
     step(boss, one, "programar", recipients="1")
     step(boss, one, "borrador")
     step(boss, one, "programar", recipients="1")
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
     for slug, state in (("pausar", "PAUSED"), ("reanudar", "SENDING"), ("pausar", "PAUSED")):
         step(boss, one, slug)
         one.refresh_from_db()
@@ -232,9 +232,9 @@ def test_who_loses_a_race_is_told(boss, monkeypatch):
     one = campaign(state="SENDING")
 
     def meanwhile(*args, **kwargs):
-        raise campaigns.WrongState
+        raise lifecycle.WrongState
 
-    monkeypatch.setattr(campaigns, "pause", meanwhile)
+    monkeypatch.setattr(lifecycle, "pause", meanwhile)
     answer = step(boss, one, "pausar")
     assert said(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
 
@@ -305,7 +305,7 @@ class Provider:
 )
 def test_the_provider_s_answer_is_shown(boss, monkeypatch, outcome, text):
     provider = Provider(outcome)
-    monkeypatch.setattr("messaging.admin_campaign_steps.gateways_for", lambda via: (provider,))
+    monkeypatch.setattr("messaging.admin.campaign_steps.gateways_for", lambda via: (provider,))
     answer = step(boss, campaign(is_advertising=True), "prueba", recipient="ana@dominio.com")
     assert said(answer) == [text]
     assert provider.taken[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
@@ -331,7 +331,7 @@ def test_a_count_that_takes_too_long_does_not_cost_the_page(boss, monkeypatch):
             cursor.execute("SET LOCAL statement_timeout = '20ms'")
             cursor.execute("SELECT pg_sleep(5)")
 
-    monkeypatch.setattr(campaigns, "count_audience", slow)
-    monkeypatch.setattr(campaigns, "progress", slow)
+    monkeypatch.setattr(lifecycle, "count_audience", slow)
+    monkeypatch.setattr(lifecycle, "progress", slow)
     assert "demasiados clientes" in page(boss, at(campaign()))
     assert "demasiados mensajes" in page(boss, at(campaign(state="SENDING")))

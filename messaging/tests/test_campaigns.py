@@ -9,7 +9,8 @@ from django.utils import timezone
 from clients.email_subscriptions import client_of
 from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
-from messaging import bulk, campaigns, sweeping
+from messaging.campaigns import lifecycle
+from messaging.delivery import bulk, sweeper
 from messaging.models import Campaign, Message
 from messaging.tests.smtp_servers import real_server
 
@@ -40,8 +41,8 @@ def campaign(**changes):
 
 def launch(one):
     now = timezone.now()
-    reach = campaigns.schedule(one, begins=now, by="ana", at=now)
-    campaigns.run(at=now)
+    reach = lifecycle.schedule(one, begins=now, by="ana", at=now)
+    lifecycle.run(at=now)
     return reach
 
 
@@ -78,33 +79,33 @@ def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
 
 
 def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkeypatch):
-    monkeypatch.setattr(campaigns, "BATCH", 2)
+    monkeypatch.setattr(lifecycle, "BATCH", 2)
     for each in range(5):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
     launch(one)
     Campaign.objects.update(last_client_id=0, fanned_out_at=None)
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
     assert one.messages.count() == 5
 
 
 def test_messages_are_made_only_so_far_ahead(partner, monkeypatch):
-    monkeypatch.setattr(campaigns, "BATCH", 2)
-    monkeypatch.setattr(campaigns, "AHEAD", 4)
+    monkeypatch.setattr(lifecycle, "BATCH", 2)
+    monkeypatch.setattr(lifecycle, "AHEAD", 4)
     for each in range(7):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
     launch(one)
     assert one.messages.count() == 4
-    assert campaigns.progress(one).left == 7
+    assert lifecycle.progress(one).left == 7
     send_all()
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
     send_all()
-    campaigns.run(at=timezone.now())
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
     one.refresh_from_db()
     assert one.state == "DONE"
-    done = campaigns.progress(one)
+    done = lifecycle.progress(one)
     assert (done.sent, done.left, done.percent) == (7, 0, 100)
 
 
@@ -146,7 +147,7 @@ def test_whoever_leaves_while_a_campaign_runs_is_not_sent_to(partner, change):
     AuthorizedClient.objects.filter(pk=leaves.pk).update(**{change: NOW})
     send_all()
     assert dict(one.messages.values_list("recipient", "state")) == {stays.email: "SENT", leaves.email: "CANCELLED"}
-    assert campaigns.progress(one).skipped == 1
+    assert lifecycle.progress(one).skipped == 1
 
 
 def test_pause_resume_and_cancel(partner):
@@ -154,15 +155,15 @@ def test_pause_resume_and_cancel(partner):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
     launch(one)
-    campaigns.pause(one, by="ana", at=timezone.now())
+    lifecycle.pause(one, by="ana", at=timezone.now())
     send_all()
-    sweeping.sweep(at=timezone.now())
+    sweeper.sweep(at=timezone.now())
     assert set(one.messages.values_list("state", flat=True)) == {"QUEUED"}
-    campaigns.resume(one, by="ana", at=timezone.now())
+    lifecycle.resume(one, by="ana", at=timezone.now())
     assert bulk.deliver_due() == 3
     two = campaign()
     launch(two)
-    assert campaigns.cancel(two, by="ana", at=timezone.now(), reason="texto equivocado") == 3
+    assert lifecycle.cancel(two, by="ana", at=timezone.now(), reason="texto equivocado") == 3
     send_all()
     assert set(two.messages.values_list("state", flat=True)) == {"CANCELLED"}
     assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
@@ -179,33 +180,33 @@ def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_
     one = campaign()
     launch(one)
     claimed = bulk.claim("bulk", at=timezone.now())
-    campaigns.pause(one, by="ana", at=timezone.now())
+    lifecycle.pause(one, by="ana", at=timezone.now())
     bulk._leave_the_rest(claimed, at=timezone.now())
     message = one.messages.get()
-    assert (message.state, message.next_attempt_at) == ("QUEUED", campaigns.NEVER)
+    assert (message.state, message.next_attempt_at) == ("QUEUED", lifecycle.NEVER)
     Campaign.objects.update(state="SENDING")  # somebody resumed just before the worker gave it back
-    campaigns.run(at=timezone.now())
+    lifecycle.run(at=timezone.now())
     assert bulk.deliver_due() == 1
 
 
 @pytest.mark.parametrize("act", ["pause", "resume", "cancel", "take_back"])
 def test_a_step_that_the_state_does_not_allow(act):
     one = campaign()
-    with pytest.raises(campaigns.WrongState):
-        getattr(campaigns, act)(one, by="ana", at=NOW)
+    with pytest.raises(lifecycle.WrongState):
+        getattr(lifecycle, act)(one, by="ana", at=NOW)
     assert not AuditEntry.objects.exists()
 
 
 def test_a_campaign_begins_at_its_time_and_not_before(partner):
     subscriber(partner, "c@dominio.com")
     one = campaign()
-    campaigns.schedule(one, begins=NOW + timedelta(hours=1), by="ana", at=NOW)
-    campaigns.run(at=NOW + timedelta(minutes=59))
+    lifecycle.schedule(one, begins=NOW + timedelta(hours=1), by="ana", at=NOW)
+    lifecycle.run(at=NOW + timedelta(minutes=59))
     assert not one.messages.exists()
-    campaigns.run(at=NOW + timedelta(hours=1))
+    lifecycle.run(at=NOW + timedelta(hours=1))
     assert one.messages.count() == 1
 
 
 def test_the_docstring_has_every_state():
     assert all(state in (Campaign.__doc__ or "") for state in Campaign.State.values)
-    assert set(campaigns.TRANSITIONS) == set(Campaign.State)
+    assert set(lifecycle.TRANSITIONS) == set(Campaign.State)

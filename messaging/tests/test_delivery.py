@@ -10,10 +10,12 @@ from django.db import connection
 from django.utils import timezone
 
 from conftest import NOW
-from messaging import delivery, doorbell, outbox, sweeping
-from messaging import providers as registry
+from messaging.delivery import failover as registry
+from messaging.delivery import send as delivery
+from messaging.delivery import sweeper
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, MessageEvent, SandboxMessage
+from messaging.queue import outbox, wakeup
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +82,7 @@ def test_two_workers_never_claim_the_same_message(providers):
 
 def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_rings_again(providers, monkeypatch):
     rung = []
-    monkeypatch.setattr(doorbell, "ring", rung.append)
+    monkeypatch.setattr(wakeup, "ring", rung.append)
     made = [queue(at=timezone.now() - timedelta(seconds=30 - each)) for each in range(12)]
     assert delivery.deliver_due("codes") == 10
     assert rung == ["codes"]
@@ -133,7 +135,7 @@ def test_a_worker_that_slept_between_the_hand_over_and_the_call_sends_no_dead_co
     assert [provider.got for provider in providers] == [[], []]
     message.refresh_from_db()
     assert (message.state, message.attempts) == ("QUEUED", 0)
-    sweeping.sweep(at=message.send_before)
+    sweeper.sweep(at=message.send_before)
     message.refresh_from_db()
     assert message.state == "EXPIRED"
 
@@ -201,7 +203,7 @@ def test_a_code_that_died_between_claim_and_hand_over_does_not_leave(providers):
     Message.objects.update(send_before=timezone.now())
     delivery.deliver(claimed)
     assert providers[0].got == []
-    sweeping.sweep(at=timezone.now())
+    sweeper.sweep(at=timezone.now())
     message.refresh_from_db()
     assert message.state == "EXPIRED"
 
@@ -218,7 +220,7 @@ def test_a_worker_that_wakes_after_its_lease_overwrites_nothing(providers):
     queue()
     [first] = delivery.claim("codes", at=timezone.now())
     later = timezone.now() + delivery.LEASE + timedelta(seconds=1)
-    sweeping.sweep(at=later)
+    sweeper.sweep(at=later)
     [second] = delivery.claim("codes", at=later)
     delivery.deliver(first)
     assert providers[0].got == [], "its claim is gone: it hands nothing over"
@@ -230,13 +232,13 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
     message = queue()
     [claimed] = delivery.claim("codes", at=timezone.now())
     assert delivery.hand_over(claimed, providers[0], at=timezone.now())
-    sweeping.sweep(at=timezone.now() + timedelta(seconds=29))
+    sweeper.sweep(at=timezone.now() + timedelta(seconds=29))
     message.refresh_from_db()
     assert message.state == "SENDING"
-    sweeping.sweep(at=timezone.now() + timedelta(seconds=31))
+    sweeper.sweep(at=timezone.now() + timedelta(seconds=31))
     message.refresh_from_db()
     assert (message.state, message.sealed) == ("UNKNOWN", None)
-    sweeping.sweep(at=timezone.now() + timedelta(hours=1))
+    sweeper.sweep(at=timezone.now() + timedelta(hours=1))
     assert delivery.deliver_due("codes") == 0, "never sent again by itself"
     delivery.taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
     message.refresh_from_db()
@@ -246,9 +248,9 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
 def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_somebody_else(providers):
     message = queue()
     delivery.claim("codes", at=timezone.now())
-    sweeping.sweep(at=timezone.now() + timedelta(seconds=4))
+    sweeper.sweep(at=timezone.now() + timedelta(seconds=4))
     assert delivery.deliver_due("codes") == 0
-    sweeping.sweep(at=timezone.now() + timedelta(seconds=6))
+    sweeper.sweep(at=timezone.now() + timedelta(seconds=6))
     assert delivery.deliver_due("codes") == 1
     message.refresh_from_db()
     assert (message.state, message.attempts) == ("SENT", 1), "a released claim costs no attempt"
@@ -270,14 +272,14 @@ def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_instead_of_cir
 
 def test_the_sweep_rings_for_what_is_due_and_not_for_what_is_not(monkeypatch):
     rung = []
-    monkeypatch.setattr(doorbell, "ring", rung.append)
-    sweeping.sweep(at=NOW)
+    monkeypatch.setattr(wakeup, "ring", rung.append)
+    sweeper.sweep(at=NOW)
     assert rung == []
     message = queue(at=NOW, send_before=NOW + timedelta(minutes=2))
-    sweeping.sweep(at=NOW)
+    sweeper.sweep(at=NOW)
     assert rung == ["codes"]
     Message.objects.filter(pk=message.pk).update(next_attempt_at=NOW + timedelta(seconds=5))
-    sweeping.sweep(at=NOW)
+    sweeper.sweep(at=NOW)
     assert rung == ["codes"]
 
 

@@ -6,7 +6,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.models import AuditEntry
-from messaging import providers
+from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +16,7 @@ LIST = "/admin/messaging/providerstate/"
 @pytest.fixture
 def known(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    providers.introduce(["sandbox", "twilio:S:+1202"])
+    failover.introduce(["sandbox", "twilio:S:+1202"])
 
 
 def staff(*codenames):
@@ -64,8 +64,8 @@ def test_who_may_only_look_only_looks(known):
 
 
 def test_a_provider_that_came_back_by_itself_tells_when(known):
-    providers.set_aside("sandbox", "3 fallas seguidas", at=timezone.now())
-    providers.settle("sandbox", failed=False, at=timezone.now())
+    failover.set_aside("sandbox", "3 fallas seguidas", at=timezone.now())
+    failover.settle("sandbox", failed=False, at=timezone.now())
     page = staff().get(f"{LIST}sandbox/change/").content.decode()
     assert "3 fallas seguidas" in page
     assert "volvió a responder" in page
@@ -73,6 +73,6 @@ def test_a_provider_that_came_back_by_itself_tells_when(known):
 
 
 def test_introducing_twice_changes_nothing(known):
-    providers.set_aside("sandbox", "x", at=timezone.now())
-    providers.introduce(["sandbox"])
+    failover.set_aside("sandbox", "x", at=timezone.now())
+    failover.introduce(["sandbox"])
     assert ProviderState.objects.get(name="sandbox").is_set_aside

@@ -44,9 +44,9 @@ OTHER_PROCESS = """
 import django, sys
 django.setup()
 from conftest import NOW
-from messaging import rates
-day = sum(rates.add_today("k", 1, at=NOW, cap=60) <= 60 for _ in range(50))
-print(day, sum(rates.hit_hour("k", 60) == 0 for _ in range(50)))
+from clients.rate_limits import counters
+day = sum(counters.add_today("k", 1, at=NOW, cap=60) <= 60 for _ in range(50))
+print(day, sum(counters.hit_hour("k", 60) == 0 for _ in range(50)))
 """
 
 

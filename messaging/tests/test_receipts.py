@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from messaging import delivery, receipts, sweeping
+from messaging.delivery import receipts, send, sweeper
+from messaging.delivery.receipts import Report
 from messaging.gateways.base import Receipt
 from messaging.models import MessageEvent, ProviderReceipt
-from messaging.receipts import Report
 from messaging.tests.test_delivery import Provider, queue
 
 pytestmark = pytest.mark.django_db
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def far(monkeypatch):
     made = Provider("twilio:S:+1202")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [made])
+    monkeypatch.setattr(send, "gateways_for", lambda via: [made])
     return made
 
 
 def sent(far):
     far.answers = [Receipt("SM1", "queued")]
     message = queue()
-    delivery.deliver_due("codes")
+    send.deliver_due("codes")
     return message
 
 
@@ -45,7 +45,7 @@ def test_a_report_settles_its_message(far, state, by_our_id):
     message = sent(far)
     other = queue()
     far.answers = [Receipt("SM2", "queued")]
-    delivery.deliver_due("codes")
+    send.deliver_due("codes")
     at = timezone.now()
     ours = message.pk if by_our_id else None
     assert receipts.receive(report(state, detail="apagado", message_id=ours), at=at)
@@ -92,35 +92,35 @@ def test_better_news_wins(far, by_our_id):
 
 @pytest.mark.parametrize("order", [("UNDELIVERED", "DELIVERED"), ("DELIVERED", "UNDELIVERED")])
 def test_better_news_wins_before_our_record_too_in_whatever_order_it_comes(far, order):
-    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
-    assert delivery.hand_over(claimed, far, at=timezone.now())
+    [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
+    assert send.hand_over(claimed, far, at=timezone.now())
     for state in order:
         receipts.receive(report(state), at=timezone.now())
-    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
 
 
 def test_one_that_comes_before_our_record_counts_when_we_have_written_it(far):
-    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
-    assert delivery.hand_over(claimed, far, at=timezone.now())
+    [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
+    assert send.hand_over(claimed, far, at=timezone.now())
     assert not receipts.receive(report(), at=timezone.now()), "nobody knows SM1 yet"
-    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
 
 
 def test_one_with_our_own_id_need_not_wait_for_our_record(far):
-    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
-    assert delivery.hand_over(claimed, far, at=timezone.now())
+    [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
+    assert send.hand_over(claimed, far, at=timezone.now())
     assert receipts.receive(report(message_id=claimed.pk), at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
-    delivery.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED", "the record comes too late and changes nothing"
 
 
 def test_what_was_unknown_is_known_by_its_report(far):
-    [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
-    assert delivery.hand_over(claimed, far, at=timezone.now())
-    sweeping.sweep(at=timezone.now() + timedelta(seconds=31))
+    [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
+    assert send.hand_over(claimed, far, at=timezone.now())
+    sweeper.sweep(at=timezone.now() + timedelta(seconds=31))
     assert state_of(claimed) == "UNKNOWN"
     receipts.receive(report(message_id=claimed.pk), at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
@@ -142,13 +142,13 @@ def test_a_message_that_never_left_takes_no_report(far):
 @pytest.mark.django_db(transaction=True)
 def test_record_and_report_at_the_same_moment_never_miss_each_other(far):
     for number in range(20):
-        [claimed] = (queue() and delivery.claim("codes", at=timezone.now()),)[0]
-        delivery.hand_over(claimed, far, at=timezone.now())
+        [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
+        send.hand_over(claimed, far, at=timezone.now())
         gate = threading.Barrier(2)
 
         def record(claimed=claimed, number=number, gate=gate):
             gate.wait()
-            delivery.taken([(claimed, Receipt(f"SM{number}", "queued"))], at=timezone.now())
+            send.taken([(claimed, Receipt(f"SM{number}", "queued"))], at=timezone.now())
             connection.close()
 
         def hear(number=number, gate=gate):

@@ -7,12 +7,12 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from messaging import delivery, receipts
+from messaging.delivery import receipts, send
 from messaging.models import Message, MessageEvent, ProviderReceipt
-from messaging.smpp import reports
-from messaging.smpp.line import Frame
+from messaging.smpp import delivery_receipts
+from messaging.smpp.connection import Frame
+from messaging.smpp.delivery_receipts import Word, spellings
 from messaging.smpp.pdus import DATA_SM, DELIVER_SM, pdu
-from messaging.smpp.reports import Word, spellings
 from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
 from messaging.tests.test_delivery import queue
 
@@ -44,7 +44,7 @@ def frame(command="deliver_sm", *, text=b"", tail=b"", **fields):
     ],
 )
 def test_a_receipts_text_says_which_message_and_what_became_of_it(stat, err, state, detail):
-    word = reports.read(frame(text=TEXT % (stat, err)))
+    word = delivery_receipts.read(frame(text=TEXT % (stat, err)))
     assert (word.name, word.numbers) == ("0a1B", NUMBERS)
     assert (word.report_state, word.detail) == (state, detail)
 
@@ -129,7 +129,9 @@ CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIR
     ],
 )
 def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
-    word = reports.read(frame(text=b"id:77 sub:001 dlvrd:001 stat:" + written.encode() + b" err:000 text:DELIVRD"))
+    word = delivery_receipts.read(
+        frame(text=b"id:77 sub:001 dlvrd:001 stat:" + written.encode() + b" err:000 text:DELIVRD")
+    )
     assert word.report_state == state
     assert bool(word.detail) == (state == "UNDELIVERED")
 
@@ -152,7 +154,7 @@ def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
     ],
 )
 def test_every_number_of_message_state_is_recognised(number, state):
-    assert reports.read(frame(receipted_message_id="77", message_state=number)).report_state == state
+    assert delivery_receipts.read(frame(receipted_message_id="77", message_state=number)).report_state == state
 
 
 @pytest.mark.parametrize(
@@ -171,20 +173,20 @@ def test_every_number_of_message_state_is_recognised(number, state):
 )
 @pytest.mark.parametrize("esm_class", [0, 0x04, 0x24, 0x44, 0x84])
 def test_the_fields_of_a_receipt_are_read_in_any_order_and_however_they_are_parted(text, esm_class):
-    said = reports.read(frame(esm_class=esm_class, text=text.encode()))
+    said = delivery_receipts.read(frame(esm_class=esm_class, text=text.encode()))
     assert (said.name, said.report_state, said.error) == ("77", "UNDELIVERED", "069")
 
 
 @pytest.mark.parametrize("name", ["77;8", "77,8", "a=b/c==", "a:b", "7.7", "77;", "0x1F"])
 def test_an_id_is_everything_up_to_the_next_blank(name):
-    assert reports.read(frame(text=f"id:{name} sub:001 stat:DELIVRD err:000".encode())).name == name
+    assert delivery_receipts.read(frame(text=f"id:{name} sub:001 stat:DELIVRD err:000".encode())).name == name
 
 
 @pytest.mark.parametrize(
     ("stat", "state"), [("UNDELIV", ""), ("EXPIRED", ""), ("ENROUTE", ""), ("DELIVRD", "DELIVERED")]
 )
 def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
-    said = reports.read(frame(esm_class=0x20, text=f"id:77 stat:{stat} err:000".encode()))
+    said = delivery_receipts.read(frame(esm_class=0x20, text=f"id:77 stat:{stat} err:000".encode()))
     assert (said.name, said.report_state) == ("77", state)
 
 
@@ -193,17 +195,17 @@ def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
 @pytest.mark.parametrize("field", ["text", "message_payload"])
 def test_a_receipt_in_utf_16_is_read(encoding, coding, field):
     text = "id:0a1B/2 sub:001 dlvrd:001 stat:UNDELIV err:069 text:clave ñandú 日".encode(encoding)
-    word = reports.read(frame(data_coding=coding, **{field: text}))
+    word = delivery_receipts.read(frame(data_coding=coding, **{field: text}))
     assert (word.name, word.report_state, word.error) == ("0a1B/2", "UNDELIVERED", "069")
 
 
 def test_a_receipt_that_says_utf_16_and_is_ascii_is_read():
-    assert reports.read(frame(data_coding=8, text=TEXT % (b"DELIVRD", b"000") + b"\0")).name == "0a1B"
+    assert delivery_receipts.read(frame(data_coding=8, text=TEXT % (b"DELIVRD", b"000") + b"\0")).name == "0a1B"
 
 
 def test_a_header_before_the_text_is_passed_over():
     text = b"\x05\x00\x03\x07\x01\x01" + "id:77 stat:DELIVRD err:000".encode("utf-16-be")
-    word = reports.read(frame(esm_class=0x44, text=text))
+    word = delivery_receipts.read(frame(esm_class=0x44, text=text))
     assert (word.name, word.report_state) == ("77", "DELIVERED")
 
 
@@ -237,26 +239,26 @@ WRITTEN_BY_PEOPLE = [
 @pytest.mark.parametrize("text", PLAIN)
 @pytest.mark.parametrize("esm_class", [0, 0x03, 0x08, 0x80])
 def test_a_receipts_whole_text_is_one_whatever_esm_class_says(text, esm_class):
-    word = reports.read(frame(esm_class=esm_class, text=text))
+    word = delivery_receipts.read(frame(esm_class=esm_class, text=text))
     assert (word.name, word.report_state, word.is_plain) == ("0a1B", "DELIVERED", True)
 
 
 @pytest.mark.parametrize("text", WRITTEN_BY_PEOPLE)
 def test_what_a_telephone_wrote_is_no_receipt_however_it_resembles_one(text):
-    assert reports.read(frame(esm_class=0, text=text)) is None
+    assert delivery_receipts.read(frame(esm_class=0, text=text)) is None
 
 
 def test_parameters_go_before_the_text_and_are_enough_alone():
-    said = reports.read(frame(text=TEXT % (b"ENROUTE", b"000"), receipted_message_id="77", message_state=2))
+    said = delivery_receipts.read(frame(text=TEXT % (b"ENROUTE", b"000"), receipted_message_id="77", message_state=2))
     assert (said.name, said.report_state) == ("77", "DELIVERED")
-    alone = reports.read(frame(esm_class=0, receipted_message_id="77", message_state=5))
+    alone = delivery_receipts.read(frame(esm_class=0, receipted_message_id="77", message_state=5))
     assert (alone.name, alone.report_state, alone.detail) == ("77", "UNDELIVERED", "el operador no pudo entregarlo")
 
 
 def test_a_receipt_may_come_as_a_payload_or_as_data_sm():
     text = TEXT % (b"DELIVRD", b"000")
-    assert reports.read(frame(message_payload=text)).report_state == "DELIVERED"
-    assert reports.read(frame("data_sm", message_payload=text)).name == "0a1B"
+    assert delivery_receipts.read(frame(message_payload=text)).report_state == "DELIVERED"
+    assert delivery_receipts.read(frame("data_sm", message_payload=text)).name == "0a1B"
 
 
 @pytest.mark.parametrize(
@@ -268,12 +270,12 @@ def test_a_receipt_may_come_as_a_payload_or_as_data_sm():
     ],
 )
 def test_parameters_that_cannot_be_read_do_not_cost_the_rest(tail):
-    assert reports.read(frame(text=TEXT % (b"DELIVRD", b"000"), tail=tail)).report_state == "DELIVERED"
+    assert delivery_receipts.read(frame(text=TEXT % (b"DELIVRD", b"000"), tail=tail)).report_state == "DELIVERED"
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff" * 40, b"\0" * 40, TEXT])
 def test_a_body_of_nonsense_breaks_nothing(raw):
-    reports.read(Frame(DELIVER_SM, 0, 1, struct.pack(">LLLL", 16 + len(raw), 5, 0, 1) + raw))
+    delivery_receipts.read(Frame(DELIVER_SM, 0, 1, struct.pack(">LLLL", 16 + len(raw), 5, 0, 1) + raw))
 
 
 def test_names_are_the_same_in_decimal_and_hexadecimal_with_and_without_zeros():
@@ -293,7 +295,7 @@ database = pytest.mark.django_db
 def test_what_came_like_a_telephones_message_counts_for_the_number_it_names_only(number, moves):
     message = sent("0a1B")
     word = Word("0a1B", "DELIVRD", "000", (number, "AVAL"), is_plain=True)
-    assert reports.keep(GATEWAY, word, at=timezone.now()) == moves
+    assert delivery_receipts.keep(GATEWAY, word, at=timezone.now()) == moves
     assert state(message) == ("DELIVERED" if moves else "SENT")
 
 
@@ -304,7 +306,7 @@ def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
         state="SENT", provider=GATEWAY, provider_id=str(message.pk), handed_over_at=timezone.now(), sealed=None
     )
     word = Word("0a1B", "UNDELIV", "000", NUMBERS, is_plain=True)
-    assert not reports.keep(GATEWAY, word, at=timezone.now())
+    assert not delivery_receipts.keep(GATEWAY, word, at=timezone.now())
     assert state(message) == "SENT"
 
 
@@ -312,7 +314,7 @@ def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
 def test_undelivered_then_delivered_is_delivered():
     message = sent("77")
     for stat in ("UNDELIV", "DELIVRD", "UNDELIV"):
-        reports.keep(GATEWAY, word("77", stat), at=timezone.now())
+        delivery_receipts.keep(GATEWAY, word("77", stat), at=timezone.now())
     assert state(message) == "DELIVERED"
     assert Message.objects.get(pk=message.pk).delivered_at is not None
 
@@ -343,48 +345,48 @@ def word(name, state="DELIVRD", numbers=NUMBERS):
 )
 def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
     message = sent(ours)
-    assert reports.keep(GATEWAY, word(theirs), at=timezone.now())
+    assert delivery_receipts.keep(GATEWAY, word(theirs), at=timezone.now())
     assert state(message) == "DELIVERED"
 
 
 @database
 def test_the_name_as_it_came_goes_before_any_other_spelling():
     hexadecimal, decimal = sent("1a2b"), sent("6699")
-    reports.keep(GATEWAY, word("6699"), at=timezone.now())
+    delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now())
     assert (state(hexadecimal), state(decimal)) == ("SENT", "DELIVERED")
 
 
 @database
 def test_another_spelling_counts_for_the_same_telephone_and_the_same_smsc_only():
     elsewhere, somebody = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
-    assert not reports.keep(GATEWAY, word("6699"), at=timezone.now())
+    assert not delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now())
     assert (state(elsewhere), state(somebody)) == ("SENT", "SENT")
 
 
 @database
 def test_an_early_receipt_in_another_spelling_is_applied_when_its_message_is_known():
     message = sent("")
-    reports.keep(GATEWAY, word("6699", "UNDELIV"), at=timezone.now())
+    delivery_receipts.keep(GATEWAY, word("6699", "UNDELIV"), at=timezone.now())
     Message.objects.filter(pk=message.pk).update(provider_id="1a2b")
-    reports.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
+    delivery_receipts.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
     assert state(message) == "UNDELIVERED"
 
 
 @database
 def test_an_old_receipt_in_another_spelling_is_not_a_new_messages():
-    reports.keep(GATEWAY, word("6699"), at=timezone.now() - timedelta(hours=1))
+    delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now() - timedelta(hours=1))
     message = sent("1a2b")
-    reports.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
+    delivery_receipts.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
     assert state(message) == "SENT"
 
 
 @database
 def test_what_is_on_its_way_is_not_written_down_and_what_comes_twice_counts_once():
     message = sent("77")
-    assert not reports.keep(GATEWAY, word("77", "ENROUTE"), at=timezone.now())
+    assert not delivery_receipts.keep(GATEWAY, word("77", "ENROUTE"), at=timezone.now())
     assert not ProviderReceipt.objects.exists()
-    assert reports.keep(GATEWAY, word("77"), at=timezone.now())
-    assert not reports.keep(GATEWAY, word("77"), at=timezone.now())
+    assert delivery_receipts.keep(GATEWAY, word("77"), at=timezone.now())
+    assert not delivery_receipts.keep(GATEWAY, word("77"), at=timezone.now())
     assert MessageEvent.objects.filter(message=message).count() == 1
 
 
@@ -415,7 +417,7 @@ def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypa
 
 @pytest.mark.django_db(transaction=True)
 def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
-    taken, failures = delivery.taken, []
+    taken, failures = send.taken, []
 
     def fails_twice(answers, *, at):
         if len(failures) < 2:
@@ -431,7 +433,7 @@ def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhi
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
         message = waiting(gateway)
-        monkeypatch.setattr(delivery, "taken", fails_twice)
+        monkeypatch.setattr(send, "taken", fails_twice)
         serve(gateway, lambda: state(message) == "SENT")
     assert len(failures) == 2
     assert Message.objects.get(pk=message.pk).provider_id == "abc"

@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from messaging import delivery, judgement, sweeping
+from messaging.delivery import circuit_breaker, send, sweeper
+from messaging.delivery.sweeper import SILENT_PROCESS
 from messaging.models import Message, MessageEvent, ProviderReceipt, ProviderState
 from messaging.smpp import session
 from messaging.smpp.pdus import pdu
-from messaging.sweeping import SILENT_PROCESS
 from messaging.tests.smsc import FAST, gateway_at, serve, smsc, state, waiting
 from messaging.tests.smtp_servers import make_authority
 from messaging.tests.test_delivery import queue
@@ -405,7 +405,7 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
         gateway = gateway_at(port, settings)
         waiting(gateway)
         Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=6))
-        sweeping.free_lanes(at=timezone.now())
+        sweeper.free_lanes(at=timezone.now())
         assert ProviderState.objects.get().reason == SILENT_PROCESS
         serve(gateway, lambda: not ProviderState.objects.get().is_set_aside)
 
@@ -424,7 +424,7 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
 
 
 def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(settings, monkeypatch):
-    monkeypatch.setattr(judgement, "SILENT", 0.1)
+    monkeypatch.setattr(circuit_breaker, "SILENT", 0.1)
     monkeypatch.setattr(session, "SILENT", 0.1)
 
     def silent(peer):
@@ -448,7 +448,7 @@ def test_what_waits_for_our_own_rate_is_not_freed_by_the_sweep(settings):
             return timezone.now() - reloaded(made[1]).next_attempt_at < timedelta(seconds=3)
 
         serve(gateway, lambda: state(made[0]) == "SENT" and renewed())
-        sweeping.free_lanes(at=timezone.now() + timedelta(seconds=1.5))
+        sweeper.free_lanes(at=timezone.now() + timedelta(seconds=1.5))
     assert reloaded(made[1]).lane == gateway.name
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
@@ -458,7 +458,7 @@ def test_while_there_is_no_line_codes_go_by_the_next_provider_and_come_back_with
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "S": (*settings.AVAL_GATEWAYS["S"], "sandbox://")}
     serve(gateway, lambda: ProviderState.objects.filter(set_aside_at__isnull=False).exists())
     message = queue()
-    delivery.deliver_due("codes")
+    send.deliver_due("codes")
     assert (state(message), reloaded(message).provider) == ("SENT", "sandbox")
 
 
@@ -481,14 +481,14 @@ def test_tls_is_spoken_where_it_is_asked_for_and_certificates_are_checked(settin
 
 
 def test_an_answer_that_cannot_be_recorded_does_not_stop_the_others(settings, monkeypatch):
-    taken = delivery.taken
+    taken = send.taken
 
     def fails_for_one(answers, *, at):
         if answers[0][1].provider_id == "one":
             raise RuntimeError("a fault of our own")
         taken(answers, at=at)
 
-    monkeypatch.setattr(delivery, "taken", fails_for_one)
+    monkeypatch.setattr(send, "taken", fails_for_one)
     with smsc(lambda peer: (peer.bound(), peer.take("one"), peer.take("two"), peer.stay())) as port:
         gateway = gateway_at(port, settings, "&window=1")
         made = [waiting(gateway) for _ in range(2)]
@@ -569,6 +569,6 @@ def test_a_worker_puts_a_code_into_the_lane_and_sends_nothing_itself(settings):
     gateway = gateway_at(2775, settings)
     message = waiting(gateway)
     Message.objects.update(lane="")
-    delivery.deliver_due("codes")
+    send.deliver_due("codes")
     row = reloaded(message)
     assert (row.state, row.lane, row.attempts) == ("QUEUED", gateway.name, 0)

@@ -13,9 +13,11 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import delivery, fallbacks, steps, sweeping
+from messaging import steps
+from messaging.delivery import send, sweeper
 from messaging.models import Message
-from messaging.queues import BATCH
+from messaging.queue import channel_fallback
+from messaging.queue.names import BATCH
 
 pytestmark = pytest.mark.django_db
 
@@ -76,7 +78,7 @@ def test_a_sweep_of_a_queue_that_the_statistics_do_not_know_is_quick():
     insert(QUEUED, state="QUEUED")
     steps.failures.clear()
     at = timezone.now()
-    assert seconds(lambda: sweeping.sweep(at=at)) < PROMISED
+    assert seconds(lambda: sweeper.sweep(at=at)) < PROMISED
     assert not steps.failures
 
 
@@ -97,8 +99,8 @@ def test_a_step_takes_what_one_statement_may_hold_and_is_quick(rows, to):
         changes["claim_id"] = uuid.uuid4()
     insert(QUEUED, **changes)
     steps.failures.clear()
-    assert seconds(lambda: sweeping.sweep(at=at)) < 2 * PROMISED  # five hundred rows are written
-    assert Message.objects.filter(state=to).count() == sweeping.AT_ONCE
+    assert seconds(lambda: sweeper.sweep(at=at)) < 2 * PROMISED  # five hundred rows are written
+    assert Message.objects.filter(state=to).count() == sweeper.AT_ONCE
     assert not steps.failures
 
 
@@ -107,7 +109,7 @@ def test_a_step_takes_what_one_statement_may_hold_and_is_quick(rows, to):
 def test_a_claim_is_quick(queue, kind):
     insert(QUEUED, state="QUEUED", kind=kind)
     at = timezone.now()
-    assert seconds(lambda: delivery.claim(queue, at=at)) < PROMISED
+    assert seconds(lambda: send.claim(queue, at=at)) < PROMISED
     assert Message.objects.filter(state="SENDING").count() == BATCH[queue]
 
 
@@ -116,10 +118,10 @@ def test_lanes_and_seals_are_quick():
     at = timezone.now()
     insert(QUEUED, state="QUEUED", lane="smpp:1", next_attempt_at=at - timedelta(minutes=1))
     insert(QUEUED, state="FAILED", kept_until=at - timedelta(minutes=1))
-    assert seconds(lambda: sweeping.free_lanes(at=at)) < PROMISED
-    assert seconds(lambda: fallbacks.forget_old(at=at)) < PROMISED
-    assert Message.objects.filter(lane="", state="QUEUED").count() == sweeping.AT_ONCE
-    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == fallbacks.AT_ONCE
+    assert seconds(lambda: sweeper.free_lanes(at=at)) < PROMISED
+    assert seconds(lambda: channel_fallback.forget_old(at=at)) < PROMISED
+    assert Message.objects.filter(lane="", state="QUEUED").count() == sweeper.AT_ONCE
+    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == channel_fallback.AT_ONCE
 
 
 @pytest.mark.parametrize("table", ["messaging_message", "tokens_verificationtoken"])

@@ -6,7 +6,9 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from messaging import campaigns, steps, sweeping
+from messaging import steps
+from messaging.campaigns import lifecycle
+from messaging.delivery import sweeper
 from messaging.models import Message
 
 pytestmark = pytest.mark.django_db
@@ -25,11 +27,11 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
     message(kind="verificacion", via="S", send_before=timezone.now() - timedelta(seconds=1))
     message(kind="boletin", via="C")
     rung = []
-    monkeypatch.setattr(sweeping.doorbell, "ring", rung.append)
-    monkeypatch.setattr(sweeping, "free_lanes", fails)
+    monkeypatch.setattr(sweeper.wakeup, "ring", rung.append)
+    monkeypatch.setattr(sweeper, "free_lanes", fails)
     steps.failures.clear()
     for _ in range(2):
-        sweeping.sweep(at=timezone.now())
+        sweeper.sweep(at=timezone.now())
     assert Message.objects.filter(state="EXPIRED").count() == 1
     assert rung == ["bulk", "bulk"], "the steps after it"
     said = [each for each in caplog.records if each.message == "a step of a sweep failed"]
@@ -42,12 +44,12 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
 def test_a_campaign_that_fails_holds_up_no_other(monkeypatch):
     at = timezone.now()
     made = [
-        campaigns.Campaign.objects.create(
+        lifecycle.Campaign.objects.create(
             type="boletin", subject=str(n), text="x", state="SENDING", created_by="x", created_at=at, fanned_out_at=at
         )
         for n in range(3)
     ]
-    waiting = campaigns._waiting
-    monkeypatch.setattr(campaigns, "_waiting", lambda each: fails() if each.pk == made[1].pk else waiting(each))
-    campaigns.run(at=at)
-    assert [each.state for each in campaigns.Campaign.objects.order_by("pk")] == ["DONE", "SENDING", "DONE"]
+    waiting = lifecycle._waiting
+    monkeypatch.setattr(lifecycle, "_waiting", lambda each: fails() if each.pk == made[1].pk else waiting(each))
+    lifecycle.run(at=at)
+    assert [each.state for each in lifecycle.Campaign.objects.order_by("pk")] == ["DONE", "SENDING", "DONE"]

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import NOW
 from messaging.models import TRANSITIONS, Message, MessageEvent
-from messaging.transitions import move
+from messaging.queue.transitions import move
 
 pytestmark = pytest.mark.django_db
 STATES = list(Message.State.values)

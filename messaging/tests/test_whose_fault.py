@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import pytest
 from django.utils import timezone
 
-from messaging import bulk, delivery, providers
+from messaging.delivery import bulk, failover, send
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
 from messaging.tests.http_provider import provider
 from messaging.tests.smtp_servers import scripted_server
@@ -55,7 +55,7 @@ def deliver(message):
     """Until it is settled, whatever it has to wait for; the clock is turned for it. Returns the tries."""
     for tries in range(20):
         Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
-        if not delivery.deliver_due("codes"):
+        if not send.deliver_due("codes"):
             message.refresh_from_db()
             return tries
     raise AssertionError("it loops for ever")
@@ -74,11 +74,11 @@ def test_what_is_not_the_recipients_fault_goes_to_the_next_server_at_once_and_co
     bad, good = servers(answers, {})
     for number in range(3):
         message = code(f"c{number}@dominio.com")
-        delivery.deliver_due("codes")
+        send.deliver_due("codes")
         message.refresh_from_db()
         assert message.state == "QUEUED"
         assert message.next_attempt_at <= timezone.now()
-        delivery.deliver_due("codes")
+        send.deliver_due("codes")
         message.refresh_from_db()
         assert (message.state, message.provider) == ("SENT", name(good))
         event = MessageEvent.objects.filter(message=message, state="QUEUED").get()
@@ -90,7 +90,7 @@ def test_what_is_not_the_recipients_fault_goes_to_the_next_server_at_once_and_co
 def test_with_no_other_server_it_is_tried_again_after_each_delay_and_then_ends(servers, answers):
     [only] = servers(answers)
     message = code()
-    assert deliver(message) == 1 + len(delivery.RETRY_DELAYS)
+    assert deliver(message) == 1 + len(send.RETRY_DELAYS)
     assert message.state == "FAILED"
     assert next(iter(answers.values()))[:20] in message.provider_reply
     assert only.connections == 4
@@ -99,7 +99,7 @@ def test_with_no_other_server_it_is_tried_again_after_each_delay_and_then_ends(s
 def test_where_every_server_refuses_unclearly_it_ends_too(servers):
     servers({"rcpt": "554 5.7.1 no"}, {"rcpt": "550 rejected"})
     message = code()
-    assert deliver(message) == 2 + len(delivery.RETRY_DELAYS)
+    assert deliver(message) == 2 + len(send.RETRY_DELAYS)
     assert message.state == "FAILED"
 
 
@@ -118,7 +118,7 @@ def test_greylisting_and_full_mailboxes_set_nobody_aside_and_are_tried_again_lat
     only, *_ = servers({"rcpt": reply})
     messages = [code(f"c{number}@dominio.com") for number in range(4)]
     for expected in (5, 15, 30):
-        delivery.deliver_due("codes")
+        send.deliver_due("codes")
         for message in messages:
             message.refresh_from_db()
             assert message.state == "QUEUED"
@@ -148,7 +148,7 @@ def test_a_server_set_aside_does_not_come_back_by_refusing_once_more(servers):
     for number in range(5):
         deliver(code(f"c{number}@dominio.com"))
     ProviderState.objects.update(until=timezone.now())
-    providers.known.looked = float("-inf")
+    failover.known.looked = float("-inf")
     deliver(code("c9@dominio.com"))
     assert set_aside() == {name(bad)}
     assert 50 < (ProviderState.objects.get().until - timezone.now()).total_seconds() <= 60
@@ -266,7 +266,7 @@ def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monk
     bad, good = servers({"body": "550 5.4.5 Daily user sending limit exceeded"}, {})
     monkeypatch.setattr(bulk, "_WELCOME", "true")
     monkeypatch.setattr(bulk, "_SENDING", "true")
-    monkeypatch.setattr(bulk.letters, "letter", delivery.outgoing)
+    monkeypatch.setattr(bulk.rendering, "letter", send.outgoing)
     message = queue(kind="boletin", via="C", recipient="ana@dominio.com", subject="x", text="y", secret=None)
     bulk.deliver_due()
     bulk.deliver_due()

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.models import AuthorizedClient, Partner
-from messaging import delivery
+from messaging.delivery import send
 from messaging.models import SandboxMessage
 
 ANA = "ana@example.com"
@@ -48,7 +48,7 @@ class Door:
 
 
 def newest_link(email: str = ANA) -> str:
-    while delivery.deliver_due("codes"):
+    while send.deliver_due("codes"):
         pass
     text = SandboxMessage.objects.filter(to=email).latest("id").text
     return re.search(r"http://localhost:8000(/suscripcion/confirmar/\S+/)\n", text)[1]

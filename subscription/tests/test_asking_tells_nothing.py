@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from messaging import doorbell
 from messaging.models import Message
+from messaging.queue import wakeup
 from subscription.asking import PER_MAILBOX
 from subscription.models import SubscriptionRequest
 from subscription.tests.conftest import ANA, Door, authorized
@@ -53,7 +53,7 @@ def statements(email):
 @pytest.mark.django_db(transaction=True)
 def test_the_same_statements_and_one_ring_for_known_and_unknown(monkeypatch):
     rung = []
-    monkeypatch.setattr(doorbell, "ring", rung.append)
+    monkeypatch.setattr(wakeup, "ring", rung.append)
     authorized()
     known, unknown = statements(ANA), statements(STRANGER)
     assert (known[-1], unknown[-1]) == ("COMMIT", "ROLLBACK")

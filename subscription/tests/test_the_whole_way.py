@@ -5,7 +5,7 @@ import pytest
 from clients.authorized_clients import Authorization, authorize, deauthorize
 from clients.models import AuthorizedClient
 from conftest import NOW
-from messaging.letters import unsubscribe_url
+from messaging.campaigns.rendering import unsubscribe_url
 from messaging.models import Message
 from subscription.models import ConsentRecord, SubscriptionRequest
 from subscription.tests.conftest import ANA, authorized, newest_link

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from clients.email_subscriptions import NotAnUnsubscribeToken, client_of, unsubscribe_token
 from clients.models import AuthorizedClient
-from messaging.letters import unsubscribe_url
+from messaging.campaigns.rendering import unsubscribe_url
 from subscription.models import ConsentRecord
 from subscription.tests.conftest import ANA, authorized
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from clients.models import Credential, Partner
-from messaging.admin_campaign_steps import STEPS
+from messaging.admin.campaign_steps import STEPS
 from messaging.models import Campaign
 from support.tests.cast import HOSTILE, everything, list_of, page_of, registered
 

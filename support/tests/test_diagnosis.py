@@ -10,9 +10,10 @@ from clients.email_subscriptions import subscribe, unsubscribe
 from clients.models import Applicant, AuthorizedClient, Partner
 from conftest import make_applicant
 from external_api.models import ApiRequest
-from messaging import delivery, receipts, sweeping
+from messaging.delivery import receipts, sweeper
+from messaging.delivery import send as delivery
+from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
-from messaging.receipts import Report
 from support.diagnosis import Why, diagnose
 from support.people import Person, around
 from tokens import services, settling
@@ -82,7 +83,7 @@ def test_on_its_way_then_stuck(ana, ask, now):
 
 def test_stuck_until_it_was_too_late(ana, ask, now):
     ask()
-    sweeping.sweep(at=now + timedelta(seconds=140))
+    sweeper.sweep(at=now + timedelta(seconds=140))
     found = told(ana, at=now + timedelta(seconds=141))
     assert (found.why, found.sentence) == (Why.STUCK, "El mensaje venció en la cola: no salió a tiempo.")
     assert "ahora" in found.next_step, "its rung was given back"

@@ -13,9 +13,9 @@ from clients.authorized_clients import Authorization, authorize
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from conftest import NOW, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging import delivery
-from messaging.forgetting import WithAProvider
+from messaging.delivery import send
 from messaging.models import Message, MessageEvent
+from messaging.retention import WithAProvider
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support import forgetting, privacy
 from support.acting import Agent
@@ -414,6 +414,6 @@ def test_an_answer_that_comes_after_the_erasure_writes_nothing(ana):
     Message.objects.filter(pk=late.pk).update(state="UNKNOWN", claim_id=late.pk, handed_over_at=NOW, sealed=None)
     late.refresh_from_db()
     erase(ana)
-    delivery.record(late, "SENT", at=NOW + SECOND, reply=f"ok {ANA.phone}")
+    send.record(late, "SENT", at=NOW + SECOND, reply=f"ok {ANA.phone}")
     assert places_of([ANA.phone]) == LADDER
     assert Message.objects.get(pk=late.pk).state == "UNKNOWN"

@@ -4,10 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-import messaging.forgetting
+import messaging.retention
 from conftest import NOW
-from messaging.forgetting import WithAProvider
 from messaging.models import Message, MessageEvent, ProviderReceipt
+from messaging.retention import WithAProvider
 
 pytestmark = pytest.mark.django_db
 MORE_THAN_A_STATEMENT_TAKES = 65_536
@@ -37,23 +37,23 @@ def message(number, state="SENT"):
 def test_more_messages_than_one_statement_takes():
     real = [message(number) for number in (1, 2**127)]  # the first and the last of their order
     others = [uuid4() for _ in range(MORE_THAN_A_STATEMENT_TAKES)]
-    assert messaging.forgetting.erase([real[1], *others, real[0]], to=[], at=NOW) == 2
+    assert messaging.retention.erase([real[1], *others, real[0]], to=[], at=NOW) == 2
     assert set(Message.objects.values_list("recipient", "provider_id")) == {("", "")}
     assert set(MessageEvent.objects.values_list("detail", flat=True)) == {""}
     assert not ProviderReceipt.objects.exists()
 
 
 def test_every_piece_is_taken_back_or_blanked(monkeypatch):
-    monkeypatch.setattr(messaging.forgetting, "BATCH", 3)
+    monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENT" if number % 2 else "QUEUED") for number in range(1, 11)]
-    assert messaging.forgetting.erase(ids, to=[], at=NOW) == 10
+    assert messaging.retention.erase(ids, to=[], at=NOW) == 10
     assert Message.objects.filter(state="CANCELLED").count() == 5
     assert not Message.objects.exclude(recipient="").exists()
 
 
 @pytest.mark.parametrize("place", [1, 10])
 def test_one_with_a_provider_in_any_piece_stops_all(monkeypatch, place):
-    monkeypatch.setattr(messaging.forgetting, "BATCH", 3)
+    monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENDING" if number == place else "SENT") for number in range(1, 11)]
     with pytest.raises(WithAProvider):
-        messaging.forgetting.erase(ids, to=[], at=NOW)
+        messaging.retention.erase(ids, to=[], at=NOW)

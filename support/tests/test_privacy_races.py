@@ -7,9 +7,9 @@ from clients.authorized_clients import Authorization, authorize
 from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound
 from clients.models import Applicant, AuditEntry, AuthorizedClient
 from conftest import at_once, make_applicant
-from messaging import delivery
-from messaging.forgetting import WithAProvider
+from messaging.delivery import send
 from messaging.models import Message
+from messaging.retention import WithAProvider
 from subscription import confirming
 from subscription.errors import LinkIsDead
 from subscription.links import confirmation_token
@@ -89,7 +89,7 @@ def test_workers_that_send_meanwhile_send_first_or_not_at_all(turn):
     applicant = make_applicant(f"3000000{turn}")
     ask(applicant, "S")
     erased = outcome(lambda: erase(applicant), WithAProvider)
-    done = at_once([lambda: delivery.deliver_due("codes"), erased, lambda: delivery.deliver_due("codes")])
+    done = at_once([lambda: send.deliver_due("codes"), erased, lambda: send.deliver_due("codes")])
     if done[1] != "done":
         assert Applicant.objects.filter(pk=applicant.pk).exists(), "refused: nothing was done"
         erase(applicant)

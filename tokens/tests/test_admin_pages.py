@@ -17,7 +17,7 @@ from clients.admin.base import LimitedPaginator
 from clients.credentials import issue
 from clients.external_clients import Details, register
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
-from messaging import providers
+from messaging.delivery import failover
 from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
@@ -98,7 +98,7 @@ def rows(partner, boss):
         request_id=1,
         created_at=timezone.now(),
     )
-    providers.set_aside(HOSTILE, HOSTILE, at=timezone.now())
+    failover.set_aside(HOSTILE, HOSTILE, at=timezone.now())
     points = [{"key": HOSTILE, "value": HOSTILE}]
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
     register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from conftest import NOW
-from messaging import sweeping
+from messaging.delivery import sweeper
 from messaging.models import Message
 from tokens import codes, services, settling
 from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, WrongCode
@@ -65,9 +65,9 @@ def test_the_sweep_closes_what_is_over_and_it_stays_expired_for_the_caller(token
 
 
 def test_a_code_nobody_took_in_time_ends_not_sent_and_its_client_may_ask_again(token):
-    sweeping.sweep(at=seconds(129))
+    sweeper.sweep(at=seconds(129))
     assert outcome(token) == "PENDIENTE"
-    sweeping.sweep(at=seconds(130))
+    sweeper.sweep(at=seconds(130))
     assert Message.objects.get().state == "EXPIRED"
     assert outcome(token) == "NO_ENVIADO"
     with pytest.raises(NoPendingToken):
@@ -79,8 +79,8 @@ def test_a_code_nobody_took_in_time_ends_not_sent_and_its_client_may_ask_again(t
 
 
 def test_the_sweep_catches_up_when_nobody_was_told(token, monkeypatch):
-    monkeypatch.setattr("messaging.transitions._listeners", [])
-    sweeping.sweep(at=seconds(130))
+    monkeypatch.setattr("messaging.queue.transitions._listeners", [])
+    sweeper.sweep(at=seconds(130))
     assert outcome(token) == "PENDIENTE"
     settling.sweep(at=seconds(131))
     assert outcome(token) == "NO_ENVIADO"

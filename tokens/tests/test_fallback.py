@@ -7,10 +7,11 @@ from django.utils import timezone
 
 from clients.rate_limits import counters
 from conftest import delivered_code
-from messaging import delivery, receipts, sweeping
+from messaging.delivery import receipts, sweeper
+from messaging.delivery import send as delivery
+from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
-from messaging.receipts import Report
 from tokens import fallback, services, settling
 from tokens.errors import TokenExpired, WrongCode
 from tokens.models import VerificationToken
@@ -259,7 +260,7 @@ def test_never_after_the_code_was_settled(asked, applicant, settle):
         assert secrets_kept() == 0, "settled: nobody may need it any more"
     late = now + timedelta(seconds=31 if settle != "expire" else 140)
     assert fallback.sweep(at=late) == 0
-    sweeping.sweep(at=late)
+    sweeper.sweep(at=late)
     assert not Message.objects.filter(via="W").exists()
     assert secrets_kept() == 0
 

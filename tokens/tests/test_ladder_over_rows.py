@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from conftest import NOW, at_once, make_applicant
-from messaging import delivery
+from messaging.delivery import send
 from messaging.models import Message
 from tokens import codes, forgetting, forgiving, ladder, services
 from tokens.cooldown import LOOK_BACK, wait_before
@@ -157,15 +157,15 @@ def known_code(token):
 
 def end_message(state, settings):
     """Brings the only queued message to its end the way the worker or the sweep would."""
-    from messaging.transitions import move
+    from messaging.queue.transitions import move
 
     if state == "EXPIRED":
         move("EXPIRED", "send_before IS NOT NULL", {}, at=NOW + timedelta(seconds=1))
         return
-    [message] = delivery.claim("codes", at=NOW)
-    gateway = delivery.gateways_for("S")[0]
-    assert delivery.hand_over(message, gateway, at=NOW)
-    delivery.record(message, state, at=NOW + timedelta(seconds=1), reply="")
+    [message] = send.claim("codes", at=NOW)
+    gateway = send.gateways_for("S")[0]
+    assert send.hand_over(message, gateway, at=NOW)
+    send.record(message, state, at=NOW + timedelta(seconds=1), reply="")
 
 
 # --- one mailbox, however it is spelled ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from django.core.checks import run_checks
 
 from messaging.gateways.base import MASK
-from messaging.smpp.texts import encoded
+from messaging.smpp.encoding import encoded
 from tokens import texts
 from tokens.checks import check_sms_alphabet
 

@@ -9,7 +9,7 @@ from conftest import NOW
 from messaging.gateways import gateway_from_url
 from messaging.gateways.base import MASK, Outgoing
 from messaging.smpp import pdus
-from messaging.smpp.texts import encoded, validity
+from messaging.smpp.encoding import encoded, validity
 
 
 def submit(text, secret="A1B2", options="sender=AVAL", recipient="987654321"):

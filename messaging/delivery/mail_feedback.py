@@ -23,7 +23,7 @@ SOFT_BOUNCE = "el buzón lo devolvió por ahora"
 class Remark:
     """One such word on one message."""
 
-    provider: str  # what its gateway's name begins with, as in `messaging.receipts.Report`
+    provider: str  # what its gateway's name begins with, as in `messaging.delivery.receipts.Report`
     provider_id: str
     detail: str
     message_id: UUID | None = None  # ours, where the provider repeats it

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from django.db import connection
 
-from messaging import doorbell, fallbacks, providers
-from messaging.queues import QUEUES
+from messaging.delivery import failover
+from messaging.queue import channel_fallback, wakeup
+from messaging.queue.names import QUEUES
+from messaging.queue.transitions import move
 from messaging.steps import run_each
-from messaging.transitions import move
 
 LANE_PATIENCE = timedelta(seconds=5)
 """How long a message waits for the process of its gateway before it goes another way."""
@@ -36,13 +37,13 @@ def sweep(*, at: datetime) -> None:
     )
     moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=AT_ONCE)) for to, where, detail in ways]
     rings = [(queue, partial(_ring_if_due, queue, at=at)) for queue in QUEUES]
-    lanes, seals = partial(free_lanes, at=at), partial(fallbacks.forget_old, at=at)
+    lanes, seals = partial(free_lanes, at=at), partial(channel_fallback.forget_old, at=at)
     run_each("messaging.sweep", [*moves, ("lanes", lanes), ("seals", seals), *rings])
 
 
 def _ring_if_due(queue: str, *, at: datetime) -> None:
     if is_due(queue, at=at):
-        doorbell.ring(queue)
+        wakeup.ring(queue)
 
 
 def free_lanes(*, at: datetime) -> None:
@@ -63,7 +64,7 @@ def free_lanes(*, at: datetime) -> None:
         )
         silent = [lane for (lane,) in cursor.fetchall()]
     for lane in silent:
-        providers.set_aside(lane, SILENT_PROCESS, at=at)
+        failover.set_aside(lane, SILENT_PROCESS, at=at)
 
 
 def none_taken(references: Sequence[UUID]) -> list[UUID]:

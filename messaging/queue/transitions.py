@@ -76,7 +76,7 @@ def move(
     With a `limit`, rows that somebody else holds are skipped: that is for sweeps. Returns the messages moved.
     """
     if to == S.SENDING:
-        raise ValueError("a message becomes SENDING by a claim (messaging.delivery), which writes no event")
+        raise ValueError("a message becomes SENDING by a claim (messaging.delivery.send), which writes no event")
     where = f"{_guard(to)} AND {where}"
     if limit:
         # An array, read once: as a join PostgreSQL may run the inner query once per row, while its statistics say that

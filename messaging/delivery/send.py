@@ -16,13 +16,14 @@ from typing import Protocol
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
-from messaging import doorbell, providers, receipts
+from messaging.delivery import failover, receipts
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
-from messaging.queues import BATCH, ORDER, QUEUE_OF, QUEUES
-from messaging.sealing import CannotUnseal, unseal
-from messaging.transitions import move, sent_together
+from messaging.queue import wakeup
+from messaging.queue.names import BATCH, ORDER, QUEUE_OF, QUEUES
+from messaging.queue.sealing import CannotUnseal, unseal
+from messaging.queue.transitions import move, sent_together
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,12 @@ def deliver_due(
 ) -> int:
     """Sends what is due in a queue, one batch (or `limit`) at most; a full one rings for a colleague.
 
-    Returns how many it claimed. A worker's `send` is its crew's: side by side (`messaging.crew`).
+    Returns how many it claimed. A worker's `send` is its crew's: side by side (`messaging.delivery.thread_pool`).
     """
     most = limit or BATCH[queue]
     batch = claim(queue, at=timezone.now(), limit=most)
     if len(batch) == most:
-        doorbell.ring(queue)
+        wakeup.ring(queue)
     send(batch)
     return len(batch)
 
@@ -90,12 +91,12 @@ def deliver(message: Message) -> None:
     at = timezone.now()
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
-        gateway, call = providers.choose(gateways_for(message.via), message, at=at)
-    except (providers.NoProvider, CannotUnseal) as fault:
+        gateway, call = failover.choose(gateways_for(message.via), message, at=at)
+    except (failover.NoProvider, CannotUnseal) as fault:
         record(message, "FAILED", at=at, reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
         return
-    except providers.NotNow as wait:
+    except failover.NotNow as wait:
         give_back(message, at=at, due=at + timedelta(seconds=wait.seconds), detail="los proveedores están ocupados")
         return
     try:
@@ -114,7 +115,7 @@ def attempt(
     gateway: Sender,
     letter: Outgoing,
     secret: str | None,
-    call: providers.Call,
+    call: failover.Call,
     *,
     delays: Sequence[timedelta],
 ) -> None:
@@ -135,13 +136,13 @@ def attempt(
 def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
     """Writes down what came of one call. It counts for the message's claim only, so twice is once."""
     if isinstance(answer, Receipt):
-        providers.took(message.provider)
+        failover.took(message.provider)
         taken([(message, answer)], at=at)
     else:
         not_taken(message, answer, at=at, delays=delays)
 
 
-def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: providers.Call) -> Answer:
+def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: failover.Call) -> Answer:
     """The call itself, and what was said. Nothing is raised: whatever happens is an answer."""
     answer: Answer
     try:
@@ -159,7 +160,7 @@ def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | Non
 def settle(provider: str, answer: Answer, *, at: datetime) -> None:
     """What an answer means for its provider. One that is set aside comes back by taking a message, not by refusing."""
     if says_of_its_health(answer) is not None:
-        providers.settle(provider, failed=not isinstance(answer, Receipt), at=at)
+        failover.settle(provider, failed=not isinstance(answer, Receipt), at=at)
 
 
 def says_of_its_health(answer: Answer) -> bool | None:
@@ -259,7 +260,7 @@ def not_taken(
         record(message, "UNKNOWN", at=at, reply=answer.reply)
         return
     if answer.permanent and not answer.unsupported and not isinstance(answer, Unsendable):
-        providers.refused(message.provider, message.recipient)
+        failover.refused(message.provider, message.recipient)
     gateways = gateways_for(message.via)
     others = len(gateways) - 1
     if _is_final(message, answer, gateways, tries=len(delays) + others):
@@ -269,7 +270,7 @@ def not_taken(
     counted = not answer.throttled
     record(message, "QUEUED", at=at, reply=answer.reply, next_attempt_at=at + delay, counted=counted)
     if not delay:
-        doorbell.ring(QUEUE_OF[message.kind])
+        wakeup.ring(QUEUE_OF[message.kind])
 
 
 def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway], *, tries: int) -> bool:
@@ -288,13 +289,13 @@ def _delay(message: Message, answer: GatewayError, others: int, delays: Sequence
     asked = timedelta(seconds=answer.retry_after or 0)
     if answer.throttled:  # the others are asked at once; this one by nobody here until then
         wait = max(asked, THROTTLED)
-        providers.rest(message.provider, wait.total_seconds())
+        failover.rest(message.provider, wait.total_seconds())
         return timedelta(0) if others else wait
     if answer.unsupported:
         return timedelta(0)
     if message.attempts <= others:
         if not answer.about_recipient:
-            providers.rest(message.provider, asked.total_seconds())
+            failover.rest(message.provider, asked.total_seconds())
         return timedelta(0)
     delay = max(delays[message.attempts - 1 - others], asked)
     return delay + delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing

@@ -27,7 +27,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
-from messaging.transitions import move
+from messaging.queue.transitions import move
 
 log = logging.getLogger(__name__)
 

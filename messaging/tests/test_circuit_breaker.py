@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.judgement import LEAST_CALLS, SILENT, SILENT_CALLS, SLOW, WINDOW, Window
+from messaging.delivery.circuit_breaker import LEAST_CALLS, SILENT, SILENT_CALLS, SLOW, WINDOW, Window
 
 
 def window(*calls):

@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from clients.models import AuditEntry
-from messaging import delivery, providers
+from messaging.delivery import failover
+from messaging.delivery import send as delivery
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
 from messaging.tests.test_delivery import Provider, queue
@@ -34,7 +35,7 @@ def send(number=1):
 
 
 def chosen(two, message, *, at):
-    gateway, call = providers.choose(two, message, at=at)
+    gateway, call = failover.choose(two, message, at=at)
     call.ended(failed=None)
     return gateway.name
 
@@ -46,7 +47,7 @@ def aside(name="primero"):
 def later(seconds, name="primero"):
     """The clock of the row, turned back: its time is up in `seconds`."""
     ProviderState.objects.filter(name=name).update(until=timezone.now() + timedelta(seconds=seconds))
-    providers.known.looked = float("-inf")
+    failover.known.looked = float("-inf")
 
 
 def test_three_failures_set_a_provider_aside_with_a_dated_reason_and_the_rest_goes_to_the_other(two):
@@ -73,7 +74,7 @@ def test_silence_and_faults_count_refusals_of_a_recipient_and_throttling_do_not(
     assert aside("segundo") is None
     two[1].answers = [GatewayError("429", permanent=False, throttled=True)] * 3
     for _ in range(3):
-        providers.known.resting.clear()
+        failover.known.resting.clear()
         send()
     assert aside("segundo") is None
 
@@ -108,18 +109,18 @@ def test_a_probe_that_fails_keeps_it_away_twice_as_long_and_the_code_goes_elsewh
 
 
 def test_of_many_messages_one_at_a_time_probes(two):
-    providers.set_aside("primero", "prueba", at=timezone.now())
+    failover.set_aside("primero", "prueba", at=timezone.now())
     later(-1)
     at = timezone.now()
     first, second = queue(), queue()
     assert chosen(two, first, at=at) == "primero"
     assert chosen(two, second, at=at) == "segundo"
-    assert chosen(two, second, at=at + providers.PROBE + timedelta(seconds=1)) == "primero"
+    assert chosen(two, second, at=at + failover.PROBE + timedelta(seconds=1)) == "primero"
 
 
 def test_when_all_are_set_aside_the_preferred_one_is_asked_all_the_same(two):
     for each in two:
-        providers.set_aside(each.name, "prueba", at=timezone.now())
+        failover.set_aside(each.name, "prueba", at=timezone.now())
     send(1)
     assert len(two[0].got) == 1
     assert aside() is None, "and if it answers, it is back"
@@ -127,20 +128,20 @@ def test_when_all_are_set_aside_the_preferred_one_is_asked_all_the_same(two):
 
 def test_what_staff_sets_aside_stays_until_staff_restores_it(two):
     now = timezone.now()
-    providers.set_aside("primero", "factura en disputa", at=now, by="ana", address="192.0.2.7")
+    failover.set_aside("primero", "factura en disputa", at=now, by="ana", address="192.0.2.7")
     assert aside().until is None
     assert chosen(two, queue(), at=now + timedelta(days=30)) == "segundo"
     two[1].answers = [AWAY] * 30
     send(2)
     assert aside() is not None, "a good answer in need does not overrule a person"
-    assert providers.restore("primero", at=now, by="ana", reason="pagada")
-    assert not providers.restore("primero", at=now, by="ana")
+    assert failover.restore("primero", at=now, by="ana", reason="pagada")
+    assert not failover.restore("primero", at=now, by="ana")
     assert [each.action for each in AuditEntry.objects.order_by("id")] == ["provider.set_aside", "provider.restored"]
     assert AuditEntry.objects.first().reason == "factura en disputa"
 
 
 def test_a_provider_with_all_its_places_taken_is_passed_over(two):
-    calls = [providers.begin("primero") for _ in range(providers.AT_ONCE)]
+    calls = [failover.begin("primero") for _ in range(failover.AT_ONCE)]
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
     del two[1]
     message = queue()
@@ -156,8 +157,8 @@ def test_a_provider_with_all_its_places_taken_is_passed_over(two):
 
 
 def test_a_silent_provider_is_set_aside_while_its_calls_still_hang(two):
-    calls = [providers.begin("primero") for _ in range(3)]
-    for window in providers.known.windows.values():
+    calls = [failover.begin("primero") for _ in range(3)]
+    for window in failover.known.windows.values():
         window.in_hand = {number: time.monotonic() - 3.1 for number in window.in_hand}
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
     assert aside().reason == "3 envíos sin respuesta desde hace más de 3 s"
@@ -169,7 +170,7 @@ def test_other_workers_hear_of_it_within_a_second(two):
     ProviderState.objects.create(
         name="primero", set_aside_at=timezone.now(), until=timezone.now() + timedelta(seconds=30), reason="otro"
     )
-    providers.known.looked -= providers.FRESH
+    failover.known.looked -= failover.FRESH
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
 
 

@@ -12,15 +12,16 @@ from datetime import timedelta
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from messaging import delivery, doorbell, providers
-from messaging.delivery import RETRY_DELAYS, Answer
+from messaging.delivery import failover, send
+from messaging.delivery.send import RETRY_DELAYS, Answer
+from messaging.delivery.sweeper import SILENT_PROCESS
 from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.gateways.smpp import SmppGateway
 from messaging.models import Message
-from messaging.queues import QUEUES
-from messaging.sealing import CannotUnseal, unseal
-from messaging.smpp import reports
-from messaging.sweeping import SILENT_PROCESS
+from messaging.queue import wakeup
+from messaging.queue.names import QUEUES
+from messaging.queue.sealing import CannotUnseal, unseal
+from messaging.smpp import delivery_receipts
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Lane:
         if not self.record():
             return []  # first what was: a full memory of answers must not grow
         try:
-            return delivery.claim(QUEUE, at=timezone.now(), limit=limit, lane=self.name)
+            return send.claim(QUEUE, at=timezone.now(), limit=limit, lane=self.name)
         except Error as fault:
             self._away(fault)
             return []
@@ -59,10 +60,10 @@ class Lane:
             try:
                 secret = self.secret_of(message)
             except CannotUnseal as fault:
-                delivery.record(message, "FAILED", at=at, reply=type(fault).__name__)
+                send.record(message, "FAILED", at=at, reply=type(fault).__name__)
                 log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
                 return False, None
-            handed = delivery.hand_over(message, self.gateway, at=at)
+            handed = send.hand_over(message, self.gateway, at=at)
         except Error as fault:
             self._away(fault)
             self.give_back([message])
@@ -102,14 +103,14 @@ class Lane:
         """Doing it twice changes nothing: each step counts only for the message's claim."""
         at = timezone.now()
         if answer is None:
-            if delivery.take_back(message, at=at, detail="no llegó a salir"):
-                doorbell.ring(QUEUE)
+            if send.take_back(message, at=at, detail="no llegó a salir"):
+                wakeup.ring(QUEUE)
             return
-        delivery.note(message, answer, at=at, delays=RETRY_DELAYS)
+        send.note(message, answer, at=at, delays=RETRY_DELAYS)
         if isinstance(answer, (Receipt, OutcomeUnknown)):
             name = answer.provider_id if isinstance(answer, Receipt) else ""
-            reports.catch_up(self.name, message.id, name, at=at)
-        delivery.settle(self.name, answer, at=at)
+            delivery_receipts.catch_up(self.name, message.id, name, at=at)
+        send.settle(self.name, answer, at=at)
 
     def _away(self, fault: Error) -> None:
         """The database failed: its connection is thrown away, and asked again in a second."""
@@ -119,10 +120,10 @@ class Lane:
 
     # --- receipts ---
 
-    def report(self, word: reports.Word) -> bool:
+    def report(self, word: delivery_receipts.Word) -> bool:
         """Writes a receipt down; False: the database is away, and whoever sent it must repeat it."""
         try:
-            reports.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
+            delivery_receipts.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
         except Error as fault:
             self._away(fault)
             return False
@@ -147,16 +148,16 @@ class Lane:
     def is_well(self) -> None:
         """There is a line, and it answers: a provider set aside for the want of one is back."""
         try:
-            state = providers.set_aside_now().get(self.name)
+            state = failover.set_aside_now().get(self.name)
             if state is not None and (state.reason.startswith(NO_LINE) or state.reason == SILENT_PROCESS):
-                providers.settle(self.name, failed=False, at=timezone.now())
+                failover.settle(self.name, failed=False, at=timezone.now())
         except Error as fault:
             self._away(fault)
 
     def looks_silent(self) -> None:
         """Submits wait for their answer for too long: the judgement of every worker, which sees calls in hand."""
         try:
-            providers.settle(self.name, failed=True, at=timezone.now())
+            failover.settle(self.name, failed=True, at=timezone.now())
         except Error as fault:
             self._away(fault)
 
@@ -164,9 +165,9 @@ class Lane:
         """We cannot bind: other providers go first until we can."""
         at = timezone.now()
         try:
-            if self.name in providers.set_aside_now():
-                providers.settle(self.name, failed=True, at=at)  # for longer, where its time was up
+            if self.name in failover.set_aside_now():
+                failover.settle(self.name, failed=True, at=at)  # for longer, where its time was up
             else:
-                providers.set_aside(self.name, NO_LINE + reason, at=at)
+                failover.set_aside(self.name, NO_LINE + reason, at=at)
         except Error as fault:
             self._away(fault)

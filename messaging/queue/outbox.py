@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from clients.models import Credential, Partner
-from messaging import doorbell, fallbacks
 from messaging.models import Message
-from messaging.queues import QUEUE_OF
-from messaging.sealing import seal
-from messaging.transitions import Moved, move
+from messaging.queue import channel_fallback, wakeup
+from messaging.queue.names import QUEUE_OF
+from messaging.queue.sealing import seal
+from messaging.queue.transitions import Moved, move
 
 INSERT = """
     INSERT INTO messaging_message (
@@ -80,7 +80,7 @@ def as_parameters(message: dict[str, Any]) -> dict[str, Any]:
 
 def ring_after_commit(kind: str) -> None:
     """The ring is robust: a broker that is away never turns work that was done into an error."""
-    transaction.on_commit(partial(doorbell.ring, QUEUE_OF[kind]), robust=True)
+    transaction.on_commit(partial(wakeup.ring, QUEUE_OF[kind]), robust=True)
 
 
 def enqueue(*, kind: str, **others: Any) -> Message:
@@ -92,5 +92,5 @@ def enqueue(*, kind: str, **others: Any) -> Message:
 
 def cancel(references: list[UUID], *, at: datetime, detail: str) -> list[Moved]:
     """Takes back what has not been handed over; what is with a provider goes its way. No fallback follows."""
-    fallbacks.forget(references)
+    channel_fallback.forget(references)
     return move("CANCELLED", "reference = ANY(%(references)s)", {"references": references}, at=at, detail=detail)

@@ -9,9 +9,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from messaging import crew, delivery, doorbell, providers, sweeping
+from messaging.delivery import failover, sweeper, thread_pool
+from messaging.delivery import send as delivery
 from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.models import Message, ProviderState
+from messaging.queue import wakeup
 from messaging.tests.test_delivery import queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,17 +48,17 @@ class Silent(Answers):
 @pytest.fixture(autouse=True)
 def own_crew(monkeypatch):
     """Threads of the test's own, whose connections end with it."""
-    pool = ThreadPoolExecutor(crew.THREADS)
-    monkeypatch.setattr(crew, "_threads", pool)
-    monkeypatch.setattr(crew, "_room", threading.BoundedSemaphore(crew.THREADS))
+    pool = ThreadPoolExecutor(thread_pool.THREADS)
+    monkeypatch.setattr(thread_pool, "_threads", pool)
+    monkeypatch.setattr(thread_pool, "_room", threading.BoundedSemaphore(thread_pool.THREADS))
     yield
-    closing = threading.Barrier(crew.THREADS)
+    closing = threading.Barrier(thread_pool.THREADS)
 
     def close():
         closing.wait(15)
         connection.close()
 
-    for each in [pool.submit(close) for _ in range(crew.THREADS)]:
+    for each in [pool.submit(close) for _ in range(thread_pool.THREADS)]:
         each.result()
     pool.shutdown()
 
@@ -66,10 +68,10 @@ def work_until(done, *, seconds):
     end, swept = time.monotonic() + seconds, time.monotonic()
     while not done():
         assert time.monotonic() < end, [(m.state, m.provider, m.provider_reply) for m in Message.objects.all()]
-        if not crew.deliver_due():
+        if not thread_pool.deliver_due():
             time.sleep(0.05)
         if time.monotonic() - swept > 1:
-            sweeping.sweep(at=timezone.now())
+            sweeper.sweep(at=timezone.now())
             swept = time.monotonic()
 
 
@@ -84,12 +86,12 @@ def test_codes_go_side_by_side(monkeypatch):
 
 
 def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threads_for(monkeypatch):
-    monkeypatch.setattr(providers, "AT_ONCE", 100)
+    monkeypatch.setattr(failover, "AT_ONCE", 100)
     hangs = Silent("hangs")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [hangs])
     for _ in range(30):
         queue()
-    claimed = [crew.deliver_due() for _ in range(4)]
+    claimed = [thread_pool.deliver_due() for _ in range(4)]
     assert claimed == [10, 6, 0, 0]
     assert Message.objects.filter(state="QUEUED").count() == 14, "they wait in the queue, for anybody"
     hangs.over.set()
@@ -98,7 +100,7 @@ def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threa
 def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_seconds(monkeypatch):
     silent, spare, well = Silent("callado"), Answers("reserva"), Answers("correo")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
-    monkeypatch.setattr(doorbell, "ring", lambda queue: False)
+    monkeypatch.setattr(wakeup, "ring", lambda queue: False)
     for number in range(50):
         queue(via="S" if number % 2 else "C", recipient=f"9{number:08d}")
     began = time.monotonic()
@@ -106,7 +108,7 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
     assert time.monotonic() - began < 8
     assert len(well.got) == 25
     assert max(moment for _, moment in well.got) - began < 2, "the other via never noticed"
-    assert len(silent.got) <= providers.AT_ONCE
+    assert len(silent.got) <= failover.AT_ONCE
     assert len(silent.got) + len(spare.got) == 25, "each was offered once: who was with the silent one is UNKNOWN"
     time.sleep(max(0.0, began + 4 - time.monotonic()))
     queue()
@@ -124,10 +126,10 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
     for _ in range(20):
         queue()
     for _ in range(4):
-        crew.deliver_due()
-    while len(silent.got) < providers.AT_ONCE or Message.objects.filter(state="QUEUED").count() < 10:
+        thread_pool.deliver_due()
+    while len(silent.got) < failover.AT_ONCE or Message.objects.filter(state="QUEUED").count() < 10:
         time.sleep(0.01)
-    assert len(silent.got) == providers.AT_ONCE
+    assert len(silent.got) == failover.AT_ONCE
     waiting = Message.objects.filter(state="QUEUED")
     assert waiting.count() == 10
     assert {message.attempts for message in waiting} == {0}
@@ -138,11 +140,11 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
 def test_finish_waits_for_what_is_in_hand(monkeypatch):
     far = Answers("far", 0.5)
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [far])
-    deliver = crew._deliver
-    monkeypatch.setattr(crew, "_deliver", lambda message: (deliver(message), connection.close()))
-    monkeypatch.setattr(crew, "_threads", ThreadPoolExecutor(2))
+    deliver = thread_pool._deliver
+    monkeypatch.setattr(thread_pool, "_deliver", lambda message: (deliver(message), connection.close()))
+    monkeypatch.setattr(thread_pool, "_threads", ThreadPoolExecutor(2))
     queue()
-    crew.deliver_due()
+    thread_pool.deliver_due()
     assert Message.objects.get().state == "SENDING"
-    crew.finish()
+    thread_pool.finish()
     assert Message.objects.get().state == "SENT"

@@ -13,14 +13,14 @@ from threading import BoundedSemaphore
 from django.conf import settings
 from django.db import close_old_connections
 
-from messaging import delivery
+from messaging.delivery import send
 from messaging.models import Message
-from messaging.queues import BATCH
+from messaging.queue.names import BATCH
 
 log = logging.getLogger(__name__)
 
 THREADS = settings.WORKER_THREADS
-"""More than `providers.AT_ONCE`: a silent provider cannot have them all. Each keeps a connection to the database."""
+"""More than `failover.AT_ONCE`: a silent provider cannot have them all. Each keeps a connection to the database."""
 
 _room = BoundedSemaphore(THREADS)
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codes")
@@ -34,7 +34,7 @@ def deliver_due() -> int:
         return 0  # every thread waits for a provider; the next sweep rings again
     claimed = 0
     try:
-        claimed = delivery.deliver_due("codes", limit=places, send=_side_by_side)
+        claimed = send.deliver_due("codes", limit=places, send=_side_by_side)
         return claimed
     finally:
         for _ in range(places - claimed):
@@ -60,7 +60,7 @@ def _take_places(wanted: int) -> int:
 def _deliver(message: Message) -> None:
     close_old_connections()
     try:
-        delivery.deliver(message)
+        send.deliver(message)
     except Exception:
         # The row knows how far it came: its lease ends, and the sweep frees it or says UNKNOWN.
         log.exception("a delivery broke off", extra={"message_id": str(message.id)})

@@ -1,7 +1,7 @@
 """Bulletins and alerts in the admin: written as drafts, looked at, tried out, and sent, paused or called off.
 
-What moves a campaign is `messaging.campaigns`; here it is asked for and confirmed, each step on a page of its own.
-"""
+What moves a campaign is `messaging.campaigns.lifecycle`; here it is asked for and confirmed, each step on a page of its
+own."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
@@ -22,9 +22,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from clients.admin.audit_mixin import Audited
 from clients.admin.base import BoundedList, Page, actor, address
 from clients.identity.names import normalised
-from messaging import campaigns, letters
-from messaging.admin_campaign_steps import STEPS, Step, Who
-from messaging.campaigns import Progress, WrongState
+from messaging.admin.campaign_steps import STEPS, Step, Who
+from messaging.campaigns import lifecycle, rendering
+from messaging.campaigns.lifecycle import Progress, WrongState
 from messaging.models import Campaign, Message
 
 T = TypeVar("T")
@@ -166,15 +166,15 @@ class CampaignAdmin(Audited, Page):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _seen(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
-        text, html = letters.preview(campaign)
+        text, html = rendering.preview(campaign)
         is_over = campaign.state in (State.DONE, State.CANCELLED)
         may = request.user.has_perm(CHANGE)
         return {
             "steps": [step for step in STEPS if may and campaign.state in step.sources],
             "preview_text": text,
             "preview_html": html,
-            "progress": in_time(lambda: campaigns.progress(campaign)) if has_begun(campaign) else None,
-            "reach": None if is_over else in_time(lambda: campaigns.count_audience(campaign)),
+            "progress": in_time(lambda: lifecycle.progress(campaign)) if has_begun(campaign) else None,
+            "reach": None if is_over else in_time(lambda: lifecycle.count_audience(campaign)),
             "reach_by_partner": [] if is_over else in_time(lambda: reach_by_partner(campaign)),
             "is_over": is_over,
         }
@@ -229,12 +229,12 @@ def has_begun(campaign: Campaign) -> bool:
 
 def reach_by_partner(campaign: Campaign) -> list[tuple[str, int]]:
     """Authorisations of each partner; somebody authorised by two is in both and gets one message."""
-    rows = campaigns.audience(campaign).values_list("partner__name").annotate(number=Count("pk"))
+    rows = lifecycle.audience(campaign).values_list("partner__name").annotate(number=Count("pk"))
     return list(rows.order_by("partner__name"))
 
 
 def progress_of(page: Sequence[Campaign]) -> dict[int, Progress]:
-    """`campaigns.progress` of several at once."""
+    """`lifecycle.progress` of several at once."""
     rows: Iterable[Any] = (
         Message.objects.filter(campaign__in=[campaign.pk for campaign in page if has_begun(campaign)])
         .values("campaign")

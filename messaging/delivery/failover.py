@@ -1,10 +1,9 @@
 """Which provider takes a message now: in the order of the setting, without those that fail, hang or asked us to wait.
 
-What one worker sees it judges by itself (`messaging.judgement`); the verdict is a row that all of them read, at most a
-second old. A provider set aside is tried again with a single message when its time is up: if it takes that it is back,
-if it fails or refuses it stays away twice as long. When nobody is left, the first in turn is asked all the same: a
-doubtful provider may send a code, no provider certainly does not.
-"""
+What one worker sees it judges by itself (`messaging.delivery.circuit_breaker`); the verdict is a row that all of them
+read, at most a second old. A provider set aside is tried again with a single message when its time is up: if it takes
+that it is back, if it fails or refuses it stays away twice as long. When nobody is left, the first in turn is asked all
+the same: a doubtful provider may send a code, no provider certainly does not."""
 
 import itertools
 import logging
@@ -18,8 +17,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from clients.models import audit
+from messaging.delivery.circuit_breaker import Window
 from messaging.gateways.base import Gateway, can_reach
-from messaging.judgement import Window
 from messaging.models import Message, ProviderEvent, ProviderState
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ What is a receipt, and what it says:
 Some SMSCs name the message in hexadecimal when they take it and in decimal in the receipt, or the other way round, or
 with zeros in front. So an id that is not found as it came is looked for in its other spellings: with the same SMSC, and
 to the same telephone. Some give no id when they take a message: its receipt is found by number and time. And all of
-them give their ids again some day. `messaging.receipts` says which message is meant.
+them give their ids again some day. `messaging.delivery.receipts` says which message is meant.
 """
 
 import logging
@@ -34,10 +34,10 @@ from smpplib import smpp
 from smpplib.command import get_optional_code
 
 from clients.identity.phones import national
-from messaging import receipts
+from messaging.delivery import receipts
+from messaging.delivery.receipts import EARLY, key_of
 from messaging.gateways.smpp_codes import STATE_NUMBERS, STATES, final_state
-from messaging.receipts import EARLY, key_of
-from messaging.smpp.line import Frame
+from messaging.smpp.connection import Frame
 from messaging.smpp.pdus import DELIVER_SM, printable
 
 log = logging.getLogger(__name__)

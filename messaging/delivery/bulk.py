@@ -15,14 +15,16 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from messaging import campaigns, doorbell, letters, providers
-from messaging.campaigns import NEVER
-from messaging.delivery import Answer, Sender, claim, give_back, not_taken, offer, record, settle, take_back, taken
+from messaging.campaigns import lifecycle, rendering
+from messaging.campaigns.lifecycle import NEVER
+from messaging.delivery import failover
+from messaging.delivery.send import Answer, Sender, claim, give_back, not_taken, offer, record, settle, take_back, taken
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
-from messaging.queues import BATCH
-from messaging.transitions import move
+from messaging.queue import wakeup
+from messaging.queue.names import BATCH
+from messaging.queue.transitions import move
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +48,9 @@ def deliver_due() -> int:
     """Sends a batch of what is due; a full one rings for the next. Returns how many it claimed."""
     batch = claim("bulk", at=timezone.now())
     if len(batch) == BATCH["bulk"]:
-        doorbell.ring("bulk")
+        wakeup.ring("bulk")
     else:
-        campaigns.refill(at=timezone.now())
+        lifecycle.refill(at=timezone.now())
     with ExitStack() as kept:
         senders: dict[str, Sender] = {}
         for start in range(0, len(batch), TEN):
@@ -59,14 +61,14 @@ def deliver_due() -> int:
 def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
     at = timezone.now()
     try:
-        gateway, place = providers.choose(gateways_for(ten[0].via), ten[0], at=at)
+        gateway, place = failover.choose(gateways_for(ten[0].via), ten[0], at=at)
         place.ended(failed=None)  # each letter is a call of its own
-    except providers.NoProvider:
+    except failover.NoProvider:
         for message in ten:
             record(message, "FAILED", at=at, reply="no hay proveedor de correo")
         log.error("bulletins cannot be sent: EMAIL_URL is not set")
         return
-    except providers.NotNow as wait:
+    except failover.NotNow as wait:
         for message in ten:
             due = at + timedelta(seconds=wait.seconds)
             give_back(message, at=at, due=due, detail="los proveedores están ocupados")
@@ -89,9 +91,9 @@ def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
         if time.monotonic() - began > GIVE_BACK:
             take_back(message, at=timezone.now())  # the ones before it took too long
             continue
-        answer: Answer = offer(message, sender, letters.letter(message), None, providers.begin(message.provider))
+        answer: Answer = offer(message, sender, rendering.letter(message), None, failover.begin(message.provider))
         if isinstance(answer, Receipt):
-            providers.took(message.provider)
+            failover.took(message.provider)
             were_taken.append((message, answer))
         else:
             not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)

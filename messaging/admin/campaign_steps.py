@@ -15,7 +15,7 @@ from clients.admin.credentials import ReasonForm
 from clients.identity.emails import InvalidEmail, canonical_email
 from clients.models import audit
 from clients.rate_limits import counters
-from messaging import campaigns, letters
+from messaging.campaigns import lifecycle, rendering
 from messaging.gateways import gateways_for
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
 from messaging.models import Campaign
@@ -71,7 +71,7 @@ class ScheduleForm(StepForm):
 
     def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(campaign, who, data)
-        self.reach = campaigns.count_audience(campaign)
+        self.reach = lifecycle.count_audience(campaign)
         """Shown by the page, and counted anew when it comes back."""
 
     def clean_begins(self) -> datetime:
@@ -107,28 +107,28 @@ Said = tuple[int, str]
 
 
 def _schedule(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    reach = campaigns.schedule(campaign, begins=data["begins"], **who.words())
+    reach = lifecycle.schedule(campaign, begins=data["begins"], **who.words())
     begins = timezone.localtime(data["begins"])
     return SUCCESS, f"Programada para el {begins:%d/%m/%Y %H:%M}: {reach} destinatarios."
 
 
 def _pause(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    campaigns.pause(campaign, **who.words())
+    lifecycle.pause(campaign, **who.words())
     return SUCCESS, "En pausa: ya no sale nada hasta que se reanude."
 
 
 def _resume(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    campaigns.resume(campaign, **who.words())
+    lifecycle.resume(campaign, **who.words())
     return SUCCESS, "Reanudada."
 
 
 def _cancel(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    taken = campaigns.cancel(campaign, reason=data["reason"], **who.words())
+    taken = lifecycle.cancel(campaign, reason=data["reason"], **who.words())
     return SUCCESS, f"Anulada; se retiraron {taken} mensajes que aún no salían."
 
 
 def _take_back(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    campaigns.take_back(campaign, **who.words())
+    lifecycle.take_back(campaign, **who.words())
     return SUCCESS, "Otra vez es un borrador."
 
 
@@ -142,7 +142,7 @@ def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
     if wait:
         return WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos."
     audit(campaign, "campaign.tested", **who.words(), recipient=data["recipient"])
-    text, html = letters.preview(campaign)
+    text, html = rendering.preview(campaign)
     message = Outgoing(
         id=uuid4(),
         kind=campaign.type,

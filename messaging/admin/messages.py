@@ -79,6 +79,3 @@ class MessageAdmin(ReadOnly):
     @admin.display(description="código (id)")
     def code(self, message: Message) -> str:
         return str(message.reference or "—")
-
-
-from messaging import admin_campaigns, admin_providers  # noqa: E402, F401  their pages register themselves

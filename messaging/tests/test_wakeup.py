@@ -10,28 +10,28 @@ from amqp.exceptions import ConnectionForced
 
 from clients.rate_limits import redis_client
 from clients.rate_limits.redis_client import RedisAway, breaker
-from messaging import doorbell
+from messaging.queue import wakeup
 
 
 @pytest.fixture
 def published(monkeypatch):
     rung = []
-    monkeypatch.setattr(doorbell, "_publish", rung.append)
+    monkeypatch.setattr(wakeup, "_publish", rung.append)
     return rung
 
 
 def test_at_most_one_ring_waits(published):
-    assert doorbell.ring("codes") is True
-    assert doorbell.ring("codes") is False
+    assert wakeup.ring("codes") is True
+    assert wakeup.ring("codes") is False
     assert published == ["codes"]
-    doorbell.answered("codes")
-    assert doorbell.ring("codes") is True
+    wakeup.answered("codes")
+    assert wakeup.ring("codes") is True
     assert published == ["codes", "codes"]
 
 
 def test_a_lost_ring_lapses_by_itself(published):
-    doorbell.ring("codes")
-    assert 0 < redis_client.connection().pttl(doorbell._key("codes")) <= 1000 * doorbell.WAITING_FOR
+    wakeup.ring("codes")
+    assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.WAITING_FOR
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def frozen(monkeypatch, tmp_path):
         retry=redis_client.Retry(redis_client.NoBackoff(), 0),
     )
     monkeypatch.setattr(redis_client, "connection", lambda: silent)
-    monkeypatch.setattr(doorbell, "connection", lambda: silent)
+    monkeypatch.setattr(wakeup, "connection", lambda: silent)
     yield
     silent.close()
     listener.close()
@@ -55,11 +55,11 @@ def frozen(monkeypatch, tmp_path):
 
 def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(frozen, published):
     started = time.monotonic()
-    assert doorbell.ring("codes") is False
+    assert wakeup.ring("codes") is False
     first = time.monotonic() - started
     started = time.monotonic()
     for _ in range(100):
-        assert doorbell.ring("codes") is False
+        assert wakeup.ring("codes") is False
     assert 0.9 < first < 1.5
     assert time.monotonic() - started < 0.1
     assert published == []
@@ -76,22 +76,22 @@ def test_the_breaker_lets_somebody_try_again_after_its_pause():
 def test_rabbitmq_is_rung_while_redis_is_away(published, settings):
     """One task too many finds nothing to do; none at all would keep every code until Redis is back."""
     breaker.trip(OSError("away"))
-    assert doorbell.ring("codes") is False
+    assert wakeup.ring("codes") is False
     settings.REDIS_IS_BROKER = False
-    assert doorbell.ring("codes") is True
+    assert wakeup.ring("codes") is True
     assert published == ["codes"]
 
 
-@pytest.mark.parametrize("fault", [ConnectionResetError, doorbell.AMQPError, redis.ConnectionError])
+@pytest.mark.parametrize("fault", [ConnectionResetError, wakeup.AMQPError, redis.ConnectionError])
 def test_a_broker_that_is_away_says_nothing_of_redis(monkeypatch, fault, caplog):
     def away(queue):
         raise fault
 
-    monkeypatch.setattr(doorbell, "_publish", away)
-    assert doorbell.ring("codes") is False
+    monkeypatch.setattr(wakeup, "_publish", away)
+    assert wakeup.ring("codes") is False
     assert [each.message for each in caplog.records] == ["the broker is away"]
     assert breaker.call(lambda: 1) == 1
-    assert doorbell.ring("bulk") is False
+    assert wakeup.ring("bulk") is False
     assert len(caplog.records) == 1, "nobody asks again during the pause"
 
 
@@ -119,5 +119,5 @@ class Line(SimpleNamespace):
 )
 def test_a_connection_that_rabbitmq_has_closed_is_left_before_it_costs_a_ring(kind, connected, brings, left):
     line = Line(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
-    doorbell._leave_if_closed(line)
+    wakeup._leave_if_closed(line)
     assert line.left is left

@@ -13,7 +13,7 @@ from django.db import connection
 
 from clients.retention import BATCH, Ageing, deleting, kept
 from messaging.models import Message, ProviderReceipt, SandboxMessage
-from messaging.transitions import move
+from messaging.queue.transitions import move
 
 _ADDRESS = r"[^\s<>\"''(),;:]+@[^\s<>\"''(),;:]+"
 _PHONE = r"\+?([0-9]{2,3}[ -]?)?9[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}"

@@ -11,7 +11,7 @@ from clients.admin.audit_display import moment
 from clients.admin.base import HappenedFilter, ReadOnly
 from clients.admin.bulk_actions import act_on_selected
 from clients.admin.credentials import ReasonForm
-from messaging import providers
+from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
 
 LATEST = 50
@@ -61,7 +61,7 @@ class ProviderStateAdmin(ReadOnly):
     @admin.action(description="Apartar…", permissions=["operate"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> HttpResponse | None:
         def act(state: ProviderState, *, reason: str, **who: Any) -> bool:
-            providers.set_aside(state.name, reason, **who)
+            failover.set_aside(state.name, reason, **who)
             return True
 
         return act_on_selected(self, request, queryset, "take_out", "Apartar", SetAsideForm, act)
@@ -69,6 +69,6 @@ class ProviderStateAdmin(ReadOnly):
     @admin.action(description="Restablecer…", permissions=["operate"])
     def put_back(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> HttpResponse | None:
         def act(state: ProviderState, **word: Any) -> bool:
-            return providers.restore(state.name, **word)
+            return failover.restore(state.name, **word)
 
         return act_on_selected(self, request, queryset, "put_back", "Restablecer", RestoreForm, act)

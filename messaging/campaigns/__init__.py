@@ -1,0 +1,1 @@
+"""Campaigns of bulletins and alerts: their states, their audience, their mails."""

@@ -1,0 +1,1 @@
+"""Delivery: sending what is due, failover between providers, sweeper, delivery receipts."""

@@ -1,0 +1,1 @@
+"""The queue: outbox, states, wake-up of workers, sealed codes."""
