@@ -12,9 +12,9 @@ from django.http.response import HttpResponseBase
 from django.views.defaults import bad_request
 
 from clients.errors import Refused
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.middleware import in_envelope
-from external_api.spaces import contract_of
+from external_api.routing import contract_of
 
 WORDS = "Contiene caracteres que no son texto."
 _CODE = re.compile(r"\A(/v1/api/client/[^/]+/verify/)[^/]*")

@@ -72,4 +72,4 @@ class ApiRequestAdmin(ReadOnly):
         return (queryset.filter(pk=int(term)) if is_number else queryset.none()), False
 
 
-from external_api import admin_import  # noqa: E402, F401  its pages register themselves
+from external_api.client_import import admin as admin_import  # noqa: E402, F401  its pages register themselves

@@ -13,8 +13,8 @@ from django.http.response import HttpResponseBase
 from clients.client_ip import caller_address
 from clients.errors import Refused
 from external_api.frontdoor.contract import Contract
-from external_api.frontdoor.refusals import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
-from external_api.spaces import contract_of
+from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
+from external_api.routing import contract_of
 
 STATUS_PATH = "/v1/api/status"
 access = logging.getLogger("aval.access")

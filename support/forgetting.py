@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import Error
 
 import clients.retention
-import external_api.forgetting
+import external_api.retention
 import messaging.retention
 import subscription.forgetting
 import tokens.forgetting
@@ -57,7 +57,7 @@ KINDS: Sequence[Ageing] = (
     *tokens.forgetting.KINDS,  # first what somebody waits for: the destinations of those who were erased
     *clients.retention.KINDS,
     *messaging.retention.KINDS,
-    *external_api.forgetting.KINDS,
+    *external_api.retention.KINDS,
     *subscription.forgetting.KINDS,
     *STAFF,
 )

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from clients.client_ip import caller_address
 from clients.models import audit
-from external_api.client_sheets import csv_text, total_line, write_xlsx
+from external_api.client_import.spreadsheets import csv_text, total_line, write_xlsx
+from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body, file_body
-from external_api.frontdoor.places import Place
-from external_api.frontdoor.refusals import Unavailable
+from external_api.frontdoor.keyset import Place
 from messaging.masking import masked, masked_in
 from support import message_log
 from support.doors import desk_page, page

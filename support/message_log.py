@@ -16,7 +16,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from clients.models import Partner
-from external_api.frontdoor.places import Place
+from external_api.frontdoor.keyset import Place
 from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
 from support.timeline import shown

@@ -18,7 +18,7 @@ from django.db import Error, transaction
 from django.db.models import Model, Q
 
 import clients.retention
-import external_api.forgetting
+import external_api.retention
 import messaging.retention
 import subscription.forgetting
 import tokens.forgetting
@@ -215,7 +215,7 @@ def _erase_answers(values: set[str], companies: Sequence[int]) -> None:
     """After the commit, and no part of its success: the person is gone, and to say otherwise would be wrong. What is
     left goes within a day by itself, like every kept answer."""
     try:
-        external_api.forgetting.erase_answers(values, companies)
+        external_api.retention.erase_answers(values, companies)
     except Error:
         log.exception("kept answers that may repeat an erased person stay until their day is over")
 
@@ -241,7 +241,7 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
     clients.retention.erase_authorized([each.pk for each in person.authorized], at=at)
     messaging.retention.erase(messages, to=sorted(values), at=at)
     clients.retention.erase_external([each.pk for each in person.external])
-    external_api.forgetting.erase_requests(person.subjects)
+    external_api.retention.erase_requests(person.subjects)
     clients.retention.redact_audit(person.audited, values)
     _forget_in_admin_log(person.rows)
 

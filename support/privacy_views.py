@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients.models import AuditEntry
+from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
-from external_api.frontdoor.refusals import Unavailable
 from messaging.retention import WithAProvider
 from support import privacy, privacy_export
 from support.acting import Agent

@@ -12,7 +12,7 @@ ACTS = """
 from django.utils import timezone
 from django.contrib.auth.models import User
 from clients.models import Applicant, Partner
-from external_api.client_files import apply
+from external_api.client_import.jobs import apply
 from support import forgetting, privacy
 from support.acting import Agent
 

@@ -91,7 +91,7 @@ def refusal(path: str, error: Error) -> HttpResponse:
     """The answer for a request that never became one."""
     from external_api import security_headers, traces  # here: another application than Aval's has no contracts
     from external_api.middleware import enveloped
-    from external_api.spaces import contract_of
+    from external_api.routing import contract_of
 
     contract = contract_of(path)
     if contract is not None:

@@ -21,7 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from external_api.frontdoor.refusals import Unavailable
+from external_api.frontdoor.errors import Unavailable
 
 log = logging.getLogger(__name__)
 

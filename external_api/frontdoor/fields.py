@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from clients.identity.names import normalised
-from external_api.frontdoor.refusals import InvalidFields
+from external_api.frontdoor.errors import InvalidFields
 
 REQUIRED = "Este campo es obligatorio."
 

@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from clients import sealing
 from clients.models import Partner
-from external_api.frontdoor.refusals import BadRequest, IdempotencyConflict
+from external_api.frontdoor.errors import BadRequest, IdempotencyConflict
 from external_api.models import IdempotentAnswer
 
 KEPT_FOR = timedelta(hours=24)

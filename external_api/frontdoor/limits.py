@@ -9,7 +9,7 @@ from django.conf import settings
 from clients.client_ip import limiting_key
 from clients.models import Partner
 from clients.rate_limits import alarms, counters
-from external_api.frontdoor.refusals import RateLimited
+from external_api.frontdoor.errors import RateLimited
 from messaging import caps
 from tokens.models import MAX_TRIES
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import Error, connection
 
 from clients.errors import Refused
-from external_api.frontdoor.refusals import Unavailable
+from external_api.frontdoor.errors import Unavailable
 from external_api.models import ApiRequest
 
 if TYPE_CHECKING:

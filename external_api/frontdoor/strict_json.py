@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from django.core.handlers.wsgi import WSGIRequest
 from django.http.request import UnreadablePostError
 
-from external_api.frontdoor.refusals import BadRequest, TooLarge, WrongMediaType
+from external_api.frontdoor.errors import BadRequest, TooLarge, WrongMediaType
 
 DEEPEST = 16
 """Levels of nesting; the contracts need four."""

@@ -25,14 +25,7 @@ from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import Credential, Partner
 from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.contract import Answer, Contract
-from external_api.frontdoor.refusals import (
-    InternalFault,
-    NoSuchPath,
-    RateLimited,
-    Unauthorized,
-    Unavailable,
-    WrongMethod,
-)
+from external_api.frontdoor.errors import InternalFault, NoSuchPath, RateLimited, Unauthorized, Unavailable, WrongMethod
 from external_api.models import IdempotentAnswer
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from django.conf import settings
 from clients import errors as people
 from clients.errors import Refused
 from clients.models import Contract
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.contract import Answer
 from external_api.informaperu.presenters import cooldown_block
 from tokens import errors as tokens

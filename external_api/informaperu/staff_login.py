@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 from clients import hashing
 from clients.client_ip import caller_address
-from external_api.frontdoor.refusals import RateLimited
+from external_api.frontdoor.errors import RateLimited
 from external_api.informaperu.contract import LoginRefused
 from staff import authentication, second_factor
 

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.db.models import QuerySet
 
-from external_api.frontdoor.places import Place
-from external_api.frontdoor.refusals import InvalidFields
+from external_api.frontdoor.errors import InvalidFields
+from external_api.frontdoor.keyset import Place
 
 
 @dataclass(frozen=True)

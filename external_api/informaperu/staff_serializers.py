@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from clients.identity import documents, phones
 from clients.identity.emails import InvalidEmail, canonical_email
 from clients.models import Applicant
+from external_api.frontdoor.errors import BadRequest, InvalidFields
 from external_api.frontdoor.fields import Text, checked
-from external_api.frontdoor.refusals import BadRequest, InvalidFields
 from external_api.informaperu.presenters import LIMA
 from external_api.informaperu.serializers import Email
 from messaging.models import Message, Via

@@ -9,8 +9,8 @@ from rest_framework.request import Request
 from clients.errors import ApplicantNotFound
 from external_api.frontdoor import limits
 from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.errors import InvalidFields
 from external_api.frontdoor.fields import checked
-from external_api.frontdoor.refusals import InvalidFields
 from external_api.frontdoor.views import ContractView, UnknownPath
 from external_api.informaperu.contract import INFORMAPERU
 from external_api.informaperu.presenters import cooldown_block, reuse_warning

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from clients.errors import Refused
 from clients.models import Contract
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor import request_log
 from external_api.frontdoor.contract import Answer
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from clients import errors as people
 from clients.errors import Refused
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.informaperu.contract import LoginRefused, StaffForbidden
 from external_api.nopasanada import contract as nopasanada
 from tokens import errors as tokens

@@ -8,7 +8,7 @@ from clients import errors as people
 from clients.errors import Refused
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
 from external_api.frontdoor.views import ContractView

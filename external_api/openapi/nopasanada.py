@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clients.identity.documents import DOCUMENT_TYPES
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.contract import Answer
 from external_api.nopasanada import contract
 from external_api.nopasanada.contract import NOPASANADA, ROWS_AT_MOST, envelope

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clients.errors import Refused
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.views import ContractView
 from external_api.openapi.causes import cause_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
 from external_api.openapi import shapes

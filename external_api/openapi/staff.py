@@ -6,7 +6,7 @@ from clients import errors as people
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
 from clients.models import Applicant
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.informaperu.contract import INFORMAPERU, LoginRefused, StaffForbidden
 from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView
 from external_api.informaperu.staff_serializers import LARGEST_PAGE, PAGE

@@ -11,10 +11,10 @@ from openpyxl import Workbook
 from clients.identity.domains import spellings
 from clients.identity.emails import canonical_email
 from clients.identity.names import nfc, normalised
-from external_api import sheet_limits
-from external_api.client_sheets import FIELDS, read
+from external_api.client_import import limits
+from external_api.client_import.limits import WrongFile
+from external_api.client_import.spreadsheets import FIELDS, read
 from external_api.nopasanada.serializers import check_new
-from external_api.sheet_limits import WrongFile
 
 ROWS = 3_000
 PLAIN = {
@@ -174,16 +174,16 @@ def test_a_number_beyond_all_bounds_is_a_broken_workbook():
 
 
 def test_a_zip_of_very_many_parts_is_refused():
-    data = xlsx({f"x/{number}": "a" for number in range(sheet_limits.PARTS_AT_MOST + 1)})
+    data = xlsx({f"x/{number}": "a" for number in range(limits.PARTS_AT_MOST + 1)})
     with pytest.raises(WrongFile, match="demasiado grande"):
         read(data, at_most=10_000, too_many="x")
 
 
 @pytest.mark.parametrize("bound", ["CELLS_AT_MOST", "TEXTS_AT_MOST"])
 def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bound):
-    monkeypatch.setattr(sheet_limits, bound, 10**9)
-    monkeypatch.setattr(sheet_limits, "ELEMENTS_AT_MOST", 10**9)
-    monkeypatch.setattr(sheet_limits, "SECONDS_AT_MOST", 0.5)
+    monkeypatch.setattr(limits, bound, 10**9)
+    monkeypatch.setattr(limits, "ELEMENTS_AT_MOST", 10**9)
+    monkeypatch.setattr(limits, "SECONDS_AT_MOST", 0.5)
     texts, cells = EMPTY_TEXTS[:2_000_000] + "</sst>", COLUMNS
     data = xlsx({"xl/sharedStrings.xml": texts} if bound == "TEXTS_AT_MOST" else {"xl/worksheets/sheet1.xml": cells})
     began = time.monotonic()

@@ -9,9 +9,9 @@ from django.db import connection
 from psycopg import OperationalError
 
 from external_api.frontdoor import export_slots
+from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import LEAST_PACE, STAFF, WINDOW, Pace, Slot, TooSlow
 from external_api.frontdoor.exports import CHUNK, Export, file_body, stream
-from external_api.frontdoor.refusals import Unavailable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = "SELECT row_to_json(each) FROM (SELECT generate_series(1, 3) AS n) AS each"

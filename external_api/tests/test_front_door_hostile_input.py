@@ -6,7 +6,7 @@ import pytest
 
 from clients.models import Applicant, ExternalClient
 from conftest import EXTERNAL_CLIENT, REGISTRATION
-from external_api.frontdoor.refusals import BadRequest
+from external_api.frontdoor.errors import BadRequest
 from external_api.frontdoor.strict_json import parse_object
 from external_api.models import ApiRequest
 

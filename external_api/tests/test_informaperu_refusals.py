@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 
 import clients.errors
-import external_api.frontdoor.refusals
+import external_api.frontdoor.errors
 import tokens.errors
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import Applicant
@@ -45,7 +45,7 @@ def age(client, **ago):
 
 
 def test_every_refusal_has_a_row_and_every_row_has_words():
-    modules = (clients.errors, tokens.errors, external_api.frontdoor.refusals)
+    modules = (clients.errors, tokens.errors, external_api.frontdoor.errors)
     refusals = {
         each
         for module in modules

@@ -6,7 +6,7 @@ from clients.client_ip import limiting_key
 from clients.rate_limits.redis_client import breaker
 from conftest import REGISTRATION, Registrar, delivered_code
 from external_api.frontdoor import limits
-from external_api.frontdoor.refusals import RateLimited
+from external_api.frontdoor.errors import RateLimited
 from external_api.models import ApiRequest
 from tokens.models import VerificationToken
 

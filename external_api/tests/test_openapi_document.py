@@ -8,7 +8,7 @@ from django.urls import get_resolver, resolve
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from external_api.frontdoor import refusals as door
+from external_api.frontdoor import errors as door
 from external_api.frontdoor.views import UnknownPath
 from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA
@@ -17,7 +17,7 @@ from external_api.openapi import registry
 from external_api.openapi.generator import ContractGenerator, document
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.views import RegistryView
-from external_api.spaces import SPACES
+from external_api.routing import SPACES
 from external_api.tests.openapi_document import examples, faults, operations
 
 OPERATIONS = operations()

@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.test import RequestFactory
 
 import clients.errors
-import external_api.frontdoor.refusals
+import external_api.frontdoor.errors
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import AuditEntry, ExternalClient
 from conftest import EXTERNAL_CLIENT
@@ -47,7 +47,7 @@ def refused(answer, status):
 
 
 def test_every_refusal_has_a_row_and_every_row_has_words():
-    modules = (external_api.frontdoor.refusals,)
+    modules = (external_api.frontdoor.errors,)
     refusals = {
         each
         for module in modules

@@ -14,7 +14,7 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from clients.models import AuditEntry, Partner
-from external_api.frontdoor.places import Place
+from external_api.frontdoor.keyset import Place
 from messaging.models import Message
 from support import message_log
 from support.message_log import PER_PAGE, PILLS

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import OperationalError
 from django.test import Client
 
-import external_api.forgetting
+import external_api.retention
 from clients.models import Applicant, AuditEntry
 from conftest import make_applicant
 from support import privacy
@@ -26,7 +26,7 @@ def test_answers_that_cannot_be_looked_through_do_not_make_the_erasure_a_failure
     def too_slow(*_):
         raise OperationalError("canceling statement due to statement timeout")
 
-    monkeypatch.setattr(external_api.forgetting, "erase_answers", too_slow)
+    monkeypatch.setattr(external_api.retention, "erase_answers", too_slow)
     with caplog.at_level(logging.ERROR):
         answer = http.post(
             f"/soporte/caso/cliente/{ana.pk}/datos/borrar/", {"motivo": "lo pidió", "confirmacion": "BORRAR"}

@@ -17,9 +17,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from clients import sealing
 from clients.authenticators import Authenticator
 from clients.models import Partner
-from external_api.forgetting import erase_answers
 from external_api.frontdoor import idempotency
 from external_api.models import IdempotentAnswer
+from external_api.retention import erase_answers
 from staff import second_factor
 from staff.session_store import SessionStore, row_of
 from staff.tests.authenticator import code, rested
@@ -255,7 +255,7 @@ def test_a_view_says_that_its_answer_shows_a_secret(nopasanada, monkeypatch):
 
 
 def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, settings):
-    from external_api.frontdoor.refusals import IdempotencyConflict
+    from external_api.frontdoor.errors import IdempotencyConflict
 
     partner = Partner.objects.create(name="Uno", slug="uno")
     answered(partner, "a", shows_secret=True)

@@ -20,7 +20,7 @@ from openpyxl import Workbook  # type: ignore[import-untyped]
 from openpyxl.reader.excel import ExcelReader  # type: ignore[import-untyped]
 from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
 
-from external_api.sheet_limits import COLUMNS_AT_MOST, TOO_WIDE, BoundedZip, Deadline, WrongFile
+from external_api.client_import.limits import COLUMNS_AT_MOST, TOO_WIDE, BoundedZip, Deadline, WrongFile
 
 FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 """What a row of `alta` has, in the contract's order; so are the columns called."""

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import JSONArray
 
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_sheets import COLUMNS, FIELDS, Line, csv_text, total_line, write_xlsx
+from external_api.client_import.spreadsheets import COLUMNS, FIELDS, Line, csv_text, total_line, write_xlsx
 from external_api.frontdoor import request_log
 from external_api.frontdoor.export_slots import STAFF
 from external_api.frontdoor.exports import Body, Export, file_body

@@ -20,18 +20,18 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from clients.admin.authorized_clients import AuthorizedClientAdmin
 from clients.admin.base import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_files import Outcome, Rows, apply, csv_body, rehearse, xlsx_body
-from external_api.client_sheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read
-from external_api.frontdoor.refusals import Unavailable
+from external_api.client_import.jobs import Outcome, Rows, apply, csv_body, rehearse, xlsx_body
+from external_api.client_import.limits import WrongFile
+from external_api.client_import.spreadsheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read
+from external_api.frontdoor.errors import Unavailable
 from external_api.nopasanada.contract import ROWS_AT_MOST, TABLE, ClientsRequired, TooManyClients
-from external_api.sheet_limits import WrongFile
 
 XLSX_ROWS_AT_MOST = 50_000
 """A sheet is made whole before it is sent; some ten seconds."""
 PARCEL_AT_MOST = 7 * 1024 * 1024
 """Below DATA_UPLOAD_MAX_MEMORY_SIZE, which the form of the second step must pass."""
 PARCEL_LIFE = 60 * 60
-_SALT = "external_api.admin_import"
+_SALT = "external_api.client_import.admin"
 _TICKET = "import_ticket"
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

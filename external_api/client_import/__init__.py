@@ -1,0 +1,1 @@
+"""Import of a partner's clients from a spreadsheet, in the admin."""
