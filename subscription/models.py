@@ -45,7 +45,7 @@ class SubscriptionRequest(models.Model):
 
 class ConsentRecord(models.Model):
     """Who said yes or no to which company, when, from where, and the words they read. Append-only, by a trigger,
-    which lets evidence go when its time is over (`subscription.forgetting`).
+    which lets evidence go when its time is over (`subscription.retention`).
 
     Address and words are copied: evidence must not depend on rows that change.
     """

@@ -12,7 +12,7 @@ from clients.models import Applicant, AuthorizedClient, audit
 from messaging import caps
 from messaging.models import Via
 from support.people import Person, latest_code
-from tokens import forgiving, services
+from tokens import cooldown_overrides, services
 from tokens.cooldown import in_words
 from tokens.errors import CooldownActive, NoPendingToken, ViaNotAvailable
 from tokens.services import Origin
@@ -39,7 +39,7 @@ def forgive(person: Person, agent: Agent) -> str:
     if token is None:
         raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
     try:
-        forgiving.forgive(
+        cooldown_overrides.forgive(
             token.applicant,
             token.via,
             by=agent.by,
@@ -48,17 +48,17 @@ def forgive(person: Person, agent: Agent) -> str:
             address=agent.address,
             often=agent.may_forgive_often,
         )
-    except forgiving.ForgivenOften:
+    except cooldown_overrides.ForgivenOften:
         raise CannotBeDone(
-            f"La espera de este destino ya se perdonó {forgiving.FORGIVEN_A_DAY} veces hoy. Perdonarla otra vez le"
-            " corresponde al rol Operaciones: pídaselo a quien lo tenga."
+            f"La espera de este destino ya se perdonó {cooldown_overrides.FORGIVEN_A_DAY} veces hoy. Perdonarla otra vez"
+            " le corresponde al rol Operaciones: pídaselo a quien lo tenga."
         ) from None
     return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
 
 
 def unlock(person: Person, agent: Agent) -> str:
     done = [
-        forgiving.unlock(each, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address)
+        cooldown_overrides.unlock(each, by=agent.by, reason=agent.reason, at=agent.at, address=agent.address)
         for each in person.applicants
     ]
     if not any(done):

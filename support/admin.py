@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from clients.admin.audit_entries import AuditEntryAdmin
 from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
-from tokens.finding import ids_reached_at
+from tokens.search import ids_reached_at
 
 OF_EACH = 50
 """Rows of each kind that a mailbox, a phone or a document may stand for."""

@@ -16,7 +16,7 @@ from external_api.models import ApiRequest
 from messaging.masking import masked
 from messaging.models import Message, Via
 from support.people import Person, latest_code
-from tokens import ladder
+from tokens import cooldown_queries
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, VerificationToken
 
@@ -88,7 +88,7 @@ def of_codes(person: Person, *, at: datetime) -> Diagnosis:
         return _verified(applicant)
     if applicant.locked_at is not None:
         return _locked(applicant)
-    until = ladder.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
+    until = cooldown_queries.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
     waiting = _refused_by_the_ladder(applicant, token, until, at=at)
     if waiting is not None:
         return waiting

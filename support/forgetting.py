@@ -14,8 +14,8 @@ from django.db import Error
 import clients.retention
 import external_api.retention
 import messaging.retention
-import subscription.forgetting
-import tokens.forgetting
+import subscription.retention
+import tokens.retention
 from clients.retention import BATCH, Ageing, deleting, kept
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,11 @@ STAFF = (
 )
 
 KINDS: Sequence[Ageing] = (
-    *tokens.forgetting.KINDS,  # first what somebody waits for: the destinations of those who were erased
+    *tokens.retention.KINDS,  # first what somebody waits for: the destinations of those who were erased
     *clients.retention.KINDS,
     *messaging.retention.KINDS,
     *external_api.retention.KINDS,
-    *subscription.forgetting.KINDS,
+    *subscription.retention.KINDS,
     *STAFF,
 )
 

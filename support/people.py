@@ -20,8 +20,8 @@ from clients.search.names import AT_MOST as MOST_IDS
 from clients.search.names import authorized_with_names, ids, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
-from tokens.finding import ids_reached_at
 from tokens.models import VerificationToken
+from tokens.search import ids_reached_at
 
 AT_MOST = 20
 """Rows of each kind that a search or a person shows, the newest first."""

@@ -20,8 +20,8 @@ from django.db.models import Model, Q
 import clients.retention
 import external_api.retention
 import messaging.retention
-import subscription.forgetting
-import tokens.forgetting
+import subscription.retention
+import tokens.retention
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
 from external_api.models import ApiRequest
 from subscription.models import ConsentRecord, SubscriptionRequest
@@ -235,9 +235,9 @@ def _locked(row: Registered) -> Dossier | None:
 
 
 def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
-    tokens.forgetting.erase([each.pk for each in person.applicants], at=at)
+    tokens.retention.erase([each.pk for each in person.applicants], at=at)
     messages = person.message_ids()
-    subscription.forgetting.erase_links(person.own_mailboxes)
+    subscription.retention.erase_links(person.own_mailboxes)
     clients.retention.erase_authorized([each.pk for each in person.authorized], at=at)
     messaging.retention.erase(messages, to=sorted(values), at=at)
     clients.retention.erase_external([each.pk for each in person.external])

@@ -18,7 +18,7 @@ from support.diagnosis import diagnose
 from support.doors import ACT, ERASE, EXPORT, UNMASK, desk_page, page
 from support.people import Person, around, search
 from support.privacy import Registered, called
-from tokens.forgiving import OFTEN
+from tokens.cooldown_overrides import OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
     "cliente": Applicant,

@@ -19,9 +19,9 @@ from clients.admin.bulk_actions import act_on_selected
 from clients.admin.credentials import ReasonForm
 from clients.models import Applicant
 from messaging.models import Via
-from tokens.finding import ids_reached_at
-from tokens.forgiving import FORGIVEN_A_DAY, OFTEN, ForgivenOften, forgive, unlock
+from tokens.cooldown_overrides import FORGIVEN_A_DAY, OFTEN, ForgivenOften, forgive, unlock
 from tokens.models import LadderForgiveness, VerificationToken
+from tokens.search import ids_reached_at
 
 
 class ForgiveForm(ReasonForm):

@@ -9,7 +9,7 @@ class TokensConfig(AppConfig):
     def ready(self) -> None:
         from messaging.queue.transitions import when_not_taken
         from tokens.checks import check_sms_alphabet
-        from tokens.settling import give_back
+        from tokens.sweeper import give_back
 
         when_not_taken(give_back)
         checks.register(check_sms_alphabet)

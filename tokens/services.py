@@ -18,7 +18,8 @@ from clients.models import Applicant, Credential, Partner
 from messaging.delivery import receipts
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
-from tokens import codes, fallback, ladder, sql, texts
+from tokens import channel_fallback as fallback
+from tokens import codes, cooldown_queries, sql, texts
 from tokens.cooldown import Standing, wait_before
 from tokens.errors import (
     CooldownActive,
@@ -177,7 +178,7 @@ def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> t
     if applicant is None:
         raise ApplicantNotFound
     destination = _last_destination(applicant, via)
-    return applicant, ladder.read(applicant.pk, via, destination, at=at).told
+    return applicant, cooldown_queries.read(applicant.pk, via, destination, at=at).told
 
 
 def _lock(applicant_id: UUID, origin: Origin) -> Applicant:

@@ -18,7 +18,7 @@ from django.db import connection
 from clients.models import Applicant
 from messaging.models import Via
 from messaging.queue import outbox
-from tokens import destinations, ladder
+from tokens import cooldown_queries, destinations
 from tokens.cooldown import LOOK_BACK
 from tokens.models import MAX_TRIES, VerificationToken
 
@@ -67,7 +67,7 @@ def _standing(via: str, destination: str) -> str:
         )
         FROM (
             SELECT array_agg(of_client), array_agg(own), array_agg(created_at)
-            FROM ({ladder.counting(via, destination)}) AS each(of_client, own, created_at)
+            FROM ({cooldown_queries.counting(via, destination)}) AS each(of_client, own, created_at)
         ) AS counting LEFT JOIN ({_LATEST}) AS latest ON true
     """  # noqa: S608
 
@@ -118,7 +118,7 @@ class Standing:
     applicant: Applicant
     destination: str
     latest: VerificationToken | None
-    ladders: ladder.Ladders
+    ladders: cooldown_queries.Ladders
     proved_before_by: UUID | None
     """The last other applicant of the same partner who proved this destination."""
 
@@ -143,12 +143,12 @@ def lock_and_read_standing(
     if token is not None:
         # Callers read their clocks before they wait for the lock, and get it in any order: the latest code must be the
         # one that was accepted last.
-        at = max(at, token.created_at + ladder.NEXT_MOMENT)
+        at = max(at, token.created_at + cooldown_queries.NEXT_MOMENT)
     return Standing(
         applicant=applicant,
         destination=applicant.email if via == Via.EMAIL else phone,
         latest=token,
-        ladders=ladder.Ladders.of(list(zip(of_client or (), own or (), created or (), strict=True)), at=at),
+        ladders=cooldown_queries.Ladders.of(list(zip(of_client or (), own or (), created or (), strict=True)), at=at),
         proved_before_by=proved,
     )
 

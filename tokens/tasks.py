@@ -1,9 +1,9 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import settling
+from tokens import sweeper
 
 
 @shared_task(name="tokens.sweep")
 def sweep() -> None:
-    settling.sweep(at=timezone.now())
+    sweeper.sweep(at=timezone.now())

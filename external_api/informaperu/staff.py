@@ -20,8 +20,8 @@ from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQue
 from external_api.informaperu.staff_tokens import LIFE, issue_for, user_behind
 from external_api.informaperu.views import InformaPeruView, client_id
 from messaging.models import Message
-from tokens.finding import ids_reached_at
 from tokens.models import VerificationToken
+from tokens.search import ids_reached_at
 
 PRIVATE = {"Cache-Control": "no-store"}
 NEWEST_TOKENS = 100

@@ -15,7 +15,7 @@ from conftest import NOW
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderReceipt, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
-from tokens import forgiving, services
+from tokens import cooldown_overrides, services
 from tokens.models import CodeTry, VerificationToken
 from tokens.services import Origin
 
@@ -75,7 +75,7 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
     CodeTry.objects.create(token=old, at=old.created_at, result="wrong")
     token = services.request(applicant.pk, via="S", phone=who.phone, operator="CLARO", origin=origin, at=at).token
     _delivered(old, who.email, at=old.created_at)
-    forgiving.forgive(applicant, "S", by="eva", reason="llamó", at=at)
+    cooldown_overrides.forgive(applicant, "S", by="eva", reason="llamó", at=at)
     client = _subscribed(partner, who, at=at)
     external = _registered(partner, who, at=at)
     for subject in (applicant.pk, external.pk):

@@ -16,9 +16,10 @@ from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.diagnosis import Why, diagnose
 from support.people import Person, around
-from tokens import services, settling
+from tokens import services
+from tokens import sweeper as settling
+from tokens.cooldown_overrides import forgive
 from tokens.errors import TokenExpired, TriesUsedUp, WrongCode
-from tokens.forgiving import forgive
 from tokens.services import Origin
 
 pytestmark = pytest.mark.django_db

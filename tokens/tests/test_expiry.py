@@ -8,7 +8,8 @@ import pytest
 from conftest import NOW
 from messaging.delivery import sweeper
 from messaging.models import Message
-from tokens import codes, services, settling
+from tokens import codes, services
+from tokens import sweeper as settling
 from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, WrongCode
 from tokens.models import TRANSITIONS, VerificationToken
 from tokens.services import Origin

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from conftest import NOW, at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
-from tokens import codes, forgetting, forgiving, ladder, services
+from tokens import codes, cooldown_overrides, cooldown_queries, retention, services
 from tokens.cooldown import LOOK_BACK, wait_before
 from tokens.errors import CooldownActive
 from tokens.models import VerificationToken
@@ -136,7 +136,7 @@ def test_validation_takes_its_request_off_the_destination_s_ladder_only(applican
 def test_forgiveness_stops_earlier_requests_from_counting_on_both_ladders(applicant):
     backdated(applicant, [NOW - each * MIN for each in range(9, 0, -1)])
     refused(applicant, NOW)
-    forgiving.forgive(applicant, "S", by="ana", reason="llamó y se identificó", at=NOW)
+    cooldown_overrides.forgive(applicant, "S", by="ana", reason="llamó y se identificó", at=NOW)
     token = ask(applicant, NOW + timedelta(seconds=1))
     assert (token.client_attempt, token.destination_attempt) == (1, 1)
     assert VerificationToken.objects.count() == 10, "the history is never deleted"
@@ -145,7 +145,7 @@ def test_forgiveness_stops_earlier_requests_from_counting_on_both_ladders(applic
 
 def test_forgiving_one_via_leaves_the_others(applicant):
     ask(applicant, NOW)
-    forgiving.forgive(applicant, "W", by="ana", reason="se equivocó de vía", at=NOW + timedelta(seconds=1))
+    cooldown_overrides.forgive(applicant, "W", by="ana", reason="se equivocó de vía", at=NOW + timedelta(seconds=1))
     refused(applicant, NOW + MIN)
 
 
@@ -200,7 +200,7 @@ def test_a_tag_makes_no_other_mailbox_anywhere():
 def test_forgiving_one_spelling_forgives_the_mailbox():
     first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
     ask(first, NOW, via="C")
-    forgiving.forgive(first, "C", by="ana", reason="llamó", at=NOW + timedelta(seconds=1))
+    cooldown_overrides.forgive(first, "C", by="ana", reason="llamó", at=NOW + timedelta(seconds=1))
     assert ask(other, NOW + timedelta(seconds=2), via="C").destination_attempt == 1
 
 
@@ -210,17 +210,17 @@ def test_a_destination_is_forgiven_three_times_a_day_over_its_clients(via):
     for minute, person in enumerate(people):
         backdated(person, [NOW - MIN], via=via, destination="987654321" if via == "S" else person.email)
         forgive = functools.partial(
-            forgiving.forgive, person, via, by="ana", reason="llamó", at=NOW + minute * MIN, address=None
+            cooldown_overrides.forgive, person, via, by="ana", reason="llamó", at=NOW + minute * MIN, address=None
         )
         if minute < 3:
             forgive()
-    with pytest.raises(forgiving.ForgivenOften):
+    with pytest.raises(cooldown_overrides.ForgivenOften):
         forgive()
     forgive(often=True)
     other = make_applicant("12345670")
     backdated(other, [NOW], via=via, destination="912345678" if via == "S" else other.email)
-    forgiving.forgive(other, via, by="ana", reason="llamó", at=NOW)
-    forgiving.forgive(people[0], via, by="ana", reason="llamó", at=NOW + 24 * HOUR)
+    cooldown_overrides.forgive(other, via, by="ana", reason="llamó", at=NOW)
+    cooldown_overrides.forgive(people[0], via, by="ana", reason="llamó", at=NOW + 24 * HOUR)
 
 
 @pytest.mark.parametrize("how", ["given back", "validated"])
@@ -238,9 +238,9 @@ def test_erasing_a_person_leaves_the_mailbox_its_ladder_and_no_trace_two_days_la
     first, other = make_applicant(email=SAME[0]), make_applicant("87654321", email=SAME[1])
     ask(first, NOW, via="C")
     with transaction.atomic():
-        forgetting.erase([first.pk], at=NOW + timedelta(seconds=1))
+        retention.erase([first.pk], at=NOW + timedelta(seconds=1))
     refused(other, NOW + MIN, via="C")
-    assert forgetting.ERASED.batch(at=NOW + LOOK_BACK + MIN) == 1
+    assert retention.ERASED.batch(at=NOW + LOOK_BACK + MIN) == 1
     assert VerificationToken.objects.get(applicant=first.pk).destination == ""
 
 
@@ -259,7 +259,7 @@ def test_spellings_asked_for_at_once_take_one_rung():
 
 @pytest.mark.parametrize("via", ["S", "C"])
 def test_the_ladder_is_read_over_an_index_whatever_the_history(applicant, via):
-    sql = ladder._STATEMENTS[via]
+    sql = cooldown_queries._STATEMENTS[via]
     params = {"applicant": applicant.pk, "via": via, "destination": SAME[1], "since": NOW}
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

@@ -11,7 +11,7 @@ from django.db.models.fields import NOT_PROVIDED
 from clients.models import Applicant
 from conftest import NOW, make_applicant
 from messaging.models import Message
-from tokens import destinations, ladder, services, sql
+from tokens import cooldown_queries, destinations, services, sql
 from tokens.models import LadderForgiveness, VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,12 @@ def _by_the_orm(person, via, phone):
     at = NOW if latest is None else max(NOW, latest.created_at + timedelta(microseconds=1))
     proofs = Applicant.objects.filter(proved_destination=destination, partner=person.partner_id, state="VALIDADO")
     proved = proofs.exclude(pk=person.pk).order_by("-validated_at").first()
-    return (destination, latest and latest.pk, ladder.read(person.pk, via, destination, at=at), proved and proved.pk)
+    return (
+        destination,
+        latest and latest.pk,
+        cooldown_queries.read(person.pk, via, destination, at=at),
+        proved and proved.pk,
+    )
 
 
 def test_what_a_request_is_judged_by(history):

@@ -12,7 +12,7 @@ from messaging.models import Message
 from messaging.queue import channel_fallback
 from messaging.queue.transitions import Moved
 from messaging.steps import run_each
-from tokens import fallback
+from tokens import channel_fallback as fallback
 
 AT_ONCE = 500
 """Rows a statement, as in messaging.delivery.sweeper."""

@@ -12,7 +12,8 @@ from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
-from tokens import fallback, services, settling
+from tokens import channel_fallback, services
+from tokens import sweeper as settling
 from tokens.errors import TokenExpired, WrongCode
 from tokens.models import VerificationToken
 from tokens.services import Origin
@@ -72,9 +73,9 @@ def token():
 def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant):
     code = delivered_code(PHONE)
     silence(29)
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     silence(31)
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     deliver()
     assert messages() == [("S", "SENT"), ("W", "SENT")]
     by_sms, by_whatsapp = SandboxMessage.objects.order_by("id")
@@ -106,7 +107,7 @@ def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_wit
     assert (message.state, message.provider_id) == ("SENT", str(message.pk))
     receipts.receive(Report("whatsapp-cloud", "wamid.1", "DELIVERED", message_id=message.pk), at=timezone.now())
     silence(31)
-    assert fallback.sweep(at=timezone.now() + timedelta(seconds=31)) == 0
+    assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=31)) == 0
     assert messages() == [("W", "DELIVERED")]
     assert secrets_kept() == 0
 
@@ -128,11 +129,11 @@ def test_undelivered_falls_back_at_once_delivered_never(asked):
     deliver()
     message = Message.objects.get()
     receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     deliver()
     second = Message.objects.get(via="W")
     receipts.receive(Report("sandbox", str(second.pk), "DELIVERED"), at=timezone.now())
-    assert fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
+    assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
     assert secrets_kept() == 0
 
 
@@ -170,7 +171,7 @@ def test_a_code_that_came_back_does_not_say_by_which_via_where_another_left_well
     code = delivered_code(PHONE)
     message = Message.objects.get()
     receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     deliver()
     services.verify(applicant.pk, code, origin=Origin(), at=timezone.now())
     assert messages() == [("S", "UNDELIVERED"), ("W", "SENT")]
@@ -180,11 +181,11 @@ def test_better_news_after_the_fallback_has_begun_counts_for_its_own_message(ask
     deliver()
     message = Message.objects.get()
     receipts.receive(Report("sandbox", str(message.pk), "UNDELIVERED", "apagado"), at=timezone.now())
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     receipts.receive(Report("sandbox", str(message.pk), "DELIVERED"), at=timezone.now())
     deliver()
     assert messages() == [("S", "DELIVERED"), ("W", "SENT")]
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
 
 
 def test_better_news_before_the_fallback_has_begun_leaves_it_out(asked):
@@ -192,7 +193,7 @@ def test_better_news_before_the_fallback_has_begun_leaves_it_out(asked):
     message = Message.objects.get()
     for state in ("UNDELIVERED", "DELIVERED"):
         receipts.receive(Report("sandbox", str(message.pk), state), at=timezone.now())
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     assert secrets_kept() == 0
 
 
@@ -200,10 +201,10 @@ def test_from_sms_to_whatsapp_to_a_call_and_no_further(asked):
     deliver()
     for _ in range(2):
         silence(31)
-        assert fallback.sweep(at=timezone.now()) == 1
+        assert channel_fallback.sweep(at=timezone.now()) == 1
         deliver()
     silence(31)
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     assert messages() == [("S", "SENT"), ("W", "SENT"), ("I", "SENT")]
     assert secrets_kept() == 0
 
@@ -230,7 +231,7 @@ def test_a_refused_fallback_does_not_undo_what_the_first_via_took(asked, monkeyp
     deliver()
     refuse(monkeypatch, GatewayError("550", permanent=True), via="W")
     silence(31)
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     deliver()
     assert Message.objects.get(via="W").state == "FAILED"
     settling.sweep(at=timezone.now())
@@ -259,7 +260,7 @@ def test_never_after_the_code_was_settled(asked, applicant, settle):
     if settle != "expire":
         assert secrets_kept() == 0, "settled: nobody may need it any more"
     late = now + timedelta(seconds=31 if settle != "expire" else 140)
-    assert fallback.sweep(at=late) == 0
+    assert channel_fallback.sweep(at=late) == 0
     sweeper.sweep(at=late)
     assert not Message.objects.filter(via="W").exists()
     assert secrets_kept() == 0
@@ -268,10 +269,10 @@ def test_never_after_the_code_was_settled(asked, applicant, settle):
 def test_unknown_waits_its_time_and_two_sweeps_start_one(asked, monkeypatch):
     refuse(monkeypatch, OutcomeUnknown("silencio"))
     deliver()
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     late = timezone.now() + timedelta(seconds=31)
-    assert fallback.sweep(at=late) == 1
-    assert fallback.sweep(at=late) == 0
+    assert channel_fallback.sweep(at=late) == 1
+    assert channel_fallback.sweep(at=late) == 0
     assert [via for via, _ in messages()] == ["S", "W"]
 
 
@@ -280,7 +281,7 @@ def test_off_by_default_nothing_is_kept_and_nothing_follows(applicant, settings)
     services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
     assert secrets_kept() == 0
-    assert fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
+    assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
 
 
 def test_a_via_without_gateways_is_no_fallback(applicant, settings):
@@ -295,13 +296,13 @@ def test_a_fallback_counts_as_paid_and_none_leaves_beyond_a_cap(asked, settings,
     setattr(settings, cap, 1)
     delivered_code(PHONE)
     silence(31)
-    assert fallback.sweep(at=timezone.now()) == 1
+    assert channel_fallback.sweep(at=timezone.now()) == 1
     deliver()
     silence(31)
     settings.AVAL_FALLBACK = {"S": None, "W": ("I", 30)}
     settings.PAID_MESSAGES_PER_DAY = 0 if cap == "PAID_MESSAGES_PER_DAY" else 10
     Message.objects.filter(via="W").update(kept_until=timezone.now() + timedelta(minutes=1), sealed=b"x")
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     assert messages() == [("S", "SENT"), ("W", "SENT")]
     assert secrets_kept() == 0, "what will not be used is not kept"
 
@@ -310,5 +311,5 @@ def test_a_fallback_that_does_not_start_is_not_counted(asked, settings, applican
     delivered_code(PHONE)
     silence(31)
     VerificationToken.objects.update(outcome="CANCELADO", finished_at=timezone.now())
-    assert fallback.sweep(at=timezone.now()) == 0
+    assert channel_fallback.sweep(at=timezone.now()) == 0
     assert counters.counts_today(["paid:W:fallback", "paid:total"], at=timezone.now()) == [0, 0]
