@@ -77,7 +77,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "verified_user",
     "SITE_URL": "/admin/",
     "SHOW_HISTORY": True,
-    "DASHBOARD_CALLBACK": "support.dashboard_view.add_to",
+    "DASHBOARD_CALLBACK": "support.dashboard.view.add_to",
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("aval/icon.svg")}],
     "STYLES": [lambda request: static("aval/admin.css")],

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from support import forgetting
+from support.privacy import retention
 
 PIECE = 10.0
 """Seconds. One a minute for five hours is fifty minutes a night."""
@@ -11,9 +11,9 @@ PIECE = 10.0
 
 @shared_task(name="support.forget")
 def forget() -> None:
-    forgetting.run(at=timezone.now(), seconds=PIECE)
+    retention.run(at=timezone.now(), seconds=PIECE)
 
 
 @shared_task(name="support.forget_erased")
 def forget_erased() -> None:
-    forgetting.run(at=timezone.now(), seconds=PIECE, kinds=forgetting.OF_THE_ERASED)
+    retention.run(at=timezone.now(), seconds=PIECE, kinds=retention.OF_THE_ERASED)

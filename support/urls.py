@@ -2,7 +2,9 @@
 
 from django.urls import path
 
-from support import log_views, privacy_views, views
+from support.cases import views
+from support.message_log import views as log_views
+from support.privacy import views as privacy_views
 
 urlpatterns = [
     path("", views.find, name="support_find"),

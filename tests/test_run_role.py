@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from clients.models import Applicant, Partner
 from external_api.client_import.jobs import apply
 from support import forgetting, privacy
-from support.acting import Agent
+from support.cases.actions import Agent
 
 partner = Partner.objects.get(pk={partner})
 line = (2, ["Juan Perez", "DNI", "12345678", "987654321", "C-1", "VIP", "importado@dominio.com"])

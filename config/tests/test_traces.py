@@ -61,8 +61,8 @@ def traces(lines):
 
 
 PAGES = [
-    ("support.views.search", f"/soporte/?q={SECRET}", "soporte/", "jefa"),
-    ("support.views.row_of", f"/soporte/caso/cliente/{SECRET}/", "soporte/caso/<slug:kind>/<slug:key>/", "jefa"),
+    ("support.cases.views.search", f"/soporte/?q={SECRET}", "soporte/", "jefa"),
+    ("support.cases.views.row_of", f"/soporte/caso/cliente/{SECRET}/", "soporte/caso/<slug:kind>/<slug:key>/", "jefa"),
     ("staff.account_views.page", f"/cuenta/?x={SECRET}", "cuenta/", "jefa"),
     ("subscription.views.page", f"/suscripcion/?x={SECRET}", "suscripcion/", ""),
     ("subscription.views.withdrawing.client_named", f"/suscripcion/baja/{SECRET}", "suscripcion/baja/<str:token>", ""),

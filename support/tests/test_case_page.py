@@ -14,7 +14,7 @@ from clients.models import Applicant, AuthorizedClient, Partner, audit
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord
-from support.tests.people_of_privacy import ANA, everywhere
+from support.tests.privacy_cast import ANA, everywhere
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 pytestmark = pytest.mark.django_db

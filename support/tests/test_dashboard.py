@@ -14,8 +14,8 @@ from clients.rate_limits.redis_client import connection as redis_connection
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Message, ProviderState
-from support import charts, dashboard
-from support.dashboard import normalised_reason
+from support.dashboard import charts, figures
+from support.dashboard.figures import normalised_reason
 from tokens.models import LadderForgiveness, VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +82,7 @@ def test_a_day_begins_at_midnight_in_lima():
     token(JUST_BEFORE)
     token(AT)  # the moment itself is not over
     token(AT + timedelta(hours=1))
-    shown = dashboard.codes(at=AT + timedelta(microseconds=1))
+    shown = figures.codes(at=AT + timedelta(microseconds=1))
     assert shown["today"] == [2, 2, 2]
     assert shown["hours"][0]["today"] == [1, 1, 1]
     assert shown["hours"][10]["today"] == [1, 1, 1]
@@ -93,7 +93,7 @@ def test_yesterday_counts_up_to_the_same_moment():
     for at in (yesterday - timedelta(seconds=1), yesterday, JUST_BEFORE, MIDNIGHT - timedelta(days=1)):
         token(at)
     token(MIDNIGHT - timedelta(days=1, microseconds=1))
-    shown = dashboard.codes(at=AT)
+    shown = figures.codes(at=AT)
     assert shown["today"] == [0, 0, 0]
     assert shown["yesterday"] == [2, 2, 2]
     assert [each["hour"] for each in shown["hours"] if any(each["yesterday"])] == [0, 10]
@@ -107,7 +107,7 @@ def test_delivered_is_what_a_receipt_says_and_what_was_typed_back():
     again = token(minutes(5), outcome="EXPIRADO", message="UNDELIVERED")
     sent(minutes(5), state="DELIVERED", via="W", reference=again.pk)  # the same code by the next via, twice delivered
     sent(minutes(5), state="DELIVERED", via="I", reference=again.pk)
-    assert dashboard.codes(at=AT)["today"] == [5, 3, 1]
+    assert figures.codes(at=AT)["today"] == [5, 3, 1]
 
 
 def test_conversion_by_via_and_operator():
@@ -116,7 +116,7 @@ def test_conversion_by_via_and_operator():
     token(minutes(3), via="W", operator="CLARO", outcome="EXPIRADO", message="DELIVERED")
     token(minutes(4), via="C")
     token(JUST_BEFORE, via="I")
-    shown = dashboard.codes(at=AT)
+    shown = figures.codes(at=AT)
     assert shown["vias"] == [["SMS", 2, 1, 1], ["WhatsApp", 1, 1, 0], ["Llamada (IVR)", 0, 0, 0], ["Correo", 1, 1, 1]]
     assert shown["operators"] == [["CLARO", 2, 2, 1], ["ENTEL", 1, 0, 0]]
 
@@ -127,7 +127,7 @@ def test_time_to_verify():
     token(minutes(60), via="C", took=7)
     token(minutes(60), took=149, outcome="EXPIRADO")
     token(JUST_BEFORE, took=149)
-    rows = {name: rest for name, *rest in dashboard.times(at=AT)["rows"]}
+    rows = {name: rest for name, *rest in figures.times(at=AT)["rows"]}
     assert rows["SMS"] == [100, 50, 95]
     assert rows["Correo"] == [1, 7, 7]
     assert rows["Todas"][0] == 101
@@ -150,7 +150,7 @@ def test_failures_by_state_and_reason():
     for state in ("SENT", "DELIVERED", "QUEUED", "SENDING", "CANCELLED"):
         sent(minutes(4), state=state, reply="no")
     sent(JUST_BEFORE, state="FAILED", reply="ayer")
-    shown = dashboard.failures(at=AT)
+    shown = figures.failures(at=AT)
     assert shown["failed"] == 6
     assert shown["reasons"][0] == ["Fallido", "550 5.1.1 <…>: user unknown (…)", 3]
     assert sorted(shown["reasons"][1:]) == [
@@ -167,13 +167,13 @@ def test_codes_that_nobody_verified_by_how_they_ended():
     token(minutes(8), outcome="VALIDADO")
     token(minutes(9), outcome="PENDIENTE")
     token(JUST_BEFORE, outcome="CANCELADO")
-    assert dashboard.codes(at=AT)["outcomes"] == [["Sin respuesta", 2], ["Fallido", 1]]
+    assert figures.codes(at=AT)["outcomes"] == [["Sin respuesta", 2], ["Fallido", 1]]
 
 
 def test_reasons_without_end_are_ten_and_the_rest():
     for number in range(26):
         sent(minutes(1), state="FAILED", reply="motivo " + chr(97 + number) * 5)
-    shown = dashboard.failures(at=AT)["reasons"]
+    shown = figures.failures(at=AT)["reasons"]
     assert len(shown) == 11
     assert shown[-1] == ["", "Otros motivos", 16]
 
@@ -206,7 +206,7 @@ def test_who_must_wait_by_the_wait_imposed():
     token(minutes(1), who=leo, outcome="EXPIRADO", rung=1)
     token(minutes(3), who=eva, outcome="EXPIRADO", rung=1)  # over
     token(minutes(3), who=eva, outcome="EXPIRADO", rung=2, via="W")
-    shown = dashboard.waits(at=AT)
+    shown = figures.waits(at=AT)
     assert [row[:3] for row in shown["rows"]] == [["2 minutos", 1, 1], ["4 minutos", 2, 1], ["30 minutos", 3, 1]]
     assert shown["clients"] == 3
 
@@ -220,19 +220,19 @@ def test_who_need_not_wait():
     proved = {"proved_via": "S", "proved_destination": "987654321", "validated_at": AT}
     Applicant.objects.filter(pk=eva.pk).update(state="VALIDADO", **proved)
     token(minutes(2), who=sol, outcome="EXPIRADO")  # to the second
-    assert dashboard.waits(at=AT) == {"rows": [], "clients": 0}
+    assert figures.waits(at=AT) == {"rows": [], "clients": 0}
 
 
 def test_the_longer_of_the_two_waits_holds():
     token(minutes(3), outcome="EXPIRADO", destination_wait=timedelta(minutes=30))
-    assert [row[:3] for row in dashboard.waits(at=AT)["rows"]] == [["30 minutos", 3, 1]]
+    assert [row[:3] for row in figures.waits(at=AT)["rows"]] == [["30 minutos", 3, 1]]
 
 
 def test_one_client_waits_once_for_each_via():
     for n in (10, 5, 1):
         token(minutes(n), outcome="REEMPLAZADO", rung=3)
     token(minutes(1), outcome="EXPIRADO", rung=3, via="C")
-    assert dashboard.waits(at=AT)["clients"] == 2
+    assert figures.waits(at=AT)["clients"] == 2
 
 
 # --- queues, providers, traffic ------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_queues_and_the_age_of_their_oldest():
     sent(minutes(1), state="SENDING")
     sent(minutes(600), state="QUEUED", kind="boletin", via="C", due=AT + timedelta(minutes=1))
     sent(minutes(600), state="SENT")
-    codes, bulk = dashboard.queues(at=AT)["rows"]
+    codes, bulk = figures.queues(at=AT)["rows"]
     assert codes == {"queue": "codes", "due": 2, "later": 1, "sending": 1, "oldest": 120.0}
     assert bulk == {"queue": "bulk", "due": 0, "later": 1, "sending": 0, "oldest": 0.0}
 
@@ -253,7 +253,7 @@ def test_queues_and_the_age_of_their_oldest():
 def test_providers_set_aside():
     ProviderState.objects.create(name="twilio", set_aside_at=minutes(1), until=AT, reason="3 fallas seguidas")
     ProviderState.objects.create(name="smtp")
-    [[name, since, until, reason]] = dashboard.providers(at=AT)["rows"]
+    [[name, since, until, reason]] = figures.providers(at=AT)["rows"]
     assert (name, reason) == ("twilio", "3 fallas seguidas")
     assert (datetime.fromisoformat(since), datetime.fromisoformat(until)) == (minutes(1), AT)
 
@@ -265,7 +265,7 @@ def test_traffic_of_today_by_partner_and_contract():
     call(minutes(1), partner=bank, contract="registry", ms=7)
     call(MIDNIGHT, ms=3, status=429)
     call(JUST_BEFORE, partner=bank)
-    assert dashboard.traffic(at=AT)["rows"] == [
+    assert figures.traffic(at=AT)["rows"] == [
         ["Banco", "informaperu", 100, 10, 95],
         ["Banco", "registry", 1, 0, 7],
         [None, "informaperu", 1, 1, 3],
@@ -276,10 +276,10 @@ def test_traffic_of_today_by_partner_and_contract():
 
 
 def test_on_a_day_without_rows_every_panel_has_an_answer():
-    for name in dashboard.PANELS:
-        json.dumps(dashboard.panel(name, at=AT))
-    assert dashboard.times(at=AT) == {"rows": [["Todas", 0, None, None]]}
-    assert dashboard.failures(at=AT) == {"reasons": [], "failed": 0}
+    for name in figures.PANELS:
+        json.dumps(figures.panel(name, at=AT))
+    assert figures.times(at=AT) == {"rows": [["Todas", 0, None, None]]}
+    assert figures.failures(at=AT) == {"reasons": [], "failed": 0}
 
 
 @pytest.mark.parametrize("highest", [0, 1, 3, 4, 7, 9, 10, 11, 49, 99, 1234, 50_000, 10**9])
@@ -313,24 +313,24 @@ def test_bars_stand_within_the_drawing():
 
 def test_figures_are_kept_for_half_a_minute_with_their_moment():
     token(minutes(1))
-    first = dashboard.panel("codes", at=AT)
+    first = figures.panel("codes", at=AT)
     token(minutes(1))
     with CaptureQueriesContext(connection) as asked:
-        assert dashboard.panel("codes", at=AT + timedelta(seconds=10)) == first
+        assert figures.panel("codes", at=AT + timedelta(seconds=10)) == first
     assert not asked
     assert datetime.fromisoformat(first["at"]) == AT
     [key] = redis_connection().keys("*dashboard:codes")
     assert 0 < redis_connection().ttl(key) <= 30
     redis_connection().delete(key)
-    assert dashboard.panel("codes", at=AT)["today"] == [2, 2, 2]
+    assert figures.panel("codes", at=AT)["today"] == [2, 2, 2]
 
 
 def test_without_redis_they_are_asked_for_each_time(monkeypatch):
     def away(act):
-        raise dashboard.RedisAway
+        raise figures.RedisAway
 
-    monkeypatch.setattr(dashboard.breaker, "call", away)
+    monkeypatch.setattr(figures.breaker, "call", away)
     token(minutes(1))
-    assert dashboard.panel("codes", at=AT)["today"] == [1, 1, 1]
+    assert figures.panel("codes", at=AT)["today"] == [1, 1, 1]
     token(minutes(1))
-    assert dashboard.panel("codes", at=AT)["today"] == [2, 2, 2]
+    assert figures.panel("codes", at=AT)["today"] == [2, 2, 2]

@@ -13,7 +13,7 @@ from django.utils import timezone
 from clients.models import Partner
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import ProviderState
-from support import dashboard
+from support.dashboard import figures
 from support.tests.test_dashboard import HOSTILE, call, sent, token
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_numbers_words_and_the_moment():
     page = index(member("Operaciones"))
     assert "100.0 % de los pedidos" in page
     assert "A las <time" in page
-    assert now.astimezone(dashboard.LIMA).strftime("%d/%m/%Y") in page
+    assert now.astimezone(figures.LIMA).strftime("%d/%m/%Y") in page
     for described in ("<title id=", "<desc id=", 'role="img"', "Ver los números por hora"):
         assert described in page
 
@@ -115,7 +115,7 @@ def test_a_look_costs_one_statement_for_each_panel_and_the_next_none():
         index(http)
     with CaptureQueriesContext(connection) as second:
         index(http)
-    assert len(first) - len(second) == len(dashboard.PANELS)
+    assert len(first) - len(second) == len(figures.PANELS)
     assert len(second) < 15
 
 
@@ -123,7 +123,7 @@ def test_a_panel_that_takes_too_long_does_not_take_the_page_along(monkeypatch, c
     def slow(*, at):
         raise OperationalError("canceling statement due to statement timeout")
 
-    monkeypatch.setitem(dashboard.PANELS, "traffic", slow)
+    monkeypatch.setitem(figures.PANELS, "traffic", slow)
     page = index(member("Operaciones"))
     assert "No se pudo calcular ahora." in page
     assert panels_on(page) == PANELS

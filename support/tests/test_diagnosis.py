@@ -14,8 +14,8 @@ from messaging.delivery import receipts, sweeper
 from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
-from support.diagnosis import Why, diagnose
-from support.people import Person, around
+from support.cases.diagnosis import Why, diagnose
+from support.cases.person_search import Person, around
 from tokens import services
 from tokens import sweeper as settling
 from tokens.cooldown_overrides import forgive

@@ -16,8 +16,8 @@ from openpyxl import load_workbook
 from clients.models import AuditEntry, Partner
 from external_api.frontdoor.keyset import Place
 from messaging.models import Message
-from support import message_log
-from support.message_log import PER_PAGE, PILLS
+from support.message_log import queries
+from support.message_log.queries import PER_PAGE, PILLS
 
 pytestmark = pytest.mark.django_db
 LOG = "/soporte/mensajes/"
@@ -177,7 +177,7 @@ def everything_on_its_pages(agent, asked):
     "asked", [{"via": "W"}, {"grupo": "anulados"}, {"grupo": "fallidos", "via": "W"}, {"via": "I"}]
 )
 def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatch, asked):
-    monkeypatch.setattr(message_log, "LOOKED_THROUGH", 10)
+    monkeypatch.setattr(queries, "LOOKED_THROUGH", 10)
     now = timezone.now()
     states = ["SENT", "CANCELLED", "FAILED", "SENT", "UNDELIVERED"]
     for number in range(45):
@@ -187,7 +187,7 @@ def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatc
             recipient=f"9{number:08d}",
             created_at=now - timedelta(minutes=number // 3),
         )
-    wanted = message_log.searched({**dict.fromkeys(("desde", "hasta")), **asked}, at=now).rows
+    wanted = queries.searched({**dict.fromkeys(("desde", "hasta")), **asked}, at=now).rows
     seen, pages = everything_on_its_pages(agent, asked)
     assert seen == [str(row.pk) for row in wanted]
     assert pages > 1
@@ -197,8 +197,8 @@ def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatc
 
 
 def test_an_export_reads_on_to_the_end(agent, monkeypatch):
-    monkeypatch.setattr(message_log, "LOOKED_THROUGH", 10)
-    monkeypatch.setattr(message_log, "AT_ONCE", 4)
+    monkeypatch.setattr(queries, "LOOKED_THROUGH", 10)
+    monkeypatch.setattr(queries, "AT_ONCE", 4)
     for number in range(45):
         message(via="W" if number % 2 else "S", created_at=timezone.now() - timedelta(minutes=number))
     text = b"".join(agent.get("/soporte/mensajes.csv", {"via": "W"}).streaming_content).decode("utf-8-sig")
@@ -206,7 +206,7 @@ def test_an_export_reads_on_to_the_end(agent, monkeypatch):
 
 
 def test_what_went_wrong_is_found_by_its_own_index():
-    rows = message_log.searched({"grupo": "fallidos", "desde": date(2020, 1, 1)}, at=timezone.now()).rows[:50]
+    rows = queries.searched({"grupo": "fallidos", "desde": date(2020, 1, 1)}, at=timezone.now()).rows[:50]
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")

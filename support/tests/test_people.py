@@ -10,8 +10,8 @@ from clients.retention import erase_authorized
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Message
-from support import people
-from support.people import search
+from support.cases import person_search
+from support.cases.person_search import search
 from tokens import services
 from tokens.services import Origin
 
@@ -147,8 +147,8 @@ def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
 
 def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
     gathered = []
-    monkeypatch.setattr(people, "around", lambda row: gathered.append(row) or people.Person([row]))
-    for number in range(people.AT_MOST):
+    monkeypatch.setattr(person_search, "around", lambda row: gathered.append(row) or person_search.Person([row]))
+    for number in range(person_search.AT_MOST):
         make_applicant(f"{number:08}", email=f"{number}@dominio.com")
         AuthorizedClient.objects.create(
             partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0],
@@ -159,5 +159,5 @@ def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
             request_id=1,
             created_at=timezone.now(),
         )
-    assert len(search("perez juan")) == people.AT_MOST
-    assert len(gathered) == people.AT_MOST
+    assert len(search("perez juan")) == person_search.AT_MOST
+    assert len(gathered) == person_search.AT_MOST

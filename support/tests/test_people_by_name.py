@@ -10,7 +10,7 @@ from clients.models import Applicant, AuthorizedClient, Partner
 from clients.search.external_clients import folded
 from clients.search.names import AT_MOST, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
-from support.people import search
+from support.cases.person_search import search
 
 pytestmark = pytest.mark.django_db
 

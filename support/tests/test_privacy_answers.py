@@ -10,7 +10,7 @@ from django.test import Client
 import external_api.retention
 from clients.models import Applicant, AuditEntry
 from conftest import make_applicant
-from support import privacy
+from support.privacy import erasure
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def test_answers_that_cannot_be_looked_through_do_not_make_the_erasure_a_failure
         answer = http.post(
             f"/soporte/caso/cliente/{ana.pk}/datos/borrar/", {"motivo": "lo pidió", "confirmacion": "BORRAR"}
         )
-    entry = AuditEntry.objects.get(action=privacy.ERASED)
+    entry = AuditEntry.objects.get(action=erasure.ERASED)
     assert (answer.status_code, answer.headers.get("Location")) == (302, f"/soporte/borrado/{entry.pk}/")
     assert not Applicant.objects.exists()
     assert "kept answers" in caplog.text

@@ -17,10 +17,10 @@ from messaging.delivery import send
 from messaging.models import Message, MessageEvent
 from messaging.retention import WithAProvider
 from subscription.models import ConsentRecord, SubscriptionRequest
-from support import forgetting, privacy
-from support.acting import Agent
-from support.people import search
-from support.tests.people_of_privacy import ANA, CODE, LUZ, everywhere
+from support.cases.actions import Agent
+from support.cases.person_search import search
+from support.privacy import erasure, retention
+from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
 from tokens import services
 from tokens.cooldown import LOOK_BACK
 from tokens.errors import CooldownActive
@@ -57,8 +57,8 @@ def agent(at=NOW):
 
 def erase(rows, at=NOW):
     """Both cases: nothing joins the registry of Guatemala to the other contracts."""
-    privacy.erase(rows.external, agent(at))
-    return privacy.erase(rows.applicant, agent(at))
+    erasure.erase(rows.external, agent(at))
+    return erasure.erase(rows.applicant, agent(at))
 
 
 def places_of(needles):
@@ -107,9 +107,9 @@ def test_the_search_finds_a_person_where_she_is(ana):
 def test_after_it_she_is_nowhere_but_in_the_evidence_and_for_two_days_on_the_ladder(ana):
     erase(ana)
     assert places_of(ANA.needles) == EVIDENCE | LADDER
-    assert forgetting.run(at=NOW + LOOK_BACK, seconds=30.0, kinds=forgetting.OF_THE_ERASED) == {}
+    assert retention.run(at=NOW + LOOK_BACK, seconds=30.0, kinds=retention.OF_THE_ERASED) == {}
     assert places_of(ANA.needles) == EVIDENCE | LADDER
-    forgetting.run(at=NOW + LOOK_BACK + SECOND, seconds=30.0, kinds=forgetting.OF_THE_ERASED)
+    retention.run(at=NOW + LOOK_BACK + SECOND, seconds=30.0, kinds=retention.OF_THE_ERASED)
     assert places_of(ANA.needles) == EVIDENCE
     assert not places_of([str(ana.client.external_code)])
 
@@ -196,7 +196,7 @@ def boss():
 def test_her_company_finds_nobody_and_she_may_come_anew(front):
     first = front.register()
     front.ask(first)
-    privacy.erase(Applicant.objects.get(), agent(VerificationToken.objects.get().created_at + SECOND))
+    erasure.erase(Applicant.objects.get(), agent(VerificationToken.objects.get().created_at + SECOND))
     for answer in (
         front.ask(first, telefono="912345678"),
         front.verify(first, CODE),
@@ -229,7 +229,7 @@ def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
         next_attempt_at=NOW,
     )
     counts = [desk.listing(each)["resultados"]["cuenta"] for each in ("clientes_autorizados", "mensajes_enviados")]
-    privacy.erase(client, agent())
+    erasure.erase(client, agent())
     assert counts == [1, 1]
     for each in ("clientes_autorizados", "mensajes_enviados"):
         assert desk.listing(each)["resultados"] == {"cuenta": 0, "data": []}
@@ -242,7 +242,7 @@ def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
     def ask_as(number, at):
         other = make_applicant(number, email=f"{number}@example.com")
         services.request(other.pk, via="S", phone=ANA.phone, operator="CLARO", origin=Origin(), at=at)
-        privacy.erase(other, agent(at + SECOND))
+        erasure.erase(other, agent(at + SECOND))
 
     ask_as("11111111", NOW)
     with pytest.raises(CooldownActive) as refusal:
@@ -251,7 +251,7 @@ def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
     ask_as("33333333", NOW + timedelta(minutes=2))
     with pytest.raises(CooldownActive):
         ask_as("44444444", NOW + timedelta(minutes=5))
-    forgetting.run(at=NOW + timedelta(hours=24), seconds=30.0)
+    retention.run(at=NOW + timedelta(hours=24), seconds=30.0)
     with pytest.raises(CooldownActive):
         ask_as("55555555", NOW + timedelta(minutes=5))
 
@@ -262,14 +262,14 @@ def test_a_provider_that_has_a_message_on_the_line_is_waited_for_and_nothing_is_
     )
     before = snapshot()
     with pytest.raises(WithAProvider):
-        privacy.erase(ana.applicant, agent())
+        erasure.erase(ana.applicant, agent())
     assert snapshot() == before
 
 
 def test_again_is_nothing(ana):
     erase(ana)
-    assert privacy.erase(ana.applicant, agent()) is None
-    assert AuditEntry.objects.filter(action=privacy.ERASED).count() == 3, "one for each row, once"
+    assert erasure.erase(ana.applicant, agent()) is None
+    assert AuditEntry.objects.filter(action=erasure.ERASED).count() == 3, "one for each row, once"
 
 
 # --- the audit ---
@@ -279,7 +279,7 @@ def test_the_audit_keeps_who_what_when_and_why_and_loses_the_values(ana):
     fields = ("pk", "at", "actor", "action", "object_type", "object_id", "address", "reason")
     before = list(AuditEntry.objects.order_by("pk").values_list(*fields))
     erase(ana)
-    assert list(AuditEntry.objects.exclude(action=privacy.ERASED).order_by("pk").values_list(*fields)) == before
+    assert list(AuditEntry.objects.exclude(action=erasure.ERASED).order_by("pk").values_list(*fields)) == before
     changed = AuditEntry.objects.get(action="external_client.changed", object_id=str(ana.external.pk))
     assert changed.data["request"] == 9
     assert changed.data["changes"] == [
@@ -294,7 +294,7 @@ def test_the_audit_keeps_who_what_when_and_why_and_loses_the_values(ana):
 
 def test_the_erasure_itself_is_in_the_audit_of_each_row_without_a_value(ana):
     done = erase(ana)
-    entries = AuditEntry.objects.filter(action=privacy.ERASED)
+    entries = AuditEntry.objects.filter(action=erasure.ERASED)
     assert {each.object_id for each in entries} == {str(ana.applicant.pk), str(ana.client.pk), str(ana.external.pk)}
     assert {(each.actor, each.reason, each.address, each.at) for each in entries} == {
         ("marta", "lo pidió por escrito", "192.0.2.7", NOW)
@@ -374,7 +374,7 @@ def test_without_a_reason_or_the_word_nothing_goes(marta, ana, motivo, word, fau
 
 def test_confirmed_it_is_done_and_the_page_after_it_can_be_read_out(marta, ana):
     answer = marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "borrar"}, follow=True)
-    entry = AuditEntry.objects.filter(action=privacy.ERASED).order_by("pk").first()
+    entry = AuditEntry.objects.filter(action=erasure.ERASED).order_by("pk").first()
     assert answer.redirect_chain == [(f"/soporte/borrado/{entry.pk}/", 302)]
     page = answer.content.decode()
     assert f"Constancia n.º <strong>{entry.pk}</strong>" in page
@@ -402,7 +402,7 @@ def test_a_page_of_nothing_done(marta, ana, key):
 def test_a_shared_mailbox_is_said_and_left_to_the_other(marta, ana):
     husband = make_applicant("70055555", email=ANA.email, names="Pedro")
     assert "también de otra persona" in marta.get(path(ana.applicant)).content.decode()
-    privacy.erase(ana.applicant, agent())
+    erasure.erase(ana.applicant, agent())
     husband.refresh_from_db()
     assert husband.email == ANA.email
     assert SubscriptionRequest.objects.filter(email=ANA.email).count() == 2

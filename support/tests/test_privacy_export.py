@@ -9,9 +9,10 @@ from django.test import Client
 from clients.models import AuditEntry, AuthorizedClient
 from conftest import NOW, make_applicant
 from messaging.models import Message
-from support import privacy, privacy_export
-from support.privacy import dossier_of
-from support.tests.people_of_privacy import ANA, CODE, LUZ, everywhere
+from support.privacy import erasure
+from support.privacy import export as privacy_export
+from support.privacy.erasure import dossier_of
+from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -176,7 +177,7 @@ def test_a_copy_is_a_file_that_nobody_keeps_and_the_audit_knows(rows):
     assert answer["Cache-Control"] == "no-store, private"
     file = json.loads(b"".join(answer.streaming_content).decode("utf-8"))
     assert file["registros"][0]["nombres"] == ANA.names
-    [entry] = AuditEntry.objects.filter(action=privacy.EXPORTED)
+    [entry] = AuditEntry.objects.filter(action=erasure.EXPORTED)
     assert (entry.actor, entry.reason, entry.address, entry.object_id, entry.data) == (
         "marta",
         "lo pidió por escrito",
@@ -195,7 +196,7 @@ def test_without_a_reason_there_is_no_copy(rows):
             f"/soporte/caso/cliente/{rows.applicant.pk}/datos/exportar/", {"motivo": " "}, follow=True
         ).content.decode()
     )
-    assert not AuditEntry.objects.filter(action=privacy.EXPORTED).exists()
+    assert not AuditEntry.objects.filter(action=erasure.EXPORTED).exists()
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from subscription import confirming
 from subscription.errors import LinkIsDead
 from subscription.links import confirmation_token
 from subscription.models import LIFE, ConsentRecord, SubscriptionRequest
-from support import privacy
-from support.acting import Agent
-from support.tests.people_of_privacy import ANA, CODE, everywhere
+from support.cases.actions import Agent
+from support.privacy import erasure
+from support.tests.privacy_cast import ANA, CODE, everywhere
 from tokens import services
 from tokens.errors import CooldownActive, NoPendingToken
 from tokens.models import VerificationToken
@@ -33,7 +33,7 @@ def known_code(monkeypatch):
 
 
 def erase(row):
-    return privacy.erase(row, Agent(by="marta", reason="lo pidió", at=timezone.now(), address="192.0.2.7"))
+    return erasure.erase(row, Agent(by="marta", reason="lo pidió", at=timezone.now(), address="192.0.2.7"))
 
 
 def outcome(act, *refusals):
@@ -102,7 +102,7 @@ def test_of_two_erasures_at_once_one_happens():
     rows = everywhere(ANA, slug="banco")
     done = at_once([lambda: erase(rows.applicant), lambda: erase(rows.client), lambda: erase(rows.applicant)])
     assert sum(each is not None for each in done) == 1
-    assert AuditEntry.objects.filter(action=privacy.ERASED).count() == 2
+    assert AuditEntry.objects.filter(action=erasure.ERASED).count() == 2
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))

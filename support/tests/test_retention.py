@@ -21,7 +21,7 @@ from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
-from support import forgetting
+from support.privacy import retention
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -35,11 +35,11 @@ def days(name):
 
 
 def run(**changes):
-    return forgetting.run(**{"at": NOW, "seconds": 30.0, **changes})
+    return retention.run(**{"at": NOW, "seconds": 30.0, **changes})
 
 
 def kind(name):
-    return next(each for each in forgetting.KINDS if each.name == name)
+    return next(each for each in retention.KINDS if each.name == name)
 
 
 def message(at=NOW, **changes):
@@ -204,8 +204,8 @@ GONE = {
 
 
 def test_every_kind_is_tried_and_every_setting_belongs_to_one():
-    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in forgetting.KINDS}
-    assert {each.name for each in forgetting.OF_THE_ERASED} == {"codes_of_the_erased", "messages_of_the_erased"}
+    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in retention.KINDS}
+    assert {each.name for each in retention.OF_THE_ERASED} == {"codes_of_the_erased", "messages_of_the_erased"}
     assert set(settings.AVAL_KEEP_DAYS) <= set(GONE)
 
 
@@ -272,7 +272,7 @@ def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state,
     erased = client(NOW, email="", forgotten_at=NOW)
     message(NOW, **of, authorized_client=erased)
     message(NOW, **{**of, "recipient": "eva@dominio.com"}, authorized_client=client(NOW))
-    done = run(kinds=forgetting.OF_THE_ERASED)
+    done = run(kinds=retention.OF_THE_ERASED)
     assert done["messages_of_the_erased"] == gone
     assert Message.objects.filter(recipient="").count() == gone
 
@@ -426,8 +426,8 @@ def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
     request(NOW - timedelta(days=9999))
     with transaction.atomic():
         pass
-    with caplog.at_level(logging.INFO, "support.forgetting"):
-        done = forgetting.run(at=NOW, seconds=30.0, kinds=[kind("requests"), _apart(broken)])
+    with caplog.at_level(logging.INFO, "support.privacy.retention"):
+        done = retention.run(at=NOW, seconds=30.0, kinds=[kind("requests"), _apart(broken)])
     assert done == {"requests": 1}
     texts = [(record.message, getattr(record, "kind", None)) for record in caplog.records]
     assert texts == [("a kind of data could not be forgotten", "broken"), ("forgotten", None)]

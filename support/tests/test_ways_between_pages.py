@@ -149,7 +149,7 @@ def test_a_fault_is_told_in_spanish(monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr("support.views.search", fails)
+    monkeypatch.setattr("support.cases.views.search", fails)
     http = member("Soporte")
     http.raise_request_exception = False
     answer = http.get("/soporte/?q=ana")

@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from support import forgetting
+from support.privacy import retention
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         if not 0 < options["seconds"] <= 86_400:
             raise CommandError("--seconds must be more than 0 and at most 86400.")
         at = timezone.now()
-        found = forgetting.would_go(at=at) if options["dry_run"] else forgetting.run(at=at, seconds=options["seconds"])
-        for kind in forgetting.KINDS:
+        found = retention.would_go(at=at) if options["dry_run"] else retention.run(at=at, seconds=options["seconds"])
+        for kind in retention.KINDS:
             self.stdout.write(f"{kind.name:<22}{found.get(kind.name, 0):>12}")
         self.stdout.write("Nothing was changed." if options["dry_run"] else "Done.")

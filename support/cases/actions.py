@@ -11,7 +11,7 @@ from clients.errors import Refused
 from clients.models import Applicant, AuthorizedClient, audit
 from messaging import caps
 from messaging.models import Via
-from support.people import Person, latest_code
+from support.cases.person_search import Person, latest_code
 from tokens import cooldown_overrides, services
 from tokens.cooldown import in_words
 from tokens.errors import CooldownActive, NoPendingToken, ViaNotAvailable
@@ -50,8 +50,8 @@ def forgive(person: Person, agent: Agent) -> str:
         )
     except cooldown_overrides.ForgivenOften:
         raise CannotBeDone(
-            f"La espera de este destino ya se perdonó {cooldown_overrides.FORGIVEN_A_DAY} veces hoy. Perdonarla otra vez"
-            " le corresponde al rol Operaciones: pídaselo a quien lo tenga."
+            f"La espera de este destino ya se perdonó {cooldown_overrides.FORGIVEN_A_DAY} veces hoy. Perdonarla"
+            " otra vez le corresponde al rol Operaciones: pídaselo a quien lo tenga."
         ) from None
     return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
 

@@ -15,7 +15,7 @@ from clients.models import Applicant, AuthorizedClient
 from external_api.models import ApiRequest
 from messaging.masking import masked
 from messaging.models import Message, Via
-from support.people import Person, latest_code
+from support.cases.person_search import Person, latest_code
 from tokens import cooldown_queries
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, VerificationToken

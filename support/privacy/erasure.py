@@ -25,7 +25,7 @@ import tokens.retention
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
 from external_api.models import ApiRequest
 from subscription.models import ConsentRecord, SubscriptionRequest
-from support.acting import Agent
+from support.cases.actions import Agent
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)

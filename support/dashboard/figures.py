@@ -2,7 +2,7 @@
 
 A day is Lima's. Each panel is one statement over today's rows, bounded by an index whatever the history, and its
 answer is kept for 30 s for all processes with the moment it was asked at. States are literals in it, as everywhere in
-hand-written SQL. Nothing here knows who looks: `support.dashboard_view` leaves out what a person may not see.
+hand-written SQL. Nothing here knows who looks: `support.dashboard.view` leaves out what a person may not see.
 """
 
 import json
@@ -20,7 +20,7 @@ from clients.rate_limits.redis_client import RedisAway, breaker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queue.names import QUEUE_OF, QUEUES
-from support.message_log import LIMA
+from support.message_log.queries import LIMA
 from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken
 

@@ -18,9 +18,9 @@ from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body, file_body
 from external_api.frontdoor.keyset import Place
 from messaging.masking import masked, masked_in
-from support import message_log
-from support.doors import desk_page, page
-from support.message_log import PILLS, FilterForm
+from support.access import desk_page, page
+from support.message_log import queries
+from support.message_log.queries import PILLS, FilterForm
 
 AT_ONCE = 500
 """Rows of a piece of CSV."""
@@ -30,15 +30,15 @@ AT_ONCE = 500
 def log(request: HttpRequest) -> HttpResponse:
     """A page of the log; with `desde_fila` only the rows that came since, for the page's own script."""
     form, asked = _asked(request)
-    search = message_log.searched(asked, at=timezone.now())
+    search = queries.searched(asked, at=timezone.now())
     since = Place.read(request.GET.get("desde_fila", ""))
     if since is not None:
-        fresh = message_log.newer(search, than=since)
+        fresh = queries.newer(search, than=since)
         newest = Place.of(fresh[0]) if fresh else since
         answer = render(request, "support/log_rows.html", {"rows": _shown(fresh)})
         answer.headers["X-Newest"] = str(newest)
         return answer
-    found = message_log.page(search, before=Place.read(request.GET.get("antes", "")))
+    found = queries.page(search, before=Place.read(request.GET.get("antes", "")))
     kept = _without(request, "antes")
     return page(
         request,
@@ -71,7 +71,7 @@ def export(request: HttpRequest, form: str) -> Any:
     at = timezone.now()
     try:
         _write_down(request, form, asked, at=at)
-        rows = message_log.cells(message_log.searched(asked, at=at))
+        rows = queries.cells(queries.searched(asked, at=at))
         return _as_csv(rows, slot) if form == "csv" else _as_xlsx(rows, slot)
     except Exception:
         slot.give_up()
@@ -101,7 +101,7 @@ def _as_csv(rows: Iterator[list[str]], slot: Slot) -> StreamingHttpResponse:
 
 def _as_xlsx(rows: Iterator[list[str]], slot: Slot) -> StreamingHttpResponse:
     file = tempfile.TemporaryFile()  # noqa: SIM115  the body closes it
-    write_xlsx(rows, file, title="Mensajes", columns=message_log.COLUMNS)
+    write_xlsx(rows, file, title="Mensajes", columns=queries.COLUMNS)
     body, size = file_body(file, slot)
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
     headers = {"Content-Length": str(size), "Content-Disposition": 'attachment; filename="mensajes.xlsx"'}
@@ -137,7 +137,7 @@ def _shown(rows: list[Any]) -> list[dict[str, Any]]:
 
 def _csv(rows: Iterator[list[str]]) -> Iterator[bytes]:
     """A byte order mark, so that Excel reads it as UTF-8; the last line counts the rows, so that a cut shows."""
-    yield b"\xef\xbb\xbf" + csv_text([message_log.COLUMNS]).encode()
+    yield b"\xef\xbb\xbf" + csv_text([queries.COLUMNS]).encode()
     count = 0
     while piece := list(islice(rows, AT_ONCE)):
         count += len(piece)

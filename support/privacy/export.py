@@ -1,7 +1,7 @@
 """Everything held about a person as one JSON file in plain Spanish: the right of access of Ley 29733.
 
 Each section says what it is, which rows it has, and what each column is called; what is left out says why
-(`support.privacy`). Read piece by piece and written as it is read, whatever the number of rows.
+(`support.privacy.erasure`). Read piece by piece and written as it is read, whatever the number of rows.
 """
 
 import json
@@ -17,8 +17,8 @@ from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClie
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent, ProviderReceipt, Via
 from subscription.models import ConsentRecord, SubscriptionRequest
-from support.privacy import Dossier
-from support.timeline import AUDITED, shown
+from support.cases.timeline import AUDITED, shown
+from support.privacy.erasure import Dossier
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 

@@ -17,7 +17,7 @@ from external_api.models import ApiRequest
 from messaging.masking import masked, masked_in
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord
-from support.people import Person
+from support.cases.person_search import Person
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 

@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from clients.models import Contract
 from messaging.models import Message
-from support import charts, dashboard
-from support.dashboard import Data
-from support.doors import USE
-from support.message_log import LIMA
+from support.access import USE
+from support.dashboard import charts, figures
+from support.dashboard.figures import Data
+from support.message_log.queries import LIMA
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 def _shown(name: str, *, at: datetime) -> Data:
     try:
-        data = dashboard.panel(name, at=at)
+        data = figures.panel(name, at=at)
     except OperationalError as fault:  # one that takes too long must not take the first page along
         log.error("a panel of the dashboard failed", extra={"panel": name, "fault": repr(fault)[:300]})
         return {"fault": True}

@@ -14,12 +14,13 @@ from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
 from messaging.retention import WithAProvider
-from support import privacy, privacy_export
-from support.acting import Agent
-from support.doors import ERASE, EXPORT, desk_page, page
-from support.people import Person
-from support.privacy import Registered
-from support.views import ReasonForm, agent_of, documents, row_of
+from support.access import ERASE, EXPORT, desk_page, page
+from support.cases.actions import Agent
+from support.cases.person_search import Person
+from support.cases.views import ReasonForm, agent_of, documents, row_of
+from support.privacy import erasure
+from support.privacy import export as privacy_export
+from support.privacy.erasure import Registered
 
 WORD = "BORRAR"
 """What is typed to confirm: nobody erases a person with a slip of the hand."""
@@ -48,8 +49,8 @@ def export(request: HttpRequest, kind: str, key: str) -> Any:
         messages.error(request, "Hay otra exportación en curso; vuelva a intentarlo en un momento.")
         return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
     try:
-        privacy.note_export(row, agent)
-        pieces = privacy_export.document(privacy.dossier_of(row), at=agent.at)
+        erasure.note_export(row, agent)
+        pieces = privacy_export.document(erasure.dossier_of(row), at=agent.at)
         body = Body((piece.encode() for piece in pieces), slot)
     except Exception:
         slot.give_up()
@@ -70,7 +71,7 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         done = _erase(request, row, agent)
         if done is not None:
             return HttpResponseRedirect(reverse("support_erased", args=[done.pk]))
-    found = privacy.dossier_of(row)
+    found = erasure.dossier_of(row)
     person = Person(found.applicants, found.authorized, found.external)
     return page(
         request,
@@ -81,8 +82,8 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         word=WORD,
         person=person,
         documents=documents(person),
-        taken=privacy.preview(found),
-        consents=privacy.consents_kept(found),
+        taken=erasure.preview(found),
+        consents=erasure.consents_kept(found),
         shared=len(found.shared),
         status=400 if form.errors else 200,
         companies=sorted({str(each.partner or "formulario abierto") for each in found.rows}),
@@ -93,7 +94,7 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 def erased(request: HttpRequest, key: str) -> HttpResponse:
     """What was done, by the audit: to be read to whoever asked for it."""
     number = int(key) if key.isascii() and key.isdigit() and len(key) <= 18 else 0
-    entry = AuditEntry.objects.filter(pk=number, action=privacy.ERASED).first()
+    entry = AuditEntry.objects.filter(pk=number, action=erasure.ERASED).first()
     if entry is None:
         raise Http404
     return page(request, "privacy_erased", entry=entry, taken=entry.data["taken"])
@@ -102,7 +103,7 @@ def erased(request: HttpRequest, key: str) -> HttpResponse:
 def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | None:
     """The entry that says it is done; None, with a word to the agent, when it could not be done now."""
     try:
-        entry = privacy.erase(row, agent)
+        entry = erasure.erase(row, agent)
     except WithAProvider:
         messages.error(request, "Un proveedor tiene ahora un mensaje suyo. No se borró nada: repita en un minuto.")
         return None

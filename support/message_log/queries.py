@@ -19,7 +19,7 @@ from clients.models import Partner
 from external_api.frontdoor.keyset import Place
 from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
-from support.timeline import shown
+from support.cases.timeline import shown
 
 LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50

@@ -13,11 +13,11 @@ from clients.client_ip import caller_address
 from clients.identity.phones import mask_email
 from clients.models import Applicant, AuthorizedClient, ExternalClient
 from messaging.models import Via
-from support import acting, timeline
-from support.diagnosis import diagnose
-from support.doors import ACT, ERASE, EXPORT, UNMASK, desk_page, page
-from support.people import Person, around, search
-from support.privacy import Registered, called
+from support.access import ACT, ERASE, EXPORT, UNMASK, desk_page, page
+from support.cases import actions, timeline
+from support.cases.diagnosis import diagnose
+from support.cases.person_search import Person, around, search
+from support.privacy.erasure import Registered, called
 from tokens.cooldown_overrides import OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
@@ -70,7 +70,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
             messages.error(request, "Escriba un motivo.")
         else:
             messages.success(request, _do(person, what, request, agent))
-    except acting.CannotBeDone as refusal:
+    except actions.CannotBeDone as refusal:
         messages.error(request, str(refusal))
     return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
 
@@ -85,8 +85,8 @@ def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         messages.error(request, "Escriba un motivo.")
         return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
     try:
-        return _case(request, person, kind, key, unmasked=acting.unmask(person, agent))
-    except acting.CannotBeDone as refusal:
+        return _case(request, person, kind, key, unmasked=actions.unmask(person, agent))
+    except actions.CannotBeDone as refusal:
         messages.error(request, str(refusal))
         return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
 
@@ -150,12 +150,12 @@ def _person(kind: str, key: str) -> Person:
     return around(row_of(kind, key))
 
 
-def agent_of(request: HttpRequest) -> acting.Agent | None:
+def agent_of(request: HttpRequest) -> actions.Agent | None:
     """Who acts; None without a reason."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return None
-    return acting.Agent(
+    return actions.Agent(
         by=request.user.get_username(),
         reason=form.cleaned_data["motivo"],
         at=timezone.now(),
@@ -164,20 +164,20 @@ def agent_of(request: HttpRequest) -> acting.Agent | None:
     )
 
 
-def _do(person: Person, what: str, request: HttpRequest, agent: acting.Agent) -> str:
+def _do(person: Person, what: str, request: HttpRequest, agent: actions.Agent) -> str:
     """The act's own words on what was done. Raises CannotBeDone, Http404."""
     match what:
         case "perdonar":
-            return acting.forgive(person, agent)
+            return actions.forgive(person, agent)
         case "desbloquear":
-            return acting.unlock(person, agent)
+            return actions.unlock(person, agent)
         case "cancelar":
-            return acting.cancel(person, agent)
+            return actions.cancel(person, agent)
         case "reenviar" if request.POST.get("via") in Via.values:
-            return acting.resend(person, request.POST["via"], agent)
+            return actions.resend(person, request.POST["via"], agent)
         case "baja":
             wanted = request.POST.get("autorizado", "")
             client = next((each for each in person.authorized if str(each.pk) == wanted), None)
             if client is not None:
-                return acting.deauthorize_from(client, agent)
+                return actions.deauthorize_from(client, agent)
     raise Http404

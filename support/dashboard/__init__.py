@@ -1,0 +1,1 @@
+"""Dashboard: the admin's first page."""

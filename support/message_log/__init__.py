@@ -1,0 +1,1 @@
+"""Message log: list, filters and export of messages."""
