@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import alta, desk, export, latency, machine, mailing, verify_cycle
 from bench.sizes import FULL, SMALL
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 
 BENCHMARKS = {
     "cycle": verify_cycle.run,

@@ -16,7 +16,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from config.programs import web_command
+from config.run.programs import web_command
 from tokens import codes
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "bench.floor_settings"

@@ -23,7 +23,7 @@ from bench.report import percentile
 from bench.sink import Sink, standing_with_sink
 from bench.sizes import Sizes
 from bench.standing import bulk_worker, serving
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Stack
 
 LOOK_EVERY = 0.002

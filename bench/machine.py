@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from config.servers import PostgreSQL
+from config.embedded.servers import PostgreSQL
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 

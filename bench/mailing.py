@@ -12,7 +12,7 @@ from bench.report import Row, share, table
 from bench.sink import Sink, standing_with_sink
 from bench.sizes import Sizes
 from bench.standing import bulk_worker, meter
-from config.processes import wait_until
+from config.run.processes import wait_until
 
 PATIENCE = 600.0
 """Seconds for a campaign."""

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.machine import Meter, group
-from config.environment import BASE_DIR
-from config.processes import dying_with_us, wait_until
+from config.run.environment import BASE_DIR
+from config.run.processes import dying_with_us, wait_until
 from tests.processes import Program
 from tests.stack import Stack, free_port, running
 

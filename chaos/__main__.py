@@ -18,7 +18,7 @@ from bench import machine
 from chaos import brokers, crash_points, failover, hiding, kills, moods, servers, smsc, strangers
 from chaos.checker import Counts, NotInstalled
 from chaos.standing import Field, field_of_fire
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 
 Scenario = Callable[[Field, random.Random], Counts]
 

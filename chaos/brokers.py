@@ -9,7 +9,7 @@ from chaos.checker import Counts, aftermath
 from chaos.kills import ended, spread
 from chaos.rabbitmq import RabbitMQ, rabbitmq
 from chaos.standing import Field, Front
-from config.processes import wait_until
+from config.run.processes import wait_until
 
 PROMISED = 10.0
 """Seconds from the broker's return, or from the request where that was later, until a code has left."""

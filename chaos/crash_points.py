@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from chaos.checker import Counts, aftermath
 from chaos.standing import Field, Front
-from config.processes import wait_until
+from config.run.processes import wait_until
 
 CLAIM, HAND_OVER, RECORD = "%%SET state = ''SENDING'', claim_id%%", "%%handed AS%%", "%%SET state = ''SENT''%%"
 """How the three statements are recognised among PostgreSQL's sessions; LIKE patterns, quotes doubled."""

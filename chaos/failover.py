@@ -15,8 +15,8 @@ from chaos.checker import Counts
 from chaos.kills import ended, spread
 from chaos.proxy import Proxy
 from chaos.standing import Field
-from config.processes import dying_with_us, wait_until
-from config.servers import Valkey, bare_environment
+from config.embedded.servers import Valkey, bare_environment
+from config.run.processes import dying_with_us, wait_until
 from tests.stack import free_port
 
 UNAWARE = 3.0

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from chaos.checker import Counts, aftermath
 from chaos.standing import Field, Front
-from config.processes import send, wait_until
+from config.run.processes import send, wait_until
 
 ASKERS = 4
 SLOW = 0.15

@@ -6,7 +6,7 @@ import time
 from chaos.checker import Counts, aftermath
 from chaos.kills import ended, spread
 from chaos.standing import Field
-from config.processes import wait_until
+from config.run.processes import wait_until
 
 LEAVES_WITHIN = 15.0
 """Seconds for fifty codes due at once while the preferred provider says nothing."""

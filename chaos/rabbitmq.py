@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from chaos.checker import NotInstalled
-from config.processes import dying_with_us, wait_until
-from config.servers import bare_environment
+from config.embedded.servers import bare_environment
+from config.run.processes import dying_with_us, wait_until
 from tests.stack import free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")

@@ -9,7 +9,7 @@ from bench.report import percentile
 from chaos.checker import Counts, aftermath
 from chaos.kills import ended, spread
 from chaos.standing import Field, Front
-from config.processes import send
+from config.run.processes import send
 
 PROMISED = 2.0
 """Seconds: the 99th percentile of the API while Redis does not answer."""

@@ -7,7 +7,7 @@ from chaos.checker import Counts, NotInstalled, aftermath
 from chaos.kills import ended, spread
 from chaos.logbook import Arrival
 from chaos.standing import Field, Front
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.processes import Program
 from tests.simulator import PASSWORD, Simulator, is_there
 

@@ -11,9 +11,9 @@ import httpx
 from bench.standing import serving
 from chaos.logbook import Arrival, Log, Logbook, Orders
 from chaos.proxy import Proxy
-from config import embedded
-from config.embedded import Servers
-from config.processes import wait_until
+from config.embedded import stack as embedded
+from config.embedded.stack import Servers
+from config.run.processes import wait_until
 from tests.processes import Program
 from tests.stack import Stack, _alone, code_in, free_port
 

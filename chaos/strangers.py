@@ -21,7 +21,7 @@ from bench.machine import Peak, group
 from bench.partner import Partner
 from chaos.checker import Counts, aftermath
 from chaos.standing import Field, Front
-from config.processes import wait_until
+from config.run.processes import wait_until
 from config.webserver.worker import allow_files
 
 SLOWEST = 3.0

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from config.environment import Refusal, migrate_url
-from config.supervisor import say
+from config.run.environment import Refusal, migrate_url
+from config.run.supervisor import say
 
 if TYPE_CHECKING:
-    from config.embedded import Servers
+    from config.embedded.stack import Servers
 
 INSUFFICIENT_PRIVILEGE = "42501"
 

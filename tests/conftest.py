@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 from tests.stack import Stack, running
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.embedded import Share
-from config.environment import BASE_DIR
-from config.processes import dying_with_us, holders, send, wait_until
+from config.embedded.stack import Share
+from config.run.environment import BASE_DIR
+from config.run.processes import dying_with_us, holders, send, wait_until
 
 Reaper = subprocess.Popen[str]
 LAST_WILL = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
@@ -19,7 +19,8 @@ frozen process dies of nothing else: SIGTERM waits until it thaws."""
 
 
 class Program:
-    """One of Aval's three programs as a process group. Start it from the main thread (`config.processes` says why)."""
+    """One of Aval's three programs as a process group. Start it from the main thread (`config.run.processes` says
+    why)."""
 
     def __init__(
         self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: Reaper

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import BASE_DIR
-from config.folder import EmbeddedError
-from config.processes import FileLock
+from config.run.data_folder import EmbeddedError
+from config.run.environment import BASE_DIR
+from config.run.processes import FileLock
 
 _servers = pytest.StashKey[ExitStack]()
 
@@ -42,7 +42,7 @@ def _start(stopping: ExitStack) -> None:
     missing = {name: not os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL")}
     if not any(missing.values()):
         return
-    from config import embedded
+    from config.embedded import stack
 
     folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +50,7 @@ def _start(stopping: ExitStack) -> None:
     stopping.callback(alone.close)
     if not alone.try_exclusive():  # they would drop each other's test database
         raise EmbeddedError(f"Another test run uses {folder}: wait for it, or set TEST_DATA_DIR to another folder.")
-    servers = stopping.enter_context(
-        embedded.stack(folder, postgres=missing["DATABASE_URL"], redis=missing["REDIS_URL"])
-    )
+    servers = stopping.enter_context(stack.stack(folder, postgres=missing["DATABASE_URL"], redis=missing["REDIS_URL"]))
     # as the owner: a test database is made and dropped, and no test is of one role alone (tests/test_run_role.py is)
     given = {"DATABASE_URL": servers.owner_url, "REDIS_URL": servers.redis_url}
     os.environ.update({name: url for name, url in given.items() if url})

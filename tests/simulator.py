@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from config.processes import dying_with_us, wait_until
+from config.run.processes import dying_with_us, wait_until
 from tests.stack import Asked
 
 PEERS = Path(__file__).parent / "peers"

@@ -22,11 +22,11 @@ import httpx
 import psycopg
 import redis
 
-from config import embedded
-from config.embedded import Servers
-from config.environment import BASE_DIR
-from config.processes import FileLock, wait_until
-from config.servers import bare_environment
+from config.embedded import stack as embedded
+from config.embedded.servers import bare_environment
+from config.embedded.stack import Servers
+from config.run.environment import BASE_DIR
+from config.run.processes import FileLock, wait_until
 from tests.processes import Program, ServerProcess, reaping
 
 Row = tuple[Any, ...]

@@ -14,7 +14,7 @@ from bench.sink import Sink
 from bench.standing import serving
 from chaos.__main__ import _told
 from chaos.checker import NotInstalled
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 
 MIB = 2**20
 MAIL = "From: a@example.com\r\nTo: {}\r\nSubject: Hola\r\n\r\nUna línea\r\n.y un punto\r\n"

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from messaging.tests.smtp_servers import real_server
 from tests.stack import Stack
 

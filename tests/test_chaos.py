@@ -17,7 +17,7 @@ from chaos.checker import Counts, check
 from chaos.logbook import Arrival
 from chaos.proxy import Proxy
 from chaos.standing import Accepted, Field, field_of_fire
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 
 SEED = 20260212
 

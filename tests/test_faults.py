@@ -15,7 +15,7 @@ from statistics import median
 import httpx
 import pytest
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Asked, Call, Stack
 
 RECOVERY = 10.0

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from statistics import median
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Stack
 
 TRIES = 20

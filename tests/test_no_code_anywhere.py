@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from messaging.queue.sealing import unseal
 from tests.stack import Asked, Call, Stack
 from tokens import codes

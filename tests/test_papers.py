@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from celery import current_app
 from django.apps import apps
+
+from config.celery import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
@@ -83,8 +84,8 @@ def is_there(path: str, beside: Path) -> bool:
 @cache
 def _tasks() -> set[str]:
     """Celery knows a task once its module was imported, which another test may have done or not."""
-    current_app.loader.import_default_modules()
-    return set(current_app.tasks)
+    app.loader.import_default_modules()
+    return set(app.tasks)
 
 
 def resolves(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Asked, Call, Stack, code_in
 from tokens.codes import ALPHABET
 

@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Stack, free_port
 
 ACTS = """

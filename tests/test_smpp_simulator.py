@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from config.processes import wait_until
-from config.programs import wanted
+from config.run.processes import wait_until
+from config.run.programs import wanted
 from tests.processes import Program
 from tests.simulator import MISSING, PASSWORD, SOON, Simulator, is_there
 from tests.stack import Asked, Stack, code_in

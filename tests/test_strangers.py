@@ -11,7 +11,7 @@ import pytest
 from chaos import strangers
 from chaos.checker import Counts
 from chaos.standing import Field, field_of_fire
-from config.environment import BASE_DIR
+from config.run.environment import BASE_DIR
 
 
 @pytest.fixture(scope="module")

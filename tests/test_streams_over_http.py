@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Company, Stack, free_port
 
 ROWS = 15_000

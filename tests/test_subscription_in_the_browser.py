@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from messaging.tests.smtp_servers import Mailbox, real_server
 from tests.stack import Company, Stack
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from tests.stack import Asked, Stack
 
 PASSWORD = "una-clave-larga-de-prueba"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aiosmtpd.controller import Controller
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 from messaging.tests.smtp_servers import free_port
 from tests.stack import Company, Stack
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from config import environment, venv
-from config.environment import BASE_DIR, Refusal
+from config import venv
+from config.run import environment
+from config.run.environment import BASE_DIR, Refusal
 from config.tests.conftest import python
 
 needs_servers = runpy.run_path(str(BASE_DIR / "manage.py"))["needs_servers"]
@@ -46,7 +47,7 @@ def test_a_command_attaches_to_servers_and_keeps_the_secret(data):
 def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://db/aval")
     monkeypatch.setenv("REDIS_URL", "redis://cache")
-    monkeypatch.setitem(sys.modules, "config.embedded", None)  # an import would fail
+    monkeypatch.setitem(sys.modules, "config.embedded.stack", None)  # an import would fail
     with environment.embedded_where_missing() as servers:
         assert servers is None
 

@@ -4,8 +4,8 @@ import re
 
 import yaml
 
-from config.environment import BASE_DIR
 from config.mail_receipts import ANYMAIL_KEYS
+from config.run.environment import BASE_DIR
 
 READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
 OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD", "DOMAIN", "COMPOSE_SUBNET"}
@@ -15,8 +15,9 @@ NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 def settings_that_are_read() -> set[str]:
     names = {"SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL", "SMS_FALLBACK", "WHATSAPP_FALLBACK"}
     names |= {f"ANYMAIL_{key}" for key in ANYMAIL_KEYS}
-    for name in ("settings", "environment", "programs", "run", "embedded"):
-        names |= set(READ.findall((BASE_DIR / "config" / f"{name}.py").read_text()))
+    for path in (BASE_DIR / "config").rglob("*.py"):
+        if "tests" not in path.parts:
+            names |= set(READ.findall(path.read_text()))
     return names - NOT_FOR_OPERATORS
 
 

@@ -17,9 +17,9 @@ import pytest
 import redis
 from environ import Env
 
-from config import folder
-from config.embedded import EmbeddedError, Servers, secret_key, stack
-from config.processes import holders
+from config.embedded.stack import EmbeddedError, Servers, secret_key, stack
+from config.run import data_folder
+from config.run.processes import holders
 from config.tests.conftest import postmaster, processes_of, python, soon
 
 
@@ -41,9 +41,9 @@ def keeper(data: Path, name: str) -> int:
 
 @pytest.fixture(scope="module")
 def made_once() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="aval-test-", ignore_cleanup_errors=True) as folder:
-        start_and_stop(Path(folder))
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="aval-test-", ignore_cleanup_errors=True) as data_folder:
+        start_and_stop(Path(data_folder))
+        yield Path(data_folder)
 
 
 @pytest.fixture
@@ -134,16 +134,16 @@ def test_two_data_folders_side_by_side(used, data):
 
 
 def test_a_folder_whose_name_is_long_and_odd(used, data):
-    folder = data / f"a b,ñ'\"%20\\{'x' * 120}"
-    shutil.copytree(used / "pg", folder / "pg")
-    start_and_stop(folder)
-    first = os.readlink(folder / "run")
+    data_folder = data / f"a b,ñ'\"%20\\{'x' * 120}"
+    shutil.copytree(used / "pg", data_folder / "pg")
+    start_and_stop(data_folder)
+    first = os.readlink(data_folder / "run")
     assert stat.S_IMODE(os.stat(first).st_mode) == 0o700
-    start_and_stop(folder)
-    assert os.readlink(folder / "run") == first
+    start_and_stop(data_folder)
+    assert os.readlink(data_folder / "run") == first
     shutil.rmtree(first)
-    start_and_stop(folder)  # /tmp was cleaned
-    shutil.rmtree(os.readlink(folder / "run"))
+    start_and_stop(data_folder)  # /tmp was cleaned
+    shutil.rmtree(os.readlink(data_folder / "run"))
 
 
 def test_a_copy_of_a_long_named_folder_has_sockets_of_its_own(data):
@@ -264,7 +264,7 @@ def test_a_file_in_place_of_the_folder(data):
 
 def test_a_folder_of_another_user(data, monkeypatch):
     secret_key(data)
-    monkeypatch.setattr(folder.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(data_folder.os, "geteuid", lambda: 12345)
     with pytest.raises(EmbeddedError, match=r"belongs to the user .* and you are 12345: run as that user"), stack(data):
         pass
 

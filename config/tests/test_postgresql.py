@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.backends.postgresql.base import DatabaseWrapper as DjangosWrapper
 
-from config.processes import wait_until
+from config.run.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from config.embedded import stack
-from config.processes import FileLock
-from config.servers import PostgreSQL
+from config.embedded.servers import PostgreSQL
+from config.embedded.stack import stack
+from config.run.processes import FileLock
 from config.tests.conftest import postmaster, processes_of, python, soon
 
 AUDIT = "clients_auditentry"

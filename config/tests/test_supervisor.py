@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from config import supervisor
-from config.supervisor import Child, Supervisor
+from config.run import supervisor
+from config.run.supervisor import Child, Supervisor
 from config.tests.conftest import processes_of, soon
 
 

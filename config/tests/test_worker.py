@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from config.environment import BASE_DIR
-from config.processes import wait_until
-from config.servers import Valkey, bare_environment
+from config.embedded.servers import Valkey, bare_environment
+from config.run.environment import BASE_DIR
+from config.run.processes import wait_until
 from config.worker import Consumer
 
 APP = """

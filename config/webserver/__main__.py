@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 
-from config.supervisor import Child, Supervisor
+from config.run.supervisor import Child, Supervisor
 
 BACKLOG = 1024
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 
-from config.processes import ask_for_death_signal
+from config.run.processes import ask_for_death_signal
 
 FILES_BESIDE_CONNECTIONS = 128
 """Descriptors for PostgreSQL, Redis, logs and code."""

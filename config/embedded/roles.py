@@ -8,14 +8,14 @@ data folder.
 from pathlib import Path
 from urllib.parse import quote
 
-from config.folder import kept_secret
+from config.run.data_folder import kept_secret
 
 OWNER = "aval_owner"
 RUN = "aval_run"
 FILES = {OWNER: "owner_password", RUN: "run_password"}
 
 HBA = f"""\
-# Written by Aval (config/embedded_roles.py). The superuser does not log in.
+# Written by Aval (config/embedded/roles.py). The superuser does not log in.
 local all {OWNER} scram-sha-256
 local aval {RUN} scram-sha-256
 """

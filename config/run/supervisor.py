@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from config.processes import dying_with_us, wait_until
+from config.run.processes import dying_with_us, wait_until
 
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0

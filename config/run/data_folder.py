@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from config.processes import FileLock
+from config.run.processes import FileLock
 
 SOCKET_PATH_LIMIT = 80
 """Bytes of a socket folder's path: sun_path ends at 108 on Linux, 104 on macOS, and the socket's name comes on top."""
@@ -17,7 +17,7 @@ SOCKET_PATH_LIMIT = 80
 LOCK_SECONDS = 60.0
 
 NOBODY = 65534
-"""Who PostgreSQL runs as for a root without user namespaces (`config.servers`)."""
+"""Who PostgreSQL runs as for a root without user namespaces (`config.embedded.servers`)."""
 
 
 class EmbeddedError(Exception):

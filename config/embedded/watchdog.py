@@ -1,11 +1,10 @@
 """The process that owns one embedded server: starts it, starts it again when it dies, stops it when nobody is left.
 
-    python -m config.keeper postgres|redis DATA_DIR SOCKET_DIR
+    python -m config.embedded.watchdog postgres|redis DATA_DIR SOCKET_DIR
 
-Whoever uses the server holds a shared lock (`config.embedded`); the kernel drops it however they end. The keeper looks
-whether anybody holds one, so the last user takes the server along even when it was killed. If the keeper is killed,
-the kernel ends the server with it, and the next user or the next look of a present one starts both anew.
-"""
+Whoever uses the server holds a shared lock (`config.embedded.stack`); the kernel drops it however they end. The keeper
+looks whether anybody holds one, so the last user takes the server along even when it was killed. If the keeper is
+killed, the kernel ends the server with it, and the next user or the next look of a present one starts both anew."""
 
 import os
 import select
@@ -17,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NoReturn
 
-from config.folder import EmbeddedError
-from config.processes import FileLock, dying_with_us, holders, send, wait_until
-from config.servers import PostgreSQL, Server, Valkey, bare_environment
+from config.embedded.servers import PostgreSQL, Server, Valkey, bare_environment
+from config.run.data_folder import EmbeddedError
+from config.run.processes import FileLock, dying_with_us, holders, send, wait_until
 
 SERVERS: dict[str, type[Server]] = {each.name: each for each in (PostgreSQL, Valkey)}
 

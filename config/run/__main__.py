@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from config import roles
-from config.environment import (
+from config.run.data_folder import EmbeddedError, FolderGone, own_folder, told_in_one_sentence
+from config.run.environment import (
     Refusal,
     data_dir,
     embedded_where_missing,
@@ -33,13 +34,12 @@ from config.environment import (
     public_url,
     read_dotenv,
 )
-from config.folder import EmbeddedError, FolderGone, own_folder, told_in_one_sentence
-from config.processes import FileLock, ask_for_death_signal, holders, send
-from config.programs import COMMANDS, host, wanted
-from config.supervisor import Child, Supervisor, say
+from config.run.processes import FileLock, ask_for_death_signal, holders, send
+from config.run.programs import COMMANDS, host, wanted
+from config.run.supervisor import Child, Supervisor, say
 
 if TYPE_CHECKING:
-    from config.embedded import Servers
+    from config.embedded.stack import Servers
 
 START_SECONDS = 60.0
 """How long the web server may take to its first answer; as a rule it takes two."""

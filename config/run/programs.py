@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from config.environment import BASE_DIR, Refusal, data_dir, number, port
+from config.run.environment import BASE_DIR, Refusal, data_dir, number, port
 
 
 def host() -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from config.folder import secret_key
+from config.run.data_folder import secret_key
 
 if TYPE_CHECKING:
-    from config.embedded import Servers
+    from config.embedded.stack import Servers
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 
 
 class Refusal(Exception):
@@ -77,16 +77,16 @@ def migrate_url() -> str:
 def embedded_where_missing() -> Iterator["Servers | None"]:
     """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.
 
-    Raises `config.embedded.EmbeddedError`, which is a sentence for the terminal.
+    Raises `config.embedded.stack.EmbeddedError`, which is a sentence for the terminal.
     """
     if not is_missing("DATABASE_URL") and not is_missing("REDIS_URL"):
         if is_missing("SECRET_KEY") and (data_dir() / "secret_key").is_file():  # of a `make run` with these URLs
             os.environ["SECRET_KEY"] = secret_key(data_dir())
         yield None
         return
-    from config import embedded
+    from config.embedded import stack
 
-    with embedded.stack(data_dir(), postgres=is_missing("DATABASE_URL"), redis=is_missing("REDIS_URL")) as servers:
+    with stack.stack(data_dir(), postgres=is_missing("DATABASE_URL"), redis=is_missing("REDIS_URL")) as servers:
         _default("DATABASE_URL", servers.database_url)
         _default("REDIS_URL", servers.redis_url)
         fill_in()

