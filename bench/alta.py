@@ -17,7 +17,7 @@ from bench.partner import Partner
 from bench.report import Row, share, spread, table
 from bench.sizes import Sizes
 from bench.standing import meter, standing
-from tests.stack import Stack
+from testkit.stack import Stack
 
 LIVE = "clients_authorizedclient"
 BARE = "bench_copied"

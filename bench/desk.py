@@ -13,7 +13,7 @@ import psycopg
 from bench import history
 from bench.report import percentile
 from bench.standing import NORMAL
-from tests.stack import Stack, running
+from testkit.stack import Stack, running
 
 PASSWORD = "una-clave-larga-de-medir"
 LOG = "/soporte/mensajes/"

@@ -17,7 +17,7 @@ from bench.report import Row, spread, table
 from bench.sizes import Sizes
 from bench.standing import standing
 from config.embedded.servers import PostgreSQL, bare_environment
-from tests.stack import Stack
+from testkit.stack import Stack
 
 STAMP = "to_char({} AT TIME ZONE 'America/Lima', 'YYYY-MM-DD HH24:MI:SS.US')"
 SENT = f"""

@@ -24,7 +24,7 @@ from bench.sink import Sink, standing_with_sink
 from bench.sizes import Sizes
 from bench.standing import bulk_worker, serving
 from config.run.processes import wait_until
-from tests.stack import Stack
+from testkit.stack import Stack
 
 LOOK_EVERY = 0.002
 """Seconds between two looks for a code: what is measured is too long by half of it."""

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from bench import history
-from tests.stack import Stack
+from testkit.stack import Stack
 
 CLIENTS = """
 INSERT INTO clients_authorizedclient

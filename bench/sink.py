@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.standing import serving, standing
-from tests.stack import Stack, free_port
+from testkit.stack import Stack, free_port
 
 END = b"\r\n.\r\n"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.machine import Meter, group
 from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, wait_until
-from tests.processes import Program
-from tests.stack import Stack, free_port, running
+from testkit.processes import Program
+from testkit.stack import Stack, free_port, running
 
 NORMAL = {"LOG_LEVEL": "INFO", "INFORMAPERU_OPEN": "true"}
 """As an operator's logs are; and nobody needs a key to ask for a code, whatever gateways there are."""

@@ -15,7 +15,7 @@ from bench.load import CONNECTIONS, Client, Load
 from bench.machine import Meter, group
 from bench.report import Row, share, table
 from bench.standing import meter, serving, standing
-from tests.stack import MASK, Stack
+from testkit.stack import MASK, Stack
 
 WARM_UP = 1.5
 """Seconds before each round is counted: the pipeline fills."""

@@ -17,7 +17,7 @@ from chaos.proxy import Proxy
 from chaos.standing import Field
 from config.embedded.servers import Valkey, bare_environment
 from config.run.processes import dying_with_us, wait_until
-from tests.stack import free_port
+from testkit.stack import free_port
 
 UNAWARE = 3.0
 """Seconds during which the address still leads to the old primary, which takes no writes any more."""

@@ -8,7 +8,7 @@ import random
 
 from chaos.checker import Counts
 from chaos.standing import KEYS, META_TOKEN, Field, code_of
-from tests.test_no_code_anywhere import everything_in_redis, everything_in_the_database, findings, searchable
+from testkit.code_search import everything_in_redis, everything_in_the_database, findings, searchable
 
 
 def nothing_tells(stack: Field, dice: random.Random, *, codes: int) -> Counts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from chaos.checker import NotInstalled
 from config.embedded.servers import bare_environment
 from config.run.processes import dying_with_us, wait_until
-from tests.stack import free_port
+from testkit.stack import free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Not the one in the PATH, which runs for root and for the user rabbitmq only."""

@@ -8,8 +8,8 @@ from chaos.kills import ended, spread
 from chaos.logbook import Arrival
 from chaos.standing import Field, Front
 from config.run.processes import wait_until
-from tests.processes import Program
-from tests.simulator import PASSWORD, Simulator, is_there
+from testkit.processes import Program
+from testkit.simulator import PASSWORD, Simulator, is_there
 
 AT_ONCE = 32
 """UNKNOWN that one fault may cost at most: the window and what is written behind it."""

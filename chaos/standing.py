@@ -14,8 +14,8 @@ from chaos.proxy import Proxy
 from config.embedded import stack as embedded
 from config.embedded.stack import Servers
 from config.run.processes import wait_until
-from tests.processes import Program
-from tests.stack import Stack, _alone, code_in, free_port
+from testkit.processes import Program
+from testkit.stack import Stack, alone_in, code_in, free_port
 
 PUBLIC = "https://aval.example.com"
 """Twilio is given an address for its reports only where the outside can reach us."""
@@ -178,7 +178,7 @@ def code_of(arrival: Arrival, masked: str) -> str:
 def field_of_fire(folder: Path, **settings: str) -> Iterator[Field]:
     """A whole Aval in this folder, emptied first: two providers for SMS, one for WhatsApp, one for mail."""
     with ExitStack() as stopping:
-        _alone(folder, stopping)
+        alone_in(folder, stopping)
         servers = stopping.enter_context(embedded.stack(folder))
         (folder / "books").mkdir()
         companies = {name: _company(name, folder, stopping) for name in ("one", "two", "meta", "mail")}

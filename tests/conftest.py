@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from config.run.environment import BASE_DIR
-from tests.stack import Stack, running
+from testkit.stack import Stack, running
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.stack import Stack
+from testkit.stack import Stack
 
 PASSWORD = "una-clave-larga-de-prueba"
 PAGES = (

@@ -5,7 +5,7 @@ from collections import Counter
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import real_server
-from tests.stack import Stack
+from testkit.stack import Stack
 
 SUBSCRIBERS = 5_000
 HANDED_OVER_AT_ONCE = 2 * 10

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from config.run.processes import wait_until
-from tests.stack import Asked, Call, Stack
+from testkit.stack import Asked, Call, Stack
 
 RECOVERY = 10.0
 """Seconds after which every code is there although a worker died with it (docs/architecture.md, Failures)."""

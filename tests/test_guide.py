@@ -20,7 +20,7 @@ from external_api.nopasanada.serializers import FAULTS
 from external_api.openapi.generator import document
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.serializers import _CUI_FAULTS, DataPoints
-from tests.stack import Stack
+from testkit.stack import Stack
 
 GUIDE = BASE_DIR / "docs" / "guia"
 CHAPTERS = sorted(GUIDE.glob("[0-9]-*.md"))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from statistics import median
 
 from config.run.processes import wait_until
-from tests.stack import Stack
+from testkit.stack import Stack
 
 TRIES = 20
 

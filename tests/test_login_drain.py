@@ -6,7 +6,7 @@ from itertools import count
 
 import httpx
 
-from tests.stack import Stack
+from testkit.stack import Stack
 
 POSTERS = 10
 CALLS = 34

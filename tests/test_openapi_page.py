@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.stack import Stack
+from testkit.stack import Stack
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from config.run.processes import wait_until
-from tests.stack import Asked, Call, Stack, code_in
+from testkit.stack import Asked, Call, Stack, code_in
 from tokens.codes import ALPHABET
 
 CROWD = 100

@@ -6,7 +6,7 @@ import pytest
 from psycopg import errors
 
 from config.run.processes import wait_until
-from tests.stack import Stack, free_port
+from testkit.stack import Stack, free_port
 
 ACTS = """
 from django.utils import timezone

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.stack import Stack
+from testkit.stack import Stack
 
 ROUNDS = (25, 60)
 """Seconds for examples, boundary values, then random requests and walks along the document's links. The second round,

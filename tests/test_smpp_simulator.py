@@ -17,9 +17,9 @@ import pytest
 
 from config.run.processes import wait_until
 from config.run.programs import wanted
-from tests.processes import Program
-from tests.simulator import MISSING, PASSWORD, SOON, Simulator, is_there
-from tests.stack import Asked, Stack, code_in
+from testkit.processes import Program
+from testkit.simulator import MISSING, PASSWORD, SOON, Simulator, is_there
+from testkit.stack import Asked, Stack, code_in
 
 
 class Line:

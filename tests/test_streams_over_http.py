@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from config.run.processes import wait_until
-from tests.stack import Company, Stack, free_port
+from testkit.stack import Company, Stack, free_port
 
 ROWS = 15_000
 """Of some 760 bytes: 11 MB, far more than all the buffers between PostgreSQL and the partner hold."""

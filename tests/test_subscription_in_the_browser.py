@@ -14,7 +14,7 @@ import httpx
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import Mailbox, real_server
-from tests.stack import Company, Stack
+from testkit.stack import Company, Stack
 
 
 def test_a_client_subscribes_leaves_comes_back_and_leaves_again(stack: Stack, browser: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.run.processes import wait_until
-from tests.stack import Asked, Stack
+from testkit.stack import Asked, Stack
 
 PASSWORD = "una-clave-larga-de-prueba"
 

@@ -8,7 +8,7 @@ from base64 import b32decode
 from typing import Any
 
 from staff.tests.authenticator import code
-from tests.stack import Stack
+from testkit.stack import Stack
 
 PASSWORD = "una-clave-larga-de-prueba"
 

@@ -9,7 +9,7 @@ from aiosmtpd.controller import Controller
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import free_port
-from tests.stack import Company, Stack
+from testkit.stack import Company, Stack
 
 TAKEN = "250 Ok"
 SILENCE = "silence"

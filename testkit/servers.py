@@ -1,6 +1,6 @@
 """A pytest plugin: PostgreSQL and Valkey of the tests' own, up before Django's settings are read.
 
-Loaded by name (`-p tests.servers` in pytest.ini), because a conftest.py comes after the settings. With DATABASE_URL
+Loaded by name (`-p testkit.servers` in pytest.ini), because a conftest.py comes after the settings. With DATABASE_URL
 and REDIS_URL given, the tests use those servers instead.
 """
 
@@ -63,8 +63,8 @@ NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 def _need_not_survive(folder: Path) -> None:
     """The data of the rooms' tests is thrown away, and waiting for a disk proves nothing about them. What must outlive
-    a crash is tried on the stack's own servers (tests.stack), which run as they do in production. Said in the file, as
-    no role that can log in may say ALTER SYSTEM."""
+    a crash is tried on the stack's own servers (testkit.stack), which run as they do in production. Said in the file,
+    as no role that can log in may say ALTER SYSTEM."""
     said = folder / "pg" / "postgresql.auto.conf"
     wanted = "".join(f"{name} = 'off'\n" for name in NOT_DURABLE)
     if wanted not in said.read_text():

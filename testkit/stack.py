@@ -27,7 +27,7 @@ from config.embedded.servers import bare_environment
 from config.embedded.stack import Servers
 from config.run.environment import BASE_DIR
 from config.run.processes import FileLock, wait_until
-from tests.processes import Program, ServerProcess, reaping
+from testkit.processes import Program, ServerProcess, reaping
 
 Row = tuple[Any, ...]
 
@@ -354,7 +354,7 @@ class Stack:
 def running(folder: Path, **settings: str) -> Iterator[Stack]:
     """A stack in this folder, emptied first. `settings` are environment variables of its programs."""
     with ExitStack() as stopping:
-        _alone(folder, stopping)
+        alone_in(folder, stopping)
         stack = Stack(folder, stopping.enter_context(embedded.stack(folder)), settings, stopping)
         stopping.callback(stack.stop)
         for server in (stack.postgres, stack.redis):
@@ -363,7 +363,7 @@ def running(folder: Path, **settings: str) -> Iterator[Stack]:
         yield stack
 
 
-def _alone(folder: Path, stopping: ExitStack) -> None:
+def alone_in(folder: Path, stopping: ExitStack) -> None:
     """Wait for what a killed run left here to end, then begin with an empty folder that nobody else uses."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(folder.name + ".lock"))

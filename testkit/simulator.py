@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from config.run.processes import dying_with_us, wait_until
-from tests.stack import Asked
+from testkit.stack import Asked
 
-PEERS = Path(__file__).parent / "peers"
+PEERS = Path(__file__).resolve().parent.parent / "tests" / "peers"
 MISSING = "the SMSC simulator is missing: install Node.js, then `npm ci --prefix tests/peers`"
 PASSWORD = "hunter2"
 SOON = 15.0
