@@ -40,8 +40,9 @@ def main() -> None:
     try:
         from django.core.management import execute_from_command_line
 
+        from config.embedded.attach import embedded_where_missing
         from config.run.data_folder import EmbeddedError
-        from config.run.environment import Refusal, embedded_where_missing, placeholders_where_missing, read_dotenv
+        from config.run.environment import Refusal, placeholders_where_missing, read_dotenv
     except ImportError as fault:
         sys.exit(f"aval: {fault.name} is not installed for this Python: say `make run` once, then .venv/bin/python.")
     try:

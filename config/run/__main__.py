@@ -22,18 +22,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from config import roles
+from config.embedded.attach import embedded_where_missing
 from config.run.data_folder import EmbeddedError, FolderGone, own_folder, told_in_one_sentence
-from config.run.environment import (
-    Refusal,
-    data_dir,
-    embedded_where_missing,
-    fill_in,
-    is_missing,
-    migrate_url,
-    port,
-    public_url,
-    read_dotenv,
-)
+from config.run.environment import Refusal, data_dir, fill_in, is_missing, migrate_url, port, public_url, read_dotenv
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
 from config.run.programs import COMMANDS, host, wanted
 from config.run.supervisor import Child, Supervisor, say

@@ -8,13 +8,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from config.run.data_folder import secret_key
-
-if TYPE_CHECKING:
-    from config.embedded.stack import Servers
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -50,7 +46,7 @@ def public_url() -> str:
     return os.environ.get("PUBLIC_URL") or f"http://localhost:{port()}"
 
 
-def _default(name: str, value: str) -> None:
+def set_default(name: str, value: str) -> None:
     if not os.environ.get(name):
         os.environ[name] = value
 
@@ -58,8 +54,8 @@ def _default(name: str, value: str) -> None:
 def fill_in() -> None:
     """The defaults of an installation on one machine, as `make run` makes it."""
     os.environ["DATA_DIR"] = str(data_dir())
-    _default("SANDBOX", "true")
-    _default("PUBLIC_URL", public_url())
+    set_default("SANDBOX", "true")
+    set_default("PUBLIC_URL", public_url())
     if is_missing("SECRET_KEY"):
         os.environ["SECRET_KEY"] = secret_key(data_dir())
 
@@ -74,30 +70,10 @@ def migrate_url() -> str:
 
 
 @contextmanager
-def embedded_where_missing() -> Iterator["Servers | None"]:
-    """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.
-
-    Raises `config.embedded.stack.EmbeddedError`, which is a sentence for the terminal.
-    """
-    if not is_missing("DATABASE_URL") and not is_missing("REDIS_URL"):
-        if is_missing("SECRET_KEY") and (data_dir() / "secret_key").is_file():  # of a `make run` with these URLs
-            os.environ["SECRET_KEY"] = secret_key(data_dir())
-        yield None
-        return
-    from config.embedded import stack
-
-    with stack.stack(data_dir(), postgres=is_missing("DATABASE_URL"), redis=is_missing("REDIS_URL")) as servers:
-        _default("DATABASE_URL", servers.database_url)
-        _default("REDIS_URL", servers.redis_url)
-        fill_in()
-        yield servers
-
-
-@contextmanager
 def placeholders_where_missing() -> Iterator[None]:
     """For commands that only read code: settings that load, and nothing started, connected to or written."""
-    _default("DATABASE_URL", f"postgres://aval@/aval?host={quote(str(data_dir() / 'run'), safe='')}")
-    _default("REDIS_URL", f"unix://{quote(str(data_dir() / 'run'))}/redis.sock")
-    _default("SECRET_KEY", secrets.token_urlsafe(48))
-    _default("SANDBOX", "true")
+    set_default("DATABASE_URL", f"postgres://aval@/aval?host={quote(str(data_dir() / 'run'), safe='')}")
+    set_default("REDIS_URL", f"unix://{quote(str(data_dir() / 'run'))}/redis.sock")
+    set_default("SECRET_KEY", secrets.token_urlsafe(48))
+    set_default("SANDBOX", "true")
     yield

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from config import venv
+from config.embedded import attach
 from config.run import environment
 from config.run.environment import BASE_DIR, Refusal
 from config.tests.conftest import python
@@ -48,7 +49,7 @@ def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
     monkeypatch.setenv("DATABASE_URL", "postgres://db/aval")
     monkeypatch.setenv("REDIS_URL", "redis://cache")
     monkeypatch.setitem(sys.modules, "config.embedded.stack", None)  # an import would fail
-    with environment.embedded_where_missing() as servers:
+    with attach.embedded_where_missing() as servers:
         assert servers is None
 
 

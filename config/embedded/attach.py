@@ -1,0 +1,32 @@
+"""Attaching to the embedded servers where none were given."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from config.run.data_folder import secret_key
+from config.run.environment import data_dir, fill_in, is_missing, set_default
+
+if TYPE_CHECKING:
+    from config.embedded.stack import Servers
+
+
+@contextmanager
+def embedded_where_missing() -> Iterator["Servers | None"]:
+    """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.
+
+    Raises `config.embedded.stack.EmbeddedError`, which is a sentence for the terminal.
+    """
+    if not is_missing("DATABASE_URL") and not is_missing("REDIS_URL"):
+        if is_missing("SECRET_KEY") and (data_dir() / "secret_key").is_file():  # of a `make run` with these URLs
+            os.environ["SECRET_KEY"] = secret_key(data_dir())
+        yield None
+        return
+    from config.embedded import stack
+
+    with stack.stack(data_dir(), postgres=is_missing("DATABASE_URL"), redis=is_missing("REDIS_URL")) as servers:
+        set_default("DATABASE_URL", servers.database_url)
+        set_default("REDIS_URL", servers.redis_url)
+        fill_in()
+        yield servers
