@@ -24,7 +24,7 @@ REDACTED = "[borrado]"
 
 
 @dataclass(frozen=True)
-class Ageing:
+class RetentionRule:
     """One kind of data: whose time is over, and what is done to it.
 
     `which` selects the `id` of those rows, oldest first, and knows %(before)s and %(at)s. `away` is what follows
@@ -96,8 +96,8 @@ CLIENT_BLANK = """
     deauthorized_at = coalesce(deauthorized_at, %(at)s), forgotten_at = %(at)s
 """
 
-KINDS = (
-    Ageing(
+RULES = (
+    RetentionRule(
         "deauthorized",
         "SELECT id FROM clients_authorizedclient WHERE deauthorized_at < %(before)s AND deauthorized_at IS NOT NULL"
         " AND forgotten_at IS NULL ORDER BY deauthorized_at",

@@ -130,7 +130,7 @@ MIDDLEWARE = [
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
     "external_api.addresses.ReadableAddress",
-    "external_api.middleware.RoomForStatus",
+    "external_api.middleware.OverloadGuard",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -58,7 +58,7 @@ class ContractEnvelope:
         return enveloped(contract, response.status_code)
 
 
-class RoomForStatus:
+class OverloadGuard:
     """Keeps one of a web process's threads free for `GET /status`, which must answer whatever hangs.
 
     A process has WEB_THREADS + 1 threads, and at most WEB_THREADS requests are in work. The next one waits a moment;
@@ -71,7 +71,7 @@ class RoomForStatus:
     """Seconds; under mere load a request finishes in a few hundredths."""
     HANGS_AFTER = 1.5
     """Seconds; beyond the one that a frozen Redis may cost a request."""
-    NOBODY_CAME_IN_FOR = 0.5
+    STALLED_FOR = 0.5
     """Seconds; as long as places change hands faster, what is slow is somebody, not everything."""
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -98,7 +98,7 @@ class RoomForStatus:
         now = time.monotonic()
         if not since or now - min(since) <= self.HANGS_AFTER:
             return False
-        return now - max(since) > self.NOBODY_CAME_IN_FOR
+        return now - max(since) > self.STALLED_FOR
 
     def _later(self, request: HttpRequest) -> HttpResponse:
         contract = contract_of(request.path_info)

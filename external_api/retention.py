@@ -5,19 +5,19 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from clients.retention import Ageing, deleting, kept
+from clients.retention import RetentionRule, deleting, kept
 from external_api.frontdoor.idempotency import KEPT_FOR, SEALED
 from external_api.models import ApiRequest
 
-KINDS = (
+RULES = (
     # their numbers come from a sequence and are not given again; AuthorizedClient.request_id is a plain number
-    Ageing(
+    RetentionRule(
         "requests",
         "SELECT id FROM external_api_apirequest WHERE created_at < %(before)s ORDER BY created_at",
         deleting("external_api_apirequest"),
         kept("requests"),
     ),
-    Ageing(
+    RetentionRule(
         "answers",
         "SELECT id FROM external_api_idempotentanswer WHERE created_at < %(before)s ORDER BY created_at",
         deleting("external_api_idempotentanswer"),

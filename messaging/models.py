@@ -142,7 +142,8 @@ class Message(models.Model):
     lease_until = models.DateTimeField(null=True)
     handed_over_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField("próximo intento")
-    lane = models.CharField(max_length=100, blank=True, db_default="")  # the gateway whose own process must take it
+    gateway_queue = models.CharField(max_length=100, blank=True, db_default="", db_column="lane")
+    """Name of the gateway whose own process must take it (SMPP); empty: any worker."""
     send_before = models.DateTimeField("enviar antes de", null=True)
     provider = models.CharField("proveedor", max_length=100, blank=True)
     provider_id = models.CharField(max_length=200, blank=True)
@@ -281,7 +282,7 @@ class ProviderState(models.Model):
         return self.name
 
     @property
-    def is_set_aside(self) -> bool:
+    def is_open(self) -> bool:
         return self.set_aside_at is not None
 
 

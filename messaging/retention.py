@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from clients.retention import BATCH, Ageing, deleting, kept
+from clients.retention import BATCH, RetentionRule, deleting, kept
 from messaging.models import Message, ProviderReceipt, SandboxMessage
 from messaging.queue.transitions import move
 
@@ -42,8 +42,8 @@ forgotten here too, or nobody could find what was left of him."""
 LATELY = timedelta(days=30)
 """No campaign is on its way for longer."""
 
-KINDS = (
-    Ageing(
+RULES = (
+    RetentionRule(
         "messages",
         # a campaign that still runs tells by recipients whom it has written to
         """
@@ -64,7 +64,7 @@ KINDS = (
         of="message",
     ),
     # a campaign may have made a message of what it had read a moment before its client was erased
-    Ageing(
+    RetentionRule(
         "messages_of_the_erased",
         """
         SELECT message.id FROM clients_authorizedclient AS client
@@ -79,26 +79,26 @@ KINDS = (
         lambda: LATELY,
         of="message",
     ),
-    Ageing(
+    RetentionRule(
         "receipts",
         "SELECT id FROM messaging_providerreceipt WHERE at < %(before)s ORDER BY at",
         deleting("messaging_providerreceipt"),
         kept("receipts"),
     ),
     # few rows, all of them about providers
-    Ageing(
+    RetentionRule(
         "provider_events",
         "SELECT id FROM messaging_providerevent WHERE at < %(before)s ORDER BY id",
         deleting("messaging_providerevent"),
         kept("provider_events"),
     ),
-    Ageing(
+    RetentionRule(
         "sandbox",
         "SELECT id FROM messaging_sandboxmessage WHERE created < %(before)s ORDER BY id",
         deleting("messaging_sandboxmessage"),
         kept("sandbox"),
     ),
-    Ageing(
+    RetentionRule(
         "rate_counts",  # each row says itself when it is over
         "SELECT key AS id FROM messaging_ratecount WHERE ends_at < %(at)s ORDER BY ends_at",
         deleting("messaging_ratecount", "key"),

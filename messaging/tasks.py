@@ -10,13 +10,13 @@ from messaging.queue import wakeup
 
 @shared_task(name="messaging.deliver_codes")
 def deliver_codes() -> None:
-    wakeup.answered("codes")
+    wakeup.acknowledge("codes")
     thread_pool.deliver_due()
 
 
 @shared_task(name="messaging.deliver_bulk")
 def deliver_bulk() -> None:
-    wakeup.answered("bulk")
+    wakeup.acknowledge("bulk")
     bulk.deliver_due()
 
 

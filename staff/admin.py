@@ -110,13 +110,13 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
     ordering = ("username",)
     filter_horizontal = ()
     fieldsets = (
-        (None, {"fields": ("username", "password_standing")}),
+        (None, {"fields": ("username", "password_status")}),
         ("Persona", {"fields": ("first_name", "last_name", "email")}),
-        ("Acceso", {"fields": ("is_active", "is_staff", "factor_standing", "groups")}),
+        ("Acceso", {"fields": ("is_active", "is_staff", "factor_status", "groups")}),
         ("Permisos aparte", {"fields": RIGHTS, "classes": ("collapse",)}),
         ("Fechas", {"fields": ("last_login", "date_joined")}),
     )
-    readonly_fields = ("password_standing", "factor_standing", "last_login", "date_joined")
+    readonly_fields = ("password_status", "factor_status", "last_login", "date_joined")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return cast("QuerySet[User]", super().get_queryset(request).prefetch_related("groups"))
@@ -126,13 +126,13 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
         return user.get_full_name()
 
     @admin.display(description="contraseña")
-    def password_standing(self, user: User) -> str:
+    def password_status(self, user: User) -> str:
         """Django's own field shows the first letters of salt and hash, which are nobody's to see."""
-        standing = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
-        return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', standing)
+        status = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
+        return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', status)
 
     @admin.display(description="segundo factor")
-    def factor_standing(self, user: User) -> str:
+    def factor_status(self, user: User) -> str:
         device = second_factor.device_of(user)
         return f"Activo desde el {localtime(device.created_at):%d/%m/%Y}." if device else "No tiene."
 

@@ -21,7 +21,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 
 from staff import lockout_pages, second_factor, sessions
 
-ROOMS = ("/admin/", "/soporte/", "/cuenta/")
+GUARDED_PATHS = ("/admin/", "/soporte/", "/cuenta/")
 LOGIN = ("/admin/login/", "/admin/logout/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/")
 """The way in and the way out."""
 ENROL = "/cuenta/segundo-factor/"
@@ -44,7 +44,7 @@ class Guard:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(ROOMS):
+        if not request.path_info.startswith(GUARDED_PATHS):
             return self.get_response(request)
         at = timezone.now()
         stopped = self._stopped(request, at=at)
@@ -60,7 +60,7 @@ class Guard:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """A page of the admin that sets or compares a password was refused it."""
-        return lockout_pages.answer_to(request, exception) if request.path_info.startswith(ROOMS) else None
+        return lockout_pages.answer_to(request, exception) if request.path_info.startswith(GUARDED_PATHS) else None
 
     def _stopped(self, request: HttpRequest, *, at: datetime) -> Stopped | None:
         user = request.user
@@ -129,4 +129,4 @@ def _wanted(request: HttpRequest) -> str:
     if came_from and url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
         parts = urlsplit(came_from)
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return next(room for room in ROOMS if request.path_info.startswith(room))
+    return next(room for room in GUARDED_PATHS if request.path_info.startswith(room))

@@ -65,7 +65,7 @@ def ask(email: str, *, address: str, at: datetime) -> None:
         in_vain = asked_too_often or not companies
         transaction.set_rollback(in_vain)
     if in_vain:
-        wakeup.ring(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
+        wakeup.wake(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
 
 
 def _companies(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:

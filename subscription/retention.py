@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from clients.retention import Ageing, kept
+from clients.retention import RetentionRule, kept
 from subscription.models import SubscriptionRequest
 
 _USED = "EXISTS (SELECT FROM subscription_consentrecord AS consent WHERE consent.request_id = link.id)"
@@ -26,7 +26,7 @@ _AWAY = f"""
 
 
 @dataclass(frozen=True)
-class _Evidence(Ageing):
+class _Evidence(RetentionRule):
     """The trigger lets evidence go in a transaction that says up to when (migration 0004)."""
 
     def _run(self, sql: str, params: dict[str, Any]) -> int:
@@ -36,8 +36,8 @@ class _Evidence(Ageing):
             return int(cursor.fetchone()[0])
 
 
-KINDS = (
-    Ageing(
+RULES = (
+    RetentionRule(
         "links",
         "SELECT id FROM subscription_subscriptionrequest WHERE email <> '' AND requested_at < %(before)s"
         " AND expires_at < %(at)s ORDER BY requested_at",

@@ -23,7 +23,7 @@ row = Applicant.objects.get(pk="{client}")
 user = User.objects.create_superuser("ana-{client}")
 entry = privacy.erase(row, Agent(user.username, "lo pidio", timezone.now(), "192.0.2.1"))
 print(entry.action)
-for kind in forgetting.KINDS:  # each raises here what the nightly job would only log
+for kind in forgetting.RULES:  # each raises here what the nightly job would only log
     kind.batch(at=timezone.now())
 """
 

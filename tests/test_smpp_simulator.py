@@ -195,7 +195,7 @@ def test_a_cut_line_is_made_again_and_what_was_outstanding_is_not_sent_again(lin
 def test_an_smsc_that_is_away_costs_no_code_and_its_provider_is_set_aside_meanwhile(line: Line) -> None:
     line.smsc.do("close")
     line.smsc.do("disconnect")
-    assert wait_until(line.is_set_aside, SOON)
+    assert wait_until(line.is_open, SOON)
     reason = line.stack.sql("SELECT reason FROM messaging_providerstate WHERE name = %s", line.name)
     assert reason == [("sin sesión SMPP: el servidor rechaza la conexión",)]
     asked = line.stack.many_asked(3)

@@ -34,7 +34,7 @@ def wait_before(nth: int) -> timedelta:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CooldownState:
     """Where a ladder stands at a moment."""
 
     attempts_24h: int
@@ -45,27 +45,27 @@ class Standing:
         return max(self.available_at - at, timedelta(0)) if self.available_at else timedelta(0)
 
 
-def standing(requests: Sequence[datetime], *, at: datetime) -> Standing:
+def cooldown_state(requests: Sequence[datetime], *, at: datetime) -> CooldownState:
     """Where the ladder with these requests stands.
 
     The wait was imposed by the last request, by its own rung in the 24 hours up to it: earlier requests that have
     since become older than a day no longer count for the next rung, but do not shorten a wait that runs.
     """
     if not requests:
-        return Standing(0, None)
+        return CooldownState(0, None)
     last = max(requests)
     rung = sum(1 for request in requests if request >= last - DAY)
     available_at = last + wait_before(rung + 1)
-    return Standing(
+    return CooldownState(
         attempts_24h=sum(1 for request in requests if request >= at - DAY),
         available_at=available_at if available_at > at else None,
     )
 
 
-def holding(client: Standing, destination: Standing) -> Standing:
+def holding(client: CooldownState, destination: CooldownState) -> CooldownState:
     """The one of two ladders that holds: the later end of the wait; without waits, the one with more attempts."""
 
-    def rank(ladder: Standing) -> tuple[float, int]:
+    def rank(ladder: CooldownState) -> tuple[float, int]:
         return (ladder.available_at.timestamp() if ladder.available_at else 0.0, ladder.attempts_24h)
 
     return destination if rank(destination) > rank(client) else client

@@ -9,7 +9,7 @@ from django.db import connection
 
 from messaging.models import Via
 from tokens import destinations
-from tokens.cooldown import LOOK_BACK, Standing, holding, standing
+from tokens.cooldown import LOOK_BACK, CooldownState, cooldown_state, holding
 
 _COUNTING = """
     SELECT true, true, created_at FROM tokens_verificationtoken
@@ -40,9 +40,9 @@ _STATEMENTS = {via: counting(via, "%(destination)s") for via in Via.values}
 
 @dataclass(frozen=True)
 class Ladders:
-    client: Standing
-    destination: Standing
-    own: Standing
+    client: CooldownState
+    destination: CooldownState
+    own: CooldownState
     """The destination's ladder as it would stand without other partners' requests."""
     at: datetime
     """The moment they were read for: not before any request on them, which a clock read ahead of a lock can be."""
@@ -52,20 +52,20 @@ class Ladders:
         """Of rows that say: on the client's ladder, of the applicant's own partner, requested at."""
         at = max([at, *(created for _, _, created in rows)])
         return cls(
-            client=standing([created for of_client, _, created in rows if of_client], at=at),
-            destination=standing([created for of_client, _, created in rows if not of_client], at=at),
-            own=standing([created for of_client, own, created in rows if own and not of_client], at=at),
+            client=cooldown_state([created for of_client, _, created in rows if of_client], at=at),
+            destination=cooldown_state([created for of_client, _, created in rows if not of_client], at=at),
+            own=cooldown_state([created for of_client, own, created in rows if own and not of_client], at=at),
             at=at,
         )
 
     @property
-    def holding(self) -> Standing:
+    def holding(self) -> CooldownState:
         return holding(self.client, self.destination)
 
     @property
-    def told(self) -> Standing:
+    def told(self) -> CooldownState:
         """What the partner may know: how long to wait, and of the requests behind it only its own."""
-        return Standing(holding(self.client, self.own).attempts_24h, self.holding.available_at)
+        return CooldownState(holding(self.client, self.own).attempts_24h, self.holding.available_at)
 
 
 def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Ladders:

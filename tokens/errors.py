@@ -3,15 +3,15 @@
 from datetime import datetime
 
 from clients.errors import Refused
-from tokens.cooldown import Standing
+from tokens.cooldown import CooldownState
 
 
 class CooldownActive(Refused):
-    """The ladder asks for a wait until `available_at`; `standing` is the ladder that holds."""
+    """The ladder asks for a wait until `available_at`; `state` is the ladder that holds."""
 
-    def __init__(self, standing: Standing, *, via: str, at: datetime) -> None:
+    def __init__(self, state: CooldownState, *, via: str, at: datetime) -> None:
         super().__init__()
-        self.standing = standing
+        self.state = state
         self.via = via
         self.at = at
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from clients.models import Applicant
-from clients.retention import APPLICANT_BLANK, BATCH, Ageing, deleting, erase_applicants, kept
+from clients.retention import APPLICANT_BLANK, BATCH, RetentionRule, deleting, erase_applicants, kept
 from messaging.retention import OF_THEIR_CODES
 from tokens import destinations, services
 from tokens.cooldown import LOOK_BACK
@@ -32,7 +32,7 @@ def _no_ladder_needs_it(name: str) -> Callable[[], timedelta | None]:
 
 _BLANK = "destination = '', operator = '', forget_at = NULL"
 
-CODES = Ageing(
+CODES = RetentionRule(
     "codes",
     "SELECT id FROM tokens_verificationtoken WHERE destination <> '' AND outcome <> 'PENDIENTE'"
     " AND created_at < %(before)s ORDER BY created_at",
@@ -40,14 +40,14 @@ CODES = Ageing(
     " SELECT count(*) FROM over",
     _no_ladder_needs_it("codes"),
 )
-ERASED = Ageing(
+ERASED = RetentionRule(
     "codes_of_the_erased",
     "SELECT id FROM tokens_verificationtoken WHERE forget_at < %(at)s AND forget_at IS NOT NULL"
     " AND outcome <> 'PENDIENTE' ORDER BY forget_at",
     CODES.away,
     lambda: timedelta(0),  # the row itself knows when
 )
-FORGIVEN = Ageing(
+FORGIVEN = RetentionRule(
     "forgiveness",  # few rows; the audit keeps who forgave, when and why
     "SELECT id FROM tokens_ladderforgiveness WHERE at < %(before)s ORDER BY id",
     deleting("tokens_ladderforgiveness"),
@@ -56,7 +56,7 @@ FORGIVEN = Ageing(
 
 
 @dataclass(frozen=True)
-class _QuietApplicants(Ageing):
+class _QuietApplicants(RetentionRule):
     """Two statements where the others have one: a code that was asked for between the look and the lock counts."""
 
     still: str = ""  # `which` again, of the rows that are locked by now
@@ -69,7 +69,7 @@ class _QuietApplicants(Ageing):
             return int(cursor.fetchone()[0])
 
 
-def _quiet(name: str, state: str, since: str) -> Ageing:
+def _quiet(name: str, state: str, since: str) -> RetentionRule:
     quiet = f"""
         SELECT applicant.id FROM clients_applicant AS applicant
         WHERE state = '{state}' AND forgotten_at IS NULL AND {since} < %(before)s AND updated_at < %(before)s
@@ -102,7 +102,7 @@ def _quiet(name: str, state: str, since: str) -> Ageing:
     )
 
 
-KINDS = (
+RULES = (
     ERASED,
     CODES,
     FORGIVEN,

@@ -20,7 +20,7 @@ from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
 from tokens import channel_fallback as fallback
 from tokens import codes, cooldown_queries, sql, texts
-from tokens.cooldown import Standing, wait_before
+from tokens.cooldown import CooldownState, wait_before
 from tokens.errors import (
     CooldownActive,
     NoPendingToken,
@@ -97,7 +97,7 @@ def request(
     if not settings.AVAL_GATEWAYS[via]:
         raise ViaNotAvailable
     with transaction.atomic():
-        found = sql.lock_and_read_standing(applicant_id, origin.partner_id, via, phone, at=at)
+        found = sql.lock_and_read(applicant_id, origin.partner_id, via, phone, at=at)
         if found is None:
             raise ApplicantNotFound
         if found.applicant.is_validated:
@@ -169,7 +169,7 @@ def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
         return str(token.closing_outcome())
 
 
-def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> tuple[Applicant, Standing]:
+def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> tuple[Applicant, CooldownState]:
     """The ladder that holds for the applicant's next request by `via`, to the last destination used on it.
 
     Changes nothing. Raises ApplicantNotFound.
@@ -203,7 +203,7 @@ def _last_destination(applicant: Applicant, via: str) -> str:
     return last or (applicant.email if via == Via.EMAIL else "")
 
 
-def _issue(found: sql.Standing, via: str, operator: str, *, origin: Origin, at: datetime) -> VerificationToken:
+def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: datetime) -> VerificationToken:
     token_id, code = uuid4(), codes.generate()
     client_attempt = found.ladders.client.attempts_24h + 1
     destination_attempt = found.ladders.destination.attempts_24h + 1
@@ -239,7 +239,7 @@ def _issue(found: sql.Standing, via: str, operator: str, *, origin: Origin, at: 
         at=at,
     )
     sql.insert_token_and_message(token, message)
-    outbox.ring_after_commit(Message.Kind.VERIFICATION)
+    outbox.wake_after_commit(Message.Kind.VERIFICATION)
     return token
 
 

@@ -57,7 +57,7 @@ def _lock_both(destination: str) -> str:
     """  # noqa: S608
 
 
-def _standing(via: str, destination: str) -> str:
+def _ladder_rows(via: str, destination: str) -> str:
     return f"""
         SELECT latest.*, counting.*, (
             SELECT id FROM clients_applicant
@@ -78,7 +78,7 @@ def _destination(via: str) -> str:
 
 _LOCK_BOTH = {via: _lock_both("email" if via == Via.EMAIL else "%(destination)s") for via in Via.values}
 _STANDING = {
-    (via, has_partner): _standing(via, _destination(via)).format(
+    (via, has_partner): _ladder_rows(via, _destination(via)).format(
         partner="partner_id = %(partner)s" if has_partner else "partner_id IS NULL"
     )
     for via in Via.values
@@ -112,7 +112,7 @@ _ACCEPT = f"""
 
 
 @dataclass(frozen=True)
-class Standing:
+class Snapshot:
     """What a request for a code is judged by."""
 
     applicant: Applicant
@@ -123,9 +123,7 @@ class Standing:
     """The last other applicant of the same partner who proved this destination."""
 
 
-def lock_and_read_standing(
-    applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, at: datetime
-) -> Standing | None:
+def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, at: datetime) -> Snapshot | None:
     """Lock the applicant and the destination, and read what counts; None: this partner has no such applicant."""
     params = {
         "applicant": applicant_id,
@@ -144,7 +142,7 @@ def lock_and_read_standing(
         # Callers read their clocks before they wait for the lock, and get it in any order: the latest code must be the
         # one that was accepted last.
         at = max(at, token.created_at + cooldown_queries.NEXT_MOMENT)
-    return Standing(
+    return Snapshot(
         applicant=applicant,
         destination=applicant.email if via == Via.EMAIL else phone,
         latest=token,

@@ -80,7 +80,7 @@ class RotateForm(ReasonForm):
 
 class CredentialInline(ReadOnlyInline):
     model = Credential
-    fields = ("kind", "prefix", "created_at", "expires_at", "last_used_at", "standing", "acts")
+    fields = ("kind", "prefix", "created_at", "expires_at", "last_used_at", "status", "acts")
     readonly_fields = fields
     ordering = ("-created_at", "-id")
 
@@ -90,8 +90,8 @@ class CredentialInline(ReadOnlyInline):
         return super().get_formset(request, obj, **kwargs)
 
     @admin.display(description="estado")
-    def standing(self, credential: Credential) -> str:
-        return standing_of(credential, at=timezone.now())
+    def status(self, credential: Credential) -> str:
+        return status_of(credential, at=timezone.now())
 
     @admin.display(description="")
     def acts(self, credential: Credential) -> str:
@@ -105,7 +105,7 @@ class CredentialInline(ReadOnlyInline):
         return format_html_join(SafeString(" · "), '<a class="text-link" href="{}">{}</a>', links)
 
 
-def standing_of(credential: Credential, *, at: datetime) -> str:
+def status_of(credential: Credential, *, at: datetime) -> str:
     if credential.revoked_at is not None:
         return f"Revocada el {timezone.localtime(credential.revoked_at):%d/%m/%Y %H:%M}"
     return "Vigente" if credential.is_live(at=at) else "Vencida"

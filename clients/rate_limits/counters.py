@@ -24,7 +24,7 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from clients.rate_limits import postgres_counters
-from clients.rate_limits.redis_client import RedisAway, breaker, connection
+from clients.rate_limits.redis_client import RedisUnavailable, breaker, connection
 
 LIMA = ZoneInfo("America/Lima")
 DAY_SECONDS = 86_400
@@ -50,7 +50,7 @@ def give_back_minute(key: str, allowed: int) -> None:
     try:
         breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
         _in_redis.add(item.key_for(key), item.get_expiry(), -1, now=now)
-    except RedisAway:
+    except RedisUnavailable:
         _tell_postgres(now=now)
         postgres_counters.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
         _in_postgres.add(item.key_for(key), item.get_expiry(), -1, now=now)
@@ -72,7 +72,7 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
     ends = _kept_until(at)
     try:
         counts = breaker.call(lambda: _add_in_redis(names, amount))
-    except RedisAway:
+    except RedisUnavailable:
         _tell_postgres(now=time.time())
         return {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
     for key, cap in caps.items():
@@ -97,7 +97,7 @@ def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
     names = [_day_key(key, at) for key in keys]
     try:
         found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
-    except RedisAway:
+    except RedisUnavailable:
         found = [postgres_counters.count(name) for name in names]
     return [int(each or 0) + _unadded.count(name) for each, name in zip(found, names, strict=True)]
 
@@ -208,7 +208,7 @@ def _hit(item: RateLimitItem, key: str) -> int:
     now = time.time()
     try:
         allowed, reset = breaker.call(count)
-    except RedisAway:
+    except RedisUnavailable:
         _tell_postgres(now=now)
         wait = postgres_counters.hit(name, item.amount, seconds=seconds, now=now)
         if not wait:
@@ -243,7 +243,7 @@ def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
     if missing:
         try:
             seen = breaker.call(lambda: int(_shared().incr(name, 2 * DAY_SECONDS, amount=missing)))
-        except RedisAway:
+        except RedisUnavailable:
             return postgres_counters.add(name, added, ends=ends)
     postgres_counters.know(name, seen=seen, ends=ends)
     return seen

@@ -26,22 +26,24 @@ PAUSE = 5.0
 """Seconds without a further try after a failure."""
 
 
-class Away(Exception):
+class Unavailable(Exception):
     """A server did not answer, or did not a moment ago."""
 
 
-class RedisAway(Away):
+class RedisUnavailable(Unavailable):
     """Redis, for limits and rings."""
 
 
-class BrokerAway(Away):
+class BrokerUnavailable(Unavailable):
     """Celery's broker: the same Redis, another one, or RabbitMQ."""
 
 
 class Breaker:
     """Lets one call in PAUSE seconds find out whether a service that failed is back."""
 
-    def __init__(self, words: str, away: type[Away], faults: tuple[type[Exception], ...], pause: float = PAUSE) -> None:
+    def __init__(
+        self, words: str, away: type[Unavailable], faults: tuple[type[Exception], ...], pause: float = PAUSE
+    ) -> None:
         """`words` go to the log; `faults` are what a call raises when the service is away."""
         self.words, self.away, self.faults, self.pause = words, away, faults, pause
         self.closed_until = 0.0
@@ -62,8 +64,8 @@ class Breaker:
 
 
 _REDIS_FAULTS = (redis.RedisError, OSError)
-breaker = Breaker("redis is away", RedisAway, _REDIS_FAULTS)
-broker = Breaker("the broker is away", BrokerAway, (*_REDIS_FAULTS, OperationalError, AMQPError))
+breaker = Breaker("redis is away", RedisUnavailable, _REDIS_FAULTS)
+broker = Breaker("the broker is away", BrokerUnavailable, (*_REDIS_FAULTS, OperationalError, AMQPError))
 """A RabbitMQ that is away says nothing of Redis, in which limits are counted."""
 
 

@@ -98,7 +98,7 @@ def test_a_fault_of_an_admin_page_leaves_one_trace(monkeypatch, boss, lines):
     assert SECRET not in json.dumps(lines())
 
 
-@pytest.mark.parametrize("middleware", ["external_api.middleware.RoomForStatus", "staff.middleware.Guard"])
+@pytest.mark.parametrize("middleware", ["external_api.middleware.OverloadGuard", "staff.middleware.Guard"])
 def test_a_fault_of_a_middleware_leaves_one_trace(monkeypatch, lines, middleware):
     monkeypatch.setattr(f"{middleware}.__call__", lambda self, request: tells_of(request))
     answer = Client(raise_request_exception=False).get("/soporte/")

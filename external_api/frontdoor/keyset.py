@@ -21,18 +21,18 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """Written `microseconds since 1970-id`."""
 
     at: datetime
     id: UUID
 
     @classmethod
-    def of(cls, row: Any) -> "Place":
+    def of(cls, row: Any) -> "Position":
         return cls(row.created_at, row.pk)
 
     @classmethod
-    def read(cls, text: str) -> "Place | None":
+    def read(cls, text: str) -> "Position | None":
         """None for what is none."""
         match = _PLACE.fullmatch(text)
         return cls(_EPOCH + int(match[1]) * _MICROSECOND, UUID(match[2])) if match else None

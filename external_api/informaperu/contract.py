@@ -94,8 +94,8 @@ class Words:
 
 
 def _cooldown(refusal: tokens.CooldownActive) -> Words:
-    remaining = in_words(refusal.standing.remaining(at=refusal.at))
-    block = cooldown_block(refusal.via, refusal.standing, at=refusal.at)
+    remaining = in_words(refusal.state.remaining(at=refusal.at))
+    block = cooldown_block(refusal.via, refusal.state, at=refusal.at)
     return Words(
         message=f"Límite de intentos alcanzado. Debe esperar {remaining}.",
         more={"data": block},

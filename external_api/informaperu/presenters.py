@@ -9,7 +9,7 @@ from django.conf import settings
 
 from clients.models import Applicant
 from messaging.models import Via
-from tokens.cooldown import Standing
+from tokens.cooldown import CooldownState
 
 LIMA = ZoneInfo("America/Lima")
 
@@ -19,20 +19,20 @@ def lima(moment: datetime) -> str:
     return moment.astimezone(LIMA).isoformat(timespec="seconds")
 
 
-def cooldown_block(via: str, standing: Standing, *, at: datetime, open_to_requests: bool = True) -> dict[str, Any]:
+def cooldown_block(via: str, state: CooldownState, *, at: datetime, open_to_requests: bool = True) -> dict[str, Any]:
     """`data` of the cooldown query, and of the 429 that refuses a request.
 
     `open_to_requests` is False for a client who can ask no more (validated or locked), whatever the ladder says.
     """
-    remaining = math.ceil(standing.remaining(at=at).total_seconds()) if open_to_requests else 0
-    waiting = standing.available_at is not None and remaining > 0
+    remaining = math.ceil(state.remaining(at=at).total_seconds()) if open_to_requests else 0
+    waiting = state.available_at is not None and remaining > 0
     return {
         "via": via,
         "can_request": open_to_requests and not waiting,
         "remaining_seconds": remaining,
-        "attempts_24h": standing.attempts_24h,
-        "next_attempt": standing.attempts_24h + 1,
-        "available_at": lima(standing.available_at) if waiting and standing.available_at else None,
+        "attempts_24h": state.attempts_24h,
+        "next_attempt": state.attempts_24h + 1,
+        "available_at": lima(state.available_at) if waiting and state.available_at else None,
     }
 
 

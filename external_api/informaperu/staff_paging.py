@@ -13,25 +13,25 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from external_api.frontdoor.errors import InvalidFields
-from external_api.frontdoor.keyset import Place
+from external_api.frontdoor.keyset import Position
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A page begins beside this place: `n`, the older ones; `p`, the newer ones."""
+    """A page begins beside this position: `n`, the older ones; `p`, the newer ones."""
 
     direction: str
-    place: Place
+    position: Position
 
     @classmethod
     def read(cls, text: str) -> "Cursor":
-        direction, place = text[:1], Place.read(text[1:])
-        if direction not in ("n", "p") or place is None:
+        direction, position = text[:1], Position.read(text[1:])
+        if direction not in ("n", "p") or position is None:
             raise InvalidFields({"cursor": ["No es un cursor válido."]})
-        return cls(direction, place)
+        return cls(direction, position)
 
     def __str__(self) -> str:
-        return f"{self.direction}{self.place}"
+        return f"{self.direction}{self.position}"
 
 
 def page(
@@ -50,7 +50,7 @@ def page(
         shown.reverse()
 
     def link(direction: str, row: Any) -> str:
-        here = Cursor(direction, Place.of(row))
+        here = Cursor(direction, Position.of(row))
         return f"{settings.PUBLIC_URL}{path}?{urlencode({**kept, 'cursor': str(here)})}"
 
     return {
@@ -64,4 +64,4 @@ def _beside(rows: QuerySet[Any], cursor: Cursor | None) -> QuerySet[Any]:
     """What follows the cursor in its direction, the nearest first."""
     if cursor is None:
         return rows.order_by("-created_at", "-id")
-    return cursor.place.newer(rows) if cursor.direction == "p" else cursor.place.older(rows)
+    return cursor.position.newer(rows) if cursor.direction == "p" else cursor.position.older(rows)

@@ -125,9 +125,9 @@ class CooldownView(InformaPeruView):
         applicant_id = self.client(client)
         if via not in Via.values:
             raise InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})
-        applicant, standing = services.cooldown(applicant_id, via, origin=self.origin(), at=self.at)
+        applicant, state = services.cooldown(applicant_id, via, origin=self.origin(), at=self.at)
         free = not applicant.is_validated and applicant.locked_at is None
-        return Answer(200, {"data": cooldown_block(via, standing, at=self.at, open_to_requests=free)})
+        return Answer(200, {"data": cooldown_block(via, state, at=self.at, open_to_requests=free)})
 
 
 class NothingHere(UnknownPath):

@@ -21,7 +21,7 @@ from external_api.openapi.operations import AT, Operation, Success, door_refusal
 from external_api.openapi.shapes import Schema, answered, asked, one_of_these, optional, or_null, text
 from messaging.models import Via
 from tokens import errors as tokens
-from tokens.cooldown import Standing
+from tokens.cooldown import CooldownState
 from tokens.models import LIFE, VerificationToken
 
 TAG = "InformaPerú"
@@ -109,7 +109,7 @@ _COOLDOWN = answered(
         "available_at": {**or_null(shapes.MOMENT), "description": "Desde cuándo; `null` si no hay que esperar."},
     }
 )
-_WAIT = Standing(3, AT + timedelta(minutes=30))
+_WAIT = CooldownState(3, AT + timedelta(minutes=30))
 
 
 def _client_data(**data: Schema) -> Schema:
@@ -319,7 +319,7 @@ def _cooldown() -> Operation:
                 "El estado de la espera.",
                 answered({"data": _COOLDOWN}),
                 {
-                    "sin espera": {"data": cooldown_block("S", Standing(0, None), at=AT)},
+                    "sin espera": {"data": cooldown_block("S", CooldownState(0, None), at=AT)},
                     "con espera": {"data": cooldown_block("S", _WAIT, at=AT)},
                 },
             )

@@ -348,7 +348,7 @@ def test_an_unknown_path(front, path, method):
 
 
 def test_the_database_away_is_503_and_says_when_to_come_back(front):
-    with mock.patch("tokens.sql.lock_and_read_standing", side_effect=OperationalError("away")):
+    with mock.patch("tokens.sql.lock_and_read", side_effect=OperationalError("away")):
         answer = front.ask("00000000-0000-4000-8000-000000000000")
     assert code_of(answer) == (503, "ERR_UNAVAILABLE")
     assert answer["Retry-After"] == "5"

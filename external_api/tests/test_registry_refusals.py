@@ -12,7 +12,7 @@ import external_api.frontdoor.errors
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import AuditEntry, ExternalClient
 from conftest import EXTERNAL_CLIENT
-from external_api.middleware import RoomForStatus
+from external_api.middleware import OverloadGuard
 from external_api.models import ApiRequest
 from external_api.registry.contract import TABLE
 
@@ -303,7 +303,7 @@ def test_a_host_we_do_not_serve_gets_the_envelope_too(registrar):
 
 def test_when_everything_hangs_nobody_waits_for_a_number(settings):
     settings.WEB_THREADS = 1
-    room = RoomForStatus(lambda request: None)
+    room = OverloadGuard(lambda request: None)
     with (
         mock.patch.object(room._room, "acquire", return_value=False),
         mock.patch.object(room, "_something_hangs", return_value=True),

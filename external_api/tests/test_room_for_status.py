@@ -8,7 +8,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from external_api.middleware import RoomForStatus
+from external_api.middleware import OverloadGuard
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def hanging(settings):
             go.wait(20)
         return HttpResponse("ok")
 
-    middleware = RoomForStatus(view)
+    middleware = OverloadGuard(view)
     with ThreadPoolExecutor(2) as pool:
         stuck = [pool.submit(middleware, RequestFactory().post("/v1/api/client")) for _ in range(2)]
         while len(middleware._since) < 2:
@@ -46,7 +46,7 @@ def test_status_is_answered_and_others_are_told_to_come_back(hanging):
 
 def test_under_mere_load_everybody_waits_his_turn(settings):
     settings.WEB_THREADS = 2
-    middleware = RoomForStatus(lambda request: time.sleep(0.05) or HttpResponse("ok"))
+    middleware = OverloadGuard(lambda request: time.sleep(0.05) or HttpResponse("ok"))
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: middleware(RequestFactory().get("/v1/api/x")).status_code, range(60)))
     assert answers == [200] * 60
@@ -54,7 +54,7 @@ def test_under_mere_load_everybody_waits_his_turn(settings):
 
 def test_two_slow_calls_turn_nobody_away_while_others_come_and_go(settings):
     settings.WEB_THREADS = 4
-    middleware = RoomForStatus(lambda request: time.sleep(float(request.GET["for"])) or HttpResponse("ok"))
+    middleware = OverloadGuard(lambda request: time.sleep(float(request.GET["for"])) or HttpResponse("ok"))
 
     def call(seconds):
         return middleware(RequestFactory().get("/v1/api/x", {"for": seconds})).status_code

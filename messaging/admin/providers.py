@@ -29,24 +29,24 @@ class RestoreForm(ReasonForm):
 @admin.register(ProviderState)
 class ProviderStateAdmin(ReadOnly):
     actions = ("take_out", "put_back")
-    list_display = ("name", "standing", "set_aside_at", "until_when", "reason", "who")
+    list_display = ("name", "status", "set_aside_at", "until_when", "reason", "who")
     ordering = ("name",)
     list_filter = (("set_aside_at", HappenedFilter),)
-    fields = readonly_fields = ("name", "standing", "set_aside_at", "until_when", "reason", "who", "history")
+    fields = readonly_fields = ("name", "status", "set_aside_at", "until_when", "reason", "who", "history")
 
     @admin.display(description="estado")
-    def standing(self, state: ProviderState) -> str:
-        return "Apartado" if state.is_set_aside else "En servicio"
+    def status(self, state: ProviderState) -> str:
+        return "Apartado" if state.is_open else "En servicio"
 
     @admin.display(description="hasta")
     def until_when(self, state: ProviderState) -> str:
-        if not state.is_set_aside:
+        if not state.is_open:
             return "—"
         return moment(state.until) if state.until else "que alguien lo restablezca"
 
     @admin.display(description="por")
     def who(self, state: ProviderState) -> str:
-        if not state.is_set_aside:
+        if not state.is_open:
             return "—"
         return state.by or "el sistema"
 
@@ -61,7 +61,7 @@ class ProviderStateAdmin(ReadOnly):
     @admin.action(description="Apartar…", permissions=["operate"])
     def take_out(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> HttpResponse | None:
         def act(state: ProviderState, *, reason: str, **who: Any) -> bool:
-            failover.set_aside(state.name, reason, **who)
+            failover.open_circuit(state.name, reason, **who)
             return True
 
         return act_on_selected(self, request, queryset, "take_out", "Apartar", SetAsideForm, act)

@@ -84,7 +84,7 @@ def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, add
     """Puts it on the timetable and returns how many it would reach now. Raises WrongState."""
     count = count_audience(campaign)
     _step(campaign, State.SCHEDULED, by=by, at=at, address=address, scheduled_at=begins, audience=count)
-    wakeup.ring("bulk")
+    wakeup.wake("bulk")
     return count
 
 
@@ -107,7 +107,7 @@ def resume(campaign: Campaign, *, by: str, at: datetime, address: str | None = N
             raise WrongState
         _step(campaign, State.SENDING, by=by, at=at, address=address)
         _put_off(campaign, at)
-    wakeup.ring("bulk")
+    wakeup.wake("bulk")
 
 
 def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", address: str | None = None) -> int:
@@ -140,7 +140,7 @@ def _go_on(campaign: Campaign, *, at: datetime) -> None:
     elif not _waiting(campaign) and _moved(campaign, State.DONE, finished_at=at):
         log.info("campaign has ended", extra={"campaign": campaign.pk})
     if made:
-        wakeup.ring("bulk")
+        wakeup.wake("bulk")
 
 
 def refill(*, at: datetime) -> None:
@@ -148,7 +148,7 @@ def refill(*, at: datetime) -> None:
     sweep."""
     running = Campaign.objects.filter(state=State.SENDING, fanned_out_at__isnull=True)
     if sum(_fan_out(campaign, at=at) for campaign in running):
-        wakeup.ring("bulk")
+        wakeup.wake("bulk")
 
 
 def progress(campaign: Campaign) -> Progress:

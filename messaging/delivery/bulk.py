@@ -48,7 +48,7 @@ def deliver_due() -> int:
     """Sends a batch of what is due; a full one rings for the next. Returns how many it claimed."""
     batch = claim("bulk", at=timezone.now())
     if len(batch) == BATCH["bulk"]:
-        wakeup.ring("bulk")
+        wakeup.wake("bulk")
     else:
         lifecycle.refill(at=timezone.now())
     with ExitStack() as kept:

@@ -92,13 +92,13 @@ def choose(gateways: Sequence[Gateway], message: Message, *, at: datetime) -> tu
     if not gateways:
         raise NoProvider(message.via)
     turn = _in_turn(gateways, message)
-    aside = set_aside_now()
+    aside = open_circuits()
     for gateway in turn:
         if gateway.name not in aside:
             reason = _verdict(gateway.name)
             if reason:
-                set_aside(gateway.name, reason, at=at)
-    aside = set_aside_now()
+                open_circuit(gateway.name, reason, at=at)
+    aside = open_circuits()
     for gateway in turn:
         state = aside.get(gateway.name)
         if state is not None and not _take_probe(state, at=at):
@@ -134,22 +134,22 @@ def rest(name: str, seconds: float) -> None:
 
 def settle(name: str, *, failed: bool, at: datetime) -> None:
     """What a call that has ended means for the provider: back in the row, away for longer, or set aside."""
-    state = set_aside_now().get(name)
+    state = open_circuits().get(name)
     if state is None:
         reason = _verdict(name) if failed else ""
         if reason:
-            set_aside(name, reason, at=at)
+            open_circuit(name, reason, at=at)
     elif state.until is not None and not failed:
         _restore_by_itself(name, at=at)
     elif state.until is not None and state.until <= at:
         _stay_away(state, at=at)
 
 
-def set_aside(name: str, reason: str, *, at: datetime, by: str = "", address: str | None = None) -> None:
+def open_circuit(name: str, reason: str, *, at: datetime, by: str = "", address: str | None = None) -> None:
     """Takes a provider out of the row: until its time is up, or, when somebody says so (`by`), until it is restored."""
     with transaction.atomic():
         state, _ = ProviderState.objects.select_for_update(no_key=True).get_or_create(name=name)
-        if state.is_set_aside and not by:
+        if state.is_open and not by:
             return
         state.set_aside_at, state.reason, state.by, state.probe_until = at, reason[:300], by, None
         state.until = None if by else at + _rest_after(state.in_a_row)
@@ -166,7 +166,7 @@ def restore(name: str, *, at: datetime, by: str, reason: str = "", address: str 
     """Puts a provider back by hand; False when it was not set aside."""
     with transaction.atomic():
         state = ProviderState.objects.select_for_update(no_key=True).filter(name=name).first()
-        if state is None or not state.is_set_aside:
+        if state is None or not state.is_open:
             return False
         _put_back(state, at=at, by=by, reason=reason)
         audit(state, "provider.restored", at=at, by=by, reason=reason, address=address)
@@ -179,7 +179,7 @@ def introduce(names: Iterable[str]) -> None:
     ProviderState.objects.bulk_create([ProviderState(name=name) for name in names], ignore_conflicts=True)
 
 
-def set_aside_now() -> dict[str, ProviderState]:
+def open_circuits() -> dict[str, ProviderState]:
     """The shared verdicts, by provider; a look is good for FRESH seconds."""
     with known.lock:
         if time.monotonic() - known.looked < FRESH:
@@ -238,7 +238,7 @@ def _take_probe(state: ProviderState, *, at: datetime) -> bool:
 def _restore_by_itself(name: str, *, at: datetime) -> None:
     with transaction.atomic():
         state = ProviderState.objects.select_for_update(no_key=True).filter(name=name, until__isnull=False).first()
-        if state is not None and state.is_set_aside:
+        if state is not None and state.is_open:
             _put_back(state, at=at, by="", reason="volvió a responder")
     log.info("provider restored", extra={"provider": name})
     _look_again(name)

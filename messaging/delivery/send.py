@@ -53,7 +53,7 @@ def deliver_due(
     most = limit or BATCH[queue]
     batch = claim(queue, at=timezone.now(), limit=most)
     if len(batch) == most:
-        wakeup.ring(queue)
+        wakeup.wake(queue)
     send(batch)
     return len(batch)
 
@@ -68,7 +68,7 @@ class Sender(Protocol):
     def send(self, message: Outgoing, secret: str | None) -> Receipt: ...
 
 
-def claim(queue: str, *, at: datetime, limit: int | None = None, lane: str = "") -> Sequence[Message]:
+def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: str = "") -> Sequence[Message]:
     """Takes up to a batch (or `limit`) of due messages for LEASE; no two workers ever get the same one.
 
     `lane`: those that wait for the process of one gateway (SMPP), not for any worker.
@@ -77,12 +77,12 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, lane: str = "")
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
         WHERE id = ANY (ARRAY(
             SELECT id FROM messaging_message
-            WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(lane)s
+            WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(gateway_queue)s
               AND (send_before IS NULL OR send_before > %(at)s)
             ORDER BY {ORDER[queue]} LIMIT {limit or BATCH[queue]:d} FOR UPDATE SKIP LOCKED
         )) RETURNING *
     """  # noqa: S608  all insertions are this module's constants
-    params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "lane": lane}
+    params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "gateway_queue": gateway_queue}
     return sorted(Message.objects.raw(sql, params), key=lambda message: (message.kind, message.next_attempt_at))
 
 
@@ -101,7 +101,7 @@ def deliver(message: Message) -> None:
         return
     try:
         if gateway.own_process:
-            give_back(message, at=at, due=at, detail=f"para {gateway.name}", lane=gateway.name)
+            give_back(message, at=at, due=at, detail=f"para {gateway.name}", gateway_queue=gateway.name)
         elif hand_over(message, gateway, at=timezone.now()):
             attempt(message, gateway, outgoing(message), secret, call, delays=RETRY_DELAYS)
         else:
@@ -203,15 +203,15 @@ def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
     return True
 
 
-def give_back(message: Message, *, at: datetime, due: datetime, detail: str, lane: str = "") -> None:
+def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gateway_queue: str = "") -> None:
     """Claimed, not handed over: back to the queue, or into the lane of a gateway with a process of its own."""
     move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s AND handed_over_at IS NULL",
-        {"id": message.id, "claim": message.claim_id, "due": due, "lane": lane},
+        {"id": message.id, "claim": message.claim_id, "due": due, "gateway_queue": gateway_queue},
         at=at,
         detail=detail,
-        also="next_attempt_at = %(due)s, lane = %(lane)s",
+        also="next_attempt_at = %(due)s, lane = %(gateway_queue)s",
     )
 
 
@@ -270,7 +270,7 @@ def not_taken(
     counted = not answer.throttled
     record(message, "QUEUED", at=at, reply=answer.reply, next_attempt_at=at + delay, counted=counted)
     if not delay:
-        wakeup.ring(QUEUE_OF[message.kind])
+        wakeup.wake(QUEUE_OF[message.kind])
 
 
 def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway], *, tries: int) -> bool:

@@ -36,17 +36,17 @@ def sweep(*, at: datetime) -> None:
         ("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", "sin respuesta"),
     )
     moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=AT_ONCE)) for to, where, detail in ways]
-    rings = [(queue, partial(_ring_if_due, queue, at=at)) for queue in QUEUES]
-    lanes, seals = partial(free_lanes, at=at), partial(channel_fallback.forget_old, at=at)
+    rings = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
+    lanes, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.forget_old, at=at)
     run_each("messaging.sweep", [*moves, ("lanes", lanes), ("seals", seals), *rings])
 
 
-def _ring_if_due(queue: str, *, at: datetime) -> None:
+def _wake_if_due(queue: str, *, at: datetime) -> None:
     if is_due(queue, at=at):
-        wakeup.ring(queue)
+        wakeup.wake(queue)
 
 
-def free_lanes(*, at: datetime) -> None:
+def free_gateway_queues(*, at: datetime) -> None:
     """What a gateway's own process leaves lying goes back to everybody; the process is set aside as silent."""
     late = "state = 'QUEUED' AND lane <> '' AND next_attempt_at < %(late)s"
     with connection.cursor() as cursor:
@@ -64,7 +64,7 @@ def free_lanes(*, at: datetime) -> None:
         )
         silent = [lane for (lane,) in cursor.fetchall()]
     for lane in silent:
-        failover.set_aside(lane, SILENT_PROCESS, at=at)
+        failover.open_circuit(lane, SILENT_PROCESS, at=at)
 
 
 def none_taken(references: Sequence[UUID]) -> list[UUID]:

@@ -78,15 +78,15 @@ def as_parameters(message: dict[str, Any]) -> dict[str, Any]:
     return {f"message_{name}": str(value) if isinstance(value, str) else value for name, value in message.items()}
 
 
-def ring_after_commit(kind: str) -> None:
+def wake_after_commit(kind: str) -> None:
     """The ring is robust: a broker that is away never turns work that was done into an error."""
-    transaction.on_commit(partial(wakeup.ring, QUEUE_OF[kind]), robust=True)
+    transaction.on_commit(partial(wakeup.wake, QUEUE_OF[kind]), robust=True)
 
 
 def enqueue(*, kind: str, **others: Any) -> Message:
     """Write the row of a message, with these `fields`, and ring once the caller's transaction has committed."""
     message = Message.objects.create(**fields(kind=kind, **others))
-    ring_after_commit(kind)
+    wake_after_commit(kind)
     return message
 
 

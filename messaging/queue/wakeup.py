@@ -11,7 +11,7 @@ from celery import current_app
 from django.conf import settings
 from kombu.connection import Connection
 
-from clients.rate_limits.redis_client import BrokerAway, RedisAway, breaker, broker, connection
+from clients.rate_limits.redis_client import BrokerUnavailable, RedisUnavailable, breaker, broker, connection
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +28,18 @@ def _key(queue: str) -> str:
     return f"{settings.REDIS_PREFIX}ring:{queue}"
 
 
-def ring(queue: str) -> bool:
+def wake(queue: str) -> bool:
     """Rings unless a ring is waiting. Never raises for a broker that is away; returns whether the bell sounded."""
     try:
         if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=WAITING_FOR)):
             return False
-    except RedisAway:
+    except RedisUnavailable:
         if settings.REDIS_IS_BROKER:
             return False
         # whether a ring is waiting cannot be known: one too many finds nothing to do
     try:
         broker.call(lambda: _publish(queue))
-    except BrokerAway:
+    except BrokerUnavailable:
         return False
     return True
 
@@ -67,9 +67,9 @@ def _leave_if_closed(connection: Connection) -> None:
         connection.collect()
 
 
-def answered(queue: str) -> None:
+def acknowledge(queue: str) -> None:
     """A worker is about to look: whatever becomes due from now on needs a ring of its own."""
     try:
         breaker.call(lambda: connection().delete(_key(queue)))
-    except RedisAway:
+    except RedisUnavailable:
         log.info("could not clear a ring: it lapses by itself", extra={"queue": queue})

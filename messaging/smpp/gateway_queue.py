@@ -48,7 +48,7 @@ class Lane:
         if not self.record():
             return []  # first what was: a full memory of answers must not grow
         try:
-            return send.claim(QUEUE, at=timezone.now(), limit=limit, lane=self.name)
+            return send.claim(QUEUE, at=timezone.now(), limit=limit, gateway_queue=self.name)
         except Error as fault:
             self._away(fault)
             return []
@@ -104,7 +104,7 @@ class Lane:
         at = timezone.now()
         if answer is None:
             if send.take_back(message, at=at, detail="no llegó a salir"):
-                wakeup.ring(QUEUE)
+                wakeup.wake(QUEUE)
             return
         send.note(message, answer, at=at, delays=RETRY_DELAYS)
         if isinstance(answer, (Receipt, OutcomeUnknown)):
@@ -138,9 +138,10 @@ class Lane:
                 cursor.execute(
                     f"""
                     UPDATE messaging_message SET next_attempt_at = next_attempt_at + make_interval(secs => %(waits)s)
-                    WHERE state = 'QUEUED' AND {QUEUES[QUEUE]} AND lane = %(lane)s AND next_attempt_at < %(late)s
+                    WHERE state = 'QUEUED' AND {QUEUES[QUEUE]} AND lane = %(gateway_queue)s
+                        AND next_attempt_at < %(late)s
                     """,  # noqa: S608  a constant
-                    {"lane": self.name, "late": timezone.now() - WAITS, "waits": WAITS.total_seconds()},
+                    {"gateway_queue": self.name, "late": timezone.now() - WAITS, "waits": WAITS.total_seconds()},
                 )
         except Error as fault:
             self._away(fault)
@@ -148,7 +149,7 @@ class Lane:
     def is_well(self) -> None:
         """There is a line, and it answers: a provider set aside for the want of one is back."""
         try:
-            state = failover.set_aside_now().get(self.name)
+            state = failover.open_circuits().get(self.name)
             if state is not None and (state.reason.startswith(NO_LINE) or state.reason == SILENT_PROCESS):
                 failover.settle(self.name, failed=False, at=timezone.now())
         except Error as fault:
@@ -165,9 +166,9 @@ class Lane:
         """We cannot bind: other providers go first until we can."""
         at = timezone.now()
         try:
-            if self.name in failover.set_aside_now():
+            if self.name in failover.open_circuits():
                 failover.settle(self.name, failed=True, at=at)  # for longer, where its time was up
             else:
-                failover.set_aside(self.name, NO_LINE + reason, at=at)
+                failover.open_circuit(self.name, NO_LINE + reason, at=at)
         except Error as fault:
             self._away(fault)

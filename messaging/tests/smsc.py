@@ -148,7 +148,7 @@ def url(port: int, options: str = "") -> str:
 def waiting(gateway, **changes) -> Message:
     """A message that a worker has put into the gateway's lane."""
     message = queue(**changes)
-    Message.objects.filter(pk=message.pk).update(lane=gateway.name)
+    Message.objects.filter(pk=message.pk).update(gateway_queue=gateway.name)
     return message
 
 

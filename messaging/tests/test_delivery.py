@@ -82,7 +82,7 @@ def test_two_workers_never_claim_the_same_message(providers):
 
 def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_rings_again(providers, monkeypatch):
     rung = []
-    monkeypatch.setattr(wakeup, "ring", rung.append)
+    monkeypatch.setattr(wakeup, "wake", rung.append)
     made = [queue(at=timezone.now() - timedelta(seconds=30 - each)) for each in range(12)]
     assert delivery.deliver_due("codes") == 10
     assert rung == ["codes"]
@@ -272,7 +272,7 @@ def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_instead_of_cir
 
 def test_the_sweep_rings_for_what_is_due_and_not_for_what_is_not(monkeypatch):
     rung = []
-    monkeypatch.setattr(wakeup, "ring", rung.append)
+    monkeypatch.setattr(wakeup, "wake", rung.append)
     sweeper.sweep(at=NOW)
     assert rung == []
     message = queue(at=NOW, send_before=NOW + timedelta(minutes=2))

@@ -109,7 +109,7 @@ def test_a_probe_that_fails_keeps_it_away_twice_as_long_and_the_code_goes_elsewh
 
 
 def test_of_many_messages_one_at_a_time_probes(two):
-    failover.set_aside("primero", "prueba", at=timezone.now())
+    failover.open_circuit("primero", "prueba", at=timezone.now())
     later(-1)
     at = timezone.now()
     first, second = queue(), queue()
@@ -120,7 +120,7 @@ def test_of_many_messages_one_at_a_time_probes(two):
 
 def test_when_all_are_set_aside_the_preferred_one_is_asked_all_the_same(two):
     for each in two:
-        failover.set_aside(each.name, "prueba", at=timezone.now())
+        failover.open_circuit(each.name, "prueba", at=timezone.now())
     send(1)
     assert len(two[0].got) == 1
     assert aside() is None, "and if it answers, it is back"
@@ -128,7 +128,7 @@ def test_when_all_are_set_aside_the_preferred_one_is_asked_all_the_same(two):
 
 def test_what_staff_sets_aside_stays_until_staff_restores_it(two):
     now = timezone.now()
-    failover.set_aside("primero", "factura en disputa", at=now, by="ana", address="192.0.2.7")
+    failover.open_circuit("primero", "factura en disputa", at=now, by="ana", address="192.0.2.7")
     assert aside().until is None
     assert chosen(two, queue(), at=now + timedelta(days=30)) == "segundo"
     two[1].answers = [AWAY] * 30

@@ -64,7 +64,7 @@ def test_who_may_only_look_only_looks(known):
 
 
 def test_a_provider_that_came_back_by_itself_tells_when(known):
-    failover.set_aside("sandbox", "3 fallas seguidas", at=timezone.now())
+    failover.open_circuit("sandbox", "3 fallas seguidas", at=timezone.now())
     failover.settle("sandbox", failed=False, at=timezone.now())
     page = staff().get(f"{LIST}sandbox/change/").content.decode()
     assert "3 fallas seguidas" in page
@@ -73,6 +73,6 @@ def test_a_provider_that_came_back_by_itself_tells_when(known):
 
 
 def test_introducing_twice_changes_nothing(known):
-    failover.set_aside("sandbox", "x", at=timezone.now())
+    failover.open_circuit("sandbox", "x", at=timezone.now())
     failover.introduce(["sandbox"])
-    assert ProviderState.objects.get(name="sandbox").is_set_aside
+    assert ProviderState.objects.get(name="sandbox").is_open

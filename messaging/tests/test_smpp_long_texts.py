@@ -147,7 +147,7 @@ def test_a_refusal_of_the_first_part_is_one_of_the_message(settings, status, exp
         message = waiting(gateway, text=LONG)
         serve(gateway, lambda: Message.objects.get(pk=message.pk).provider_reply)
     row = Message.objects.get(pk=message.pk)
-    assert (row.state, row.attempts, row.lane) == (expected, attempts, "")
+    assert (row.state, row.attempts, row.gateway_queue) == (expected, attempts, "")
 
 
 @pytest.mark.parametrize("status", [SUBMIT_FAILED, BAD_NUMBER, 0x08, 0xC0])

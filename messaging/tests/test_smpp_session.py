@@ -48,7 +48,7 @@ def test_a_code_leaves_as_a_submit_sm_that_dies_with_it_and_asks_for_a_receipt(s
     assert submit.validity_period in (b"000000000139000R", b"000000000138000R")
     row = reloaded(message)
     assert (row.provider, row.provider_id, row.provider_reply) == (gateway.name, "4f2a", "smpp: aceptado")
-    assert (row.attempts, row.lane, row.sealed) == (1, "", None)
+    assert (row.attempts, row.gateway_queue, row.sealed) == (1, "", None)
 
 
 def test_only_the_window_is_outstanding_and_each_answer_finds_its_own_message(settings):
@@ -114,7 +114,7 @@ def test_what_an_error_means(settings, status, expected, attempts, reply):
         message = waiting(gateway)
         serve(gateway, lambda: bool(reloaded(message).provider_reply))
     row = reloaded(message)
-    assert (row.state, row.attempts, row.provider_reply, row.lane) == (expected, attempts, reply, "")
+    assert (row.state, row.attempts, row.provider_reply, row.gateway_queue) == (expected, attempts, reply, "")
 
 
 def test_a_throttled_line_rests_and_then_goes_on(settings):
@@ -133,7 +133,7 @@ def test_a_throttled_line_rests_and_then_goes_on(settings):
         first = waiting(gateway)
 
         def again():
-            Message.objects.filter(state="QUEUED").update(lane=gateway.name, next_attempt_at=timezone.now())
+            Message.objects.filter(state="QUEUED").update(gateway_queue=gateway.name, next_attempt_at=timezone.now())
             return state(first) == "SENT"
 
         serve(gateway, again)
@@ -221,7 +221,7 @@ def test_what_did_not_leave_whole_goes_back_without_having_lost_a_try(settings):
         over.set()
     rows = list(Message.objects.all())
     unknown = [row for row in rows if row.state == "UNKNOWN"]
-    back = [row for row in rows if row.state == "QUEUED" and not row.lane]
+    back = [row for row in rows if row.state == "QUEUED" and not row.gateway_queue]
     assert unknown
     assert all(row.attempts == 1 for row in unknown)
     assert {(row.attempts, row.handed_over_at) for row in back} == {(0, None)}
@@ -230,7 +230,7 @@ def test_what_did_not_leave_whole_goes_back_without_having_lost_a_try(settings):
     }
     on_its_way = MessageEvent.objects.filter(message__in=back, state="SENDING")
     assert on_its_way.count() == 1, "the others were not even handed over"
-    assert {row.attempts for row in rows if row.lane} == {0}
+    assert {row.attempts for row in rows if row.gateway_queue} == {0}
 
 
 def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
@@ -405,9 +405,9 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
         gateway = gateway_at(port, settings)
         waiting(gateway)
         Message.objects.update(next_attempt_at=timezone.now() - timedelta(seconds=6))
-        sweeper.free_lanes(at=timezone.now())
+        sweeper.free_gateway_queues(at=timezone.now())
         assert ProviderState.objects.get().reason == SILENT_PROCESS
-        serve(gateway, lambda: not ProviderState.objects.get().is_set_aside)
+        serve(gateway, lambda: not ProviderState.objects.get().is_open)
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -420,7 +420,7 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
         began = time.monotonic()
         serve(gateway, lambda: time.monotonic() - began > 0.3)
         row.refresh_from_db()
-        assert row.is_set_aside
+        assert row.is_open
 
 
 def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(settings, monkeypatch):
@@ -448,8 +448,8 @@ def test_what_waits_for_our_own_rate_is_not_freed_by_the_sweep(settings):
             return timezone.now() - reloaded(made[1]).next_attempt_at < timedelta(seconds=3)
 
         serve(gateway, lambda: state(made[0]) == "SENT" and renewed())
-        sweeper.free_lanes(at=timezone.now() + timedelta(seconds=1.5))
-    assert reloaded(made[1]).lane == gateway.name
+        sweeper.free_gateway_queues(at=timezone.now() + timedelta(seconds=1.5))
+    assert reloaded(made[1]).gateway_queue == gateway.name
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
 
@@ -568,7 +568,7 @@ def test_a_message_whose_number_no_smsc_could_reach_fails_at_once(settings):
 def test_a_worker_puts_a_code_into_the_lane_and_sends_nothing_itself(settings):
     gateway = gateway_at(2775, settings)
     message = waiting(gateway)
-    Message.objects.update(lane="")
+    Message.objects.update(gateway_queue="")
     send.deliver_due("codes")
     row = reloaded(message)
-    assert (row.state, row.lane, row.attempts) == ("QUEUED", gateway.name, 0)
+    assert (row.state, row.gateway_queue, row.attempts) == ("QUEUED", gateway.name, 0)

@@ -118,9 +118,9 @@ def test_lanes_and_seals_are_quick():
     at = timezone.now()
     insert(QUEUED, state="QUEUED", lane="smpp:1", next_attempt_at=at - timedelta(minutes=1))
     insert(QUEUED, state="FAILED", kept_until=at - timedelta(minutes=1))
-    assert seconds(lambda: sweeper.free_lanes(at=at)) < PROMISED
+    assert seconds(lambda: sweeper.free_gateway_queues(at=at)) < PROMISED
     assert seconds(lambda: channel_fallback.forget_old(at=at)) < PROMISED
-    assert Message.objects.filter(lane="", state="QUEUED").count() == sweeper.AT_ONCE
+    assert Message.objects.filter(gateway_queue="", state="QUEUED").count() == sweeper.AT_ONCE
     assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == channel_fallback.AT_ONCE
 
 

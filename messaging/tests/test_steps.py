@@ -27,8 +27,8 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
     message(kind="verificacion", via="S", send_before=timezone.now() - timedelta(seconds=1))
     message(kind="boletin", via="C")
     rung = []
-    monkeypatch.setattr(sweeper.wakeup, "ring", rung.append)
-    monkeypatch.setattr(sweeper, "free_lanes", fails)
+    monkeypatch.setattr(sweeper.wakeup, "wake", rung.append)
+    monkeypatch.setattr(sweeper, "free_gateway_queues", fails)
     steps.failures.clear()
     for _ in range(2):
         sweeper.sweep(at=timezone.now())

@@ -100,7 +100,7 @@ def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threa
 def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_seconds(monkeypatch):
     silent, spare, well = Silent("callado"), Answers("reserva"), Answers("correo")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
-    monkeypatch.setattr(wakeup, "ring", lambda queue: False)
+    monkeypatch.setattr(wakeup, "wake", lambda queue: False)
     for number in range(50):
         queue(via="S" if number % 2 else "C", recipient=f"9{number:08d}")
     began = time.monotonic()
@@ -113,7 +113,7 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
     time.sleep(max(0.0, began + 4 - time.monotonic()))
     queue()
     work_until(lambda: Message.objects.filter(attempts=0).count() == 0, seconds=5)
-    assert ProviderState.objects.get(name="callado").is_set_aside, "though none of its calls has ended"
+    assert ProviderState.objects.get(name="callado").is_open, "though none of its calls has ended"
     silent.over.set()
     work_until(lambda: not Message.objects.filter(state__in=["QUEUED", "SENDING"]).exists(), seconds=10)
     states = {state: Message.objects.filter(state=state).count() for state in ("SENT", "UNKNOWN")}

@@ -9,7 +9,7 @@ import redis
 from amqp.exceptions import ConnectionForced
 
 from clients.rate_limits import redis_client
-from clients.rate_limits.redis_client import RedisAway, breaker
+from clients.rate_limits.redis_client import RedisUnavailable, breaker
 from messaging.queue import wakeup
 
 
@@ -21,16 +21,16 @@ def published(monkeypatch):
 
 
 def test_at_most_one_ring_waits(published):
-    assert wakeup.ring("codes") is True
-    assert wakeup.ring("codes") is False
+    assert wakeup.wake("codes") is True
+    assert wakeup.wake("codes") is False
     assert published == ["codes"]
-    wakeup.answered("codes")
-    assert wakeup.ring("codes") is True
+    wakeup.acknowledge("codes")
+    assert wakeup.wake("codes") is True
     assert published == ["codes", "codes"]
 
 
 def test_a_lost_ring_lapses_by_itself(published):
-    wakeup.ring("codes")
+    wakeup.wake("codes")
     assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.WAITING_FOR
 
 
@@ -55,11 +55,11 @@ def frozen(monkeypatch, tmp_path):
 
 def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(frozen, published):
     started = time.monotonic()
-    assert wakeup.ring("codes") is False
+    assert wakeup.wake("codes") is False
     first = time.monotonic() - started
     started = time.monotonic()
     for _ in range(100):
-        assert wakeup.ring("codes") is False
+        assert wakeup.wake("codes") is False
     assert 0.9 < first < 1.5
     assert time.monotonic() - started < 0.1
     assert published == []
@@ -67,7 +67,7 @@ def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(froz
 
 def test_the_breaker_lets_somebody_try_again_after_its_pause():
     breaker.trip(OSError("away"))
-    with pytest.raises(RedisAway):
+    with pytest.raises(RedisUnavailable):
         breaker.call(lambda: 1)
     breaker.closed_until = time.monotonic() - 0.001
     assert breaker.call(lambda: 1) == 1
@@ -76,9 +76,9 @@ def test_the_breaker_lets_somebody_try_again_after_its_pause():
 def test_rabbitmq_is_rung_while_redis_is_away(published, settings):
     """One task too many finds nothing to do; none at all would keep every code until Redis is back."""
     breaker.trip(OSError("away"))
-    assert wakeup.ring("codes") is False
+    assert wakeup.wake("codes") is False
     settings.REDIS_IS_BROKER = False
-    assert wakeup.ring("codes") is True
+    assert wakeup.wake("codes") is True
     assert published == ["codes"]
 
 
@@ -88,10 +88,10 @@ def test_a_broker_that_is_away_says_nothing_of_redis(monkeypatch, fault, caplog)
         raise fault
 
     monkeypatch.setattr(wakeup, "_publish", away)
-    assert wakeup.ring("codes") is False
+    assert wakeup.wake("codes") is False
     assert [each.message for each in caplog.records] == ["the broker is away"]
     assert breaker.call(lambda: 1) == 1
-    assert wakeup.ring("bulk") is False
+    assert wakeup.wake("bulk") is False
     assert len(caplog.records) == 1, "nobody asks again during the pause"
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from clients.models import AuditEntry
 from staff import second_factor
-from staff.middleware import ENROL, LOGIN, ROOMS
+from staff.middleware import ENROL, GUARDED_PATHS, LOGIN
 from staff.tests.authenticator import code
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +62,7 @@ def addresses(patterns=None, before=""):
         route = route.replace("^", "").replace("\\Z", "").replace("$", "").replace("\\", "")
         if isinstance(each, URLResolver):
             yield from addresses(each.url_patterns, route)
-        elif isinstance(each, URLPattern) and f"/{route}".startswith(ROOMS):
+        elif isinstance(each, URLPattern) and f"/{route}".startswith(GUARDED_PATHS):
             yield f"/{route}"
 
 

@@ -53,7 +53,7 @@ def statements(email):
 @pytest.mark.django_db(transaction=True)
 def test_the_same_statements_and_one_ring_for_known_and_unknown(monkeypatch):
     rung = []
-    monkeypatch.setattr(wakeup, "ring", rung.append)
+    monkeypatch.setattr(wakeup, "wake", rung.append)
     authorized()
     known, unknown = statements(ANA), statements(STRANGER)
     assert (known[-1], unknown[-1]) == ("COMMIT", "ROLLBACK")

@@ -121,7 +121,7 @@ def _reserve(applicant: Applicant, via: str, *, at: datetime) -> Callable[[], No
 
 def _why_not(refusal: Refused, agent: Agent) -> str:
     if isinstance(refusal, CooldownActive):
-        left = in_words(refusal.standing.remaining(at=agent.at))
+        left = in_words(refusal.state.remaining(at=agent.at))
         return f"Debe esperar {left}, o perdone la espera primero."
     if isinstance(refusal, ViaNotAvailable):
         return "Esa vía no está disponible."

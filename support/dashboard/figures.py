@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from clients.rate_limits.redis_client import RedisAway, breaker
+from clients.rate_limits.redis_client import RedisUnavailable, breaker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queue.names import QUEUE_OF, QUEUES
@@ -214,10 +214,10 @@ def panel(name: str, *, at: datetime) -> Data:
         kept = breaker.call(lambda: redis_connection().get(key))
         if kept is not None:
             return dict(json.loads(kept))  # type: ignore[arg-type]
-    except RedisAway:
+    except RedisUnavailable:
         return _asked(name, at=at)
     fresh = _asked(name, at=at)
-    with suppress(RedisAway):  # which the breaker has logged; the next look asks anew
+    with suppress(RedisUnavailable):  # which the breaker has logged; the next look asks anew
         breaker.call(lambda: redis_connection().set(key, json.dumps(fresh), ex=KEPT))
     return fresh
 

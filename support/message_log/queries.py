@@ -16,7 +16,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from clients.models import Partner
-from external_api.frontdoor.keyset import Place
+from external_api.frontdoor.keyset import Position
 from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
 from support.cases.timeline import shown
@@ -80,8 +80,8 @@ class Page:
     """Rows, newest first, and where the older and the newer ones begin."""
 
     rows: list[Message]
-    older: Place | None
-    newest: Place | None
+    older: Position | None
+    newest: Position | None
     looked_back_to: datetime | None = None  # there may be more of them before this moment: nobody has looked yet
 
 
@@ -124,31 +124,31 @@ _WENT_WRONG = RawSQL(  # the states as literals: with parameters the partial ind
 )
 
 
-def page(search: Search, *, before: Place | None = None, size: int = PER_PAGE) -> Page:
+def page(search: Search, *, before: Position | None = None, size: int = PER_PAGE) -> Page:
     """The newest page, or the one that begins after a place."""
     rows, floor = search.rows, None
     if search.besides:
         scope = before.older(search.scope) if before is not None else search.scope.order_by("-created_at", "-id")
         ends = scope.only("created_at", "id")[LOOKED_THROUGH - 1 : LOOKED_THROUGH]
-        floor = next((Place.of(row) for row in ends), None)
+        floor = next((Position.of(row) for row in ends), None)
     if floor is not None:
         rows = floor.and_newer(rows)
     found = list((before.older(rows) if before is not None else rows)[: size + 1])
     kept = found[:size]
-    newest = Place.of(kept[0]) if kept else None
+    newest = Position.of(kept[0]) if kept else None
     if len(found) > size:
-        return Page(kept, Place.of(kept[-1]), newest)
+        return Page(kept, Position.of(kept[-1]), newest)
     return Page(kept, floor, newest, looked_back_to=floor.at if floor else None)
 
 
-def newer(search: Search, *, than: Place) -> list[Message]:
+def newer(search: Search, *, than: Position) -> list[Message]:
     """What came since, newest first; at most a page of it."""
     return list(than.newer(search.rows)[:PER_PAGE])[::-1]
 
 
 def everything(search: Search) -> Iterator[Message]:
     """All that was asked for, page by page: no statement takes long, and EXPORTED at most."""
-    before: Place | None = None
+    before: Position | None = None
     left = EXPORTED
     while left > 0:
         found = page(search, before=before, size=min(left, AT_ONCE))

@@ -16,7 +16,7 @@ from external_api.client_import.spreadsheets import csv_text, total_line, write_
 from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body, file_body
-from external_api.frontdoor.keyset import Place
+from external_api.frontdoor.keyset import Position
 from messaging.masking import masked, masked_in
 from support.access import desk_page, page
 from support.message_log import queries
@@ -31,14 +31,14 @@ def log(request: HttpRequest) -> HttpResponse:
     """A page of the log; with `desde_fila` only the rows that came since, for the page's own script."""
     form, asked = _asked(request)
     search = queries.searched(asked, at=timezone.now())
-    since = Place.read(request.GET.get("desde_fila", ""))
+    since = Position.read(request.GET.get("desde_fila", ""))
     if since is not None:
         fresh = queries.newer(search, than=since)
-        newest = Place.of(fresh[0]) if fresh else since
+        newest = Position.of(fresh[0]) if fresh else since
         answer = render(request, "support/log_rows.html", {"rows": _shown(fresh)})
         answer.headers["X-Newest"] = str(newest)
         return answer
-    found = queries.page(search, before=Place.read(request.GET.get("antes", "")))
+    found = queries.page(search, before=Position.read(request.GET.get("antes", "")))
     kept = _without(request, "antes")
     return page(
         request,

@@ -16,36 +16,36 @@ import external_api.retention
 import messaging.retention
 import subscription.retention
 import tokens.retention
-from clients.retention import BATCH, Ageing, deleting, kept
+from clients.retention import BATCH, RetentionRule, deleting, kept
 
 log = logging.getLogger(__name__)
 
 STAFF = (
-    Ageing(
+    RetentionRule(
         "sessions",
         "SELECT session_key AS id FROM django_session WHERE expire_date < %(before)s ORDER BY expire_date",
         deleting("django_session", "session_key"),
         lambda: timedelta(0),  # they say themselves when they are over
     ),
-    Ageing(
+    RetentionRule(
         "logins",
         "SELECT id FROM axes_accessattempt WHERE attempt_time < %(before)s ORDER BY id",
         deleting("axes_accessattemptexpiration", "access_attempt_id", then=deleting("axes_accessattempt")),
         kept("logins"),
     ),
-    Ageing(
+    RetentionRule(
         "login_failures",  # few rows: one a name that was tried
         "SELECT name AS id FROM clients_loginfailures WHERE last_at < %(before)s ORDER BY name",
         deleting("clients_loginfailures", "name"),
         kept("logins"),
     ),
-    Ageing(
+    RetentionRule(
         "login_addresses",
         "SELECT key AS id FROM clients_loginaddress WHERE last_at < %(before)s ORDER BY key",
         deleting("clients_loginaddress", "key"),
         kept("logins"),
     ),
-    Ageing(
+    RetentionRule(
         "admin_log",
         "SELECT id FROM django_admin_log WHERE action_time < %(before)s ORDER BY id",
         deleting("django_admin_log"),
@@ -53,20 +53,20 @@ STAFF = (
     ),
 )
 
-KINDS: Sequence[Ageing] = (
-    *tokens.retention.KINDS,  # first what somebody waits for: the destinations of those who were erased
-    *clients.retention.KINDS,
-    *messaging.retention.KINDS,
-    *external_api.retention.KINDS,
-    *subscription.retention.KINDS,
+RULES: Sequence[RetentionRule] = (
+    *tokens.retention.RULES,  # first what somebody waits for: the destinations of those who were erased
+    *clients.retention.RULES,
+    *messaging.retention.RULES,
+    *external_api.retention.RULES,
+    *subscription.retention.RULES,
     *STAFF,
 )
 
-OF_THE_ERASED = [kind for kind in KINDS if kind.name.endswith("_of_the_erased")]
+OF_THE_ERASED = [kind for kind in RULES if kind.name.endswith("_of_the_erased")]
 """What could not go with its person at once, and is not left to wait for the night."""
 
 
-def run(*, at: datetime, seconds: float, kinds: Sequence[Ageing] = KINDS) -> Counter[str]:
+def run(*, at: datetime, seconds: float, kinds: Sequence[RetentionRule] = RULES) -> Counter[str]:
     """Does away with what is over, for so long at most, and says in the log how much of which kind.
 
     One kind that fails does not keep the others: it is an error in the log, and its turn comes again.
@@ -96,4 +96,4 @@ def run(*, at: datetime, seconds: float, kinds: Sequence[Ageing] = KINDS) -> Cou
 
 def would_go(*, at: datetime) -> Mapping[str, int]:
     """How many rows of each kind are over; changes nothing."""
-    return {kind.name: kind.count(at=at) for kind in KINDS}
+    return {kind.name: kind.count(at=at) for kind in RULES}

@@ -327,7 +327,7 @@ def test_figures_are_kept_for_half_a_minute_with_their_moment():
 
 def test_without_redis_they_are_asked_for_each_time(monkeypatch):
     def away(act):
-        raise figures.RedisAway
+        raise figures.RedisUnavailable
 
     monkeypatch.setattr(figures.breaker, "call", away)
     token(minutes(1))

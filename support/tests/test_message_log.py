@@ -14,7 +14,7 @@ from django.utils import timezone
 from openpyxl import load_workbook
 
 from clients.models import AuditEntry, Partner
-from external_api.frontdoor.keyset import Place
+from external_api.frontdoor.keyset import Position
 from messaging.models import Message
 from support.message_log import queries
 from support.message_log.queries import PER_PAGE, PILLS
@@ -133,12 +133,12 @@ def test_every_page_is_the_next_fifty_also_where_many_share_a_moment(agent):
 def test_what_came_since_and_nothing_else(agent):
     old = message(created_at=timezone.now() - timedelta(minutes=2))
     new = message(recipient="912345678")
-    answer = agent.get(LOG, {"desde_fila": str(Place(old.created_at, old.pk))})
+    answer = agent.get(LOG, {"desde_fila": str(Position(old.created_at, old.pk))})
     page = answer.content.decode()
     assert str(new.pk) in page
     assert str(old.pk) not in page
     assert "<html" not in page
-    assert answer["X-Newest"] == str(Place(new.created_at, new.pk))
+    assert answer["X-Newest"] == str(Position(new.created_at, new.pk))
     again = agent.get(LOG, {"desde_fila": answer["X-Newest"]})
     assert (again.content.strip(), again["X-Newest"]) == (b"", answer["X-Newest"])
 

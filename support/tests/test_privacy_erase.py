@@ -247,7 +247,7 @@ def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
     ask_as("11111111", NOW)
     with pytest.raises(CooldownActive) as refusal:
         ask_as("22222222", NOW + 10 * SECOND)
-    assert refusal.value.standing.attempts_24h == 1
+    assert refusal.value.state.attempts_24h == 1
     ask_as("33333333", NOW + timedelta(minutes=2))
     with pytest.raises(CooldownActive):
         ask_as("44444444", NOW + timedelta(minutes=5))

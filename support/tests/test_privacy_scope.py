@@ -42,7 +42,7 @@ LEFT_OUT = {
     "clients.auditentry.address": "from where the company, or staff, acted",
     "messaging.message.html": "the text once more, in HTML",
     "messaging.message.sealed": "a code on its way, which nobody may see",
-    "messaging.message.lane": "which process sends it",
+    "messaging.message.gateway_queue": "which process sends it",
     "tokens.verificationtoken.code_hmac": "a secret; the code itself is kept nowhere",
     "external_api.apirequest.user": "who asked at the company: somebody else",
 }

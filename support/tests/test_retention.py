@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
-from clients.retention import BATCH, Ageing
+from clients.retention import BATCH, RetentionRule
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
@@ -39,7 +39,7 @@ def run(**changes):
 
 
 def kind(name):
-    return next(each for each in retention.KINDS if each.name == name)
+    return next(each for each in retention.RULES if each.name == name)
 
 
 def message(at=NOW, **changes):
@@ -204,7 +204,7 @@ GONE = {
 
 
 def test_every_kind_is_tried_and_every_setting_belongs_to_one():
-    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in retention.KINDS}
+    assert set(GONE) | {"messages_of_the_erased"} == {each.name for each in retention.RULES}
     assert {each.name for each in retention.OF_THE_ERASED} == {"codes_of_the_erased", "messages_of_the_erased"}
     assert set(settings.AVAL_KEEP_DAYS) <= set(GONE)
 
@@ -422,7 +422,7 @@ def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them
 
 
 def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
-    broken = Ageing("broken", "SELECT id FROM no_such_table WHERE at < %(before)s", "", lambda: timedelta(0))
+    broken = RetentionRule("broken", "SELECT id FROM no_such_table WHERE at < %(before)s", "", lambda: timedelta(0))
     request(NOW - timedelta(days=9999))
     with transaction.atomic():
         pass

@@ -74,7 +74,7 @@ def test_a_redirect_to_https_has_them(settings):
 
 MIDDLEWARES = (
     "staff.middleware.Guard",
-    "external_api.middleware.RoomForStatus",
+    "external_api.middleware.OverloadGuard",
     "whitenoise.middleware.WhiteNoiseMiddleware",
 )
 

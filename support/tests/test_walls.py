@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from clients.models import Applicant, AuditEntry, AuthorizedClient, Credential, ExternalClient
-from staff.middleware import LOGIN, ROOMS
+from staff.middleware import GUARDED_PATHS, LOGIN
 from support.tests.cast import everything
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +116,7 @@ def of_people(route):
 def real():
     """Every address of the staff with rows that are there."""
     for route in routes():
-        if route.startswith(ROOMS):
+        if route.startswith(GUARDED_PATHS):
             if "kind" in names_of(route):
                 yield from of_people(route)
             else:
@@ -125,7 +125,7 @@ def real():
 
 def guessed():
     for route in routes():
-        if route.startswith(ROOMS) and names_of(route):
+        if route.startswith(GUARDED_PATHS) and names_of(route):
             for guess in GUESSES:
                 yield filled(route, dict.fromkeys(names_of(route), guess))
 

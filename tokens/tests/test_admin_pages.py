@@ -98,7 +98,7 @@ def rows(partner, boss):
         request_id=1,
         created_at=timezone.now(),
     )
-    failover.set_aside(HOSTILE, HOSTILE, at=timezone.now())
+    failover.open_circuit(HOSTILE, HOSTILE, at=timezone.now())
     points = [{"key": HOSTILE, "value": HOSTILE}]
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
     register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())
@@ -324,8 +324,8 @@ def act(http, action, *applicants, **fields):
 
 
 def waits(applicant):
-    _, standing = services.cooldown(applicant.pk, "S", origin=services.Origin(), at=timezone.now())
-    return standing.available_at is not None
+    _, state = services.cooldown(applicant.pk, "S", origin=services.Origin(), at=timezone.now())
+    return state.available_at is not None
 
 
 def test_a_wait_is_forgiven_with_a_reason(boss):

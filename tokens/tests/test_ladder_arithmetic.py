@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tokens.cooldown import Standing, holding, in_words, standing, wait_before
+from tokens.cooldown import CooldownState, cooldown_state, holding, in_words, wait_before
 
 T0 = datetime(2026, 2, 12, 8, 0, tzinfo=UTC)
 MIN, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -35,10 +35,10 @@ def test_the_wait_before_each_request(nth, wait):
 def test_the_wait_over_requests_of_one_day_counts_from_the_last(nth):
     requests = [T0 + timedelta(seconds=each) for each in range(nth - 1)]
     if not requests:
-        assert standing(requests, at=T0) == Standing(0, None)
+        assert cooldown_state(requests, at=T0) == CooldownState(0, None)
         return
     now = requests[-1]
-    ladder = standing(requests, at=now)
+    ladder = cooldown_state(requests, at=now)
     assert ladder.attempts_24h == nth - 1
     assert ladder.available_at == requests[-1] + wait_before(nth)
 
@@ -47,7 +47,7 @@ def test_an_eager_client_over_72_hours_makes_at_most_eight_requests_in_any_24():
     made: list[datetime] = []
     now = T0
     while now < T0 + 72 * HOUR:
-        free_at = standing(made, at=now).available_at
+        free_at = cooldown_state(made, at=now).available_at
         if free_at is None:
             made.append(now)
         else:
@@ -61,31 +61,31 @@ def test_an_eager_client_over_72_hours_makes_at_most_eight_requests_in_any_24():
 
 def test_a_wait_ends_exactly_on_time():
     requests = [T0]
-    assert standing(requests, at=T0 + 2 * MIN - timedelta(microseconds=1)).available_at == T0 + 2 * MIN
-    assert standing(requests, at=T0 + 2 * MIN).available_at is None
+    assert cooldown_state(requests, at=T0 + 2 * MIN - timedelta(microseconds=1)).available_at == T0 + 2 * MIN
+    assert cooldown_state(requests, at=T0 + 2 * MIN).available_at is None
 
 
 def test_a_request_counts_to_the_very_end_of_its_24_hours():
     requests = [T0, T0 + 23 * HOUR]
-    assert standing(requests, at=T0 + 24 * HOUR).attempts_24h == 2
-    assert standing(requests, at=T0 + 24 * HOUR + timedelta(microseconds=1)).attempts_24h == 1
+    assert cooldown_state(requests, at=T0 + 24 * HOUR).attempts_24h == 2
+    assert cooldown_state(requests, at=T0 + 24 * HOUR + timedelta(microseconds=1)).attempts_24h == 1
 
 
 def test_a_wait_once_imposed_stands_though_earlier_requests_grow_older_than_a_day():
     requests = [T0 + each * MIN for each in range(8)]  # the last imposed twelve hours... of the ninth
     late = requests[-1] + 12 * HOUR
-    assert standing(requests, at=late - MIN).available_at == late
+    assert cooldown_state(requests, at=late - MIN).available_at == late
     ten = [T0 + each * MIN for each in range(10)]
-    assert standing(ten, at=T0 + 24 * HOUR + 5 * MIN).attempts_24h == 5
-    assert standing(ten, at=T0 + 24 * HOUR + 5 * MIN).available_at == ten[-1] + 24 * HOUR
+    assert cooldown_state(ten, at=T0 + 24 * HOUR + 5 * MIN).attempts_24h == 5
+    assert cooldown_state(ten, at=T0 + 24 * HOUR + 5 * MIN).available_at == ten[-1] + 24 * HOUR
 
 
 def test_the_longer_wait_holds():
-    short, long = Standing(5, T0 + MIN), Standing(1, T0 + HOUR)
+    short, long = CooldownState(5, T0 + MIN), CooldownState(1, T0 + HOUR)
     assert holding(short, long) is long
     assert holding(long, short) is long
-    assert holding(Standing(1, None), Standing(3, None)).attempts_24h == 3
-    assert holding(Standing(7, None), Standing(0, T0)).available_at == T0
+    assert holding(CooldownState(1, None), CooldownState(3, None)).attempts_24h == 3
+    assert holding(CooldownState(7, None), CooldownState(0, T0)).available_at == T0
 
 
 @pytest.mark.parametrize(

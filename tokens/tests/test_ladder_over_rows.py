@@ -27,7 +27,7 @@ def ask(applicant, at, *, via="S", phone="987654321"):
 def refused(applicant, at, **kwargs):
     with pytest.raises(CooldownActive) as refusal:
         ask(applicant, at, **kwargs)
-    return refusal.value.standing
+    return refusal.value.state
 
 
 def backdated(applicant, times, *, via="S", destination="987654321"):
@@ -52,9 +52,9 @@ def backdated(applicant, times, *, via="S", destination="987654321"):
 def test_the_wait_before_each_request_over_backdated_rows(applicant, nth):
     times = [NOW - timedelta(seconds=nth - each) for each in range(nth - 1)]
     backdated(applicant, times)
-    standing = refused(applicant, NOW)
-    assert standing.available_at == times[-1] + wait_before(nth)
-    assert standing.attempts_24h == nth - 1
+    state = refused(applicant, NOW)
+    assert state.available_at == times[-1] + wait_before(nth)
+    assert state.attempts_24h == nth - 1
     token = ask(applicant, times[-1] + wait_before(nth))
     expected = nth if times[0] >= times[-1] + wait_before(nth) - 24 * HOUR else token.client_attempt
     assert token.client_attempt == expected
@@ -68,7 +68,7 @@ def test_an_eager_client_over_72_hours_over_rows(applicant):
             ask(applicant, now)
             made.append((now - NOW) / MIN)
         except CooldownActive as refusal:
-            now = refusal.standing.available_at
+            now = refusal.state.available_at
     assert made[:9] == [0, 2, 6, 36, 96, 336, 636, 1116, 1836]
 
 
@@ -93,7 +93,7 @@ def test_a_refusal_whose_clock_was_read_too_early_still_says_two_minutes(applica
     other = make_applicant("87654321")
     with pytest.raises(CooldownActive) as refusal:
         ask(other, NOW - timedelta(seconds=1))
-    assert refusal.value.standing.remaining(at=refusal.value.at) == 2 * MIN
+    assert refusal.value.state.remaining(at=refusal.value.at) == 2 * MIN
 
 
 def test_another_destination_does_not_get_round_the_client_s_ladder(applicant):
@@ -286,15 +286,15 @@ def test_a_partner_learns_the_wait_that_another_imposed_and_nothing_else(informa
     origin = Origin(informa.partner)
     with pytest.raises(CooldownActive) as refusal:
         services.request(mine.pk, via="S", phone="987654321", operator="CLARO", origin=origin, at=NOW)
-    standing = refusal.value.standing
-    assert (standing.available_at, standing.attempts_24h) == (NOW + 29 * MIN, 0)
+    state = refusal.value.state
+    assert (state.available_at, state.attempts_24h) == (NOW + 29 * MIN, 0)
     backdated(mine, [NOW - 4 * MIN])
-    _, standing = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
-    assert (standing.available_at, standing.attempts_24h) == (NOW - MIN + HOUR, 1)
+    _, state = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
+    assert (state.available_at, state.attempts_24h) == (NOW - MIN + HOUR, 1)
     colleague = of_partner(informa.partner, "12345679")
     backdated(colleague, [NOW - 5 * MIN])
-    _, standing = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
-    assert standing.attempts_24h == 2, "its own requests over all its clients"
+    _, state = services.cooldown(mine.pk, "S", origin=origin, at=NOW)
+    assert state.attempts_24h == 2, "its own requests over all its clients"
 
 
 def test_without_another_s_requests_the_destination_s_ladder_is_told_as_it_is(informa):
@@ -304,4 +304,4 @@ def test_without_another_s_requests_the_destination_s_ladder_is_told_as_it_is(in
         services.request(
             second.pk, via="S", phone="987654321", operator="CLARO", origin=Origin(informa.partner), at=NOW
         )
-    assert (refusal.value.standing.attempts_24h, refusal.value.standing.available_at) == (2, NOW + 3 * MIN)
+    assert (refusal.value.state.attempts_24h, refusal.value.state.available_at) == (2, NOW + 3 * MIN)

@@ -96,7 +96,7 @@ def _by_the_orm(person, via, phone):
 def test_what_a_request_is_judged_by(history):
     for person in history:
         for via, phone in (("S", PHONES[0]), ("S", PHONES[1]), ("W", PHONES[0]), ("C", "")):
-            found = sql.lock_and_read_standing(person.pk, person.partner_id, via, phone, at=NOW)
+            found = sql.lock_and_read(person.pk, person.partner_id, via, phone, at=NOW)
             if person.forgotten_at is not None:
                 assert found is None
                 continue
@@ -111,7 +111,7 @@ def test_what_a_request_is_judged_by(history):
 
 def test_another_partner_s_applicant_is_nobody(history, informa, stranger):
     mine, theirs = history[0], history[2]
-    assert sql.lock_and_read_standing(theirs.pk, informa.partner.pk, "S", PHONES[0], at=NOW) is None
+    assert sql.lock_and_read(theirs.pk, informa.partner.pk, "S", PHONES[0], at=NOW) is None
     assert sql.lock_and_read_latest(theirs.pk, None) is None
     assert sql.lock_and_read_latest(mine.pk, None) is None
     assert sql.lock_and_read_latest(uuid4(), informa.partner.pk) is None
@@ -122,7 +122,7 @@ def test_another_partner_s_applicant_is_nobody(history, informa, stranger):
 def test_both_locks_are_held_to_the_end_of_the_transaction(via, destination):
     person = make_applicant(email="ana.paz@gmail.com")
     with transaction.atomic():
-        sql.lock_and_read_standing(person.pk, None, via, PHONES[0], at=NOW)
+        sql.lock_and_read(person.pk, None, via, PHONES[0], at=NOW)
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""SELECT (classid::bigint << 32 | objid::bigint)

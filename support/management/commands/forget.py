@@ -21,6 +21,6 @@ class Command(BaseCommand):
             raise CommandError("--seconds must be more than 0 and at most 86400.")
         at = timezone.now()
         found = retention.would_go(at=at) if options["dry_run"] else retention.run(at=at, seconds=options["seconds"])
-        for kind in retention.KINDS:
+        for kind in retention.RULES:
             self.stdout.write(f"{kind.name:<22}{found.get(kind.name, 0):>12}")
         self.stdout.write("Nothing was changed." if options["dry_run"] else "Done.")
