@@ -1,1 +1,1 @@
-"""WHO: the partners, their credentials, the people they register, and the record of what staff did."""
+"""Partners, their credentials, the people they register, and the audit."""

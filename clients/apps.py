@@ -15,8 +15,8 @@ class ClientsConfig(AppConfig):
 
 
 def _take_the_time_it_takes(using: str, **_: Any) -> None:
-    """An index over millions of rows takes longer than a statement may (settings: `statement_timeout`). A lock is
-    waited for no longer than ever: who waits for one holds up codes, and a migration can be run again."""
+    """Lift `statement_timeout` for migrations: an index over millions of rows takes longer. `lock_timeout` stays,
+    because a migration that waits for a lock holds up codes and can be run again."""
     with connections[using].cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
 

@@ -1,4 +1,4 @@
-"""A member of staff's authenticator app as the database keeps it: django-otp's row, its key sealed."""
+"""Authenticator app of a staff member: django-otp's row with a sealed key."""
 
 from contextlib import suppress
 from typing import Any
@@ -11,7 +11,8 @@ PURPOSE = "totp-key"
 
 
 class Authenticator(TOTPDevice):
-    """The app whose codes count. Its key is sealed whenever it is saved; one from before opens as it is."""
+    """Authenticator app with a sealed key. The key is sealed at every save; a plain key of an older version is read as
+    it is."""
 
     class Meta:
         proxy = True
@@ -21,22 +22,22 @@ class Authenticator(TOTPDevice):
 
     @property
     def plain_key(self) -> str:
-        """The key in hexadecimal. Raises CannotUnseal, for a row that was sealed under another SECRET_KEY."""
+        """Key in hexadecimal. Raises CannotUnseal for a row that was sealed under another SECRET_KEY."""
         key = str(self.key)
         return sealing.unseal(PURPOSE, key, owner=str(self.user_id)).hex() if sealing.is_sealed(key) else key
 
     @property
     def bin_key(self) -> bytes:
-        """What django-otp makes codes with."""
+        """Key as django-otp reads it."""
         return bytes.fromhex(self.plain_key)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Seals anew, so that each use moves a key to the newest SECRET_KEY."""
+        """Seal again, so that each use moves the key to the newest SECRET_KEY."""
         with suppress(sealing.CannotUnseal):  # its counts are kept all the same
             self.key = sealed(self.plain_key, user_id=self.user_id)
         super().save(*args, **kwargs)
 
 
 def sealed(plain: str, *, user_id: int) -> str:
-    """The key as it is kept: 67 of the column's 80 characters, for the 20 bytes that `second_factor.new_key` makes."""
+    """Sealed key: 67 characters for the 20 bytes of `second_factor.new_key`; the column holds 80."""
     return sealing.seal(PURPOSE, bytes.fromhex(plain), owner=str(user_id))

@@ -1,8 +1,9 @@
-"""alta and baja of thousands of clients at once: one statement each, whatever the number of rows.
+"""Bulk authorisation and deauthorisation of clients (contract 1, alta and baja): one statement each, for any number of
+rows.
 
-Every statement touches its rows in the order of their addresses: two requests that overlap in opposite orders would
-deadlock (docs/architecture.md, Lock order). New rows travel as one JSON text: 70,000 bound values would exceed the
-protocol's 65,535, and of the ways that remain it measured best (an array for each column took half as long again).
+Every statement locks its rows in the order of their e-mail addresses: two requests that overlap in opposite orders
+would deadlock (docs/architecture.md, Lock order). New rows are passed as one JSON text. 70,000 bound values would
+exceed the protocol's 65,535, and one array for each column took half as long again.
 """
 
 import json
@@ -16,7 +17,7 @@ from clients.models import Partner
 
 
 class Authorization(NamedTuple):
-    """What contract 1 keeps of a client; missing values are ""."""
+    """Client of contract 1. Missing values are ""."""
 
     email: str
     name: str
@@ -31,10 +32,10 @@ _FIELDS = Authorization._fields
 
 
 def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: int, at: datetime) -> set[str]:
-    """Adds the clients that are not live yet and returns the addresses of the others; of parallel calls exactly one
-    adds each.
+    """Add the clients that are not live yet; return the addresses of the others. Of parallel calls exactly one adds
+    each client.
 
-    Addresses must be canonical and distinct. Ids follow the order of `rows`, so that listings do too.
+    Addresses must be canonical and distinct. Ids follow the order of `rows`, and so do listings.
     """
     if not rows:
         return set()
@@ -65,7 +66,7 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
 
 
 def live_among(partner: Partner, emails: Iterable[str]) -> set[str]:
-    """Which of these addresses are live with the partner."""
+    """Those of the addresses that are live with the partner."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT email FROM clients_authorizedclient"
@@ -76,9 +77,9 @@ def live_among(partner: Partner, emails: Iterable[str]) -> set[str]:
 
 
 def deauthorize(partner: Partner, emails: Iterable[str], *, at: datetime) -> set[str]:
-    """Ends the live authorisations of these addresses and returns which there were.
+    """End the live authorisations of these addresses; return the addresses that had one.
 
-    That is all a baja takes: whoever is about to send asks this table at that moment.
+    Nothing else is needed for a baja: every sender asks this table just before sending.
     """
     with connection.cursor() as cursor:
         cursor.execute(

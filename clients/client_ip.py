@@ -1,18 +1,18 @@
-"""Where a call comes from: the socket, or the right-most forwarded address that is not one of our own proxies.
+"""Client IP address of a request: the socket's, or the right-most forwarded address that is not one of our proxies.
 
-Works on the CGI variables of a request (RFC 3875, RFC 7239's older cousin X-Forwarded-For), not on a request object.
-X-Forwarded-For has no standard; these spellings of an element are read, in quotes or not:
+Works on the CGI variables of a request (RFC 3875), not on a request object. X-Forwarded-For has no standard. These
+spellings of an element are read, with or without quotes:
 
-| element                                     | who writes it so                         |
+| element                                     | written by                               |
 |---------------------------------------------|------------------------------------------|
-| `203.0.113.7`, `2001:db8::7`                | most                                     |
+| `203.0.113.7`, `2001:db8::7`                | most proxies                             |
 | `203.0.113.7:51234`, `[2001:db8::7]:51234`  | Azure's gateways, IIS                    |
-| `[2001:db8::7]`, `for="[2001:db8::7]:4711"` | what was made of a Forwarded (RFC 7239)  |
+| `[2001:db8::7]`, `for="[2001:db8::7]:4711"` | proxies that convert Forwarded (RFC 7239)|
 | `fe80::7%eth0`                              | a link-local peer, with its zone         |
-| nothing, as in `203.0.113.7, `              | whoever joins lists by commas            |
+| nothing, as in `203.0.113.7, `              | proxies that join lists with commas      |
 
-Others (`unknown`, `_hidden`) are passed over, with a warning. Where nothing else is left the caller gets an address
-that stands for the text, so that callers whom a proxy describes differently stay different ones.
+Other elements (`unknown`, `_hidden`) are skipped with a warning. If no address is left, the caller gets one that stands
+for the text, so that callers whom a proxy describes differently stay apart.
 """
 
 import hashlib
@@ -30,16 +30,16 @@ log = logging.getLogger(__name__)
 IPv4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 WARN_EVERY = 60.0
-"""Seconds between two warnings of one process: a proxy that writes what we cannot read writes it for every request."""
+"""Seconds between two warnings of one process. A proxy with unreadable elements sends them with every request."""
 HOPS = 20
-"""Elements that are looked at, from the right: more than anybody has proxies, and all that a long list may cost."""
+"""Elements that are read, from the right: more than anybody has proxies, and a bound on the cost of a long list."""
 _BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)
 _IN_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
 _BEFORE_A_PORT = re.compile(r"(.+):\w*", re.DOTALL)
 
 
 def caller_address(meta: Mapping[str, Any]) -> str:
-    """The caller's address as text. X-Forwarded-For counts only behind TRUSTED_PROXIES; anybody can write it."""
+    """Client address as text. X-Forwarded-For counts only behind TRUSTED_PROXIES, since anybody can write it."""
     address = _parse(meta.get("REMOTE_ADDR", ""))
     if address is None:
         return "0.0.0.0"  # noqa: S104  a Unix socket has no address; nothing is bound here
@@ -60,7 +60,7 @@ def caller_address(meta: Mapping[str, Any]) -> str:
 
 
 class _Warnings:
-    """One line in the log for all lists that could not be read in WARN_EVERY seconds."""
+    """Rate-limited warning about lists that cannot be read: one line in WARN_EVERY seconds."""
 
     def __init__(self) -> None:
         self.forget()
@@ -80,14 +80,14 @@ _warnings = _Warnings()
 
 
 def _stand_in(text: str) -> str:
-    """An address for a caller of whom only this text is known, in 100::/16, which no network has (RFC 4291). Another
-    text has another /64: what limits count."""
+    """Placeholder address for a caller of whom only this text is known, in 100::/16, which no network has (RFC 4291).
+    Each text gets its own /64, which is what limits count."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return str(ipaddress.IPv6Address(b"\x01\x00" + digest[:6] + bytes(8)))
 
 
 def _hop(element: str) -> IPv4Or6 | None:
-    """The address in an element of X-Forwarded-For, whatever stands around it."""
+    """Address in an element of X-Forwarded-For, without what surrounds it."""
     text = _matched(_BY_ITSELF, element).strip()
     if text.startswith("["):
         return _parse(_matched(_IN_BRACKETS, text))
@@ -100,12 +100,12 @@ def _matched(pattern: re.Pattern[str], text: str) -> str:
 
 
 def limiting_address_of_request(request: Any) -> str:
-    """What django-axes locks out: it hands over the request and stores an address."""
+    """Address for django-axes, which passes the request and stores an address."""
     return limiting_key(caller_address(request.META))
 
 
 def limiting_key(address: str) -> str:
-    """What a limit counts: an IPv4 address, or the /64 that one IPv6 customer has to himself (RFC 6177)."""
+    """Key that limits count by: an IPv4 address, or the /64 that an IPv6 customer has (RFC 6177)."""
     parsed = _parse(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False).network_address)
@@ -113,13 +113,12 @@ def limiting_key(address: str) -> str:
 
 
 def is_trusted_proxy(address: str) -> bool:
-    """Whether a socket's address is in TRUSTED_PROXIES."""
     parsed = _parse(address)
     return parsed is not None and _is_proxy(parsed)
 
 
 def _parse(text: str) -> IPv4Or6 | None:
-    """An address without its zone, which means something on one machine only and which PostgreSQL does not take."""
+    """Address without its zone. A zone means something on one machine only, and PostgreSQL refuses it."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -29,17 +29,18 @@ _ALPHABET = string.ascii_letters + string.digits
 JWT_LIFE = timedelta(days=365)
 """Contract 3: "de larga duración"."""
 LAST_USED_EVERY = timedelta(minutes=1)
-"""`last_used_at` tells staff which key is in use; once a minute is enough and spares a write a request."""
+"""Least time between two writes of `last_used_at`. It tells staff which key is in use; once a minute is enough and
+saves a write with each request."""
 
 
 @lru_cache
 def jwt_backend(audience: str) -> TokenBackend:
-    """HS256 and nothing else; a token for another audience does not decode."""
+    """JWT backend for HS256 only. A token for another audience does not decode."""
     return TokenBackend("HS256", signing_key=settings.JWT_KEY, audience=audience, issuer="aval")
 
 
 class PartnerToken(Token):
-    """A partner's long-lived JWT. Its type and audience keep it apart from a staff login."""
+    """Long-lived JWT of a partner. Its type and audience keep it apart from the token of a staff login."""
 
     token_type = "partner"  # noqa: S105
     lifetime = JWT_LIFE
@@ -58,9 +59,9 @@ def issue(
     expires_at: datetime | None = None,
     address: str | None = None,
 ) -> tuple[Credential, str]:
-    """A new key and its secret, which is shown to the caller now and never again.
+    """Issue a key. Returns its row and its secret, which is shown to the caller once.
 
-    `expires_at`: an opaque token without one lives until it is revoked; a JWT without one lives 365 days.
+    `expires_at`: without it an opaque token is valid until it is revoked, a JWT 365 days.
     """
     credential = Credential(partner=partner, kind=kind, created_at=at, expires_at=expires_at)
     if kind == Credential.Kind.OPAQUE:
@@ -83,7 +84,7 @@ def issue(
 
 
 def revoke(credential: Credential, *, at: datetime, by: str, reason: str = "", address: str | None = None) -> bool:
-    """Ends a key; it is refused from the next request on. False when it had ended before."""
+    """Revoke a key: it is refused from the next request on. False if it had ended before."""
     with transaction.atomic():
         revoked = Credential.objects.filter(pk=credential.pk, revoked_at__isnull=True).update(revoked_at=at)
         if revoked:
@@ -94,10 +95,10 @@ def revoke(credential: Credential, *, at: datetime, by: str, reason: str = "", a
 def rotate(
     credential: Credential, *, overlap: timedelta, at: datetime, by: str, reason: str = "", address: str | None = None
 ) -> tuple[Credential, str]:
-    """A new key of the same kind and life, and its secret; the old one ends after `overlap`, never later than it would
-    have. Raises CredentialRefused when the old one has ended already: there is nothing to hand over from.
+    """Rotate a key: issue one of the same kind and lifetime, and end the old one after `overlap`, never later than it
+    would have ended. Raises CredentialRefused if the old key has ended: there is nothing to hand over.
 
-    The row is locked first: of two people who rotate one key at once, the second finds it as the first left it.
+    The row is locked first. If two people rotate a key at once, the second sees what the first did.
     """
     with transaction.atomic():
         old = Credential.objects.select_for_update(of=("self",)).select_related("partner").get(pk=credential.pk)
@@ -123,7 +124,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", "jwt")) -> Credential:
-    """The live credential (its partner loaded) behind what came in the Authorization header.
+    """Live credential, with its partner, of an Authorization header.
 
     Raises CredentialRefused for everything else, without saying why.
     """

@@ -1,6 +1,6 @@
-"""Saying yes and no to a company's bulletins and alerts, and the signed name that an unsubscribe link carries.
+"""Subscription of an authorised client to bulletins and alerts, and the signed token of an unsubscribe link.
 
-It stands on the ground floor because both need it: the campaign that writes the link and the page that honours it.
+In `clients` because campaigns write the link and the subscription pages read it.
 """
 
 from collections.abc import Iterable
@@ -17,20 +17,20 @@ _EVERYWHERE = "-todas"
 
 
 class NotAnUnsubscribeToken(ValueError):
-    """Not made by us, or for something else."""
+    """Token that we did not make, or made for another purpose."""
 
 
 def unsubscribe_token(client_id: int, *, everywhere: bool = False) -> str:
-    """Names an authorised client so that nobody can name another. It never expires: an old mail's link must work.
+    """Signed token that names an authorised client. It never expires: the link in an old mail must work.
 
-    `everywhere`: the mail was written in the name of several companies, and whoever presses the mail program's own
-    button, which asks nothing, wants no more of it from any of them.
+    `everywhere`: the mail was sent for several partners, and the mail program's one-click button, which asks nothing,
+    ends the bulletins of all of them.
     """
     return _signer.sign(f"{client_id}{_EVERYWHERE if everywhere else ''}")
 
 
 def client_of(token: str) -> tuple[int, bool]:
-    """The client a token names, and whether its mail's one click means every company. Raises NotAnUnsubscribeToken."""
+    """Client of a token, and whether one click means every partner. Raises NotAnUnsubscribeToken."""
     try:
         named = _signer.unsign(token)
         return int(named.removesuffix(_EVERYWHERE)), named.endswith(_EVERYWHERE)
@@ -39,32 +39,32 @@ def client_of(token: str) -> tuple[int, bool]:
 
 
 def live_clients(email: str) -> QuerySet[AuthorizedClient]:
-    """Every company's live authorisation of an address."""
+    """Live authorisations of an address, over all partners."""
     return AuthorizedClient.objects.filter(email=email, deauthorized_at__isnull=True)
 
 
 def subscribable(email: str, *, asked_at: datetime) -> QuerySet[AuthorizedClient]:
-    """The authorisations a link that was asked for at `asked_at` may subscribe.
+    """Authorisations that a link requested at `asked_at` may subscribe.
 
-    Those that existed then, are live, and have not said no since. The set can only shrink: a page shows no company
-    less than its button subscribes, an alta made after the link starts unsubscribed, and an old link that is found
-    again does not undo a later no.
+    Those that existed then, are live, and have not been unsubscribed since. The set can only shrink: a page never shows
+    fewer partners than its button subscribes, an alta made after the link starts unsubscribed, and an old link does not
+    undo a later baja.
     """
     no_later_no = Q(unsubscribed_at__isnull=True) | Q(unsubscribed_at__lt=asked_at)
     return live_clients(email).filter(no_later_no, created_at__lte=asked_at)
 
 
 def subscribe(clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
-    """Their bulletins may come from now on. The caller has locked the rows."""
+    """Subscribe the rows. The caller has locked them."""
     ids = [client.pk for client in clients]
     AuthorizedClient.objects.filter(pk__in=ids).update(subscribed_at=at, unsubscribed_at=None)
 
 
 def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> list[AuthorizedClient]:
-    """No more bulletins and alerts to this address, of its company or of any; returns the rows that changed.
+    """Unsubscribe an address from bulletins and alerts, of one partner or of all; return the rows that changed.
 
-    The link may be of an authorisation that ended and was given anew: the live one counts too, for whoever clicks
-    means the company, not a row. A no before any yes is kept as well.
+    If the link's authorisation ended and a new one was given, the live one counts too: the click means the partner, not
+    a row. An unsubscription before any subscription is recorded as well.
     """
     live = live_clients(client.email)
     if not everywhere:

@@ -1,28 +1,29 @@
-"""What the domain refuses, as exceptions that carry data and know nothing of HTTP.
+"""Errors of the domain: exceptions that carry data and know nothing of HTTP.
 
-Each contract has one table from these to its own status, code and text.
+Each contract maps them to its own status, code and text in one table.
 """
 
 
 class Refused(Exception):
-    """The root of every refusal of the domain; whatever was counted before it was raised stays counted."""
+    """Base class of all domain errors. What was counted before one is raised stays counted."""
 
 
 class CredentialRefused(Refused):
-    """Unknown, malformed, expired or revoked, or its partner is switched off. The caller is not told which."""
+    """Credential that is unknown, malformed, expired or revoked, or of an inactive partner. The caller is not told
+    which."""
 
 
 class ContractNotAllowed(Refused):
-    """The credential is good, its partner may not use this contract."""
+    """Valid credential of a partner that may not use this contract."""
 
 
 class ApplicantNotFound(Refused):
-    """No such applicant, or not one of this partner's."""
+    """Applicant that does not exist, or belongs to another partner."""
 
 
 class ApplicantAlreadyValidated(Refused):
-    """The applicant has proved a phone or mailbox; nothing more is to be asked."""
+    """Applicant that has proved a phone or mailbox already."""
 
 
 class ApplicantLocked(Refused):
-    """100 wrong codes in a row (NIST SP 800-63B, 5.2.2): staff must lift the lock."""
+    """Applicant after 100 wrong codes in a row (NIST SP 800-63B, 5.2.2). Staff must unlock them."""

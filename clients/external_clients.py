@@ -1,4 +1,4 @@
-"""Registering an external client (contract 3), again and again, with a history of what changed."""
+"""Registration of external clients (contract 3), with a history of changes."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ DataPoint = dict[str, Any]
 
 
 class Details(NamedTuple):
-    """What a partner says of its client; a new registration replaces all of it."""
+    """Client data as the partner sent it. A new registration replaces all of it."""
 
     cui: str
     first_name: str
@@ -32,10 +32,10 @@ class Details(NamedTuple):
 def register(
     credential: Credential, client_id: str, details: Details, *, request_id: int, address: str | None, at: datetime
 ) -> UUID:
-    """Puts the client into the registry, or replaces what is there under the same (partner, client_id).
+    """Register a client, or replace the one with the same (partner, client_id).
 
-    Returns its id, which stays the same. The audit says who came with which key, and before and after of each change;
-    a repetition that changes nothing writes nothing. Of parallel calls one inserts; the others wait for its row.
+    Returns its id, which stays the same. The audit records the key that was used and each changed field; a repetition
+    without changes writes nothing. Of parallel calls one inserts, and the others wait for its row.
     """
     values = {**details._asdict(), "folded_name": folded(f"{details.first_name} {details.last_name}")}
     partner = credential.partner
@@ -55,9 +55,9 @@ def register(
 
 
 def changes(before: ExternalClient, after: Details) -> list[dict[str, Any]]:
-    """`{"field", "before", "after"}` of each field that differs; of data points with their `key`, one by one.
+    """`{"field", "before", "after"}` of each field that differs; for data points with their `key`, one by one.
 
-    A data point that came or went has no `before` or no `after`: null is a value.
+    A data point that was added or removed has no `before` or no `after`, because null is a value.
     """
     found = [
         {"field": name, "before": getattr(before, name), "after": value}
@@ -81,5 +81,5 @@ def _by_key(points: list[DataPoint]) -> dict[str, Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal and of one kind: Python takes true for 1."""
+    """Equal and of the same type: Python takes true for 1."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

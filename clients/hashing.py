@@ -1,8 +1,8 @@
-"""Password hashes, two at once in a process at most: each takes a processor for a third of a second, and whoever waits
-for one holds a thread that partners' calls need.
+"""Limit on concurrent password hashes: two in a process. Each takes a third of a second of a core, and a thread that
+waits for one is missing for partners' calls.
 
-The bound stands in the hasher, so that no page that sets or compares a password can be forgotten. A third is refused
-at once and nobody waits: HashesBusy, which a contract answers 429 and the staff's pages too (`staff.middleware`).
+The limit is in the hasher, so that no page that sets or checks a password can forget it. A third hash is refused at
+once with HashesBusy, which contracts and staff pages answer with 429 (`staff.middleware`).
 """
 
 import threading
@@ -13,11 +13,11 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
 AT_ONCE = 2
 RETRY_AFTER = 1
-"""Seconds; a hash is over by then."""
+"""Seconds after which a hash is finished."""
 
 
 class HashesBusy(Exception):
-    """As many hashes are being worked out as may be; try again in RETRY_AFTER seconds."""
+    """All slots for hashes are taken. Try again in RETRY_AFTER seconds."""
 
 
 _slots = threading.BoundedSemaphore(AT_ONCE)
@@ -26,7 +26,7 @@ _mine = threading.local()
 
 @contextmanager
 def slot() -> Iterator[None]:
-    """One of the process's hashes, for as long as the thread is in it; taken once however often a thread asks."""
+    """Slot for a hash. Re-entrant: a thread takes one however often it asks."""
     if getattr(_mine, "has", False):
         yield
         return
@@ -41,7 +41,7 @@ def slot() -> Iterator[None]:
 
 
 class BoundedPBKDF2(PBKDF2PasswordHasher):
-    """Django's own hasher, algorithm and all, in one of the slots."""
+    """Django's PBKDF2 hasher, limited to the slots."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         with slot():

@@ -1,4 +1,4 @@
-"""WHO: the partners and their credentials, the people who prove something, and the record of what staff did."""
+"""Partners and their credentials, applicants, authorised and external clients, and the audit."""
 
 import uuid
 from datetime import datetime
@@ -18,7 +18,7 @@ from clients.search.external_clients import ExternalClients
 
 
 class Contract(models.TextChoices):
-    """The published contracts a partner may be allowed."""
+    """Published contracts that a partner may be allowed."""
 
     NOPASANADA = "nopasanada", "NoPasaNadaPE v1"
     INFORMAPERU = "informaperu", "InformaPerú"
@@ -30,15 +30,15 @@ def all_contracts() -> list[str]:
 
 
 class Remembered(models.Manager[Any]):
-    """The rows of people we know. Whoever was forgotten is in no search, list or answer; his row stays, without him,
-    for the foreign keys and the statistics (`clients.retention`; there, and only there, `everybody` is asked)."""
+    """Rows of people who were not erased. A blanked row stays for foreign keys and statistics but is in no search, list
+    or answer (`clients.retention`, which alone uses `everybody`)."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         return super().get_queryset().filter(forgotten_at__isnull=True)
 
 
 class Partner(models.Model):
-    """A company that calls one or more of the contracts."""
+    """Company that calls one or more of the contracts."""
 
     name = models.CharField("nombre", max_length=100)
     slug = models.SlugField("código", max_length=50, unique=True)
@@ -63,9 +63,9 @@ class Partner(models.Model):
 
 
 class Credential(models.Model):
-    """One key of a partner. Several live at once, so that a key can be rotated without a gap.
+    """Key of a partner. Several are live at once, so that a key can be rotated without a gap.
 
-    The secret itself is nowhere: an opaque token is kept as its SHA-256, a JWT as its `jti`.
+    The secret itself is not stored: an opaque token is kept as its SHA-256, a JWT as its `jti`.
     """
 
     class Kind(models.TextChoices):
@@ -103,9 +103,9 @@ class Credential(models.Model):
 
 
 class Applicant(models.Model):
-    """A person who registers and then proves a phone or mailbox (contract 2, "cliente").
+    """Person who registers and then proves a phone or mailbox (contract 2, "cliente").
 
-    PENDIENTE -> VALIDADO   a code came back in time
+    PENDIENTE -> VALIDADO   a code was verified in time
     """
 
     class State(models.TextChoices):
@@ -193,9 +193,9 @@ class Applicant(models.Model):
 
 
 class AuthorizedClient(models.Model):
-    """A client a partner authorised to receive bulletins and alerts (contract 1). One live row for each address.
+    """Client whom a partner authorised to receive bulletins and alerts (contract 1). One live row for each address.
 
-    After `baja` the row stays as history; a new `alta` makes a new one, not subscribed.
+    After `baja` the row stays as history; a new `alta` makes a new row, unsubscribed.
     """
 
     partner = models.ForeignKey(
@@ -262,9 +262,9 @@ class AuthorizedClient(models.Model):
 
 
 class ExternalClient(models.Model):
-    """A client that a partner keeps in the external registry (contract 3), under the partner's own `client_id`.
+    """Client that a partner keeps in the external registry (contract 3), under the partner's own `client_id`.
 
-    Written by `clients.external_clients` only, which keeps the history of its changes in the audit.
+    Written by `clients.external_clients` only, which records its changes in the audit.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -325,10 +325,10 @@ class ExternalClient(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what to which row, when, from where, why. Append-only: a trigger refuses UPDATE and DELETE; it lets
-    through that personal values in `data` give way to a mark (`clients.retention`), and nothing else.
+    """Audit entry: who did what to which row, when, from where and why. Append-only: a trigger refuses UPDATE and
+    DELETE. It allows one change, the redaction of personal values in `data` (`clients.retention`).
 
-    It stands on the ground floor so that every room can write it.
+    In `clients` so that every app can write it.
     """
 
     at = models.DateTimeField("fecha")
@@ -358,7 +358,7 @@ class AuditEntry(models.Model):
 
 
 class LoginFailures(models.Model):
-    """Failed logins of one name from anywhere (`staff.login_delays`)."""
+    """Failed logins of one name from all addresses (`staff.login_delays`)."""
 
     name = models.CharField(max_length=40, primary_key=True)  # a keyed hash
     day_began_at = models.DateTimeField()
@@ -371,7 +371,7 @@ class LoginFailures(models.Model):
 
 
 class LoginAddress(models.Model):
-    """An address that a name has logged in from."""
+    """Address from which a name has logged in."""
 
     key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of both
     last_at = models.DateTimeField()
@@ -383,7 +383,7 @@ class LoginAddress(models.Model):
 def audit(
     row: models.Model, action: str, *, at: datetime, by: str, reason: str = "", address: str | None = None, **data: Any
 ) -> AuditEntry:
-    """Writes down what somebody did to a row; `data` must hold no secret. Call it in the act's own transaction."""
+    """Write an audit entry. `data` must hold no secret. Call it in the transaction of the action."""
     return AuditEntry.objects.create(
         at=at,
         actor=by,

@@ -1,4 +1,4 @@
-"""A new partner with its first keys: what the command, the admin and the first run have in common."""
+"""Creation of a partner with its first keys, for the command, the admin and the first run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from clients.models import Contract, Credential, Partner, audit
 
 @dataclass(frozen=True)
 class NewPartner:
-    """The partner and its secrets, which are shown now and never again."""
+    """New partner and its secrets, which are shown once."""
 
     partner: Partner
     token: str
@@ -22,9 +22,9 @@ class NewPartner:
 def create_partner(
     name: str, *, at: datetime, by: str, slug: str = "", contracts: list[str] | None = None
 ) -> NewPartner:
-    """Creates the partner, an opaque token and a JWT of 365 days.
+    """Create the partner, an opaque token and a JWT of 365 days.
 
-    Raises ValueError when the name is blank or too long, the slug is taken or a contract does not exist.
+    Raises ValueError if the name is blank or too long, the slug is taken or a contract does not exist.
     """
     name = " ".join(name.split())
     slug = slug or slugify(name)[:50]

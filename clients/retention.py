@@ -1,8 +1,8 @@
-"""What becomes of data whose time is over, and of people who ask to be forgotten: the ground of every room's own part.
+"""Retention and erasure: the rules and statements that each app's own part builds on.
 
-Rows with a person in them are blanked rather than deleted where others lean on them: states, times and companies stay,
-nobody can be told from them. A kind of data goes in batches, each a transaction of its own over an index; rows that
-somebody holds are skipped and meet the next batch, so two jobs at once do no harm and nobody waits for either.
+Rows with personal data are blanked rather than deleted if other rows refer to them: states, times and partners stay,
+and the person cannot be identified. Rows are processed in batches, each in its own transaction and by an index. Locked
+rows are skipped until the next batch, so that two jobs at once do no harm and nobody waits for either.
 """
 
 import json
@@ -18,17 +18,17 @@ from django.db import connection, transaction
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 
 BATCH = 1000
-"""Rows a statement: some tens of milliseconds of locks, far from the 5 s any statement has."""
+"""Rows of one statement: locks for some tens of milliseconds, far below the statement timeout of 5 s."""
 REDACTED = "[borrado]"
-"""What a personal value gives way to in the audit; the trigger lets nothing else in (migration 0007)."""
+"""Replacement for a personal value in the audit. The trigger allows no other change (migration 0007)."""
 
 
 @dataclass(frozen=True)
 class RetentionRule:
-    """One kind of data: whose time is over, and what is done to it.
+    """Retention rule: which rows of a kind have expired, and how they are removed.
 
-    `which` selects the `id` of those rows, oldest first, and knows %(before)s and %(at)s. `away` is what follows
-    `WITH over AS (...)`: statements over `over`, the last of which returns how many rows there were.
+    `which` selects the `id` of these rows, oldest first, with the parameters %(before)s and %(at)s. `away` follows
+    `WITH over AS (...)`: statements over `over`, the last of which returns the number of rows.
     """
 
     name: str
@@ -38,12 +38,12 @@ class RetentionRule:
     of: str = ""  # which table's rows are locked, where `which` reads several
 
     def before(self, *, at: datetime) -> datetime | None:
-        """Rows older than this are over; None: they are kept for ever."""
+        """Rows older than this have expired; None: they are kept for ever."""
         kept = self.kept()
         return None if kept is None else at - kept
 
     def batch(self, *, at: datetime) -> int:
-        """Does away with the oldest rows, BATCH at most, and returns how many."""
+        """Remove the oldest expired rows, BATCH at most; return how many."""
         before = self.before(at=at)
         if before is None:
             return 0
@@ -52,7 +52,7 @@ class RetentionRule:
         return self._run(sql, {"before": before, "at": at})
 
     def count(self, *, at: datetime) -> int:
-        """How many rows are over: reads all of them, for the dry run."""
+        """Number of expired rows, for the dry run. Reads all of them."""
         before = self.before(at=at)
         if before is None:
             return 0
@@ -68,7 +68,7 @@ class RetentionRule:
 
 
 def kept(name: str) -> Callable[[], timedelta | None]:
-    """How long a kind is kept, by its setting; asked at each run."""
+    """Retention period of a kind, from its setting at each run."""
 
     def found() -> timedelta | None:
         days: int = settings.AVAL_KEEP_DAYS[name]
@@ -78,7 +78,7 @@ def kept(name: str) -> Callable[[], timedelta | None]:
 
 
 def deleting(table: str, key: str = "id", *, then: str = " SELECT count(*) FROM over") -> str:
-    """The `away` of rows that nothing leans on."""
+    """`away` for rows that nothing refers to."""
     return f", {table}_gone AS (DELETE FROM {table} AS each USING over WHERE each.{key} = over.id){then}"  # noqa: S608
 
 
@@ -88,8 +88,8 @@ APPLICANT_BLANK = f"""
     department = '', province = '', district = '', ubigeo = '', proved_destination = '', proved_operator = '',
     forgotten_at = %(at)s
 """
-"""SET of an applicant without his person. A number by lot instead of the document: (partner, document) is unique, and
-the same person may come anew."""
+"""SET clause that blanks an applicant. A random number replaces the document, since (partner, document) is unique and
+the same person may register again."""
 
 CLIENT_BLANK = """
     email = '', name = '', document_type = '', document_number = '', phone = '', external_code = '', profile = '',
@@ -106,24 +106,23 @@ RULES = (
         kept("deauthorized"),
     ),
 )
-"""This room's share of the nightly job. External clients are no part of it: they are there as long as their company
-keeps them."""
+"""Retention rules of this app. External clients have none: they stay as long as their partner keeps them."""
 
 
 def erase_applicants(ids: Sequence[Any], *, at: datetime) -> int:
-    """Blanks the rows, which the caller has locked."""
+    """Blank rows that the caller has locked."""
     return _blank(Applicant, APPLICANT_BLANK, ids, at=at)
 
 
 def erase_authorized(ids: Sequence[int], *, at: datetime) -> int:
-    """Ends what is live and blanks the rows, in the order of their addresses, as alta and baja do."""
+    """End what is live and blank the rows, in the order of their addresses, as alta and baja do."""
     mine = AuthorizedClient.objects.filter(pk__in=ids).order_by("email")
     locked = list(mine.select_for_update().values_list("pk", flat=True))
     return _blank(AuthorizedClient, CLIENT_BLANK, locked, at=at)
 
 
 def erase_external(ids: Sequence[Any]) -> int:
-    """Nothing leans on these rows: they go."""
+    """Delete rows: nothing refers to them."""
     return int(ExternalClient.objects.filter(pk__in=ids).delete()[0])
 
 
@@ -137,18 +136,18 @@ def _blank(model: type[Applicant] | type[AuthorizedClient], changes: str, ids: S
 
 
 _TYPED = ("auth.user", "messaging.campaign", "clients.partner")
-"""Entries about these may repeat what somebody typed: the filter of an export, the recipient of a test, a file's
-name."""
+"""Object types whose entries may repeat typed text: the filter of an export, the recipient of a test mail, the name of
+a file."""
 _TELLING = re.compile("[0-9@]")
-"""What tells one person. A passport of letters alone may be a word, and a word that a company chose would blank what
-the audit says of the company."""
+"""Values that identify one person. A passport of letters alone may be an ordinary word, and a word that a partner chose
+would redact what the audit says of the partner."""
 
 
 def redact_audit(rows: Iterable[tuple[str, str]], values: Iterable[str]) -> int:
-    """Takes personal values out of the audit, not the entries: who did what, when, why and to which id stays.
+    """Redact personal values in the audit. The entries stay: who did what, when, why and to which id.
 
-    `rows` are the person's, as (object_type, object_id): there everything that changed is personal. Elsewhere a text
-    that repeats one of `values` is. Part of the caller's transaction.
+    `rows` are the person's, as (object_type, object_id): in their entries every changed value is personal. In other
+    entries a text is personal if it repeats one of `values`. Runs in the caller's transaction.
     """
     by_type: dict[str, list[str]] = {}
     for kind, key in rows:
@@ -176,7 +175,7 @@ def redact_audit(rows: Iterable[tuple[str, str]], values: Iterable[str]) -> int:
 
 
 def _typed(needles: Sequence[str]) -> list[tuple[int, Any]]:
-    """Entries about those that hold one of the texts; few, and found by the index of an entry's object."""
+    """Entries with typed text that hold one of the values; few, and found by the index of an entry's object."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT id, data::text FROM clients_auditentry WHERE object_type = ANY(%s)"
@@ -187,8 +186,8 @@ def _typed(needles: Sequence[str]) -> list[tuple[int, Any]]:
 
 
 def redacted(data: Any, is_personal: Callable[[str], bool]) -> Any:
-    """The same shape with a mark in place of what is personal: in a change all but the name of its field, elsewhere
-    the texts that `is_personal` knows."""
+    """The same structure with a mark in place of personal values: in a change everything but the name of its field,
+    elsewhere the texts for which `is_personal` holds."""
     if isinstance(data, dict):
         change = "field" in data
         return {

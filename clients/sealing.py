@@ -1,7 +1,7 @@
-"""Secrets that the database keeps and must not give away: sealed with AES-256-GCM, under a key of each purpose.
+"""Sealing of stored secrets with AES-256-GCM, under one key for each purpose.
 
-The keys come from SECRET_KEY (`settings.SEALING_KEYS`); what a former one sealed (SECRET_KEY_FALLBACKS) still opens. A
-seal is bound to its owner: moved to another row it opens nothing.
+Keys are derived from SECRET_KEY (`settings.SEALING_KEYS`). What was sealed under a former key (SECRET_KEY_FALLBACKS)
+can still be unsealed. A seal is bound to its owner: moved to another row it cannot be unsealed.
 """
 
 import base64
@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 MARK = "s1:"
-"""What a sealed text begins with: the version of the seal."""
+"""Prefix of a sealed text: the version of the seal."""
 _NONCE = 12
-"""Bytes, as NIST SP 800-38D, section 8.2 recommends."""
+"""Bytes of a nonce (NIST SP 800-38D, section 8.2)."""
 
 
 class CannotUnseal(Exception):
-    """Not sealed by a key of ours for this purpose and owner, or tampered with."""
+    """Text that was not sealed by our keys for this purpose and owner, or was changed."""
 
 
 def is_sealed(text: str) -> bool:
@@ -26,7 +26,7 @@ def is_sealed(text: str) -> bool:
 
 
 def seal(purpose: str, secret: bytes, *, owner: str = "") -> str:
-    """The secret under the newest key of the purpose."""
+    """Seal the secret under the newest key of the purpose."""
     nonce = os.urandom(_NONCE)
     hidden = AESGCM(_keys(purpose)[0]).encrypt(nonce, secret, _bound(purpose, owner))
     return MARK + base64.urlsafe_b64encode(nonce + hidden).decode()

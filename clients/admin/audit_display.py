@@ -1,4 +1,4 @@
-"""The audit as staff reads it: what was done in Spanish words, and before and after of each field under its label."""
+"""Display of audit entries: actions in Spanish, and each changed field with its label, before and after."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from clients.models import AuditEntry
 
 SHOWN = 50
-"""Entries of the history on a row's page; the audit has them all."""
+"""Entries shown in the history of a row. The audit has all of them."""
 
 ACTS = {
     "partner.created": "Empresa creada",
@@ -67,7 +67,7 @@ ACTS = {
     "external_client.registered": "Registrado",
     "external_client.changed": "Modificado",
 }
-"""Every act that the code writes down, and its name. A test looks that none is missing."""
+"""Audit actions and their Spanish names. A test fails for an action without a name."""
 
 SAID = {
     "bad": "filas con errores",
@@ -90,14 +90,14 @@ SAID = {
     "usable": "con contraseña",
     "via": "vía",
 }
-"""What entries say beside before and after."""
+"""Spanish names of the other values in an entry."""
 FIELD_OF = {"via": ("messaging.message", "via"), "contract": ("external_api.apirequest", "contract")}
-"""Whose words such a value is read in, where the row itself has no field of that name."""
+"""Model and field whose choices name a value, for values that the row itself has no field for."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One field of an entry; None where there was nothing, or is nothing any more."""
+    """Change of one field. None on a side that had no value."""
 
     what: str
     before: str | None
@@ -112,7 +112,7 @@ class Entry:
 
     @property
     def also(self) -> list[tuple[str, str]]:
-        """What else is written down, under its name."""
+        """The other values of an entry, with their names."""
         said = [(name, value) for name, value in self.audit.data.items() if name != "changes"]
         return [(SAID.get(name, name), in_words(value, self._field_of(name))) for name, value in said]
 
@@ -134,7 +134,7 @@ def history_of(label: str, key: str) -> list[Entry]:
 
 
 def in_words(value: Any, field: Any = None) -> str:
-    """A value of any type that JSON has, as staff reads it."""
+    """A JSON value of any type as text for staff."""
     if value is None:
         return "nulo"
     if isinstance(value, bool):
@@ -171,7 +171,7 @@ def _change(change: dict[str, Any], label: str) -> Change:
 
 
 def _side(change: dict[str, Any], side: str, field: Any) -> str | None:
-    """A field of ours that is null or empty has nothing; of a data point null is a value."""
+    """One side of a change. For our own fields, null and empty mean no value; for a data point, null is a value."""
     if side not in change:
         return None
     value = change[side]
@@ -200,5 +200,5 @@ def acts_in_order() -> Iterable[tuple[str, str]]:
 
 
 def moment(value: Any) -> str:
-    """A moment as staff reads it, to the second: day first, Lima's clock."""
+    """A date and time for staff: day first, in Lima's time zone, to the second."""
     return localtime(value).strftime("%d/%m/%Y %H:%M:%S") if value else ""

@@ -1,4 +1,5 @@
-"""The audit's page. `support` registers it: whose entries an e-mail address or a phone means, it alone can tell."""
+"""Audit page of the admin. `support` registers a subclass, which can also find entries by the e-mail address or phone
+of a person."""
 
 import ipaddress
 from typing import Any
@@ -16,7 +17,7 @@ from clients.models import AuditEntry
 
 
 class ActionFilter(ChosenFilter):
-    """From the list of acts there can be: the list of those there are would read the whole table."""
+    """Filter by action. Its choices are the known actions: reading the distinct actions would scan the whole table."""
 
     title = "acción"
     parameter_name = "accion"
@@ -54,7 +55,7 @@ class AuditEntryAdmin(ReadOnly):
 
     @admin.display(description="a quién")
     def whom(self, entry: AuditEntry) -> str:
-        """The row's page, where it has one: the row itself may be gone by now, and its page says so."""
+        """Link to the row, if its model has a page. The row may be deleted; its page then says so."""
         text = object_in_words(entry)
         try:
             where = reverse(f"admin:{entry.object_type.replace('.', '_')}_change", args=[entry.object_id])
@@ -73,7 +74,7 @@ class AuditEntryAdmin(ReadOnly):
     def get_search_results(
         self, request: Any, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """Each by its index. An address is nobody's name and no row's id."""
+        """Search by exact values, each with its index. An e-mail address is never a user name or a row id."""
         term = search_term.strip()
         if not term or "\x00" in term:
             return (queryset.none() if term else queryset), False
@@ -83,7 +84,7 @@ class AuditEntryAdmin(ReadOnly):
         return queryset.filter(Q(actor=term) | Q(object_id__in=ids)), False
 
     def ids_of_a_person(self, term: str) -> list[str]:
-        """The ids of the rows that an e-mail address, a phone or a document stands for."""
+        """Ids of the rows that belong to an e-mail address, a phone or a document. Overridden in `support`."""
         return []
 
 

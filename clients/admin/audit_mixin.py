@@ -1,7 +1,7 @@
-"""Whoever writes a row by hand leaves its before and after in the audit: one piece for every page that writes.
+"""Admin mixin that audits every manual change with the values before and after.
 
-Django's own log (`LogEntry`) says that somebody changed the field «contratos», not from what to what, and its rows can
-be deleted. It is not the audit.
+Django's own `LogEntry` says which fields changed, not from what to what, and its rows can be deleted. It is not the
+audit.
 """
 
 import hashlib
@@ -16,15 +16,16 @@ from clients.admin.base import actor, address
 from clients.models import audit
 
 LONGEST = 1_000
-"""Characters of a text that are kept; of a longer one also its SHA-256, so that any other text can be told from it."""
+"""Longest text in an entry, in characters. A longer text is cut and its SHA-256 is added, so that two long texts can be
+told apart."""
 
 Values = dict[str, Any]
 Change = dict[str, Any]
-"""`{"field", "before", "after"}`, as `clients.external_clients` writes them too."""
+"""`{"field", "before", "after"}`, as in `clients.external_clients`."""
 
 
 def values_of(row: Model, *, without: frozenset[str] = frozenset()) -> Values:
-    """Every field of a row as the database has it, in words that JSON has. Of a relation, the names at its far end."""
+    """All field values of a row, read from the database, as JSON values. A relation becomes the names of its rows."""
     found = {
         field.name: _plain(getattr(row, field.name))
         for field in row._meta.fields
@@ -41,7 +42,8 @@ def _all(row: Model, field: "ManyToManyField[Any, Any]") -> "QuerySet[Any]":
 
 
 def _name(row: Any) -> str:
-    """A permission's own text asks for its content type, one by one; its code is what grants."""
+    """Name of a related row. For a permission its codename: the text of a permission needs a query for each content
+    type."""
     return row.codename if hasattr(row, "codename") else str(row)
 
 
@@ -63,20 +65,20 @@ def changes_between(before: Values, after: Values) -> list[Change]:
 
 
 def who(request: HttpRequest) -> dict[str, Any]:
-    """Who does it, when and from where, as `audit` takes it."""
+    """Keyword arguments for `audit`: the user, the time and the address of a request."""
     return {"at": timezone.now(), "by": actor(request), "address": address(request)}
 
 
 class Audited:
-    """For a ModelAdmin: creating, changing and deleting are audited as `<audited_as>.created` and so on.
+    """Audit for a ModelAdmin: writes `<audited_as>.created`, `.changed` and `.deleted`.
 
-    The row is locked and read again before it is written: what was shown in the form may have changed since, and what
-    is written down must be what was there. Django saves within one transaction, the entry with it.
+    The row is locked and read again before it is saved: it may have changed since the form was shown, and the entry
+    must hold the values that were replaced. Django saves in one transaction, which includes the entry.
     """
 
     audited_as: str
     not_audited: frozenset[str] = frozenset()
-    """Fields that change by themselves, or whose values are nobody's to read."""
+    """Fields left out of the entries: they change by themselves, or hold secrets."""
     opts: Any
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
@@ -88,7 +90,7 @@ class Audited:
         super().save_model(request, obj, form, change)  # type: ignore[misc]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """The last thing that is saved: relations too are as they will stay."""
+        """The last step of saving in Django: relations are saved here, so that the entry includes them."""
         super().save_related(request, form, formsets, change)  # type: ignore[misc]
         row = type(form.instance)._default_manager.get(pk=form.instance.pk)
         changes = changes_between(form.was, values_of(row, without=self.not_audited))
@@ -106,7 +108,7 @@ class Audited:
         super().delete_queryset(request, queryset)  # type: ignore[misc]
 
     def audit_also(self, row: Any) -> dict[str, Any]:
-        """What the entry says beside before and after."""
+        """Additional values for the entry."""
         return {}
 
     def _audit_deletion(self, request: HttpRequest, row: Any) -> None:

@@ -1,5 +1,5 @@
-"""Authorised clients (contract 1) to be read. `external_api` registers it, with the files it adds: what a row of a
-file may hold are the contract's rules, which this room does not know."""
+"""Authorised clients (contract 1) in the admin, read-only. `external_api` registers the page and adds the import, since
+the rules for a row of a file belong to the contract."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ SUBSCRIBED = Q(subscribed_at__isnull=False, unsubscribed_at__isnull=True, deauth
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """A condition that holds or not."""
+    """Filter by a yes-or-no condition."""
 
     labels = ("Sí", "No")
     condition: Q

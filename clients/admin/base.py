@@ -1,4 +1,4 @@
-"""What every page of the admin stands on: lists that stay fast whatever a table holds, and rows that are only read."""
+"""Base classes of all admin pages: lists that stay fast on large tables, and read-only pages."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -23,23 +23,23 @@ else:
     from unfold.admin import ModelAdmin, TabularInline
 
 COUNTED = 5_000
-"""Rows a list counts, and so can be leafed through; who looks for an older one filters or searches."""
+"""Most rows that a list counts and pages through. Older rows are found by filter or search."""
 TOO_MANY = "Son demasiadas filas para ese filtro. Elija también una fecha, o busque."
 
 
 def actor(request: HttpRequest) -> str:
-    """The member of staff, as the audit names him."""
+    """User name of the staff member, as the audit records it."""
     return request.user.get_username()
 
 
 def address(request: HttpRequest) -> str:
-    """Where he sits, as the front door reads it."""
+    """IP address of the staff member, found as for API calls."""
     return caller_address(request.META)
 
 
 class LimitedPaginator(Paginator):
-    """Never counts a big table to its end. The rows keep their order while they are counted: so PostgreSQL walks the
-    index that the page walks, and stops, where without an order it would read the table from its beginning."""
+    """Paginator that stops counting at COUNTED rows. It counts in the order of the list, so that PostgreSQL reads the
+    same index as the page and can stop early."""
 
     template_name = "admin/limited_pagination.html"
 
@@ -50,7 +50,7 @@ class LimitedPaginator(Paginator):
 
     @cached_property
     def said(self) -> str:
-        """The number of rows as staff reads it: exact, or what the statistics of the table say, or a lower bound."""
+        """Number of rows for display: exact, estimated from the table's statistics, or a lower bound."""
         if self.count < COUNTED:
             return _spaced(self.count)
         rows = cast("QuerySet[Any]", self.object_list)
@@ -65,7 +65,8 @@ def _spaced(number: int) -> str:
 
 
 def _estimate(table: str) -> int:
-    """What autovacuum last counted, to three figures: more would look exact. Nothing (-1 there) where it never came."""
+    """Estimate from PostgreSQL's statistics, rounded to three digits so that it does not look exact. Zero or less
+    without statistics."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
         (found,) = cursor.fetchone()
@@ -74,10 +75,10 @@ def _estimate(table: str) -> int:
 
 
 class BoundedList(ChangeList):
-    """A list that says so when PostgreSQL gives up on a filter (`statement_timeout`), instead of failing."""
+    """List that shows a message when a filter runs into `statement_timeout`."""
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """Only what the page offers: `?o=` in an address would sort by any column, and have no index to do it by."""
+        """Only the columns that the page offers: `?o=` in a URL could name a column without an index."""
         may = self.sortable_by is None or field_name in self.sortable_by
         return super().get_ordering_field(field_name) if may else None
 
@@ -95,7 +96,7 @@ class BoundedList(ChangeList):
 
 
 class Page(ModelAdmin):
-    """A page of the back office. Sorted by the order its index has, by no other column; nothing is counted twice."""
+    """Admin page with a list in the order of its index. No other sorting; rows are counted once."""
 
     list_per_page = 50
     list_max_show_all = 50
@@ -113,14 +114,14 @@ class Page(ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Django's page, with the audit's entries instead of its own log's."""
+        """Django's history page, with audit entries instead of `LogEntry` rows."""
         label, key = self.opts.label_lower, unquote(object_id)
         entries = partial(history_of, label, key)  # asked when the page is made: whether the row exists is asked first
         return super().history_view(request, object_id, {"entries": entries, **(extra_context or {})})
 
 
 class ReadOnly(Page):
-    """Rows that code writes and staff reads."""
+    """Page of rows that only code writes."""
 
     actions: Sequence[Any] = ()
 
@@ -151,7 +152,7 @@ class ReadOnlyInline(TabularInline):
 
 
 class CompanyFilter(admin.RelatedFieldListFilter):
-    """Filters by partner under its Spanish name, whatever the column is called."""
+    """Filter by partner, with its Spanish label whatever the column is called."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -159,7 +160,7 @@ class CompanyFilter(admin.RelatedFieldListFilter):
 
 
 class HappenedFilter(admin.EmptyFieldListFilter):
-    """Whether a moment is written down: «Sí» and «No», not Django's «No vacío» and «Vacío»."""
+    """Filter by whether a date is set, labelled «Sí» and «No» (Django says «No vacío» and «Vacío»)."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         for choice, word in zip(super().choices(changelist), ("Todos", "No", "Sí"), strict=True):
@@ -167,7 +168,7 @@ class HappenedFilter(admin.EmptyFieldListFilter):
 
 
 def kept(changelist: Any, parameter: str | None) -> list[tuple[str, str]]:
-    """What else narrows the list, for the hidden fields of a filter that is a form of its own."""
+    """The other query parameters, as hidden fields of a filter that has its own form."""
     pairs = [
         (name, value) for name, values in changelist.filter_params.items() for value in values if name != parameter
     ]
@@ -175,7 +176,7 @@ def kept(changelist: Any, parameter: str | None) -> list[tuple[str, str]]:
 
 
 class ChosenFilter(admin.SimpleListFilter):
-    """A choice of many: a box to choose from, not a list of links longer than the page."""
+    """Filter shown as a select box instead of a list of links longer than the page."""
 
     template = "admin/chosen_filter.html"
 
@@ -185,7 +186,7 @@ class ChosenFilter(admin.SimpleListFilter):
 
 
 class TypedFilter(admin.SimpleListFilter):
-    """Typed, not chosen: a list of the values there are would read the whole table."""
+    """Filter with a text field. A list of the existing values would scan the whole table."""
 
     template = "admin/typed_filter.html"
 

@@ -1,4 +1,4 @@
-"""What staff does to selected rows: asked for its reason first, then done to each."""
+"""Bulk actions on selected rows. They ask for a reason first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from django.utils import timezone
 from clients.client_ip import caller_address
 
 AT_ONCE = 50
-"""Rows one act may be done to: a slip must not reach everybody."""
+"""Most rows of one action, so that a mistake cannot reach everybody."""
 
 
 def act_on_selected(
@@ -27,8 +27,8 @@ def act_on_selected(
     form_class: type[forms.Form],
     act: Callable[..., bool],
 ) -> HttpResponse | None:
-    """The form, or, when it comes back filled in, `act(row, by=, address=, at=, **fields)` on each and back to the
-    list. `name` is the admin action's."""
+    """The form for the reason; once filled in, calls `act(row, by=, address=, at=, **fields)` for each row and returns
+    to the list. `name` is the admin action's."""
     rows = list(queryset[: AT_ONCE + 1])
     if len(rows) > AT_ONCE:
         messages.error(request, f"Seleccione {AT_ONCE} {page.opts.verbose_name_plural} como máximo.")

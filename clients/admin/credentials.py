@@ -1,4 +1,4 @@
-"""Partners' keys in the admin: issued, rotated and revoked, each on a page of its own; a secret is shown once."""
+"""Partners' keys in the admin: pages to issue, rotate and revoke one. A secret is shown once."""
 
 import secrets
 from datetime import datetime, time, timedelta
@@ -35,7 +35,7 @@ OVERLAPS = (
     (7 * 24, "En 7 días"),
     (30 * 24, "En 30 días"),
 )
-"""Hours for which the old key still enters, so that a partner can put the new one in without a gap."""
+"""Hours for which the old key stays valid, so that a partner can change keys without a gap."""
 _TICKET = "credential_ticket"
 
 
@@ -112,7 +112,7 @@ def status_of(credential: Credential, *, at: datetime) -> str:
 
 
 class KeyPages:
-    """For the partners' page: what may be done with their keys."""
+    """Mixin with the key pages, for the partner's page."""
 
     admin_site: Any
     opts: Any
@@ -128,7 +128,7 @@ class KeyPages:
         ]
 
     def issue_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Asks for the kind and the life of a new key; the answer to the POST shows its secret, this once."""
+        """Page to issue a key: asks for its kind and lifetime. The answer to the POST shows the secret, once."""
         partner = self._partner(request, object_id, "clients.add_credential")
         form = IssueForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and not _spend_ticket(request):
@@ -143,7 +143,8 @@ class KeyPages:
         return self._page(request, partner, "credential_issue.html", "Emitir credencial", **more)
 
     def rotate_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
-        """A new key of the same kind and life in the place of one, which stops entering at once or after a while."""
+        """Page to rotate a key: makes one of the same kind and lifetime. The old key ends at once or after an
+        overlap."""
         partner = self._partner(request, object_id, "clients.add_credential", "clients.change_credential")
         credential = self._key(partner, key)
         if credential is None or not credential.is_live(at=timezone.now()):
@@ -218,6 +219,7 @@ def _new_ticket(request: HttpRequest) -> str:
 
 
 def _spend_ticket(request: HttpRequest) -> bool:
-    """Each form issues one key: reloading the page with the secret sends the form again, and must not make another."""
+    """One-time ticket of a form. Reloading the page with the secret sends the form again and must not issue a second
+    key."""
     ticket = request.session.pop(_TICKET, None)
     return ticket is not None and constant_time_compare(ticket, request.POST.get("ticket", ""))

@@ -1,4 +1,4 @@
-"""External clients (contract 3) to be read: found by what an agent has, their data points, and what became of them."""
+"""External clients (contract 3) in the admin, read-only: search, data points and history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ KINDS: dict[type, str] = {str: "texto", bool: "sí o no", int: "número", float:
 
 @dataclass(frozen=True)
 class Point:
-    """A data point as staff reads it."""
+    """Data point for display."""
 
     key: str
     kind: str

@@ -1,4 +1,4 @@
-"""Partners in the admin. What the pages of every app are built from is in `clients.admin.base`."""
+"""Partners in the admin. The base classes of all pages are in `clients.admin.base`."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -33,7 +33,7 @@ class PartnerForm(forms.ModelForm):
 
 @admin.register(Partner)
 class PartnerAdmin(Audited, KeyPages, Page):
-    """A partner is switched off, not deleted: its history names it."""
+    """Partner page without deletion: a partner is deactivated, because its history refers to it."""
 
     audited_as = "partner"
     form = PartnerForm

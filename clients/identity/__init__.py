@@ -1,1 +1,1 @@
-"""What identifies a person: documents, names, phones, mailboxes, places of birth."""
+"""Identity of a person: documents, names, phones, mailboxes, places."""

@@ -1,6 +1,6 @@
-"""The CUI, Guatemala's personal number, as on the DPI card: 13 digits, with a check digit and a place in them.
+"""CUI, Guatemala's personal number, as on the DPI card: 13 digits, among them a check digit and a place.
 
-Eight digits of their own, one that checks them, two of the department and two of the municipality where it was issued
+Eight digits, a check digit, two digits for the department and two for the municipality where it was issued
 (data/README.md says what is known of the places). python-stdnum does not have it.
 """
 
@@ -16,7 +16,7 @@ _SHAPE = re.compile(r"[0-9]{13}")
 
 
 class Fault(Enum):
-    """What is wrong with a CUI; the first of them that is, in this order."""
+    """Fault of a CUI. The first one that applies, in this order."""
 
     SHAPE = auto()  # not 13 digits
     CHECK_DIGIT = auto()  # a digit was mistyped, or two changed places
@@ -24,7 +24,7 @@ class Fault(Enum):
 
 
 def fault_of(cui: str) -> Fault | None:
-    """What is wrong with it; None for one that can exist. Nothing says whether it was ever issued."""
+    """First fault of a CUI, or None. A valid one need not have been issued."""
     if not _SHAPE.fullmatch(cui):
         return Fault.SHAPE
     if check_digit(cui[:8]) != int(cui[8]):
@@ -35,15 +35,15 @@ def fault_of(cui: str) -> Fault | None:
 
 
 def check_digit(number: str) -> int:
-    """The digit that follows these eight: the sum of each times its place plus one, modulo 11.
+    """Check digit of eight digits: the sum of each digit times its position plus one, modulo 11.
 
-    10 is no digit: such a number is never issued, and no ninth digit makes it right.
+    10 is no digit: such a number is never issued.
     """
     return sum(int(digit) * weight for weight, digit in enumerate(number, start=2)) % 11
 
 
 @cache
 def municipalities() -> dict[str, int]:
-    """How many municipalities each department has, by its two digits. Read once, at the first question."""
+    """Number of municipalities of each department, by its two digits. Read once, on first use."""
     with _FILE.open(encoding="utf-8") as file:
         return {code: int(department["municipalities"]) for code, department in json.load(file).items()}

@@ -1,7 +1,7 @@
-"""Identity documents of Peru: which types exist, what each looks like, and the DNI's check character.
+"""Identity documents of Peru: types, shapes, and the DNI's check character.
 
-Shapes as in `docs/contracts/nopasanada.md`; the check character as printed on the card behind the eight digits: a digit
-on today's cards, a letter on those up to 2007.
+Shapes as in `docs/contracts/nopasanada.md`. The check character is printed behind the eight digits of a DNI: a digit on
+today's cards, a letter on those up to 2007.
 """
 
 import re
@@ -21,7 +21,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = MappingProxyType(
         PASSPORT: re.compile(r"[0-9A-Za-z]{6,12}"),
     }
 )
-"""Every document type we know, with the whole of its number. ASCII only: `str.isdigit` would take other scripts."""
+"""Known document types and the shape of the whole number. ASCII only: `str.isdigit` accepts other scripts."""
 
 DOCUMENT_TYPES = tuple(SHAPES)
 
@@ -29,23 +29,23 @@ _CHECK_CHARACTER = re.compile(r"[0-9A-Ka-k]")
 
 
 def shape_ok(document_type: str, number: str) -> bool:
-    """Whether the number has its type's shape; an unknown type has none."""
+    """Whether the number has the shape of its type. An unknown type has none."""
     shape = SHAPES.get(document_type)
     return shape is not None and shape.fullmatch(number) is not None
 
 
 def canonical_number(number: str) -> str:
-    """One spelling per document, for uniqueness: a passport's letters mean the same in either case."""
+    """One spelling for each document, for uniqueness: the letters of a passport mean the same in either case."""
     return number.upper()
 
 
 def check_character_form_ok(character: str) -> bool:
-    """Whether it could be a DNI's check character: one digit, or one letter A to K in either case."""
+    """Whether it can be a check character: one digit, or one letter A to K in either case."""
     return _CHECK_CHARACTER.fullmatch(character) is not None
 
 
 def check_character_ok(number: str, character: str) -> bool:
-    """Whether it is this DNI's check character, as digit or as letter. A number that is no DNI has none."""
+    """Whether it is the check character of this DNI, as digit or as letter. False for a number that is no DNI."""
     if not shape_ok(DNI, number) or not check_character_form_ok(character):
         return False
     return character.upper() in calc_check_digits(number)

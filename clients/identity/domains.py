@@ -1,8 +1,8 @@
-"""Internationalised domain names: one check, one spelling in Unicode, and the one in ASCII that goes over the wire.
+"""Internationalised domain names: validation, the spelling in Unicode, and the one in ASCII for SMTP.
 
-What `email-validator` accepts as a domain is accepted here with the same outcome (a test holds the two together). It
-converts each label to Punycode and back three times, 1 to 3 ms for a long domain; here nothing is converted that
-cannot fit, and each label once.
+Accepts what `email-validator` accepts, with the same outcome (a test compares them). That library converts each label
+to Punycode and back three times, 1 to 3 ms for a long domain; here each label is converted once, and only if it can
+fit.
 """
 
 import re
@@ -14,11 +14,11 @@ import idna
 from clients.identity.names import nfc
 
 LONGEST = 253
-"""Octets of a domain in ASCII (RFC 1035, 2.3.4, without the root's dot)."""
+"""Most octets of a domain in ASCII (RFC 1035, 2.3.4, without the root's dot)."""
 LONGEST_LABEL = 63
 PREFIX = "xn--"
 REMEMBERED = 2048
-"""Domains kept with their outcome in each process, about 1 MB: the clients of a partner share a few."""
+"""Domains cached with their outcome in each process, about 1 MB. The clients of a partner share a few domains."""
 
 _HOSTNAME = re.compile(r"[a-z0-9.\x80-\U0010ffff-]+", re.I)
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
@@ -28,12 +28,12 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 class InvalidDomain(ValueError):
-    """Not a domain that can receive mail from the Internet. Says why in English, for a log."""
+    """Domain that cannot receive mail from the Internet. The text is English, for a log."""
 
 
 @lru_cache(maxsize=REMEMBERED)
 def spellings(domain: str) -> tuple[str, str] | None:
-    """The domain in Unicode and in ASCII; None for one that cannot be."""
+    """Domain in Unicode and in ASCII; None if it is not valid."""
     try:
         return _spellings(domain)
     except (InvalidDomain, idna.IDNAError, UnicodeError):
@@ -65,7 +65,7 @@ def _spellings(domain: str) -> tuple[str, str]:
 
 
 def _check_length(domain: str) -> None:
-    """Refuse what cannot fit, before anything is converted: Punycode spends at least one octet on each character."""
+    """Refuse what cannot fit before anything is converted: Punycode takes at least one octet for each character."""
     fewest = -1
     for label in domain.split("."):
         octets = len(label) if label.isascii() else len(PREFIX) + len(label) + (min(label) < "\x80")
@@ -78,7 +78,7 @@ def _check_length(domain: str) -> None:
 
 @lru_cache(maxsize=2 * REMEMBERED)
 def _label(label: str) -> tuple[str, str]:
-    """The label in Unicode and in ASCII."""
+    """Label in Unicode and in ASCII."""
     if not label.isascii():
         if label[2:4] == "--":
             raise InvalidDomain("two hyphens in the third place")

@@ -1,4 +1,4 @@
-"""E-mail addresses: which are accepted, and the one spelling each is stored and compared in."""
+"""E-mail addresses: validation, and the one canonical spelling that is stored and compared."""
 
 import re
 
@@ -8,41 +8,41 @@ from clients.identity import domains
 from clients.identity.names import nfc
 
 MAX_LENGTH = 254
-"""Octets in UTF-8: what RFC 5321's 256 for a path leave inside the angle brackets."""
+"""Most octets in UTF-8: RFC 5321's 256 for a path, without the angle brackets."""
 
 _ATEXT = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PLAIN_LOCAL = re.compile(rf"(?=.{{1,64}}\Z){_ATEXT}(?:\.{_ATEXT})*")
 _PLAIN = re.compile(rf"(?=.{{1,64}}@){_ATEXT}(?:\.{_ATEXT})*@((?:{_LABEL}\.)+([a-z]{{2,63}}))")
-"""An everyday address in lower case: everything it matches, `email-validator` accepts as it stands (a test holds the
-two together). What it does not match is asked there; it only spares 10,000 rows of an alta 20 µs each."""
+"""Common address in lower case. `email-validator` accepts everything that it matches (a test compares them); it saves
+20 µs for each of the 10,000 rows of an alta."""
 
 _LOOK_TWICE = frozenset({"arpa", "invalid", "local", "localhost", "onion"})
-"""Top-level names that need a second look: mail to them never leaves the machine, the house or the Tor network."""
+"""Top-level domains that need a closer look: mail to them never leaves the machine, the local network or Tor."""
 
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Characters that show nothing (Unicode's Default_Ignorable_Code_Point, and the blank Braille cell). The library
-refuses the format characters among them, not the letters and marks: two addresses could look the same."""
+"""Invisible characters (Unicode's Default_Ignorable_Code_Point, and the blank Braille cell). The library refuses the
+format characters among them, but not the letters and marks, with which two addresses could look the same."""
 
 
 class InvalidEmail(ValueError):
-    """Not an address we accept. Says why in English, for a log; a contract has its own words."""
+    """Address that is not accepted. The text is English, for a log; a contract has its own text."""
 
 
 def canonical_email(address: str) -> str:
-    """The one spelling of an address: NFC, lower case, the domain in Unicode. InvalidEmail where there is none.
+    """Canonical spelling of an address: NFC, lower case, the domain in Unicode. Raises InvalidEmail.
 
-    The domain may come in either spelling, `ñandú.pe` or `xn--and-6ma2c.pe`; IDNA 2008 maps each to exactly one of
-    the other, so either would do for uniqueness. The Unicode one is kept because it is what partners write, read in
-    their exports and search for; `smtp_address` gives the other one, which goes over the wire.
+    The domain may be written as `ñandú.pe` or `xn--and-6ma2c.pe`. IDNA 2008 maps each spelling to exactly one of the
+    other, so either would do for uniqueness. Unicode is stored because partners write it, read it in exports and search
+    for it. `smtp_address` gives the ASCII spelling for SMTP.
 
-    Refused beside what RFC 5321 and 6531 refuse: quoted local parts, IP literals, local parts over 64 characters,
-    domains without a dot, and names that never reach the Internet (`.local`, `.localhost`, `.invalid`, `.onion`,
-    `.arpa`). `example.com` and `.test` pass: RFC 6761 reserves them for trying things out. Nothing is trimmed: a
-    blank or a line break is a fault. No DNS is asked.
+    Refused in addition to what RFC 5321 and 6531 refuse: quoted local parts, IP literals, local parts over 64
+    characters, domains without a dot, and names that never reach the Internet (`.local`, `.localhost`, `.invalid`,
+    `.onion`, `.arpa`). `example.com` and `.test` are accepted: RFC 6761 reserves them for tests. Nothing is trimmed: a
+    blank or a line break is a fault. No DNS query is made.
     """
     if len(address) > MAX_LENGTH:
         raise InvalidEmail("longer than 254 characters")  # before anything costly is done with it
@@ -65,10 +65,10 @@ def canonical_email(address: str) -> str:
 
 
 def smtp_address(address: str) -> str:
-    """The address as it goes over the wire: its domain in ASCII, by IDNA 2008.
+    """Address for SMTP: the domain in ASCII, by IDNA 2008.
 
-    Python's own `idna` codec is the standard of 2003, for which `straße.de` is another company's `strasse.de`.
-    InvalidEmail: the domain cannot be written so.
+    Python's own `idna` codec follows the standard of 2003, which turns `straße.de` into another company's `strasse.de`.
+    Raises InvalidEmail for a domain that has no ASCII spelling.
     """
     local, _, domain = address.rpartition("@")
     if domain.isascii():
@@ -80,8 +80,7 @@ def smtp_address(address: str) -> str:
 
 
 def _asked_of_the_library(local: str) -> str:
-    """The local part in its one spelling; the domain is checked in `clients.identity.domains`, where it is
-    remembered."""
+    """Canonical local part, from the library. The domain is checked and cached in `clients.identity.domains`."""
     try:
         checked = validate_email(f"{local}@example.com", check_deliverability=False, strict=True)
     except EmailNotValidError as fault:

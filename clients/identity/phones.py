@@ -1,4 +1,4 @@
-"""Peruvian mobile numbers and the networks behind them, and how a destination is shown without giving it away."""
+"""Peruvian mobile numbers, their operators, and masked destinations."""
 
 import re
 
@@ -14,7 +14,7 @@ OPERATORS = (
     "INTERMAX",  # virtual, on somebody else's network
     "OTRO",
 )
-"""What a caller may name. Nobody can tell it from the number: 6.3 million lines were ported in 2024 alone."""
+"""Operators that a caller may name. The number does not tell: 6.3 million lines were ported in 2024 alone."""
 
 COUNTRY_PREFIX = "+51"
 
@@ -28,14 +28,15 @@ def mobile_ok(number: str) -> bool:
 
 
 def to_e164(number: str) -> str:
-    """`987654321` -> `+51987654321`, the form the providers want. ValueError, without the number: it is no mobile."""
+    """`987654321` -> `+51987654321`, the form for providers. Raises ValueError, without the number, for anything but a
+    mobile number."""
     if not mobile_ok(number):
         raise ValueError("not a Peruvian mobile number")
     return COUNTRY_PREFIX + number
 
 
 def national(number: str) -> str:
-    """`+51 987 654 321`, `0051987654321`, `51987654321` -> `987654321`; of what is no Peruvian mobile, its digits."""
+    """`+51 987 654 321`, `0051987654321`, `51987654321` -> `987654321`; for other numbers their digits."""
     digits = re.sub(r"[^0-9]", "", number).lstrip("0")
     rest = digits.removeprefix(COUNTRY_PREFIX.lstrip("+")).lstrip("0")
     return rest if mobile_ok(rest) else digits

@@ -1,4 +1,4 @@
-"""The places of Peru: departments, provinces and districts, with their INEI codes (data/README.md says from where).
+"""Places of Peru: departments, provinces and districts with their INEI codes (sources in data/README.md).
 
 INEI's codes, not RENIEC's: the two differ (Lima is 15 for one and 14 for the other).
 """
@@ -25,11 +25,10 @@ class Place:
 
 
 def resolve(department: str, province: str, district: str) -> Place | None:
-    """The district these three names mean, or None.
+    """District with these three names, or None.
 
-    Case, accents, the tilde of Ñ and outer or repeated spaces do not matter, nor whether a hyphen is written
-    (Anco-Huallo, ANCO HUALLO). Each name must be the whole name: there are four Miraflores, and only the three
-    together say which one is meant.
+    Case, accents, the tilde of Ñ, hyphens and outer or repeated spaces do not matter (Anco-Huallo, ANCO HUALLO). Each
+    name must be complete: there are four Miraflores, and only the three names together identify one.
     """
     levels, names = _gazetteer()
     code = ""
@@ -42,12 +41,12 @@ def resolve(department: str, province: str, district: str) -> Place | None:
 
 
 def counts() -> list[int]:
-    """How many departments, provinces and districts there are."""
+    """Number of departments, provinces and districts."""
     return [len(level) for level in _gazetteer()[0]]
 
 
 def _folded(name: str) -> str:
-    """Upper case without marks: Ñ becomes N on both sides of a comparison, so that either spelling is found."""
+    """Upper case without marks: Ñ becomes N on both sides of a comparison."""
     letters = unicodedata.normalize("NFD", name.upper())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return _GAPS.sub(" ", bare).strip()
@@ -55,9 +54,10 @@ def _folded(name: str) -> str:
 
 @cache
 def _gazetteer() -> tuple[list[dict[str, str]], dict[str, str]]:
-    """Read once, at the first question: per level, (code of the level above + folded name) -> code; and code -> name.
+    """Lookup tables, read once on first use: for each level (code of the level above + folded name) -> code, and code
+    -> name.
 
-    Flat on purpose: under 1 MB, where objects for each place would take several.
+    Flat tables take under 1 MB; an object for each place would take several.
     """
     levels: list[dict[str, str]] = [{}, {}, {}]
     names: dict[str, str] = {}

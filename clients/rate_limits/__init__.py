@@ -1,1 +1,1 @@
-"""Rate limits: how often somebody did something, counted in Redis, and in PostgreSQL while Redis is away."""
+"""Rate limits, counted in Redis, and in PostgreSQL while Redis is unavailable."""

@@ -1,4 +1,4 @@
-"""Alarms of counters: one line in the log, once a day from each process, when a count has reached a threshold."""
+"""Alarms on counters: one log line a day from each process when a count reaches a threshold."""
 
 import logging
 from datetime import datetime
@@ -11,9 +11,9 @@ _raised: dict[tuple[str, int], str] = {}
 
 
 def raise_once(words: str, key: str, *, count: int, threshold: int, at: datetime) -> None:
-    """Write the line when `count` is at the threshold or beyond and this process has not said so today.
+    """Log the alarm if `count` has reached the threshold and this process has not logged it today.
 
-    Not at the threshold alone: a count that was put together anew when Redis came back may jump over it.
+    A count may jump over the threshold when it is rebuilt after Redis came back, so equality is not enough.
     """
     day = f"{at.astimezone(LIMA):%Y%m%d}"
     if threshold <= count and _raised.get((key, threshold)) != day:

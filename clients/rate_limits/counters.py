@@ -1,13 +1,13 @@
-"""Counting how often something happens: a sliding minute or hour, and whole Lima days.
+"""Counters for rate limits: a sliding minute or hour, and whole days in Lima.
 
-Counted in Redis, so that it holds across processes; while Redis is away, in PostgreSQL
-(`clients.rate_limits.postgres_counters`), so that it goes on holding across processes and machines without anybody
-saying how many there are. What Redis had counted by then is known there: of a day each twentieth of the cap is written
-down as it is reached, of minutes and hours each process adds its own when it finds Redis away. So the sum of what is
-let through stays within a tenth above a cap. When Redis is back, the day's counts are added to it at the next
-twentieth, and each process adds the hits that it let through meanwhile.
+Counted in Redis, which all processes share; in PostgreSQL while Redis is unavailable
+(`clients.rate_limits.postgres_counters`), so that limits hold across processes and machines without a setting for their
+number. PostgreSQL then knows what Redis had counted: each twentieth of a daily cap is written there as it is reached,
+and each process adds its own hits of the current minute and hour when it finds Redis unavailable. In total, at most a
+tenth more than a cap is let through. When Redis is back, the day's counts are added to it at the next twentieth, and
+each process adds the hits it let through meanwhile.
 
-No call may be made inside a transaction. A request pays for a Redis that is away at most once (`redis_client.breaker`).
+Do not call inside a transaction. A request waits for an unavailable Redis at most once (`redis_client.breaker`).
 """
 
 import threading
@@ -29,23 +29,23 @@ from clients.rate_limits.redis_client import RedisUnavailable, breaker, connecti
 LIMA = ZoneInfo("America/Lima")
 DAY_SECONDS = 86_400
 STEPS = 20
-"""How many times on the way to its cap a day's count is written to PostgreSQL."""
+"""Writes of a day's count to PostgreSQL on the way to its cap."""
 REMEMBERED = 20_000
-"""Callers whose hits of the last two windows a process remembers."""
+"""Callers whose hits of the last two windows a process keeps."""
 TOLD_AT_ONCE = 200
-"""Of them, told to a Redis that is back by one call."""
+"""Most of these hits that one call reports to a Redis that is back."""
 BATCHES = 50
-"""How many times on the way to its cap a rough count is added to."""
+"""Additions to an approximate count on the way to its cap."""
 _ANY_NUMBER = 2**31
 
 
 def hit_minute(key: str, allowed: int) -> int:
-    """Counts one; 0 when it is allowed, otherwise the seconds to wait (1 to 60)."""
+    """Count one hit; 0 if it is allowed, otherwise the seconds to wait (1 to 60)."""
     return _hit(_minute(allowed), key)
 
 
 def give_back_minute(key: str, allowed: int) -> None:
-    """Takes one hit of `hit_minute` back, for a call that turned out to be somebody else's to count."""
+    """Take back one hit of `hit_minute`, for a call that is counted under another key after all."""
     item, now = _minute(allowed), time.time()
     try:
         breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
@@ -57,17 +57,18 @@ def give_back_minute(key: str, allowed: int) -> None:
 
 
 def hit_hour(key: str, allowed: int) -> int:
-    """Counts one; 0 when it is allowed, otherwise the seconds to wait (1 to 3,600)."""
+    """Count one hit; 0 if it is allowed, otherwise the seconds to wait (1 to 3,600)."""
     return _hit(RateLimitItemPerHour(allowed, namespace="hour"), key)
 
 
 def add_today(key: str, amount: int, *, at: datetime, cap: int) -> int:
-    """Adds to the day's count of a key and returns it; a negative amount takes back. `cap`: what it is held against."""
+    """Add to a key's count of the day and return it; a negative amount takes back. `cap`: the limit it is compared
+    with."""
     return add_all_today({key: cap}, amount, at=at)[key]
 
 
 def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[str, int]:
-    """As `add_today`, for several keys in one exchange with Redis."""
+    """`add_today` for several keys in one exchange with Redis."""
     names = {key: _day_key(key, at) for key in caps}
     ends = _kept_until(at)
     try:
@@ -83,7 +84,7 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
 
 
 def add_one_roughly(key: str, *, at: datetime, cap: int) -> None:
-    """Add one to the day's count of a key, a fiftieth of the cap at a time: for counts that may be a little behind.
+    """Add one to an approximate count of the day, in batches of a fiftieth of the cap.
 
     What a process has not added yet is lost when it ends, and other processes do not see it.
     """
@@ -93,7 +94,7 @@ def add_one_roughly(key: str, *, at: datetime, cap: int) -> None:
 
 
 def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
-    """The day's counts, with what this process has not added yet (`add_one_roughly`)."""
+    """Counts of the day, with what this process has not added yet (`add_one_roughly`)."""
     names = [_day_key(key, at) for key in keys]
     try:
         found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
@@ -103,20 +104,20 @@ def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
 
 
 def seconds_to_midnight(at: datetime) -> int:
-    """Until the next day begins in Lima."""
+    """Seconds until the next day begins in Lima."""
     local = at.astimezone(LIMA)
     return DAY_SECONDS - (local.hour * 3600 + local.minute * 60 + local.second)
 
 
 def forget() -> None:
-    """Drop what this process remembers of its own hits, as a new process would."""
+    """Drop the hits that this process keeps, as in a new process."""
     _in_redis.take(now=0.0)
     _in_postgres.take(now=0.0)
     _unadded.forget()
 
 
 class _OwnHits:
-    """What this process let through in the last two windows by one of the counters, for the other one to be told."""
+    """Hits of the last two windows that this process counted in one store, to be reported to the other one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -133,7 +134,7 @@ class _OwnHits:
                 self._counts[key] = self._counts.get(key, 0) + amount
 
     def take(self, *, now: float, most: int = REMEMBERED) -> dict[tuple[str, int, int], int]:
-        """What is remembered and still recent, which is then forgotten here."""
+        """Return the recent hits and drop them."""
         if not self._counts:
             return {}
         with self._lock:
@@ -142,7 +143,7 @@ class _OwnHits:
 
 
 class _Unadded:
-    """Counts of today that wait in this process until there is a batch of a key."""
+    """Counts of the day that wait in this process for a batch of a key."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -150,7 +151,7 @@ class _Unadded:
         self._counts: dict[str, int] = {}
 
     def add_one(self, name: str, day: str, *, batch: int) -> int:
-        """Count one; returns what is to be added now, or 0."""
+        """Count one; return the amount to add now, or 0."""
         with self._lock:
             if day != self._day:
                 self._day, self._counts = day, {}
@@ -178,13 +179,13 @@ _in_postgres = _OwnHits()
 
 
 def _tell_postgres(*, now: float) -> None:
-    """Redis is away: what this process counted in it just now counts in PostgreSQL."""
+    """Redis is unavailable: add to PostgreSQL what this process just counted in Redis."""
     postgres_counters.seed(_in_redis.take(now=now))
 
 
 def _tell_redis(*, now: float) -> None:
-    """Redis is back, for it has just answered: what this process counted in PostgreSQL in this window counts there.
-    A part of it with each call, so that none takes long."""
+    """Redis has just answered: add to it what this process counted in PostgreSQL in this window. A part with each call,
+    so that none takes long."""
     for (name, window, seconds), count in _in_postgres.take(now=now, most=TOLD_AT_ONCE).items():
         if window == int(now // seconds):
             _shared().acquire_sliding_window_entry(name, _ANY_NUMBER, seconds, count)
@@ -221,7 +222,7 @@ def _hit(item: RateLimitItem, key: str) -> int:
 
 
 def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:
-    """One command a key; the first of a day says when the key may go."""
+    """One command for each key; the first of a day sets when the key expires."""
     keys = [_shared().prefixed_key(name) for name in names.values()]
     if len(keys) == 1:
         counts = [int(connection().incrby(keys[0], amount))]  # type: ignore[arg-type]
@@ -237,7 +238,8 @@ def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:
 
 
 def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
-    """Tells PostgreSQL how far Redis has counted, and Redis what was counted without it; returns the whole count."""
+    """Store in PostgreSQL how far Redis has counted, and add to Redis what was counted without it. Returns the whole
+    count."""
     known, added = postgres_counters.claim(name, seen=seen)
     missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost what it knew
     if missing:

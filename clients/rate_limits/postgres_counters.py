@@ -1,8 +1,8 @@
-"""Counters in PostgreSQL: what the limits count in while Redis is away, and what they know of Redis's day counts then.
+"""Counters in PostgreSQL, for the time that Redis is unavailable.
 
-A row holds `known`, as far as Redis was known to have counted, and `added`, what was counted here and Redis does not
-know yet; together they are the count. Rows are named by a keyed hash: an address or a name is in none of them. A call
-is one short statement and must not be made inside a transaction, which would hold the row for everybody else.
+A row holds `known`, as far as Redis is known to have counted, and `added`, what was counted here and Redis does not
+know yet. Their sum is the count. Rows are named by a keyed hash, so that no address or name is stored. A call is one
+short statement. Do not call inside a transaction, which would lock the row for all other callers.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,8 @@ def count(name: str) -> int:
 
 
 def claim(name: str, *, seen: int) -> tuple[int, int]:
-    """What was known of Redis's count, and what Redis does not know yet; the caller adds the latter to Redis."""
+    """Return what Redis was known to have counted, and what it does not know yet; the caller adds the latter to
+    Redis."""
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"key": _key(name), "seen": seen})
         row = cursor.fetchone()
@@ -66,13 +67,13 @@ def claim(name: str, *, seen: int) -> tuple[int, int]:
 
 
 def know(name: str, *, seen: int, ends: datetime) -> None:
-    """Write down how far Redis has counted."""
+    """Store how far Redis has counted."""
     with connection.cursor() as cursor:
         cursor.execute(_KNOW, {"key": _key(name), "seen": seen, "ends": ends})
 
 
 def hit(name: str, allowed: int, *, seconds: int, now: float) -> int:
-    """Count one in a window of so many seconds, that before it weighed in; 0 when allowed, or the seconds to wait."""
+    """Count one hit in a sliding window of so many seconds; 0 if allowed, otherwise the seconds to wait."""
     window = int(now // seconds)
     left = 1 - (now % seconds) / seconds
     with connection.cursor() as cursor:
@@ -96,7 +97,7 @@ def take_back_hit(name: str, *, seconds: int, now: float) -> None:
 
 
 def seed(counted: Mapping[tuple[str, int, int], int]) -> None:
-    """Add what a process counted in Redis a moment ago: (name, window, seconds of a window) -> how many."""
+    """Add what a process counted in Redis just before: (name, window, seconds of a window) -> amount."""
     rows = [(_key(window_name(n, w)), amount, _window_ends(w, s)) for (n, w, s), amount in counted.items() if amount]
     if rows:
         keys, amounts, ends = (list(column) for column in zip(*rows, strict=True))
@@ -109,7 +110,7 @@ def window_name(name: str, window: int) -> str:
 
 
 def _window_ends(window: int, seconds: int) -> datetime:
-    """When its row may go: the window after it still weighs it in."""
+    """When a row may be deleted: the window after it still uses its count."""
     return datetime.fromtimestamp((window + 2) * seconds, UTC) + timedelta(minutes=1)
 
 

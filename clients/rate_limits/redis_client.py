@@ -1,7 +1,7 @@
-"""The one connection to Redis outside Celery, behind a breaker.
+"""Connection to Redis outside Celery, behind a circuit breaker.
 
-Redis refused, frozen or half open must cost a caller at most one second, once every five: after a failure nobody asks
-again for that long, and everybody does without (the doorbell is rung by the sweeper, limits are counted in PostgreSQL).
+A Redis that refuses, hangs or is half open may cost a caller one second at most, once in five. After a failure nobody
+asks for that long and everything works without it: the sweeper wakes the workers, and limits are counted in PostgreSQL.
 """
 
 import logging
@@ -23,15 +23,15 @@ T = TypeVar("T")
 TIMEOUT = 1.0
 """Seconds to connect and to wait for an answer."""
 PAUSE = 5.0
-"""Seconds without a further try after a failure."""
+"""Seconds without a try after a failure."""
 
 
 class Unavailable(Exception):
-    """A server did not answer, or did not a moment ago."""
+    """Server that does not answer, or did not a moment ago."""
 
 
 class RedisUnavailable(Unavailable):
-    """Redis, for limits and rings."""
+    """Redis, for limits and wake-ups."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -39,17 +39,17 @@ class BrokerUnavailable(Unavailable):
 
 
 class Breaker:
-    """Lets one call in PAUSE seconds find out whether a service that failed is back."""
+    """Circuit breaker: lets one call in PAUSE seconds find out whether a service is back."""
 
     def __init__(
         self, words: str, away: type[Unavailable], faults: tuple[type[Exception], ...], pause: float = PAUSE
     ) -> None:
-        """`words` go to the log; `faults` are what a call raises when the service is away."""
+        """`words` go to the log; `faults` are the exceptions that mean the service is unavailable."""
         self.words, self.away, self.faults, self.pause = words, away, faults, pause
         self.closed_until = 0.0
 
     def call(self, act: Callable[[], T]) -> T:
-        """Raises `away`, at once while the breaker is open."""
+        """Raises `away`; at once while the circuit is open."""
         if time.monotonic() < self.closed_until:
             raise self.away
         try:
@@ -66,12 +66,12 @@ class Breaker:
 _REDIS_FAULTS = (redis.RedisError, OSError)
 breaker = Breaker("redis is away", RedisUnavailable, _REDIS_FAULTS)
 broker = Breaker("the broker is away", BrokerUnavailable, (*_REDIS_FAULTS, OperationalError, AMQPError))
-"""A RabbitMQ that is away says nothing of Redis, in which limits are counted."""
+"""Separate from `breaker`: if RabbitMQ is unavailable, Redis, which counts the limits, need not be."""
 
 
 @lru_cache
 def connection() -> redis.Redis:
-    """A pool that never retries by itself: the caller has a client waiting."""
+    """Connection pool without retries of its own: the caller has a client waiting."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT,

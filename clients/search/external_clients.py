@@ -1,4 +1,4 @@
-"""Finding an external client by whatever an agent has in front of him, each by an index of its own."""
+"""Search for external clients by any value that an agent has, each with its own index."""
 
 import re
 import unicodedata
@@ -17,23 +17,24 @@ _WORD = re.compile(r"[^\W_]+")
 _PHONE = re.compile(r"[0-9 +()-]*")
 _WORDS_AT_MOST = 10
 _LONGEST_WORD = 200
-"""Characters; PostgreSQL refuses a word of more than 2,046 bytes."""
+"""Characters. PostgreSQL refuses a word of more than 2,046 bytes."""
 
 
 def folded(text: str) -> str:
-    """Its words in upper case without accents, one space between them: `Muñoz-Nájar` -> `MUNOZ NAJAR`."""
+    """Words in upper case without accents, separated by one space: `Muñoz-Nájar` -> `MUNOZ NAJAR`."""
     letters = unicodedata.normalize("NFD", text.upper())
     return " ".join(_WORD.findall("".join(each for each in letters if not unicodedata.combining(each))))
 
 
 class ExternalClients(models.QuerySet[Any]):
-    """The external clients, as a set of rows."""
+    """External clients as a QuerySet."""
 
     def found_by(self, term: str) -> Self:
-        """Those whose CUI, `client_id` or id this is, whose phone has these digits, or whose names these words begin.
+        """Clients with this CUI, `client_id` or id, with these digits as their phone, or with names that these words
+        begin.
 
-        Case and accents do not matter in a name, nor the order of its words; CUI, phone and ids are exact. One branch
-        for each index, joined by UNION: an OR would leave it to the planner whether to read the table instead.
+        Case, accents and word order do not matter in a name; CUI, phone and ids are exact. One branch for each index,
+        joined by UNION: with OR the planner might read the whole table.
         """
         text = normalised(term)
         if not text:
@@ -53,7 +54,7 @@ class ExternalClients(models.QuerySet[Any]):
 
 
 def _names_begin_with(words: list[str]) -> Func:
-    """Each of the words begins one of the client's. They hold letters and digits only, so quoting is safe."""
+    """Condition: each word begins one of the client's names. Words hold letters and digits only, so quoting is safe."""
     query = " & ".join(f"'{word[:_LONGEST_WORD]}':*" for word in words)
     return Func(
         F("name_words"),

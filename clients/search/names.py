@@ -1,9 +1,9 @@
-"""Finding people by what an agent has in front of him, without holding up how they come in.
+"""Search for people by name, without slowing down inserts.
 
 Applicants come one by one: a GIN index over an expression holds the words of their names. The expression has no
-parameters, or a prepared statement would never use the index. Authorised clients come ten thousand in a statement, and
-any index of their names would double what that takes: by document, telephone and code they are found by a BRIN index
-of Bloom filters, which costs an insert nothing measurable, and by name by reading the table.
+parameters, because a prepared statement would not use the index. Authorised clients come ten thousand in a statement,
+and an index on their names would double its time. They are found by document, phone and code with a BRIN index of Bloom
+filters, which costs an insert nothing measurable, and by name by reading the table.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from django.db.models.functions import Cast
 from clients.search.external_clients import folded
 
 AT_MOST = 1_000
-"""Ids one question yields: of a name that everybody shares nobody wants all."""
+"""Most ids of one search. Nobody reads all the people with a common name."""
 WORDS_AT_MOST = 10
 _LONGEST = 200
-"""Characters of a term; PostgreSQL refuses one of more than 2,046 bytes."""
+"""Characters of a term. PostgreSQL refuses one of more than 2,046 bytes."""
 _BETWEEN_WORDS = ".,'’_-"
 _SMALL_OR_ACCENTED = [chr(code) for code in (*range(0x61, 0x7B), *range(0xC0, 0x180))]
 
 
 def _folding() -> tuple[str, str]:
-    """What `translate` takes to do as `folded` does: each letter of a name and the capital without accents it becomes.
-    One that becomes two (ß) stays as it is."""
+    """Arguments for `translate` to do what `folded` does: each letter of a name, and its capital without accents. A
+    letter that becomes two (ß) stays as it is."""
     become = {letter: folded(letter) for letter in _SMALL_OR_ACCENTED}
     pairs = [(letter, plain) for letter, plain in become.items() if len(plain) == 1 and plain != letter]
     pairs += [(mark, " ") for mark in _BETWEEN_WORDS]
@@ -35,7 +35,7 @@ def _folding() -> tuple[str, str]:
 
 
 def _spellings() -> dict[str, str]:
-    """Of each capital without accents, a regular expression of all the letters of a name that become it."""
+    """Regular expression of all spellings, for each capital without accents."""
     found: dict[str, str] = {}
     for letter in _SMALL_OR_ACCENTED:
         plain = folded(letter)
@@ -50,7 +50,7 @@ _LETTERS, _PLAIN = (each.replace("'", "''") for each in _folding())
 
 
 class Words(Func):
-    """A `tsvector` of the words in some columns. An index is made over it: whoever changes it makes the index anew."""
+    """`tsvector` of the words in some columns. An index uses this expression: a change needs a new index."""
 
     def as_sql(self, compiler: Any, connection: Any, *_: Any, **__: Any) -> tuple[str, tuple[str | int, ...]]:
         columns = " || ' ' || ".join(compiler.compile(each)[0] for each in self.source_expressions)  # no parameters
@@ -62,8 +62,8 @@ NAMES_OF_AN_APPLICANT = Words("names", "paternal_surname", "maternal_surname", o
 
 
 def with_names(text: str) -> Func | None:
-    """Applicants: each word of the text begins one of their names, whatever its case and accents, in any order. None
-    where the text has no words."""
+    """Condition: each word of the text begins one of the applicant's names, whatever its case, accents and order. None
+    for a text without words."""
     words = _words(text)
     if not words:
         return None
@@ -78,8 +78,8 @@ def with_names(text: str) -> Func | None:
 
 
 def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
-    """Ids of authorised clients, likewise: PostgreSQL looks for words that begin so in any spelling, and what it finds
-    is compared here. It must find few that do not compare, for it looks no further than AT_MOST."""
+    """Ids of authorised clients with these names. PostgreSQL finds words that begin so in any spelling; the results are
+    compared here. Few may fail the comparison, since the search stops at AT_MOST."""
     words = _words(text)
     if not words:
         return []
@@ -91,7 +91,7 @@ def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
 
 
 def _asked(word: str) -> str:
-    """As a tsquery. The index has ß as it stands, and who types it asks for SS."""
+    """Term as a `tsquery`. The index keeps ß, while a user types SS."""
     return f"('{word}':* | '{word.replace('SS', 'ß')}':*)" if "SS" in word else f"'{word}':*"
 
 
@@ -108,10 +108,10 @@ def _words(text: str) -> list[str]:
 
 
 def ids(rows: QuerySet[Any], condition: Func) -> list[Any]:
-    """The primary keys of AT_MOST rows for which it holds, in no order, by the index however common a word is.
+    """Primary keys of at most AT_MOST matching rows, in no order, always by the index.
 
-    Left to itself the planner may hope to meet AT_MOST of a common word soon and read the table from its beginning,
-    folding every name on the way; of a rare one it then reads all.
+    For a common word the planner may expect AT_MOST matches soon and read the table from its beginning, folding every
+    name; for a rare one it then reads all of it.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""The days a list can be narrowed to.
+"""Date hierarchy of a list, without reading the table.
 
-Django's own tag asks the database which years, months and days there are, and PostgreSQL reads the whole table to say
-so. Here they are counted out between the first and the last row, which two looks into the index find.
+Django's own tag asks for the distinct years, months and days, for which PostgreSQL reads the whole table. Here they are
+computed between the first and the last row, which the index finds.
 """
 
 import calendar
@@ -21,7 +21,7 @@ Choice = dict[str, str]
 
 @register.inclusion_tag("admin/date_hierarchy.html")
 def days_of(cl: Any) -> dict[str, Any]:
-    """Years, then the months of one, then the days of one; and a way back."""
+    """Years, then the months of a year, then the days of a month; and a link back."""
     name = cl.date_hierarchy
     year, month, day = (_number(cl.params.get(f"{name}__{part}")) for part in ("year", "month", "day"))
     bounds = cl.model._default_manager.aggregate(first=Min(name), last=Max(name))
