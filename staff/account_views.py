@@ -1,4 +1,5 @@
-"""A member of staff's own account: his second factor, on, off and renewed; and a colleague's, who lost his phone."""
+"""Account pages: a staff member's own second factor (enrol, renew, remove), and the reset of a colleague's who lost
+their phone."""
 
 from base64 import b32encode
 from datetime import datetime
@@ -21,7 +22,8 @@ from staff.login_views import complete, try_code, wanted
 from staff.pages import CodeForm, page, staff_page
 
 _KEY = "staff_enrolling"
-"""The key of an app that is being enrolled stands in its session alone: who had the password before saw another."""
+"""Session key of the app key during enrolment. The key is in that session alone: whoever knew the password before saw
+another key."""
 
 
 class ReasonForm(forms.Form):
@@ -30,7 +32,7 @@ class ReasonForm(forms.Form):
 
 @staff_page("GET", "HEAD")
 def account(request: HttpRequest) -> HttpResponse:
-    """How safe the account is, and what may be done for it."""
+    """Account page: state of the second factor, and what can be changed."""
     user = cast(User, request.user)
     return page(
         request,
@@ -44,7 +46,7 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @staff_page("GET", "HEAD", "POST")
 def enrol(request: HttpRequest) -> HttpResponse:
-    """The QR code, and the first code of the app that read it."""
+    """Enrolment: the QR code, and the first code of the app that scanned it."""
     user, at = cast(User, request.user), timezone.now()
     if second_factor.device_of(user) is not None:
         return HttpResponseRedirect(reverse("staff_account"))
@@ -76,7 +78,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
 @staff_page("GET", "HEAD", "POST")
 def renew(request: HttpRequest) -> HttpResponse:
-    """Ten new backup codes for a code."""
+    """Renewal of the ten backup codes, confirmed by a code."""
 
     def act(user: User, typed: str, at: datetime) -> HttpResponse:
         codes = second_factor.renew_backup_codes(user, typed, at=at, address=caller_address(request.META))
@@ -87,7 +89,7 @@ def renew(request: HttpRequest) -> HttpResponse:
 
 @staff_page("GET", "HEAD", "POST")
 def remove(request: HttpRequest) -> HttpResponse:
-    """The app and its backup codes go, for a code."""
+    """Removal of the app and its backup codes, confirmed by a code."""
 
     def act(user: User, typed: str, at: datetime) -> HttpResponse:
         second_factor.remove(user, typed, at=at, address=caller_address(request.META))
@@ -101,7 +103,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 
 @staff_page("GET", "HEAD", "POST")
 def reset(request: HttpRequest, pk: int) -> HttpResponse:
-    """A colleague's second factor goes, for a reason."""
+    """Reset of a colleague's second factor, with a reason."""
     actor = cast(User, request.user)
     if not actor.has_perm("auth.change_user"):  # before it is looked up: which numbers are somebody's is not told
         return page(request, "forbidden", status=403, own=actor.pk == pk)
@@ -135,7 +137,7 @@ def reset(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _on_a_code(request: HttpRequest, name: str, act: Any) -> HttpResponse:
-    """The form that asks for a code, or what `act` makes of a right one."""
+    """The form for a code, or the result of `act` for a valid one."""
     user, at = cast(User, request.user), timezone.now()
     if second_factor.device_of(user) is None:
         return HttpResponseRedirect(reverse("staff_account"))
@@ -159,7 +161,7 @@ def _enrol(request: HttpRequest, user: User, key: str, form: CodeForm, *, at: da
 
 
 def _qr(uri: str) -> str:
-    """An SVG inside the page: the key travels to nobody."""
+    """QR code as an SVG inside the page, so that the key is sent to no other service."""
     code = segno.make(uri, error="m", micro=False)
     return mark_safe(  # noqa: S308  made of numbers by segno
         code.svg_inline(border=3, svgclass="qr", lineclass=None, omitsize=True, title="Código QR para su aplicación")

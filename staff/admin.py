@@ -1,7 +1,7 @@
-"""Users and groups in the admin: who may do what, audited with before and after; no password, not even its hash.
+"""Users and groups in the admin. Changes are audited with the values before and after, without passwords or their
+hashes.
 
-The page of second factors is not here: django-otp's own pages show the secrets of everybody's factors, so they are
-taken away.
+The pages of django-otp are unregistered: they show the secrets of everybody's second factors.
 """
 
 from collections.abc import Callable
@@ -35,13 +35,14 @@ for _model in (User, Group, TOTPDevice, StaticDevice):
         admin.site.unregister(_model)
 
 RIGHTS = ("is_superuser", "user_permissions")
-"""What only a superuser gives: who may make users must not make himself one."""
+"""Rights that only a superuser grants: a user who may create users must not make themselves a superuser."""
 
 VERBS = {"add": "crear", "change": "cambiar", "delete": "borrar", "view": "ver"}
 
 
 def in_words(permission: Permission) -> str:
-    """«Empresa: cambiar», not Django's «Can change partner»; our own permissions have Spanish names already."""
+    """Spanish name of a permission: «Empresa: cambiar» instead of Django's «Can change partner». Our own permissions
+    have Spanish names."""
     verb, _, _ = permission.codename.partition("_")
     model = permission.content_type.model_class()
     kind = str(model._meta.verbose_name) if model else permission.content_type.model
@@ -55,7 +56,8 @@ class PermissionsField(ModelMultipleChoiceField):
 
 
 class Rights:
-    """For a page with permissions to tick: those that open something, in words, the relations loaded with them."""
+    """Mixin for pages with permissions to tick: only those that open something, in Spanish, with their relations
+    loaded."""
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in ("permissions", "user_permissions"):
@@ -72,11 +74,11 @@ class Rights:
 
 
 PLUMBING = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions")
-"""Rooms of others whose permissions open nothing here."""
+"""Apps of libraries whose permissions open nothing here."""
 
 
 def permissions_that_open() -> QuerySet[Permission]:
-    """What can be ticked; with it whatever somebody has already, or saving the page would take it from him."""
+    """Permissions that can be ticked, and those already granted: otherwise saving the page would remove them."""
     ours = ~Q(content_type__app_label__in=PLUMBING) | Q(group__isnull=False) | Q(user__isnull=False)
     found = (
         Permission.objects.filter(ours)
@@ -127,7 +129,8 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
 
     @admin.display(description="contraseña")
     def password_status(self, user: User) -> str:
-        """Django's own field shows the first letters of salt and hash, which are nobody's to see."""
+        """Status of the password. Django's own field shows the first characters of salt and hash, which nobody should
+        see."""
         status = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
         return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', status)
 
@@ -137,7 +140,8 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
         return f"Activo desde el {localtime(device.created_at):%d/%m/%Y}." if device else "No tiene."
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """With the way to his second factor, for who may reset it: he has lost his phone, and this is his page."""
+        """Adds the link to reset the user's second factor, for staff who may: the user lost their phone, and this is
+        their page."""
         user = kwargs.get("obj")
         context["may_reset_factor"] = user is not None and _may_reset_factor(cast(User, request.user), user)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -156,7 +160,7 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
         return super().has_change_permission(request, obj) and self._may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes himself; who leaves is better made inactive."""
+        """Nobody may delete themselves. Users who leave are better deactivated."""
         is_other = obj is None or obj.pk != request.user.pk
         return is_other and super().has_delete_permission(request, obj) and self._may_touch(request, obj)
 
@@ -172,7 +176,7 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
 
 
 def _told_of_a_new_password(request: HttpRequest, key: Any, change: Callable[[], HttpResponse]) -> HttpResponse:
-    """The audit says that it was changed, by whom; never what it was or is."""
+    """Audit entry for a changed password: that it was changed and by whom, never the password."""
     if request.method != "POST":
         return change()
     with transaction.atomic():
@@ -188,7 +192,8 @@ _own_password_change = admin.site.password_change
 
 
 def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """The old password is a try like any other, or a session that was left open would be a place to guess at."""
+    """Change of the own password. The old password counts as a try, so that a session left open is no place to guess
+    it."""
 
     def change() -> HttpResponse:
         return _told_of_a_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
@@ -224,7 +229,7 @@ class RoleAdmin(Rights, Audited, DjangoGroupAdmin, Page):  # type: ignore[misc]
         return cast("QuerySet[Group]", super().get_queryset(request).annotate(number=Count("user")))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """Who may only look reads the same words that others tick."""
+        """Staff who may only view see the permissions by the same names."""
         return ("name", "permissions" if self._may_tick(request, obj) else "rights")
 
     def _may_tick(self, request: HttpRequest, obj: Any) -> bool:

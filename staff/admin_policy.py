@@ -1,4 +1,4 @@
-"""What the admin's pages load beyond everybody's policy (config.policies)."""
+"""Content-Security-Policy of the admin's pages, beyond the common one (config.policies)."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,13 @@ ADMIN = {
     "font-src": [SELF],
     "img-src": ["data:"],
 }
-"""django-unfold's pages are driven by Alpine.js, which evaluates the expressions of their attributes; their colours,
-and what Alpine and htmx show and hide, are inline styles. Scripts that stand in a page run nowhere, also not ours."""
+"""Additional sources for django-unfold. Its pages use Alpine.js, which evaluates expressions in attributes; colours,
+and what Alpine and htmx show and hide, are inline styles. Inline scripts stay forbidden, including our own."""
 
 
 class AdminPolicy:
-    """Loosens the policy of the admin's pages; the login is a page of our own and keeps the strict one."""
+    """Middleware that loosens the policy for the admin's pages. The login is a page of our own and keeps the strict
+    policy."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -15,7 +15,7 @@ class StaffConfig(AppConfig):
 
 
 def _begin_session(request: Any, **_: Any) -> None:
-    """Whichever way somebody logged in. The staff API's login opens no session, and gets none."""
+    """Begin a session after any kind of login. The staff API's login opens no session."""
     from staff import sessions
 
     sessions.begin_on_login(request)

@@ -1,9 +1,9 @@
-"""A member of staff's name and password, checked at every door the same way: one try of a name from an address at a
-time, as slow for a name nobody has as for a wrong password, and counted.
+"""Password check of staff, the same for pages and API: one try of a name from an address at a time, as slow for an
+unknown name as for a wrong password, and counted.
 
-django-axes counts: five failures of a name from an address, wrong passwords and wrong second codes together, lock that
-name there for a quarter of an hour. What it is handed is the request; nothing else here knows of one. Over all
-addresses a name is held by `staff.login_delays`, and over all names an address by `count_try` (LOGINS_PER_ADDRESS).
+django-axes counts: five failures of a name from an address, wrong passwords and wrong codes together, lock the name
+there for a quarter of an hour. Tries of one name from many addresses are limited by `staff.login_delays`, tries of one
+address by `count_try` (LOGINS_PER_ADDRESS). The request is only passed on to django-axes.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ from staff import login_delays
 
 
 class LockedOut(Exception):
-    """The name may not be tried from this address for so many seconds."""
+    """The name may not be tried from this address for `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class LockedOut(Exception):
 
 
 class TooManyTries(Exception):
-    """An address tries too often, whatever the names; again after so many seconds."""
+    """The address tried too often, whatever the names. Try again after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def count_try(address: str) -> None:
 
 @contextmanager
 def password_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
-    """Around one comparison of a password. Raises LockedOut, or hashing.HashesBusy: nothing waits for a hash."""
+    """Context of one password check. Raises LockedOut, or hashing.HashesBusy: nothing waits for a hash."""
     delayed_for = login_delays.claim_try(request, name, at=at)
     if delayed_for:
         raise LockedOut(delayed_for)
@@ -64,9 +64,11 @@ def password_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
 
 @contextmanager
 def one_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
-    """Around one try of a name: its turn, in a transaction. Raises LockedOut before anything is compared.
+    """Context of one try of a name: a transaction with a lock on the name. Raises LockedOut before anything is
+    compared.
 
-    axes looks first and counts afterwards, and a hash takes long: without turns a volley would get more than its five.
+    django-axes checks first and counts afterwards, and a hash takes long: without the lock, parallel tries would get
+    more than five.
     """
     with transaction.atomic():
         _queue_up(request, name)
@@ -77,7 +79,7 @@ def one_try(request: Any, name: str, *, at: datetime) -> Iterator[None]:
 
 
 def seconds_locked(request: Any, name: str, *, at: datetime) -> int:
-    """How long the name is still locked from the request's address; 0: it is not."""
+    """Seconds for which the name is still locked from the request's address; 0: it is not locked."""
     if AxesProxyHandler.is_allowed(request, get_credentials(username=name)):
         return 0
     failures = AccessAttempt.objects.filter(username=name, ip_address=limiting_address_of_request(request))
@@ -87,7 +89,7 @@ def seconds_locked(request: Any, name: str, *, at: datetime) -> int:
 
 
 def password_is_of(request: Any, name: str, password: str, *, at: datetime) -> User | None:
-    """The member of staff with this name and password; None, and counted, for everybody else."""
+    """Staff member with this name and password. None, and a counted failure, for everybody else."""
     user = authenticate(request, username=name, password=password)
     if isinstance(user, User) and user.is_staff:
         return user
@@ -100,13 +102,13 @@ def password_is_of(request: Any, name: str, password: str, *, at: datetime) -> U
 
 
 def count_failure(request: Any, name: str, *, at: datetime) -> None:
-    """One more of the five, and of the name's."""
+    """Count a failure, for the address and for the name."""
     login_delays.count_failure(name, at=at)
     user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
 
 
 def count_success(request: Any, name: str, *, at: datetime) -> None:
-    """The login is complete; axes forgets its failures by Django's signal."""
+    """Record a complete login. django-axes resets its count by Django's signal."""
     login_delays.count_success(request, name, at=at)
 
 

@@ -1,4 +1,4 @@
-"""What the staff's pages answer to whoever tries too often: 429, in Spanish, with `Retry-After`."""
+"""Answers of the staff pages to too many tries: 429, in Spanish, with `Retry-After`."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def locked(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The name is locked or delayed, and whatever the session had reached is gone."""
+    """The name is locked or delayed. The session is flushed."""
     request.session.flush()
     request.axes_locked_out = False  # type: ignore[attr-defined]  # told here; axes need not tell it again
     answer = page(request, "locked", status=429, minutes=-(-seconds // 60))
@@ -22,14 +22,14 @@ def locked(request: HttpRequest, seconds: int) -> HttpResponse:
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The address tries too often, or too many passwords are compared at once; the session stays as it is."""
+    """The address tries too often, or too many passwords are being checked. The session stays."""
     answer = page(request, "too_many", status=429, seconds=seconds)
     answer.headers["Retry-After"] = str(seconds)
     return answer
 
 
 def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
-    """For a page that compares or sets a password and knows nothing of limits; None: the fault is another."""
+    """Answer for a page that checks or sets a password but knows nothing of limits. None for other exceptions."""
     match fault:
         case authentication.LockedOut():
             return _told_locked(request, fault.seconds)
@@ -41,7 +41,7 @@ def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
-    """What axes' middleware answers with when a login that did not pass through here was locked out."""
+    """Answer of django-axes' middleware to a lockout in a login that is not ours (AXES_LOCKOUT_CALLABLE)."""
     name = (credentials or {}).get("username") or ""
     return _told_locked(request, authentication.seconds_locked(request, name, at=timezone.now()) or 1)
 

@@ -1,7 +1,7 @@
-"""Who of the staff came in, went, was refused or is locked out: written down from Django's and axes' own signals.
+"""Audit of staff logins, logouts, failures and lockouts, from the signals of Django and django-axes.
 
-A password is in none of it: Django hands over the name alone. What was typed as a name is kept as typed, cut to length;
-who types a password into the wrong field is why Django's own log keeps nothing, and why the audit is for few eyes.
+No entry holds a password: Django passes on the name only. The name is kept as typed, cut to length. People type
+passwords into the field of the name; therefore Django's own log keeps nothing, and few may read the audit.
 """
 
 import logging
@@ -19,7 +19,7 @@ from clients.client_ip import caller_address
 from clients.models import AuditEntry
 
 FAILURES_AN_HOUR = 100
-"""Written down of each address: nothing can be deleted from the audit, and nobody outside may fill it."""
+"""Failures recorded for each address: entries cannot be deleted, and strangers must not fill the table."""
 REFUSALS = ("staff.login_failed", "staff.locked_out")
 _log = logging.getLogger(__name__)
 _LABEL = User._meta.label_lower
@@ -43,7 +43,7 @@ def was_refused(credentials: dict[str, Any], request: HttpRequest | None = None,
 
 @receiver(user_locked_out, dispatch_uid="aval.audit.locked")
 def was_locked_out(request: HttpRequest | None, username: Any = None, **_: Any) -> None:
-    """axes says so at every try while the lock holds; the bound on refusals bounds this too."""
+    """django-axes signals this at every try during a lock; the limit on failures limits these entries too."""
     _refusal(request, "staff.locked_out", username)
 
 
@@ -64,7 +64,7 @@ def _too_many(address: str) -> bool:
 
 
 def _write(request: HttpRequest | None, action: str, name: str, user: User | None) -> None:
-    """Nothing for a session that code made without a request: nobody came from anywhere."""
+    """Write an entry. A session that code made without a request has none."""
     if request is None or "REMOTE_ADDR" not in request.META:
         return
     AuditEntry.objects.create(

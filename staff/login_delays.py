@@ -1,10 +1,10 @@
-"""How long a name that many have tried must wait, wherever they come from.
+"""Delay for a name with many failed logins, over all addresses.
 
-Five failures from one address are locked by django-axes; whoever has many addresses is held here. Beyond 30 failures
-of a name in a day a try from an address that never logged in with it waits, a minute first and twice as long each
-time up to an hour; after 100 in a row, a day (NIST SP 800-63B, 5.2.2: no more than 100). Whoever logged in before from
-where they are notices nothing. A name that nobody has is counted and answered like any other, with the same statements.
-Names and addresses are kept as keyed hashes: people type passwords into the field of the name.
+django-axes locks after five failures from one address; this module limits whoever has many addresses. After 30 failures
+of a name in a day, a try from an address that never logged in with it must wait: a minute first, then twice as long
+each time up to an hour; after 100 in a row, a day (NIST SP 800-63B, 5.2.2: no more than 100). Addresses that logged in
+before are not delayed. Unknown names are counted and answered like others, with the same statements. Names and
+addresses are stored as keyed hashes: people type passwords into the field of the name.
 """
 
 import logging
@@ -23,7 +23,7 @@ from clients.models import LoginAddress, LoginFailures
 log = logging.getLogger(__name__)
 
 FREE_FAILURES = 30
-"""Of one name in a day, from anywhere."""
+"""Failures of one name in a day that cause no delay."""
 DAY = timedelta(days=1)
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
@@ -42,14 +42,14 @@ _FAILED = """
 
 @dataclass(frozen=True)
 class Failures:
-    """Of one name: in its running day, and since it last logged in."""
+    """Failures of one name: in its current day, and since its last login."""
 
     today: int
     in_a_row: int
 
 
 def wait_after(failures: Failures) -> timedelta:
-    """From the last failure to the next try of an address that never logged in with the name."""
+    """Wait between the last failure and the next try from an address that never logged in with the name."""
     if failures.in_a_row >= IN_A_ROW:
         return DAY
     beyond = failures.today - FREE_FAILURES
@@ -57,9 +57,9 @@ def wait_after(failures: Failures) -> timedelta:
 
 
 def claim_try(request: Any, name: str, *, at: datetime) -> int:
-    """0 when the name may be tried from the request's address now, or the seconds to wait.
+    """Claim a try of the name from the request's address: 0 if it is allowed, otherwise the seconds to wait.
 
-    Of many that come when a wait is over one gets the try. Not inside a transaction.
+    Of several tries at the end of a wait one is allowed. Do not call inside a transaction.
     """
     row = LoginFailures.objects.filter(pk=_key(name)).first()
     known = LoginAddress.objects.filter(pk=_address_key(request, name)).exists()
@@ -93,7 +93,7 @@ def count_failure(name: str, *, at: datetime) -> None:
 
 
 def count_success(request: Any, name: str, *, at: datetime) -> None:
-    """The address is known from now on, and nothing is in a row any more; the day goes on."""
+    """Remember the address, and end the run of failures. The count of the day stays."""
     LoginFailures.objects.filter(pk=_key(name)).update(in_a_row=0)
     LoginAddress.objects.update_or_create(pk=_address_key(request, name), defaults={"last_at": at})
 

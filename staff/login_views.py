@@ -1,7 +1,7 @@
-"""The staff's way in: name and password, then the code where the account has a second factor.
+"""Login pages of staff: name and password, then the code of the second factor if the account has one.
 
-Until the code is given nobody is logged in: the session knows only who may try one, for a few minutes. So a password
-alone opens nothing by construction, and does not make the failures so far forgotten either.
+Nobody is logged in until the code is given: the session only knows who may try one, for a few minutes. So a password
+alone opens nothing and does not reset the count of failures.
 """
 
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from staff.middleware import is_complete
 from staff.pages import CodeForm, page, staff_page
 
 CODE_WITHIN = timedelta(minutes=5)
-"""From the password to the code; then the password again."""
+"""Time from the password to the code; after it the password is asked again."""
 _PENDING = "staff_password_given"
 _NOTICES = {
     sessions.Ended.IDLE.value: "Su sesión terminó: pasó {idle} minutos sin usarla. Ingrese de nuevo.",
@@ -91,7 +91,7 @@ def password(request: HttpRequest) -> HttpResponse:
 
 @staff_page("GET", "HEAD", "POST")
 def code(request: HttpRequest, backup: bool = False) -> HttpResponse:
-    """The code of the app, or one from paper."""
+    """Code of the app, or a backup code."""
     at = timezone.now()
     user = who_may_try(request, at=at)
     if user is None:
@@ -119,7 +119,7 @@ def code(request: HttpRequest, backup: bool = False) -> HttpResponse:
 
 
 def who_may_try(request: HttpRequest, *, at: datetime) -> User | None:
-    """Whose code is asked for: who gave his password a moment ago, or is logged in by a password alone."""
+    """User whose code is asked for: they just gave their password, or are logged in by a password alone."""
     if isinstance(request.user, User):
         return request.user if request.user.is_staff else None
     kept = request.session.get(_PENDING)
@@ -132,8 +132,8 @@ def who_may_try(request: HttpRequest, *, at: datetime) -> User | None:
 
 
 def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) -> HttpResponse | str:
-    """Runs `attempt`, one at a time and counted with the passwords: "" when it went well, or what to tell the person,
-    or the whole answer once the five tries are used up and the login begins anew."""
+    """Run `attempt`, one at a time and counted together with passwords. Returns "" on success, a text for the user, or
+    the whole response once the five tries are used up and the login starts again."""
     name = user.get_username()
     try:
         authentication.count_try(caller_address(request.META))
@@ -157,7 +157,7 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
 
 
 def complete(request: HttpRequest, user: User, *, at: datetime, device: Any = None) -> None:
-    """The login is complete: a session with a key of its own, whatever was known of the one before."""
+    """Complete the login: a session with a new key and without the old data."""
     request.session.flush()
     login(request, user, backend=_BACKEND)
     authentication.count_success(request, user.get_username(), at=at)
@@ -166,7 +166,7 @@ def complete(request: HttpRequest, user: User, *, at: datetime, device: Any = No
 
 
 def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
-    """Where the person was going; never to another site."""
+    """URL to continue to, never on another site."""
     to = request.POST.get("next") or request.GET.get("next") or ""
     return to if url_has_allowed_host_and_scheme(to, {request.get_host()}, request.is_secure()) else default
 

@@ -1,8 +1,6 @@
-"""The one door of everything staff opens: no page below `/admin/`, `/soporte/` and `/cuenta/` is reached, and nothing
-done there, without a complete login that is still fresh.
+"""Middleware that requires a complete and current login below `/admin/`, `/soporte/` and `/cuenta/`.
 
-It stands before the views and knows none of them, so that none can be forgotten. What each view asks beyond that, its
-permissions, stays with it.
+It runs before the views and knows none of them, so that none can be forgotten. Permissions are checked by each view.
 """
 
 from collections.abc import Callable
@@ -23,14 +21,14 @@ from staff import lockout_pages, second_factor, sessions
 
 GUARDED_PATHS = ("/admin/", "/soporte/", "/cuenta/")
 LOGIN = ("/admin/login/", "/admin/logout/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/")
-"""The way in and the way out."""
+"""Paths of login and logout."""
 ENROL = "/cuenta/segundo-factor/"
-"""All that is open to who must have a second factor and has none."""
+"""The only page open to users who need a second factor and have none."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """Where a person must go first, and what a script is told instead."""
+    """Redirect for a person, and the message for a script."""
 
     to: str
     status: int
@@ -38,7 +36,7 @@ class Stopped:
 
 
 class Guard:
-    """Ends sessions that are over, and stops whoever has not given all that his account asks."""
+    """Ends expired sessions, and stops users whose login is not complete."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -59,7 +57,7 @@ class Guard:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """A page of the admin that sets or compares a password was refused it."""
+        """Answer for an admin page on which a password check was refused by a limit."""
         return lockout_pages.answer_to(request, exception) if request.path_info.startswith(GUARDED_PATHS) else None
 
     def _stopped(self, request: HttpRequest, *, at: datetime) -> Stopped | None:
@@ -78,7 +76,7 @@ class Guard:
 
 
 def _second_step(request: HttpRequest, user: User) -> Stopped | None:
-    """What a password alone does not open."""
+    """Redirect for a user who has given a password only; None if the login is complete."""
     if is_complete(request, user):
         return None
     if second_factor.device_of(user) is not None:
@@ -90,7 +88,7 @@ def _second_step(request: HttpRequest, user: User) -> Stopped | None:
 
 
 def is_complete(request: HttpRequest, user: User) -> bool:
-    """Whether the session holds all that the account asks for."""
+    """Whether the session has everything that the account requires."""
     device = second_factor.device_of(user)
     if device is None:
         return not second_factor.is_required()
@@ -98,7 +96,7 @@ def is_complete(request: HttpRequest, user: User) -> bool:
 
 
 def _factor_gone(request: HttpRequest, user: User) -> sessions.Ended | None:
-    """A session that a phone opened ends with that phone: it was lost, or somebody else's."""
+    """End of a session whose second factor was removed: the phone was lost, or belonged to somebody else."""
     opened_by = request.session.get(DEVICE_ID_SESSION_KEY)
     if opened_by is None:
         return None
@@ -122,7 +120,7 @@ def _login(request: HttpRequest, why: sessions.Ended | None = None) -> str:
 
 
 def _wanted(request: HttpRequest) -> str:
-    """Where to go afterwards: the page itself, or for what acts or was fetched the page it came from."""
+    """URL to return to: the page itself, or for a form or script request the page it came from."""
     if request.method in ("GET", "HEAD") and not sessions.is_fetched(request):
         return request.get_full_path()
     came_from = request.headers.get("Referer", "")

@@ -1,4 +1,4 @@
-"""What the staff's login and account pages share: how they are rendered, and the headers they go out with."""
+"""Rendering and headers of the login and account pages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -17,13 +17,13 @@ _HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofo
 
 
 class CodeForm(forms.Form):
-    """A code of the app or of the paper; which, its form says."""
+    """Form for a code of the app or a backup code."""
 
     codigo = forms.CharField(label="Código", max_length=20, strip=True)
 
 
 def staff_page(*methods: str) -> Callable[[View], View]:
-    """A page with secrets in its forms, kept by nobody on the way."""
+    """Page with secrets in its forms, stored in no cache."""
 
     def wrap(view: View) -> View:
         @require_http_methods(list(methods))

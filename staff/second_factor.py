@@ -1,8 +1,8 @@
-"""A member of staff's second factor: an authenticator app (TOTP, RFC 6238), and codes on paper for when it is lost.
+"""Second factor of staff: an authenticator app (TOTP, RFC 6238), and backup codes for when it is lost.
 
-django-otp keeps the devices, waits longer after each wrong code (1, 2, 4, 8 s ...) and takes no code twice. Every act
-here locks the user's row first: of any number of tries at once one is looked at, and the others wait for its verdict.
-Codes and keys are in no log, no audit entry and no exception.
+django-otp stores the devices, waits longer after each wrong code (1, 2, 4, 8 s ...) and accepts no code twice. Every
+function here locks the user's row first: of parallel tries one is checked, and the others wait for its result. Codes
+and keys are in no log, audit entry or exception.
 """
 
 import base64
@@ -28,20 +28,20 @@ from clients.sealing import CannotUnseal
 log = logging.getLogger(__name__)
 
 BACKUP_CODES = 10
-"""On one sheet; each works once."""
+"""Codes on one sheet. Each works once."""
 _LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
-"""Of backup codes: nothing that could be read as something else. Ten of them are 49 bits."""
+"""Characters of backup codes: none that could be mistaken for another. Ten of them are 49 bits."""
 _BACKUP_LENGTH = 10
 _KEY_BYTES = 20
-"""Of an app's key: 160 bits, as RFC 4226, section 4 recommends."""
+"""Bytes of an app's key: 160 bits, as RFC 4226, section 4 recommends."""
 
 
 class CodeRefused(Exception):
-    """Not a code that works now. It was counted."""
+    """Code that is not valid now. It was counted."""
 
 
 class TryLater(Exception):
-    """So many wrong codes came in a row that the next is looked at only after `seconds`. Nothing was counted."""
+    """Too many wrong codes in a row: the next one is checked after `seconds`. Nothing was counted."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -49,15 +49,15 @@ class TryLater(Exception):
 
 
 class AlreadyEnrolled(Exception):
-    """One app a person: the old one goes first."""
+    """The user has an app already, which must be removed first."""
 
 
 class NotEnrolled(Exception):
-    """There is no second factor."""
+    """The user has no second factor."""
 
 
 class NotAllowed(Exception):
-    """Whoever asks may not do this to that account."""
+    """The user may not do this to that account."""
 
 
 def is_required() -> bool:
@@ -65,13 +65,13 @@ def is_required() -> bool:
 
 
 def device_of(user: User) -> Authenticator | None:
-    """The app whose codes count; None: there is none."""
+    """The app whose codes count, or None."""
     found: Authenticator | None = Authenticator.objects.filter(user=user, confirmed=True).order_by("pk").first()
     return found
 
 
 def device_of_name(name: str) -> Authenticator | None:
-    """As `device_of`, asked before it is known whether the name is anybody's."""
+    """`device_of` by a name that may be nobody's."""
     of_name = Authenticator.objects.filter(user__username=name, confirmed=True)
     found: Authenticator | None = of_name.order_by("pk").first()
     return found
@@ -82,18 +82,18 @@ def backup_codes_left(user: User) -> int:
 
 
 def new_key() -> str:
-    """A key for an app, in hexadecimal; it counts once `enrol` has seen a code made with it."""
+    """New key for an app, in hexadecimal. It counts once `enrol` has checked a code made with it."""
     return str(random_hex(_KEY_BYTES))
 
 
 def key_uri(user: User, key: str) -> str:
-    """What the QR code holds: otpauth://totp/..."""
+    """Content of the QR code: otpauth://totp/..."""
     return str(Authenticator(user=user, key=key).config_url)
 
 
 def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None) -> list[str]:
-    """Makes the app with this key the user's second factor, once a code shows that it holds it. Returns the backup
-    codes, which are shown now and never again.
+    """Enrol the app with this key, after a code shows that it has the key. Returns the backup codes, which are shown
+    once.
 
     Raises CodeRefused, AlreadyEnrolled.
     """
@@ -111,7 +111,7 @@ def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None
 
 
 def check(user: User, typed: str, *, at: datetime, address: str | None) -> Authenticator:
-    """The user's app, once a code of it or a backup code was given. Raises CodeRefused, TryLater, NotEnrolled."""
+    """Check a code of the app or a backup code; return the app. Raises CodeRefused, TryLater, NotEnrolled."""
     with transaction.atomic():
         device = _locked_device(user)
         right = _is_right(user, device, typed, at=at, address=address)
@@ -121,7 +121,7 @@ def check(user: User, typed: str, *, at: datetime, address: str | None) -> Authe
 
 
 def renew_backup_codes(user: User, typed: str, *, at: datetime, address: str | None) -> list[str]:
-    """Ten new codes; the old ones are dead. Raises CodeRefused, TryLater, NotEnrolled."""
+    """Replace the backup codes. Raises CodeRefused, TryLater, NotEnrolled."""
     codes: list[str] = []
     with transaction.atomic():
         device = _locked_device(user)
@@ -134,7 +134,7 @@ def renew_backup_codes(user: User, typed: str, *, at: datetime, address: str | N
 
 
 def remove(user: User, typed: str, *, at: datetime, address: str | None) -> None:
-    """Takes the app and the backup codes away, on a code of theirs. Raises CodeRefused, TryLater, NotEnrolled."""
+    """Remove the app and the backup codes, confirmed by a code. Raises CodeRefused, TryLater, NotEnrolled."""
     with transaction.atomic():
         device = _locked_device(user)
         right = _is_right(user, device, typed, at=at, address=address)
@@ -146,8 +146,8 @@ def remove(user: User, typed: str, *, at: datetime, address: str | None) -> None
 
 
 def reset(user: User, *, by: str, reason: str, at: datetime, address: str | None = None) -> bool:
-    """Takes somebody's second factor away without a code of it: the phone is lost. Every session that it opened ends
-    with its next request. False: there was none."""
+    """Remove a user's second factor without a code, because the phone is lost. Every session opened with it ends with
+    its next request. False if there was none."""
     with transaction.atomic():
         _lock(user)
         if not _drop(user):
@@ -157,13 +157,14 @@ def reset(user: User, *, by: str, reason: str, at: datetime, address: str | None
 
 
 def check_may_reset(actor: User, user: User) -> None:
-    """Raises NotAllowed. Nobody resets his own, which would spare him the code; a superuser's only a superuser does."""
+    """Raises NotAllowed. Nobody resets their own second factor, which would bypass the code; only a superuser resets a
+    superuser's."""
     if actor.pk == user.pk or not actor.has_perm("auth.change_user") or (user.is_superuser and not actor.is_superuser):
         raise NotAllowed
 
 
 def _lock(user: User) -> None:
-    """The gate of every act on a user's second factor."""
+    """Lock that serialises all changes of a user's second factor."""
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
@@ -176,7 +177,7 @@ def _locked_device(user: User) -> Authenticator:
 
 
 def _is_right(user: User, device: Authenticator, typed: str, *, at: datetime, address: str | None) -> bool:
-    """Whether the code works now. A wrong one, and a backup code that was used, are in the audit."""
+    """Whether the code is valid now. Wrong codes and used backup codes are audited."""
     digits = _digits(typed)
     by_app = len(digits) == device.digits and digits.isascii() and digits.isdigit()
     paper = None if by_app else StaticDevice.objects.filter(user=user, confirmed=True).order_by("pk").first()
@@ -196,7 +197,7 @@ def _is_right(user: User, device: Authenticator, typed: str, *, at: datetime, ad
 
 
 def _verified(device: Authenticator | StaticDevice, code: str) -> bool:
-    """django-otp's verdict. A key that was sealed under another SECRET_KEY has no codes: the try counts as wrong."""
+    """django-otp's check. A key sealed under another SECRET_KEY has no codes: the try counts as wrong."""
     try:
         return bool(device.verify_token(code))
     except CannotUnseal:
@@ -206,29 +207,30 @@ def _verified(device: Authenticator | StaticDevice, code: str) -> bool:
 
 
 def _digits(typed: str) -> str:
-    """Apps show 123 456; people type the blank too."""
+    """Code without blanks: apps show 123 456."""
     return "".join(typed.split())
 
 
 def _plain(typed: str) -> str:
-    """A backup code as it was made: without its dash, and in small letters."""
+    """Backup code in small letters, without its dash."""
     return "".join(typed.split()).replace("-", "").lower()
 
 
 def _kept(user: User, code: str, key: bytes) -> str:
-    """What the table holds of a backup code: 16 characters (96 bits) of a keyed hash, never the code."""
+    """Stored form of a backup code: 16 characters (96 bits) of a keyed hash, never the code."""
     digest = hmac.new(key, f"{user.pk}:{code}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest[:12]).decode()
 
 
 def _kept_before(user: User, code: str, secret: str) -> str:
-    """As it was kept up to the first version."""
+    """Stored form of a backup code in the first version."""
     digest = salted_hmac("aval.backup-code", f"{user.pk}:{code}", secret=secret, algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest[:12]).decode()
 
 
 def _as_kept(user: User, paper: StaticDevice, code: str) -> str:
-    """The spelling of a code that the table may hold: a sheet outlives a change of SECRET_KEY that was announced."""
+    """The stored form that the table may hold. Backup codes stay valid after a change of SECRET_KEY with
+    SECRET_KEY_FALLBACKS."""
     secrets_so_far = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     spellings = [_kept(user, code, key) for key in settings.BACKUP_CODE_KEYS]
     spellings += [_kept_before(user, code, secret) for secret in secrets_so_far]

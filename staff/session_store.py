@@ -1,6 +1,6 @@
-"""Session store whose rows give nothing away: named by a keyed hash of what the cookie says, their data sealed.
+"""Session store for the database that stores a keyed hash of the session key, and seals the data.
 
-Rows from before, named by the key itself, are never found: those sessions have ended.
+Rows of older versions, which hold the key itself, are never found: those sessions have ended.
 """
 
 import base64
@@ -17,13 +17,13 @@ PURPOSE = "session-data"
 
 
 def row_of(key: str) -> str:
-    """What the row of a session is called: 40 characters (240 bits) of a keyed hash."""
+    """Primary key of a session's row: 40 characters (240 bits) of a keyed hash."""
     digest = salted_hmac("aval.session-key", key, algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest[:30]).decode()
 
 
 class SessionStore(DatabaseStore):
-    """Django's store in the database, by hashes."""
+    """Django's database session store, with hashed keys and sealed data."""
 
     def _get_session_from_db(self) -> Any:
         of_key = self.model.objects.filter(session_key=row_of(self.session_key or ""))

@@ -1,7 +1,7 @@
-"""When a session of the staff ends: after a while without its person, and after a working day in any case.
+"""End of staff sessions: after a time without activity, and after a working day in any case.
 
-A page that asks for news by itself is nobody's activity, or a forgotten screen would stay open all night. Both moments
-stand in the session; `at` decides, not the age of a cookie, which a browser keeps or loses as it likes.
+A page that polls by itself is not activity, or a forgotten screen would stay open all night. Both times are in the
+session and are compared with `at`; the age of a cookie is not used, since a browser keeps or drops cookies as it likes.
 """
 
 from datetime import datetime, timedelta
@@ -13,17 +13,17 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 NOTED_EVERY = timedelta(seconds=30)
-"""An activity is written down at most this often: a session may end so much early, never late."""
+"""Least time between two records of activity. A session may end that much too early, never late."""
 SCRIPT_POLLS = ("desde_fila",)
-"""What a page's own script asks with when it looks for news (support/static/support/log.js)."""
+"""Query parameters of a page's own polling script (support/static/support/log.js)."""
 POLL_HEADER = "Aval-Poll"
-"""A script that asks by itself without those words says so with this header."""
+"""Header with which any other polling script declares itself."""
 
 _BEGAN, _SEEN = "staff_began", "staff_seen"
 
 
 class Ended(Enum):
-    """Why; the value stands in the login's address, which tells the person."""
+    """Reason for the end of a session. The value is in the URL of the login, which tells the user."""
 
     IDLE = "inactividad"
     OLD = "duracion"
@@ -32,18 +32,18 @@ class Ended(Enum):
 
 
 def begin(request: HttpRequest, *, at: datetime) -> None:
-    """A login was completed."""
+    """Begin a session after a complete login."""
     request.session[_BEGAN] = request.session[_SEEN] = at.timestamp()
 
 
 def begin_on_login(request: HttpRequest) -> None:
-    """A login opened this session; one that left no user in it is not a login here."""
+    """Begin the session that a login opened. A session without a user is no login here."""
     if SESSION_KEY in request.session:
         begin(request, at=timezone.now())
 
 
 def ended(request: HttpRequest, *, at: datetime) -> Ended | None:
-    """Why a session is over; None: it goes on. One that nobody began here begins with its first request."""
+    """Reason why a session has ended, or None. A session that was not begun here begins with its first request."""
     began, seen = request.session.get(_BEGAN), request.session.get(_SEEN)
     if began is None or seen is None:
         begin(request, at=at)
@@ -57,19 +57,19 @@ def ended(request: HttpRequest, *, at: datetime) -> Ended | None:
 
 
 def ends_at(request: HttpRequest) -> datetime:
-    """When it ends in any case."""
+    """Latest end of a session."""
     began = datetime.fromtimestamp(request.session[_BEGAN], tz=timezone.get_current_timezone())
     return began + timedelta(hours=settings.SESSION_HOURS)
 
 
 def note_activity(request: HttpRequest, *, at: datetime) -> None:
-    """The person is there, if it was the person who asked."""
+    """Record activity, unless a script made the request."""
     if not is_by_script(request) and at.timestamp() - request.session[_SEEN] >= NOTED_EVERY.total_seconds():
         request.session[_SEEN] = at.timestamp()
 
 
 def is_fetched(request: HttpRequest) -> bool:
-    """Whether a script asks, which could do nothing with a login page in place of its answer."""
+    """Whether a script made the request, and could do nothing with a login page."""
     headers = request.headers
     accept = headers.get("Accept", "")
     return (
@@ -82,7 +82,8 @@ def is_fetched(request: HttpRequest) -> bool:
 
 
 def is_by_script(request: HttpRequest) -> bool:
-    """Whether nobody need be there: a page that looks for news. What htmx asks, or whatever acts, somebody clicked."""
+    """Whether nobody need be present: a polling page. Requests of htmx and those that change something follow a
+    click."""
     if POLL_HEADER in request.headers or any(word in request.GET for word in SCRIPT_POLLS):
         return True
     clicked = request.headers.get("HX-Request") == "true" or request.method not in ("GET", "HEAD")

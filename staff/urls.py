@@ -1,4 +1,4 @@
-"""Below /cuenta/: the second step of the login, and what a member of staff does for his own account."""
+"""URLs below /cuenta/: the second step of the login, and the account pages."""
 
 from django.urls import path
 

@@ -1,1 +1,1 @@
-"""THE AGENT'S DESK: who somebody is over all contracts, what happened to his messages, and why no code arrived."""
+"""Support desk: search of a person over all contracts, what happened to their messages, and why no code arrived."""

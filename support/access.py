@@ -1,4 +1,4 @@
-"""Who may come to the desk, and the headers its pages go out with."""
+"""Access decorator of the desk's pages, and their headers."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,11 +21,11 @@ EXPORT, ERASE = "support.export_person", "support.erase_person"
 _HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 _LOADS = {"script-src": [SELF], "connect-src": [SELF], "img-src": ["data:"]}
-"""Beyond everybody's policy (config.policies): the log's script, and the rows it asks for."""
+"""Sources beyond the common Content-Security-Policy (config.policies): the log's script, and the rows it fetches."""
 
 
 def desk_page(*methods: str, needs: str = USE) -> Callable[[View], View]:
-    """A page for staff that holds the permission; others are sent to the login, or told that it is not for them."""
+    """Page for staff with the permission. Others are sent to the login, or told that they may not see it."""
 
     def wrap(view: View) -> View:
         @require_http_methods(list(methods))

@@ -1,4 +1,4 @@
-"""The audit in the admin, found also by the person it is about: only this room knows all the rows a person has."""
+"""Audit page of the admin, which finds entries by person too: only this app knows all rows of a person."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClie
 from tokens.search import ids_reached_at
 
 OF_EACH = 50
-"""Rows of each kind that a mailbox, a phone or a document may stand for."""
+"""Most rows of each kind for a mailbox, a phone or a document."""
 
 
 @admin.register(AuditEntry)
@@ -22,7 +22,7 @@ class AuditOfPeopleAdmin(AuditEntryAdmin):
 
 
 def _rows_of(text: str) -> Iterator["QuerySet[Any]"]:
-    """By exact values that have an index; not by name, which has none: a word may be the name of one of the staff."""
+    """Rows with an exact value that has an index. Names have none: a word may be a staff member's name."""
     if "@" in text:
         yield Applicant.objects.filter(email=text.lower())
         yield Applicant.objects.filter(pk__in=ids_reached_at(text.lower()))

@@ -1,10 +1,10 @@
-"""No rows of its own: the desk reads the other rooms'. Here are only the words of what may be done at it."""
+"""Permissions of the desk. It has no table: the desk reads the rows of other apps."""
 
 from django.db import models
 
 
 class Desk(models.Model):
-    """Permissions, and no table."""
+    """Permissions without a table."""
 
     class Meta:
         managed = False

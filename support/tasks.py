@@ -1,4 +1,4 @@
-"""What beat does at night. The pieces are short: two threads serve all periodic tasks, and codes need the other one."""
+"""Nightly tasks, in short pieces: two threads serve all periodic tasks, and codes need one of them."""
 
 from celery import shared_task
 from django.utils import timezone
@@ -6,7 +6,7 @@ from django.utils import timezone
 from support.privacy import retention
 
 PIECE = 10.0
-"""Seconds. One a minute for five hours is fifty minutes a night."""
+"""Seconds of a piece. One a minute for five hours is fifty minutes a night."""
 
 
 @shared_task(name="support.forget")

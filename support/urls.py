@@ -1,4 +1,4 @@
-"""Below /soporte/."""
+"""URLs below /soporte/."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""What an agent may do for somebody, each with its reason and in the audit with who, when and from where."""
+"""Actions of an agent for a person. Each needs a reason and is audited with user, time and address."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from tokens.services import Origin
 
 
 class CannotBeDone(Exception):
-    """The act makes no sense now. Says why, in Spanish, for the agent."""
+    """Action that makes no sense now. The text is Spanish, for the agent."""
 
 
 @dataclass(frozen=True)
 class Agent:
-    """Who acts, why, when and from where."""
+    """Agent with reason, time and address of the action."""
 
     by: str
     reason: str
@@ -34,7 +34,7 @@ class Agent:
 
 
 def forgive(person: Person, agent: Agent) -> str:
-    """Earlier requests by the via of the last code stop counting."""
+    """Forgive the wait: earlier requests by the via of the last code no longer count."""
     token = latest_code(person)
     if token is None:
         raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
@@ -67,7 +67,7 @@ def unlock(person: Person, agent: Agent) -> str:
 
 
 def cancel(person: Person, agent: Agent) -> str:
-    """Ends the live code; it keeps its rung."""
+    """Cancel the live code. It keeps its rung."""
     applicant = _applicant(person)
     try:
         with transaction.atomic():
@@ -79,7 +79,7 @@ def cancel(person: Person, agent: Agent) -> str:
 
 
 def resend(person: Person, via: str, agent: Agent) -> str:
-    """A new code by another via, to the last phone or to the mailbox; the ladder holds for agents too."""
+    """Send a new code by another via, to the last phone or the mailbox. The ladder holds for agents too."""
     applicant = _applicant(person)
     token = latest_code(person)
     phone = token.destination if token is not None and token.via != Via.EMAIL else ""
@@ -110,7 +110,7 @@ def resend(person: Person, via: str, agent: Agent) -> str:
 
 
 def _reserve(applicant: Applicant, via: str, *, at: datetime) -> Callable[[], None]:
-    """A message from the desk counts as its company's; of clients without one, as the desk's."""
+    """Reserve a message of the daily cap: the partner's, or the desk's for clients without a partner."""
     partner = applicant.partner
     caller = caps.key_of_partner(partner.pk) if partner else "desk"
     try:
@@ -129,7 +129,7 @@ def _why_not(refusal: Refused, agent: Agent) -> str:
 
 
 def deauthorize_from(client: AuthorizedClient, agent: Agent) -> str:
-    """The partner's baja, on the client's own word."""
+    """Deauthorise the client from a partner, on the client's own word (contract 1, baja)."""
     with transaction.atomic():
         ended = deauthorize(client.partner, [client.email], at=agent.at)
         if not ended:
@@ -139,7 +139,7 @@ def deauthorize_from(client: AuthorizedClient, agent: Agent) -> str:
 
 
 def unmask(person: Person, agent: Agent) -> dict[str, list[str]]:
-    """The whole mailbox and telephones, once they have been asked for."""
+    """Audit that mailbox and phones are shown in full."""
     row = next(iter((*person.applicants, *person.authorized, *person.external)), None)
     if row is None:
         raise CannotBeDone("No hay a quién mostrar.")

@@ -1,7 +1,7 @@
-"""Why somebody did not get his code, or gets no bulletins: one sentence and the next step, from a closed list.
+"""Diagnosis: why a person got no code or gets no bulletins, as one sentence and the next step, from a closed list.
 
-What is said is read from the rows at this moment; nothing is guessed. Where no provider ever reports, "left, no word
-since" is what can be known, and that is what is said.
+Read from the rows at this moment; nothing is guessed. If a provider never sends receipts, the diagnosis says that the
+message left and nothing is known since.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from tokens.cooldown import in_words
 from tokens.models import CodeTry, VerificationToken
 
 STUCK_AFTER = timedelta(seconds=15)
-"""A code leaves within a second or two; what waits longer is stuck."""
+"""A code leaves within a second or two; after this it is stuck."""
 
 Outcome = VerificationToken.Outcome
 State = Message.State
 
 
 class Why(Enum):
-    """The closed list."""
+    """The closed list of diagnoses."""
 
     NEVER_ASKED = "never_asked"
     WAITING = "waiting"
@@ -53,7 +53,7 @@ class Why(Enum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What happened, and what to do now; Spanish, for the agent to read out."""
+    """What happened and what to do, in Spanish, for the agent to read out."""
 
     why: Why
     sentence: str
@@ -61,7 +61,7 @@ class Diagnosis:
 
 
 def diagnose(person: Person, *, at: datetime) -> list[Diagnosis]:
-    """One for each thing the person does with us, the most recent concern first: codes, bulletins, the registry."""
+    """Diagnoses of a person, the most recent concern first: codes, bulletins, registry."""
     found = []
     if person.applicants:
         found.append(of_codes(person, at=at))
@@ -79,7 +79,7 @@ def diagnose(person: Person, *, at: datetime) -> list[Diagnosis]:
 
 
 def of_codes(person: Person, *, at: datetime) -> Diagnosis:
-    """About the code asked for last."""
+    """Diagnosis of the last code."""
     token = latest_code(person)
     if token is None:
         return _without_a_code(person.applicants[0])
@@ -96,7 +96,7 @@ def of_codes(person: Person, *, at: datetime) -> Diagnosis:
 
 
 def of_bulletins(authorized: list[AuthorizedClient]) -> Diagnosis:
-    """About boletines and alertas, by the newest authorisation."""
+    """Diagnosis of bulletins and alerts, by the newest authorisation."""
     live = [row for row in authorized if row.deauthorized_at is None]
     if not live:
         row = max(authorized, key=lambda each: each.deauthorized_at or each.created_at)
@@ -157,7 +157,7 @@ def _locked(applicant: Applicant) -> Diagnosis:
 def _refused_by_the_ladder(
     applicant: Applicant, token: VerificationToken, until: datetime | None, *, at: datetime
 ) -> Diagnosis | None:
-    """His last request for a code was refused because he must wait, and he still must, `until` then."""
+    """Whether the person's last request for a code was refused because of a wait that still runs, until `until`."""
     if until is None:
         return None
     asked = ApiRequest.objects.filter(subject=applicant.pk, action="token").order_by("-id").first()
@@ -171,14 +171,14 @@ def _refused_by_the_ladder(
 
 
 def _can_ask(until: datetime | None, *, at: datetime) -> str:
-    """When the next code can be asked for."""
+    """When the next code can be requested."""
     if until is None:
         return "Puede pedir otro código ahora."
     return f"Puede pedir otro código el {_at(until)} (faltan {in_words(until - at)}), o antes si le perdona la espera."
 
 
 def _of_token(token: VerificationToken, *, then: str, at: datetime) -> Diagnosis:
-    """By what is most certain: what he typed, then what his provider said, then what nobody said."""
+    """By the most certain source: what the person typed, then the provider's receipt, then the absence of one."""
     late = CodeTry.objects.filter(token=token, result=CodeTry.Result.LATE).order_by("at").first()
     if late is not None:
         seconds = -(-(late.at - token.expires_at) // timedelta(seconds=1))

@@ -1,7 +1,6 @@
-"""One person over all contracts: found by whatever an agent has in front of him, and gathered around one row.
+"""Search of one person over all contracts, by any value that an agent has, and everything related to one row.
 
-Rows belong together by document or by mailbox. A shared telephone does not make two people one: it is in the timeline
-of both.
+Rows belong together by document or by mailbox. Two people who share a phone stay two; it is in the timeline of both.
 """
 
 from collections.abc import Iterable
@@ -24,12 +23,12 @@ from tokens.models import VerificationToken
 from tokens.search import ids_reached_at
 
 AT_MOST = 20
-"""Rows of each kind that a search or a person shows, the newest first."""
+"""Rows of each kind in a search or a case, the newest first."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that is registered of somebody, newest first."""
+    """Everything that is registered of a person, newest first."""
 
     applicants: list[Applicant] = field(default_factory=list)
     authorized: list[AuthorizedClient] = field(default_factory=list)
@@ -51,7 +50,7 @@ class Person:
 
 
 def around(row: Applicant | AuthorizedClient | ExternalClient) -> Person:
-    """The person a row is about: what bears the same document, and what has the same mailbox."""
+    """The person of a row: rows with the same document, and rows with the same mailbox."""
     match row:
         case ExternalClient():
             return Person(external=[row])
@@ -72,8 +71,8 @@ def around(row: Applicant | AuthorizedClient | ExternalClient) -> Person:
 
 
 def search(term: str) -> list[Person]:
-    """The people a term may mean: a phone, mailbox, document, name, any id of ours, the partner's own, `id_solicitud`
-    or `event_id`. Exact but for names. An empty term means nobody."""
+    """People found by a term: a phone, mailbox, document, name, any id of ours, the partner's own, `id_solicitud` or
+    `event_id`. Exact except for names. An empty term finds nobody."""
     text = normalised(term)
     if not text:
         return []
@@ -93,7 +92,7 @@ def search(term: str) -> list[Person]:
 
 
 def _by_id(text: str) -> Iterable[Any]:
-    """An id of ours: a client's, a code's, a message's."""
+    """By one of our ids: of a client, a code or a message."""
     wanted = None
     with suppress(ValueError):
         wanted = UUID(text)
@@ -111,7 +110,7 @@ def _by_id(text: str) -> Iterable[Any]:
 
 
 def _by_request(text: str) -> Iterable[Any]:
-    """`id_solicitud` of contract 1, `event_67890` of contract 3."""
+    """By `id_solicitud` of contract 1 or `event_67890` of contract 3."""
     number = text.removeprefix("event_")
     if not number.isascii() or not number.isdigit() or len(number) > 18:
         return
@@ -127,8 +126,8 @@ def _by_request(text: str) -> Iterable[Any]:
 
 
 def _by_words(text: str) -> Iterable[Any]:
-    """A mailbox, a phone, a document, a name, the partner's own id. One question for each, so that each has its index
-    and none is left to the planner to read a table for."""
+    """By mailbox, phone, document, name or the partner's own id. One query for each, so that each uses its index and
+    the planner scans no table."""
     if "@" in text:
         email = text.lower()
         yield from _newest(Applicant, _of_mailbox(Applicant, email), _reached_at(email))
@@ -167,6 +166,6 @@ def _newest(model: type[Model], *found: Iterable[Any]) -> list[Any]:
 
 
 def latest_code(person: Person) -> VerificationToken | None:
-    """The code asked for last, over all registrations."""
+    """The last code, over all registrations."""
     ids = [applicant.pk for applicant in person.applicants]
     return VerificationToken.objects.filter(applicant__in=ids).order_by("-created_at").first() if ids else None

@@ -1,6 +1,6 @@
-"""Everything that happened to one person, newest first, over all contracts: each line from a row of its own room.
+"""Timeline of a person over all contracts, newest first.
 
-Destinations are masked here; a code is in none of these rows. Bounded: each source gives its newest rows.
+Destinations are masked, and no row holds a code. Bounded: each source gives its newest rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 AT_MOST = 200
-"""Lines a case shows."""
+"""Entries shown in a case."""
 OF_EACH = 100
-"""Rows read of each kind."""
+"""Rows read from each source."""
 
 _BAD = {"FAILED", "UNDELIVERED", "EXPIRED"}
 _GOOD = {"SENT", "DELIVERED"}
@@ -53,7 +53,7 @@ _TOLD_BY_A_TRY = ("ERR_INVALID_TOKEN", "ERR_MAX_ATTEMPTS", "ERR_TOKEN_EXPIRED")
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: when, what kind of thing, what happened, and how that looks (good, bad, plain)."""
+    """Entry: time, kind, what happened, and its rating (good, bad, neutral)."""
 
     at: datetime
     kind: str
@@ -63,7 +63,7 @@ class Entry:
 
 
 def of(person: Person) -> list[Entry]:
-    """The newest AT_MOST lines."""
+    """The newest AT_MOST entries."""
     tokens = list(
         VerificationToken.objects.filter(applicant__in=[each.pk for each in person.applicants])
         .select_related("applicant__partner")
@@ -94,7 +94,7 @@ def _registrations(person: Person) -> Iterator[Entry]:
 
 
 def _requests(person: Person) -> Iterator[Entry]:
-    """Calls about the person that were refused; what succeeded is told by the rows it made."""
+    """Refused API calls about the person. Successful calls are represented by the rows they wrote."""
     ids = [*(each.pk for each in person.applicants), *(each.pk for each in person.external)]
     asked = ApiRequest.objects.filter(subject__in=ids, status__gte=400).exclude(status=404)
     for row in asked.exclude(code__in=_TOLD_BY_A_TRY).order_by("-id")[:OF_EACH]:
@@ -155,7 +155,7 @@ def _consents(person: Person) -> Iterator[Entry]:
 
 
 def _staff(person: Person) -> Iterator[Entry]:
-    """What staff did, with its reason; and what partners changed in the registry."""
+    """Actions of staff with their reason, and changes that partners made in the registry."""
     for row in LadderForgiveness.objects.filter(applicant__in=[each.pk for each in person.applicants]).order_by("-at"):
         yield Entry(row.at, "personal", f"{row.by} perdonó la espera por {row.get_via_display()}", row.reason)
     about = Q()
@@ -186,5 +186,5 @@ AUDITED = {
 
 
 def shown(moment: datetime) -> str:
-    """As staff reads it: day first, Lima's clock."""
+    """Date and time for staff: day first, in Lima's time zone."""
     return localtime(moment).strftime("%d/%m/%Y %H:%M:%S")

@@ -1,4 +1,4 @@
-"""The desk's pages: one search box, a case, and what may be done about it. Parse, call, answer."""
+"""Views of the desk: search, case and actions."""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]
     "autorizado": AuthorizedClient,
     "externo": ExternalClient,
 }
-"""What a case's address may be about."""
+"""Kinds of rows in a case's URL."""
 
 
 class ReasonForm(forms.Form):
@@ -34,7 +34,7 @@ class ReasonForm(forms.Form):
 
 @desk_page("GET", "HEAD")
 def find(request: HttpRequest) -> HttpResponse:
-    """The search box; one hit is its case at once."""
+    """Search. A single hit opens its case at once."""
     term = request.GET.get("q", "")[:200]
     people = search(term)
     if len(people) == 1 and address_of(people[0]):
@@ -55,14 +55,14 @@ def find(request: HttpRequest) -> HttpResponse:
 
 @desk_page("GET", "HEAD")
 def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
-    """Everything about one person, the diagnosis on top."""
+    """Case: everything about one person, the diagnosis first."""
     row = row_of(kind, key)
     return _case(request, around(row), kind, str(row.pk))
 
 
 @desk_page("POST", needs=ACT)
 def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
-    """Does what the form asks, and shows the case again."""
+    """Run the action of the form, and show the case again."""
     person = _person(kind, key)
     agent = agent_of(request)
     try:
@@ -77,7 +77,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
 
 @desk_page("POST", needs=UNMASK)
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
-    """The case with its destinations in full, once."""
+    """Case with unmasked destinations, once."""
     row = row_of(kind, key)
     person, key = around(row), str(row.pk)
     agent = agent_of(request)
@@ -92,7 +92,7 @@ def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 
 def address_of(person: Person) -> str:
-    """Where the person's case is; empty where nothing of him is registered."""
+    """URL of the person's case; empty if nothing is registered."""
     rows = (("cliente", person.applicants), ("autorizado", person.authorized), ("externo", person.external))
     return next((reverse("support_case", args=[kind, str(found[0].pk)]) for kind, found in rows if found), "")
 
@@ -105,7 +105,8 @@ def documents(person: Person) -> list[str]:
 
 
 def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any) -> HttpResponse:
-    """`key` as the row itself spells it: by it the page says whose data it would hand out or erase."""
+    """Render a case. `key` is the row's own spelling of its id; the page uses it to name whose data it would export or
+    erase."""
     at = timezone.now()
     live = [each for each in person.authorized if each.deauthorized_at is None]
     rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]
@@ -132,7 +133,7 @@ def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any
 
 
 def row_of(kind: str, key: str) -> Registered:
-    """What a case's address is about. Raises Http404."""
+    """Row of a case's URL. Raises Http404."""
     model = KINDS.get(kind)
     if model is None:
         raise Http404
@@ -151,7 +152,7 @@ def _person(kind: str, key: str) -> Person:
 
 
 def agent_of(request: HttpRequest) -> actions.Agent | None:
-    """Who acts; None without a reason."""
+    """Agent of a request; None without a reason."""
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return None
@@ -165,7 +166,7 @@ def agent_of(request: HttpRequest) -> actions.Agent | None:
 
 
 def _do(person: Person, what: str, request: HttpRequest, agent: actions.Agent) -> str:
-    """The act's own words on what was done. Raises CannotBeDone, Http404."""
+    """Result text of an action. Raises CannotBeDone, Http404."""
     match what:
         case "perdonar":
             return actions.forgive(person, agent)

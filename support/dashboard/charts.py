@@ -1,13 +1,13 @@
-"""Where the lines and bars of a chart go. Plain arithmetic; the templates draw, and escape what they write."""
+"""Coordinates of a chart's lines and bars. Pure arithmetic; templates draw, and escape what they write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 760, 230
 LEFT, RIGHT, TOP, BOTTOM = 60, 6, 10, 24
-"""The room for the numbers at the left and the hours below, in units of the drawing."""
+"""Margins for the labels, in units of the drawing."""
 _SHARES = (0.86, 0.56, 0.26)
-"""How wide the bars are that stand in one another, so that they differ also where colours do not."""
+"""Widths of nested bars, so that they differ without colours too."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Hours:
-    """A day by the hour: bars in bars for today, a line across for yesterday."""
+    """Chart of a day by hour: nested bars for today, a line for yesterday."""
 
     bars: list[Bar]
     before: list[Line]
@@ -38,7 +38,7 @@ class Hours:
 
 
 def of_hours(today: Sequence[Sequence[int]], yesterday: Sequence[int]) -> Hours:
-    """`today`: for each hour the series from the widest to the narrowest; `yesterday`: the widest one's."""
+    """`today`: the series of each hour, from the widest to the narrowest; `yesterday`: the widest one's values."""
     ticks = round_steps(max([*(counts[0] for counts in today), *yesterday], default=0))
     room, slot = HEIGHT - TOP - BOTTOM, (WIDTH - LEFT - RIGHT) / max(1, len(today))
 
@@ -61,7 +61,8 @@ def of_hours(today: Sequence[Sequence[int]], yesterday: Sequence[int]) -> Hours:
 
 
 def round_steps(highest: int) -> list[int]:
-    """From zero in three to five equal steps of 1, 2, 2.5 or 5 times a power of ten, to or past the highest value."""
+    """Axis steps from zero: three to five equal steps of 1, 2, 2.5 or 5 times a power of ten, up to or beyond the
+    highest value."""
     size = 1
     while True:
         for step in (size, 2 * size, *([5 * size // 2] if size >= 10 else []), 5 * size):
@@ -71,5 +72,5 @@ def round_steps(highest: int) -> list[int]:
 
 
 def share(part: float, whole: float) -> float:
-    """Of a bar of a hundred units; nothing of nothing is nothing."""
+    """Percentage of a bar; 0 if the whole is 0."""
     return round(100 * part / whole, 1) if whole else 0.0

@@ -1,8 +1,8 @@
-"""The figures of the admin's first page: today's codes, what became of them, what waits, and who calls.
+"""Figures of the dashboard: today's codes and their outcome, queues, providers and traffic.
 
-A day is Lima's. Each panel is one statement over today's rows, bounded by an index whatever the history, and its
-answer is kept for 30 s for all processes with the moment it was asked at. States are literals in it, as everywhere in
-hand-written SQL. Nothing here knows who looks: `support.dashboard.view` leaves out what a person may not see.
+A day is Lima's. Each panel is one statement over today's rows, bounded by an index whatever the history, and cached for
+30 s for all processes together with its time. States are literals, as in all hand-written SQL. Permissions are not
+checked here: `support.dashboard.view` leaves out what a user may not see.
 """
 
 import json
@@ -25,11 +25,11 @@ from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken
 
 KEPT = 30
-"""Seconds. Many who look at once cost one look."""
+"""Seconds for which a panel is cached."""
 _UNSAID = {"EXPIRED": "Venció antes de salir", "UNKNOWN": "El proveedor no respondió"}
-"""What a state says by itself."""
+"""Reasons that the state itself says."""
 REASONS = 10
-"""Of failures, in a panel; the rest is one line."""
+"""Failure reasons in a panel; the others are one row."""
 Data = dict[str, Any]
 _OK, _ARRIVED = "VALIDADO", ("VALIDADO", "DELIVERED")
 
@@ -45,7 +45,7 @@ _CODES = f"""
         SELECT FROM messaging_message m WHERE m.reference = t.id AND m.state = 'DELIVERED')
     GROUP BY 1, 2, 3
 """  # noqa: S608  two constants of this file
-"""The second half counts what arrived and was not typed back; only those are looked up among the messages."""
+"""The second part counts codes that arrived and were not verified; only those are looked up among the messages."""
 _TIMES = """
     WITH counted AS (
         SELECT via, (extract(epoch FROM finished_at - created_at) * 10)::int AS tenths, count(*) AS n
@@ -60,7 +60,7 @@ _TIMES = """
            min(tenths) FILTER (WHERE up_to >= 0.95 * of_all)
     FROM ranked GROUP BY via
 """
-"""Percentiles by counting tenths of a second: no day of rows is sorted."""
+"""Percentiles by counting tenths of a second, so that a day's rows are not sorted."""
 _FAILURES = """
     SELECT state, left(provider_reply, 80), count(*) FROM messaging_message
     WHERE created_at >= %(today)s AND created_at < %(at)s
@@ -106,14 +106,14 @@ _TRAFFIC = """
     FROM ranked r LEFT JOIN clients_partner p ON p.id = r.partner_id
     GROUP BY r.partner_id, p.name, r.contract ORDER BY 3 DESC, 1, 2 LIMIT 30
 """
-"""The 95th percentile of whole milliseconds by counting, which sorts hundreds of rows in place of all of a day's."""
+"""95th percentile by counting whole milliseconds: hundreds of rows are sorted instead of a day's."""
 
 
 def codes(*, at: datetime) -> Data:
-    """Asked, delivered, verified: today by the hour beside yesterday up to the same moment, by via and by operator;
-    and how today's ended that nobody verified.
+    """Codes requested, delivered and verified: today by hour beside yesterday up to the same time, by via and by
+    operator; and the outcome of those not verified.
 
-    Delivered is what a provider's receipt says arrived, and what was typed back.
+    Delivered means confirmed by a provider's receipt, or verified.
     """
     hours: list[Data] = [{"hour": hour, "today": [0, 0, 0], "yesterday": [0, 0, 0]} for hour in range(24)]
     vias: dict[str, list[int]] = {via: [0, 0, 0] for via in Via.values}
@@ -141,7 +141,7 @@ def codes(*, at: datetime) -> Data:
 
 
 def times(*, at: datetime) -> Data:
-    """Seconds from the request of a code to its coming back: the median and the 95th percentile, all and by via."""
+    """Seconds from the request of a code to its verification: median and 95th percentile, in total and by via."""
     rows = {via or "": [int(count), p50 / 10, p95 / 10] for via, count, p50, p95 in _rows(_TIMES, at)}
     shown: list[list[Any]] = [["Todas", *rows.get("", [0, None, None])]]
     shown += [[str(Via(via).label), *rows[via]] for via in Via.values if via in rows]
@@ -149,7 +149,7 @@ def times(*, at: datetime) -> Data:
 
 
 def failures(*, at: datetime) -> Data:
-    """Messages of today that did not arrive, by their state and reason."""
+    """Messages of today that did not arrive, by state and reason."""
     reasons: dict[tuple[str, str], int] = {}
     for state, reply, count in _rows(_FAILURES, at):
         key = (str(Message.State(state).label), normalised_reason(reply) or _UNSAID.get(state, "Sin motivo"))
@@ -164,14 +164,14 @@ def failures(*, at: datetime) -> Data:
 
 
 def waits(*, at: datetime) -> Data:
-    """Clients who must wait now, by the wait that their last request by a via imposed and that still runs."""
+    """Clients who must wait now, by the wait that runs after their last request by a via."""
     found = dict(_rows(_WAITS, at))
     rows = [[in_words(wait), rung, found[wait]] for rung, wait in enumerate(WAITS) if wait in found]
     return {"rows": rows, "clients": sum(found.values())}
 
 
 def queues(*, at: datetime) -> Data:
-    """Of each queue: due now, later, with a worker, and how long the oldest due one has waited."""
+    """For each queue: due now, due later, with a worker, and the age of the oldest due message."""
     rows = {name: {"due": 0, "later": 0, "sending": 0, "oldest": 0.0} for name in QUEUES}
     for kind, queued, due, sending, oldest in _rows(_QUEUES, at):
         row = rows[QUEUE_OF[kind]]
@@ -184,7 +184,7 @@ def queues(*, at: datetime) -> Data:
 
 
 def providers(*, at: datetime) -> Data:
-    """Those set aside, since when, until when and why."""
+    """Providers set aside: since when, until when and why."""
     rows = [
         [name, since.isoformat(), until.isoformat() if until else None, reason]
         for name, since, until, reason in _rows(_PROVIDERS, at)
@@ -193,7 +193,7 @@ def providers(*, at: datetime) -> Data:
 
 
 def traffic(*, at: datetime) -> Data:
-    """Requests of today by partner and contract: how many, how many refused, and the 95th percentile of their time."""
+    """API requests of today by partner and contract: number, refused, and the 95th percentile of their time."""
     return {
         "rows": [
             [name, contract, int(calls), int(refused), p95]
@@ -208,7 +208,7 @@ PANELS: dict[str, Callable[..., Data]] = {
 
 
 def panel(name: str, *, at: datetime) -> Data:
-    """A panel's figures with the moment they are of: from the last 30 s, or new. Without Redis they are always new."""
+    """Figures of a panel with their time, up to 30 s old. Without Redis they are always new."""
     key = f"{settings.REDIS_PREFIX}dashboard:{name}"
     try:
         kept = breaker.call(lambda: redis_connection().get(key))
@@ -223,7 +223,7 @@ def panel(name: str, *, at: datetime) -> Data:
 
 
 def normalised_reason(reply: str) -> str:
-    """What a provider said without what differs each time: ids, addresses, moments, spelling. Its codes stay."""
+    """Provider's reason without what differs each time: ids, addresses, times, spelling. Its codes stay."""
     text = re.sub(r"[^\s@<>]+@[^\s@<>]+", "…", reply.strip().lower())
     text = re.sub(r"\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\b(?=\w*\d)(?=\w*[a-z])\w{12,}\b", "…", text)
     text = re.sub(r"\d{6,}|\d+(?:[:/-]\d+)+|\d+(?:\.\d+){3}", "…", text)
@@ -244,7 +244,7 @@ def _rows(statement: str, at: datetime) -> list[tuple[Any, ...]]:
 
 
 def _midnight(at: datetime) -> datetime:
-    """When the day in Lima began."""
+    """Start of the day in Lima."""
     return timezone.make_aware(datetime.combine(at.astimezone(LIMA).date(), time()), LIMA)
 
 

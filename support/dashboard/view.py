@@ -1,4 +1,4 @@
-"""The dashboard on the admin's first page, in words and charts: for each person the panels he may see the rows of."""
+"""Dashboard of the admin's first page: the panels whose rows the user may see, as text and charts."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
 NONE = "—"
-"""For what cannot be said: a share of nothing, a median of nobody."""
+"""Shown for a value that does not exist, such as the median of no rows."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "codes": ("tokens.view_verificationtoken", "messaging.view_message"),
     "times": ("tokens.view_verificationtoken",),
@@ -33,12 +33,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "providers": ("messaging.view_providerstate",),
     "traffic": ("external_api.view_apirequest", "clients.view_partner"),
 }
-"""Who may not open the rows does not see what they add up to."""
+"""Permissions that a panel needs: who may not open the rows does not see their sums."""
 _QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 
 def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What unfold asks for before it draws the first page (DASHBOARD_CALLBACK)."""
+    """Context for unfold's first page (DASHBOARD_CALLBACK)."""
     at = timezone.now()
     allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
     context["board"] = {name: _shown(name, at=at) for name in allowed}
@@ -208,20 +208,20 @@ _SHOWN: dict[str, Callable[[Data, datetime], Data]] = {
 
 
 def list_of(model: str, **filters: Any) -> str:
-    """The admin's list behind a figure."""
+    """URL of the admin's list behind a figure."""
     address = reverse(f"admin:{model.replace('.', '_')}_changelist")
     return f"{address}?{urlencode(filters)}"
 
 
 def rows_of(model: str, at: datetime, **filters: Any) -> str:
-    """The same, of today."""
+    """URL of that list, for today."""
     day = at.astimezone(LIMA).date()
     dated = {"created_at__year": day.year, "created_at__month": day.month, "created_at__day": day.day}
     return list_of(model, **filters, **dated)
 
 
 def _value_of(choices: type[TextChoices], label: str) -> str:
-    """The panels are kept in words, a list is filtered by the value; no word of ours: a list of nothing."""
+    """Filter value of a label shown in a panel. An unknown label gives an empty list."""
     return next((str(each.value) for each in choices if each.label == label), "")
 
 

@@ -1,7 +1,7 @@
-"""The log of messages: newest first, filtered, by pages that cost the same wherever they are.
+"""Queries of the message log: newest first, filtered, with pages that cost the same wherever they are.
 
-Days are Lima's. Without a filter by date a page looks back LOOK_BACK days, so that a rare state is searched in a week
-and not in all there ever was.
+Days are Lima's. Without a date filter a page looks back LOOK_BACK days, so that a rare state is searched in a week
+instead of the whole table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,16 +24,16 @@ from support.cases.timeline import shown
 LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50
 AT_ONCE = 1_000
-"""Rows read at once for an export."""
+"""Rows read in one query for an export."""
 LOOK_BACK = 7
 """Days."""
 FIRST_DAY = date(2000, 1, 1)
-"""Nothing is older, and days can be counted back from it."""
+"""Earliest date: nothing is older, and days can be subtracted from it."""
 EXPORTED = 100_000
-"""Rows of an export at most; who needs more filters by date."""
+"""Most rows of an export. A larger one must be filtered by date."""
 LOOKED_THROUGH = 25_000
-"""Messages that one page looks through for what no index finds, a via that is rare, say. Then it shows what there is
-and says how far it came: a page never costs more than another, however many messages there are."""
+"""Most messages that one page reads for a filter without an index, such as a rare via. The page then shows what it
+found and how far it searched, so that no page costs more than another."""
 
 State = Message.State
 PILLS: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -43,7 +43,7 @@ PILLS: Mapping[str, tuple[str, frozenset[str]]] = {
     "fallidos": ("Fallidos", frozenset({State.FAILED, State.UNDELIVERED, State.UNKNOWN, State.EXPIRED})),
     "anulados": ("Anulados", frozenset({State.CANCELLED})),
 }
-"""Groups of states, as agents think of them."""
+"""Groups of states as agents think of them."""
 COLUMNS = (
     "fecha",
     "empresa",
@@ -61,7 +61,7 @@ COLUMNS = (
 
 
 class FilterForm(forms.Form):
-    """What the address may ask for; what makes no sense is left out rather than refused."""
+    """Filters in the URL. Invalid values are ignored rather than refused."""
 
     grupo = forms.ChoiceField(
         label="Estado", required=False, choices=[("", "Todos")] + [(name, label) for name, (label, _) in PILLS.items()]
@@ -77,7 +77,7 @@ class FilterForm(forms.Form):
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, newest first, and where the older and the newer ones begin."""
+    """Page of rows, newest first, with the cursors of the older and the newer page."""
 
     rows: list[Message]
     older: Position | None
@@ -87,7 +87,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Search:
-    """The messages that were asked for: those that an index has in order, and what they are to be besides."""
+    """Search: rows in the order of an index, and the conditions that remain."""
 
     scope: QuerySet[Message]
     besides: Mapping[str, Any]
@@ -99,7 +99,7 @@ class Search:
 
 
 def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
-    """What the cleaned fields of FilterForm ask for."""
+    """Search for the cleaned fields of FilterForm."""
     today = at.astimezone(LIMA).date()
     since, until = asked.get("desde"), asked.get("hasta")
     if until is not None:
@@ -125,7 +125,7 @@ _WENT_WRONG = RawSQL(  # the states as literals: with parameters the partial ind
 
 
 def page(search: Search, *, before: Position | None = None, size: int = PER_PAGE) -> Page:
-    """The newest page, or the one that begins after a place."""
+    """The newest page, or the one after a cursor."""
     rows, floor = search.rows, None
     if search.besides:
         scope = before.older(search.scope) if before is not None else search.scope.order_by("-created_at", "-id")
@@ -142,12 +142,12 @@ def page(search: Search, *, before: Position | None = None, size: int = PER_PAGE
 
 
 def newer(search: Search, *, than: Position) -> list[Message]:
-    """What came since, newest first; at most a page of it."""
+    """Rows since the cursor, newest first; one page at most."""
     return list(than.newer(search.rows)[:PER_PAGE])[::-1]
 
 
 def everything(search: Search) -> Iterator[Message]:
-    """All that was asked for, page by page: no statement takes long, and EXPORTED at most."""
+    """All rows of a search, page by page, EXPORTED at most: no statement takes long."""
     before: Position | None = None
     left = EXPORTED
     while left > 0:
@@ -160,7 +160,7 @@ def everything(search: Search) -> Iterator[Message]:
 
 
 def cells(search: Search) -> Iterator[list[str]]:
-    """The rows of an export, destinations masked."""
+    """Cells of an export, destinations masked."""
     for each in everything(search):
         yield [
             shown(each.created_at),

@@ -1,4 +1,4 @@
-"""The log's pages: the list, what came since, and the same as a spreadsheet."""
+"""Views of the message log: list, new rows, and export as a spreadsheet."""
 
 import tempfile
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from support.message_log import queries
 from support.message_log.queries import PILLS, FilterForm
 
 AT_ONCE = 500
-"""Rows of a piece of CSV."""
+"""Rows of one chunk of CSV."""
 
 
 @desk_page("GET", "HEAD")
 def log(request: HttpRequest) -> HttpResponse:
-    """A page of the log; with `desde_fila` only the rows that came since, for the page's own script."""
+    """Page of the log. With `desde_fila` only the newer rows, for the page's own script."""
     form, asked = _asked(request)
     search = queries.searched(asked, at=timezone.now())
     since = Position.read(request.GET.get("desde_fila", ""))
@@ -58,7 +58,7 @@ def log(request: HttpRequest) -> HttpResponse:
 
 @desk_page("GET")
 def export(request: HttpRequest, form: str) -> Any:
-    """The filtered rows as CSV, streamed, or as XLSX."""
+    """Export of the filtered rows as CSV, streamed, or as XLSX."""
     _, asked = _asked(request)
     if form not in ("csv", "xlsx"):
         raise Http404
@@ -79,7 +79,7 @@ def export(request: HttpRequest, form: str) -> Any:
 
 
 def _write_down(request: HttpRequest, form: str, asked: dict[str, Any], *, at: datetime) -> None:
-    """Data leaves the house: by whose hand, when, and which."""
+    """Audit the export: who, when and which rows."""
     who: Any = request.user
     chosen = {name: str(value) for name, value in asked.items() if value}
     audit(
@@ -115,7 +115,7 @@ def _asked(request: HttpRequest) -> tuple[FilterForm, dict[str, Any]]:
 
 
 def _without(request: HttpRequest, *names: str) -> str:
-    """The address's other parameters, to be repeated in a link."""
+    """Query string without some parameters, for a link."""
     kept = request.GET.copy()
     for name in (*names, "desde_fila"):
         kept.pop(name, None)
@@ -136,7 +136,8 @@ def _shown(rows: list[Any]) -> list[dict[str, Any]]:
 
 
 def _csv(rows: Iterator[list[str]]) -> Iterator[bytes]:
-    """A byte order mark, so that Excel reads it as UTF-8; the last line counts the rows, so that a cut shows."""
+    """CSV with a byte order mark, so that Excel reads it as UTF-8. The last line counts the rows, so that a cut file
+    shows."""
     yield b"\xef\xbb\xbf" + csv_text([queries.COLUMNS]).encode()
     count = 0
     while piece := list(islice(rows, AT_ONCE)):

@@ -1,8 +1,8 @@
-"""Whose data is whose, and how all of it is erased: the rights of Ley 29733 over all rooms.
+"""Erasure of a person's data, and which rows are theirs: the rights of Ley 29733, over all apps.
 
-An agent's case shows what shares a mailbox; a right reaches no further than the person who asks. So rows belong to him
-by his document, and by his mailbox where no other document has it: what somebody else was told or sent is neither
-handed out nor erased. Who asks must have been identified before, at the desk or by the company.
+A case shows everything that shares a mailbox; a right covers the data of the person only. Rows are theirs by document,
+and by mailbox if no other document has it. What somebody else was told or sent is neither exported nor erased. The
+person must have been identified before, at the desk or by the partner.
 """
 
 import logging
@@ -38,7 +38,7 @@ Document = tuple[str, str]
 
 @dataclass(frozen=True)
 class Dossier:
-    """Every row that is registered of one person, and the mailboxes that he shares with somebody else."""
+    """All rows registered of one person, and the mailboxes they share with somebody else."""
 
     applicants: list[Applicant]
     authorized: list[AuthorizedClient]
@@ -59,12 +59,12 @@ class Dossier:
 
     @property
     def subjects(self) -> list[UUID]:
-        """As the log of requests names whom it was about."""
+        """The person's ids in the log of requests."""
         return [*(row.pk for row in self.applicants), *(row.pk for row in self.external)]
 
     @property
     def audited(self) -> list[tuple[str, str]]:
-        """As the audit names its objects."""
+        """The person's objects in the audit."""
         return [(row._meta.label_lower, str(row.pk)) for row in self.rows]
 
     def token_ids(self) -> list[UUID]:
@@ -84,7 +84,7 @@ class Dossier:
         )
 
     def values(self) -> set[str]:
-        """What tells the person from everybody else, as it may stand in other rows' texts."""
+        """Values that identify the person in the texts of other rows."""
         found = {*self.mailboxes}
         for applicant in self.applicants:
             found |= {applicant.document_number, applicant.proved_destination}
@@ -97,7 +97,7 @@ class Dossier:
 
 
 def dossier_of(row: Registered) -> Dossier:
-    """The person a row is about, whole: over all companies, with nobody else in it."""
+    """All rows of the person of a row, over all partners, without anybody else's."""
     if isinstance(row, ExternalClient):
         return Dossier([], [], list(ExternalClient.objects.select_related("partner").filter(cui=row.cui)))
     documents = {_document(row)} - {None} or _only_document_of(row.email)
@@ -132,7 +132,7 @@ def _mailbox_only(row: Applicant | AuthorizedClient) -> str:
 
 
 def _only_document_of(email: str) -> set[Document | None]:
-    """The one document that a mailbox has; with two of them nobody knows whose it is."""
+    """The one document with this mailbox; None if there are two, since nobody knows whose it is."""
     found = {_document(each) for each in _bearing(set(), {email})} - {None}
     return found if len(found) == 1 else set()
 
@@ -148,7 +148,7 @@ def _bearing(documents: set[Document | None], mailboxes: set[str]) -> list[Appli
 
 
 def called(row: Registered) -> str:
-    """Who a case's rights are of: an agent may see two people in it, who share a mailbox."""
+    """Who a case's rights belong to: an agent may see two people who share a mailbox."""
     match row:
         case Applicant():
             parts = [f"{row.names} {row.paternal_surname} {row.maternal_surname}".strip(), str(row)]
@@ -160,7 +160,7 @@ def called(row: Registered) -> str:
 
 
 def preview(person: Dossier) -> list[tuple[str, int]]:
-    """What an erasure would take, for who is about to press the button."""
+    """What an erasure would remove, for the agent before they confirm."""
     return [
         ("registros de InformaPerú", len(person.applicants)),
         ("autorizaciones de NoPasaNadaPE", len(person.authorized)),
@@ -181,11 +181,11 @@ def note_export(row: Registered, agent: Agent) -> None:
 
 
 def erase(row: Registered, agent: Agent) -> AuditEntry | None:
-    """Erases the person for good, in one transaction, and returns the entry that says so; None: somebody just did.
+    """Erase the person in one transaction; return the audit entry. None if they were just erased by another call.
 
-    Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
-    authorised clients, as whoever confirms takes them). Raises messaging.retention.WithAProvider, when nothing was
-    done: a provider has one of the messages on the line.
+    Runs beside live traffic: locks are taken in the common order (applicants, destinations, tokens, messages; links
+    before authorised clients, as in a confirmation). Raises messaging.retention.WithAProvider, and erases nothing,
+    while a provider is being called with one of the messages.
     """
     with transaction.atomic():
         person = _locked(row)
@@ -212,8 +212,8 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
 
 
 def _erase_answers(values: set[str], companies: Sequence[int]) -> None:
-    """After the commit, and no part of its success: the person is gone, and to say otherwise would be wrong. What is
-    left goes within a day by itself, like every kept answer."""
+    """Erase kept answers after the commit. A failure here does not make the erasure fail: the person is erased, and the
+    rest expires within a day like every kept answer."""
     try:
         external_api.retention.erase_answers(values, companies)
     except Error:
@@ -221,7 +221,7 @@ def _erase_answers(values: set[str], companies: Sequence[int]) -> None:
 
 
 def _locked(row: Registered) -> Dossier | None:
-    """The person as he is once nobody else can change his rows; None: he has been forgotten meanwhile."""
+    """The person's rows, locked; None if they were erased meanwhile."""
     seen = dossier_of(row)
     for rows in (
         Applicant.objects.filter(pk__in=[each.pk for each in seen.applicants]).order_by("pk"),
@@ -247,12 +247,12 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
 
 
 def _forget_in_admin_log(rows: Sequence[Model]) -> None:
-    """The admin's list of recent actions repeats what a row was called."""
+    """Erase the names that Django's list of recent admin actions repeats."""
     for row in rows:
         mine = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))
         mine.update(object_repr=clients.retention.REDACTED, change_message="")
 
 
 def _spoken_names(person: Dossier) -> set[str]:
-    """As the warning about a phone that was proved before says them, in answers to others."""
+    """Names as the warning about an already proved phone tells them in answers to others."""
     return {f"{row.names.split()[0]} {row.paternal_surname}".upper() for row in person.applicants if row.names.split()}

@@ -1,7 +1,7 @@
-"""Everything held about a person as one JSON file in plain Spanish: the right of access of Ley 29733.
+"""Export of everything stored about a person, as one JSON file in plain Spanish: the right of access of Ley 29733.
 
-Each section says what it is, which rows it has, and what each column is called; what is left out says why
-(`support.privacy.erasure`). Read piece by piece and written as it is read, whatever the number of rows.
+Each section says what it is, which rows it has, and the name of each column; it also says what is left out and why
+(`support.privacy.erasure`). Rows are read and written in chunks, whatever their number.
 """
 
 import json
@@ -23,12 +23,12 @@ from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 AT_ONCE = 500
-"""Ids of one query; a person with more has several."""
+"""Ids of one query; a person with more needs several."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One kind of rows: what it is to a reader, and each column under a name that he understands."""
+    """Section of the file: one kind of rows, its description, and a readable name for each column."""
 
     name: str
     says: str
@@ -42,7 +42,7 @@ class Section:
 
 
 def document(person: Dossier, *, at: datetime) -> Iterator[str]:
-    """The file, in pieces."""
+    """The file in chunks."""
     head = {
         "titulo": "Datos personales que guarda este sistema",
         "ley": "Ley 29733 y DS 016-2024-JUS: derecho de acceso, gratuito",
@@ -70,7 +70,7 @@ def _json(value: Any) -> str:
 
 
 def _value(row: Any, column: str) -> Any:
-    """As a person reads it; what is empty is null."""
+    """Value for a reader; empty becomes null."""
     if column in _WORDS:
         return _WORDS[column](row)
     value = getattr(row, column)
@@ -89,7 +89,7 @@ def _value(row: Any, column: str) -> Any:
 
 
 def _who(entry: Any) -> str:
-    """A company by its name; of staff that it was staff: what was done is the person's business, by whom is not."""
+    """A partner by name; staff only as staff: the person may know what was done, not by whom."""
     slug, slash, _ = entry.actor.partition("/")
     if not slash:
         return "personal"
@@ -111,7 +111,7 @@ _KEYS = {
 
 
 def _data(data: Any) -> Any:
-    """What an entry of the audit holds, its names in Spanish."""
+    """Data of an audit entry, with Spanish names."""
     if isinstance(data, dict):
         return {
             _KEYS.get(key, key): _EXTERNAL.get(value, value) if key == "field" else _data(value)
@@ -130,11 +130,11 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
     "text": lambda row: row.text or (getattr(row, "campaign", None) and row.campaign.text) or None,
     "company": lambda row: row.authorized_client.partner.name,
 }
-"""Columns that are told in words of their own."""
+"""Columns with their own text."""
 
 
 def _in_pieces(rows: QuerySet[Any], field: str, ids: Sequence[Any], *order: str) -> Iterator[Any]:
-    """Rows by many ids, in as many queries as it takes."""
+    """Rows by many ids, in as many queries as needed."""
     for start in range(0, len(ids), AT_ONCE):
         found = rows.filter(**{f"{field}__in": ids[start : start + AT_ONCE]}).order_by(*order)
         yield from found.iterator(chunk_size=AT_ONCE)
@@ -416,4 +416,4 @@ SECTIONS = (
         },
     ),
 )
-"""The whole file, in its order."""
+"""All sections, in the order of the file."""

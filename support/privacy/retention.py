@@ -1,6 +1,7 @@
-"""The nightly job over all rooms: what is over goes, a batch of each kind in turn, until the time is up.
+"""Nightly retention job over all apps: removes expired rows, one batch of each kind in turn, until the time is up.
 
-It goes on where it stopped: what has gone is not found again. Two at once share the work (`clients.retention`).
+It continues where it stopped, since removed rows are not found again. Two jobs at once share the work
+(`clients.retention`).
 """
 
 import logging
@@ -63,13 +64,13 @@ RULES: Sequence[RetentionRule] = (
 )
 
 OF_THE_ERASED = [kind for kind in RULES if kind.name.endswith("_of_the_erased")]
-"""What could not go with its person at once, and is not left to wait for the night."""
+"""Rules for rows that could not be removed with their person, and must not wait for the night."""
 
 
 def run(*, at: datetime, seconds: float, kinds: Sequence[RetentionRule] = RULES) -> Counter[str]:
-    """Does away with what is over, for so long at most, and says in the log how much of which kind.
+    """Remove expired rows for at most so many seconds, and log how many of each kind.
 
-    One kind that fails does not keep the others: it is an error in the log, and its turn comes again.
+    If one kind fails, the others go on: the error is logged and the kind is tried again.
     """
     end = time.monotonic() + seconds
     done: Counter[str] = Counter()
@@ -95,5 +96,5 @@ def run(*, at: datetime, seconds: float, kinds: Sequence[RetentionRule] = RULES)
 
 
 def would_go(*, at: datetime) -> Mapping[str, int]:
-    """How many rows of each kind are over; changes nothing."""
+    """Number of expired rows of each kind. Changes nothing."""
     return {kind.name: kind.count(at=at) for kind in RULES}

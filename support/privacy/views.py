@@ -1,4 +1,4 @@
-"""A person's rights at the desk: a copy of his data, and their end. Parse, call, answer."""
+"""Views of a person's rights at the desk: export and erasure."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from support.privacy import export as privacy_export
 from support.privacy.erasure import Registered
 
 WORD = "BORRAR"
-"""What is typed to confirm: nobody erases a person with a slip of the hand."""
+"""Word that confirms an erasure, so that nobody erases a person by mistake."""
 
 
 class EraseForm(ReasonForm):
@@ -38,7 +38,7 @@ class EraseForm(ReasonForm):
 
 @desk_page("POST", needs=EXPORT)
 def export(request: HttpRequest, kind: str, key: str) -> Any:
-    """The copy, as a file; that it was made is in the audit before its first byte leaves."""
+    """Export as a file. It is audited before its first byte is sent."""
     row, agent = row_of(kind, key), agent_of(request)
     if agent is None:
         messages.error(request, "Escriba un motivo.")
@@ -63,7 +63,7 @@ def export(request: HttpRequest, kind: str, key: str) -> Any:
 
 @desk_page("GET", "HEAD", "POST", needs=ERASE)
 def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
-    """What would go and what stays; and, confirmed by a word and with a reason, the end of it."""
+    """Preview of an erasure; with the confirmation and a reason, the erasure."""
     row = row_of(kind, key)
     form = EraseForm(request.POST if request.method == "POST" else None)
     agent = agent_of(request) if form.is_valid() else None
@@ -92,7 +92,7 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 @desk_page("GET", "HEAD", needs=ERASE)
 def erased(request: HttpRequest, key: str) -> HttpResponse:
-    """What was done, by the audit: to be read to whoever asked for it."""
+    """Result of an erasure, from the audit, for whoever asked for it."""
     number = int(key) if key.isascii() and key.isdigit() and len(key) <= 18 else 0
     entry = AuditEntry.objects.filter(pk=number, action=erasure.ERASED).first()
     if entry is None:
@@ -101,7 +101,7 @@ def erased(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | None:
-    """The entry that says it is done; None, with a word to the agent, when it could not be done now."""
+    """Audit entry of the erasure; None, with a message to the agent, if it could not be done now."""
     try:
         entry = erasure.erase(row, agent)
     except WithAProvider:
