@@ -26,7 +26,7 @@ from clients.models import Credential, Partner, audit
 OPAQUE = re.compile(r"[A-Za-z0-9]{32}")
 _ALPHABET = string.ascii_letters + string.digits
 
-JWT_LIFE = timedelta(days=365)
+JWT_LIFETIME = timedelta(days=365)
 """Contract 3: "de larga duración"."""
 LAST_USED_EVERY = timedelta(minutes=1)
 """Least time between two writes of `last_used_at`. It tells staff which key is in use; once a minute is enough and
@@ -43,7 +43,7 @@ class PartnerToken(Token):
     """Long-lived JWT of a partner. Its type and audience keep it apart from the token of a staff login."""
 
     token_type = "partner"  # noqa: S105
-    lifetime = JWT_LIFE
+    lifetime = JWT_LIFETIME
 
     @property
     def token_backend(self) -> TokenBackend:
@@ -70,7 +70,7 @@ def issue(
         credential.prefix = secret[:4]
     else:
         token = PartnerToken()
-        credential.expires_at = expires_at or at + JWT_LIFE
+        credential.expires_at = expires_at or at + JWT_LIFETIME
         token.set_exp(from_time=at, lifetime=credential.expires_at - at)
         token.set_iat(at_time=at)
         token["sub"] = partner.slug

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 
-AT_ONCE = 2
+CONCURRENT_HASHES = 2
 RETRY_AFTER = 1
 """Seconds after which a hash is finished."""
 
@@ -20,7 +20,7 @@ class HashesBusy(Exception):
     """All slots for hashes are taken. Try again in RETRY_AFTER seconds."""
 
 
-_slots = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(CONCURRENT_HASHES)
 _mine = threading.local()
 
 

@@ -29,9 +29,9 @@ def all_contracts() -> list[str]:
     return list(Contract.values)
 
 
-class Remembered(models.Manager[Any]):
+class NotErasedManager(models.Manager[Any]):
     """Rows of people who were not erased. A blanked row stays for foreign keys and statistics but is in no search, list
-    or answer (`clients.retention`, which alone uses `everybody`)."""
+    or answer (`clients.retention`, which alone uses `all_objects`)."""
 
     def get_queryset(self) -> models.QuerySet[Any]:
         return super().get_queryset().filter(forgotten_at__isnull=True)
@@ -138,9 +138,9 @@ class Applicant(models.Model):
     updated_at = models.DateTimeField("actualizado")
     forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
 
-    everybody = models.Manager()
+    all_objects = models.Manager()
 
-    objects: ClassVar[models.Manager["Applicant"]] = Remembered()
+    objects: ClassVar[models.Manager["Applicant"]] = NotErasedManager()
 
     class Meta:
         default_manager_name = "objects"
@@ -215,9 +215,9 @@ class AuthorizedClient(models.Model):
     unsubscribed_at = models.DateTimeField("se desuscribió el", null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
 
-    everybody = models.Manager()
+    all_objects = models.Manager()
 
-    objects: ClassVar[models.Manager["AuthorizedClient"]] = Remembered()
+    objects: ClassVar[models.Manager["AuthorizedClient"]] = NotErasedManager()
 
     class Meta:
         default_manager_name = "objects"

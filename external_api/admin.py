@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from clients.admin.base import CompanyFilter, ReadOnly
+from clients.admin.base import PartnerFilter, ReadOnly
 from external_api.models import ApiRequest
 
 
@@ -40,7 +40,7 @@ class ApiRequestAdmin(ReadOnly):
         "address",
         "duration_ms",
     )
-    list_filter = ("contract", AnswerFilter, ("partner", CompanyFilter))
+    list_filter = ("contract", AnswerFilter, ("partner", PartnerFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("id",)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, cast
 
 import segno
-from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,15 +18,11 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from clients.client_ip import caller_address
 from staff import second_factor, sessions
 from staff.login_views import complete, try_code, wanted
-from staff.pages import CodeForm, page, staff_page
+from staff.pages import CodeForm, ReasonForm, page, staff_page
 
 _KEY = "staff_enrolling"
 """Session key of the app key during enrolment. The key is in that session alone: whoever knew the password before saw
 another key."""
-
-
-class ReasonForm(forms.Form):
-    motivo = forms.CharField(label="Motivo", min_length=3, max_length=500, strip=True)
 
 
 @staff_page("GET", "HEAD")

@@ -73,13 +73,13 @@ class Rights:
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
 
 
-PLUMBING = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions")
+LIBRARY_APPS = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions")
 """Apps of libraries whose permissions open nothing here."""
 
 
 def permissions_that_open() -> QuerySet[Permission]:
     """Permissions that can be ticked, and those already granted: otherwise saving the page would remove them."""
-    ours = ~Q(content_type__app_label__in=PLUMBING) | Q(group__isnull=False) | Q(user__isnull=False)
+    ours = ~Q(content_type__app_label__in=LIBRARY_APPS) | Q(group__isnull=False) | Q(user__isnull=False)
     found = (
         Permission.objects.filter(ours)
         .exclude(content_type__model="permission")
@@ -170,12 +170,12 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
     # --- passwords ---
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        return _told_of_a_new_password(
+        return _audit_new_password(
             request, id, lambda: super(StaffAdmin, self).user_change_password(request, id, form_url)
         )
 
 
-def _told_of_a_new_password(request: HttpRequest, key: Any, change: Callable[[], HttpResponse]) -> HttpResponse:
+def _audit_new_password(request: HttpRequest, key: Any, change: Callable[[], HttpResponse]) -> HttpResponse:
     """Audit entry for a changed password: that it was changed and by whom, never the password."""
     if request.method != "POST":
         return change()
@@ -196,7 +196,7 @@ def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | No
     it."""
 
     def change() -> HttpResponse:
-        return _told_of_a_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
+        return _audit_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
 
     if request.method != "POST":
         return change()

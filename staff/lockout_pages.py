@@ -32,25 +32,25 @@ def answer_to(request: HttpRequest, fault: Exception) -> HttpResponse | None:
     """Answer for a page that checks or sets a password but knows nothing of limits. None for other exceptions."""
     match fault:
         case authentication.LockedOut():
-            return _told_locked(request, fault.seconds)
+            return _locked_page(request, fault.seconds)
         case authentication.TooManyTries():
-            return _told_too_many(request, fault.seconds)
+            return _too_many_page(request, fault.seconds)
         case hashing.HashesBusy():
-            return _told_too_many(request, hashing.RETRY_AFTER)
+            return _too_many_page(request, hashing.RETRY_AFTER)
     return None
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
     """Answer of django-axes' middleware to a lockout in a login that is not ours (AXES_LOCKOUT_CALLABLE)."""
     name = (credentials or {}).get("username") or ""
-    return _told_locked(request, authentication.seconds_locked(request, name, at=timezone.now()) or 1)
+    return _locked_page(request, authentication.seconds_locked(request, name, at=timezone.now()) or 1)
 
 
 @staff_page(*_ANY)
-def _told_locked(request: HttpRequest, seconds: int) -> HttpResponse:
+def _locked_page(request: HttpRequest, seconds: int) -> HttpResponse:
     return locked(request, seconds)
 
 
 @staff_page(*_ANY)
-def _told_too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+def _too_many_page(request: HttpRequest, seconds: int) -> HttpResponse:
     return too_many(request, seconds)

@@ -26,23 +26,23 @@ _LABEL = User._meta.label_lower
 
 
 @receiver(user_logged_in, dispatch_uid="aval.audit.login")
-def came_in(request: HttpRequest | None, user: User, **_: Any) -> None:
+def log_login(request: HttpRequest | None, user: User, **_: Any) -> None:
     _write(request, "staff.logged_in", user.get_username(), user)
 
 
 @receiver(user_logged_out, dispatch_uid="aval.audit.logout")
-def went(request: HttpRequest | None, user: User | None, **_: Any) -> None:
+def log_logout(request: HttpRequest | None, user: User | None, **_: Any) -> None:
     if user is not None:
         _write(request, "staff.logged_out", user.get_username(), user)
 
 
 @receiver(user_login_failed, dispatch_uid="aval.audit.refused")
-def was_refused(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+def log_refusal(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     _refusal(request, "staff.login_failed", credentials.get("username"))
 
 
 @receiver(user_locked_out, dispatch_uid="aval.audit.locked")
-def was_locked_out(request: HttpRequest | None, username: Any = None, **_: Any) -> None:
+def log_lockout(request: HttpRequest | None, username: Any = None, **_: Any) -> None:
     """django-axes signals this at every try during a lock; the limit on failures limits these entries too."""
     _refusal(request, "staff.locked_out", username)
 

@@ -13,13 +13,20 @@ from django.views.decorators.http import require_http_methods
 
 View = Callable[..., HttpResponse]
 
-_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
+PRIVATE_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
+"""Headers of a page that no cache may store and no search engine may list."""
 
 
 class CodeForm(forms.Form):
     """Form for a code of the app or a backup code."""
 
     codigo = forms.CharField(label="Código", max_length=20, strip=True)
+
+
+class ReasonForm(forms.Form):
+    """Form for the reason of an action, which the audit keeps."""
+
+    motivo = forms.CharField(label="Motivo", min_length=3, max_length=500, strip=True)
 
 
 def staff_page(*methods: str) -> Callable[[View], View]:
@@ -31,7 +38,7 @@ def staff_page(*methods: str) -> Callable[[View], View]:
         @wraps(view)
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             response = view(request, *args, **kwargs)
-            for name, value in _HEADERS.items():
+            for name, value in PRIVATE_HEADERS.items():
                 response.headers[name] = value
             return response
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 BACKUP_CODES = 10
 """Codes on one sheet. Each works once."""
-_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
+_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 """Characters of backup codes: none that could be mistaken for another. Ten of them are 49 bits."""
 _BACKUP_LENGTH = 10
 _KEY_BYTES = 20
@@ -186,7 +186,7 @@ def _is_right(user: User, device: Authenticator, typed: str, *, at: datetime, ad
     if not allowed:
         until = (why or {}).get("locked_until") or at
         raise TryLater(max(1, ceil((until - timezone.now()).total_seconds())))
-    right = _verified(asked, _as_kept(user, paper, _plain(typed)) if paper else digits)
+    right = _verified(asked, _stored_form(user, paper, _plain(typed)) if paper else digits)
     by = user.get_username()
     if not right:
         audit(user, "second_factor.failed", at=at, by=by, address=address, backup_code=paper is not None)
@@ -216,24 +216,24 @@ def _plain(typed: str) -> str:
     return "".join(typed.split()).replace("-", "").lower()
 
 
-def _kept(user: User, code: str, key: bytes) -> str:
+def _hashed(user: User, code: str, key: bytes) -> str:
     """Stored form of a backup code: 16 characters (96 bits) of a keyed hash, never the code."""
     digest = hmac.new(key, f"{user.pk}:{code}".encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest[:12]).decode()
 
 
-def _kept_before(user: User, code: str, secret: str) -> str:
+def _hashed_before_1(user: User, code: str, secret: str) -> str:
     """Stored form of a backup code in the first version."""
     digest = salted_hmac("aval.backup-code", f"{user.pk}:{code}", secret=secret, algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest[:12]).decode()
 
 
-def _as_kept(user: User, paper: StaticDevice, code: str) -> str:
+def _stored_form(user: User, paper: StaticDevice, code: str) -> str:
     """The stored form that the table may hold. Backup codes stay valid after a change of SECRET_KEY with
     SECRET_KEY_FALLBACKS."""
     secrets_so_far = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    spellings = [_kept(user, code, key) for key in settings.BACKUP_CODE_KEYS]
-    spellings += [_kept_before(user, code, secret) for secret in secrets_so_far]
+    spellings = [_hashed(user, code, key) for key in settings.BACKUP_CODE_KEYS]
+    spellings += [_hashed_before_1(user, code, secret) for secret in secrets_so_far]
     held = set(paper.token_set.filter(token__in=spellings).values_list("token", flat=True))
     return next((each for each in spellings if each in held), spellings[0])
 
@@ -241,9 +241,9 @@ def _as_kept(user: User, paper: StaticDevice, code: str) -> str:
 def _new_backup_codes(user: User) -> list[str]:
     StaticDevice.objects.filter(user=user).delete()
     paper = StaticDevice.objects.create(user=user, name="papel", confirmed=True)
-    codes = ["".join(secrets.choice(_LETTERS) for _ in range(_BACKUP_LENGTH)) for _ in range(BACKUP_CODES)]
+    codes = ["".join(secrets.choice(_ALPHABET) for _ in range(_BACKUP_LENGTH)) for _ in range(BACKUP_CODES)]
     for code in codes:
-        paper.token_set.create(token=_kept(user, code, settings.BACKUP_CODE_KEYS[0]))
+        paper.token_set.create(token=_hashed(user, code, settings.BACKUP_CODE_KEYS[0]))
     return [f"{code[:5]}-{code[5:]}" for code in codes]
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 
-from clients.admin.base import HappenedFilter, ReadOnly
+from clients.admin.base import IsSetFilter, ReadOnly
 from subscription.models import ConsentRecord, SubscriptionRequest
 
 M = TypeVar("M", bound=Model)
@@ -27,7 +27,7 @@ class ByMailbox(ReadOnly):
 @admin.register(SubscriptionRequest)
 class SubscriptionRequestAdmin(ByMailbox):
     list_display = ("requested_at", "email", "expires_at", "used_at", "address")
-    list_filter = (("used_at", HappenedFilter),)
+    list_filter = (("used_at", IsSetFilter),)
     date_hierarchy = "requested_at"
     search_help_text = "Correo exacto, o el id del pedido."
     ordering = ("-requested_at",)

@@ -13,12 +13,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from staff.pages import PRIVATE_HEADERS
+
 View = Callable[..., HttpResponse]
 
 USE, ACT, UNMASK = "support.use_desk", "support.act_at_desk", "support.unmask_at_desk"
 EXPORT, ERASE = "support.export_person", "support.erase_person"
-
-_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 _LOADS = {"script-src": [SELF], "connect-src": [SELF], "img-src": ["data:"]}
 """Sources beyond the common Content-Security-Policy (config.policies): the log's script, and the rows it fetches."""
@@ -39,7 +39,7 @@ def desk_page(*methods: str, needs: str = USE) -> Callable[[View], View]:
                 response = page(request, "forbidden", status=403)
             else:
                 response = view(request, *args, **kwargs)
-            for name, value in _HEADERS.items():
+            for name, value in PRIVATE_HEADERS.items():
                 response.headers[name] = value
             return response
 

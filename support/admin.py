@@ -11,14 +11,16 @@ from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from tokens.search import ids_reached_at
 
-OF_EACH = 50
+ROWS_PER_KIND = 50
 """Most rows of each kind for a mailbox, a phone or a document."""
 
 
 @admin.register(AuditEntry)
 class AuditOfPeopleAdmin(AuditEntryAdmin):
     def ids_of_a_person(self, term: str) -> list[str]:
-        return [str(key) for rows in _rows_of(normalised(term)) for key in rows.values_list("pk", flat=True)[:OF_EACH]]
+        return [
+            str(key) for rows in _rows_of(normalised(term)) for key in rows.values_list("pk", flat=True)[:ROWS_PER_KIND]
+        ]
 
 
 def _rows_of(text: str) -> Iterator["QuerySet[Any]"]:

@@ -5,15 +5,15 @@ from django.utils import timezone
 
 from support.privacy import retention
 
-PIECE = 10.0
+SLICE_SECONDS = 10.0
 """Seconds of a piece. One a minute for five hours is fifty minutes a night."""
 
 
 @shared_task(name="support.forget")
 def forget() -> None:
-    retention.run(at=timezone.now(), seconds=PIECE)
+    retention.run(at=timezone.now(), seconds=SLICE_SECONDS)
 
 
 @shared_task(name="support.forget_erased")
 def forget_erased() -> None:
-    retention.run(at=timezone.now(), seconds=PIECE, kinds=retention.OF_THE_ERASED)
+    retention.run(at=timezone.now(), seconds=SLICE_SECONDS, kinds=retention.OF_THE_ERASED)

@@ -14,8 +14,8 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from clients.admin.base import CompanyFilter, HappenedFilter, ReadOnly
-from clients.admin.bulk_actions import act_on_selected
+from clients.admin.base import IsSetFilter, PartnerFilter, ReadOnly
+from clients.admin.bulk_actions import run_on_selected
 from clients.admin.credentials import ReasonForm
 from clients.models import Applicant
 from messaging.models import Via
@@ -46,7 +46,7 @@ class ApplicantAdmin(ReadOnly):
         "proved_destination",
         "locked_at",
     )
-    list_filter = ("state", ("locked_at", HappenedFilter), ("partner", CompanyFilter))
+    list_filter = ("state", ("locked_at", IsSetFilter), ("partner", PartnerFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("document_number",)
@@ -107,11 +107,11 @@ class ApplicantAdmin(ReadOnly):
                 return False
             return True
 
-        return act_on_selected(self, request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
+        return run_on_selected(self, request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
 
     @admin.action(description="Desbloquear…", permissions=["unlock"])
     def lift_lock(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
-        return act_on_selected(self, request, queryset, "lift_lock", "Desbloquear", UnlockForm, unlock)
+        return run_on_selected(self, request, queryset, "lift_lock", "Desbloquear", UnlockForm, unlock)
 
 
 @admin.register(VerificationToken)

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from django.db import transaction
 
+from clients.local_time import midnight_before
 from clients.models import Applicant, audit
-from clients.rate_limits.counters import LIMA
 from messaging.models import Via
 from tokens import destinations
 from tokens.models import LadderForgiveness, VerificationToken
@@ -50,7 +50,7 @@ def forgive(
 
 def _forgiven_today(via: str, destination: str, *, at: datetime) -> int:
     """Over all vias to a telephone, and all spellings of a mailbox."""
-    midnight = at.astimezone(LIMA).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = midnight_before(at)
     today = LadderForgiveness.objects.filter(at__gte=midnight)
     if via == Via.EMAIL:
         return today.alias(key=destinations.key_of()).filter(via=via, key=destinations.key_of_text(destination)).count()

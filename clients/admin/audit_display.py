@@ -10,14 +10,14 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import BooleanField, DateTimeField, Field
 from django.utils.dateparse import parse_datetime
 from django.utils.text import capfirst
-from django.utils.timezone import localtime
 
+from clients.local_time import display
 from clients.models import AuditEntry
 
 SHOWN = 50
 """Entries shown in the history of a row. The audit has all of them."""
 
-ACTS = {
+ACTION_NAMES = {
     "partner.created": "Empresa creada",
     "partner.changed": "Empresa modificada",
     "partner.deleted": "Empresa borrada",
@@ -69,7 +69,7 @@ ACTS = {
 }
 """Audit actions and their Spanish names. A test fails for an action without a name."""
 
-SAID = {
+VALUE_NAMES = {
     "bad": "filas con errores",
     "contract": "contrato",
     "credential": "credencial (id)",
@@ -91,7 +91,7 @@ SAID = {
     "via": "vía",
 }
 """Spanish names of the other values in an entry."""
-FIELD_OF = {"via": ("messaging.message", "via"), "contract": ("external_api.apirequest", "contract")}
+CHOICES_OF = {"via": ("messaging.message", "via"), "contract": ("external_api.apirequest", "contract")}
 """Model and field whose choices name a value, for values that the row itself has no field for."""
 
 
@@ -114,17 +114,19 @@ class Entry:
     def also(self) -> list[tuple[str, str]]:
         """The other values of an entry, with their names."""
         said = [(name, value) for name, value in self.audit.data.items() if name != "changes"]
-        return [(SAID.get(name, name), in_words(value, self._field_of(name))) for name, value in said]
+        return [(VALUE_NAMES.get(name, name), in_words(value, self._field_of(name))) for name, value in said]
 
     def _field_of(self, name: str) -> Any:
-        return _field(*FIELD_OF.get(name, (self.audit.object_type, name)))
+        return _field(*CHOICES_OF.get(name, (self.audit.object_type, name)))
 
 
 def read(entry: AuditEntry) -> Entry:
     changes = entry.data.get("changes", [])
     if isinstance(changes, dict):  # entries of the first weeks: the new values alone
         changes = [{"field": name, "after": value} for name, value in changes.items()]
-    return Entry(entry, ACTS.get(entry.action, entry.action), [_change(each, entry.object_type) for each in changes])
+    return Entry(
+        entry, ACTION_NAMES.get(entry.action, entry.action), [_change(each, entry.object_type) for each in changes]
+    )
 
 
 def history_of(label: str, key: str) -> list[Entry]:
@@ -196,9 +198,9 @@ def object_in_words(entry: AuditEntry) -> str:
 
 
 def acts_in_order() -> Iterable[tuple[str, str]]:
-    return sorted(ACTS.items(), key=lambda act: act[1])
+    return sorted(ACTION_NAMES.items(), key=lambda act: act[1])
 
 
 def moment(value: Any) -> str:
-    """A date and time for staff: day first, in Lima's time zone, to the second."""
-    return localtime(value).strftime("%d/%m/%Y %H:%M:%S") if value else ""
+    """`display` of a date and time, or nothing."""
+    return display(value) if value else ""

@@ -11,12 +11,12 @@ from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
-from clients.admin.audit_display import ACTS, acts_in_order, object_in_words, read
-from clients.admin.base import ChosenFilter, ReadOnly
+from clients.admin.audit_display import ACTION_NAMES, acts_in_order, object_in_words, read
+from clients.admin.base import ReadOnly, SelectFilter
 from clients.models import AuditEntry
 
 
-class ActionFilter(ChosenFilter):
+class ActionFilter(SelectFilter):
     """Filter by action. Its choices are the known actions: reading the distinct actions would scan the whole table."""
 
     title = "acción"
@@ -26,7 +26,7 @@ class ActionFilter(ChosenFilter):
         return list(acts_in_order())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
-        return queryset.filter(action=self.value()) if self.value() in ACTS else queryset
+        return queryset.filter(action=self.value()) if self.value() in ACTION_NAMES else queryset
 
 
 class AuditEntryAdmin(ReadOnly):
@@ -51,7 +51,7 @@ class AuditEntryAdmin(ReadOnly):
 
     @admin.display(description="qué")
     def act(self, entry: AuditEntry) -> str:
-        return ACTS.get(entry.action, entry.action)
+        return ACTION_NAMES.get(entry.action, entry.action)
 
     @admin.display(description="a quién")
     def whom(self, entry: AuditEntry) -> str:

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from clients.admin.base import CompanyFilter, ReadOnly, TypedFilter
+from clients.admin.base import PartnerFilter, ReadOnly, TextFilter
 from clients.identity.emails import InvalidEmail, canonical_email
 from clients.identity.names import normalised
 from clients.models import AuthorizedClient
@@ -45,7 +45,7 @@ class SubscribedFilter(YesNoFilter):
     condition = SUBSCRIBED
 
 
-class ProfileFilter(TypedFilter):
+class ProfileFilter(TextFilter):
     title = "perfil"
     parameter_name = "perfil"
 
@@ -65,7 +65,7 @@ class AuthorizedClientAdmin(ReadOnly):
         "subscribed",
         "deauthorized_at",
     )
-    list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", CompanyFilter))
+    list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", PartnerFilter))
     list_select_related = ("partner",)
     search_fields = ("email",)
     search_help_text = "Correo, número de documento o código externo, exactos."

@@ -151,7 +151,7 @@ class ReadOnlyInline(TabularInline):
         return False
 
 
-class CompanyFilter(admin.RelatedFieldListFilter):
+class PartnerFilter(admin.RelatedFieldListFilter):
     """Filter by partner, with its Spanish label whatever the column is called."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -159,7 +159,7 @@ class CompanyFilter(admin.RelatedFieldListFilter):
         self.title = "empresa"
 
 
-class HappenedFilter(admin.EmptyFieldListFilter):
+class IsSetFilter(admin.EmptyFieldListFilter):
     """Filter by whether a date is set, labelled «Sí» and «No» (Django says «No vacío» and «Vacío»)."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
@@ -175,7 +175,7 @@ def kept(changelist: Any, parameter: str | None) -> list[tuple[str, str]]:
     return [*pairs, ("q", changelist.query)] if changelist.query else pairs
 
 
-class ChosenFilter(admin.SimpleListFilter):
+class SelectFilter(admin.SimpleListFilter):
     """Filter shown as a select box instead of a list of links longer than the page."""
 
     template = "admin/chosen_filter.html"
@@ -185,7 +185,7 @@ class ChosenFilter(admin.SimpleListFilter):
         yield {"kept": kept(changelist, self.parameter_name), "name": self.parameter_name, "choices": choices}
 
 
-class TypedFilter(admin.SimpleListFilter):
+class TextFilter(admin.SimpleListFilter):
     """Filter with a text field. A list of the existing values would scan the whole table."""
 
     template = "admin/typed_filter.html"

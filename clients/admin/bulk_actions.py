@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from clients.client_ip import caller_address
 
-AT_ONCE = 50
+MAX_ROWS = 50
 """Most rows of one action, so that a mistake cannot reach everybody."""
 
 
-def act_on_selected(
+def run_on_selected(
     page: "ModelAdmin[Any]",
     request: HttpRequest,
     queryset: QuerySet[Any],
@@ -29,9 +29,9 @@ def act_on_selected(
 ) -> HttpResponse | None:
     """The form for the reason; once filled in, calls `act(row, by=, address=, at=, **fields)` for each row and returns
     to the list. `name` is the admin action's."""
-    rows = list(queryset[: AT_ONCE + 1])
-    if len(rows) > AT_ONCE:
-        messages.error(request, f"Seleccione {AT_ONCE} {page.opts.verbose_name_plural} como máximo.")
+    rows = list(queryset[: MAX_ROWS + 1])
+    if len(rows) > MAX_ROWS:
+        messages.error(request, f"Seleccione {MAX_ROWS} {page.opts.verbose_name_plural} como máximo.")
         return None
     form = form_class(request.POST if "confirmed" in request.POST else None)
     if form.is_valid():

@@ -27,7 +27,7 @@ from clients.credentials import issue, revoke, rotate
 from clients.errors import CredentialRefused
 from clients.models import Credential, Partner
 
-LONGEST_LIFE = timedelta(days=3650)
+LONGEST_LIFETIME = timedelta(days=3650)
 OVERLAPS = (
     (0, "De inmediato: si se filtró"),
     (1, "En 1 hora"),
@@ -61,7 +61,7 @@ class IssueForm(forms.Form):
         day = self.cleaned_data["last_day"]
         if day is None:
             return None
-        if not timezone.localdate() <= day <= timezone.localdate() + LONGEST_LIFE:
+        if not timezone.localdate() <= day <= timezone.localdate() + LONGEST_LIFETIME:
             raise forms.ValidationError("Debe ser de hoy a diez años.")
         return datetime.combine(day + timedelta(days=1), time(), timezone.get_default_timezone())
 

@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from clients.rate_limits.counters import LIMA
+from clients.local_time import LIMA
 
 log = logging.getLogger(__name__)
 

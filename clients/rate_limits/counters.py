@@ -16,23 +16,22 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from clients.local_time import LIMA
 from clients.rate_limits import postgres_counters
 from clients.rate_limits.redis_client import RedisUnavailable, breaker, connection
 
-LIMA = ZoneInfo("America/Lima")
 DAY_SECONDS = 86_400
 STEPS = 20
 """Writes of a day's count to PostgreSQL on the way to its cap."""
 REMEMBERED = 20_000
 """Callers whose hits of the last two windows a process keeps."""
-TOLD_AT_ONCE = 200
+HITS_PER_REPORT = 200
 """Most of these hits that one call reports to a Redis that is back."""
 BATCHES = 50
 """Additions to an approximate count on the way to its cap."""
@@ -51,7 +50,7 @@ def give_back_minute(key: str, allowed: int) -> None:
         breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
         _in_redis.add(item.key_for(key), item.get_expiry(), -1, now=now)
     except RedisUnavailable:
-        _tell_postgres(now=now)
+        _report_to_postgres(now=now)
         postgres_counters.take_back_hit(item.key_for(key), seconds=item.get_expiry(), now=now)
         _in_postgres.add(item.key_for(key), item.get_expiry(), -1, now=now)
 
@@ -70,11 +69,11 @@ def add_today(key: str, amount: int, *, at: datetime, cap: int) -> int:
 def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[str, int]:
     """`add_today` for several keys in one exchange with Redis."""
     names = {key: _day_key(key, at) for key in caps}
-    ends = _kept_until(at)
+    ends = _expires_at(at)
     try:
         counts = breaker.call(lambda: _add_in_redis(names, amount))
     except RedisUnavailable:
-        _tell_postgres(now=time.time())
+        _report_to_postgres(now=time.time())
         return {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
     for key, cap in caps.items():
         step = max(1, cap // STEPS)
@@ -178,15 +177,15 @@ _in_redis = _OwnHits()
 _in_postgres = _OwnHits()
 
 
-def _tell_postgres(*, now: float) -> None:
+def _report_to_postgres(*, now: float) -> None:
     """Redis is unavailable: add to PostgreSQL what this process just counted in Redis."""
     postgres_counters.seed(_in_redis.take(now=now))
 
 
-def _tell_redis(*, now: float) -> None:
+def _report_to_redis(*, now: float) -> None:
     """Redis has just answered: add to it what this process counted in PostgreSQL in this window. A part with each call,
     so that none takes long."""
-    for (name, window, seconds), count in _in_postgres.take(now=now, most=TOLD_AT_ONCE).items():
+    for (name, window, seconds), count in _in_postgres.take(now=now, most=HITS_PER_REPORT).items():
         if window == int(now // seconds):
             _shared().acquire_sliding_window_entry(name, _ANY_NUMBER, seconds, count)
 
@@ -201,7 +200,7 @@ def _hit(item: RateLimitItem, key: str) -> int:
     def count() -> tuple[bool, float]:
         limiter = SlidingWindowCounterRateLimiter(_shared())
         hit = limiter.hit(item, key)
-        _tell_redis(now=now)
+        _report_to_redis(now=now)
         if hit:
             return True, 0.0
         return False, limiter.get_window_stats(item, key).reset_time
@@ -210,7 +209,7 @@ def _hit(item: RateLimitItem, key: str) -> int:
     try:
         allowed, reset = breaker.call(count)
     except RedisUnavailable:
-        _tell_postgres(now=now)
+        _report_to_postgres(now=now)
         wait = postgres_counters.hit(name, item.amount, seconds=seconds, now=now)
         if not wait:
             _in_postgres.add(name, seconds, 1, now=now)
@@ -264,5 +263,5 @@ def _day_key(name: str, at: datetime) -> str:
     return f"day:{at.astimezone(LIMA):%Y%m%d}:{name}"
 
 
-def _kept_until(at: datetime) -> datetime:
+def _expires_at(at: datetime) -> datetime:
     return at + timedelta(days=2)

@@ -15,7 +15,7 @@ from clients.identity.names import normalised
 
 _WORD = re.compile(r"[^\W_]+")
 _PHONE = re.compile(r"[0-9 +()-]*")
-_WORDS_AT_MOST = 10
+_MAX_WORDS = 10
 _LONGEST_WORD = 200
 """Characters. PostgreSQL refuses a word of more than 2,046 bytes."""
 
@@ -47,7 +47,7 @@ class ExternalClients(models.QuerySet[Any]):
         is_number = bool(digits) and _PHONE.fullmatch(text) is not None
         if is_number:
             branches.append(everybody.filter(phone_digits=digits))
-        words = folded(text).split()[:_WORDS_AT_MOST]
+        words = folded(text).split()[:_MAX_WORDS]
         if words and not is_number:  # a number begins nobody's name, and PostgreSQL would expect that it does
             branches.append(everybody.filter(_names_begin_with(words)))
         return self.filter(pk__in=branches[0].union(*branches[1:]))

@@ -16,9 +16,9 @@ from django.db.models.functions import Cast
 
 from clients.search.external_clients import folded
 
-AT_MOST = 1_000
+MAX_RESULTS = 1_000
 """Most ids of one search. Nobody reads all the people with a common name."""
-WORDS_AT_MOST = 10
+MAX_WORDS = 10
 _LONGEST = 200
 """Characters of a term. PostgreSQL refuses one of more than 2,046 bytes."""
 _BETWEEN_WORDS = ".,'’_-"
@@ -79,14 +79,14 @@ def with_names(text: str) -> Func | None:
 
 def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
     """Ids of authorised clients with these names. PostgreSQL finds words that begin so in any spelling; the results are
-    compared here. Few may fail the comparison, since the search stops at AT_MOST."""
+    compared here. Few may fail the comparison, since the search stops at MAX_RESULTS."""
     words = _words(text)
     if not words:
         return []
     near = Q()
     for word in words:
         near &= Q(name__regex=_BEGINS + _with_sharp_s(word).translate(_SPELT))  # letters and digits in it, no signs
-    found = rows.filter(near).order_by().values_list("pk", "name")[:AT_MOST]
+    found = rows.filter(near).order_by().values_list("pk", "name")[:MAX_RESULTS]
     return [pk for pk, name in found if _begin(words, folded(name).split())]
 
 
@@ -104,19 +104,18 @@ def _begin(words: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return [word[:_LONGEST] for word in folded(text).split()[:WORDS_AT_MOST]]
+    return [word[:_LONGEST] for word in folded(text).split()[:MAX_WORDS]]
 
 
 def ids(rows: QuerySet[Any], condition: Func) -> list[Any]:
-    """Primary keys of at most AT_MOST matching rows, in no order, always by the index.
+    """Primary keys of at most MAX_RESULTS matching rows, in no order, always by the index.
 
-    For a common word the planner may expect AT_MOST matches soon and read the table from its beginning, folding every
-    name; for a rare one it then reads all of it.
-    """
+    For a common word the planner may expect MAX_RESULTS matches soon and read the table from its beginning, folding
+    every name; for a rare one it then reads all of it."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
-        found = list(rows.filter(condition).order_by().values_list("pk", flat=True)[:AT_MOST])
+        found = list(rows.filter(condition).order_by().values_list("pk", flat=True)[:MAX_RESULTS])
         with connection.cursor() as cursor:  # where the caller has a transaction of his own
             cursor.execute("SET LOCAL enable_seqscan = on")
     return found

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.forms.models import model_to_dict
 
-from clients.credentials import JWT_LIFE, OPAQUE, authenticate, issue, revoke
+from clients.credentials import JWT_LIFETIME, OPAQUE, authenticate, issue, revoke
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
 from conftest import forged as forged_of
@@ -59,7 +59,7 @@ def test_an_opaque_key_has_190_bits_and_no_end(partner):
 
 def test_a_jwt_lives_365_days_by_itself(partner):
     credential, secret = issued(partner, "jwt")
-    assert credential.expires_at == NOW + JWT_LIFE
+    assert credential.expires_at == NOW + JWT_LIFETIME
     claims = jwt.decode(secret, options={"verify_signature": False})
     assert claims["exp"] == int(credential.expires_at.timestamp())
     assert claims["sub"] == "financiera"

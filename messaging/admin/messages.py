@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 
 from clients.admin.audit_display import moment
-from clients.admin.base import CompanyFilter, ReadOnly, ReadOnlyInline
+from clients.admin.base import PartnerFilter, ReadOnly, ReadOnlyInline
 from messaging.models import Message, MessageEvent
 
 
@@ -22,7 +22,7 @@ class EventInline(ReadOnlyInline):
 class MessageAdmin(ReadOnly):
     inlines = (EventInline,)
     list_display = ("created_at", "company", "kind", "via", "recipient", "state", "attempts", "provider", "sent_at")
-    list_filter = ("state", "via", "kind", ("partner", CompanyFilter))
+    list_filter = ("state", "via", "kind", ("partner", PartnerFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
     search_fields = ("recipient",)

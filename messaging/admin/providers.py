@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from clients.admin.audit_display import moment
-from clients.admin.base import HappenedFilter, ReadOnly
-from clients.admin.bulk_actions import act_on_selected
+from clients.admin.base import IsSetFilter, ReadOnly
+from clients.admin.bulk_actions import run_on_selected
 from clients.admin.credentials import ReasonForm
 from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
@@ -31,7 +31,7 @@ class ProviderStateAdmin(ReadOnly):
     actions = ("take_out", "put_back")
     list_display = ("name", "status", "set_aside_at", "until_when", "reason", "who")
     ordering = ("name",)
-    list_filter = (("set_aside_at", HappenedFilter),)
+    list_filter = (("set_aside_at", IsSetFilter),)
     fields = readonly_fields = ("name", "status", "set_aside_at", "until_when", "reason", "who", "history")
 
     @admin.display(description="estado")
@@ -64,11 +64,11 @@ class ProviderStateAdmin(ReadOnly):
             failover.open_circuit(state.name, reason, **who)
             return True
 
-        return act_on_selected(self, request, queryset, "take_out", "Apartar", SetAsideForm, act)
+        return run_on_selected(self, request, queryset, "take_out", "Apartar", SetAsideForm, act)
 
     @admin.action(description="Restablecer…", permissions=["operate"])
     def put_back(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> HttpResponse | None:
         def act(state: ProviderState, **word: Any) -> bool:
             return failover.restore(state.name, **word)
 
-        return act_on_selected(self, request, queryset, "put_back", "Restablecer", RestoreForm, act)
+        return run_on_selected(self, request, queryset, "put_back", "Restablecer", RestoreForm, act)

@@ -108,7 +108,7 @@ def test_both_doors_share_the_address_s_count(settings):
 
 @DOORS
 def test_a_third_hash_at_once_is_refused_at_once(door):
-    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.AT_ONCE)]
+    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.CONCURRENT_HASHES)]
     try:
         assert refused(door("ana", PASSWORD, "192.0.2.1"), seconds=hashing.RETRY_AFTER)
         assert CountingHasher.asked == 0
@@ -128,7 +128,7 @@ def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
         with lock:
             running += 1
             most = max(most, running)
-            if running == hashing.AT_ONCE:
+            if running == hashing.CONCURRENT_HASHES:
                 both.set()
         both.wait(5)
         threading.Event().wait(0.2)
@@ -146,14 +146,14 @@ def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
 
     with ThreadPoolExecutor(10) as pool:
         statuses = list(pool.map(once, range(10)))
-    assert most == hashing.AT_ONCE
+    assert most == hashing.CONCURRENT_HASHES
     assert statuses.count(429) >= 6
     assert set(statuses) == {401, 429}
 
 
 def test_the_bound_stands_in_the_hasher_itself(settings):
     settings.PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
-    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.AT_ONCE)]
+    held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.CONCURRENT_HASHES)]
     try:
         with pytest.raises(hashing.HashesBusy):
             User(username="x").set_password(PASSWORD)

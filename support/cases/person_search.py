@@ -15,15 +15,16 @@ from django.db.models import Model, Q
 from clients.identity.names import normalised
 from clients.identity.phones import mobile_ok
 from clients.models import Applicant, AuthorizedClient, ExternalClient
-from clients.search.names import AT_MOST as MOST_IDS
-from clients.search.names import authorized_with_names, ids, with_names
+from clients.search.names import MAX_RESULTS, authorized_with_names, ids, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
 from tokens.models import VerificationToken
 from tokens.search import ids_reached_at
 
-AT_MOST = 20
+MAX_ROWS = 20
 """Rows of each kind in a search or a case, the newest first."""
+
+Registered = Applicant | AuthorizedClient | ExternalClient
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Person:
         return next((row.name for row in self.authorized if row.name), "")
 
 
-def around(row: Applicant | AuthorizedClient | ExternalClient) -> Person:
+def person_of(row: Registered) -> Person:
     """The person of a row: rows with the same document, and rows with the same mailbox."""
     match row:
         case ExternalClient():
@@ -78,12 +79,12 @@ def search(term: str) -> list[Person]:
         return []
     people: list[Person] = []
     seen: set[tuple[str, Any]] = set()
-    for row in chain(_by_id(text), _by_request(text), _by_words(text)):
-        if len(people) == AT_MOST:
+    for row in chain(_by_id(text), _by_request(text), _by_value(text)):
+        if len(people) == MAX_ROWS:
             break
         if (row._meta.label, row.pk) in seen:
             continue
-        person = around(row)
+        person = person_of(row)
         seen |= {(each._meta.label, each.pk) for each in (*person.applicants, *person.authorized, *person.external)}
         people.append(person)
     if not people and "@" in text and Message.objects.filter(recipient=text.lower()).exists():
@@ -122,10 +123,10 @@ def _by_request(text: str) -> Iterable[Any]:
         yield from ExternalClient.objects.filter(pk=asked.subject)
     if asked.partner_id is not None and asked.action == "alta":
         of_request = AuthorizedClient.objects.filter(partner=asked.partner_id, request_id=asked.pk)
-        yield from of_request.order_by("pk")[:AT_MOST]
+        yield from of_request.order_by("pk")[:MAX_ROWS]
 
 
-def _by_words(text: str) -> Iterable[Any]:
+def _by_value(text: str) -> Iterable[Any]:
     """By mailbox, phone, document, name or the partner's own id. One query for each, so that each uses its index and
     the planner scans no table."""
     if "@" in text:
@@ -140,7 +141,7 @@ def _by_words(text: str) -> Iterable[Any]:
     of_document, of_code = Q(document_number=text.upper()), Q(external_code=text)
     yield from _newest(Applicant, _ids(Applicant, of_document))
     yield from _newest(AuthorizedClient, _ids(AuthorizedClient, of_document), _ids(AuthorizedClient, of_code))
-    yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:AT_MOST]
+    yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:MAX_ROWS]
     named = with_names(text)
     if named is not None and not any(letter.isdigit() for letter in text):
         yield from _newest(Applicant, ids(Applicant.objects.all(), named))
@@ -148,7 +149,7 @@ def _by_words(text: str) -> Iterable[Any]:
 
 
 def _ids(model: type[Model], condition: Q) -> Iterable[Any]:
-    return model._default_manager.filter(condition).order_by().values_list("pk", flat=True)[:MOST_IDS]
+    return model._default_manager.filter(condition).order_by().values_list("pk", flat=True)[:MAX_RESULTS]
 
 
 def _of_mailbox(model: type[Model], email: str) -> Iterable[Any]:
@@ -156,16 +157,28 @@ def _of_mailbox(model: type[Model], email: str) -> Iterable[Any]:
 
 
 def _reached_at(destination: str) -> list[Any]:
-    return [row[0] for row in ids_reached_at(destination)[:MOST_IDS]]
+    return [row[0] for row in ids_reached_at(destination)[:MAX_RESULTS]]
 
 
 def _newest(model: type[Model], *found: Iterable[Any]) -> list[Any]:
     """The newest of the rows with these ids."""
     rows = model._default_manager.filter(pk__in=set(chain(*found))).select_related("partner")
-    return list(rows.order_by("-created_at")[:AT_MOST])
+    return list(rows.order_by("-created_at")[:MAX_ROWS])
 
 
 def latest_code(person: Person) -> VerificationToken | None:
     """The last code, over all registrations."""
     ids = [applicant.pk for applicant in person.applicants]
     return VerificationToken.objects.filter(applicant__in=ids).order_by("-created_at").first() if ids else None
+
+
+def name_of(row: Registered) -> str:
+    """Who a case's rights belong to: an agent may see two people who share a mailbox."""
+    match row:
+        case Applicant():
+            parts = [f"{row.names} {row.paternal_surname} {row.maternal_surname}".strip(), str(row)]
+        case AuthorizedClient():
+            parts = [row.name, f"{row.document_type} {row.document_number}".strip(), f"autorizado por {row.partner}"]
+        case ExternalClient():
+            parts = [f"{row.first_name} {row.last_name}", f"CUI {row.cui}"]
+    return ", ".join(part for part in parts if part)

@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any
 
 from django.db.models import Q
-from django.utils.timezone import localtime
 
 from clients.models import AuditEntry
 from external_api.models import ApiRequest
@@ -21,9 +20,9 @@ from support.cases.person_search import Person
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
-AT_MOST = 200
+MAX_ENTRIES = 200
 """Entries shown in a case."""
-OF_EACH = 100
+ROWS_PER_SOURCE = 100
 """Rows read from each source."""
 
 _BAD = {"FAILED", "UNDELIVERED", "EXPIRED"}
@@ -63,11 +62,11 @@ class Entry:
 
 
 def of(person: Person) -> list[Entry]:
-    """The newest AT_MOST entries."""
+    """The newest MAX_ENTRIES entries."""
     tokens = list(
         VerificationToken.objects.filter(applicant__in=[each.pk for each in person.applicants])
         .select_related("applicant__partner")
-        .order_by("-created_at")[:OF_EACH]
+        .order_by("-created_at")[:ROWS_PER_SOURCE]
     )
     lines = chain(
         _registrations(person),
@@ -78,7 +77,7 @@ def of(person: Person) -> list[Entry]:
         _consents(person),
         _staff(person),
     )
-    return sorted(lines, key=lambda entry: entry.at, reverse=True)[:AT_MOST]
+    return sorted(lines, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
 
 
 def _registrations(person: Person) -> Iterator[Entry]:
@@ -97,7 +96,7 @@ def _requests(person: Person) -> Iterator[Entry]:
     """Refused API calls about the person. Successful calls are represented by the rows they wrote."""
     ids = [*(each.pk for each in person.applicants), *(each.pk for each in person.external)]
     asked = ApiRequest.objects.filter(subject__in=ids, status__gte=400).exclude(status=404)
-    for row in asked.exclude(code__in=_TOLD_BY_A_TRY).order_by("-id")[:OF_EACH]:
+    for row in asked.exclude(code__in=_TOLD_BY_A_TRY).order_by("-id")[:ROWS_PER_SOURCE]:
         title = f"{_ACTIONS.get(row.action, row.action)} con respuesta {row.status}"
         yield Entry(row.created_at, "solicitud", title, f"{row.code} (solicitud {row.pk})", "bad")
 
@@ -121,7 +120,7 @@ def _codes(tokens: Sequence[VerificationToken]) -> Iterator[Entry]:
 
 def _tries(tokens: Sequence[VerificationToken]) -> Iterator[Entry]:
     ends = {token.pk: token.expires_at for token in tokens}
-    for each in CodeTry.objects.filter(token__in=list(ends)).order_by("-at")[:OF_EACH]:
+    for each in CodeTry.objects.filter(token__in=list(ends)).order_by("-at")[:ROWS_PER_SOURCE]:
         detail = ""
         if each.result != CodeTry.Result.WRONG:
             seconds = -(-int((each.at - ends[each.token_id]).total_seconds() * 1000) // 1000)
@@ -132,8 +131,8 @@ def _tries(tokens: Sequence[VerificationToken]) -> Iterator[Entry]:
 def _messages(person: Person, tokens: Sequence[VerificationToken]) -> Iterator[Entry]:
     whose = Q(reference__in=[token.pk for token in tokens]) | Q(recipient__in=person.emails)  # each by its index
     rows = Message.objects.filter(whose).only("id", "kind", "via", "recipient", "subject", "fallback_for_id")
-    by_id: dict[Any, Message] = {row.pk: row for row in rows.order_by("-created_at")[:OF_EACH]}
-    for event in MessageEvent.objects.filter(message__in=list(by_id)).order_by("-at")[: 4 * OF_EACH]:
+    by_id: dict[Any, Message] = {row.pk: row for row in rows.order_by("-created_at")[:ROWS_PER_SOURCE]}
+    for event in MessageEvent.objects.filter(message__in=list(by_id)).order_by("-at")[: 4 * ROWS_PER_SOURCE]:
         message = by_id[event.message_id]
         what = (
             f"{message.get_kind_display()} por {message.get_via_display()} a {masked(message.via, message.recipient)}"
@@ -148,7 +147,7 @@ def _messages(person: Person, tokens: Sequence[VerificationToken]) -> Iterator[E
 
 def _consents(person: Person) -> Iterator[Entry]:
     rows = ConsentRecord.objects.filter(email__in=person.emails).select_related("authorized_client__partner")
-    for row in rows.order_by("-at")[:OF_EACH]:
+    for row in rows.order_by("-at")[:ROWS_PER_SOURCE]:
         verb = "Aceptó" if row.act == ConsentRecord.Act.GIVEN else "Dejó de aceptar"
         title = f"{verb} mensajes de {row.authorized_client.partner}"
         yield Entry(row.at, "suscripción", title, row.get_how_display())
@@ -167,7 +166,7 @@ def _staff(person: Person) -> Iterator[Entry]:
         if rows:
             about |= Q(object_type=f"clients.{model}", object_id__in=[str(each.pk) for each in rows])
     if about:
-        entries = AuditEntry.objects.filter(about).exclude(action="ladder.forgiven").order_by("-at")[:OF_EACH]
+        entries = AuditEntry.objects.filter(about).exclude(action="ladder.forgiven").order_by("-at")[:ROWS_PER_SOURCE]
         for entry in entries:
             yield Entry(entry.at, "personal", f"{entry.actor}: {AUDITED.get(entry.action, entry.action)}", entry.reason)
 
@@ -183,8 +182,3 @@ AUDITED = {
     "person.exported": "entregó una copia de sus datos",
     "person.erased": "borró sus datos",
 }
-
-
-def shown(moment: datetime) -> str:
-    """Date and time for staff: day first, in Lima's time zone."""
-    return localtime(moment).strftime("%d/%m/%Y %H:%M:%S")

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -13,11 +12,11 @@ from clients.client_ip import caller_address
 from clients.identity.phones import mask_email
 from clients.models import Applicant, AuthorizedClient, ExternalClient
 from messaging.models import Via
+from staff.pages import ReasonForm
 from support.access import ACT, ERASE, EXPORT, UNMASK, desk_page, page
 from support.cases import actions, timeline
 from support.cases.diagnosis import diagnose
-from support.cases.person_search import Person, around, search
-from support.privacy.erasure import Registered, called
+from support.cases.person_search import Person, Registered, name_of, person_of, search
 from tokens.cooldown_overrides import OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
@@ -26,10 +25,6 @@ KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]
     "externo": ExternalClient,
 }
 """Kinds of rows in a case's URL."""
-
-
-class ReasonForm(forms.Form):
-    motivo = forms.CharField(label="Motivo", min_length=3, max_length=500, strip=True)
 
 
 @desk_page("GET", "HEAD")
@@ -57,7 +52,7 @@ def find(request: HttpRequest) -> HttpResponse:
 def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Case: everything about one person, the diagnosis first."""
     row = row_of(kind, key)
-    return _case(request, around(row), kind, str(row.pk))
+    return _case(request, person_of(row), kind, str(row.pk))
 
 
 @desk_page("POST", needs=ACT)
@@ -79,7 +74,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Case with unmasked destinations, once."""
     row = row_of(kind, key)
-    person, key = around(row), str(row.pk)
+    person, key = person_of(row), str(row.pk)
     agent = agent_of(request)
     if agent is None:
         messages.error(request, "Escriba un motivo.")
@@ -125,7 +120,7 @@ def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any
         live=live,
         may_act=request.user.has_perm(ACT),
         may_unmask=request.user.has_perm(UNMASK),
-        whose=next((called(each) for each in rows if str(each.pk) == key), ""),
+        whose=next((name_of(each) for each in rows if str(each.pk) == key), ""),
         may_export=request.user.has_perm(EXPORT),
         may_erase=request.user.has_perm(ERASE),
         **more,
@@ -148,7 +143,7 @@ def row_of(kind: str, key: str) -> Registered:
 
 
 def _person(kind: str, key: str) -> Person:
-    return around(row_of(kind, key))
+    return person_of(row_of(kind, key))
 
 
 def agent_of(request: HttpRequest) -> actions.Agent | None:

@@ -9,22 +9,21 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
+from clients.local_time import LIMA, midnight_before
 from clients.rate_limits.redis_client import RedisUnavailable, breaker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queue.names import QUEUE_OF, QUEUES
-from support.message_log.queries import LIMA
 from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken
 
-KEPT = 30
+CACHE_SECONDS = 30
 """Seconds for which a panel is cached."""
 _UNSAID = {"EXPIRED": "Venció antes de salir", "UNKNOWN": "El proveedor no respondió"}
 """Reasons that the state itself says."""
@@ -119,7 +118,7 @@ def codes(*, at: datetime) -> Data:
     vias: dict[str, list[int]] = {via: [0, 0, 0] for via in Via.values}
     operators: dict[str, list[int]] = {}
     outcomes: dict[str, int] = {}
-    today = _midnight(at)
+    today = midnight_before(at)
     for began, via, operator, what, count in _rows(_CODES, at):
         counts = [0 if what == "DELIVERED" else count, count if what in _ARRIVED else 0, count if what == _OK else 0]
         _add(hours[began.astimezone(LIMA).hour]["today" if began >= today else "yesterday"], counts)
@@ -218,7 +217,7 @@ def panel(name: str, *, at: datetime) -> Data:
         return _asked(name, at=at)
     fresh = _asked(name, at=at)
     with suppress(RedisUnavailable):  # which the breaker has logged; the next look asks anew
-        breaker.call(lambda: redis_connection().set(key, json.dumps(fresh), ex=KEPT))
+        breaker.call(lambda: redis_connection().set(key, json.dumps(fresh), ex=CACHE_SECONDS))
     return fresh
 
 
@@ -236,16 +235,11 @@ def _asked(name: str, *, at: datetime) -> Data:
 
 
 def _rows(statement: str, at: datetime) -> list[tuple[Any, ...]]:
-    today = _midnight(at)
+    today = midnight_before(at)
     with connection.cursor() as cursor:
         day = timedelta(days=1)
         cursor.execute(statement, {"today": today, "at": at, "yesterday": today - day, "day_before": at - day})
         return list(cursor.fetchall())
-
-
-def _midnight(at: datetime) -> datetime:
-    """Start of the day in Lima."""
-    return timezone.make_aware(datetime.combine(at.astimezone(LIMA).date(), time()), LIMA)
 
 
 def _add(totals: list[int], counts: Iterable[int]) -> None:

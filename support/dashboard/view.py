@@ -13,12 +13,12 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from clients.local_time import LIMA
 from clients.models import Contract
 from messaging.models import Message
 from support.access import USE
 from support.dashboard import charts, figures
 from support.dashboard.figures import Data
-from support.message_log.queries import LIMA
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)

@@ -6,24 +6,21 @@ instead of the whole table.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
+from clients.local_time import LIMA, display, midnight
 from clients.models import Partner
 from external_api.frontdoor.keyset import Position
 from messaging.masking import masked, masked_in
 from messaging.models import Message, Via
-from support.cases.timeline import shown
 
-LIMA = ZoneInfo("America/Lima")
 PER_PAGE = 50
-AT_ONCE = 1_000
+ROWS_PER_QUERY = 1_000
 """Rows read in one query for an export."""
 LOOK_BACK = 7
 """Days."""
@@ -112,14 +109,14 @@ def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
     besides: dict[str, Any] = {name: asked[field] for field, name in _COLUMNS.items() if asked.get(field)}
     group = asked.get("grupo")
     if group == "fallidos":
-        scope = scope.filter(_WENT_WRONG)
+        scope = scope.filter(_FAILED)
     elif group:
         besides["state__in"] = PILLS[group][1]
     return Search(scope, besides)
 
 
 _COLUMNS = {"via": "via", "tipo": "kind", "empresa": "partner"}
-_WENT_WRONG = RawSQL(  # the states as literals: with parameters the partial index for them may be passed over
+_FAILED = RawSQL(  # the states as literals: with parameters the partial index for them may be passed over
     "messaging_message.state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'UNDELIVERED')", [], output_field=BooleanField()
 )
 
@@ -151,7 +148,7 @@ def everything(search: Search) -> Iterator[Message]:
     before: Position | None = None
     left = EXPORTED
     while left > 0:
-        found = page(search, before=before, size=min(left, AT_ONCE))
+        found = page(search, before=before, size=min(left, ROWS_PER_QUERY))
         yield from found.rows
         left -= len(found.rows)
         if found.older is None:
@@ -163,7 +160,7 @@ def cells(search: Search) -> Iterator[list[str]]:
     """Cells of an export, destinations masked."""
     for each in everything(search):
         yield [
-            shown(each.created_at),
+            display(each.created_at),
             str(each.partner or ""),
             each.get_kind_display(),
             each.get_via_display(),
@@ -172,11 +169,11 @@ def cells(search: Search) -> Iterator[list[str]]:
             each.provider,
             masked_in(each.provider_reply, each.via, each.recipient),
             str(each.attempts),
-            shown(each.sent_at) if each.sent_at else "",
-            shown(each.delivered_at) if each.delivered_at else "",
+            display(each.sent_at) if each.sent_at else "",
+            display(each.delivered_at) if each.delivered_at else "",
             str(each.pk),
         ]
 
 
 def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(min(max(day, FIRST_DAY), date(9998, 1, 1)), time()), LIMA)
+    return midnight(min(max(day, FIRST_DAY), date(9998, 1, 1)))

@@ -22,7 +22,7 @@ from support.access import desk_page, page
 from support.message_log import queries
 from support.message_log.queries import PILLS, FilterForm
 
-AT_ONCE = 500
+ROWS_PER_CHUNK = 500
 """Rows of one chunk of CSV."""
 
 
@@ -70,7 +70,7 @@ def export(request: HttpRequest, form: str) -> Any:
         return answer
     at = timezone.now()
     try:
-        _write_down(request, form, asked, at=at)
+        _audit_export(request, form, asked, at=at)
         rows = queries.cells(queries.searched(asked, at=at))
         return _as_csv(rows, slot) if form == "csv" else _as_xlsx(rows, slot)
     except Exception:
@@ -78,7 +78,7 @@ def export(request: HttpRequest, form: str) -> Any:
         raise
 
 
-def _write_down(request: HttpRequest, form: str, asked: dict[str, Any], *, at: datetime) -> None:
+def _audit_export(request: HttpRequest, form: str, asked: dict[str, Any], *, at: datetime) -> None:
     """Audit the export: who, when and which rows."""
     who: Any = request.user
     chosen = {name: str(value) for name, value in asked.items() if value}
@@ -140,7 +140,7 @@ def _csv(rows: Iterator[list[str]]) -> Iterator[bytes]:
     shows."""
     yield b"\xef\xbb\xbf" + csv_text([queries.COLUMNS]).encode()
     count = 0
-    while piece := list(islice(rows, AT_ONCE)):
+    while piece := list(islice(rows, ROWS_PER_CHUNK)):
         count += len(piece)
         yield csv_text(piece).encode()
     yield total_line(count).encode()

@@ -26,13 +26,13 @@ from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClie
 from external_api.models import ApiRequest
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
+from support.cases.person_search import Registered
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
 
 ERASED, EXPORTED = "person.erased", "person.exported"
 
-Registered = Applicant | AuthorizedClient | ExternalClient
 Document = tuple[str, str]
 
 
@@ -147,18 +147,6 @@ def _bearing(documents: set[Document | None], mailboxes: set[str]) -> list[Appli
     return [*applicants, *authorized]
 
 
-def called(row: Registered) -> str:
-    """Who a case's rights belong to: an agent may see two people who share a mailbox."""
-    match row:
-        case Applicant():
-            parts = [f"{row.names} {row.paternal_surname} {row.maternal_surname}".strip(), str(row)]
-        case AuthorizedClient():
-            parts = [row.name, f"{row.document_type} {row.document_number}".strip(), f"autorizado por {row.partner}"]
-        case ExternalClient():
-            parts = [f"{row.first_name} {row.last_name}", f"CUI {row.cui}"]
-    return ", ".join(part for part in parts if part)
-
-
 def preview(person: Dossier) -> list[tuple[str, int]]:
     """What an erasure would remove, for the agent before they confirm."""
     return [
@@ -243,10 +231,10 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
     clients.retention.erase_external([each.pk for each in person.external])
     external_api.retention.erase_requests(person.subjects)
     clients.retention.redact_audit(person.audited, values)
-    _forget_in_admin_log(person.rows)
+    _erase_in_admin_log(person.rows)
 
 
-def _forget_in_admin_log(rows: Sequence[Model]) -> None:
+def _erase_in_admin_log(rows: Sequence[Model]) -> None:
     """Erase the names that Django's list of recent admin actions repeats."""
     for row in rows:
         mine = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(row), object_id=str(row.pk))

@@ -13,16 +13,17 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Model, Q, QuerySet
 
+from clients.local_time import display
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent, ProviderReceipt, Via
 from subscription.models import ConsentRecord, SubscriptionRequest
-from support.cases.timeline import AUDITED, shown
+from support.cases.timeline import AUDITED
 from support.privacy.erasure import Dossier
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
-AT_ONCE = 500
+IDS_PER_QUERY = 500
 """Ids of one query; a person with more needs several."""
 
 
@@ -47,7 +48,7 @@ def document(person: Dossier, *, at: datetime) -> Iterator[str]:
         "titulo": "Datos personales que guarda este sistema",
         "ley": "Ley 29733 y DS 016-2024-JUS: derecho de acceso, gratuito",
         "responsable_del_sistema": settings.BRAND,
-        "fecha_de_esta_copia": shown(at),
+        "fecha_de_esta_copia": display(at),
         "horas": "Todas son de Lima (UTC-5), con el día primero.",
         "lo_que_no_se_incluye": (
             "Los códigos de verificación no se guardan en claro y no están aquí. Quién del personal hizo algo se dice"
@@ -71,14 +72,14 @@ def _json(value: Any) -> str:
 
 def _value(row: Any, column: str) -> Any:
     """Value for a reader; empty becomes null."""
-    if column in _WORDS:
-        return _WORDS[column](row)
+    if column in _COLUMN_TEXTS:
+        return _COLUMN_TEXTS[column](row)
     value = getattr(row, column)
     if getattr(row._meta.get_field(column), "choices", None):
         return getattr(row, f"get_{column}_display")() or None
     match value:
         case datetime():
-            return shown(value)
+            return display(value)
         case timedelta():
             return in_words(value) if value else None
         case Partner():
@@ -120,7 +121,7 @@ def _data(data: Any) -> Any:
     return [_data(each) for each in data] if isinstance(data, list) else data
 
 
-_WORDS: dict[str, Callable[[Any], Any]] = {
+_COLUMN_TEXTS: dict[str, Callable[[Any], Any]] = {
     "actor": _who,
     "action": lambda row: AUDITED.get(row.action, row.action),
     "by": lambda row: "personal",
@@ -135,9 +136,9 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
 
 def _in_pieces(rows: QuerySet[Any], field: str, ids: Sequence[Any], *order: str) -> Iterator[Any]:
     """Rows by many ids, in as many queries as needed."""
-    for start in range(0, len(ids), AT_ONCE):
-        found = rows.filter(**{f"{field}__in": ids[start : start + AT_ONCE]}).order_by(*order)
-        yield from found.iterator(chunk_size=AT_ONCE)
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        found = rows.filter(**{f"{field}__in": ids[start : start + IDS_PER_QUERY]}).order_by(*order)
+        yield from found.iterator(chunk_size=IDS_PER_QUERY)
 
 
 def _audit(person: Dossier, *, of_registry: bool) -> Iterator[AuditEntry]:
@@ -145,7 +146,7 @@ def _audit(person: Dossier, *, of_registry: bool) -> Iterator[AuditEntry]:
         about = Q(object_type=kind, object_id=key)
         in_registry = Q(action__startswith="external_client.")
         entries = AuditEntry.objects.filter(about, in_registry if of_registry else ~in_registry)
-        yield from entries.order_by("at", "pk").iterator(chunk_size=AT_ONCE)
+        yield from entries.order_by("at", "pk").iterator(chunk_size=IDS_PER_QUERY)
 
 
 def _messages(person: Dossier) -> Iterator[Message]:

@@ -95,6 +95,6 @@ def run(*, at: datetime, seconds: float, kinds: Sequence[RetentionRule] = RULES)
     return done
 
 
-def would_go(*, at: datetime) -> Mapping[str, int]:
+def count_expired(*, at: datetime) -> Mapping[str, int]:
     """Number of expired rows of each kind. Changes nothing."""
     return {kind.name: kind.count(at=at) for kind in RULES}

@@ -14,15 +14,15 @@ from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
 from messaging.retention import WithAProvider
+from staff.pages import ReasonForm
 from support.access import ERASE, EXPORT, desk_page, page
 from support.cases.actions import Agent
-from support.cases.person_search import Person
-from support.cases.views import ReasonForm, agent_of, documents, row_of
+from support.cases.person_search import Person, Registered
+from support.cases.views import agent_of, documents, row_of
 from support.privacy import erasure
 from support.privacy import export as privacy_export
-from support.privacy.erasure import Registered
 
-WORD = "BORRAR"
+CONFIRMATION = "BORRAR"
 """Word that confirms an erasure, so that nobody erases a person by mistake."""
 
 
@@ -31,8 +31,8 @@ class EraseForm(ReasonForm):
 
     def clean_confirmacion(self) -> str:
         typed: str = self.cleaned_data["confirmacion"]
-        if typed.upper() != WORD:
-            raise forms.ValidationError(f"Escriba {WORD} para confirmar.")
+        if typed.upper() != CONFIRMATION:
+            raise forms.ValidationError(f"Escriba {CONFIRMATION} para confirmar.")
         return typed
 
 
@@ -79,7 +79,7 @@ def erase(request: HttpRequest, kind: str, key: str) -> HttpResponse:
         form=form,
         kind=kind,
         key=key,
-        word=WORD,
+        word=CONFIRMATION,
         person=person,
         documents=documents(person),
         taken=erasure.preview(found),

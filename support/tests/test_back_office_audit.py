@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from clients.admin.audit_display import ACTS
+from clients.admin.audit_display import ACTION_NAMES
 from clients.admin.audit_mixin import Audited
 from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
 from conftest import make_applicant
@@ -372,4 +372,4 @@ def test_every_act_has_a_spanish_name():
     pages = [page.audited_as for page in admin.site._registry.values() if isinstance(page, Audited)]
     saved = {f"{name}.{verb}" for name in pages for verb in ("created", "changed", "deleted")}
     assert len(pages) >= 4
-    assert texts | states | saved <= set(ACTS)
+    assert texts | states | saved <= set(ACTION_NAMES)

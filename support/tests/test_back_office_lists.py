@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.admin.base import CompanyFilter, LimitedPaginator, TypedFilter
+from clients.admin.base import LimitedPaginator, PartnerFilter, TextFilter
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
@@ -149,8 +149,8 @@ def choices_of(http, model):
     cl = http.get(list_of(model)).context["cl"]
     for spec in cl.filter_specs:
         links = [choice["query_string"] for choice in spec.choices(cl) if "query_string" in choice]
-        yield from (f"{list_of(model)}{link}" for link in links[1 : 3 if isinstance(spec, CompanyFilter) else 12])
-        if isinstance(spec, TypedFilter):
+        yield from (f"{list_of(model)}{link}" for link in links[1 : 3 if isinstance(spec, PartnerFilter) else 12])
+        if isinstance(spec, TextFilter):
             yield f"{list_of(model)}?{spec.parameter_name}=VIP"
     if model is AuditEntry:
         yield f"{list_of(model)}?accion=ladder.forgiven"

@@ -15,7 +15,7 @@ from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.cases.diagnosis import Why, diagnose
-from support.cases.person_search import Person, around
+from support.cases.person_search import Person, person_of
 from tokens import services
 from tokens import sweeper as settling
 from tokens.cooldown_overrides import forgive
@@ -65,7 +65,7 @@ def send(monkeypatch, answer):
 
 def told(row, *, at):
     row.refresh_from_db()
-    return diagnose(around(row), at=at)[0]
+    return diagnose(person_of(row), at=at)[0]
 
 
 def test_never_asked(ana, now):
@@ -246,7 +246,7 @@ def test_nobody_authorised_him():
 def test_one_person_two_contracts_two_sentences(ana, luis, now):
     AuthorizedClient.objects.update(document_number=ana.document_number)
     luis.refresh_from_db()
-    assert [each.why for each in diagnose(around(luis), at=now)] == [Why.NEVER_ASKED, Why.NOT_SUBSCRIBED]
+    assert [each.why for each in diagnose(person_of(luis), at=now)] == [Why.NEVER_ASKED, Why.NOT_SUBSCRIBED]
 
 
 def test_no_sentence_names_a_whole_number_or_mailbox_or_code(ana, ask, now, monkeypatch):

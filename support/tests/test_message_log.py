@@ -198,7 +198,7 @@ def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatc
 
 def test_an_export_reads_on_to_the_end(agent, monkeypatch):
     monkeypatch.setattr(queries, "LOOKED_THROUGH", 10)
-    monkeypatch.setattr(queries, "AT_ONCE", 4)
+    monkeypatch.setattr(queries, "ROWS_PER_QUERY", 4)
     for number in range(45):
         message(via="W" if number % 2 else "S", created_at=timezone.now() - timedelta(minutes=number))
     text = b"".join(agent.get("/soporte/mensajes.csv", {"via": "W"}).streaming_content).decode("utf-8-sig")

@@ -147,8 +147,8 @@ def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
 
 def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
     gathered = []
-    monkeypatch.setattr(person_search, "around", lambda row: gathered.append(row) or person_search.Person([row]))
-    for number in range(person_search.AT_MOST):
+    monkeypatch.setattr(person_search, "person_of", lambda row: gathered.append(row) or person_search.Person([row]))
+    for number in range(person_search.MAX_ROWS):
         make_applicant(f"{number:08}", email=f"{number}@dominio.com")
         AuthorizedClient.objects.create(
             partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0],
@@ -159,5 +159,5 @@ def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
             request_id=1,
             created_at=timezone.now(),
         )
-    assert len(search("perez juan")) == person_search.AT_MOST
-    assert len(gathered) == person_search.AT_MOST
+    assert len(search("perez juan")) == person_search.MAX_ROWS
+    assert len(gathered) == person_search.MAX_ROWS

@@ -8,7 +8,7 @@ from django.utils import timezone
 from clients.identity.names import name_ok
 from clients.models import Applicant, AuthorizedClient, Partner
 from clients.search.external_clients import folded
-from clients.search.names import AT_MOST, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
+from clients.search.names import MAX_RESULTS, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
 from support.cases.person_search import search
 
@@ -132,9 +132,9 @@ def test_an_authorised_client_is_found_by_every_letter_of_a_name_without_its_acc
 
 @pytest.mark.parametrize("typed", ["ana", "inca", "yoya", "noa"])
 def test_however_many_have_a_name_of_the_same_length(bank, typed):
-    """Beyond AT_MOST only some are compared: they must be those that have the word, not any."""
+    """Beyond MAX_RESULTS only some are compared: they must be those that have the word, not any."""
     authorised(
-        bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(AT_MOST + 50)), f"{typed.capitalize()} Pinto"
+        bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(MAX_RESULTS + 50)), f"{typed.capitalize()} Pinto"
     )
     assert found_authorised(typed) == {f"{typed.capitalize()} Pinto"}
 

@@ -149,7 +149,7 @@ def test_what_stays_is_anonymous_and_says_where_a_message_came_from(ana):
     assert {each.state for each in messages} == {"CANCELLED", "UNDELIVERED", "SENT"}
     assert set(MessageEvent.objects.filter(message__in=messages).values_list("detail", flat=True)) == {""}
     assert "•••" in messages.exclude(provider_reply="").get().provider_reply
-    forgotten = Applicant.everybody.get(pk=ana.applicant.pk)
+    forgotten = Applicant.all_objects.get(pk=ana.applicant.pk)
     assert (forgotten.state, forgotten.created_at, forgotten.forgotten_at) == ("PENDIENTE", NOW, NOW)
     assert ApiRequest.objects.filter(subject=ana.applicant.pk).count() == 0
     assert not LadderForgiveness.objects.filter(applicant=ana.applicant.pk).exists()
@@ -161,7 +161,7 @@ def test_what_lived_ends(ana):
     assert (ana.token.outcome, ana.token.finished_at) == ("CANCELADO", NOW)
     assert Message.objects.get(reference=ana.token.pk).state == "CANCELLED"
     assert Message.objects.get(kind="boletin", partner=ana.client.partner).state == "CANCELLED"
-    client = AuthorizedClient.everybody.get(pk=ana.client.pk)
+    client = AuthorizedClient.all_objects.get(pk=ana.client.pk)
     assert (client.deauthorized_at, client.forgotten_at, client.email) == (NOW, NOW, "")
     assert not ExternalClient.objects.filter(pk=ana.external.pk).exists()
 

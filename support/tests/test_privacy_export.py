@@ -101,7 +101,7 @@ def test_neither_code_nor_hash_nor_name_of_staff(rows):
 
 
 def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeypatch):
-    monkeypatch.setattr(privacy_export, "AT_ONCE", 7)
+    monkeypatch.setattr(privacy_export, "IDS_PER_QUERY", 7)
     Message.objects.bulk_create(
         Message(
             kind="suscripcion",

@@ -79,7 +79,7 @@ def test_a_code_typed_meanwhile_validates_first_or_finds_nobody(turn):
     done = at_once([verify, lambda: erase(applicant), verify])
     assert done.pop(1) is not None
     assert set(done) <= {"done", "ApplicantNotFound", "NoPendingToken"}
-    assert Applicant.everybody.get(pk=applicant.pk).proved_destination == ""
+    assert Applicant.all_objects.get(pk=applicant.pk).proved_destination == ""
     token = VerificationToken.objects.get()
     assert token.outcome == ("VALIDADO" if "done" in done else "CANCELADO")
 

@@ -146,15 +146,15 @@ GONE = {
     ),
     "pending": (
         lambda at: make_applicant(created_at=at, updated_at=at),
-        lambda: Applicant.everybody.count() - Applicant.objects.count(),
+        lambda: Applicant.all_objects.count() - Applicant.objects.count(),
     ),
     "validated": (
         lambda at: make_applicant(
             created_at=at, updated_at=at, state="VALIDADO", validated_at=at, proved_via="S", proved_destination=PHONE
         ),
-        lambda: Applicant.everybody.count() - Applicant.objects.count(),
+        lambda: Applicant.all_objects.count() - Applicant.objects.count(),
     ),
-    "deauthorized": (client, lambda: AuthorizedClient.everybody.count() - AuthorizedClient.objects.count()),
+    "deauthorized": (client, lambda: AuthorizedClient.all_objects.count() - AuthorizedClient.objects.count()),
     "links": (link, lambda: 1 - SubscriptionRequest.objects.count()),
     "consents": (lambda at: consent(client(at), at - SECOND), lambda: 1 - ConsentRecord.objects.count()),
     "requests": (request, lambda: 1 - ApiRequest.objects.count()),
@@ -325,7 +325,7 @@ def test_who_asked_for_a_code_lately_is_not_quiet():
     )
     assert run()["pending"] == 1
     assert list(Applicant.objects.all()) == [active]
-    quiet = Applicant.everybody.get(pk=quiet.pk)
+    quiet = Applicant.all_objects.get(pk=quiet.pk)
     assert str(quiet) == "datos borrados"
     assert {quiet.names, quiet.paternal_surname, quiet.maternal_surname, quiet.email, quiet.district} == {""}
     assert not VerificationToken.objects.filter(applicant=quiet.pk).exclude(destination="").exists()
@@ -362,7 +362,7 @@ def test_a_proof_that_was_forgotten_warns_of_nobody(front):
         "warning"
         not in front.ask(front.register(documento="11223344", correo="x@example.com"), telefono="912345678").json()
     )
-    assert not Applicant.everybody.filter(proved_destination=PHONE).exists()
+    assert not Applicant.all_objects.filter(proved_destination=PHONE).exists()
 
 
 def test_evidence_of_a_subscription_that_lives_stays():

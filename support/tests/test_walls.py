@@ -17,7 +17,7 @@ from support.tests.cast import everything
 
 pytestmark = pytest.mark.django_db
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
-ACTS = ("perdonar", "desbloquear", "cancelar", "reenviar", "baja")
+ACTION_NAMES = ("perdonar", "desbloquear", "cancelar", "reenviar", "baja")
 SECRET = "quispecusi"
 """Stands in whatever is known of anybody."""
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
@@ -109,7 +109,7 @@ def of_people(route):
     """A case's address of each kind, and each of its acts."""
     kinds = {"cliente": Applicant, "autorizado": AuthorizedClient, "externo": ExternalClient}
     for kind, model in kinds.items():
-        for what in ACTS if "what" in names_of(route) else ("",):
+        for what in ACTION_NAMES if "what" in names_of(route) else ("",):
             yield filled(route, {"kind": kind, "key": model.objects.first().pk, "what": what})
 
 
@@ -232,7 +232,7 @@ def beyond(*granted):
 
 @pytest.mark.parametrize(
     ("role", "granted"),
-    [([], []), (["Soporte"], [rf"/caso/.*/({'|'.join(ACTS)}|mostrar)/"]), (["Auditores"], [r"/exportar\."])],
+    [([], []), (["Soporte"], [rf"/caso/.*/({'|'.join(ACTION_NAMES)}|mostrar)/"]), (["Auditores"], [r"/exportar\."])],
     ids=["no role", "Soporte", "Auditores"],
 )
 def test_nothing_is_done_by_a_form_that_a_role_does_not_grant(rows, role, granted):

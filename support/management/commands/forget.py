@@ -20,7 +20,9 @@ class Command(BaseCommand):
         if not 0 < options["seconds"] <= 86_400:
             raise CommandError("--seconds must be more than 0 and at most 86400.")
         at = timezone.now()
-        found = retention.would_go(at=at) if options["dry_run"] else retention.run(at=at, seconds=options["seconds"])
+        found = (
+            retention.count_expired(at=at) if options["dry_run"] else retention.run(at=at, seconds=options["seconds"])
+        )
         for kind in retention.RULES:
             self.stdout.write(f"{kind.name:<22}{found.get(kind.name, 0):>12}")
         self.stdout.write("Nothing was changed." if options["dry_run"] else "Done.")
