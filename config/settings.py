@@ -19,6 +19,7 @@ from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from config.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from config.version import VERSION as AVAL_VERSION  # noqa: F401  the admin and the reference show it
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

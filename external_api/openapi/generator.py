@@ -12,7 +12,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from external_api.frontdoor.views import ContractView, UnknownPath
 from external_api.openapi import informaperu, nopasanada, registry, staff
-from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, VERSION, security_schemes
+from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, security_schemes
 from external_api.openapi.operations import Operation
 
 
@@ -48,7 +48,7 @@ class ContractGenerator(SchemaGenerator):
         found: dict[str, Any] = super().get_schema(request=request, public=public)
         return {
             "openapi": found["openapi"],
-            "info": {"title": TITLE, "version": VERSION, "description": DESCRIPTION},
+            "info": {"title": TITLE, "version": settings.AVAL_VERSION, "description": DESCRIPTION},
             "servers": [{"url": settings.PUBLIC_URL, "description": "Esta instalación"}],
             "tags": TAGS,
             "paths": found["paths"],

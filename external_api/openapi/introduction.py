@@ -5,7 +5,6 @@ from typing import Any
 from external_api.openapi import informaperu, nopasanada, registry, staff
 
 TITLE = "API de Aval"
-VERSION = "1"
 DESCRIPTION = """\
 Tres contratos, cada uno con su ruta, su credencial y su forma de responder:
 
