@@ -1,1 +1,1 @@
-"""HOW IT TRAVELS: the messages, their gateways and their delivery."""
+"""Messages, their gateways and their delivery."""

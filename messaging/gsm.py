@@ -1,6 +1,6 @@
-"""The default alphabet of SMS, GSM 03.38 (3GPP TS 23.038): a segment holds 160 of its characters, and 70 of any other.
+"""Default alphabet of SMS, GSM 03.38 (3GPP TS 23.038): a segment holds 160 of its characters, and 70 of any other.
 
-smpplib has the table; what it does not say is which of its entries are gaps.
+smpplib has the table but does not say which of its entries are gaps.
 """
 
 import unicodedata
@@ -30,11 +30,12 @@ _INSTEAD = {
     "Þ": "Th",
     "þ": "th",
 }
-"""Letters and signs that Unicode does not take apart, as people write them without them."""
+"""Replacements for letters and signs that Unicode does not decompose."""
 
 
 def encode(text: str) -> bytes:
-    """One octet a character, two for those of the extension table. UnicodeError: a character is not in the alphabet."""
+    """One octet for each character, two for those of the extension table. Raises UnicodeError for a character outside
+    the alphabet."""
     if _NOT_IN_GSM & set(text):
         raise UnicodeError("not in GSM 03.38")
     return bytes(gsm_encode(text))
@@ -49,12 +50,12 @@ def is_in(character: str) -> bool:
 
 
 def outside(text: str) -> str:
-    """The characters of a text that are not in the alphabet, each once, in their order."""
+    """Characters of a text outside the alphabet, each once, in their order."""
     return "".join(dict.fromkeys(each for each in unicodedata.normalize("NFC", text) if not is_in(each)))
 
 
 def folded(text: str) -> str:
-    """`Crédito Perú` -> `Crédito Peru`: what is in the alphabet stays, and what has no base letter is `?`."""
+    """`Crédito Perú` -> `Crédito Peru`: characters of the alphabet stay, and those without a base letter become `?`."""
     return "".join(_folded(each) for each in unicodedata.normalize("NFC", text))
 
 

@@ -1,4 +1,4 @@
-"""Destinations and what repeats them, masked for whoever may not see them in full."""
+"""Masking of destinations, and of texts that repeat them."""
 
 from clients.identity.phones import COUNTRY_PREFIX, mask_email, mask_phone
 from messaging.models import Via

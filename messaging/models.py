@@ -1,4 +1,4 @@
-"""HOW IT TRAVELS: the messages, which are the queue, and what happened to each."""
+"""Messages, which are the queue, their events, and the state of providers."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from clients.models import AuthorizedClient, Credential, Partner
 
 
 class Via(models.TextChoices):
-    """The ways to a client, by the letters of contract 2."""
+    """Vias to a client, by the letters of contract 2."""
 
     SMS = "S", "SMS"
     WHATSAPP = "W", "WhatsApp"
@@ -21,7 +21,7 @@ class Via(models.TextChoices):
 
 
 def no_line_break(text: str) -> None:
-    """A line break in a subject would begin a header of somebody else's (CR/LF injection)."""
+    """A line break in a subject would begin another header (CR/LF injection)."""
     if not text.isprintable():
         raise ValidationError("No puede tener saltos de línea ni caracteres de control.")
 
@@ -236,13 +236,13 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),
 }
-"""The class docstring of Message as data; `messaging.queue.transitions.move` lets nothing else happen."""
+"""Transitions in the class docstring of Message, as data; `messaging.queue.transitions.move` allows no others."""
 
 
 class MessageEvent(models.Model):
-    """Append-only: one row for each hand-over to a provider, change of state after it, and receipt.
+    """Append-only: one row for each hand-over, each later change of state, and each receipt.
 
-    A claim alone leaves no row: it is not an attempt, and what becomes of it does.
+    A claim alone leaves no row, since it is not an attempt.
     """
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events", db_index=False)
@@ -261,10 +261,11 @@ class MessageEvent(models.Model):
 
 
 class ProviderState(models.Model):
-    """What the workers know of a provider together: whether it is set aside, since when, until when and why.
+    """Shared circuit breaker of a provider: whether it is set aside, since when, until when and why.
 
-    No row: it never was. Each worker judges by the calls of its own (`messaging.delivery.circuit_breaker`); the verdict
-    is shared."""
+    No row: it never was. Each worker judges by its own calls (`messaging.delivery.circuit_breaker`); the result is
+    shared.
+    """
 
     name = models.CharField("proveedor", max_length=100, primary_key=True)  # as Gateway.name
     set_aside_at = models.DateTimeField("apartado desde", null=True)
@@ -308,11 +309,12 @@ class ProviderEvent(models.Model):
 
 
 class ProviderReceipt(models.Model):
-    """What a provider reported about a message after it took it. The same report twice is one row.
+    """Delivery receipt of a provider. The same receipt twice is one row.
 
-    It may come before we have written down that the provider took the message, and about messages that are not ours: it
-    is kept as it came, and applied when its message is known (`messaging.delivery.receipts`). A report settles one
-    message; one about a later message that has the same id at the provider takes the row's place."""
+    It may come before we have recorded that the provider took the message, and about messages that are not ours: it is
+    stored as it came, and applied when its message is known (`messaging.delivery.receipts`). A receipt settles one
+    message; one about a later message with the same id at the provider replaces the row.
+    """
 
     provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
     provider_id = models.CharField("id en el proveedor", max_length=200)
@@ -339,7 +341,7 @@ class ProviderReceipt(models.Model):
 
 
 class SandboxMessage(models.Model):
-    """What a `sandbox://` gateway delivered: the developer's outbox, with the code in clear. Only with SANDBOX=true."""
+    """Message delivered by a `sandbox://` gateway, with the code in clear. Only with SANDBOX=true."""
 
     message_id = models.UUIDField()
     via = models.CharField(max_length=1, choices=Via.choices)
@@ -355,7 +357,7 @@ class SandboxMessage(models.Model):
 
 
 class RateCount(models.Model):
-    """One counter of a limit, for the time that Redis is away (`clients.rate_limits.postgres_counters`). A crash
+    """Counter of a limit, for the time that Redis is unavailable (`clients.rate_limits.postgres_counters`). A crash
     empties the table."""
 
     key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of whom and when it counts

@@ -1,7 +1,9 @@
-"""Messages without their recipients: what remains says that a company sent one, how, when and what became of it.
+"""Retention of messages: recipients are removed; what remains says that a partner sent a message, how, when, and its
+outcome.
 
-Company, credential, request and campaign stay, for the statistics and because whoever routes messages must be able to
-show where they came from (DL 1723). A message that waits, is on its way, or may still need its seal is not touched.
+Partner, credential, request and campaign stay, for the statistics and because a company that routes messages must be
+able to show where they came from (DL 1723). A message that waits, is being sent, or may still need its seal is not
+touched.
 """
 
 from collections.abc import Sequence
@@ -18,13 +20,13 @@ from messaging.queue.transitions import move
 _ADDRESS = r"[^\s<>\"''(),;:]+@[^\s<>\"''(),;:]+"
 _PHONE = r"\+?([0-9]{2,3}[ -]?)?9[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}"
 _REPLY = f"regexp_replace(regexp_replace(provider_reply, '{_ADDRESS}', '•••', 'g'), '{_PHONE}', '•••', 'g')"
-"""The provider's words without the mailbox or telephone that they may repeat."""
+"""Provider's reply without the mailbox or phone that it may repeat."""
 
 _BLANK = f"""
     recipient = '', subject = '', text = '', html = '', provider_id = '', sealed = NULL, kept_until = NULL,
     claim_id = NULL, provider_reply = {_REPLY}
 """
-"""SET of a settled message. Its claim goes too: an answer that comes as late as that overwrites nothing."""
+"""SET clause of a settled message. Its claim is removed too: a very late answer overwrites nothing."""
 
 OF_THEIR_CODES = f"""
     messages AS MATERIALIZED (
@@ -36,11 +38,11 @@ OF_THEIR_CODES = f"""
         UPDATE messaging_message AS message SET {_BLANK} FROM messages WHERE message.id = messages.id
     )
 """  # noqa: S608  this module's constants
-"""Part of a statement that knows `their_codes`, ids that messages have as their reference: whoever is forgotten is
-forgotten here too, or nobody could find what was left of him."""
+"""Part of a statement with `their_codes`, the ids that messages have as their reference: erased here too, since nothing
+else would find them."""
 
 LATELY = timedelta(days=30)
-"""No campaign is on its way for longer."""
+"""No campaign runs longer."""
 
 RULES = (
     RetentionRule(
@@ -108,15 +110,15 @@ RULES = (
 
 
 class WithAProvider(Exception):
-    """One of the messages is being handed to a provider now; in a minute it will be known what became of it."""
+    """A message is being handed to a provider now; the outcome is known in a minute."""
 
 
 def messages_of(
     *, references: Sequence[UUID], clients: Sequence[int], mailboxes: Sequence[str], shared: Sequence[str] = ()
 ) -> list[UUID]:
-    """The messages of codes, and those to mailboxes; to a `shared` mailbox only what went to one of `clients`.
+    """Messages of codes, and messages to mailboxes; to a `shared` mailbox only those sent to one of `clients`.
 
-    Each by its index: what an authorised client was sent went to his mailbox.
+    Each by its index: messages to an authorised client went to their mailbox.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -135,10 +137,10 @@ def messages_of(
 
 
 def erase(ids: Sequence[UUID], *, to: Sequence[str], at: datetime) -> int:
-    """Takes back what has not left and blanks the rest, events and receipts included; returns how many messages.
+    """Cancel what has not been sent and blank the rest, with events and receipts; return how many messages.
 
-    `to`: where the sandbox's outbox may have shown them. Part of the caller's transaction. Raises WithAProvider:
-    whoever has the message on the line would write down what the provider says of it afterwards.
+    `to`: destinations that the sandbox's outbox may show. Runs in the caller's transaction. Raises WithAProvider: the
+    process that is calling the provider would store its reply afterwards.
     """
     SandboxMessage.objects.filter(to__in=to).delete()
     ordered = sorted(ids)  # over all pieces as within each: whoever locks several messages goes by their ids
@@ -146,7 +148,7 @@ def erase(ids: Sequence[UUID], *, to: Sequence[str], at: datetime) -> int:
 
 
 def _erase(ids: Sequence[UUID], *, at: datetime) -> int:
-    """A piece of them: a statement takes 65,535 parameters and five seconds at most, and somebody may have been sent
+    """One batch of them: a statement takes 65,535 parameters and five seconds at most, and a person may have been sent
     a message a minute for a year."""
     move("CANCELLED", "id = ANY(%(ids)s)", {"ids": list(ids)}, at=at, detail="datos borrados")
     mine = Message.objects.filter(pk__in=ids).order_by("pk").select_for_update()

@@ -1,4 +1,4 @@
-"""Steps of a sweep, each by itself: one that fails keeps none of the others from their work."""
+"""Steps of a sweep, isolated from each other: one that fails does not stop the others."""
 
 import logging
 from collections import Counter
@@ -9,14 +9,14 @@ from django.db import close_old_connections, connection
 log = logging.getLogger(__name__)
 
 Step = tuple[str, Callable[[], object]]
-"""Its name in the log, and what it does."""
+"""Name in the log, and function."""
 
 failures: Counter[str] = Counter()
-"""How often each step failed since this process began."""
+"""Failures of each step since this process began."""
 
 
 def run_each(sweep: str, steps: Iterable[Step]) -> int:
-    """Runs all of them, in order. What one raises is logged and counted; returns how many failed.
+    """Run all steps in order. An exception is logged and counted; returns how many failed.
 
     The next sweep tries again. A step that fails every time is an error every two seconds, with its count.
     """

@@ -1,4 +1,4 @@
-"""Doorbells. The row, not the broker, knows what is due."""
+"""Celery tasks of deliveries and sweeps. They carry no data: the row, not the broker, knows what is due."""
 
 from celery import shared_task
 from django.utils import timezone

@@ -1,4 +1,4 @@
-"""What staff may do with a campaign: each step with its form, its warning and the states it starts from."""
+"""Steps of a campaign in the admin: each with its form, its warning and the states it starts from."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +23,13 @@ from messaging.models import Campaign
 State = Campaign.State
 FURTHEST = timedelta(days=365)
 TESTS_PER_HOUR = 20
-"""For each member of staff: a test leaves at once and past every queue, and must not become a way to send."""
+"""Test mails an hour for each staff member. A test is sent at once, past every queue, and must not become a way to
+send."""
 
 
 @dataclass(frozen=True)
 class Who:
-    """Who takes a step, from where and when: what the audit wants to know."""
+    """Who takes a step, when and from where, for the audit."""
 
     by: str
     address: str
@@ -39,7 +40,7 @@ class Who:
 
 
 class WhenInput(UnfoldAdminTextInputWidget):
-    """A day and a time as browsers ask for them, in the one form they understand."""
+    """Date and time input in the one format that browsers understand."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"type": "datetime-local"})
@@ -49,7 +50,7 @@ class WhenInput(UnfoldAdminTextInputWidget):
 
 
 class StepForm(forms.Form):
-    """A confirmation; some ask for more."""
+    """Form that confirms a step. Some steps ask for more."""
 
     def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
@@ -72,7 +73,7 @@ class ScheduleForm(StepForm):
     def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(campaign, who, data)
         self.reach = lifecycle.count_audience(campaign)
-        """Shown by the page, and counted anew when it comes back."""
+        """Audience shown on the page; counted again when the form comes back."""
 
     def clean_begins(self) -> datetime:
         begins: datetime | None = self.cleaned_data["begins"]
@@ -103,7 +104,7 @@ class TestForm(StepForm):
 
 
 Said = tuple[int, str]
-"""How what happened is shown to staff: a level of django.contrib.messages, and a sentence."""
+"""Result for staff: a level of django.contrib.messages, and a text."""
 
 
 def _schedule(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
@@ -133,8 +134,8 @@ def _take_back(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
 
 
 def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    """Sends it to one address, past the queue: staff wants the provider's answer now. It is no client's message, so
-    it leaves no row in the lists of what was sent; the audit has it, before it leaves."""
+    """Send a test to one address, past the queue: staff wants the provider's answer now. It is no client's message, so
+    no row of a message is made; the audit entry is written before it is sent."""
     gateways = gateways_for("C")
     if not gateways:
         return ERROR, "No hay proveedor de correo: falta EMAIL_URL."
@@ -174,7 +175,7 @@ class Step:
 
     @property
     def page(self) -> str:
-        """The name of its address."""
+        """Name of its URL."""
         return f"admin:messaging_campaign_{self.slug}"
 
 

@@ -1,7 +1,8 @@
-"""Bulletins and alerts in the admin: written as drafts, looked at, tried out, and sent, paused or called off.
+"""Bulletins and alerts in the admin: drafts are written, previewed, tested and sent, running campaigns paused or
+cancelled.
 
-What moves a campaign is `messaging.campaigns.lifecycle`; here it is asked for and confirmed, each step on a page of its
-own."""
+`messaging.campaigns.lifecycle` changes the state; each step is confirmed on a page of its own.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
@@ -35,12 +36,12 @@ TOO_LATE = "La campaña ya no está en ese estado; no se cambió nada."
 
 class CampaignForm(ModelForm):
     def clean_profiles(self) -> list[str]:
-        """Spelled as alta stores them, or they would match nobody."""
+        """Profiles spelled as alta stores them; otherwise they would match nobody."""
         return list(dict.fromkeys(normalised(profile) for profile in self.cleaned_data["profiles"]))
 
 
 class PageWithProgress(BoundedList):
-    """Counts what has left for the campaigns of the page: one question, whatever their number."""
+    """Paginator that counts the progress of all campaigns of a page in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -53,7 +54,8 @@ class PageWithProgress(BoundedList):
 
 @admin.register(Campaign)
 class CampaignAdmin(Audited, Page):
-    """A draft can be written and deleted; what was sent, or is about to be, can only be read and moved."""
+    """A draft can be edited and deleted. A campaign that was sent, or is about to be, can only be viewed and moved to
+    another state."""
 
     audited_as = "campaign"
     not_audited = frozenset({"last_client_id", "fanned_out_at"})
@@ -117,7 +119,7 @@ class CampaignAdmin(Audited, Page):
         return obj is not None and obj.state == State.DRAFT and super().has_delete_permission(request, obj)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Campaign | None:
-        """Locked while a form is saved: a campaign must not be scheduled halfway through being rewritten."""
+        """Campaign, locked while a form is saved: it must not be scheduled while it is being edited."""
         campaign = super().get_object(request, object_id, from_field)
         if campaign is not None and request.method == "POST":
             return Campaign.objects.select_for_update().filter(pk=campaign.pk).first()
@@ -189,7 +191,7 @@ class CampaignAdmin(Audited, Page):
         ]
 
     def step_view(self, request: HttpRequest, key: int, step: Step) -> HttpResponse:
-        """Asks to confirm a step, then takes it."""
+        """Confirm a step, then take it."""
         if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         campaign = Campaign.objects.filter(pk=key).first()
@@ -228,13 +230,13 @@ def has_begun(campaign: Campaign) -> bool:
 
 
 def reach_by_partner(campaign: Campaign) -> list[tuple[str, int]]:
-    """Authorisations of each partner; somebody authorised by two is in both and gets one message."""
+    """Authorisations of each partner. A client authorised by two partners is in both and gets one message."""
     rows = lifecycle.audience(campaign).values_list("partner__name").annotate(number=Count("pk"))
     return list(rows.order_by("partner__name"))
 
 
 def progress_of(page: Sequence[Campaign]) -> dict[int, Progress]:
-    """`lifecycle.progress` of several at once."""
+    """`lifecycle.progress` of several campaigns at once."""
     rows: Iterable[Any] = (
         Message.objects.filter(campaign__in=[campaign.pk for campaign in page if has_begun(campaign)])
         .values("campaign")
@@ -256,7 +258,8 @@ def progress_of(page: Sequence[Campaign]) -> dict[int, Progress]:
 
 
 def in_time(question: Callable[[], T]) -> T | None:
-    """The answer, or None when the database gives up on it: millions of rows must not cost staff the whole page."""
+    """Result of a query, or None if it runs into the statement timeout: millions of rows must not break the whole
+    page."""
     try:
         with transaction.atomic():
             return question()

@@ -1,4 +1,4 @@
-"""Messages and what happened to each, to be read. Never the seal: a code is nobody's to see, staff included."""
+"""Messages and their events in the admin, read-only. The sealed code is never shown, not even to staff."""
 
 from contextlib import suppress
 from typing import Any
@@ -43,7 +43,7 @@ class MessageAdmin(ReadOnly):
     def get_search_results(
         self, request: Any, queryset: QuerySet[Message], search_term: str
     ) -> tuple[QuerySet[Message], bool]:
-        """Exact, by columns that can have an index: a list of ten million rows is not leafed through."""
+        """Exact search, in columns that have an index: the list has ten million rows."""
         term = search_term.strip()
         if not term:
             return queryset, False

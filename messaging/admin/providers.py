@@ -1,4 +1,5 @@
-"""The providers: which are in use, which are set aside, since when, until when and why; and staff's hand on them."""
+"""Providers in the admin: in use or set aside, since when, until when and why. Staff can set one aside and restore
+it."""
 
 from typing import Any
 
@@ -15,7 +16,7 @@ from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
 
 LATEST = 50
-"""Changes a provider's page shows."""
+"""Changes shown on a provider's page."""
 
 
 class SetAsideForm(ReasonForm):

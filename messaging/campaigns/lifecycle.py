@@ -1,7 +1,7 @@
-"""Bulletins and alerts: whom they reach, how they begin, pause and end, and how their messages are made.
+"""Lifecycle of bulletins and alerts: audience, start, pause and end, and the making of their messages.
 
-Messages are made a few thousand ahead of what has left, not all at once: a campaign of a million then costs neither
-the table nor the queue more than one of ten thousand, and pausing or cancelling touches only those.
+Messages are made a few thousand ahead of those sent, not all at once. A campaign of a million then costs table and
+queue no more than one of ten thousand, and a pause or cancellation touches only those few thousand.
 """
 
 import logging
@@ -21,11 +21,11 @@ from messaging.steps import run_each
 log = logging.getLogger(__name__)
 
 AHEAD = 5_000
-"""Messages that wait at most for each campaign."""
+"""Most waiting messages of a campaign."""
 BATCH = 1_000
 """Messages made by one statement."""
 NEVER = datetime(9999, 12, 30, tzinfo=UTC)
-"""When a paused campaign's messages are due."""
+"""Due date of the messages of a paused campaign."""
 
 State = Campaign.State
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -36,16 +36,16 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     State.DONE: frozenset(),
     State.CANCELLED: frozenset(),
 }
-"""The class docstring of Campaign as data."""
+"""Transitions in the class docstring of Campaign, as data."""
 
 
 class WrongState(Exception):
-    """The campaign is in a state from which this cannot be done (any more)."""
+    """The campaign's state does not allow this step, or no longer."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a campaign has come, in recipients."""
+    """Progress of a campaign, in recipients."""
 
     audience: int
     sent: int
@@ -63,12 +63,12 @@ class Progress:
 
 
 def count_audience(campaign: Campaign) -> int:
-    """Mailboxes, not authorisations: somebody authorised by two partners gets one message."""
+    """Mailboxes, not authorisations: a client authorised by two partners gets one message."""
     return audience(campaign).values("email").distinct().count()
 
 
 def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
-    """The clients it reaches if it went out now: authorised, subscribed, of its partners and profiles."""
+    """Clients the campaign would reach now: authorised, subscribed, of its partners and profiles."""
     clients = AuthorizedClient.objects.filter(
         deauthorized_at__isnull=True, subscribed_at__isnull=False, unsubscribed_at__isnull=True
     )
@@ -81,7 +81,7 @@ def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
 
 
 def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, address: str | None = None) -> int:
-    """Puts it on the timetable and returns how many it would reach now. Raises WrongState."""
+    """Schedule the campaign; return how many clients it would reach now. Raises WrongState."""
     count = count_audience(campaign)
     _step(campaign, State.SCHEDULED, by=by, at=at, address=address, scheduled_at=begins, audience=count)
     wakeup.wake("bulk")
@@ -89,12 +89,12 @@ def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, add
 
 
 def take_back(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Back to a draft, before it began. Raises WrongState."""
+    """Turn a scheduled campaign into a draft again. Raises WrongState."""
     _step(campaign, State.DRAFT, by=by, at=at, address=address, scheduled_at=None)
 
 
 def pause(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Nothing more leaves, but for what is in a worker's hands at this moment. Raises WrongState."""
+    """Pause: nothing more is sent except what a worker holds at this moment. Raises WrongState."""
     with transaction.atomic():
         _step(campaign, State.PAUSED, by=by, at=at, address=address)
         _put_off(campaign, NEVER)
@@ -111,7 +111,8 @@ def resume(campaign: Campaign, *, by: str, at: datetime, address: str | None = N
 
 
 def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", address: str | None = None) -> int:
-    """Ends it; returns how many messages were taken back. What a worker holds asks again before it leaves."""
+    """Cancel; return how many messages were taken back. A message that a worker holds is checked again before its
+    hand-over."""
     with transaction.atomic():
         _step(campaign, State.CANCELLED, by=by, at=at, address=address, reason=reason, finished_at=at)
         taken = move("CANCELLED", "campaign_id = %(campaign)s", {"campaign": campaign.pk}, at=at, detail="anulada")
@@ -119,8 +120,8 @@ def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", addre
 
 
 def run(*, at: datetime) -> None:
-    """Begins what is due, makes messages for what runs, closes what has ended. A sweep: two at once do no harm, and a
-    campaign that fails holds up no other."""
+    """Sweep: start what is due, make messages for running campaigns, close those that have ended. Two at once do no
+    harm, and a campaign that fails holds up no other."""
     due = Campaign.objects.filter(state=State.SCHEDULED, scheduled_at__lte=at)
     run_each("campaigns.begin", [(str(each.pk), partial(_begin, each, at=at)) for each in due])
     running = Campaign.objects.filter(state=State.SENDING)
@@ -144,15 +145,15 @@ def _go_on(campaign: Campaign, *, at: datetime) -> None:
 
 
 def refill(*, at: datetime) -> None:
-    """Makes the next messages of what runs, when a worker has found less than it could take: no need to wait for the
-    sweep."""
+    """Make the next messages of running campaigns when a worker has found fewer than it could take, without waiting for
+    the sweep."""
     running = Campaign.objects.filter(state=State.SENDING, fanned_out_at__isnull=True)
     if sum(_fan_out(campaign, at=at) for campaign in running):
         wakeup.wake("bulk")
 
 
 def progress(campaign: Campaign) -> Progress:
-    """Counted from the messages themselves."""
+    """Progress, counted from the messages themselves."""
     counts = campaign.messages.aggregate(
         sent=Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
         failed=Count("pk", filter=Q(state="FAILED")),
@@ -166,8 +167,8 @@ def progress(campaign: Campaign) -> Progress:
 
 
 def _fan_out(campaign: Campaign, *, at: datetime) -> int:
-    """Makes the next messages, up to AHEAD that wait. Restartable anywhere: the row of the campaign says how far it
-    came, and a client never gets two."""
+    """Make the next messages, up to AHEAD that wait. Can be restarted anywhere: the campaign's row holds how far it
+    came, and no client gets two."""
     made = 0
     while True:
         with transaction.atomic():
@@ -211,7 +212,7 @@ def _make_messages(campaign: Campaign, ids: list[int], *, at: datetime) -> int:
 
 
 def _waiting(campaign: Campaign) -> int:
-    """How many of its messages have not been settled. The states are literals, so that the partial index serves."""
+    """Number of unsettled messages. States are literals, so that the partial index is used."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND state IN ('QUEUED', 'SENDING')",
@@ -221,7 +222,7 @@ def _waiting(campaign: Campaign) -> int:
 
 
 def _put_off(campaign: Campaign, due: datetime, *, only_due: datetime | None = None) -> int:
-    """Sets when its waiting messages are due."""
+    """Set when the waiting messages are due."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_message SET next_attempt_at = %(due)s"
@@ -233,7 +234,7 @@ def _put_off(campaign: Campaign, due: datetime, *, only_due: datetime | None = N
 
 
 def _moved(campaign: Campaign, to: str, **changes: object) -> bool:
-    """The conditional UPDATE behind every step; False when somebody else was first."""
+    """Conditional UPDATE of the state; False if another process was first."""
     sources = [state for state, targets in TRANSITIONS.items() if to in targets]
     return bool(Campaign.objects.filter(pk=campaign.pk, state__in=sources).update(state=to, **changes))
 
@@ -241,7 +242,7 @@ def _moved(campaign: Campaign, to: str, **changes: object) -> bool:
 def _step(
     campaign: Campaign, to: str, *, by: str, at: datetime, address: str | None, reason: str = "", **changes: object
 ) -> None:
-    """A step that somebody took: checked, done, audited."""
+    """A step taken by staff: checked, done, audited."""
     with transaction.atomic():
         if not _moved(campaign, to, **changes):
             raise WrongState

@@ -1,4 +1,4 @@
-"""What a bulletin or alert looks like to one client: the campaign's words, who sends it, and the way out."""
+"""Rendering of a bulletin or alert for one client: text, sender, and unsubscribe link."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ class _Words:
 
 
 def letter(message: Message) -> Outgoing:
-    """The message of a campaign with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
+    """Mail of a campaign with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
     words = _words(message.campaign_id or 0, timezone.now().replace(second=0, microsecond=0))
     url = unsubscribe_url(message.authorized_client_id or 0, everywhere=words.of_several_companies)
     company = _company(message.partner_id or 0, words.read_at)
@@ -56,14 +56,14 @@ def unsubscribe_url(client_id: int, *, everywhere: bool = False) -> str:
 
 @lru_cache(maxsize=8)
 def _words(campaign_id: int, minute: datetime) -> _Words:
-    """Read once a minute and campaign: a batch of a hundred does not read the same text a hundred times."""
+    """Text of a campaign, cached for a minute: a batch of a hundred does not read the same text a hundred times."""
     campaign = Campaign.objects.only("text", "html").get(pk=campaign_id)
     return _Words(campaign.text, campaign.html, campaign.partners.count() != 1, minute)
 
 
 @lru_cache(maxsize=1000)
 def _company(partner_id: int, minute: datetime) -> str:
-    """Who had the client authorised, and so in whose name it is written (Ley 28493: the sender is named)."""
+    """Partner in whose name the mail is sent, by the client's authorisation (Ley 28493: the sender is named)."""
     return Partner.objects.values_list("name", flat=True).get(pk=partner_id)
 
 
@@ -76,7 +76,8 @@ def _footer_text(url: str, company: str) -> str:
 
 
 def _with_footer(page: str, url: str, company: str) -> str:
-    """The footer goes before the end of the body, where there is one; a campaign without HTML stays plain text."""
+    """Text and HTML with the footer, which goes before the end of the body if there is one. A campaign without HTML
+    stays plain text."""
     if not page:
         return ""
     footer = render_to_string("messages/pie.html", {"brand": settings.BRAND, "url": url, "company": company})

@@ -1,7 +1,7 @@
-"""How bulletins and alerts leave: a hundred a claim, ten a hand-over, over one kept connection.
+"""Delivery of bulletins and alerts: a hundred a claim, ten a hand-over, over one kept connection.
 
-Whether a client may still be written to is asked at the hand-over, not when the message was made: a baja or an
-unsubscription stops what is queued without touching it.
+Whether a client may still get mail is checked at the hand-over, not when the message is made: a baja or an
+unsubscription stops queued messages without touching them.
 """
 
 import logging
@@ -29,9 +29,10 @@ from messaging.queue.transitions import move
 log = logging.getLogger(__name__)
 
 TEN = 10
-"""Messages a hand-over: what a worker that dies leaves UNKNOWN at most."""
+"""Messages of one hand-over: at most so many become UNKNOWN when a worker dies."""
 LEASE = timedelta(seconds=90)
-"""For ten, each of which may take the gateway's 20 s at worst; what has not begun after GIVE_BACK goes back."""
+"""Lease of ten messages, each of which may take the gateway's 20 s at worst. What has not begun after GIVE_BACK goes
+back to the queue."""
 GIVE_BACK = 60.0
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120))
 
@@ -45,7 +46,7 @@ _ALIVE = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id A
 
 
 def deliver_due() -> int:
-    """Sends a batch of what is due; a full one rings for the next. Returns how many it claimed."""
+    """Send one batch of what is due; a full batch wakes another worker. Returns how many were claimed."""
     batch = claim("bulk", at=timezone.now())
     if len(batch) == BATCH["bulk"]:
         wakeup.wake("bulk")
@@ -84,7 +85,7 @@ def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitS
 
 
 def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
-    """One after the other over the kept connection; those that were taken are recorded together."""
+    """Send one after another over the kept connection; record those that were taken together."""
     began = time.monotonic()
     were_taken: list[tuple[Message, Receipt]] = []
     for message in ours:
@@ -104,7 +105,7 @@ def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
 
 
 def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict[UUID, int]:
-    """Marks those of the ten that are still ours and still welcome; returns id -> attempt."""
+    """Mark those of the ten that are still claimed and still wanted; return id -> attempt."""
     sql = f"""
         WITH handed AS (
             UPDATE messaging_message
@@ -123,7 +124,8 @@ def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict
 
 
 def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
-    """Of what was not handed over: cancelled where nobody wants it any more, back to a paused campaign's queue else."""
+    """Messages not handed over: cancelled if their client does not want them any more, otherwise back to the queue of a
+    paused campaign."""
     if not rest:
         return
     ours = "id = ANY(%(ids)s) AND claim_id = %(claim)s AND handed_over_at IS NULL"
@@ -133,7 +135,7 @@ def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
 
 
 def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:
-    """A gateway that can keep a connection keeps one for the whole batch."""
+    """Connection for the whole batch, if the gateway can keep one."""
     session = getattr(gateway, "session", None)
     sender: Sender = kept.enter_context(session()) if session else gateway
     return sender

@@ -1,33 +1,36 @@
-"""When a provider is failing: a sliding window over the calls one worker process made to it.
+"""Circuit breaker: decides from a sliding window of one process's calls whether a provider is failing.
 
-Arithmetic only; times are seconds of a monotonic clock, passed in. A call in hand counts by its age: a provider that
-has gone silent is found out after SILENT seconds, not after the deadline of the first call.
+Arithmetic only; times are seconds of a monotonic clock, passed in. A running call counts by its age, so that a silent
+provider is noticed after SILENT seconds, not after the deadline of the first call.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
 WINDOW = 60.0
-"""Seconds that are looked at."""
+"""Seconds of the window."""
 FAILURES_IN_A_ROW = 3
-"""Nothing but failures lately: enough to try somebody else."""
+"""Failures in a row that open the circuit."""
 REFUSALS_IN_A_ROW = 5
-"""Different recipients refused for good, and nothing taken in between: whatever it says, that is not about them."""
+"""Different recipients refused for good in a row, with no message taken in between: the fault is not theirs, whatever
+the provider says."""
 LEAST_CALLS = 6
 LATEST = 100
-"""Calls that are looked at, at most: of thousands a minute the last hundred say enough."""
+"""Most calls in the window: the last hundred of thousands a minute are enough."""
 HALF = 0.5
-"""Of at least LEAST_CALLS in the window, this share failed."""
+"""Share of failed calls, of at least LEAST_CALLS, that opens the circuit."""
 SILENT = 3.0
-"""Seconds without an answer after which a call in hand is a bad sign; providers answer within one."""
+"""Seconds without an answer after which a running call counts as a failure; providers answer within one."""
 SILENT_CALLS = 3
 SLOW = 5.0
-"""Seconds; the median of at least LEAST_CALLS answers: two codes of ten seconds each cost a client his patience."""
+"""Seconds. The circuit opens when the median of at least LEAST_CALLS answers takes longer: a client does not wait for
+two codes of ten seconds each."""
 
 
 @dataclass
 class Window:
-    """The calls to one provider: those in hand and those of the last minute. The caller guards it with a lock."""
+    """Window of the calls to one provider: running ones and those of the last minute. The caller guards it with a
+    lock."""
 
     in_hand: dict[int, float] = field(default_factory=dict)  # call -> when it began
     ended: deque[tuple[float, bool, float]] = field(  # when, whether it failed, seconds it took
@@ -39,27 +42,27 @@ class Window:
         self.in_hand[call] = now
 
     def end(self, call: int, *, failed: bool | None, now: float) -> None:
-        """`failed` None: the answer says nothing about the provider's health (it asked us to wait)."""
+        """`failed` None: the answer does not tell whether the provider is healthy (it asked us to wait)."""
         began = self.in_hand.pop(call, now)
         if failed is not None:
             self.ended.append((now, failed, now - began))
 
     def refuse(self, recipient: str) -> None:
-        """It refused this recipient for good."""
+        """The provider refused this recipient for good."""
         if len(self.refused) < REFUSALS_IN_A_ROW:
             self.refused.add(hash(recipient))
 
     def take(self) -> None:
-        """It took a message."""
+        """The provider took a message."""
         self.refused.clear()
 
     def forget(self) -> None:
-        """A verdict was passed on what is here: the next one takes new evidence."""
+        """Clear the window after a decision: the next one needs new calls."""
         self.ended.clear()
         self.refused.clear()
 
     def verdict(self, *, now: float) -> str:
-        """Why the provider should be set aside, in Spanish for the staff; empty: it should not."""
+        """Reason to open the circuit, in Spanish for staff; empty: none."""
         while self.ended and self.ended[0][0] < now - WINDOW:
             self.ended.popleft()
         silent = sum(1 for began in self.in_hand.values() if now - began >= SILENT)

@@ -1,9 +1,10 @@
-"""Which provider takes a message now: in the order of the setting, without those that fail, hang or asked us to wait.
+"""Failover: the provider for a message, in the order of the setting, without those that fail, hang or asked us to wait.
 
-What one worker sees it judges by itself (`messaging.delivery.circuit_breaker`); the verdict is a row that all of them
-read, at most a second old. A provider set aside is tried again with a single message when its time is up: if it takes
-that it is back, if it fails or refuses it stays away twice as long. When nobody is left, the first in turn is asked all
-the same: a doubtful provider may send a code, no provider certainly does not."""
+Each worker judges by its own calls (`messaging.delivery.circuit_breaker`). An open circuit is a row that all workers
+read, at most a second old. When its time is up, one message tries the provider: if it is taken the circuit closes, if
+not it stays open twice as long. If every circuit is open, the first provider is used all the same: a doubtful provider
+may send a code, no provider certainly does not.
+"""
 
 import itertools
 import logging
@@ -25,15 +26,15 @@ log = logging.getLogger(__name__)
 
 FIRST_REST = timedelta(seconds=30)
 LONGEST_REST = timedelta(minutes=10)
-"""How long a provider is set aside the first time, and at most; it doubles each time in a row."""
+"""Backoff: how long a circuit stays open the first time, and at most. It doubles each time in a row."""
 PROBE = timedelta(seconds=30)
-"""What a probe may take at most, as any hand-over; then the next message may try."""
+"""Longest duration of a trial, as for any hand-over; then the next message may try."""
 AT_ONCE = settings.WORKER_THREADS * 5 // 8
-"""Calls to one provider at a time in one process: when it hangs, threads are left for the others."""
+"""Most calls to one provider at a time in one process, so that a hanging one leaves threads for the others."""
 FULL = 0.5
-"""Seconds a message waits at least when no provider has a place for it."""
+"""Least seconds before a message for which no provider has a free slot is tried again."""
 FRESH = 1.0
-"""Seconds a look at the shared verdicts is good for."""
+"""Seconds for which the shared circuit states are cached."""
 
 
 class NoProvider(LookupError):
@@ -42,14 +43,14 @@ class NoProvider(LookupError):
 
 @dataclass
 class NotNow(Exception):
-    """Every provider is busy or asked us to wait; trying again makes sense in so many seconds."""
+    """Every provider is busy or asked us to wait; try again after `seconds`."""
 
     seconds: float
 
 
 @dataclass
 class _Known:
-    """What this process knows. Guarded by `lock`; nothing is asked of the database while it is held."""
+    """State of this process. Guarded by `lock`, under which no database query is made."""
 
     lock: Lock = field(default_factory=Lock)
     windows: dict[str, Window] = field(default_factory=dict)
@@ -67,19 +68,19 @@ known = _Known()
 
 @dataclass(frozen=True)
 class Call:
-    """One call to a provider, from the moment before it to its answer."""
+    """Call to one provider, from just before it to its answer."""
 
     provider: str
     number: int
 
     def ended(self, *, failed: bool | None) -> None:
-        """`failed` None: the answer says nothing about the provider's health."""
+        """`failed` None: the answer does not tell whether the provider is healthy."""
         with known.lock:
             known.window(self.provider).end(self.number, failed=failed, now=time.monotonic())
 
 
 def begin(name: str) -> Call:
-    """A call that nobody chose a provider for: one of several over a kept connection."""
+    """Begin a call without choosing a provider: one of several over a kept connection."""
     call = Call(name, next(known.calls))
     with known.lock:
         known.window(name).begin(call.number, now=time.monotonic())
@@ -87,8 +88,8 @@ def begin(name: str) -> Call:
 
 
 def choose(gateways: Sequence[Gateway], message: Message, *, at: datetime) -> tuple[Gateway, Call]:
-    """The provider for the message's next attempt, and a place on its line, which the caller gives back by ending the
-    call. Raises NoProvider, NotNow."""
+    """Choose the provider for the message's next attempt and take one of its slots; ending the call frees it. Raises
+    NoProvider, NotNow."""
     if not gateways:
         raise NoProvider(message.via)
     turn = _in_turn(gateways, message)
@@ -115,25 +116,25 @@ def choose(gateways: Sequence[Gateway], message: Message, *, at: datetime) -> tu
 
 
 def refused(name: str, recipient: str) -> None:
-    """The provider refused this recipient for good; several different ones in a row count against it."""
+    """The provider refused this recipient for good. Several different ones in a row count against it."""
     with known.lock:
         known.window(name).refuse(recipient)
 
 
 def took(name: str) -> None:
-    """The provider took a message: what it refused before was about the recipients."""
+    """The provider took a message: its earlier refusals were about their recipients."""
     with known.lock:
         known.window(name).take()
 
 
 def rest(name: str, seconds: float) -> None:
-    """The provider asked us to wait: nothing is offered to it by this process until then."""
+    """Back off: the provider asked us to wait, and this process offers it nothing until then."""
     with known.lock:
         known.resting[name] = max(known.resting.get(name, 0.0), time.monotonic() + seconds)
 
 
 def settle(name: str, *, failed: bool, at: datetime) -> None:
-    """What a call that has ended means for the provider: back in the row, away for longer, or set aside."""
+    """Effect of a finished call on the circuit: closed, open for longer, or opened."""
     state = open_circuits().get(name)
     if state is None:
         reason = _verdict(name) if failed else ""
@@ -146,7 +147,7 @@ def settle(name: str, *, failed: bool, at: datetime) -> None:
 
 
 def open_circuit(name: str, reason: str, *, at: datetime, by: str = "", address: str | None = None) -> None:
-    """Takes a provider out of the row: until its time is up, or, when somebody says so (`by`), until it is restored."""
+    """Open the circuit of a provider: until its time is up, or, if a person did it (`by`), until it is restored."""
     with transaction.atomic():
         state, _ = ProviderState.objects.select_for_update(no_key=True).get_or_create(name=name)
         if state.is_open and not by:
@@ -163,7 +164,7 @@ def open_circuit(name: str, reason: str, *, at: datetime, by: str = "", address:
 
 
 def restore(name: str, *, at: datetime, by: str, reason: str = "", address: str | None = None) -> bool:
-    """Puts a provider back by hand; False when it was not set aside."""
+    """Close a circuit by hand; False if it was not open."""
     with transaction.atomic():
         state = ProviderState.objects.select_for_update(no_key=True).filter(name=name).first()
         if state is None or not state.is_open:
@@ -175,12 +176,12 @@ def restore(name: str, *, at: datetime, by: str, reason: str = "", address: str 
 
 
 def introduce(names: Iterable[str]) -> None:
-    """Writes down the providers that are in use, so that staff sees them before anything is wrong."""
+    """Store the providers in use, so that staff sees them before anything goes wrong."""
     ProviderState.objects.bulk_create([ProviderState(name=name) for name in names], ignore_conflicts=True)
 
 
 def open_circuits() -> dict[str, ProviderState]:
-    """The shared verdicts, by provider; a look is good for FRESH seconds."""
+    """Open circuits by provider, cached for FRESH seconds."""
     with known.lock:
         if time.monotonic() - known.looked < FRESH:
             return known.aside
@@ -191,8 +192,8 @@ def open_circuits() -> dict[str, ProviderState]:
 
 
 def _in_turn(gateways: Sequence[Gateway], message: Message) -> list[Gateway]:
-    """The preferred one first; after a try that failed, the one behind it. Without those that cannot reach the
-    recipient, unless none can."""
+    """Providers in order: the preferred one first; after a failed attempt, the one after it. Without those that cannot
+    reach the recipient, unless none can."""
     names = [gateway.name for gateway in gateways]
     start = names.index(message.provider) + 1 if message.attempts and message.provider in names else 0
     turn = [gateways[(start + each) % len(gateways)] for each in range(len(gateways))]
@@ -205,7 +206,7 @@ def _verdict(name: str) -> str:
 
 
 def _take_place(name: str) -> Call | None:
-    """A place on the provider's line, unless all are taken or it asked us to wait."""
+    """Take a slot of the provider, unless all are taken or it asked us to wait."""
     with known.lock:
         now = time.monotonic()
         window = known.window(name)
@@ -217,13 +218,13 @@ def _take_place(name: str) -> Call | None:
 
 
 def _wait_for(name: str) -> float:
-    """Seconds after which asking again makes sense."""
+    """Seconds after which another try makes sense."""
     with known.lock:
         return max(known.resting.get(name, 0.0) - time.monotonic(), FULL)
 
 
 def _take_probe(state: ProviderState, *, at: datetime) -> bool:
-    """Of all workers one tries a provider whose time is up, with one message."""
+    """Claim the trial of a provider whose time is up: one message of one worker."""
     if state.until is None or state.until > at:
         return False
     with connection.cursor() as cursor:
@@ -252,7 +253,7 @@ def _put_back(state: ProviderState, *, at: datetime, by: str, reason: str) -> No
 
 
 def _stay_away(state: ProviderState, *, at: datetime) -> None:
-    """A probe failed. Conditional: of several that failed together one counts."""
+    """A trial failed: the circuit stays open for longer. Conditional: of several failures together one counts."""
     ProviderState.objects.filter(name=state.name, until=state.until, set_aside_at__isnull=False).update(
         until=at + _rest_after(state.in_a_row), in_a_row=state.in_a_row + 1, probe_until=None
     )

@@ -1,7 +1,6 @@
-"""What mail services report beside arrival: complaints, requests to hear no more, bounces that are not the last word.
+"""Feedback of mail services besides delivery: complaints, unsubscriptions, soft bounces.
 
-Each becomes an event of its message, which keeps its state: an event with one of these details says it. The same twice
-is one event.
+Each becomes an event of its message, which keeps its state. The same feedback twice is one event.
 """
 
 import logging
@@ -16,12 +15,12 @@ log = logging.getLogger(__name__)
 COMPLAINED = "el destinatario lo marcó como no deseado"
 UNSUBSCRIBED = "el destinatario pidió no recibir más correos"
 SOFT_BOUNCE = "el buzón lo devolvió por ahora"
-"""`MessageEvent.detail`; a query for one of them is a query for the people who said so."""
+"""Values of `MessageEvent.detail`, by which the feedback is found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One such word on one message."""
+    """One piece of feedback about one message."""
 
     provider: str  # what its gateway's name begins with, as in `messaging.delivery.receipts.Report`
     provider_id: str
@@ -30,7 +29,8 @@ class Remark:
 
 
 def keep(remark: Remark, *, at: datetime) -> bool:
-    """Writes a remark down beside its message. False: it stands there already, or no message of ours is known by it."""
+    """Store feedback as an event of its message. False: it is stored already, or no message of ours is known by this
+    id."""
     where = "provider_id = %(provider_id)s AND (provider = %(family)s OR starts_with(provider, %(family)s || ':'))"
     if remark.message_id is not None:
         where = "id = %(message)s"

@@ -1,21 +1,21 @@
-"""What providers report after they took a message: arrived, or not, and why.
+"""Delivery receipts: what providers report after they took a message.
 
-A report may overtake our own record of the hand-over, come twice, late, out of order, or about a message that is not
-ours. So it is first written down as it came, once, and then applied to its message if that is known; whoever records
-that a provider took a message looks here for what the provider has already said. Whichever of the two comes second
-sees the other: each commits its own row before it looks for the other's.
+A receipt may arrive before our own record of the hand-over, twice, late, out of order, or about a message that is not
+ours. So it is first stored as it came, once, and then applied to its message if that is known. Whoever records that a
+provider took a message looks here for earlier receipts. Whichever of the two comes second sees the other: each commits
+its own row before it looks for the other's.
 
-A report settles one message, and its row says which:
+A receipt settles one message, and its row says which:
 
 | what the provider repeats                   | its message                                                          |
 |---------------------------------------------|----------------------------------------------------------------------|
 | our own id                                  | that one                                                             |
 | its own id                                  | the latest that was handed over under this id                        |
 | its own id and a number                     | the latest that was handed over under this id to this number         |
-| its id in another spelling, and a number    | the same (SMPP: decimal for hexadecimal, zeros in front)             |
+| its id in another spelling, and a number    | the same (SMPP: decimal for hexadecimal, leading zeros)              |
 | an id that it did not give us, and a number | the latest to this number whose hand-over was answered without an id |
 
-Where a provider gives its ids again (SMPP) only what came after a message's hand-over counts for it.
+If a provider reuses its ids (SMPP), only receipts after a message's hand-over count for it.
 """
 
 import logging
@@ -32,16 +32,16 @@ from messaging.queue.transitions import move
 log = logging.getLogger(__name__)
 
 BY_NUMBER = timedelta(days=3)
-"""How old a message may be that a report finds by its number alone; no SMSC keeps one for longer."""
+"""Greatest age of a message that a receipt finds by its number alone; no SMSC keeps one longer."""
 _OF_FAMILY = "({0}.provider = {1} OR starts_with({0}.provider, {1} || ':'))"
 """A gateway's name begins with its provider's: `twilio:S:+1202`. SMSCs report under the whole name."""
 EARLY = "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
-"""A report that came after the message's hand-over and has settled no other one."""
+"""Receipt that came after the message's hand-over and has settled no other message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One provider's word on one message."""
+    """Receipt of a provider about one message."""
 
     provider: str  # what its gateway's name begins with: `twilio`, `whatsapp-cloud`, `smpp:host:port`, `postmark`
     provider_id: str  # the provider's name for the message
@@ -55,7 +55,7 @@ class Report:
 
 
 def receive(report: Report, *, at: datetime) -> bool:
-    """Keeps a report and applies it. False: it changed nothing, or is about a message we have not (yet) recorded."""
+    """Store a receipt and apply it. False: it changed nothing, or its message is not (yet) recorded."""
     known = None if report.message_id else _by_name(report, at=at)
     row = _keep(report, known.name if known else report.provider_id, at=at)
     message = report.message_id or _meant(known or _by_name(report, at=at)) or _by_number(report, at=at)
@@ -65,9 +65,9 @@ def receive(report: Report, *, at: datetime) -> bool:
 
 
 def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
-    """Applies what providers reported before we had written down that they took the messages.
+    """Apply receipts that came before we recorded that the provider took the messages.
 
-    `taken`: our id -> the gateway's name and its name for the message.
+    `taken`: our id -> the gateway's name and its id for the message.
     """
     names = [provider_id for _, provider_id in taken.values() if provider_id]
     with connection.cursor() as cursor:
@@ -90,7 +90,8 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
 
 
 def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
-    """Settles a message by the report in this row, unless the diagram refuses or it has settled another message."""
+    """Settle a message by this receipt, unless the transition is not allowed or the receipt has settled another
+    message."""
     with transaction.atomic():
         moved = move(
             report.state,
@@ -109,14 +110,14 @@ def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
 
 
 def key_of(recipient: str) -> str:
-    """A number as a row keeps it: a keyed hash, for a report may be about no message of ours and nobody erases it."""
+    """Keyed hash of a number: a receipt may be about no message of ours, and then no erasure would find it."""
     return salted_hmac("aval.receipt-recipient", recipient, algorithm="sha256").hexdigest()[:32]
 
 
 def came_back(reference: UUID, *, at: datetime) -> None:
-    """A code was typed as it was sent: a message that brought it arrived, whatever its provider said of it.
+    """A code was verified: the message that carried it arrived, whatever its provider said.
 
-    Changes nothing where another message of the code (a fallback) left well: that one may be what was read.
+    Changes nothing if another message of the code (a fallback) was sent: that one may be what was read.
     """
     move(
         "DELIVERED",
@@ -137,7 +138,7 @@ def came_back(reference: UUID, *, at: datetime) -> None:
 
 
 def _keep(report: Report, name: str, *, at: datetime) -> int:
-    """Writes the report down; one that says the same of the same id again takes its place. Returns its row."""
+    """Store the receipt; it replaces an equal one about the same id. Returns its row."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -162,8 +163,8 @@ def _keep(report: Report, name: str, *, at: datetime) -> int:
 
 
 def _has_settled(row: int, message: UUID) -> bool:
-    """Writes down whose the report was, once; False: another message's. Its number is not needed any more, and its id
-    is the message's from now on, by which an erasure finds it."""
+    """Record which message the receipt settled, once; False: it was another one. Its number is no longer needed, and
+    its id is the message's from now on, so that an erasure finds it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -183,7 +184,7 @@ def _has_settled(row: int, message: UUID) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A message that a report may be about, and the provider's name for it as we have it."""
+    """Message that a receipt may be about, and the provider's id for it as we have it."""
 
     id: UUID
     name: str
@@ -194,7 +195,7 @@ def _meant(known: _Known | None) -> UUID | None:
 
 
 def _by_name(report: Report, *, at: datetime) -> _Known | None:
-    """The latest message that the provider knows by this id; to whom the report names, where it names anybody."""
+    """The latest message that the provider knows by this id; to the number in the receipt, if it has one."""
     if not report.provider_id:
         return None
     with connection.cursor() as cursor:
@@ -221,9 +222,9 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
 
 
 def _by_number(report: Report, *, at: datetime) -> UUID | None:
-    """The latest message to this number that the provider took, or may have taken, without naming it.
+    """The latest message to this number that the provider took, or may have taken, without giving an id.
 
-    None while another one to it is being handed over: the report may be about that one, whose id is not known yet.
+    None while another one to it is being handed over: the receipt may be about that one, whose id is not known yet.
     """
     if not report.omits_ids or not report.recipients:
         return None

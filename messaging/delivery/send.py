@@ -1,9 +1,9 @@
-"""Claim, act, record: how due messages leave.
+"""Delivery of due messages: claim, act, record.
 
-A claim is one UPDATE that commits before anything else, with a lease and an id of its own. Just before the call to
-the provider a second one marks the hand-over; whoever finds zero rows there has lost the message and skips it. The
-record is a third one, and counts only for the same claim. So a message is sent at least once up to the hand-over, at
-most once after it, and a worker may die anywhere.
+A claim is one UPDATE that commits before anything else, with a lease and an id of its own. Just before the provider is
+called, a second UPDATE marks the hand-over; zero rows mean that the message was lost to somebody else. The record is a
+third UPDATE and counts only for the same claim. So a message is sent at least once up to the hand-over and at most once
+after it, and a worker may die anywhere.
 """
 
 import logging
@@ -28,14 +28,14 @@ from messaging.queue.transitions import move, sent_together
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=5)
-"""From the claim to the hand-over; what lapses goes back to the queue."""
+"""From the claim to the hand-over. What lapses goes back to the queue."""
 HAND_OVER_LEASE = timedelta(seconds=30)
-"""From the hand-over to the record; longer than any gateway's own deadline. What lapses is UNKNOWN."""
+"""From the hand-over to the record; longer than any gateway's own deadline. What lapses becomes UNKNOWN."""
 RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=30))
-"""After a refusal for now the next provider is asked: one that was not asked yet at once, then, in turn, after these
-delays. The refusal after the last delay is final."""
+"""Retry delays. After a temporary refusal a provider that was not asked yet is asked at once, then each in turn after
+these delays. The refusal after the last delay is final."""
 THROTTLED = timedelta(seconds=1)
-"""How long a provider is left alone that asks us to wait without saying how long."""
+"""Backoff for a provider that asks us to wait without saying how long."""
 
 
 def one_after_another(batch: Sequence[Message]) -> None:
@@ -46,9 +46,9 @@ def one_after_another(batch: Sequence[Message]) -> None:
 def deliver_due(
     queue: str, *, limit: int | None = None, send: Callable[[Sequence[Message]], None] = one_after_another
 ) -> int:
-    """Sends what is due in a queue, one batch (or `limit`) at most; a full one rings for a colleague.
+    """Send what is due in a queue, one batch (or `limit`) at most; a full batch wakes another worker.
 
-    Returns how many it claimed. A worker's `send` is its crew's: side by side (`messaging.delivery.thread_pool`).
+    Returns how many were claimed. A worker passes its thread pool as `send` (`messaging.delivery.thread_pool`).
     """
     most = limit or BATCH[queue]
     batch = claim(queue, at=timezone.now(), limit=most)
@@ -59,19 +59,19 @@ def deliver_due(
 
 
 Answer = Receipt | GatewayError | OutcomeUnknown
-"""What came of a call to a provider."""
+"""Outcome of a call to a provider."""
 
 
 class Sender(Protocol):
-    """A gateway, or one kept connection of it."""
+    """Gateway, or one kept connection of it."""
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt: ...
 
 
 def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: str = "") -> Sequence[Message]:
-    """Takes up to a batch (or `limit`) of due messages for LEASE; no two workers ever get the same one.
+    """Claim up to a batch (or `limit`) of due messages for LEASE. No two workers get the same one.
 
-    `lane`: those that wait for the process of one gateway (SMPP), not for any worker.
+    `gateway_queue`: those that wait for the process of one gateway (SMPP), not for any worker.
     """
     sql = f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
@@ -87,7 +87,7 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
 
 
 def deliver(message: Message) -> None:
-    """Hands one claimed message to a provider and records the answer."""
+    """Hand one claimed message to a provider and record the answer."""
     at = timezone.now()
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
@@ -119,8 +119,8 @@ def attempt(
     *,
     delays: Sequence[timedelta],
 ) -> None:
-    """Calls the provider with what was handed over and records what came of it; a worker that slept in between (a
-    machine that was paused) calls nobody with a code that is dead by now."""
+    """Call the provider with a message that was handed over, and record the outcome. A worker that was paused in
+    between calls nobody with an expired code."""
     if letter.send_before is not None and timezone.now() >= letter.send_before:
         take_back(message, at=timezone.now())
         return
@@ -134,7 +134,7 @@ def attempt(
 
 
 def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
-    """Writes down what came of one call. It counts for the message's claim only, so twice is once."""
+    """Record the outcome of one call. It counts for the message's claim only, so twice is once."""
     if isinstance(answer, Receipt):
         failover.took(message.provider)
         taken([(message, answer)], at=at)
@@ -143,7 +143,7 @@ def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[tim
 
 
 def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: failover.Call) -> Answer:
-    """The call itself, and what was said. Nothing is raised: whatever happens is an answer."""
+    """The call itself. Nothing is raised: every outcome is an answer."""
     answer: Answer
     try:
         answer = gateway.send(letter, secret)
@@ -158,13 +158,14 @@ def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | Non
 
 
 def settle(provider: str, answer: Answer, *, at: datetime) -> None:
-    """What an answer means for its provider. One that is set aside comes back by taking a message, not by refusing."""
+    """Effect of an answer on the provider's circuit. An open circuit closes by a message that is taken, not by a
+    refusal."""
     if says_of_its_health(answer) is not None:
         failover.settle(provider, failed=not isinstance(answer, Receipt), at=at)
 
 
 def says_of_its_health(answer: Answer) -> bool | None:
-    """Whether the provider failed; None where the answer does not tell."""
+    """Whether the provider failed; None if the answer does not tell."""
     if isinstance(answer, Unsendable):
         return None
     if isinstance(answer, GatewayError):
@@ -174,7 +175,8 @@ def says_of_its_health(answer: Answer) -> bool | None:
 
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
-    """Marks the point of no return: still our claim, still wanted, still in time. False: somebody else decided."""
+    """Mark the hand-over: still our claim, still wanted, still in time. False: the message is no longer ours to
+    send."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -204,7 +206,7 @@ def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
 
 
 def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gateway_queue: str = "") -> None:
-    """Claimed, not handed over: back to the queue, or into the lane of a gateway with a process of its own."""
+    """Claimed, not handed over: back to the queue, or into the queue of a gateway with its own process."""
     move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s AND handed_over_at IS NULL",
@@ -216,8 +218,8 @@ def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gat
 
 
 def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin intentarlo") -> bool:
-    """Claimed, or handed over on paper only: no provider was called with it. Back to everybody's queue, due at once,
-    no attempt lost. False: the claim had ended."""
+    """Claimed, or marked as handed over without a call: back to the common queue, due at once, without counting an
+    attempt. False: the claim had ended."""
     moved = move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s",
@@ -230,7 +232,7 @@ def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin int
 
 
 def outgoing(message: Message) -> Outgoing:
-    """What a gateway gets to see of a message."""
+    """The message as a gateway sees it."""
     return Outgoing(
         id=message.id,
         kind=message.kind,
@@ -244,7 +246,7 @@ def outgoing(message: Message) -> Outgoing:
 
 
 def taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
-    """Providers took them, all under one claim; what they have reported on them already counts now."""
+    """Providers took these messages of one claim. Receipts that came early are applied."""
     rows = [(message.id, receipt.provider_id, receipt.reply) for message, receipt in answers]
     moved = sent_together(answers[0][0].claim_id, rows, at=at) if answers else set()
     for message, _ in answers:
@@ -255,7 +257,7 @@ def taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
 def not_taken(
     message: Message, answer: GatewayError | OutcomeUnknown, *, at: datetime, delays: Sequence[timedelta]
 ) -> None:
-    """A provider did not take it: again, elsewhere where there is another one, or never. Or nobody knows."""
+    """A provider did not take it: retry, with another provider if there is one, or fail; or the outcome is unknown."""
     if isinstance(answer, OutcomeUnknown):
         record(message, "UNKNOWN", at=at, reply=answer.reply)
         return
@@ -274,7 +276,7 @@ def not_taken(
 
 
 def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway], *, tries: int) -> bool:
-    """Whether a refusal ends the message: for good, by the last provider that was left, or after the last delay."""
+    """Whether a refusal is final: permanent, by the last provider left, or after the last delay."""
     if message.attempts > tries and not answer.throttled:
         return True
     if not answer.unsupported:
@@ -285,7 +287,7 @@ def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway
 
 
 def _delay(message: Message, answer: GatewayError, others: int, delays: Sequence[timedelta]) -> timedelta:
-    """Until the next try; whoever asked for a pause gets it."""
+    """Time until the next try. A provider that asked for a pause gets it."""
     asked = timedelta(seconds=answer.retry_after or 0)
     if answer.throttled:  # the others are asked at once; this one by nobody here until then
         wait = max(asked, THROTTLED)
@@ -311,7 +313,7 @@ def record(
     next_attempt_at: datetime | None = None,
     counted: bool = True,
 ) -> None:
-    """Counts only for the claim that acted; a worker that wakes after its lease overwrites nothing."""
+    """Counts only for the claim that acted: a worker that wakes after its lease overwrites nothing."""
     moved = move(
         to,
         "id = %(id)s AND claim_id = %(claim)s",

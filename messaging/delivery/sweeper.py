@@ -1,7 +1,7 @@
-"""What beat does every two seconds: nothing stays where a dead worker or a lost ring left it.
+"""Sweeper, run by beat every two seconds: no message stays where a dead worker or a lost wake-up left it.
 
 Every statement is a claim or a conditional UPDATE over a partial index, so two beats at once do no harm and the cost
-follows what is live, not the history.
+depends on what is live, not on the history.
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,20 @@ from messaging.queue.transitions import move
 from messaging.steps import run_each
 
 LANE_PATIENCE = timedelta(seconds=5)
-"""How long a message waits for the process of its gateway before it goes another way."""
+"""How long a message waits for its gateway's process before it is released."""
 SILENT_PROCESS = "su proceso no recoge los mensajes"
-"""Why a gateway's provider is set aside then; its process lifts it when it is there again (messaging.smpp)."""
+"""Reason for opening the circuit of a gateway whose process is silent. The process closes it when it is back
+(messaging.smpp)."""
 AT_ONCE = 500
-"""Rows a statement: a sweep after a long outage must not hold its locks for long."""
+"""Rows of one statement: a sweep after a long outage must not hold its locks for long."""
 
 
 def sweep(*, at: datetime) -> None:
-    """Returns lapsed claims, parks lapsed hand-overs, ends what is dead, and wakes workers for what is due.
+    """Return lapsed claims, turn lapsed hand-overs into UNKNOWN, expire dead messages, and wake workers for what is
+    due.
 
-    A step that fails keeps none of the others from their work (messaging.steps)."""
+    A step that fails does not stop the others (messaging.steps).
+    """
     lapsed = "lease_until < %(at)s"
     ways = (
         ("EXPIRED", "send_before <= %(at)s", "venció antes de salir"),
@@ -47,7 +50,7 @@ def _wake_if_due(queue: str, *, at: datetime) -> None:
 
 
 def free_gateway_queues(*, at: datetime) -> None:
-    """What a gateway's own process leaves lying goes back to everybody; the process is set aside as silent."""
+    """Release what a gateway's own process does not take, and open that gateway's circuit as silent."""
     late = "state = 'QUEUED' AND lane <> '' AND next_attempt_at < %(late)s"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -68,7 +71,7 @@ def free_gateway_queues(*, at: datetime) -> None:
 
 
 def none_taken(references: Sequence[UUID]) -> list[UUID]:
-    """Those of the references of whose messages no provider took any, nor is about to: a fallback is one more try."""
+    """References of whose messages no provider took any, nor is about to. A fallback is one more try."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reference FROM messaging_message WHERE reference = ANY(%s) GROUP BY reference"
@@ -94,11 +97,12 @@ def is_due(queue: str, *, at: datetime) -> bool:
 
 
 RECENT = timedelta(hours=1)
-"""How far back a listener that was not told looks for itself; far more than any restart takes."""
+"""How far back a listener that missed a call looks for itself; far longer than any restart."""
 
 
 def not_taken_lately(kind: str, *, at: datetime) -> list[tuple[UUID, str]]:
-    """(reference, state) of what no provider is known to have taken in the last hour, newest first, 1,000 at most."""
+    """(reference, state) of messages that no provider is known to have taken in the last hour, newest first, 1,000 at
+    most."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reference, state FROM messaging_message"

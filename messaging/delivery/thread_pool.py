@@ -1,7 +1,7 @@
-"""The threads that wait for providers on behalf of the codes queue.
+"""Thread pool that calls providers for the `codes` queue.
 
-Each code has a thread of its own while its provider answers, so that one that hangs delays neither the codes claimed
-with it nor the next claim. What is claimed is never more than there are threads free to send it.
+Each code has a thread of its own while its provider answers, so that a hanging provider delays neither the other codes
+of its claim nor the next claim. No more is claimed than there are free threads.
 """
 
 import logging
@@ -20,15 +20,16 @@ from messaging.queue.names import BATCH
 log = logging.getLogger(__name__)
 
 THREADS = settings.WORKER_THREADS
-"""More than `failover.AT_ONCE`: a silent provider cannot have them all. Each keeps a connection to the database."""
+"""More than a single provider may have, so that a silent one cannot take them all. Each thread keeps a database
+connection."""
 
 _room = BoundedSemaphore(THREADS)
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codes")
 
 
 def deliver_due() -> int:
-    """Claims what is due in `codes`, as much as there is room for, and sends it side by side. Returns how many it
-    claimed; whoever is to end waits for them with `finish`."""
+    """Claim what is due in `codes`, as much as there are free slots, and send it in the pool. Returns how many were
+    claimed; a process that ends waits with `finish`."""
     places = _take_places(BATCH["codes"])
     if not places:
         return 0  # every thread waits for a provider; the next sweep rings again
@@ -42,13 +43,13 @@ def deliver_due() -> int:
 
 
 def _side_by_side(batch: Sequence[Message]) -> None:
-    """Waits for nobody: what is in hand is bounded by the places, and each thread gives back its own."""
+    """Waits for nothing: the slots bound what is running, and each thread frees its own."""
     for message in batch:
         _threads.submit(_deliver, message)
 
 
 def finish() -> None:
-    """Waits for what is in hand: a worker that was told to end leaves nothing half done."""
+    """Wait for running calls, so that a worker told to end leaves nothing half done."""
     _threads.shutdown(wait=True)
 
 

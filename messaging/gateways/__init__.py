@@ -1,4 +1,4 @@
-"""The providers messages leave by: which URL scheme is which gateway, and the gateways in use."""
+"""Gateways: the class for each URL scheme, and the gateways in use."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
-"""In clear, STARTTLS demanded, and two names for TLS from the first byte."""
+"""Plain, STARTTLS required, and two names for TLS from the first byte."""
 
 
 MAIL_SERVICES = ("postmark", "mailgun", "brevo", "resend", "sparkpost", "mandrill", "mailersend", "mailjet")
@@ -31,9 +31,9 @@ MAIL_SERVICES = ("postmark", "mailgun", "brevo", "resend", "sparkpost", "mandril
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """The module of a gateway, which has `from_url(url, via) -> Gateway`, and the vias it can serve.
+    """Module of a gateway, which has `from_url(url, via) -> Gateway`, and the vias it serves.
 
-    The module is imported when a setting first names it: a provider's SDK costs memory in every process.
+    Imported when a setting first names it: a provider's SDK costs memory in every process.
     """
 
     module: str
@@ -51,7 +51,8 @@ SCHEMES: dict[str, _Kind] = {
 
 
 def gateway_from_url(url: str, via: str) -> Gateway:
-    """The gateway a URL describes. BadGatewayUrl, without a word of its credentials: it describes none for this via."""
+    """Gateway of a URL. Raises BadGatewayUrl, without any part of its credentials, if it describes none for this
+    via."""
     setting = SETTINGS[via]
     parsed = parse(url, setting)
     kind = SCHEMES.get(parsed.scheme)
@@ -66,27 +67,27 @@ def gateway_from_url(url: str, via: str) -> Gateway:
 
 
 def gateways_for(via: str) -> tuple[Gateway, ...]:
-    """The gateways of a via, the preferred one first, made at the first question. Empty: the via is not offered."""
+    """Gateways of a via, the preferred one first, made on first use. Empty: the via is not offered."""
     return _made(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
 
 
 def accounts(scheme: str) -> list[GatewayUrl]:
-    """The gateways of a scheme in all settings, taken apart: whose signature a receipt may bear."""
+    """Gateways of a scheme in all settings: the accounts whose signature a receipt may have."""
     urls = [(via, url) for via in SETTINGS for url in settings.AVAL_GATEWAYS.get(via, ())]
     return [parse(url, SETTINGS[via]) for via, url in urls if scheme_of(url) == scheme]
 
 
 def in_use() -> dict[str, list[str]]:
-    """Setting -> names of its gateways, for the start-up log. BadGatewayUrl when one of the URLs describes none."""
+    """Setting -> names of its gateways, for the start-up log. Raises BadGatewayUrl."""
     return {setting: [gateway.name for gateway in gateways_for(via)] for via, setting in SETTINGS.items()}
 
 
 def is_sandbox(url: str) -> bool:
-    """Whether a URL delivers to the developer's outbox and to nobody else."""
+    """Whether a URL delivers to the developer's outbox only."""
     return scheme_of(url) == "sandbox"
 
 
 @lru_cache(maxsize=32)
 def _made(via: str, urls: tuple[str, ...]) -> tuple[Gateway, ...]:
-    """Keyed on the URLs, so that a test with other settings gets other gateways and nobody needs to clear anything."""
+    """Cached by URL, so that a test with other settings gets other gateways and need not clear anything."""
     return tuple(gateway_from_url(url, via) for url in urls)

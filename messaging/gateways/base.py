@@ -1,4 +1,4 @@
-"""What every gateway gets, gives and raises. A gateway carries one message to one provider and says what came of it."""
+"""Gateway protocol: what every gateway gets, returns and raises. A gateway carries one message to one provider."""
 
 import html
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import Protocol
 from uuid import UUID
 
 MASK = "••••"
-"""Stands for the code in every text we keep; the code itself joins only in a gateway, on its way out."""
+"""Placeholder for the code in every stored text. The gateway puts in the code when it sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message as a gateway sees it. Its texts are left out of `repr`: they are a client's business, not a log's."""
+    """Message as a gateway sees it. Its texts are left out of `repr`, so that no log holds a client's data."""
 
     id: UUID
     kind: str
@@ -25,11 +25,11 @@ class Outgoing:
     headers: tuple[tuple[str, str], ...] = ()  # further e-mail headers, such as List-Unsubscribe
 
     def text_with(self, secret: str | None) -> str:
-        """The plain text with its code, or as it stands where there is none."""
+        """Plain text with its code, or as it is without one."""
         return self.text if secret is None else self.text.replace(MASK, secret)
 
     def html_with(self, secret: str | None) -> str:
-        """The HTML with its code, or as it stands where there is none."""
+        """HTML with its code, or as it is without one."""
         return self.html if secret is None else self.html.replace(MASK, html.escape(secret))
 
 
@@ -42,13 +42,13 @@ class Receipt:
 
 
 class GatewayError(Exception):
-    """The provider did not take the message, and that is certain: it may be offered again, here or elsewhere.
+    """The provider certainly did not take the message: it may be offered again, here or elsewhere.
 
-    With nothing but `permanent=False` it is about us or about the provider, or nobody can tell: the next provider is
-    asked at once, and it counts against this one. `permanent`: this recipient or message will be refused each time,
-    by anybody. `unsupported` (with `permanent`): this provider never can, another one may; it counts against nobody.
+    With `permanent=False` alone it is about us or the provider, or unclear: the next provider is asked at once, and it
+    counts against this one. `permanent`: this recipient or message will be refused by every provider, each time.
+    `unsupported` (with `permanent`): this provider never can, another one may; it counts against nobody.
     `about_recipient`: for now, because of this recipient (greylisting, a full mailbox); it counts against nobody.
-    `throttled`: the provider is well and asked us to come later; that is no attempt. `retry_after`: seconds it asked
+    `throttled`: the provider is healthy and asked us to come later; this is no attempt. `retry_after`: seconds it asked
     us to wait. `reply` holds neither the code nor our credentials.
     """
 
@@ -79,7 +79,7 @@ class Unsendable(GatewayError):
 
 
 class OutcomeUnknown(Exception):
-    """The message was handed over and no clear answer came: it may have been taken. It must not be offered again."""
+    """Handed over without a clear answer: it may have been taken and must not be offered again."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply)
@@ -87,22 +87,22 @@ class OutcomeUnknown(Exception):
 
 
 class Gateway(Protocol):
-    """One provider, reached with one set of credentials. Safe to use from several threads at once."""
+    """Provider with one set of credentials. Safe to use from several threads at once."""
 
     name: str
-    """For the staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
+    """Name for staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
     own_process: bool
-    """Whether only a process of its own may send by it, because it keeps a line open (SMPP)."""
+    """Whether only a process of its own may send by it, because it keeps a connection open (SMPP)."""
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        """Hands the message over, its code put in, within half a minute.
+        """Send the message with its code within half a minute.
 
         Raises GatewayError (not taken) or OutcomeUnknown (perhaps taken).
         """
 
 
 def can_reach(gateway: Gateway, recipient: str) -> bool:
-    """False where the gateway has found out that its provider cannot reach such a recipient (SMTPUTF8). A gateway that
-    may find out has a method of this name."""
+    """False if the gateway has found that its provider cannot reach such a recipient (SMTPUTF8). Only gateways that can
+    find out have this method."""
     asks = getattr(gateway, "can_reach", None)
     return asks is None or bool(asks(recipient))

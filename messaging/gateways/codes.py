@@ -1,4 +1,4 @@
-"""What a provider's own error code means for a message of ours."""
+"""Meaning of a provider's own error code for a message."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -19,7 +19,7 @@ PERMANENT, DEFERRED, TEMPORARY, THROTTLED, UNKNOWN = Verdict
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code's meaning and its words for the staff, in Spanish."""
+    """Meaning of a code, and its text for staff, in Spanish."""
 
     verdict: Verdict
     reason: str

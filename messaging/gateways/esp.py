@@ -32,7 +32,7 @@ from messaging.gateways.url import GatewayUrl
 
 @dataclass(frozen=True)
 class Service:
-    """What a service calls its keys, as anymail's backend takes them: the URL's user, its password, its options."""
+    """Names of a service's keys, as anymail's backend takes them: the URL's user, its password, its options."""
 
     backend: str
     user: str
@@ -54,7 +54,7 @@ SERVICES: Mapping[str, Service] = {
 
 
 class EspGateway:
-    """One account at a mail service. Holds no connection, so threads may share it."""
+    """Account at a mail service. Holds no connection, so threads may share it."""
 
     own_process = False
 
@@ -87,7 +87,7 @@ class EspGateway:
         return self._class(timeout=(http.CONNECT_TIMEOUT, http.READ_TIMEOUT), fail_silently=False, **self._keys)
 
     def cleaned(self, text: str, secret: str | None) -> str:
-        """Fit to be kept: without our keys and the code, on one line."""
+        """Text fit to be stored: without our keys and the code, on one line."""
         return http.cleaned(text, secret, *self._hidden)
 
 
@@ -147,12 +147,12 @@ _ABOUT_THE_REQUEST = frozenset({400, 422})
 
 
 def _by_states(states: set[str]) -> Verdict | None:
-    """What anymail read about the recipient in an answer."""
+    """Outcome by anymail's reading of the recipient's status."""
     return PERMANENT if states & {"invalid", "rejected"} and not states & {"sent", "queued"} else None
 
 
 def _reply(response: requests.Response) -> http.Reply:
-    """The answer as our other gateways see theirs; a body that broke off counts as none."""
+    """Answer in the form of our other gateways; a truncated body counts as none."""
     body = b""
     with suppress(requests.RequestException, RuntimeError, OSError):
         body = response.content[: http.LARGEST_REPLY]

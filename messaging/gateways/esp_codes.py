@@ -31,7 +31,7 @@ _SAYS_INVALID = re.compile(r"must be a valid|not (?:a )?valid|is invalid|invalid
 
 
 def verdict(service: str, reply: Reply) -> Verdict | None:
-    """What the service's own code says; None: nothing that is certain."""
+    """Meaning of the service's own code; None if nothing is certain."""
     judge = _JUDGES.get(service)
     return judge(reply) if judge is not None else None
 
@@ -109,7 +109,7 @@ _JUDGES: Mapping[str, Callable[[Reply], Verdict | None]] = {
 
 
 def _by_words(reply: Reply, pattern: str) -> Verdict | None:
-    """PERMANENT where a 400 or 422 says so about the recipient."""
+    """PERMANENT if a 400 or 422 says so about the recipient."""
     return PERMANENT if reply.status in (400, 422) and re.search(pattern, reply.words, re.IGNORECASE) else None
 
 
@@ -118,7 +118,7 @@ def _field(value: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A word of the service's; of what is no word, its text; empty: none."""
+    """Text of a value of the service; empty if it has none."""
     return "" if value is None else str(value)
 
 

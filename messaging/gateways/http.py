@@ -33,9 +33,9 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
 TOTAL_TIMEOUT = 20.0
 """Seconds for the whole answer: below the 30 of a hand-over's lease."""
 LARGEST_REPLY = 64 * 1024
-"""Bytes; what comes after them is not read."""
+"""Bytes read of an answer."""
 REPLY_LENGTH = 300
-"""Characters of a reply that are kept: as many as a message's row holds."""
+"""Characters of a reply that are stored: as many as a message's row holds."""
 ID_LENGTH = 200
 _TELLING = frozenset(
     {
@@ -57,13 +57,13 @@ _TELLING = frozenset(
 """Fields in which services say what is wrong, in lower case."""
 _DEEPEST = 6
 LOOKED_AT = 4096
-"""Characters of a page in which its words are looked for."""
+"""Characters of a page that are searched for its text."""
 _TAGS = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A provider's answer: its status, whatever it is, and at most LARGEST_REPLY bytes of its body."""
+    """Answer of a provider: its status, and at most LARGEST_REPLY bytes of its body."""
 
     status: int
     headers: Mapping[str, str]
@@ -75,7 +75,7 @@ class Reply:
 
     @property
     def parsed(self) -> Any:
-        """The JSON in the body; None where there is none."""
+        """JSON of the body; None if it has none."""
         try:
             return json.loads(self.body, parse_int=_integer)
         except (ValueError, RecursionError):
@@ -83,13 +83,13 @@ class Reply:
 
     @property
     def said(self) -> dict[str, Any] | None:
-        """The JSON object in the body; None where there is none."""
+        """JSON object of the body; None if it has none."""
         found = self.parsed
         return found if isinstance(found, dict) else None
 
     @property
     def words(self) -> str:
-        """What the service says in its body, in its own words: of JSON the fields that tell, of HTML the text."""
+        """What the service says in its body: of JSON the telling fields, of HTML the text."""
         told = " ".join(_told(self.parsed))
         return told or html.unescape(_TAGS.sub(" ", self.body[:LOOKED_AT]))
 
@@ -104,9 +104,10 @@ def call(
     data: Any = None,
     json: Any = None,
 ) -> Reply:
-    """One request, one answer. GatewayError: it never left; OutcomeUnknown: it left, and no status came back.
+    """One request, one answer. Raises GatewayError (it was never sent) or OutcomeUnknown (it was sent, and no status
+    came back).
 
-    A body that breaks off or trickles on is cut where it stands: the status has said what counts.
+    A body that breaks off or arrives too slowly is cut: the status has said what counts.
     """
     began = time.monotonic()
     try:
@@ -134,7 +135,7 @@ def call(
 
 
 def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
-    """What an answer that is no success means where the provider's own code says nothing better."""
+    """Outcome of an answer that is no success, if the provider's own code says nothing better."""
     if 400 <= reply.status < 500 or reply.status == 503:
         return GatewayError(
             words, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
@@ -143,21 +144,22 @@ def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
 
 
 def number(value: Any) -> int | None:
-    """An error code as a number, however it is written; None where it is none."""
+    """Error code as a number, however it is written; None if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else None
 
 
 def identifier(value: Any) -> str:
-    """A provider's name for a message, fit to be kept; empty where it is none."""
+    """Provider's id for a message, fit to be stored; empty if it is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)[:ID_LENGTH]
     return value.strip()[:ID_LENGTH] if isinstance(value, str) and value.isprintable() else ""
 
 
 def never_sent(error: BaseException) -> bool:
-    """Whether the connection failed before the request could leave; requests raises one class for before and after."""
+    """Whether the connection failed before the request could be sent; requests raises one class for before and
+    after."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
         return True
     inner = error.args[0] if error.args else None
@@ -166,13 +168,13 @@ def never_sent(error: BaseException) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, of the form that services send; an HTTP date is as good as none here."""
+    """Seconds, in the form that services send; an HTTP date is ignored."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 5 else None
 
 
 def cleaned(text: str, *hidden: str | None) -> str:
-    """Fit to be kept: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
+    """Text fit to be stored: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
     for each in hidden:
         if each:
             text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
@@ -180,12 +182,12 @@ def cleaned(text: str, *hidden: str | None) -> str:
 
 
 def _integer(digits: str) -> int | str:
-    """Python refuses to read thousands of digits, and with them the whole body."""
+    """Integer of JSON. Python refuses to read thousands of digits, and with them the whole body."""
     return int(digits) if len(digits) <= 20 else digits
 
 
 def _told(value: Any, depth: int = 0) -> Iterator[str]:
-    """The texts and numbers under the fields that tell, in their order, each once."""
+    """Texts and numbers of the telling fields, in their order, each once."""
     if depth > _DEEPEST:
         return
     if isinstance(value, list):
@@ -200,7 +202,7 @@ def _told(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _body(response: requests.Response, *, until: float) -> bytes:
-    """What there is of the body within the time and the size."""
+    """The body as far as time and size allow."""
     read = b""
     with suppress(OSError, HTTPError):
         while len(read) < LARGEST_REPLY and time.monotonic() < until:

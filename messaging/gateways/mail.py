@@ -1,4 +1,4 @@
-"""What an e-mail of ours looks like, whichever provider takes it."""
+"""Composition of an e-mail, for every mail provider."""
 
 import re
 from email import charset
@@ -12,21 +12,21 @@ from clients.identity.emails import InvalidEmail, canonical_email, smtp_address
 from messaging.gateways.base import GatewayError, Outgoing, Unsendable
 
 METADATA = "aval"
-"""Under this name a mail service keeps our message's id and repeats it in its reports."""
+"""Name under which a mail service stores our message's id and repeats it in its reports."""
 
 _QUOTED_PRINTABLE = charset.Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = charset.QP
 
 _LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
-"""CR and LF, everything else Python's email package takes for a line's end, and the control characters around them."""
+"""CR and LF, all other line ends of Python's email package, and the control characters around them."""
 
 
 def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -> EmailMultiAlternatives:
-    """The e-mail with its code: plain text, and the HTML beside it where there is one.
+    """E-mail with its code: plain text, and HTML beside it if there is any.
 
-    `seven_bit` writes the bodies in quoted-printable, for a server that takes nothing else. GatewayError, for good:
-    the subject or a header has a line break (what follows it would be a header of the attacker's), or the recipient
-    is no address; for now: our own address is none.
+    `seven_bit` writes the bodies in quoted-printable, for a server that takes nothing else. Raises GatewayError:
+    permanent if the subject or a header has a line break (what follows would be a header of an attacker) or the
+    recipient is no address; temporary if our own address is none.
     """
     check(message)
     mail = EmailMultiAlternatives(
@@ -60,9 +60,9 @@ def _headers(message: Outgoing) -> dict[str, str]:
 
 
 def recipient(message: Outgoing) -> str:
-    """The recipient's address as it goes over the wire. GatewayError: it is no address.
+    """Recipient's address for SMTP. Raises GatewayError if it is no address.
 
-    It was checked when it was stored. It is checked again because a blank or a `>` in it would speak SMTP.
+    It was checked when it was stored, and is checked again because a blank or a `>` in it would be read as SMTP.
     """
     try:
         return smtp_address(canonical_email(message.recipient))
@@ -71,17 +71,17 @@ def recipient(message: Outgoing) -> str:
 
 
 def envelope_sender() -> str:
-    """The bare address of DEFAULT_FROM_EMAIL, where bounces go."""
+    """Bare address of DEFAULT_FROM_EMAIL, which bounces go to."""
     return _sender()[1]
 
 
 def message_id(message: Outgoing) -> str:
-    """The same at every attempt, so that a mailbox that gets a message twice can tell."""
+    """Message-ID, the same at every attempt, so that a mailbox recognises a message that it gets twice."""
     return f"<{message.id}@{_sender()[1].rpartition('@')[2]}>"
 
 
 def _sender() -> tuple[str, str]:
-    """DEFAULT_FROM_EMAIL as a header and as a bare address. GatewayError, for now: it is ours to repair."""
+    """DEFAULT_FROM_EMAIL as a header and as a bare address. Raises a temporary GatewayError: ours to repair."""
     found = _taken_apart(settings.DEFAULT_FROM_EMAIL)
     if found is None:
         raise GatewayError("DEFAULT_FROM_EMAIL no es una dirección de correo", permanent=False)
@@ -90,7 +90,7 @@ def _sender() -> tuple[str, str]:
 
 @lru_cache(maxsize=4)
 def _taken_apart(sender: str) -> tuple[str, str] | None:
-    """Once, not five times a mail."""
+    """Cached, instead of five times a mail."""
     name, address = parseaddr(sender)
     try:
         address = smtp_address(address)

@@ -8,7 +8,7 @@ from messaging.gateways.url import GatewayUrl
 
 
 class SandboxGateway:
-    """Writes a row; never refuses."""
+    """Gateway that writes a row and never refuses."""
 
     name = "sandbox"
     own_process = False

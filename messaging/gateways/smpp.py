@@ -28,7 +28,7 @@ MOST_WINDOW, MOST_PER_SECOND = 100, 1000
 BINDS = ("transceiver", "transmitter")
 
 PASSWORD, LONG_PASSWORD = 8, 15
-"""Characters: what SMPP 3.4 allows, and what operators issue all the same."""
+"""Characters: what SMPP 3.4 allows, and what some operators issue."""
 
 _OPTIONS = (
     "sender",
@@ -47,12 +47,12 @@ _SENDERS = (
     (re.compile(r"([0-9]{3,6})"), 3, 0),  # a short code: of the network
     (re.compile(r"([A-Za-z0-9 ._&-]{1,11})"), 5, 0),  # alphanumeric
 )
-"""A sender's form, its type of number (TON) and numbering plan (NPI); SMPP 3.4, sections 5.2.5 and 5.2.6."""
+"""Sender's form, its type of number (TON) and numbering plan (NPI); SMPP 3.4, sections 5.2.5 and 5.2.6."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who we are to the SMSC and how we may behave. Shown without its credentials."""
+    """Account at the SMSC and its limits. Shown without its credentials."""
 
     host: str
     port: int
@@ -69,7 +69,7 @@ class Account:
 
 
 class SmppGateway:
-    """One bind to one SMSC. Workers only put messages into its lane; see `messaging.smpp` for who sends them."""
+    """One bind to one SMSC. Workers only put messages into its queue; `messaging.smpp` sends them."""
 
     own_process = True
 
@@ -82,12 +82,12 @@ class SmppGateway:
         return f"<SmppGateway {self.name}>"
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        """Raises GatewayError: nobody but its own process may send by it."""
+        """Raises GatewayError: only its own process may send by it."""
         raise GatewayError("por SMPP solo envía su propio proceso", permanent=False)
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """BadGatewayUrl: the URL lacks what a bind needs, or names what it does not know."""
+    """Raises BadGatewayUrl: the URL lacks what a bind needs, or has an unknown option."""
     if not url.host:
         url.refuse("it needs a host")
     if url.path:
@@ -139,7 +139,7 @@ def _flag(url: GatewayUrl, name: str) -> bool:
 
 
 def _sender(url: GatewayUrl) -> tuple[str, int, int]:
-    """The sender as it goes on the line, its TON and its NPI."""
+    """Sender as sent to the SMSC, with its TON and NPI."""
     given = url.options.get("sender", "")
     known = next(((found[1], ton, npi) for form, ton, npi in _SENDERS if (found := form.fullmatch(given))), None)
     if known is None:

@@ -1,9 +1,9 @@
-"""What an SMSC says in numbers, and what each means for a message of ours (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
+"""SMPP status codes and message states, and their meaning for a message (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
 appendix B).
 
-PERMANENT is about this recipient: only a number that is none. TEMPORARY is about our account, our sender or the SMSC,
-or unclear: another provider, or later, may do better. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is
-an SMSC that failed somewhere on its way: it may have taken the message.
+PERMANENT is about this recipient: only an invalid number. TEMPORARY is about our account, our sender or the SMSC, or
+unclear: another provider may do better, or a later try. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is
+an SMSC that failed while it handled the message: it may have taken it.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
@@ -50,8 +50,8 @@ SUBMIT: dict[int, Code] = {
 """command_status of a submit_sm_resp or generic_nack -> meaning."""
 
 REFUSES_PAYLOAD = frozenset({0x00000001, 0x00000002, 0x000000C0, 0x000000C1, 0x000000C2, 0x000000C3, 0x000000C4})
-"""Answers of an SMSC that does not know message_payload: a parameter that it does not allow or understand, or a text
-without any length. To a submit without that parameter they mean what SUBMIT says."""
+"""Status codes of an SMSC that does not know message_payload: a parameter that it does not allow or understand, or a
+text without any length. For a submit without that parameter they mean what SUBMIT says."""
 
 BIND: dict[int, str] = {
     ALREADY_BOUND: "ya hay una sesión abierta con este usuario",
@@ -62,7 +62,7 @@ BIND: dict[int, str] = {
     0x00000053: "tipo de sistema no válido",
     0x00000058: "demasiados intentos de sesión",
 }
-"""command_status of a bind's answer -> why we have no line."""
+"""command_status of a bind's answer -> why there is no session."""
 
 STATES: dict[str, str] = {
     "DELIVERED": "",
@@ -75,7 +75,7 @@ STATES: dict[str, str] = {
     "SKIPPED": "el operador lo omitió",
     "ERROR": "error en la red del operador",
 }
-"""Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are still on their way."""
+"""Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are not final."""
 
 STATE_NUMBERS: dict[int, str] = {
     2: "DELIVERED",
@@ -86,7 +86,7 @@ STATE_NUMBERS: dict[int, str] = {
     8: "REJECTED",
     9: "SKIPPED",
 }
-"""The same in the parameter message_state (SMPP 5.0, section 4.7.15)."""
+"""The same states in the parameter message_state (SMPP 5.0, section 4.7.15)."""
 
 _SPELLINGS: dict[str, str] = {
     **{state: state for state in STATES},
@@ -100,7 +100,7 @@ _SPELLINGS: dict[str, str] = {
     "CANCELED": "DELETED",
     "FAILURE": "FAILED",
 }
-"""As vendors write it in full; appendix B of SMPP 3.4 cuts it to seven letters, others elsewhere."""
+"""Full spellings of some vendors; appendix B of SMPP 3.4 cuts them to seven letters, others elsewhere."""
 _WORDS: dict[str, str] = {
     "ERR": "ERROR",
     "REJ": "REJECTED",
@@ -119,13 +119,13 @@ _WORDS: dict[str, str] = {
     "DELIVERYERROR": "ERROR",
     "UNKNWN": "UNKNOWN",
 }
-"""Other words for them, as they stand."""
+"""Other words for the states."""
 _SHORTEST = 4
 """Letters that tell one state from another: UNDE, DELI, DELE."""
 
 
 def final_state(written: str) -> str:
-    """The final state that a receipt's text names, however it is spelled or cut off; empty: none that we know.
+    """Final state in a receipt's text, however it is spelled or cut off; empty if it is not known.
 
     A number is one of message_state. A word that only begins like a state (DELIVERY_PENDING) is another word.
     """
@@ -140,6 +140,6 @@ def final_state(written: str) -> str:
 
 
 def meaning(status: int) -> Code:
-    """What an error status means. One that is not in the table (an operator's own): the SMSC says it failed, so it
-    did not take the message, but nothing is said of the recipient."""
+    """Meaning of an error status. One that is not in the table (an operator's own): the SMSC failed, so it did not take
+    the message, but nothing is said about the recipient."""
     return SUBMIT.get(status) or Code(TEMPORARY, "rechazado con un código propio del operador")

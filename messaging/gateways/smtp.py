@@ -35,19 +35,19 @@ from messaging.gateways.url import GatewayUrl
 
 STEP_TIMEOUT = 10.0
 TOTAL_TIMEOUT = 20.0
-"""Seconds; below the 30 of a hand-over's lease, so that we answer before our claim is taken for dead."""
+"""Seconds; below the 30 of a hand-over's lease, so that we answer before our claim lapses."""
 
 REPLY_LENGTH = 300
 """As much as a message's row holds."""
 REMEMBERED = 600.0
-"""Seconds a server that lacks SMTPUTF8 is not asked for it again; it may be mended meanwhile."""
+"""Seconds for which a server without SMTPUTF8 is not asked for it again; it may be repaired meanwhile."""
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465, "smtp+ssl": 465}
 _QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.IGNORECASE | re.ASCII)  # Postfix; Exim
 
 
 class SmtpGateway:
-    """One SMTP server, usually a relay that knows us. Holds no connection, so threads may share it."""
+    """SMTP server, usually a relay that knows us. Holds no connection, so threads may share it."""
 
     own_process = False
 
@@ -72,7 +72,8 @@ class SmtpGateway:
 
     @contextmanager
     def session(self) -> Iterator["_Session"]:
-        """One connection for several messages, for one thread; opened by the first, and anew after any that failed."""
+        """One connection for several messages, for one thread; opened by the first message, and again after a
+        failure."""
         session = _Session(self)
         try:
             yield session
@@ -80,7 +81,7 @@ class SmtpGateway:
             session.close()
 
     def can_reach(self, recipient: str) -> bool:
-        """False: it needs SMTPUTF8, and this server was seen without it a while ago."""
+        """False: the recipient needs SMTPUTF8, and this server was seen without it recently."""
         return _needs_no_smtputf8(recipient) or time.monotonic() >= self._lacks_smtputf8_until
 
     def lacks_smtputf8(self) -> None:
@@ -108,7 +109,7 @@ class SmtpGateway:
 
 
 class _Session:
-    """What `SmtpGateway.session` gives: sends like the gateway, over the connection of the message before."""
+    """Sender over a kept connection (`SmtpGateway.session`)."""
 
     def __init__(self, gateway: SmtpGateway) -> None:
         self._gateway = gateway
@@ -148,12 +149,12 @@ class _Session:
 
 
 class _Backend(EmailBackend):
-    """Django's backend on our connection. It opens, secures and logs in; it never fails at the farewell."""
+    """Django's backend on our connection. It opens, secures and logs in; it never fails at QUIT."""
 
     dialogue: Dialogue
 
     def take_up(self, dialogue: Dialogue) -> None:
-        """The next message's dialogue on the same connection."""
+        """Begin the next message's dialogue on the same connection."""
         self.dialogue = dialogue
         if self.connection is not None:
             cast(Connection, self.connection).dialogue = dialogue
@@ -173,7 +174,7 @@ class _Backend(EmailBackend):
 
 
 class _Hidden:
-    """What a server's words may not give away when they are kept: our credentials and the code."""
+    """Texts that must not be stored with a server's reply: our credentials and the code."""
 
     def __init__(self, url: GatewayUrl, secret: str | None) -> None:
         self._credentials = []
@@ -185,7 +186,7 @@ class _Hidden:
         self._code = re.compile(rf"(?<![0-9a-z]){re.escape(secret)}(?![0-9a-z])", re.IGNORECASE) if secret else None
 
     def cleaned(self, text: str) -> str:
-        """Fit to be kept and shown: no secrets, no control characters, one line."""
+        """Text fit to be stored and shown: no secrets, no control characters, one line."""
         for credential in self._credentials:
             text = text.replace(credential, "***")
         if self._code is not None:
@@ -195,7 +196,7 @@ class _Hidden:
 
 
 def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
-    """MAIL, RCPT, DATA, on a connection that is open and logged in."""
+    """MAIL, RCPT and DATA on a connection that is open and logged in."""
     connection.ehlo_or_helo_if_needed()
     recipient = mail.recipient(message)
     eight_bit = connection.has_extn("8bitmime")
@@ -213,7 +214,7 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:
-    """A domain has an ASCII form, what stands before the @ has none."""
+    """A domain has an ASCII form, a local part has none."""
     return recipient.rpartition("@")[0].isascii()
 
 
@@ -226,7 +227,7 @@ def _receipt(dialogue: Dialogue, message: Outgoing, hidden: _Hidden) -> Receipt:
 
 
 def _code_of(error: Exception) -> int:
-    """The server's reply code behind an error; 0 where there is none, or none that means anything."""
+    """Reply code of the server behind an error; 0 if there is none."""
     code = 0
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
@@ -236,7 +237,7 @@ def _code_of(error: Exception) -> int:
 
 
 def _judgement(error: Exception, code: int, dialogue: Dialogue, hidden: _Hidden) -> GatewayError | OutcomeUnknown:
-    """What an error means for the message. See the table at the top."""
+    """Outcome of an error for the message. See the table in the module's docstring."""
     if 400 <= code <= 599:
         words = dialogue.reply[1].decode("utf-8", "replace")
         whose = fault(code, words, stage=dialogue.stage)
@@ -251,7 +252,7 @@ def _judgement(error: Exception, code: int, dialogue: Dialogue, hidden: _Hidden)
 
 
 def _explained(error: Exception, stage: str) -> str:
-    """In an agent's words, where there is no reply of the server to show."""
+    """Text for staff if there is no reply of the server."""
     cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
     match cause:
         case socket.gaierror():
@@ -272,7 +273,7 @@ def _explained(error: Exception, stage: str) -> str:
 
 
 def _tls_context(url: GatewayUrl) -> ssl.SSLContext | None:
-    """Made once: reading the system's certificates costs some 20 ms. Certificates and names are always checked."""
+    """Cached: reading the system's certificates costs some 20 ms. Certificates and names are always checked."""
     if url.scheme == "smtp":
         return None
     try:

@@ -38,7 +38,7 @@ _CLOSING = 421
 _TOO_BIG = 552
 
 LOOKED_AT = 2000
-"""Characters of a reply; what follows says nothing more."""
+"""Characters of a reply that are read; the rest says nothing more."""
 
 _ADDRESS = re.compile(r"<[^<>\s]{0,320}>|[^\s<>]{1,254}@[^\s<>]{1,254}")
 _AT_THE_START = re.compile(r"^[\s#(\[:]*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.MULTILINE)
@@ -67,7 +67,7 @@ _ABOUT_SENDER = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Words that are about who sends, whatever the code beside them."""
+"""Phrases about the sender, whatever the code beside them."""
 
 _MAY_BE_ABOUT_US = re.compile(
     r"""
@@ -82,7 +82,7 @@ _MAY_BE_ABOUT_US = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Words beside which no other word is unmistakable."""
+"""Phrases beside which no other phrase is unmistakable."""
 
 _WHO = r"""(?: user | recipient | mailbox | account | alias | addressee | local \s+ part
     | usuario | buz[oó]n | destinatario | cuenta )"""
@@ -102,7 +102,7 @@ _SAYS_RECIPIENT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Words that cannot be about anybody else, at RCPT."""
+"""Phrases that can only be about the recipient, at RCPT."""
 
 _GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
 _SIZE = re.compile(r"(?!.*\bmailbox\b).*(?:\bsize\b|\btoo (?:big|large|long)\b)", re.IGNORECASE | re.DOTALL)
@@ -143,7 +143,7 @@ def _is_too_big(code: int, detail: str, words: str) -> bool:
 
 
 def _enhanced(code: int, words: str) -> tuple[bool, str]:
-    """Whether the enhanced status code says that it is for now, and its subject and detail, `1.1`; empty: none."""
+    """Whether the enhanced status code is temporary, and its subject and detail, `1.1`; empty: none."""
     found = _AT_THE_START.search(words) or _MARKED.search(words)
     if found is None:
         return code < 500, ""

@@ -1,8 +1,8 @@
-"""One SMTP connection that knows where in the dialogue it is, and ends when its time is up.
+"""SMTP connection that knows its stage in the dialogue and has a total timeout.
 
-`smtplib` raises the same errors before and after a server has taken the message, and its timeout starts anew with
-every byte: a server that sends one every nine seconds would hold a thread for hours. Both are mended here; the
-protocol stays smtplib's.
+`smtplib` raises the same errors before and after a server has taken the message, and its timeout starts again with
+every byte: a server that sends one every nine seconds would hold a thread for hours. The protocol itself stays
+smtplib's.
 """
 
 import io
@@ -19,21 +19,21 @@ from django.utils import timezone
 from messaging.gateways.base import GatewayError
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds for each address of a host: one that is dead must leave time for the next."""
+"""Seconds for each address of a host: a dead one must leave time for the next."""
 QUIT_TIMEOUT = 1.0
-"""Seconds for the farewell. By then everything is decided."""
+"""Seconds for QUIT. Everything is decided by then."""
 
 _STAGES = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "quit"})
 _CHUNK = 16 * 1024
 _MOST_BYTES = 1024 * 1024
-"""A dialogue's replies are a few kilobytes; a server that never stops talking must not fill our memory."""
+"""Bytes of all replies: a few kilobytes are usual, and a server that never stops sending must not fill our memory."""
 
 
 class Dialogue:
-    """How far one dialogue has come and how long it may take: `step` seconds for each wait, `total` for them all.
+    """Stage of one dialogue and its time: `step` seconds for each wait, `total` for all of them.
 
-    The name look-up is the one wait without a limit of ours; the system's resolver has its own, and what it uses up
-    is taken from the total.
+    The name look-up is the one wait without a limit of ours; the system's resolver has its own, and its time is taken
+    from the total.
     """
 
     def __init__(self, *, step: float, total: float, send_before: datetime | None) -> None:
@@ -45,7 +45,7 @@ class Dialogue:
         self._ends = time.monotonic() + total
 
     def left(self) -> float:
-        """Seconds the next wait may take. TimeoutError: none are left."""
+        """Seconds the next wait may take. Raises TimeoutError if none are left."""
         left = min(self._step, self._ends - time.monotonic())
         if left <= 0:
             raise TimeoutError("out of time")
@@ -84,7 +84,7 @@ class Connection(smtplib.SMTP):
             raise
 
     def _reach(self, host: str, port: int) -> socket.socket:
-        """A connection to the first address of the host that answers."""
+        """Connection to the first address of the host that answers."""
         failure = OSError("no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             reached = socket.socket(family, kind, protocol)
@@ -138,12 +138,12 @@ class Connection(smtplib.SMTP):
         return super().data(msg)
 
     def rset(self) -> tuple[int, bytes]:
-        """Says nothing: smtplib would ask for a reset after each refusal, and wait; our connections carry one mail."""
+        """Does nothing: smtplib would send a reset after each refusal, and wait; our connections carry one mail."""
         return 250, b""
 
 
 class _TimedReader(io.RawIOBase):
-    """A socket read with what is left of the dialogue's time, measured anew for every piece that arrives."""
+    """Socket reader limited by what is left of the dialogue's time, measured for every piece that arrives."""
 
     def __init__(self, sock: socket.socket, connection: "Connection") -> None:
         self._sock = sock

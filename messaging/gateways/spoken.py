@@ -1,6 +1,6 @@
-"""A code read aloud so that it can be written down: each character by its Spanish name, slowly, and all of it twice.
+"""Code read aloud in a call: each character by its Spanish name, slowly, and all of it twice.
 
-Letters that sound alike on a telephone get a word to tell them by (B de burro, V de vaca).
+Letters that sound alike on a telephone get a word (B de burro, V de vaca).
 """
 
 from twilio.twiml.voice_response import VoiceResponse
@@ -45,11 +45,11 @@ NAMES = {
     "Y": "i griega",
     "Z": "Z de zapato",
 }
-"""The characters of a code (Crockford's base 32 has no I, L, O, U)."""
+"""Characters of a code (Crockford's base 32 has no I, L, O, U)."""
 
 
 def twiml(text: str, secret: str | None, *, voice: str) -> str:
-    """TwiML that says the text; where its MASK stands the code follows, a character at a time."""
+    """TwiML that says the text, with the code in place of its MASK, one character at a time."""
     call = VoiceResponse()
     pieces = text.split(MASK) if secret else [text]
     for number, piece in enumerate(pieces):

@@ -32,7 +32,7 @@ from messaging.gateways.twilio_codes import RECEIPT, REQUEST
 from messaging.gateways.url import GatewayUrl
 
 PATH = "/recibos/twilio/"
-"""Where Twilio reports to, under PUBLIC_URL; the message's id follows (external_api.receipts)."""
+"""Path of Twilio's reports under PUBLIC_URL; the message's id follows (external_api.receipts)."""
 LEAST_VALIDITY, MOST_VALIDITY = 1, 36_000
 """Seconds, as Twilio takes them."""
 RING_SECONDS = 25
@@ -41,13 +41,13 @@ VOICE = "Polly.Mia"  # Mexican Spanish, the nearest to Peru's among Twilio's sta
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _BY_STATUS = frozenset({429, 503})
-"""Judged by their status, whatever code stands beside it: with Retry-After."""
+"""Statuses that decide whatever code stands beside them: with Retry-After."""
 _FAILED = frozenset({"failed", "undelivered", "canceled", "cancelled", "busy", "no-answer"})
-"""States in which Twilio creates what it will never send."""
+"""States in which Twilio creates a message that it will never send."""
 
 
 class TwilioGateway:
-    """One Twilio account and one sender. Holds no connection, so threads may share it."""
+    """Twilio account with one sender. Holds no connection, so threads may share it."""
 
     own_process = False
 
@@ -111,7 +111,7 @@ class TwilioGateway:
         return {"from_": channel + self._from}
 
     def _judged(self, reply: http.Reply, secret: str | None) -> GatewayError | OutcomeUnknown:
-        """By Twilio's own code where the table has it, else by the status."""
+        """By Twilio's own code if the table has it, otherwise by the status."""
         said = reply.said or {}
         number = http.number(said.get("code"))
         known = REQUEST.get(number) if number is not None else None
@@ -124,7 +124,7 @@ class TwilioGateway:
 
 
 class _Refused(Exception):
-    """An answer that is no success, before the SDK sees it: it knows two shapes of one, and drops Retry-After."""
+    """Answer that is no success, before the SDK reads it: the SDK knows two shapes of one, and drops Retry-After."""
 
     def __init__(self, reply: http.Reply) -> None:
         super().__init__()
@@ -132,8 +132,8 @@ class _Refused(Exception):
 
 
 class _Line(HttpClient):
-    """The SDK's way out, over our own: our deadlines, no redirects, a capped answer, our judgement of what broke. Of a
-    success the SDK gets to see what we read, of the kinds that it expects."""
+    """HTTP client of the SDK with our own: our deadlines, no redirects, a capped answer, our classification of
+    failures. Of a success the SDK gets what we read, in the types that it expects."""
 
     def __init__(self, api: str) -> None:
         self._api = api
@@ -162,7 +162,7 @@ class _Line(HttpClient):
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """BadGatewayUrl: the URL lacks what Twilio needs, or names what it does not know."""
+    """Raises BadGatewayUrl: the URL lacks what Twilio needs, or has an unknown option."""
     if not url.user or not url.password:
         url.refuse("it needs twilio://SID:TOKEN@/")
     if url.host or url.port or url.path:
@@ -177,7 +177,7 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
 
 
 def _created_and_failed(status: str, number: int | None) -> GatewayError | OutcomeUnknown:
-    """Created and failed in one answer: for good, unless its code is known to be about us."""
+    """Created and failed in one answer: permanent, unless its code is known to be about us."""
     known = REQUEST.get(number) if number else None
     if known is not None:
         return known.judgement(http.cleaned(f"twilio {status}/{number}: {known.reason}"))
@@ -193,7 +193,7 @@ def _number(message: Outgoing) -> str:
 
 
 def _validity(send_before: datetime | None) -> int:
-    """Seconds Twilio may keep it in its queue: no longer than it is good for."""
+    """Seconds for which Twilio may keep the message in its queue: no longer than it is valid."""
     if send_before is None:
         return MOST_VALIDITY
     left = int((send_before - timezone.now()).total_seconds())

@@ -1,10 +1,9 @@
-"""Twilio's error codes that a message of ours can meet, and what each means for it (source: Twilio, Error and Warning
-Dictionary). What is not here is judged by its HTTP status (a 4xx: unclear, next provider), or, in a receipt, told by
-its number.
+"""Twilio's error codes for a message, and their meaning (source: Twilio, Error and Warning Dictionary). Codes that are
+not here are classified by HTTP status (a 4xx: unclear, next provider), or shown by number in a receipt.
 
-PERMANENT is about this recipient or this text: nobody else will do better. TEMPORARY is about our account, our sender
-or the network: another provider, or later, may, and it counts against this one. THROTTLED asks us to slow down and
-costs no attempt.
+PERMANENT is about this recipient or this text: no other provider will do better. TEMPORARY is about our account, our
+sender or the network: another provider may do better, or a later try, and it counts against this one. THROTTLED asks us
+to slow down and costs no attempt.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, Code
@@ -60,7 +59,7 @@ REQUEST: dict[int, Code] = {
     63003: Code(PERMANENT, "el número no está en WhatsApp"),
     63024: Code(PERMANENT, "el número no puede recibir por este canal"),
 }
-"""Answers to a request."""
+"""Codes in answers to a request."""
 
 RECEIPT: dict[int, str] = {
     30001: "la cola estaba llena",
@@ -87,4 +86,4 @@ RECEIPT: dict[int, str] = {
     63032: "WhatsApp no lo entrega a este cliente",
     63049: "Meta decidió no entregarlo",
 }
-"""Reasons in a receipt, in our words for the staff."""
+"""Reasons in a receipt, with our text for staff."""

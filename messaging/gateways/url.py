@@ -1,5 +1,5 @@
-"""A gateway's URL taken apart. Its errors name the setting and the fault, and never quote: what looks like a host or
-an option may be the second half of a password in which somebody forgot to percent-encode a character."""
+"""Parsing of a gateway's URL. Errors name the setting and the fault and never quote: what looks like a host or an
+option may be part of a password in which a character was not percent-encoded."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Never
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 SETTINGS: Mapping[str, str] = {"S": "SMS_URL", "W": "WHATSAPP_URL", "I": "IVR_URL", "C": "EMAIL_URL"}
-"""The setting that holds the gateways of each via."""
+"""Setting that holds the gateways of each via."""
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"  # an underscore: container networks name services so
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*|[0-9a-f.]*:[0-9a-f:.]*")
@@ -16,7 +16,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,30}")
 
 
 class BadGatewayUrl(ValueError):
-    """A gateway's URL cannot be used. Its text is fit for a console or a log: it holds no part of the URL."""
+    """A gateway's URL cannot be used. The text is fit for a console or a log: it holds no part of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +37,24 @@ class GatewayUrl:
         raise BadGatewayUrl(f"{self.setting} ({self.scheme}://...): {problem}.")
 
     def check_address(self, option: str) -> None:
-        """BadGatewayUrl where the option is there and is no address of an HTTP server."""
+        """Raises BadGatewayUrl if the option is there and is no HTTP address."""
         if not self.options.get(option, "https://").startswith(("https://", "http://")):
             self.refuse(f"its option {option} must be an http:// or https:// address")
 
     def allow_options(self, *known: str) -> None:
-        """BadGatewayUrl where the query has an option that is not among the known ones."""
+        """Raises BadGatewayUrl if the query has an unknown option."""
         if not self.options.keys() <= set(known):
             self.refuse("its query may have " + " and ".join(known) if known else "it takes no query")
 
 
 def scheme_of(url: str) -> str:
-    """The part before `://` in lower case; empty where there is none."""
+    """Part before `://` in lower case; empty if there is none."""
     scheme, found, _ = url.partition("://")
     return scheme.lower() if found and _SCHEME.fullmatch(scheme.lower()) else ""
 
 
 def parse(url: str, setting: str) -> GatewayUrl:
-    """Takes a URL apart; BadGatewayUrl where it is none."""
+    """Parse a URL. Raises BadGatewayUrl."""
 
     def refuse(problem: str) -> Never:
         raise BadGatewayUrl(f"{setting}: {problem}.")
@@ -90,7 +90,7 @@ def parse(url: str, setting: str) -> GatewayUrl:
 
 
 def _taken_apart(url: str) -> tuple[SplitResult, int | None, list[tuple[str, str]]] | None:
-    """The URL, its port and its options, or None. Without the library's error: it quotes what it could not read."""
+    """URL, port and options, or None. Without the library's error, which quotes what it could not read."""
     try:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True) if parts.query else []

@@ -30,7 +30,7 @@ _NAME = re.compile(r"[a-z0-9_]{1,512}")
 
 
 class WhatsAppCloudGateway:
-    """One business telephone number at Meta. Holds no connection, so threads may share it."""
+    """Business telephone number at Meta. Holds no connection, so threads may share it."""
 
     own_process = False
 
@@ -78,7 +78,7 @@ class WhatsAppCloudGateway:
         }
 
     def _judged(self, reply: http.Reply, error: Any, secret: str | None) -> GatewayError | OutcomeUnknown:
-        """By Meta's own code where the table has it: it answers 400, 500 and even 503 to what is for good."""
+        """By Meta's own code if the table has it: Meta answers 400, 500 and even 503 to permanent faults."""
         error = error if isinstance(error, dict) else {}
         number = http.number(error.get("code"))
         known = REQUEST.get(number) if number is not None else None
@@ -90,12 +90,12 @@ class WhatsAppCloudGateway:
 
 
 def address_of(url: GatewayUrl, path: str) -> str:
-    """A path of the Graph API, as the gateway's URL says where that is."""
+    """Path of the Graph API at the address in the gateway's URL."""
     return f"{url.options.get('api', API).rstrip('/')}/{url.options.get('version', VERSION)}/{path}"
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """BadGatewayUrl: the URL lacks what Meta needs, or names what it does not know."""
+    """Raises BadGatewayUrl: the URL lacks what Meta needs, or has an unknown option."""
     if not url.user or url.password:
         url.refuse("it needs its token before the @ and nothing else")
     if url.host or url.port:
@@ -112,7 +112,7 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
 
 
 def _receipt(said: dict[str, Any], message: Outgoing) -> Receipt:
-    """Taken; by Meta's own id for it if it can be read, and its reports name ours in any case."""
+    """Taken; with Meta's own id if it can be read. Its reports name our id in any case."""
     try:
         [made] = said["messages"]
         name, status = http.identifier(made["id"]), made.get("message_status", "accepted")

@@ -1,6 +1,5 @@
-"""The Cloud API's error codes that a template message can meet, and what each means for it (source: Meta, WhatsApp
-Cloud API, Error codes). Meta asks to go by `code`, never by its titles; the same codes come in answers and in receipts.
-"""
+"""Cloud API error codes for a template message, and their meaning (source: Meta, WhatsApp Cloud API, Error codes). Meta
+asks to go by `code`, never by its titles; the same codes come in answers and in receipts."""
 
 from messaging.gateways.codes import DEFERRED, PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
 
@@ -56,5 +55,5 @@ REQUEST: dict[int, Code] = {
     2: Code(UNKNOWN, "el servicio falló"),
     131000: Code(UNKNOWN, "falla desconocida"),
 }
-"""Code -> meaning. What is not here and comes with a 4xx is unclear: the next provider. Where a retry would be sent to
-the same client by somebody else, UNKNOWN keeps it from being sent twice."""
+"""Code -> meaning. A code that is not here and comes with a 4xx is unclear: the next provider. UNKNOWN where a retry
+would send the same client a second message."""

@@ -1,7 +1,7 @@
-"""The authentication template that codes leave with: made, or looked at, through Meta's Business Management API.
+"""Authentication template for codes: created and read through Meta's Business Management API.
 
-Meta keeps a message's time to live with its template (`message_send_ttl_seconds`, 30 to 900 for authentication): what
-has not arrived by then is dropped, so that no code arrives dead. A code lives 150 s.
+Meta stores a message's time to live with its template (`message_send_ttl_seconds`, 30 to 900 for authentication) and
+drops what has not arrived by then, so that no code arrives expired. A code lives 150 s.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from messaging.gateways.whatsapp_cloud import LANGUAGE, address_of
 TTL_SECONDS = 120
 CODE_LIFE_SECONDS = 150
 EXPIRATION_MINUTES = 2
-"""What the footer says; whole minutes, and rather less than more."""
+"""Minutes in the footer; whole minutes, rounded down."""
 
 
 class TemplateFault(Exception):
-    """Meta did not do it, or there is no WHATSAPP_URL to do it with. Says what stands in the way, without the token."""
+    """Meta refused, or no WHATSAPP_URL is set. The text says what is missing, without the token."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """A template as Meta has it."""
+    """Template as Meta has it."""
 
     name: str
     language: str
@@ -37,7 +37,7 @@ class Template:
 
 
 def make(business_account: str) -> str:
-    """Asks Meta for the template that WHATSAPP_URL names; its status. Raises TemplateFault."""
+    """Create the template that WHATSAPP_URL names; return its status. Raises TemplateFault."""
     url = _account()
     name, language = _wanted(url)
     answer = _call(
@@ -60,7 +60,7 @@ def make(business_account: str) -> str:
 
 
 def look(business_account: str) -> Template | None:
-    """The template that WHATSAPP_URL names, as Meta has it; None: it has none of that name. Raises TemplateFault."""
+    """The template that WHATSAPP_URL names, as Meta has it, or None. Raises TemplateFault."""
     url = _account()
     name, language = _wanted(url)
     params = {"name": name, "fields": "name,language,status,message_send_ttl_seconds", "limit": "100"}

@@ -1,6 +1,6 @@
-"""The same code by another via: whose turn it is, and how long its seal is kept for that.
+"""Fallback to another via: the messages whose code is sent again, and how long their seal is kept.
 
-Here is only what messages know; whether the code still lives, and which via comes next, is the caller's.
+Only what messages know is here. Whether the code is still live, and which via comes next, is up to the caller.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ from django.conf import settings
 from django.db import connection
 
 AT_ONCE = 200
-"""Messages a sweep looks at."""
+"""Messages that a sweep reads."""
 
 
 @dataclass(frozen=True)
 class Overdue:
-    """A message whose provider refused it, or has not said in time that it arrived."""
+    """Message that was refused, or whose provider has not reported in time that it arrived."""
 
     id: UUID
     reference: UUID
@@ -26,7 +26,7 @@ class Overdue:
 
 @dataclass(frozen=True)
 class Taken:
-    """What the next message takes over from the one it stands in for."""
+    """What the new message takes over from the old one."""
 
     sealed: bytes
     recipient: str
@@ -39,7 +39,7 @@ def is_armed() -> bool:
 
 
 def overdue(via: str, patience: timedelta, *, at: datetime) -> list[Overdue]:
-    """Messages of a via that failed, did not arrive, or of which no word came for so long. Bounded by what is live."""
+    """Messages of a via that failed, did not arrive, or had no receipt for so long. Bounded by what is live."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -56,7 +56,7 @@ def overdue(via: str, patience: timedelta, *, at: datetime) -> list[Overdue]:
 
 
 def take_over(message_id: UUID) -> Taken | None:
-    """Takes the seal out of a message, once: of two sweeps one gets it. None: it is gone, or arrived meanwhile."""
+    """Take the seal out of a message, once: of two sweeps one gets it. None: it is gone, or arrived meanwhile."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -76,7 +76,7 @@ def take_over(message_id: UUID) -> Taken | None:
 
 
 def forget(references: Sequence[UUID]) -> None:
-    """The code is settled: nobody may need its seal any more."""
+    """The code is settled: its seals are no longer needed."""
     if is_armed():
         with connection.cursor() as cursor:
             cursor.execute(
@@ -88,7 +88,7 @@ def forget(references: Sequence[UUID]) -> None:
 
 
 def forget_old(*, at: datetime) -> None:
-    """No seal outlives the time in which a fallback could use it, whatever the setting says today."""
+    """Drop seals that are older than any fallback could use, whatever the setting says today."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

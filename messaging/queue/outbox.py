@@ -1,4 +1,4 @@
-"""Putting a message into the queue and taking it out again: part of the caller's own transaction."""
+"""Outbox: enqueue and cancel messages in the caller's own transaction."""
 
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ INSERT = """
         '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
     )
 """
-"""With the parameters that `as_parameters` makes; for a statement that writes a message beside something else."""
+"""INSERT with the parameters of `as_parameters`, for a statement that writes a message beside something else."""
 
 
 def fields(
@@ -47,9 +47,9 @@ def fields(
     request_id: int | None = None,
     at: datetime,
 ) -> dict[str, Any]:
-    """The fields of a new message.
+    """Fields of a new message.
 
-    `text` and `html` hold the mask where `secret` belongs. `keep_secret`: until `send_before` a fallback may need it,
+    `text` and `html` hold the mask where `secret` belongs. `keep_secret`: a fallback may need it until `send_before`,
     so it outlives the hand-over.
     """
     return {
@@ -74,23 +74,23 @@ def fields(
 
 
 def as_parameters(message: dict[str, Any]) -> dict[str, Any]:
-    """The `fields` of a message as the parameters of INSERT."""
+    """`fields` of a message as the parameters of INSERT."""
     return {f"message_{name}": str(value) if isinstance(value, str) else value for name, value in message.items()}
 
 
 def wake_after_commit(kind: str) -> None:
-    """The ring is robust: a broker that is away never turns work that was done into an error."""
+    """Wake a worker after the commit. Robust: an unavailable broker never turns committed work into an error."""
     transaction.on_commit(partial(wakeup.wake, QUEUE_OF[kind]), robust=True)
 
 
 def enqueue(*, kind: str, **others: Any) -> Message:
-    """Write the row of a message, with these `fields`, and ring once the caller's transaction has committed."""
+    """Insert a message with these `fields`, and wake a worker once the caller's transaction has committed."""
     message = Message.objects.create(**fields(kind=kind, **others))
     wake_after_commit(kind)
     return message
 
 
 def cancel(references: list[UUID], *, at: datetime, detail: str) -> list[Moved]:
-    """Takes back what has not been handed over; what is with a provider goes its way. No fallback follows."""
+    """Cancel what has not been handed over; messages with a provider are not affected. No fallback follows."""
     channel_fallback.forget(references)
     return move("CANCELLED", "reference = ANY(%(references)s)", {"references": references}, at=at, detail=detail)

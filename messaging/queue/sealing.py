@@ -1,4 +1,5 @@
-"""A code between the request and its hand-over: Fernet (AES-128-CBC, HMAC-SHA256), key derived from SECRET_KEY."""
+"""Seal of a code between request and hand-over: Fernet (AES-128-CBC, HMAC-SHA256), with a key derived from
+SECRET_KEY."""
 
 import base64
 from functools import lru_cache

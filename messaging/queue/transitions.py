@@ -1,4 +1,4 @@
-"""The one way a message changes its state: a conditional UPDATE that also writes the event, in one statement.
+"""State machine of messages: every change is a conditional UPDATE that also writes the event, in one statement.
 
 States are literals in the SQL, not parameters: with a bound state the planner never uses the partial indexes for a
 prepared statement (docs/adr/0003).
@@ -30,16 +30,16 @@ _CHANGES = {
     S.EXPIRED: f"{_OVER}, {_HELD}",
     S.CANCELLED: f"{_OVER}, {_HELD}",
 }
-"""What a change of state takes along. A code stays (`kept_until`) only while a fallback may need it."""
+"""Columns that change with the state. A code stays (`kept_until`) only while a fallback may need it."""
 _ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
 
 NOT_TAKEN = frozenset({S.FAILED, S.UNKNOWN, S.EXPIRED})
-"""No provider is known to have taken the message: whoever asked for it gets his attempt back."""
+"""States in which no provider is known to have taken the message: the requester's attempt is given back."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A message that changed its state just now."""
+    """Message whose state just changed."""
 
     id: UUID
     kind: str
@@ -50,16 +50,17 @@ _listeners: list[Callable[[Sequence[Moved], str, datetime], None]] = []
 
 
 def when_not_taken(listener: Callable[[Sequence[Moved], str, datetime], None]) -> None:
-    """Registers who wants to hear of messages that ended FAILED, UNKNOWN or EXPIRED.
+    """Register a listener for messages that ended FAILED, UNKNOWN or EXPIRED.
 
-    Called outside the statement that moved them, so that a listener's locks are never taken after a message's; a
-    listener lost to a crash must find out by itself (`Message.reference` and the index `message_went_wrong`).
+    It is called outside the statement that moved them, so that its locks are never taken after a message's. A listener
+    that missed a call because of a crash must find out by itself (`Message.reference` and the index
+    `message_went_wrong`).
     """
     _listeners.append(listener)
 
 
 def _guard(to: str) -> str:
-    """The states `to` may be reached from, as SQL literals; before the hand-over only, where the diagram says so."""
+    """States from which `to` may be reached, as SQL literals; only before the hand-over where the diagram says so."""
     sources = [state for state, targets in TRANSITIONS.items() if to in targets]
     allowed = ", ".join(f"'{state}'" for state in sources)
     if to in _ONLY_BEFORE_HAND_OVER:
@@ -70,10 +71,10 @@ def _guard(to: str) -> str:
 def move(
     to: str, where: str, params: dict[str, Any], *, at: datetime, detail: str = "", also: str = "", limit: int = 0
 ) -> list[Moved]:
-    """Moves the messages that match `where` (SQL over messaging_message) to the state `to`, if the diagram allows it.
+    """Move the messages that match `where` (SQL over messaging_message) to the state `to`, if the diagram allows it.
 
-    `params` are the named parameters of `where` and of `also`, further SET clauses. `detail` goes into the event.
-    With a `limit`, rows that somebody else holds are skipped: that is for sweeps. Returns the messages moved.
+    `params` are the named parameters of `where` and of `also`, which are further SET clauses. `detail` goes into the
+    event. With a `limit`, locked rows are skipped, as a sweep needs. Returns the messages moved.
     """
     if to == S.SENDING:
         raise ValueError("a message becomes SENDING by a claim (messaging.delivery.send), which writes no event")
@@ -105,9 +106,9 @@ def move(
 
 
 def sent_together(claim: UUID | None, rows: Sequence[tuple[UUID, str, str]], *, at: datetime) -> set[UUID]:
-    """Moves messages of one claim to SENT, each as (id, the provider's name for it, its reply); returns which moved.
+    """Move messages of one claim to SENT, each as (id, the provider's id for it, its reply); return which moved.
 
-    The same as `move`, once for all: a commit for each mail would cost more than sending it.
+    Like `move`, in one statement: a commit for each mail would cost more than sending it.
     """
     answers = [{"id": str(each), "provider_id": name[:200], "reply": reply[:300]} for each, name, reply in rows]
     sql = f"""

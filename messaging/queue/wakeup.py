@@ -1,7 +1,7 @@
-"""Ringing for a worker: "something is due in this queue", at most once while a ring is waiting.
+"""Wake-up of workers: the task "something is due in this queue", at most one at a time.
 
-One `SET NX` instead of a publish for every message. The row is the truth: a ring that is lost, or never made because
-Redis is away, costs the seconds until the next sweep.
+One `SET NX` instead of a task for every message. The row is the truth: a wake-up that is lost, or never sent because
+Redis is unavailable, costs the seconds until the next sweep.
 """
 
 import logging
@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 
 TASKS = {"codes": "messaging.deliver_codes", "bulk": "messaging.deliver_bulk"}
 WAITING_FOR = 1
-"""Seconds after which a ring that nobody answered counts as lost and the next one goes through: a worker that was
-killed or is frozen takes the ring in its hands along. Less than the period of the sweep, which rings anew, so that a
-lost ring costs one sweep and not two. One ring too many finds nothing to do."""
+"""Seconds after which an unacknowledged wake-up counts as lost and the next one is sent: a worker that was killed or is
+frozen takes it along. Shorter than the period of the sweep, which wakes again, so that a lost wake-up costs one sweep
+and not two. One wake-up too many finds nothing to do."""
 LISTENED_TO = 10
-"""Seconds after which a worker need not answer a ring any more: the sweep has rung anew."""
+"""Seconds after which a worker may ignore a wake-up: the sweep has sent another."""
 
 
 def _key(queue: str) -> str:
@@ -29,7 +29,7 @@ def _key(queue: str) -> str:
 
 
 def wake(queue: str) -> bool:
-    """Rings unless a ring is waiting. Never raises for a broker that is away; returns whether the bell sounded."""
+    """Send a wake-up unless one is waiting. Never raises for an unavailable broker; returns whether one was sent."""
     try:
         if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=WAITING_FOR)):
             return False
@@ -53,9 +53,9 @@ def _publish(queue: str) -> None:
 
 
 def _leave_if_closed(connection: Connection) -> None:
-    """Gives up a connection that RabbitMQ has closed; each one that is kept would cost a ring, or a circuit's pause.
+    """Drop a connection that RabbitMQ has closed; a kept one would cost a wake-up, or the pause of a circuit.
 
-    What is published over it is lost or fails, and nothing says so before: who only publishes never reads.
+    What is published over it is lost or fails, and nothing says so before, since a publisher never reads.
     """
     if not connection.connected or connection.transport.driver_type != "amqp":
         return
@@ -68,7 +68,7 @@ def _leave_if_closed(connection: Connection) -> None:
 
 
 def acknowledge(queue: str) -> None:
-    """A worker is about to look: whatever becomes due from now on needs a ring of its own."""
+    """A worker is about to look: what becomes due from now on needs a wake-up of its own."""
     try:
         breaker.call(lambda: connection().delete(_key(queue)))
     except RedisUnavailable:

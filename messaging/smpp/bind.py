@@ -1,4 +1,4 @@
-"""Keeps one bind: connects, serves, and begins anew after every loss, ever slower while it does not last."""
+"""Bind that is kept up: connects, binds, serves, and starts again after every loss, with growing pauses."""
 
 import logging
 import random
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Bind:
-    """One gateway's, run by one thread until `stopping` is set."""
+    """Bind of one gateway, run by one thread until `stopping` is set."""
 
     def __init__(self, gateway: SmppGateway, stopping: Event, pace: Pace | None = None) -> None:
         self._account = gateway.account
@@ -28,7 +28,7 @@ class Bind:
         self._extra = {"provider": gateway.name}
 
     def run(self) -> None:
-        """Whatever happens in it is logged, and it goes on."""
+        """Serve until stopped. Exceptions are logged, and it starts again."""
         failures = 0
         while not self._stopping.is_set():
             began = clock()
@@ -39,7 +39,7 @@ class Bind:
         self._say_last()
 
     def _once(self) -> bool:
-        """One session from its connection to its end; whether it was bound."""
+        """One session from connect to close; whether it was bound."""
         session: Session | None = None
         bound = False
         try:
@@ -71,14 +71,15 @@ class Bind:
         self._lane.has_no_line(str(broken))
 
     def _pause(self, seconds: float) -> None:
-        """Up to a tenth longer, so that several do not knock together. What waits for the database is not forgotten."""
+        """Pause with up to a tenth of jitter, so that several binds do not reconnect together. Unrecorded answers are
+        kept."""
         seconds = min(seconds, self._pace.longest_pause)
         until = clock() + seconds * (1 + random.random() / 10)  # noqa: S311  spreads tries, guards nothing
         while clock() < until and not self._stopping.wait(min(1.0, max(0.0, until - clock()))):
             self._lane.record()
 
     def _say_last(self) -> None:
-        """The database may be away just now; it gets a few seconds to take what the last answers were."""
+        """Record the last answers; an unavailable database gets a few seconds."""
         until = clock() + self._pace.farewell
         while not self._lane.record() and clock() < until:
             Event().wait(0.2)

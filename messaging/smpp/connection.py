@@ -1,4 +1,4 @@
-"""The socket to an SMSC: it never blocks, and nothing that came in pieces is lost."""
+"""Socket connection to an SMSC. Never blocks, and reassembles PDUs that come in pieces."""
 
 import select
 import socket
@@ -13,18 +13,18 @@ from messaging.gateways.smpp import Account
 HEADER = struct.Struct(">LLLL")
 """command_length, command_id, command_status, sequence_number (SMPP 3.4, section 3.2)."""
 LONGEST_PDU = 70_000
-"""Octets; message_payload may have 65,535. More is no SMPP, or an attack."""
+"""Most octets of a PDU; message_payload may have 65,535. A longer one is no SMPP, or an attack."""
 AT_ONCE = 1 << 20
-"""Octets read in one go at most, so that whoever floods us does not keep us from sending."""
+"""Most octets of one read, so that a flood does not keep us from sending."""
 
 
 class LineBroken(Exception):
-    """There is no line, or no more; the text is the reason, in Spanish for the staff."""
+    """There is no connection, or no longer; the text is the reason, in Spanish for staff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One PDU as it came, its body not read yet and left out of `repr`: it may be a client's words."""
+    """PDU as it came, with its body unread and left out of `repr`: it may hold a client's text."""
 
     command: int
     status: int
@@ -40,7 +40,7 @@ class Frame:
 
 
 class Line:
-    """One connection. `ended` says why there will be no more frames, once that is so."""
+    """Connection. `ended` says why no more frames will come."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -49,27 +49,27 @@ class Line:
         self._out = bytearray()
         self._stuck_since: float | None = None
         self.written = 0
-        """Octets the system has taken from us since the beginning."""
+        """Octets the system has taken since the beginning."""
         self.ended = ""
 
     @property
     def is_writable(self) -> bool:
-        """Nothing waits to be written: what is put now leaves now."""
+        """Nothing waits to be written: what is put now is sent now."""
         return not self._out and not self.ended
 
     def stuck_for(self, *, now: float) -> float:
-        """Seconds since the SMSC last took anything of what waits to be written."""
+        """Seconds since the SMSC last took some of the waiting octets."""
         return now - self._stuck_since if self._stuck_since is not None else 0.0
 
     def put(self, octets: bytes) -> int:
-        """Writes, or keeps for later what does not fit; returns what `written` will be when all of it has left."""
+        """Write, or keep what does not fit; returns the value of `written` when all of it has been sent."""
         end = self.written + len(self._out) + len(octets)
         self._out += octets
         self.flush()
         return end
 
     def flush(self) -> None:
-        """Writes what can be written now."""
+        """Write what can be written now."""
         while self._out and not self.ended:
             try:
                 count = self._socket.send(self._out)
@@ -85,13 +85,13 @@ class Line:
             self._stuck_since = None
 
     def wait(self, seconds: float) -> None:
-        """Until something comes, or waiting octets can leave, or the time is up."""
+        """Wait until something comes, waiting octets can be sent, or the time is up."""
         if not self.ended:
             select.select([self._socket], [self._socket] if self._out else [], [], seconds)
             self.flush()
 
     def receive(self) -> list[Frame]:
-        """The PDUs that are whole by now. What came before the end of the line is still given."""
+        """PDUs that are complete. What came before the end of the connection is still returned."""
         taken = 0
         while taken < AT_ONCE:
             try:
@@ -127,7 +127,7 @@ class Line:
 
 
 def connect(account: Account, *, timeout: float) -> Line:
-    """A connection, with TLS where the account says so; `timeout` in seconds for each. Raises LineBroken."""
+    """Connect, with TLS if the account says so; `timeout` in seconds for each. Raises LineBroken."""
     try:
         plain = socket.create_connection((account.host, account.port), timeout=timeout)
     except OSError as fault:

@@ -1,6 +1,6 @@
-"""What the process of an SMPP gateway does with the database, as any worker would: claim, hand over, record.
+"""Queue of an SMPP gateway in the database: claim, hand over and record, as in any worker.
 
-Answers are kept here until the database has them: one that is away for a while costs no record of what was sent.
+Answers are kept in memory until they are recorded, so that an unavailable database costs no record of a sent message.
 """
 
 import logging
@@ -27,13 +27,14 @@ log = logging.getLogger(__name__)
 
 QUEUE = "codes"
 NO_LINE = "sin sesión SMPP: "
-"""Begins the reason for which this process sets its provider aside; the other one is the sweep's."""
+"""Prefix of the reason for which this process opens its provider's circuit; the sweeper has another."""
 WAITS = timedelta(seconds=2)
-"""So long a message waits for our own rate before its place in the lane is renewed; the sweep frees it after 5 s."""
+"""How long a message waits for our own rate before its claim on the queue is renewed; the sweeper releases it after 5
+s."""
 
 
 class Lane:
-    """The messages that wait for one gateway, and the answers that wait for the database."""
+    """Messages that wait for one gateway, and answers that wait for the database."""
 
     def __init__(self, gateway: SmppGateway) -> None:
         self.gateway = gateway
@@ -44,7 +45,7 @@ class Lane:
     # --- on its way out ---
 
     def claim(self, limit: int) -> Sequence[Message]:
-        """Up to so many messages, ours for the 5 s of a lease. Empty while the database is away."""
+        """Claim up to so many messages for the 5 s of a lease. Empty while the database is unavailable."""
         if not self.record():
             return []  # first what was: a full memory of answers must not grow
         try:
@@ -54,7 +55,7 @@ class Lane:
             return []
 
     def hand_over(self, message: Message) -> tuple[bool, str | None]:
-        """Whether it may leave now, and its code. Whatever is in doubt goes back to the queue."""
+        """Whether the message may be sent now, and its code. In doubt it goes back to the queue."""
         at = timezone.now()
         try:
             try:
@@ -73,19 +74,19 @@ class Lane:
         return handed, secret
 
     def secret_of(self, message: Message) -> str | None:
-        """The code of a message that is ours and handed over, once more."""
+        """Code of a message that was handed over, once more."""
         return unseal(bytes(message.sealed)) if message.sealed is not None else None
 
     def give_back(self, messages: Sequence[Message]) -> None:
-        """They are ours and did not leave, whether or not they were handed over on paper: no attempt is lost."""
+        """Messages that were not sent, whether or not they were marked as handed over: no attempt is counted."""
         self._unrecorded.extend((message, None) for message in messages)
 
     def answered(self, message: Message, answer: Answer) -> None:
-        """What came of a message. It counts once the database has it."""
+        """Outcome of a message. It counts once it is recorded."""
         self._unrecorded.append((message, answer))
 
     def record(self) -> bool:
-        """Writes down what came, oldest first; False: the database is away, and some of it waits."""
+        """Record outcomes, oldest first; False: the database is unavailable, and some of them wait."""
         while self._unrecorded and time.monotonic() >= self._next_try:
             message, answer = self._unrecorded[0]
             try:
@@ -100,7 +101,7 @@ class Lane:
         return not self._unrecorded and time.monotonic() >= self._next_try
 
     def _record_one(self, message: Message, answer: Answer | None) -> None:
-        """Doing it twice changes nothing: each step counts only for the message's claim."""
+        """Idempotent: each step counts only for the message's claim."""
         at = timezone.now()
         if answer is None:
             if send.take_back(message, at=at, detail="no llegó a salir"):
@@ -113,7 +114,7 @@ class Lane:
         send.settle(self.name, answer, at=at)
 
     def _away(self, fault: Error) -> None:
-        """The database failed: its connection is thrown away, and asked again in a second."""
+        """The database failed: drop its connection, and try again in a second."""
         self._next_try = time.monotonic() + 1
         connection.close()
         log.warning("the database did not answer", extra={"provider": self.name, "fault": type(fault).__name__})
@@ -121,7 +122,7 @@ class Lane:
     # --- receipts ---
 
     def report(self, word: delivery_receipts.Word) -> bool:
-        """Writes a receipt down; False: the database is away, and whoever sent it must repeat it."""
+        """Store a receipt; False: the database is unavailable, and the sender must repeat it."""
         try:
             delivery_receipts.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
         except Error as fault:
@@ -132,7 +133,7 @@ class Lane:
     # --- the lane as a whole ---
 
     def keep_waiting(self) -> None:
-        """What waits for our own rate is not lying about: the sweep, which frees what is, finds it fresh."""
+        """Renew messages that wait for our own rate, so that the sweeper does not release them."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -147,7 +148,7 @@ class Lane:
             self._away(fault)
 
     def is_well(self) -> None:
-        """There is a line, and it answers: a provider set aside for the want of one is back."""
+        """The session is bound and answers: close a circuit that was opened for lack of one."""
         try:
             state = failover.open_circuits().get(self.name)
             if state is not None and (state.reason.startswith(NO_LINE) or state.reason == SILENT_PROCESS):
@@ -156,14 +157,14 @@ class Lane:
             self._away(fault)
 
     def looks_silent(self) -> None:
-        """Submits wait for their answer for too long: the judgement of every worker, which sees calls in hand."""
+        """Submits have waited too long for their answer: apply the circuit breaker, as every worker does."""
         try:
             failover.settle(self.name, failed=True, at=timezone.now())
         except Error as fault:
             self._away(fault)
 
     def has_no_line(self, reason: str) -> None:
-        """We cannot bind: other providers go first until we can."""
+        """The bind failed: other providers go first until it succeeds."""
         at = timezone.now()
         try:
             if self.name in failover.open_circuits():

@@ -1,7 +1,7 @@
-"""A text of several segments for an SMSC that refuses message_payload: a submit for each part, one after another.
+"""Text of several segments for an SMSC that refuses message_payload: one submit for each part, one after another.
 
-The next part leaves when the one before was taken. So a refusal of the first is a refusal of the message, which may be
-offered again; whatever goes wrong later leaves it UNKNOWN, for a part of it was taken.
+The next part is sent when the one before was taken. So a refusal of the first part is a refusal of the message, which
+may be offered again; any later failure leaves it UNKNOWN, since a part was taken.
 """
 
 from collections.abc import Sequence
@@ -13,20 +13,20 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message
 
 PATIENCE = 5.0
-"""Seconds in which a part that came too fast is offered again. With ten each for the answers to the payload and to the
-last part that is less than a hand-over's lease."""
+"""Seconds in which a throttled part is offered again. With ten each for the answers to the payload and to the last
+part, less than a hand-over's lease."""
 
 
 @dataclass
 class Memory:
-    """What one process has learned about an SMSC; it outlives a session."""
+    """What one process knows about an SMSC; it outlives a session."""
 
     refuses_payload: bool = False
 
 
 @dataclass
 class Parts:
-    """A message on its way in parts."""
+    """Message that is being sent in parts."""
 
     message: Message
     call: failover.Call
@@ -44,13 +44,13 @@ class Parts:
         return self.taken == len(self.pieces) - 1
 
     def cut_off(self, why: str) -> OutcomeUnknown | None:
-        """What an end now means for the message; None: no part of it was taken, and it may go back."""
+        """Outcome if it ends now; None: no part was taken, and it may go back."""
         if not self.taken:
             return None
         return OutcomeUnknown(f"{why}; el SMSC había tomado {self.taken} de {len(self.pieces)} partes")
 
     def judged(self, answer: Answer, *, now: float) -> Answer | None:
-        """What the answer to a part means for the message; None: it goes on with the next part, or this one again."""
+        """Outcome after the answer to a part; None: the next part follows, or this one again."""
         if isinstance(answer, Receipt):
             if self.at_last:
                 return answer

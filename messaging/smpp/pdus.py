@@ -1,4 +1,4 @@
-"""The PDUs we send, through smpplib, and what we read in those that come."""
+"""PDUs that we send, through smpplib, and reading of those that come."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from messaging.smpp.connection import Frame
 from messaging.smpp.encoding import encoded
 
 RESPONSE = 0x80000000
-"""The bit that tells an answer from a request."""
+"""Bit that marks a response."""
 SUBMIT_RESP = get_command_code("submit_sm_resp")
 GENERIC_NACK = get_command_code("generic_nack")
 ENQUIRE_LINK = get_command_code("enquire_link")
@@ -25,7 +25,7 @@ ALERT_NOTIFICATION = get_command_code("alert_notification")
 
 OK: int = consts.SMPP_ESME_ROK
 LATER: int = consts.SMPP_ESME_RX_T_APPN
-"""To a receipt that we could not write down: the SMSC keeps it and repeats it."""
+"""Status for a receipt that could not be stored: the SMSC keeps it and repeats it."""
 LONGEST_ID = 200
 UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
 
@@ -34,7 +34,7 @@ _ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unb
 
 
 def pdu(command: str, sequence: int, status: int = OK, **fields: Any) -> bytes:
-    """One PDU as it goes on the line."""
+    """PDU as octets."""
     octets: bytes = _made(command, sequence, status, **fields).generate()
     return octets
 
@@ -60,14 +60,14 @@ def bind(account: Account, sequence: int) -> bytes:
 
 
 def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
-    """A submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+    """submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
     return _submit(account, sequence, message.recipient, validity, **encoded(message.text_with(secret)).fields())
 
 
 def submit_part(
     account: Account, sequence: int, recipient: str, part: bytes, *, data_coding: int, is_last: bool, validity: str
 ) -> bytes:
-    """A part of a text with its header. The last one asks for the receipt: it is the message's."""
+    """Part of a text with its header. The last one asks for the receipt, which is the message's."""
     return _submit(
         account,
         sequence,
@@ -99,7 +99,7 @@ def _submit(
 
 
 def answer(frame: Frame, status: int = OK) -> bytes:
-    """The answer to a request; to one we do not know, that we do not know it."""
+    """Response to a request; to an unknown one, that it is unknown."""
     if frame.command == ENQUIRE_LINK:
         return pdu("enquire_link_resp", frame.sequence)
     command = _ANSWERS.get(frame.command)
@@ -109,12 +109,12 @@ def answer(frame: Frame, status: int = OK) -> bytes:
 
 
 def message_id(frame: Frame) -> str:
-    """The SMSC's name for a message, in a submit_sm_resp; empty where it gave none. Some leave out the last NUL."""
+    """SMSC's id for a message, in a submit_sm_resp; empty if it gave none. Some leave out the last NUL."""
     return printable(frame.body.partition(b"\0")[0])
 
 
 def printable(octets: bytes) -> str:
-    """An identifier of the SMSC's: ASCII, nothing that could break a line, as long as we keep one (the protocol has
-    64). Empty where it is not ASCII: half an id might be another message's."""
+    """Identifier of the SMSC: ASCII, without characters that could break a line, as long as we store one (the protocol
+    has 64). Empty if it is not ASCII: half an id might be another message's."""
     text = octets.decode("ascii") if octets.isascii() else ""
     return "".join(letter for letter in text if letter.isprintable())[:LONGEST_ID].strip()

@@ -1,4 +1,4 @@
-"""All smpp:// gateways of SMS_URL, each in a thread of its own."""
+"""Process of the SMPP gateways: each smpp:// gateway of SMS_URL in a thread of its own."""
 
 import logging
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from messaging.smpp.timing import Pace, clock
 log = logging.getLogger(__name__)
 
 PATIENCE = 25.0
-"""Seconds for a stop: the answers that are outstanding take 10, a try to connect or a statement 5. Supervisors wait 30
-before they kill; what is killed is UNKNOWN."""
+"""Seconds for a stop: outstanding answers take 10, a connection attempt or a statement 5. Supervisors wait 30 before
+they kill; what is killed becomes UNKNOWN."""
 
 
 def gateways() -> list[SmppGateway]:
-    """Those of SMS_URL that need this process."""
+    """Gateways of SMS_URL that need this process."""
     return [gateway for gateway in gateways_for("S") if isinstance(gateway, SmppGateway)]
 
 
 def run(binds: Sequence[SmppGateway], stopping: Event, pace: Pace | None = None) -> bool:
-    """Returns once `stopping` is set and all have taken leave; False if one did not in time, or fell."""
+    """Returns once `stopping` is set and all binds have ended; False if one did not in time, or crashed."""
     fallen: list[str] = []
 
     def keep(gateway: SmppGateway) -> None:

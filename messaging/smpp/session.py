@@ -1,4 +1,4 @@
-"""One bound session with an SMSC. One thread has it; nothing in here waits longer than `Pace.poll`, but for its end."""
+"""Bound session with an SMSC. One thread runs it; apart from its end, nothing waits longer than `Pace.poll`."""
 
 import itertools
 import logging
@@ -24,7 +24,7 @@ from messaging.smpp.timing import Pace, Rate, clock
 log = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 20
-"""Messages a claim: each must be handed over within its lease of 5 s."""
+"""Messages of one claim: each must be handed over within its lease of 5 s."""
 
 
 class BindRefused(LineBroken):
@@ -37,7 +37,7 @@ class BindRefused(LineBroken):
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A submit_sm that waits for its answer."""
+    """submit_sm that waits for its answer."""
 
     message: Message
     call: failover.Call
@@ -48,7 +48,7 @@ class Submitted:
 
 
 class Session:
-    """What is outstanding is known by its sequence number; what became of it is told to the lane."""
+    """Session. Outstanding submits are known by their sequence number; outcomes go to the gateway's queue."""
 
     def __init__(self, lane: Lane, line: Line, rate: Rate, pace: Pace, memory: Memory | None = None) -> None:
         self._account = lane.gateway.account
@@ -70,7 +70,7 @@ class Session:
         self._more = False  # the last claim was full: look again at once
 
     def bind(self) -> None:
-        """Raises BindRefused, LineBroken. What comes along with the answer is heard."""
+        """Raises BindRefused, LineBroken. PDUs that come with the answer are handled."""
         number, deadline = next(self._numbers), clock() + self._pace.connect
         self._line.put(pdus.bind(self._account, number))
         bound = False
@@ -89,7 +89,8 @@ class Session:
                 raise LineBroken(self._line.ended)
 
     def step(self, *, sending: bool = True) -> None:
-        """Hears what came, judges what did not, sends what is due. Raises LineBroken once the line has ended."""
+        """Handle what came, time out what did not, send what is due. Raises LineBroken once the connection has
+        ended."""
         self._line.wait(0 if self._more else self._pace.poll)
         for frame in self._line.receive():
             self._heard, self._asked = clock(), None
@@ -105,7 +106,7 @@ class Session:
             raise LineBroken(self._line.ended)
 
     def finish(self) -> None:
-        """Waits for what is outstanding, then takes leave. Raises LineBroken if the line ends first."""
+        """Wait for outstanding answers, then unbind. Raises LineBroken if the connection ends first."""
         deadline = clock() + self._pace.answer
         while (self._outstanding or self._parts) and clock() < deadline:
             self.step(sending=False)
@@ -115,7 +116,7 @@ class Session:
             self.step(sending=False)
 
     def abandon(self) -> None:
-        """The end, however it came: what left may have been taken, what did not leave whole was not."""
+        """End, whatever the reason: what was written may have been taken, what was not written completely was not."""
         cut = "smpp: se cortó la conexión antes de la respuesta"
         for submitted in self._outstanding.values():
             if submitted.end <= self._line.written:
@@ -148,7 +149,7 @@ class Session:
             self._line.put(pdus.answer(frame))
 
     def _received(self, frame: Frame) -> int:
-        """A receipt or a telephone's message; the status to answer it with, once the database has it."""
+        """Receipt or message from a telephone; the status to answer it with, once it is stored."""
         word = delivery_receipts.read(frame)
         if word is None:
             log.info("a telephone wrote to us; nobody reads that", extra={"provider": self._lane.name})
@@ -170,7 +171,7 @@ class Session:
             log.warning("an answer to nothing that waits", extra={"provider": self._lane.name, "status": frame.status})
 
     def _came_of(self, submitted: Submitted, frame: Frame) -> None:
-        """What an answer in time means: for its message, for our rate, and for how we write long texts from now on."""
+        """Effect of an answer in time: on its message, on our rate, and on how long texts are sent from now on."""
         if submitted.is_payload and frame.status in REFUSES_PAYLOAD:
             if not self._memory.refuses_payload:
                 self._memory.refuses_payload = True
@@ -268,7 +269,7 @@ class Session:
         self._rate.sent(now=now)
 
     def _divide(self, message: Message, secret: str | None, call: failover.Call) -> None:
-        """A message that is handed over goes in parts."""
+        """Send a message that is handed over in parts."""
         text = encoded(send.outgoing(message).text_with(secret))
         try:
             pieces = text.parts(next(self._references))
@@ -306,7 +307,7 @@ class Session:
         self._rate.sent(now=now)
 
     def _end_parts(self, parts: Parts, why: str) -> None:
-        """No more of it leaves: where a part was taken nobody may send it again."""
+        """Stop sending its parts: once one was taken, nobody may send it again."""
         parts.call.ended(failed=None)
         unclear = parts.cut_off(why)
         if unclear is None:
@@ -316,7 +317,7 @@ class Session:
 
 
 def _judged(frame: Frame, message: Message) -> Answer:
-    """What an answer to a submit_sm means."""
+    """Outcome of an answer to a submit_sm."""
     if frame.command == pdus.SUBMIT_RESP and frame.status == pdus.OK:
         return Receipt(pdus.message_id(frame) or str(message.id), "smpp: aceptado")
     code = meaning(frame.status)

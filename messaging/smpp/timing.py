@@ -1,4 +1,4 @@
-"""How long the process of an SMPP gateway waits for what, and how fast it may go."""
+"""Timeouts and rate limit of an SMPP gateway's process."""
 
 import time
 from collections import deque
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds, all of them."""
+    """Timeouts in seconds."""
 
     poll: float = 0.1  # between two looks into the lane while the line is quiet
     connect: float = 5.0  # for the connection, and again for TLS and for the answer to our bind
@@ -23,7 +23,7 @@ class Pace:
 
 
 class Rate:
-    """At most so many in any second; 0: no limit. Takes monotonic clocks, passed in."""
+    """Rate limit: at most so many in any second; 0: no limit. Takes monotonic clocks, passed in."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
@@ -31,7 +31,7 @@ class Rate:
         self._not_before = float("-inf")
 
     def room(self, wanted: int, *, now: float) -> int:
-        """How many of the wanted ones may go now."""
+        """How many of the wanted submits may be sent now."""
         if now < self._not_before:
             return 0
         if not self._per_second:

@@ -1,4 +1,4 @@
-"""Makes, or looks at, the WhatsApp template that codes leave with."""
+"""Command that creates or shows the WhatsApp template for codes."""
 
 from typing import Any
 
