@@ -45,7 +45,9 @@ def register(
     origin: dict[str, Any] = {"credential": credential.pk, "request": request_id}
     with transaction.atomic():
         ExternalClient.objects.bulk_create([new], ignore_conflicts=True)
-        kept = ExternalClient.objects.select_for_update(no_key=True).get(partner=partner, client_id=client_id)
+        kept: ExternalClient = ExternalClient.objects.select_for_update(no_key=True).get(
+            partner=partner, client_id=client_id
+        )
         if kept.pk == new.pk:
             audit(kept, REGISTERED, **who, **origin)
         # PostgreSQL compares: it knows that 1 is 1.0 and not true

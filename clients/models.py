@@ -14,7 +14,7 @@ from django.utils.timezone import localtime
 
 from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
 from clients.search import names as search_terms
-from clients.search.external_clients import ExternalClients
+from clients.search.external_clients import ExternalClientManager
 
 
 class Contract(models.TextChoices):
@@ -294,7 +294,7 @@ class ExternalClient(models.Model):
         db_persist=True,
     )
 
-    objects = ExternalClients.as_manager()
+    objects: ClassVar[ExternalClientManager] = ExternalClientManager()
 
     class Meta:
         verbose_name = "cliente externo"

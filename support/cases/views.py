@@ -136,7 +136,7 @@ def row_of(kind: str, key: str) -> Registered:
         wanted: Any = int(key) if model is AuthorizedClient else UUID(key)
     except ValueError:
         raise Http404 from None
-    row = model._default_manager.select_related("partner").filter(pk=wanted).first()
+    row: Registered | None = model._default_manager.select_related("partner").filter(pk=wanted).first()
     if row is None:
         raise Http404
     return row
