@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from clients import sql
 from clients.models import Partner
 
 
@@ -41,26 +42,13 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
         return set()
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            WITH asked AS MATERIALIZED (
-                SELECT nextval('clients_authorizedclient_id_seq') AS id, each.*
-                FROM json_to_recordset(%s::json) AS each(
-                    email text, name text, document_type text, document_number text, phone text,
-                    external_code text, profile text
-                )
-            ), added AS (
-                INSERT INTO clients_authorizedclient (
-                    id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
-                    request_id, created_at
-                )
-                SELECT id, %s, email, name, document_type, document_number, phone, external_code, profile, %s, %s
-                FROM asked ORDER BY email
-                ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
-                RETURNING email
-            )
-            SELECT email FROM asked WHERE email NOT IN (SELECT email FROM added)
-            """,
-            [json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]), partner.pk, request_id, at],
+            sql.AUTHORIZE,
+            {
+                "rows": json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]),
+                "partner": partner.pk,
+                "request": request_id,
+                "at": at,
+            },
         )
         return {row[0] for row in cursor.fetchall()}
 
@@ -68,11 +56,7 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
 def live_among(partner: Partner, emails: Iterable[str]) -> set[str]:
     """Those of the addresses that are live with the partner."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT email FROM clients_authorizedclient"
-            " WHERE partner_id = %s AND email = ANY(%s) AND deauthorized_at IS NULL",
-            [partner.pk, list(emails)],
-        )
+        cursor.execute(sql.LIVE_AMONG, {"partner": partner.pk, "emails": list(emails)})
         return {row[0] for row in cursor.fetchall()}
 
 
@@ -82,17 +66,5 @@ def deauthorize(partner: Partner, emails: Iterable[str], *, at: datetime) -> set
     Nothing else is needed for a baja: every sender asks this table just before sending.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH live AS (
-                SELECT id FROM clients_authorizedclient
-                WHERE partner_id = %s AND email = ANY(%s) AND deauthorized_at IS NULL
-                ORDER BY email FOR NO KEY UPDATE
-            )
-            UPDATE clients_authorizedclient AS client SET deauthorized_at = %s
-            FROM live WHERE client.id = live.id
-            RETURNING client.email
-            """,
-            [partner.pk, list(emails), at],
-        )
+        cursor.execute(sql.DEAUTHORIZE, {"partner": partner.pk, "emails": list(emails), "at": at})
         return {row[0] for row in cursor.fetchall()}

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from clients import sql
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 
 BATCH = 1000
@@ -37,6 +38,12 @@ class RetentionRule:
     kept: Callable[[], timedelta | None]
     of: str = ""  # which table's rows are locked, where `which` reads several
 
+    @property
+    def statement(self) -> str:
+        """The whole statement that removes a batch."""
+        lock = f"FOR UPDATE {f'OF {self.of} ' if self.of else ''}SKIP LOCKED"
+        return f"WITH over AS MATERIALIZED ({self.which} LIMIT {BATCH:d} {lock}) {self.away}"
+
     def before(self, *, at: datetime) -> datetime | None:
         """Rows older than this have expired; None: they are kept for ever."""
         kept = self.kept()
@@ -47,9 +54,7 @@ class RetentionRule:
         before = self.before(at=at)
         if before is None:
             return 0
-        lock = f"FOR UPDATE {f'OF {self.of} ' if self.of else ''}SKIP LOCKED"
-        sql = f"WITH over AS MATERIALIZED ({self.which} LIMIT {BATCH:d} {lock}) {self.away}"
-        return self._run(sql, {"before": before, "at": at})
+        return self._run(self.statement, {"before": before, "at": at})
 
     def count(self, *, at: datetime) -> int:
         """Number of expired rows, for the dry run. Reads all of them."""
@@ -61,9 +66,9 @@ class RetentionRule:
             cursor.execute(f"SELECT count(*) FROM ({self.which}) AS over", {"before": before, "at": at})  # noqa: S608
             return int(cursor.fetchone()[0])
 
-    def _run(self, sql: str, params: dict[str, Any]) -> int:
+    def _run(self, statement: str, params: dict[str, Any]) -> int:
         with connection.cursor() as cursor:
-            cursor.execute(sql, params)
+            cursor.execute(statement, params)
             return int(cursor.fetchone()[0])
 
 
@@ -164,10 +169,7 @@ def redact_audit(rows: Iterable[tuple[str, str]], values: Iterable[str]) -> int:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL aval.redacting = 'on'")
         cursor.execute(
-            "UPDATE clients_auditentry AS entry SET data = new.data"
-            " FROM json_to_recordset(%s::json) AS new(id bigint, data jsonb)"
-            " WHERE entry.id = new.id AND entry.data <> new.data",
-            [json.dumps([{"id": key, "data": data} for key, data in found.items()])],
+            sql.REDACT_AUDIT, {"entries": json.dumps([{"id": key, "data": data} for key, data in found.items()])}
         )
         changed = int(cursor.rowcount)
         cursor.execute("SET LOCAL aval.redacting = 'off'")
@@ -177,11 +179,7 @@ def redact_audit(rows: Iterable[tuple[str, str]], values: Iterable[str]) -> int:
 def _typed(needles: Sequence[str]) -> list[tuple[int, Any]]:
     """Entries with typed text that hold one of the values; few, and found by the index of an entry's object."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, data::text FROM clients_auditentry WHERE object_type = ANY(%s)"
-            " AND EXISTS (SELECT FROM unnest(%s::text[]) AS needle WHERE position(needle IN lower(data::text)) > 0)",
-            [list(_TYPED), list(needles)],
-        )
+        cursor.execute(sql.ENTRIES_WITH_TEXT, {"types": list(_TYPED), "needles": list(needles)})
         return [(key, json.loads(data)) for key, data in cursor.fetchall()]
 
 

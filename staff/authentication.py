@@ -26,7 +26,7 @@ from psycopg.errors import LockNotAvailable
 from clients import hashing
 from clients.client_ip import limiting_address_of_request, limiting_key
 from clients.rate_limits import counters
-from staff import login_delays
+from staff import login_delays, sql
 
 
 class LockedOut(Exception):
@@ -116,7 +116,7 @@ def _queue_up(request: Any, name: str) -> None:
     try:
         with connection.cursor() as cursor:
             key = f"login:{limiting_address_of_request(request)}:{name}"
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+            cursor.execute(sql.LOCK_NAME, {"key": key})
     except OperationalError as fault:
         if isinstance(fault.__cause__, LockNotAvailable):
             raise LockedOut(1) from None

@@ -19,6 +19,7 @@ from django.utils.crypto import salted_hmac
 
 from clients.client_ip import limiting_address_of_request
 from clients.models import LoginAddress, LoginFailures
+from staff import sql
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,6 @@ DAY = timedelta(days=1)
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)
 IN_A_ROW = 100
-
-_FAILED = """
-    INSERT INTO clients_loginfailures AS mine (name, day_began_at, today, in_a_row, last_at)
-    VALUES (%(name)s, %(at)s, 1, 1, %(at)s)
-    ON CONFLICT (name) DO UPDATE SET
-        today = CASE WHEN mine.day_began_at > %(yesterday)s THEN mine.today + 1 ELSE 1 END,
-        day_began_at = CASE WHEN mine.day_began_at > %(yesterday)s THEN mine.day_began_at ELSE %(at)s END,
-        in_a_row = mine.in_a_row + 1, last_at = %(at)s
-    RETURNING today, in_a_row
-"""
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def claim_try(request: Any, name: str, *, at: datetime) -> int:
 
 def count_failure(name: str, *, at: datetime) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_FAILED, {"name": _key(name), "at": at, "yesterday": at - DAY})
+        cursor.execute(sql.COUNT_FAILED_LOGIN, {"name": _key(name), "at": at, "yesterday": at - DAY})
         failures = Failures(*cursor.fetchone())
     if failures.today == FREE_FAILURES or failures.in_a_row == IN_A_ROW:
         is_somebodys = User.objects.filter(username=name, is_staff=True).exists()

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
+from clients import sql
 from clients.admin.audit_display import history_of
 from clients.client_ip import caller_address
 from clients.identity.names import normalised
@@ -68,7 +69,7 @@ def _estimate(table: str) -> int:
     """Estimate from PostgreSQL's statistics, rounded to three digits so that it does not look exact. Zero or less
     without statistics."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
+        cursor.execute(sql.ESTIMATED_ROWS, {"table": table})
         (found,) = cursor.fetchone()
     step: int = 10 ** max(0, len(str(max(found, 0))) - 3)
     return max(0, int(found)) // step * step

@@ -11,48 +11,19 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
-_TABLE = "messaging_ratecount"
-_ADD = f"""
-    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at) VALUES (%(key)s, 0, %(amount)s::int, %(ends)s)
-    ON CONFLICT (key) DO UPDATE SET added = mine.added + %(amount)s::int
-    RETURNING known + added
-"""  # noqa: S608  this module's constants
-_HIT = f"""
-    WITH before AS (
-        SELECT coalesce(max(known + added), 0) * %(left)s::float AS weight FROM {_TABLE} WHERE key = %(previous)s
-    )
-    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at)
-    SELECT %(key)s, 0, 1, %(ends)s FROM before WHERE floor(weight) + 1 <= %(allowed)s::int
-    ON CONFLICT (key) DO UPDATE SET added = mine.added + 1
-    WHERE floor((SELECT weight FROM before)) + mine.known + mine.added + 1 <= %(allowed)s::int
-"""  # noqa: S608  this module's constants
-_SEED = f"""
-    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at)
-    SELECT key, 0, added, ends FROM unnest(%(keys)s::text[], %(amounts)s::int[], %(ends)s::timestamptz[])
-        AS new(key, added, ends) ORDER BY key
-    ON CONFLICT (key) DO UPDATE SET added = mine.added + excluded.added
-"""  # noqa: S608  this module's constants
-_CLAIM = f"""
-    UPDATE {_TABLE} AS mine SET known = greatest(mine.known, %(seen)s::int), added = 0
-    FROM (SELECT key, known, added FROM {_TABLE} WHERE key = %(key)s FOR UPDATE) AS old
-    WHERE mine.key = old.key RETURNING old.known, old.added
-"""  # noqa: S608  this module's constants
-_KNOW = f"""
-    INSERT INTO {_TABLE} AS mine (key, known, added, ends_at) VALUES (%(key)s, %(seen)s::int, 0, %(ends)s)
-    ON CONFLICT (key) DO UPDATE SET known = greatest(mine.known, %(seen)s::int)
-"""  # noqa: S608  this module's constants
+from clients import sql
 
 
 def add(name: str, amount: int, *, ends: datetime) -> int:
     """Add to a count and return it."""
     with connection.cursor() as cursor:
-        cursor.execute(_ADD, {"key": _key(name), "amount": amount, "ends": ends})
+        cursor.execute(sql.ADD_TO_COUNTER, {"key": _key(name), "amount": amount, "ends": ends})
         return int(cursor.fetchone()[0])
 
 
 def count(name: str) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT known + added FROM {_TABLE} WHERE key = %s", [_key(name)])  # noqa: S608
+        cursor.execute(sql.COUNT, {"key": _key(name)})
         row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -61,7 +32,7 @@ def claim(name: str, *, seen: int) -> tuple[int, int]:
     """Return what Redis was known to have counted, and what it does not know yet; the caller adds the latter to
     Redis."""
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, {"key": _key(name), "seen": seen})
+        cursor.execute(sql.CLAIM_COUNTER, {"key": _key(name), "seen": seen})
         row = cursor.fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)
 
@@ -69,7 +40,7 @@ def claim(name: str, *, seen: int) -> tuple[int, int]:
 def know(name: str, *, seen: int, ends: datetime) -> None:
     """Store how far Redis has counted."""
     with connection.cursor() as cursor:
-        cursor.execute(_KNOW, {"key": _key(name), "seen": seen, "ends": ends})
+        cursor.execute(sql.SET_KNOWN_COUNT, {"key": _key(name), "seen": seen, "ends": ends})
 
 
 def hit(name: str, allowed: int, *, seconds: int, now: float) -> int:
@@ -78,7 +49,7 @@ def hit(name: str, allowed: int, *, seconds: int, now: float) -> int:
     left = 1 - (now % seconds) / seconds
     with connection.cursor() as cursor:
         cursor.execute(
-            _HIT,
+            sql.HIT_WINDOW,
             {
                 "key": _key(window_name(name, window)),
                 "previous": _key(window_name(name, window - 1)),
@@ -102,7 +73,7 @@ def seed(counted: Mapping[tuple[str, int, int], int]) -> None:
     if rows:
         keys, amounts, ends = (list(column) for column in zip(*rows, strict=True))
         with connection.cursor() as cursor:
-            cursor.execute(_SEED, {"keys": keys, "amounts": amounts, "ends": ends})
+            cursor.execute(sql.SEED_COUNTERS, {"keys": keys, "amounts": amounts, "ends": ends})
 
 
 def window_name(name: str, window: int) -> str:

@@ -20,6 +20,7 @@ from clients.rate_limits.redis_client import RedisUnavailable, breaker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queue.names import QUEUE_OF, QUEUES
+from support import sql
 from tokens.cooldown import WAITS, in_words
 from tokens.models import VerificationToken
 
@@ -31,81 +32,6 @@ REASONS = 10
 """Failure reasons in a panel; the others are one row."""
 Data = dict[str, Any]
 _OK, _ARRIVED = "VALIDADO", ("VALIDADO", "DELIVERED")
-
-_SAME_HOURS = """(t.created_at >= %(today)s AND t.created_at < %(at)s
-           OR t.created_at >= %(yesterday)s AND t.created_at < %(day_before)s)"""
-_CODES = f"""
-    SELECT date_bin('1 hour', t.created_at, %(yesterday)s), t.via, t.operator, t.outcome, count(*)
-    FROM tokens_verificationtoken t WHERE {_SAME_HOURS} GROUP BY 1, 2, 3, 4
-    UNION ALL
-    SELECT date_bin('1 hour', t.created_at, %(yesterday)s), t.via, t.operator, 'DELIVERED', count(*)
-    FROM tokens_verificationtoken t
-    WHERE {_SAME_HOURS} AND t.outcome <> 'VALIDADO' AND EXISTS (
-        SELECT FROM messaging_message m WHERE m.reference = t.id AND m.state = 'DELIVERED')
-    GROUP BY 1, 2, 3
-"""  # noqa: S608  two constants of this file
-"""The second part counts codes that arrived and were not verified; only those are looked up among the messages."""
-_TIMES = """
-    WITH counted AS (
-        SELECT via, (extract(epoch FROM finished_at - created_at) * 10)::int AS tenths, count(*) AS n
-        FROM tokens_verificationtoken
-        WHERE created_at >= %(today)s AND created_at < %(at)s AND outcome = 'VALIDADO'
-        GROUP BY GROUPING SETS ((1, 2), (2))
-    ), ranked AS (
-        SELECT *, sum(n) OVER (PARTITION BY via ORDER BY tenths) AS up_to, sum(n) OVER (PARTITION BY via) AS of_all
-        FROM counted
-    )
-    SELECT via, max(of_all), min(tenths) FILTER (WHERE up_to >= 0.5 * of_all),
-           min(tenths) FILTER (WHERE up_to >= 0.95 * of_all)
-    FROM ranked GROUP BY via
-"""
-"""Percentiles by counting tenths of a second, so that a day's rows are not sorted."""
-_FAILURES = """
-    SELECT state, left(provider_reply, 80), count(*) FROM messaging_message
-    WHERE created_at >= %(today)s AND created_at < %(at)s
-      AND state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'UNDELIVERED') GROUP BY 1, 2
-"""
-_WAITS = """
-    SELECT wait, count(*) FROM (
-        SELECT DISTINCT ON (applicant_id, via) applicant_id, via, created_at,
-               greatest(client_wait, destination_wait) AS wait
-        FROM tokens_verificationtoken
-        WHERE created_at > %(at)s - interval '24 hours' AND created_at <= %(at)s AND returned_at IS NULL
-          AND created_at + greatest(client_wait, destination_wait) > %(at)s
-        ORDER BY applicant_id, via, created_at DESC
-    ) AS last
-    WHERE (SELECT state FROM clients_applicant a WHERE a.id = last.applicant_id) = 'PENDIENTE'
-      AND NOT EXISTS (SELECT FROM tokens_ladderforgiveness f
-                      WHERE f.applicant_id = last.applicant_id AND f.via = last.via AND f.at >= last.created_at)
-    GROUP BY wait
-"""
-_QUEUES = """
-    SELECT kind, count(*), count(*) FILTER (WHERE next_attempt_at <= %(at)s), 0,
-           min(next_attempt_at) FILTER (WHERE next_attempt_at <= %(at)s)
-    FROM messaging_message WHERE state = 'QUEUED' GROUP BY kind
-    UNION ALL
-    SELECT kind, 0, 0, count(*), NULL FROM messaging_message WHERE state = 'SENDING' GROUP BY kind
-"""
-_PROVIDERS = """
-    SELECT name, set_aside_at, until, reason FROM messaging_providerstate
-    WHERE set_aside_at IS NOT NULL ORDER BY set_aside_at LIMIT 20
-"""
-_TRAFFIC = """
-    WITH today AS (
-        SELECT partner_id, contract, duration_ms, count(*) AS calls, count(*) FILTER (WHERE status >= 400) AS refused
-        FROM external_api_apirequest WHERE created_at >= %(today)s AND created_at < %(at)s
-        GROUP BY partner_id, contract, duration_ms
-    ), ranked AS (
-        SELECT *, sum(calls) OVER (PARTITION BY partner_id, contract ORDER BY duration_ms) AS up_to,
-               sum(calls) OVER (PARTITION BY partner_id, contract) AS of_all
-        FROM today
-    )
-    SELECT p.name, r.contract, sum(r.calls), sum(r.refused),
-           min(r.duration_ms) FILTER (WHERE r.up_to >= 0.95 * r.of_all)
-    FROM ranked r LEFT JOIN clients_partner p ON p.id = r.partner_id
-    GROUP BY r.partner_id, p.name, r.contract ORDER BY 3 DESC, 1, 2 LIMIT 30
-"""
-"""95th percentile by counting whole milliseconds: hundreds of rows are sorted instead of a day's."""
 
 
 def codes(*, at: datetime) -> Data:
@@ -119,7 +45,7 @@ def codes(*, at: datetime) -> Data:
     operators: dict[str, list[int]] = {}
     outcomes: dict[str, int] = {}
     today = midnight_before(at)
-    for began, via, operator, what, count in _rows(_CODES, at):
+    for began, via, operator, what, count in _rows(sql.CODES, at):
         counts = [0 if what == "DELIVERED" else count, count if what in _ARRIVED else 0, count if what == _OK else 0]
         _add(hours[began.astimezone(LIMA).hour]["today" if began >= today else "yesterday"], counts)
         if began >= today:
@@ -141,7 +67,7 @@ def codes(*, at: datetime) -> Data:
 
 def times(*, at: datetime) -> Data:
     """Seconds from the request of a code to its verification: median and 95th percentile, in total and by via."""
-    rows = {via or "": [int(count), p50 / 10, p95 / 10] for via, count, p50, p95 in _rows(_TIMES, at)}
+    rows = {via or "": [int(count), p50 / 10, p95 / 10] for via, count, p50, p95 in _rows(sql.TIMES, at)}
     shown: list[list[Any]] = [["Todas", *rows.get("", [0, None, None])]]
     shown += [[str(Via(via).label), *rows[via]] for via in Via.values if via in rows]
     return {"rows": shown}
@@ -150,7 +76,7 @@ def times(*, at: datetime) -> Data:
 def failures(*, at: datetime) -> Data:
     """Messages of today that did not arrive, by state and reason."""
     reasons: dict[tuple[str, str], int] = {}
-    for state, reply, count in _rows(_FAILURES, at):
+    for state, reply, count in _rows(sql.FAILURES, at):
         key = (str(Message.State(state).label), normalised_reason(reply) or _UNSAID.get(state, "Sin motivo"))
         reasons[key] = reasons.get(key, 0) + count
     ordered = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
@@ -164,7 +90,7 @@ def failures(*, at: datetime) -> Data:
 
 def waits(*, at: datetime) -> Data:
     """Clients who must wait now, by the wait that runs after their last request by a via."""
-    found = dict(_rows(_WAITS, at))
+    found = dict(_rows(sql.WAITS, at))
     rows = [[in_words(wait), rung, found[wait]] for rung, wait in enumerate(WAITS) if wait in found]
     return {"rows": rows, "clients": sum(found.values())}
 
@@ -172,7 +98,7 @@ def waits(*, at: datetime) -> Data:
 def queues(*, at: datetime) -> Data:
     """For each queue: due now, due later, with a worker, and the age of the oldest due message."""
     rows = {name: {"due": 0, "later": 0, "sending": 0, "oldest": 0.0} for name in QUEUES}
-    for kind, queued, due, sending, oldest in _rows(_QUEUES, at):
+    for kind, queued, due, sending, oldest in _rows(sql.QUEUES, at):
         row = rows[QUEUE_OF[kind]]
         row["due"] += due
         row["later"] += queued - due
@@ -186,7 +112,7 @@ def providers(*, at: datetime) -> Data:
     """Providers set aside: since when, until when and why."""
     rows = [
         [name, since.isoformat(), until.isoformat() if until else None, reason]
-        for name, since, until, reason in _rows(_PROVIDERS, at)
+        for name, since, until, reason in _rows(sql.PROVIDERS, at)
     ]
     return {"rows": rows}
 
@@ -196,7 +122,7 @@ def traffic(*, at: datetime) -> Data:
     return {
         "rows": [
             [name, contract, int(calls), int(refused), p95]
-            for name, contract, calls, refused, p95 in _rows(_TRAFFIC, at)
+            for name, contract, calls, refused, p95 in _rows(sql.TRAFFIC, at)
         ]
     }
 

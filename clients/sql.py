@@ -1,0 +1,101 @@
+"""Hand-written statements of `clients`. A test runs each through EXPLAIN (tests/test_sql.py)."""
+
+ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::regclass"
+"""Rows of a table by its statistics."""
+
+AUTHORIZE = """
+    WITH asked AS MATERIALIZED (
+        SELECT nextval('clients_authorizedclient_id_seq') AS id, each.*
+        FROM json_to_recordset(%(rows)s::json) AS each(
+            email text, name text, document_type text, document_number text, phone text,
+            external_code text, profile text
+        )
+    ), added AS (
+        INSERT INTO clients_authorizedclient (
+            id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
+            request_id, created_at
+        )
+        SELECT id, %(partner)s, email, name, document_type, document_number, phone, external_code, profile,
+            %(request)s, %(at)s
+        FROM asked ORDER BY email
+        ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
+        RETURNING email
+    )
+    SELECT email FROM asked WHERE email NOT IN (SELECT email FROM added)
+"""
+"""Add clients of a JSON text; returns the addresses that were live already."""
+
+LIVE_AMONG = """
+    SELECT email FROM clients_authorizedclient
+    WHERE partner_id = %(partner)s AND email = ANY(%(emails)s) AND deauthorized_at IS NULL
+"""
+"""Those of the addresses that are live."""
+
+DEAUTHORIZE = """
+    WITH live AS (
+        SELECT id FROM clients_authorizedclient
+        WHERE partner_id = %(partner)s AND email = ANY(%(emails)s) AND deauthorized_at IS NULL
+        ORDER BY email FOR NO KEY UPDATE
+    )
+    UPDATE clients_authorizedclient AS client SET deauthorized_at = %(at)s
+    FROM live WHERE client.id = live.id
+    RETURNING client.email
+"""
+"""End live authorisations; returns their addresses."""
+
+ADD_TO_COUNTER = """
+    INSERT INTO messaging_ratecount AS mine (key, known, added, ends_at) VALUES (%(key)s, 0, %(amount)s::int, %(ends)s)
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + %(amount)s::int
+    RETURNING known + added
+"""
+"""Add to a counter; returns the count."""
+
+HIT_WINDOW = """
+    WITH before AS (
+        SELECT coalesce(max(known + added), 0) * %(left)s::float AS weight
+        FROM messaging_ratecount WHERE key = %(previous)s
+    )
+    INSERT INTO messaging_ratecount AS mine (key, known, added, ends_at)
+    SELECT %(key)s, 0, 1, %(ends)s FROM before WHERE floor(weight) + 1 <= %(allowed)s::int
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + 1
+    WHERE floor((SELECT weight FROM before)) + mine.known + mine.added + 1 <= %(allowed)s::int
+"""
+"""Count a hit in a sliding window, unless the limit is reached; no row: it is."""
+
+SEED_COUNTERS = """
+    INSERT INTO messaging_ratecount AS mine (key, known, added, ends_at)
+    SELECT key, 0, added, ends FROM unnest(%(keys)s::text[], %(amounts)s::int[], %(ends)s::timestamptz[])
+        AS new(key, added, ends) ORDER BY key
+    ON CONFLICT (key) DO UPDATE SET added = mine.added + excluded.added
+"""
+"""Add to several counters."""
+
+CLAIM_COUNTER = """
+    UPDATE messaging_ratecount AS mine SET known = greatest(mine.known, %(seen)s::int), added = 0
+    FROM (SELECT key, known, added FROM messaging_ratecount WHERE key = %(key)s FOR UPDATE) AS old
+    WHERE mine.key = old.key RETURNING old.known, old.added
+"""
+"""Store Redis's count and return what Redis did not know."""
+
+SET_KNOWN_COUNT = """
+    INSERT INTO messaging_ratecount AS mine (key, known, added, ends_at) VALUES (%(key)s, %(seen)s::int, 0, %(ends)s)
+    ON CONFLICT (key) DO UPDATE SET known = greatest(mine.known, %(seen)s::int)
+"""
+"""Store Redis's count."""
+
+COUNT = "SELECT known + added FROM messaging_ratecount WHERE key = %(key)s"
+"""Count of a counter."""
+
+REDACT_AUDIT = """
+    UPDATE clients_auditentry AS entry SET data = new.data
+    FROM json_to_recordset(%(entries)s::json) AS new(id bigint, data jsonb)
+    WHERE entry.id = new.id AND entry.data <> new.data
+"""
+"""Replace the data of audit entries by a JSON text."""
+
+ENTRIES_WITH_TEXT = """
+    SELECT id, data::text FROM clients_auditentry
+    WHERE object_type = ANY(%(types)s)
+        AND EXISTS (SELECT FROM unnest(%(needles)s::text[]) AS needle WHERE position(needle IN lower(data::text)) > 0)
+"""
+"""Entries about some types of objects that hold one of the texts."""
