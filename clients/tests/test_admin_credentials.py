@@ -17,6 +17,7 @@ from django.utils import timezone
 from clients.credentials import authenticate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,7 @@ PARTNERS = "/admin/clients/partner/"
 
 @pytest.fixture
 def partner():
-    return Partner.objects.create(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera", slug="financiera")
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ def test_looking_at_the_page_revokes_nothing(boss, partner):
 
 def test_a_key_is_revoked_under_its_own_partner_only(boss, partner):
     issue(boss, partner)
-    other = Partner.objects.create(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra", slug="otra")
     credential = Credential.objects.get()
     url = reverse("admin:clients_partner_revoke", args=[other.pk, credential.pk])
     boss.post(url, {"reason": "x"})
@@ -350,7 +351,7 @@ def test_markup_in_a_partner_s_name_is_text(boss, partner):
 
 def test_a_list_of_partners_counts_its_live_keys_in_one_statement(boss, partner, django_assert_max_num_queries):
     for number in range(10):
-        other = Partner.objects.create(name=f"Empresa {number}", slug=f"empresa-{number}")
+        other = PartnerFactory(name=f"Empresa {number}", slug=f"empresa-{number}")
         issue(boss, other)
     revoked = Credential.objects.first()
     boss.post(revoke_url(revoked), {"reason": "x"})

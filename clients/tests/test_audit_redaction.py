@@ -5,9 +5,10 @@ import json
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from clients.models import AuditEntry, Partner, audit
+from clients.models import AuditEntry, audit
 from clients.retention import REDACTED, redact_audit, redacted
 from conftest import NOW
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 DATA = {"request": 9, "changes": [{"field": "phone", "before": "911222333", "after": "944555666"}]}
@@ -16,7 +17,7 @@ GONE = {"request": 9, "changes": [{"field": "phone", "before": REDACTED, "after"
 
 @pytest.fixture
 def entry():
-    partner = Partner.objects.create(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco", slug="banco")
     return audit(partner, "external_client.changed", at=NOW, by="banco/1a2b", reason="r", address="192.0.2.1", **DATA)
 
 
@@ -113,7 +114,7 @@ def test_what_is_no_change_keeps_its_words():
 
 def test_a_word_that_a_company_calls_somebody_s_document_does_not_blank_others_entries():
     """A passport may be any letters: a company could have one erased to lose what the audit says of the company."""
-    partner = Partner.objects.create(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco", slug="banco")
     changes = [{"field": "contracts", "before": ["nopasanada"], "after": ["registry", "ab123456"]}]
     entry = audit(partner, "partner.changed", at=NOW, by="eva", changes=changes, note="ab123456, ana@dominio.com")
     redact_audit([], ["NOPASANADA"])

@@ -16,6 +16,7 @@ from clients.credentials import JWT_LIFETIME, OPAQUE, authenticate, issue, revok
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
 from conftest import forged as forged_of
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture
 def partner():
-    return Partner.objects.create(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera", slug="financiera")
 
 
 def issued(partner, kind, **options):

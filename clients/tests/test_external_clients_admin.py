@@ -13,7 +13,8 @@ from django.urls import reverse
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuditEntry, ExternalClient, Partner
+from clients.models import AuditEntry, ExternalClient
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +26,7 @@ LIST = "/admin/clients/externalclient/"
 
 @pytest.fixture
 def key(db):
-    return issue(Partner.objects.create(name="Financiera", slug="financiera"), "jwt", at=NOW, by="test")[0]
+    return issue(PartnerFactory(name="Financiera", slug="financiera"), "jwt", at=NOW, by="test")[0]
 
 
 def clerk(*permissions):
@@ -84,7 +85,7 @@ def test_found_by_what_an_agent_has(agent, key, term, found):
 
 def test_search_and_company_together(agent, key):
     put(key)
-    other = issue(Partner.objects.create(name="Otra", slug="otra"), "jwt", at=NOW, by="test")[0]
+    other = issue(PartnerFactory(name="Otra", slug="otra"), "jwt", at=NOW, by="test")[0]
     put(other)
     rows = agent.get(LIST, {"q": "juan", "partner__id__exact": other.partner.pk}).context["cl"].result_list
     assert [row.partner for row in rows] == [other.partner]

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from clients.credentials import authenticate, issue, revoke, rotate
 from clients.errors import CredentialRefused
-from clients.models import AuditEntry, Credential, Partner
+from clients.models import AuditEntry, Credential
 from conftest import NOW, at_once
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def partner(db):
-    return Partner.objects.create(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera", slug="financiera")
 
 
 def enters(secret, at):
@@ -81,7 +82,7 @@ def test_what_has_ended_is_not_rotated(partner, ended):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_rotate_a_key_at_once_one_is_refused():
-    partner = Partner.objects.create(name="Financiera", slug="financiera")
+    partner = PartnerFactory(name="Financiera", slug="financiera")
     old, _ = issue(partner, "opaque", at=NOW, by="ana")
 
     def act():
@@ -164,7 +165,7 @@ def test_nonsense_rotates_nothing(boss, partner, fields):
 
 def test_an_ended_key_and_one_of_another_partner_have_no_such_page(boss, partner):
     old, _ = issue(partner, "opaque", at=timezone.now(), by="ana")
-    other = Partner.objects.create(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra", slug="otra")
     for where in (reverse("admin:clients_partner_rotate", args=[other.pk, old.pk]),):
         assert "emita otra" in boss.get(where, follow=True).content.decode()
     revoke(old, at=timezone.now(), by="ana")

@@ -15,6 +15,7 @@ from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderState
 from subscription.models import ConsentRecord, SubscriptionRequest
+from tests.factories import PartnerFactory
 from tokens.models import LadderForgiveness, VerificationToken
 
 HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{{ 7*7 }}{% debug %}'
@@ -37,7 +38,7 @@ def page_of(row, name="change"):
 def everything(text, numbers, partner=None):
     """One row of each kind for each number; what belongs to something belongs to the first partner there is."""
     for number in numbers:
-        own = Partner.objects.create(name=text[:90] + str(number), slug=f"empresa-{number}")
+        own = PartnerFactory(name=text[:90] + str(number), slug=f"empresa-{number}")
         first = partner or Partner.objects.order_by("pk").first()
         _people(text, number, first)
         _staff(text, number)

@@ -16,6 +16,7 @@ from clients.admin.audit_mixin import Audited
 from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
 from conftest import make_applicant
 from staff import login_audit
+from tests.factories import PartnerFactory
 from tokens.tests.test_admin_pages import ask
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +73,7 @@ def test_before_is_what_the_database_had_and_not_what_the_form_showed(boss, monk
     """Somebody else saved between the page and its button: his value is what was overwritten."""
     from django.contrib.admin import ModelAdmin
 
-    partner = Partner.objects.create(name="Banco", slug="banco", contracts=["nopasanada"], requests_per_minute=10)
+    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"], requests_per_minute=10)
     plain = ModelAdmin.save_form
 
     def meanwhile(self, request, form, change):
@@ -264,7 +265,7 @@ def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
     person = make_applicant("12345678", email="juan@correo.pe")
     ask(person, phone="987654321")
     client = AuthorizedClient.objects.create(
-        partner=Partner.objects.create(name="B", slug="b"),
+        partner=PartnerFactory(name="B", slug="b"),
         email="rosa@correo.pe",
         document_number="87654321",
         phone="911111111",
@@ -319,7 +320,7 @@ def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
 
 
 def test_before_and_after_are_read_in_words(boss):
-    partner = Partner.objects.create(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco", slug="banco")
     changes = [
         {"field": "is_active", "before": True, "after": False},
         {"field": "contracts", "before": ["nopasanada"], "after": ["nopasanada", "registry"]},
@@ -343,7 +344,7 @@ def test_before_and_after_are_read_in_words(boss):
 
 
 def test_nobody_changes_an_entry(boss):
-    entry = audit(Partner.objects.create(name="B", slug="b"), "partner.changed", at=timezone.now(), by="eva")
+    entry = audit(PartnerFactory(name="B", slug="b"), "partner.changed", at=timezone.now(), by="eva")
     assert boss.post(f"{AUDIT}{entry.pk}/change/", {"actor": "otro"}).status_code == 403
     assert boss.post(f"{AUDIT}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
     boss.post(AUDIT, {"action": "delete_selected", "_selected_action": entry.pk, "post": "yes"})

@@ -9,10 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.credentials import issue
-from clients.models import AuditEntry, Credential, Partner, audit
+from clients.models import AuditEntry, Credential, audit
 from conftest import make_applicant
 from messaging.models import Message, ProviderState
-from support.tests.test_dashboard import sent
+from support.tests.days_rows import sent
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 2, 12, 15, 30, 7, 82231, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_when_a_provider_took_a_message_is_a_moment_in_lima(http):
 
 
 def test_the_audit_says_a_kind_and_a_via_in_words(http):
-    bank = Partner.objects.create(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco", slug="banco")
     issue(bank, Credential.Kind.OPAQUE, at=AT, by="jefa")
     audit(make_applicant(), "ladder.forgiven", at=AT, by="jefa", via="W")
     pages = [read(http, f"/admin/clients/auditentry/{each.pk}/change/") for each in AuditEntry.objects.order_by("pk")]

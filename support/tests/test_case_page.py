@@ -10,11 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.models import Applicant, AuthorizedClient, Partner, audit
+from clients.models import Applicant, AuthorizedClient, audit
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord
 from support.tests.privacy_cast import ANA, everywhere
+from tests.factories import PartnerFactory
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +51,7 @@ def test_a_case_of_nobody_is_no_case(chief, kind, key):
 def more_of_everything(number):
     """The same person once more in every room, at another company."""
     at = timezone.now() - timedelta(minutes=number)
-    bank = Partner.objects.create(name=f"Banco {number}", slug=f"banco-{number}")
+    bank = PartnerFactory(name=f"Banco {number}", slug=f"banco-{number}")
     person = Applicant.objects.create(
         partner=bank,
         document_type="DNI",

@@ -3,71 +3,24 @@
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from clients.models import Applicant, Partner
+from clients.models import Applicant
 from clients.rate_limits.redis_client import connection as redis_connection
 from conftest import make_applicant
-from external_api.models import ApiRequest
-from messaging.models import Message, ProviderState
+from messaging.models import ProviderState
 from support.dashboard import charts, figures
 from support.dashboard.figures import normalised_reason
-from tokens.models import LadderForgiveness, VerificationToken
+from support.tests.days_rows import AT, HOSTILE, call, sent, token
+from tests.factories import PartnerFactory
+from tokens.models import LadderForgiveness
 
 pytestmark = pytest.mark.django_db
-AT = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
-"""10:30 in Lima."""
 MIDNIGHT = datetime(2026, 2, 12, 5, 0, tzinfo=UTC)
 JUST_BEFORE = MIDNIGHT - timedelta(microseconds=1)
-HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}'
-
-
-def token(at=AT, *, via="S", operator="CLARO", outcome="VALIDADO", took=20, who=None, rung=1, message="", **changes):
-    who = who or Applicant.objects.first() or make_applicant()
-    wait = timedelta(minutes={1: 2, 2: 4, 3: 30}[rung])
-    row = VerificationToken.objects.create(
-        applicant=who,
-        via=via,
-        destination="987654321",
-        operator=operator if via != "C" else "",
-        code_hmac=b"",
-        created_at=at,
-        expires_at=at + timedelta(seconds=150),
-        outcome=outcome,
-        finished_at=None if outcome == "PENDIENTE" else at + timedelta(seconds=took),
-        client_attempt=rung,
-        destination_attempt=rung,
-        **{"client_wait": wait, "destination_wait": wait, **changes},
-    )
-    if message:
-        sent(at, state=message, via=via, reference=row.pk)
-    return row
-
-
-def sent(at=AT, *, state="SENT", reply="", via="S", kind="verificacion", due=None, **changes):
-    more = {"claim_id": uuid4(), "lease_until": at} if state == "SENDING" else {}
-    return Message.objects.create(
-        kind=kind,
-        via=via,
-        recipient="987654321",
-        text="x",
-        state=state,
-        provider_reply=reply,
-        created_at=at,
-        next_attempt_at=due or at,
-        **more,
-        **changes,
-    )
-
-
-def call(at=AT, *, partner=None, contract="informaperu", status=200, ms=10):
-    ApiRequest.objects.create(
-        contract=contract, partner=partner, action="verify", status=status, duration_ms=ms, created_at=at
-    )
 
 
 def minutes(n):
@@ -259,7 +212,7 @@ def test_providers_set_aside():
 
 
 def test_traffic_of_today_by_partner_and_contract():
-    bank = Partner.objects.create(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco", slug="banco")
     for ms in range(1, 101):
         call(minutes(1), partner=bank, ms=ms, status=400 if ms > 90 else 200)
     call(minutes(1), partner=bank, contract="registry", ms=7)

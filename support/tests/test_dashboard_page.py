@@ -4,28 +4,22 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Permission, User
 from django.db import OperationalError, connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.models import Partner
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import ProviderState
 from support.dashboard import figures
-from support.tests.test_dashboard import HOSTILE, call, sent, token
+from support.tests.days_rows import HOSTILE, call, sent, token
+from tests.factories import PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 
 
 def member(role=None, **changes):
-    user = User.objects.create_user("eva", is_staff=True, **changes)
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser(roles=(role,) if role else (), **changes)
 
 
 def index(http):
@@ -96,7 +90,7 @@ def test_numbers_words_and_the_moment():
 
 
 def test_others_words_are_text():
-    bank = Partner.objects.create(name=HOSTILE, slug="banco")
+    bank = PartnerFactory(name=HOSTILE, slug="banco")
     now = timezone.now()
     call(now - timedelta(microseconds=5), partner=bank)
     sent(now - timedelta(microseconds=5), state="FAILED", reply=HOSTILE)

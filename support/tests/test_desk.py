@@ -4,15 +4,16 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
 from clients.authorized_clients import Authorization, authorize
-from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
+from clients.models import Applicant, AuditEntry, AuthorizedClient
 from conftest import make_applicant
 from messaging.models import Message
 from support import urls
+from tests.factories import PartnerFactory, staff_browser
 from tokens import services
 from tokens.errors import TokenExpired
 from tokens.models import VerificationToken
@@ -30,17 +31,9 @@ def known_code(monkeypatch, settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
-def staff(*codenames, **changes):
-    user = User.objects.create_user("eva", is_staff=True, **changes)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(user)
-    return http
-
-
 @pytest.fixture
 def agent(db):
-    return staff("use_desk", "act_at_desk", "unmask_at_desk")
+    return staff_browser("use_desk", "act_at_desk", "unmask_at_desk")
 
 
 @pytest.fixture
@@ -57,7 +50,7 @@ def ana(db):
 
 @pytest.fixture
 def luis(db):
-    bank = Partner.objects.create(name=HOSTILE, slug="banco", contracts=["nopasanada"])
+    bank = PartnerFactory(name=HOSTILE, slug="banco", contracts=["nopasanada"])
     row = Authorization("luis@dominio.com", HOSTILE[:50], "DNI", "87654321", "912345678", HOSTILE, "A")
     authorize(bank, [row], request_id=1, at=timezone.now())
     return AuthorizedClient.objects.get()
@@ -140,7 +133,7 @@ def test_baja_from_the_desk(agent, luis):
 
 
 def authorized_elsewhere():
-    partner = Partner.objects.create(name="Otra", slug="otra", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Otra", slug="otra", contracts=["nopasanada"])
     row = Authorization("otro@dominio.com", "Otro Cliente", "", "", "", "C", "A")
     authorize(partner, [row], request_id=2, at=timezone.now())
     return AuthorizedClient.objects.get(email="otro@dominio.com")
@@ -177,7 +170,7 @@ def paths(applicant):
 
 
 def test_nobody_without_the_permission_gets_in_or_does_anything(ana):
-    for user in (Client(), staff()):
+    for user in (Client(), staff_browser()):
         for path, name in paths(ana):
             for send in (user.get, user.post):
                 answer = send(path, {"motivo": "porque sí", "via": "S"})
@@ -190,7 +183,7 @@ def test_nobody_without_the_permission_gets_in_or_does_anything(ana):
 
 
 def test_who_may_only_look_only_looks(ana):
-    http = staff("use_desk")
+    http = staff_browser("use_desk")
     page = http.get(f"/soporte/caso/cliente/{ana.pk}/").content.decode()
     assert "Acciones" not in page
     for what in ("perdonar", "desbloquear", "cancelar", "reenviar", "mostrar"):
@@ -199,7 +192,7 @@ def test_who_may_only_look_only_looks(ana):
 
 
 def test_an_agent_of_the_desk_opens_nothing_else(ana):
-    http = staff("use_desk", "act_at_desk", "unmask_at_desk")
+    http = staff_browser("use_desk", "act_at_desk", "unmask_at_desk")
     for path in ("clients/partner", "clients/applicant", "messaging/message", "auth/user", "clients/auditentry"):
         assert http.get(f"/admin/{path}/").status_code == 403, path
         assert http.post(f"/admin/{path}/add/").status_code == 403, path

@@ -12,7 +12,7 @@ from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClie
 from external_api.models import ApiRequest
 from messaging.models import Message
 from support.tests.cast import HOSTILE, everything
-from support.tests.test_walls import FORM, body_of, routes
+from support.tests.url_map import FORM, body_of, routes
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from clients.authorized_clients import Authorization, authorize, deauthorize
 from clients.email_subscriptions import subscribe, unsubscribe
-from clients.models import Applicant, AuthorizedClient, Partner
+from clients.models import Applicant, AuthorizedClient
 from conftest import make_applicant
 from external_api.models import ApiRequest
 from messaging.delivery import receipts, sweeper
@@ -16,6 +16,7 @@ from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
+from tests.factories import PartnerFactory
 from tokens import services
 from tokens import sweeper as settling
 from tokens.cooldown_overrides import forgive
@@ -216,7 +217,7 @@ def test_a_refusal_before_the_last_code_is_history(ana, ask, now):
 
 @pytest.fixture
 def bank(db):
-    return Partner.objects.create(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    return PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
 
 
 @pytest.fixture

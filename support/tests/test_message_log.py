@@ -6,18 +6,17 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from openpyxl import load_workbook
 
-from clients.models import AuditEntry, Partner
+from clients.models import AuditEntry
 from external_api.frontdoor.keyset import Position
 from messaging.models import Message
 from support.message_log import queries
 from support.message_log.queries import PER_PAGE, PILLS
+from tests.factories import MessageFactory, PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 LOG = "/soporte/mensajes/"
@@ -27,27 +26,12 @@ PHONE = "987654321"
 @pytest.fixture
 def agent(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    user = User.objects.create_user("eva", is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="use_desk"))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser("use_desk")
 
 
 def message(**changes):
-    now = timezone.now()
-    fields = {
-        "kind": "verificacion",
-        "via": "S",
-        "recipient": PHONE,
-        "text": "clave ••••",
-        "state": "SENT",
-        "created_at": now,
-        "next_attempt_at": now,
-        "provider": "lejano",
-        "provider_reply": "ok",
-    }
-    return Message.objects.create(**{**fields, **changes})
+    fields = {"recipient": PHONE, "text": "clave ••••", "state": "SENT", "provider": "lejano", "provider_reply": "ok"}
+    return MessageFactory(**{**fields, **changes})
 
 
 def rows(answer):
@@ -72,7 +56,7 @@ def test_each_pill_shows_its_states_and_no_other(agent, pill):
 
 
 def test_filters(agent):
-    bank = Partner.objects.create(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco", slug="banco")
     message(via="C", recipient="a@dominio.com")
     message(kind="alerta", via="C", recipient="a@dominio.com", partner=bank)
     message()

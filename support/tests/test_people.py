@@ -12,6 +12,7 @@ from external_api.models import ApiRequest
 from messaging.models import Message
 from support.cases import person_search
 from support.cases.person_search import search
+from tests.factories import PartnerFactory
 from tokens import services
 from tokens.services import Origin
 
@@ -27,7 +28,7 @@ def ana(db):
 
 @pytest.fixture
 def luis(db):
-    bank = Partner.objects.create(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    bank = PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
     asked = ApiRequest.objects.create(
         contract="nopasanada", partner=bank, action="alta", status=200, duration_ms=1, created_at=timezone.now()
     )

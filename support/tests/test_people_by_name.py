@@ -6,11 +6,12 @@ from django.db import connection
 from django.utils import timezone
 
 from clients.identity.names import name_ok
-from clients.models import Applicant, AuthorizedClient, Partner
+from clients.models import Applicant, AuthorizedClient
 from clients.search.external_clients import folded
 from clients.search.names import MAX_RESULTS, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
 from support.cases.person_search import search
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,7 @@ BECOME_TWO = {"ß", "ŉ"}
 
 @pytest.fixture
 def bank(db):
-    return Partner.objects.create(name="Banco", slug="banco")
+    return PartnerFactory(name="Banco", slug="banco")
 
 
 def authorised(bank, *names):

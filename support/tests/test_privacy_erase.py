@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
@@ -21,6 +21,7 @@ from support.cases.actions import Agent
 from support.cases.person_search import search
 from support.privacy import erasure, retention
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
+from tests.factories import staff_browser
 from tokens import services
 from tokens.cooldown import LOOK_BACK
 from tokens.errors import CooldownActive
@@ -320,11 +321,7 @@ def test_answers_kept_for_a_retry_that_hold_her_are_gone(ana):
 
 
 def staff(*codenames):
-    user = User.objects.create_user("marta", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(user)
-    return http
+    return staff_browser(*codenames, name="marta")
 
 
 @pytest.fixture

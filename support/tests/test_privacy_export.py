@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from django.contrib.auth.models import Group, Permission, User
-from django.test import Client
 
 from clients.models import AuditEntry, AuthorizedClient
 from conftest import NOW, make_applicant
@@ -13,6 +11,7 @@ from support.privacy import erasure
 from support.privacy import export as privacy_export
 from support.privacy.erasure import dossier_of
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
+from tests.factories import staff_browser
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -30,13 +29,7 @@ def rows():
 
 
 def staff(*codenames, role=None):
-    user = User.objects.create_user("marta", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(user)
-    return http
+    return staff_browser(*codenames, roles=(role,) if role else (), name="marta")
 
 
 def copy_of(row):

@@ -22,6 +22,7 @@ from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
+from tests.factories import PartnerFactory
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -160,11 +161,7 @@ GONE = {
     "requests": (request, lambda: 1 - ApiRequest.objects.count()),
     "answers": (
         lambda at: IdempotentAnswer.objects.create(
-            partner=Partner.objects.create(name="B", slug="b"),
-            contract="registry",
-            key="k",
-            fingerprint=b"",
-            created_at=at,
+            partner=PartnerFactory(name="B", slug="b"), contract="registry", key="k", fingerprint=b"", created_at=at
         ),
         lambda: 1 - IdempotentAnswer.objects.count(),
     ),

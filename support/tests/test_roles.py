@@ -2,11 +2,11 @@
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from clients.models import Partner
+from tests.factories import PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -33,11 +33,7 @@ OPENS = {
 
 
 def member(role):
-    user = User.objects.create_user("eva", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser(roles=(role,))
 
 
 def lists():
@@ -58,7 +54,7 @@ def test_what_each_role_opens(role):
 @pytest.mark.parametrize("role", ["Operaciones", "Soporte", "Auditores"])
 def test_only_administrators_issue_keys_and_make_users(role):
     http = member(role)
-    partner = Partner.objects.create(name="Banco", slug="banco", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"])
     assert http.get(reverse("admin:clients_partner_issue", args=[partner.pk])).status_code == 403
     assert http.get("/admin/auth/user/add/").status_code == 403
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything
-from support.tests.test_walls import body_of, real
+from support.tests.url_map import body_of, real
 
 pytestmark = pytest.mark.django_db
 

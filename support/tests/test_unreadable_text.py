@@ -7,8 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything, list_of, page_of, registered
-from support.tests.test_walk_of_roles import API, NOT_OF_THE_STAFF, addresses
-from support.tests.test_walls import body_of, filled, names_of, routes
+from support.tests.url_map import API, NOT_OF_THE_STAFF, addresses, body_of, filled, names_of, routes
 
 pytestmark = pytest.mark.django_db
 

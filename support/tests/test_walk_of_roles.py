@@ -12,7 +12,7 @@ from clients.models import Applicant, AuthorizedClient, ExternalClient
 from external_api.informaperu.staff_tokens import issue_for
 from messaging.models import Message
 from support.tests.cast import everything
-from support.tests.test_walls import body_of, filled, names_of, of_people, routes, rows_for, state
+from support.tests.url_map import API, NOT_OF_THE_STAFF, addresses, body_of, filled, names_of, routes, state
 
 pytestmark = pytest.mark.django_db
 
@@ -97,22 +97,10 @@ OPENED_BY = {
         f"{OBJECT}/": "",
     }.items()
 }
-API = "/v1/api^/admin/"
 EXPORT = "/soporte/mensajes.<slug:form>"
 """Takes GET only."""
 IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in WALKERS}
 """Below which addresses a destination may be shown whole by a GET: never at the desk."""
-NOT_OF_THE_STAFF = (
-    r"/api/v1\^",
-    r"/v1/api\^/(client|auth/login|status)",
-    r"/v1/api\^\(\?:/\.\*\)",
-    r"/external\^",
-    "/referencia",
-    "/recibos/",
-    "/suscripcion",
-    "/sandbox/",
-)
-"""Contracts, receipts and what everybody may read: a session and a role change nothing there."""
 
 
 @pytest.fixture(autouse=True)
@@ -130,19 +118,6 @@ def rows(db):
     AuthorizedClient.objects.update(email=MAIL, phone=PHONE)
     ExternalClient.objects.update(phone=PHONE)
     Message.objects.update(recipient=MAIL, provider_reply=f"accepted for {MAIL}")
-
-
-def addresses():
-    """(route, address) of all that is the staff's."""
-    for route in dict.fromkeys(routes()):
-        if any(re.match(each, route) for each in NOT_OF_THE_STAFF):
-            continue
-        if "kind" in names_of(route):
-            yield from ((route, path) for path in of_people(route))
-        elif route.startswith(API):
-            yield route, filled(route, {"client": Applicant.objects.get().pk})
-        else:
-            yield route, filled(route, rows_for(route))
 
 
 class Walker:

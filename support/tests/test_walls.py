@@ -5,42 +5,18 @@ import re
 from uuid import UUID
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
-from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.contrib.auth.models import Permission, User
 
-from clients.models import Applicant, AuditEntry, AuthorizedClient, Credential, ExternalClient
+from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from staff.middleware import GUARDED_PATHS, LOGIN
 from support.tests.cast import everything
+from support.tests.url_map import ACTION_NAMES, FORM, body_of, filled, names_of, real, routes, state
+from tests.factories import StaffUserFactory, browser
 
 pytestmark = pytest.mark.django_db
-CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
-ACTION_NAMES = ("perdonar", "desbloquear", "cancelar", "reenviar", "baja")
 SECRET = "quispecusi"
 """Stands in whatever is known of anybody."""
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
-FORM = {
-    "motivo": "porque sí",
-    "reason": "porque sí",
-    "confirmacion": "BORRAR",
-    "post": "yes",
-    "confirmed": "yes",
-    "via": "S",
-    "codigo": "123456",
-    "username": "intruso",
-    "password1": "una clave larga",
-    "password2": "una clave larga",
-    "is_superuser": "on",
-    "is_active": "on",
-    "is_staff": "on",
-    "name": "intruso",
-    "slug": "intruso",
-    "contracts": "nopasanada",
-    "kind": "jwt",
-    "autorizado": "1",
-}
 
 
 @pytest.fixture(autouse=True)
@@ -54,73 +30,11 @@ def rows(db):
 
 
 def member(*roles, name="eva", **flags):
-    user = User.objects.create_user(name, is_staff=True, **flags)
-    user.groups.set(Group.objects.filter(name__in=roles))
-    assert user.groups.count() == len(roles)
-    return user
+    return StaffUserFactory(username=name, roles=roles, **flags)
 
 
 def logged_in(user, **more):
-    http = Client(raise_request_exception=False, **more)
-    http.force_login(user)
-    return http
-
-
-def routes(patterns=None, before="/"):
-    for each in get_resolver().url_patterns if patterns is None else patterns:
-        route = before + str(each.pattern)
-        if isinstance(each, URLResolver):
-            yield from routes(each.url_patterns, route)
-        elif isinstance(each, URLPattern):
-            yield route
-
-
-def names_of(route):
-    return {match[1] or match[2] for match in CONVERTER.finditer(route)}
-
-
-def filled(route, values):
-    text = CONVERTER.sub(lambda match: str(values[match[1] or match[2]]), route)
-    text = re.sub(r"\(\?:[^()]*\)\??", "", text)
-    return text.replace("/?", "/").replace("^", "").replace("\\Z", "").replace("$", "").replace("\\", "")
-
-
-def rows_for(route):
-    """Values for the names in a route, of rows that are there."""
-    key = Credential.objects.order_by("pk").first()
-    about = re.match(r"/admin/(\w+)/(\w+)/", route)
-    label = ".".join(about.groups()) if about else ""
-    model = next((each for each in apps.get_models() if each._meta.label_lower == label), None)
-    mine = model._default_manager.values_list("pk", flat=True).first() if model else 1
-    return {
-        "object_id": key.partner_id if "key" in names_of(route) else mine,
-        "app_label": "clients",
-        "form": "csv",
-        "url": "x",
-        "content_type_id": 1,
-        "pk": User.objects.order_by("pk").first().pk,
-        "client": "1",
-        "key": key.pk if "object_id" in names_of(route) else mine,  # of a partner, or the row itself
-        "id": mine,
-    }
-
-
-def of_people(route):
-    """A case's address of each kind, and each of its acts."""
-    kinds = {"cliente": Applicant, "autorizado": AuthorizedClient, "externo": ExternalClient}
-    for kind, model in kinds.items():
-        for what in ACTION_NAMES if "what" in names_of(route) else ("",):
-            yield filled(route, {"kind": kind, "key": model.objects.first().pk, "what": what})
-
-
-def real():
-    """Every address of the staff with rows that are there."""
-    for route in routes():
-        if route.startswith(GUARDED_PATHS):
-            if "kind" in names_of(route):
-                yield from of_people(route)
-            else:
-                yield filled(route, rows_for(route))
+    return browser(user, raise_request_exception=False, **more)
 
 
 def guessed():
@@ -128,33 +42,6 @@ def guessed():
         if route.startswith(GUARDED_PATHS) and names_of(route):
             for guess in GUESSES:
                 yield filled(route, dict.fromkeys(names_of(route), guess))
-
-
-def state():
-    """How many rows each table has, and what is in those that acts change: but for sessions, and tries that count."""
-    with connection.cursor() as cursor:
-        tables = [
-            each
-            for each in connection.introspection.table_names(cursor)
-            if not each.startswith(("django_session", "axes_"))
-        ]
-        cursor.execute(" UNION ALL ".join(f"SELECT '{each}', count(*)::text FROM \"{each}\"" for each in tables))
-        counts = cursor.fetchall()
-        shown = (
-            "clients_partner",
-            "clients_credential",
-            "clients_applicant",
-            "clients_authorizedclient",
-            "auth_group",
-            "clients_externalclient",
-            "messaging_campaign",
-            "messaging_message",
-            "messaging_providerstate",
-            "tokens_verificationtoken",
-            "auth_user",
-        )
-        cursor.execute(" UNION ALL ".join(f'SELECT \'{each}\', "{each}"::text FROM "{each}"' for each in shown))
-        return sorted(counts), sorted(cursor.fetchall())
 
 
 OWN = (
@@ -174,10 +61,6 @@ def desk():
     kinds = [("cliente", Applicant), ("autorizado", AuthorizedClient), ("externo", ExternalClient)]
     cases = [f"/soporte/caso/{kind}/{model.objects.first().pk}/" for kind, model in kinds]
     return {"/soporte/", "/soporte/mensajes/", "/soporte/mensajes.csv", *cases}
-
-
-def body_of(answer):
-    return b"".join(answer.streaming_content) if answer.streaming else answer.content
 
 
 def opened(http, paths):

@@ -12,22 +12,19 @@ from django.utils import timezone
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuthorizedClient, Credential, Partner
+from clients.models import AuthorizedClient, Credential
 from conftest import make_applicant
 from messaging.models import ProviderState
 from staff import second_factor
 from staff.tests.authenticator import code
-from support.tests.test_dashboard import sent, token
+from support.tests.days_rows import sent, token
+from tests.factories import PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 
 
 def member(role, name="eva", **changes):
-    user = User.objects.create_user(name, is_staff=True, **changes)
-    user.groups.add(Group.objects.get(name=role))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser(roles=(role,), name=name, **changes)
 
 
 def links(http, path):
@@ -40,7 +37,7 @@ def links(http, path):
 def rows(db):
     """A row of each kind that is about a person, by the page it has in the admin."""
     at = timezone.now()
-    bank = Partner.objects.create(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco", slug="banco")
     ana = make_applicant(partner=bank)
     asked = token(at, who=ana)
     message = sent(at, reference=asked.pk)

@@ -16,7 +16,6 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from clients import sealing
 from clients.authenticators import Authenticator
-from clients.models import Partner
 from external_api.frontdoor import idempotency
 from external_api.models import IdempotentAnswer
 from external_api.retention import erase_answers
@@ -24,6 +23,7 @@ from staff import second_factor
 from staff.session_store import SessionStore, row_of
 from staff.tests.authenticator import code, rested
 from support.tests.cast import everything
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -231,7 +231,7 @@ def answered(partner, key, *, shows_secret):
 
 
 def test_a_kept_answer_that_shows_a_secret_is_sealed_and_given_again(db):
-    partner = Partner.objects.create(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno", slug="uno")
     kept = answered(partner, "a", shows_secret=True)
     assert (kept.status, kept.body) == (201, b'{"secret":"%s"}' % SECRET.encode())
     assert SECRET not in "".join(dump())
@@ -257,7 +257,7 @@ def test_a_view_says_that_its_answer_shows_a_secret(nopasanada, monkeypatch):
 def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, settings):
     from external_api.frontdoor.errors import IdempotencyConflict
 
-    partner = Partner.objects.create(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno", slug="uno")
     answered(partner, "a", shows_secret=True)
     changed_secret(settings, kept=False)
     with pytest.raises(IdempotencyConflict):
@@ -266,7 +266,7 @@ def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, sett
 
 @pytest.mark.django_db(transaction=True)
 def test_an_erasure_takes_sealed_answers_along():
-    partner = Partner.objects.create(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno", slug="uno")
     answered(partner, "a", shows_secret=True)
     answered(partner, "b", shows_secret=False)
     assert erase_answers(["ana@correo.example"], [partner.pk]) == 1
