@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import psycopg
 
+from bench.harness import meter, standing
 from bench.partner import Partner
 from bench.report import Row, share, spread, table
 from bench.sizes import Sizes
-from bench.standing import meter, standing
 from testkit.stack import Stack
 
 LIVE = "clients_authorizedclient"

@@ -11,8 +11,8 @@ import httpx
 import psycopg
 
 from bench import history
+from bench.harness import NORMAL
 from bench.report import percentile
-from bench.standing import NORMAL
 from testkit.stack import Stack, running
 
 PASSWORD = "una-clave-larga-de-medir"

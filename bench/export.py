@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.harness import standing
 from bench.machine import Peak, group
 from bench.partner import Partner
 from bench.report import Row, spread, table
 from bench.sizes import Sizes
-from bench.standing import standing
 from config.embedded.servers import PostgreSQL, bare_environment
 from testkit.stack import Stack
 

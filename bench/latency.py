@@ -17,12 +17,12 @@ from pathlib import Path
 import psycopg
 
 from bench import history
+from bench.harness import bulk_worker, serving
 from bench.load import Client
 from bench.partner import Partner
 from bench.report import percentile
 from bench.sink import Sink, standing_with_sink
 from bench.sizes import Sizes
-from bench.standing import bulk_worker, serving
 from config.run.processes import wait_until
 from testkit.stack import Stack
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psycopg
 
+from bench.harness import bulk_worker, meter
 from bench.partner import Partner
 from bench.report import Row, share, table
 from bench.sink import Sink, standing_with_sink
 from bench.sizes import Sizes
-from bench.standing import bulk_worker, meter
 from config.run.processes import wait_until
 
 PATIENCE = 600.0

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.standing import serving, standing
+from bench.harness import serving, standing
 from testkit.stack import Stack, free_port
 
 END = b"\r\n.\r\n"

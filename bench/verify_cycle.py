@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 
 from bench import history
+from bench.harness import meter, serving, standing
 from bench.load import CONNECTIONS, Client, Load
 from bench.machine import Meter, group
 from bench.report import Row, share, table
-from bench.standing import meter, serving, standing
 from testkit.stack import MASK, Stack
 
 WARM_UP = 1.5

@@ -21,7 +21,7 @@ PASSWORD = "hunter2"
 SOON = 15.0
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     return shutil.which("node") is not None and (PEERS / "node_modules" / "smpp").is_dir()
 
 

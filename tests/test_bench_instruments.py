@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from bench.harness import serving
 from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
-from bench.standing import serving
 from chaos.__main__ import _told
 from chaos.checker import NotInstalled
 from config.run.environment import BASE_DIR

@@ -74,7 +74,7 @@ def words(prose: str) -> Iterator[str]:
             yield word.strip("(),;:'\"").removesuffix("()")
 
 
-def is_there(path: str, beside: Path) -> bool:
+def is_installed(path: str, beside: Path) -> bool:
     """From the root, from docs/ or beside the citing file; a decision may be cited by its number alone."""
     if re.fullmatch(r"docs/adr/\d{4}", path):
         return any(ROOT.glob(f"{path}-*.md"))
@@ -125,8 +125,8 @@ def missing_in(prose: str, beside: Path) -> set[str]:
     paths |= {found.rstrip(".") for found in BARE_PATH.findall(prose) if "." in Path(found).name.rstrip(".")}
     paths |= {found.rstrip(".") for found in re.findall(r"docs/adr/\d{4}\b", prose) if f"{found}-" not in prose}
     paths |= set(PAPER.findall(prose))
-    names = {word for word in cited if DOTTED.fullmatch(word) and not is_there(word, beside)}
-    return {path for path in paths if not is_there(path, beside)} | {name for name in names if not resolves(name)}
+    names = {word for word in cited if DOTTED.fullmatch(word) and not is_installed(word, beside)}
+    return {path for path in paths if not is_installed(path, beside)} | {name for name in names if not resolves(name)}
 
 
 def named(path: Path) -> str:

@@ -18,7 +18,7 @@ import pytest
 from config.run.processes import wait_until
 from config.run.programs import wanted
 from testkit.processes import Program
-from testkit.simulator import MISSING, PASSWORD, SOON, Simulator, is_there
+from testkit.simulator import MISSING, PASSWORD, SOON, Simulator, is_installed
 from testkit.stack import Asked, Stack, code_in
 
 
@@ -68,7 +68,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def _line(request: pytest.FixtureRequest) -> Iterator[Line]:
-    if not is_there():
+    if not is_installed():
         if os.environ.get("AVAL_TEST_EVERYTHING"):
             pytest.fail(MISSING)
         request.config.pluginmanager.getplugin("terminalreporter").write_line(f"\n{MISSING}", red=True)

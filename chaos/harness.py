@@ -1,4 +1,4 @@
-"""What every scenario stands on: a whole Aval, its providers processes of ours, each behind a line we can break."""
+"""Harness of the scenarios: a complete installation with fake providers, each behind a proxy that can be broken."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from bench.standing import serving
-from chaos.logbook import Arrival, Log, Logbook, Orders
+from bench.harness import serving
+from chaos.journal import Arrival, ArrivalLog, ControlFile, Journal
 from chaos.proxy import Proxy
 from config.embedded import stack as embedded
 from config.embedded.stack import Servers
@@ -18,7 +18,7 @@ from testkit.processes import Program
 from testkit.stack import Stack, alone_in, code_in, free_port
 
 PUBLIC = "https://aval.example.com"
-"""Twilio is given an address for its reports only where the outside can reach us."""
+"""Public, because Twilio is given a callback address only where the outside can reach us."""
 KEYS = {"TWILIO_TOKEN": "twilio-token-of-a-test", "WHATSAPP_APP_SECRET": "app-secret-of-a-test"}
 ACCOUNT = "AC00000000000000000000000000000001"
 META_TOKEN = "meta-token-of-a-test"
@@ -26,24 +26,24 @@ SENDERS = {"one": "%2B15005550001", "two": "%2B15005550002"}
 
 
 @dataclass
-class Company:
-    """A provider: its orders, its log, and the line to it."""
+class FakeProvider:
+    """A provider of the scenarios: its control file, its journal, and the proxy before it."""
 
     name: str
     port: int
-    orders: Orders
-    book: Logbook
-    line: Proxy
+    control: ControlFile
+    journal: Journal
+    proxy: Proxy
 
     @property
     def gateway(self) -> str:
-        """As Aval calls it."""
+        """Its name in `messaging_providerstate`."""
         return f"twilio:S:{SENDERS[self.name].replace('%2B', '+')}"
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """A request that was answered with 2xx: what must not be lost."""
+    """A request that was answered with 2xx and must not be lost."""
 
     token: str
     client: str
@@ -52,8 +52,8 @@ class Accepted:
 
 
 @dataclass
-class Front:
-    """A front end's memory: what was accepted since the scenario began, and how each call went."""
+class ApiClient:
+    """Client of contract 2 that records what was accepted since the scenario began, and each answer."""
 
     stack: Stack
     since: float = field(default_factory=time.time)
@@ -65,7 +65,7 @@ class Front:
         return str(answer.json()["data"]["id"]) if answer is not None and answer.status_code == 201 else None
 
     def ask(self, via: str = "S", client: str | None = None) -> Accepted | None:
-        """A new client asks for a code; None where one of the two calls was not answered with 2xx."""
+        """Register a client and ask for a code. None: one of the two calls was not answered with 2xx."""
         client = client or self.register()
         if client is None:
             return None
@@ -93,66 +93,66 @@ class Front:
         return answer
 
 
-class Field(Stack):
-    """A stack whose codes leave through our providers; `code` and all that waits for one read their logs."""
+class ChaosStack(Stack):
+    """A stack whose codes go to the fake providers; `code` reads their journals."""
 
-    companies: dict[str, Company]
-    redis_line: Proxy
-    postgres_line: Proxy
-    guests: list[Log]
-    """Logs of providers that are there for one scenario."""
+    providers: dict[str, FakeProvider]
+    redis_proxy: Proxy
+    postgres_proxy: Proxy
+    extra_logs: list[ArrivalLog]
+    """Logs of providers of a single scenario."""
 
     @property
-    def logs_of_all(self) -> list[Log]:
-        return [*(each.book for each in self.companies.values()), *self.guests]
+    def arrival_logs(self) -> list[ArrivalLog]:
+        return [*(each.journal for each in self.providers.values()), *self.extra_logs]
 
     def code(self, to: str) -> str | None:
         rows = self.sql("SELECT text FROM messaging_message WHERE recipient = %s ORDER BY created_at DESC LIMIT 1", to)
-        found = [each for log in self.logs_of_all for each in log.arrivals() if each.to == to]
+        found = [each for log in self.arrival_logs for each in log.arrivals() if each.to == to]
         return code_of(max(found, key=lambda each: each.at), rows[0][0]) if found and rows else None
 
     def taken(self) -> int:
-        """Messages that providers have taken so far, ever."""
-        return sum(map(len, self.logs_of_all))
+        """Number of messages that providers have taken since the start."""
+        return sum(map(len, self.arrival_logs))
 
-    def ready(self) -> Front:
-        """Every provider well and in the row, every line whole, every program running: a scenario may begin."""
-        for each in self.companies.values():
-            each.orders.give("ok")
-            each.line.heal()
-        for line in (self.redis_line, self.postgres_line):
-            line.heal()
-        self.forget_verdicts()
+    def ready(self) -> ApiClient:
+        """Restore the initial state: providers work, breakers are closed, proxies forward, programs run."""
+        for each in self.providers.values():
+            each.control.set("ok")
+            each.proxy.heal()
+        for proxy in (self.redis_proxy, self.postgres_proxy):
+            proxy.heal()
+        self.reset_circuit_breakers()
         self.heal()
-        return Front(self)
+        return ApiClient(self)
 
-    def forget_verdicts(self) -> None:
-        """What the workers think of the providers, in the table and, of the last minute, in the memory of the process
-        that sends: that one is started anew where it has seen anything bad."""
-        ((doubts,),) = self.sql(
+    def reset_circuit_breakers(self) -> None:
+        """Close the circuit breakers: empty their table, and restart the worker if it saw a failure in the last
+        minute, which it keeps in memory."""
+        ((recent_failures,),) = self.sql(
             "SELECT (SELECT count(*) FROM messaging_messageevent"
             " WHERE at > now() - '61 s'::interval AND state IN ('QUEUED', 'FAILED', 'UNKNOWN'))"
             " + (SELECT count(*) FROM messaging_providerstate)"
         )
         self.sql("DELETE FROM messaging_providerstate")
-        if doubts:
+        if recent_failures:
             self.worker.restart()
 
     def recover(self) -> float:
-        """Ends every fault; seconds until no message is waiting or under way, a minute at most."""
-        for each in self.companies.values():
-            each.orders.give("ok")
-            each.line.heal()
-        for line in (self.redis_line, self.postgres_line):
-            line.heal()
+        """End every fault and return the seconds until no message is waiting or under way; a minute at most."""
+        for each in self.providers.values():
+            each.control.set("ok")
+            each.proxy.heal()
+        for proxy in (self.redis_proxy, self.postgres_proxy):
+            proxy.heal()
         began = time.monotonic()
         self.heal()
-        wait_until(lambda: self.sql(IN_HAND) == [(0,)], 60 - (time.monotonic() - began))
+        wait_until(lambda: self.sql(UNSETTLED) == [(0,)], 60 - (time.monotonic() - began))
         return time.monotonic() - began
 
     @contextmanager
     def rewired(self, programs: Sequence[Program], environment: Mapping[str, str]) -> Iterator[None]:
-        """These programs with other settings, restarted for it; and as they were afterwards."""
+        """Restart these programs with other settings, and with their own afterwards."""
         before = [dict(program.environment) for program in programs]
         for program in programs:
             program.environment |= environment
@@ -166,69 +166,69 @@ class Field(Stack):
                 program.restart()
 
 
-IN_HAND = "SELECT count(*) FROM messaging_message WHERE state IN ('QUEUED', 'SENDING')"
+UNSETTLED = "SELECT count(*) FROM messaging_message WHERE state IN ('QUEUED', 'SENDING')"
 
 
 def code_of(arrival: Arrival, masked: str) -> str:
-    """The code that arrived: alone, or in the text we keep masked."""
+    """The code that arrived, alone or in the place where our text has its mask."""
     return arrival.text if len(arrival.text) == 4 else code_in(arrival.text.replace("\r\n", "\n"), masked)
 
 
 @contextmanager
-def field_of_fire(folder: Path, **settings: str) -> Iterator[Field]:
-    """A whole Aval in this folder, emptied first: two providers for SMS, one for WhatsApp, one for mail."""
+def running_stack(folder: Path, **settings: str) -> Iterator[ChaosStack]:
+    """Complete installation in this folder, emptied first: two providers for SMS, one for WhatsApp, one for mail."""
     with ExitStack() as stopping:
         alone_in(folder, stopping)
         servers = stopping.enter_context(embedded.stack(folder))
-        (folder / "books").mkdir()
-        companies = {name: _company(name, folder, stopping) for name in ("one", "two", "meta", "mail")}
+        (folder / "journals").mkdir()
+        providers = {name: _fake_provider(name, folder, stopping) for name in ("one", "two", "meta", "mail")}
         environment = {
             **KEYS,
             "PUBLIC_URL": PUBLIC,
             "SECURE_SSL_REDIRECT": "false",
             "INFORMAPERU_OPEN": "true",
-            **_gateways(companies),
+            **_gateways(providers),
             **settings,
         }
-        field = Field(folder, servers, environment, stopping)
-        field.companies, field.guests = companies, []
-        field.redis_line, field.postgres_line = _lines_to(servers, stopping)
-        for each in companies.values():
+        stack = ChaosStack(folder, servers, environment, stopping)
+        stack.providers, stack.extra_logs = providers, []
+        stack.redis_proxy, stack.postgres_proxy = _proxies_to(servers, stopping)
+        for each in providers.values():
             module = "chaos.mailbox" if each.name == "mail" else "chaos.provider"
-            names = {"NAME": each.name, "BOOK": str(each.book.path), "ORDERS": str(each.orders.path)}
-            known = {**field.environment, **names, "AVAL_URL": field.url, "TWILIO_SID": ACCOUNT}
-            log = folder / "books" / f"{each.name}.log"
-            stopping.enter_context(serving(module, log, known, port=each.port))
-        stopping.callback(field.stop)
-        for server in (field.postgres, field.redis):
+            own = {"NAME": each.name, "JOURNAL": str(each.journal.path), "CONTROL": str(each.control.path)}
+            environ = {**stack.environment, **own, "AVAL_URL": stack.url, "TWILIO_SID": ACCOUNT}
+            log = folder / "journals" / f"{each.name}.log"
+            stopping.enter_context(serving(module, log, environ, port=each.port))
+        stopping.callback(stack.stop)
+        for server in (stack.postgres, stack.redis):
             stopping.callback(server.thaw)
-        field.start()
-        yield field
+        stack.start()
+        yield stack
 
 
-def _company(name: str, folder: Path, stopping: ExitStack) -> Company:
+def _fake_provider(name: str, folder: Path, stopping: ExitStack) -> FakeProvider:
     port = free_port()
-    line = Proxy(("127.0.0.1", port))
-    stopping.callback(line.close)
-    book, orders = folder / "books" / f"{name}.jsonl", folder / "books" / f"{name}.orders"
-    return Company(name, port, Orders(orders), Logbook(book), line)
+    proxy = Proxy(("127.0.0.1", port))
+    stopping.callback(proxy.close)
+    journal, control = folder / "journals" / f"{name}.jsonl", folder / "journals" / f"{name}.control"
+    return FakeProvider(name, port, ControlFile(control), Journal(journal), proxy)
 
 
-def _gateways(companies: Mapping[str, Company]) -> dict[str, str]:
-    """Every provider is reached through its line."""
+def _gateways(providers: Mapping[str, FakeProvider]) -> dict[str, str]:
+    """Gateway URLs that lead through the proxies."""
     login = f"{ACCOUNT}:{KEYS['TWILIO_TOKEN']}"
-    api = {name: f"http://127.0.0.1:{each.line.port}" for name, each in companies.items()}
+    api = {name: f"http://127.0.0.1:{each.proxy.port}" for name, each in providers.items()}
     return {
         "SMS_URL": " ".join(f"twilio://{login}@/?from={SENDERS[name]}&api={api[name]}" for name in SENDERS),
         "WHATSAPP_URL": f"whatsapp-cloud://{META_TOKEN}@/1234567890?template=codigo&api={api['meta']}",
-        "EMAIL_URL": f"smtp://127.0.0.1:{companies['mail'].line.port}",
+        "EMAIL_URL": f"smtp://127.0.0.1:{providers['mail'].proxy.port}",
     }
 
 
-def _lines_to(servers: Servers, stopping: ExitStack) -> tuple[Proxy, Proxy]:
-    """To Redis and to PostgreSQL, which listen on Unix sockets only."""
+def _proxies_to(servers: Servers, stopping: ExitStack) -> tuple[Proxy, Proxy]:
+    """Proxies for Redis and PostgreSQL, which listen on Unix sockets only."""
     sockets = servers.shares[0].sockets
-    lines = Proxy(sockets / "redis.sock"), Proxy(sockets / ".s.PGSQL.5432")
-    for line in lines:
-        stopping.callback(line.close)
-    return lines
+    proxies = Proxy(sockets / "redis.sock"), Proxy(sockets / ".s.PGSQL.5432")
+    for proxy in proxies:
+        stopping.callback(proxy.close)
+    return proxies
