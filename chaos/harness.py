@@ -227,7 +227,7 @@ def _gateways(providers: Mapping[str, FakeProvider]) -> dict[str, str]:
 
 def _proxies_to(servers: Servers, stopping: ExitStack) -> tuple[Proxy, Proxy]:
     """Proxies for Redis and PostgreSQL, which listen on Unix sockets only."""
-    sockets = servers.shares[0].sockets
+    sockets = servers.handles[0].sockets
     proxies = Proxy(sockets / "redis.sock"), Proxy(sockets / ".s.PGSQL.5432")
     for proxy in proxies:
         stopping.callback(proxy.close)

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.embedded.stack import Share
+from config.embedded.stack import ServerHandle
 from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, holders, send, wait_until
 
 Reaper = subprocess.Popen[str]
-LAST_WILL = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
+REAPER_SCRIPT = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
 """A shell that reads the numbers of our process groups and kills them when the stream ends, that is, when we do. A
 frozen process dies of nothing else: SIGTERM waits until it thaws."""
 
@@ -82,17 +82,17 @@ class Program:
 class ServerProcess:
     """PostgreSQL or Valkey, all of its processes. What is killed here its keeper starts again within a second."""
 
-    def __init__(self, share: Share) -> None:
-        self.share = share
+    def __init__(self, handle: ServerHandle) -> None:
+        self.handle = handle
 
     def pids(self) -> list[int]:
-        return holders(self.share.locks.server_path)
+        return holders(self.handle.locks.server_path)
 
     def freeze(self) -> None:
         send(self.pids(), signal.SIGSTOP)
 
     def thaw(self) -> None:
-        send([*self.pids(), self._keeper()], signal.SIGCONT)
+        send([*self.pids(), self._watchdog_pid()], signal.SIGCONT)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -105,22 +105,22 @@ class ServerProcess:
     @contextmanager
     def down(self) -> Iterator[None]:
         """Killed, and not started again before the end of the block: its keeper sleeps meanwhile."""
-        send([self._keeper()], signal.SIGSTOP)
+        send([self._watchdog_pid()], signal.SIGSTOP)
         try:
             send(self.pids(), signal.SIGKILL)
             yield
         finally:
-            send([self._keeper()], signal.SIGCONT)
-        assert wait_until(self.share.server.answers, 30), f"{self.share.server.title} did not come back"
+            send([self._watchdog_pid()], signal.SIGCONT)
+        assert wait_until(self.handle.server.answers, 30), f"{self.handle.server.title} did not come back"
 
-    def _keeper(self) -> int:
-        return int(self.share.locks.keeper.read())
+    def _watchdog_pid(self) -> int:
+        return int(self.handle.locks.watchdog.read())
 
 
 @contextmanager
 def reaping() -> Iterator["subprocess.Popen[str]"]:
     reaper = subprocess.Popen(
-        ["/bin/sh", "-c", LAST_WILL],
+        ["/bin/sh", "-c", REAPER_SCRIPT],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

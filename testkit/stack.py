@@ -112,7 +112,7 @@ class Stack:
     def __init__(self, folder: Path, servers: Servers, settings: Mapping[str, str], stopping: ExitStack) -> None:
         self.folder = folder
         self.servers = servers
-        self.postgres, self.redis = (ServerProcess(share) for share in servers.shares)
+        self.postgres, self.redis = (ServerProcess(share) for share in servers.handles)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {

@@ -12,7 +12,7 @@ from bench.harness import serving
 from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
-from chaos.__main__ import _told
+from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
 from config.run.environment import BASE_DIR
 
@@ -86,10 +86,10 @@ def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
 
 
 def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
-    def act(stack, dice):
+    def act(stack, rng):
         raise NotInstalled("rabbitmq-server")
 
-    counts = _told("rabbitmq-killed", 1, act, None)
+    counts = _run_and_print("rabbitmq-killed", 1, act, None)
     assert counts.holds
     assert counts.skipped == "rabbitmq-server"
     assert "NOT TRIED: rabbitmq-server is not installed" in capsys.readouterr().out

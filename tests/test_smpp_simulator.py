@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import pytest
 
 from config.run.processes import wait_until
-from config.run.programs import wanted
+from config.run.programs import enabled_programs
 from testkit.processes import Program
 from testkit.simulator import MISSING, PASSWORD, SOON, Simulator, is_installed
 from testkit.stack import Asked, Stack, code_in
@@ -326,10 +326,10 @@ def test_a_wrong_password_is_said_and_no_code_is_lost(line: Line) -> None:
 
 def test_make_run_starts_it_where_there_is_an_smpp_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMS_URL", "sandbox://")
-    assert "smpp" not in wanted()
+    assert "smpp" not in enabled_programs()
     monkeypatch.setenv("SMS_URL", "sandbox:// SMPP://aval:hunter2@smsc/?sender=AVAL")
-    assert "smpp" in wanted()
-    assert "web" in wanted()
+    assert "smpp" in enabled_programs()
+    assert "web" in enabled_programs()
 
 
 def _waiting(line: Line, asked: Sequence[Asked]) -> bool:

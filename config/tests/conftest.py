@@ -17,7 +17,7 @@ OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine where nothing of Aval is set."""
     for name in (*OURS, "DJANGO_SETTINGS_MODULE", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)

@@ -8,7 +8,7 @@ import pytest
 from config import venv
 from config.embedded import attach
 from config.run import environment
-from config.run.environment import BASE_DIR, Refusal
+from config.run.environment import BASE_DIR, StartError
 from config.tests.conftest import python
 
 needs_servers = runpy.run_path(str(BASE_DIR / "manage.py"))["needs_servers"]
@@ -55,7 +55,7 @@ def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
 
 def test_an_impossible_number_is_refused(monkeypatch):
     monkeypatch.setenv("PORT", "８０")  # digits, but not ours
-    with pytest.raises(Refusal, match="PORT must be a whole number from 1 to 65535"):
+    with pytest.raises(StartError, match="PORT must be a whole number from 1 to 65535"):
         environment.port()
 
 

@@ -35,7 +35,7 @@ def start_and_stop(data: Path) -> None:
         assert serve(servers)
 
 
-def keeper(data: Path, name: str) -> int:
+def watchdog_pid(data: Path, name: str) -> int:
     return int((data / "locks" / f"{name}.keeper").read_text())
 
 
@@ -54,7 +54,7 @@ def used(made_once) -> Iterator[Path]:
 
 
 @contextmanager
-def somebody_else(data: Path):
+def another_user(data: Path):
     """Another process that uses the servers of this folder, once they are up."""
     process = python("-m", "config.embedded", "exec", "--", "sh", "-c", "echo up; exec sleep 60", DATA_DIR=str(data))
     try:
@@ -87,7 +87,7 @@ def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(da
 
 
 def test_the_last_one_out_stops_them_and_the_data_stays(used):
-    with somebody_else(used) as other:
+    with another_user(used) as other:
         began = time.monotonic()
         with stack(used) as servers, psycopg.connect(servers.owner_url) as connection:
             assert time.monotonic() - began < 0.5  # to join takes no time
@@ -198,7 +198,7 @@ def test_a_busy_session_does_not_keep_a_killed_postgres_from_coming_back(used):
 def test_killed_keepers_are_revived(used):
     with stack(used) as servers:
         for name in ("postgres", "redis"):
-            os.kill(keeper(used, name), signal.SIGKILL)
+            os.kill(watchdog_pid(used, name), signal.SIGKILL)
         revived: list[str] = []
         soon(lambda: revived.extend(servers.revive()) or len(revived) == 2)
         assert serve(servers)
@@ -206,8 +206,8 @@ def test_killed_keepers_are_revived(used):
 
 
 def test_a_killed_user_leaves_no_server_and_a_new_one_starts(used):
-    with somebody_else(used) as other:
-        for pid in (postmaster(used), keeper(used, "postgres"), keeper(used, "redis"), other.pid):
+    with another_user(used) as other:
+        for pid in (postmaster(used), watchdog_pid(used, "postgres"), watchdog_pid(used, "redis"), other.pid):
             os.kill(pid, signal.SIGKILL)
         soon(lambda: not processes_of(used))
     start_and_stop(used)
@@ -249,9 +249,9 @@ SPOILT = {
 def test_a_spoilt_folder_is_told_in_one_sentence(data, how):
     spoil, said = SPOILT[how]
     spoil(data)
-    with pytest.raises(EmbeddedError, match=said) as refusal, stack(data, postgres="Valkey" not in how):
+    with pytest.raises(EmbeddedError, match=said) as error, stack(data, postgres="Valkey" not in how):
         pass
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
     assert not processes_of(data)
 
 
@@ -323,13 +323,13 @@ def test_the_keepers_sleep_while_nothing_happens(data: Path) -> None:
     def seconds_burnt() -> float:
         ticks = 0
         for name in ("postgres", "redis"):
-            fields = Path(f"/proc/{keeper(data, name)}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{watchdog_pid(data, name)}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
     with stack(data):
         for name in ("postgres", "redis"):
-            os.kill(keeper(data, name), signal.SIGCHLD)
+            os.kill(watchdog_pid(data, name), signal.SIGCHLD)
         before = seconds_burnt()
         time.sleep(1)
         assert seconds_burnt() - before < 0.2

@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection
 from django.test import Client
 
 from clients.models import Applicant
-from config.logs import OneLine, scrubbed
+from config.logs import JsonLineFormatter, scrubbed
 from conftest import make_applicant
 from external_api.informaperu.staff_tokens import issue_for
 
@@ -27,7 +27,7 @@ def lines():
     """The log as it is written, one dictionary a line."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(JsonLineFormatter())
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.getLogger().removeHandler(handler)
