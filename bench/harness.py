@@ -53,7 +53,7 @@ def serving(
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
     try:
         assert wait_until(lambda: _is_open(port), 20), f"{module} does not answer: see {log}"

@@ -232,10 +232,7 @@ _FALLBACK_SETTINGS = {"S": "SMS_FALLBACK", "W": "WHATSAPP_FALLBACK"}
 
 
 def _fallback(via: str, text: str) -> tuple[str, int] | None:
-    """Parse a fallback: `W:30` is WhatsApp after 30 s. SMS falls back on WhatsApp or a call, WhatsApp on a call.
-
-    Raises ImproperlyConfigured.
-    """
+    """Parse `W:30` (WhatsApp after 30 s). SMS falls back on WhatsApp or a call, WhatsApp on a call."""
     if not text:
         return None
     target, _, seconds = text.partition(":")
@@ -357,11 +354,7 @@ if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
 
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
-SECURE_REDIRECT_EXEMPT = [
-    r"^api/v1(/|$)",
-    r"^v1/api(/|$)",
-    r"^external(/|$)",
-]  # a contract never answers with a redirect
+SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never redirects
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _bool("HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = _bool("HSTS_PRELOAD", False)

@@ -43,7 +43,7 @@ class Program:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=self.inherit,
-                preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
             )
         assert self.reaper.stdin is not None
         self.reaper.stdin.write(f"{self.process.pid}\n")

@@ -35,7 +35,7 @@ class Simulator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
         self.events: list[dict[str, Any]] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)

@@ -47,7 +47,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             start_new_session=self.own_session,
             pass_fds=self.inherit,
-            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509 (the supervisor has one thread)
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  the supervisor has one thread
         )
 
     def is_running(self) -> bool:

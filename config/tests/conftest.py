@@ -40,7 +40,7 @@ def soon(condition: Callable[[], object], seconds: float = 20) -> None:
         try:
             if condition():
                 return
-        except Exception as fault:  # noqa: BLE001 (whatever it is, it means: not yet)
+        except Exception as fault:  # noqa: BLE001  any exception means: not yet
             failure = fault
         if time.monotonic() > deadline:
             raise AssertionError("not in time") from failure

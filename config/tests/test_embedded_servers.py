@@ -106,7 +106,7 @@ def test_several_that_start_at_once_share_one_pair(data):
     def use():
         try:
             start_and_stop(data)
-        except Exception as fault:  # noqa: BLE001
+        except Exception as fault:  # noqa: BLE001  the test reports any of them
             failures.append(fault)
 
     threads = [threading.Thread(target=use) for _ in range(5)]
