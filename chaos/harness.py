@@ -15,7 +15,7 @@ from config.embedded import stack as embedded
 from config.embedded.stack import Servers
 from config.run.processes import wait_until
 from testkit.processes import Program
-from testkit.stack import Stack, alone_in, code_in, free_port
+from testkit.stack import Stack, code_in, exclusive_folder, free_port
 
 PUBLIC = "https://aval.example.com"
 """Public, because Twilio is given a callback address only where the outside can reach us."""
@@ -178,7 +178,7 @@ def code_of(arrival: Arrival, masked: str) -> str:
 def running_stack(folder: Path, **settings: str) -> Iterator[ChaosStack]:
     """Complete installation in this folder, emptied first: two providers for SMS, one for WhatsApp, one for mail."""
     with ExitStack() as stopping:
-        alone_in(folder, stopping)
+        exclusive_folder(folder, stopping)
         servers = stopping.enter_context(embedded.stack(folder))
         (folder / "journals").mkdir()
         providers = {name: _fake_provider(name, folder, stopping) for name in ("one", "two", "meta", "mail")}

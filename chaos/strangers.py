@@ -98,7 +98,7 @@ def reader_stops(stack: ChaosStack, rng: random.Random, *, rows: int) -> Counts:
     api = stack.ready()
     with stack.database() as database:
         partner = Partner(stack, database)
-        partner.has_been_sent(rows, subject="x" * 200)
+        partner.fill_sent_messages(rows, subject="x" * 200)
     with (
         background_load(api, stack) as calls,
         closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)) as connection,

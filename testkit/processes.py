@@ -1,4 +1,4 @@
-"""Real processes that a test may kill, freeze and start again, and that end with it however it ends."""
+"""Processes that a test may kill, freeze and restart, and that end with the test run in any case."""
 
 import os
 import signal
@@ -12,18 +12,17 @@ from config.embedded.stack import ServerHandle
 from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, holders, send, wait_until
 
-Reaper = subprocess.Popen[str]
+ReaperProcess = subprocess.Popen[str]
 REAPER_SCRIPT = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
-"""A shell that reads the numbers of our process groups and kills them when the stream ends, that is, when we do. A
-frozen process dies of nothing else: SIGTERM waits until it thaws."""
+"""Shell script that reads the ids of our process groups and kills them when the stream ends, which is when we end. A
+frozen process needs SIGKILL: SIGTERM waits until it is continued."""
 
 
 class Program:
-    """One of Aval's three programs as a process group. Start it from the main thread (`config.run.processes` says
-    why)."""
+    """One of Aval's programs as a process group. Start it from the main thread (see `config.run.processes`)."""
 
     def __init__(
-        self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: Reaper
+        self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: ReaperProcess
     ) -> None:
         self.name = name
         self.environment = dict(environment)
@@ -51,7 +50,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its leader's process id, which is the group's."""
+        """Process id of its leader, which is the id of the group."""
         assert self.process is not None
         return self.process.pid
 
@@ -80,7 +79,7 @@ class Program:
 
 
 class ServerProcess:
-    """PostgreSQL or Valkey, all of its processes. What is killed here its keeper starts again within a second."""
+    """All processes of PostgreSQL or Valkey. Its watchdog restarts a killed server within a second."""
 
     def __init__(self, handle: ServerHandle) -> None:
         self.handle = handle
@@ -104,7 +103,7 @@ class ServerProcess:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Killed, and not started again before the end of the block: its keeper sleeps meanwhile."""
+        """Kill the server and freeze its watchdog, so that it is not restarted before the end of the block."""
         send([self._watchdog_pid()], signal.SIGSTOP)
         try:
             send(self.pids(), signal.SIGKILL)
@@ -129,5 +128,5 @@ def reaping() -> Iterator["subprocess.Popen[str]"]:
     try:
         yield reaper
     finally:
-        reaper.kill()  # not by the end of its stream: the numbers may be others' by now
+        reaper.kill()  # before its stream ends: the ids may belong to other processes by now
         reaper.communicate()

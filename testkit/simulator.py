@@ -1,4 +1,4 @@
-"""An SMSC that nobody here wrote: the server of npm's package `smpp`, in a process of its own, its events and levers.
+"""Third-party SMSC for tests: the server of npm's package `smpp`, with its events and commands.
 
 It needs Node.js and `npm ci --prefix tests/peers`.
 """
@@ -26,7 +26,7 @@ def is_installed() -> bool:
 
 
 class Simulator:
-    """The SMSC's process, its events and its levers."""
+    """The SMSC's process with its events and commands."""
 
     def __init__(self, password: str = PASSWORD) -> None:
         self.process = subprocess.Popen(
@@ -63,7 +63,7 @@ class Simulator:
         return [each for each in self.of("submitted") if each["to"] == f"51{asked.phone}"]
 
     def next(self, event: str, after: int) -> bool:
-        """Waits until there are more events of this kind than there were."""
+        """Wait until there are more than `after` events of this kind."""
         return wait_until(lambda: len(self.of(event)) > after, SOON)
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ def _boss(stack: Stack, browser: Any, page: Any) -> None:
 
 
 def _new_key(stack: Stack, page: Any) -> Any:
-    stack.company(f"Banco {stack.number()}")
+    stack.new_partner(f"Banco {stack.number()}")
     (key,) = stack.sql("SELECT max(id) FROM clients_partner")[0]
     page.goto(f"{stack.url}/admin/clients/partner/{key}/credencial/")
     page.get_by_role("button", name="Emitir credencial").click()

@@ -25,15 +25,15 @@ def sink(tmp_path):
     with serving("bench.sink", tmp_path / "sink.log", os.environ) as (port, pid):
         sink = Sink(port, pid)
         yield sink
-        sink.line.close()
+        sink.connection.close()
 
 
 def test_the_sink_counts_what_comes_over_any_connection_and_says_when(sink):
     before = time.time()
     for _ in range(2):
-        with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="test") as line:
+        with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="test") as connection:
             for n in range(3):
-                line.sendmail("a@example.com", [f"c{n}@example.com"], MAIL.format(f"c{n}@example.com").encode())
+                connection.sendmail("a@example.com", [f"c{n}@example.com"], MAIL.format(f"c{n}@example.com").encode())
     count = sink.count()
     assert count.mails == 6
     assert before <= count.first < count.last <= time.time()

@@ -199,4 +199,4 @@ def _asked_in_odd_ways(stack: Stack, each: Asked, code: str) -> None:
         answer = stack.send(call)
         assert 200 <= answer.status_code < 500, (call.method, answer.text)
     for line in (f"GET /v1/api{path} HTTP/9.9", f"GET /v1/api{path} x HTTP/1.1", f"BREW /v1/api{path} HTTP/1.1"):
-        stack.speak(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        stack.exchange_raw(f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n")

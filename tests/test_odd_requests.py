@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from testkit.stack import SETTINGS, Company, Stack
+from testkit.stack import SETTINGS, PartnerKeys, Stack
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -21,8 +21,8 @@ UNREADABLE = ["Bearer ñ".encode(), b"Bearer \xff\xfe", b"Bearer", "bearer é".e
 
 
 @pytest.fixture(scope="module")
-def company(_running: Stack) -> Company:
-    return _running.company("Trozos")
+def partner(_running: Stack) -> PartnerKeys:
+    return _running.new_partner("Trozos")
 
 
 def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b"") -> tuple[int, str]:
@@ -45,12 +45,12 @@ def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes]
     return int(head.split()[1]), content.decode()
 
 
-def test_chunks_arrive_at_every_contract(stack: Stack, company: Company) -> None:
+def test_chunks_arrive_at_every_contract(stack: Stack, partner: PartnerKeys) -> None:
     status, text = ask(stack, "POST", "/v1/api/client", JSON, json.dumps(stack.person()).encode())
     assert status == 201, text
     login = json.dumps({"username": "nadie", "password": "una-clave-larga"}).encode()
     assert "ERR_INVALID_CREDENTIALS" in ask(stack, "POST", "/v1/api/auth/login", JSON, login)[1]
-    asked = {"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"}
+    asked = {"token": partner.token, "usuario": "M", "solicitud": "clientes_autorizados"}
     assert ask(stack, "POST", "/api/v1", JSON, json.dumps(asked).encode())[0] == 200
     assert ask(stack, "POST", "/external/client/registry", JSON, b"{}")[0] == 401
 
@@ -92,13 +92,13 @@ def test_a_foreign_cookie_hides_no_receipt_and_no_login(stack: Stack) -> None:
 
 @pytest.mark.parametrize("value", UNREADABLE)
 def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(
-    stack: Stack, company: Company, value: bytes
+    stack: Stack, partner: PartnerKeys, value: bytes
 ) -> None:
     """Contract 2 is open here: an absent one would pass."""
     client = stack.register()
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {})[0] == 200
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {"Authorization": value})[0] == 401
-    body = json.dumps({"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"})
+    body = json.dumps({"token": partner.token, "usuario": "M", "solicitud": "clientes_autorizados"})
     assert ask(stack, "POST", "/api/v1", {**JSON, "Authorization": value}, body.encode())[0] == 401
     assert ask(stack, "POST", "/external/client/registry", {**JSON, "Authorization": value}, b"{}")[0] == 401
 

@@ -60,7 +60,7 @@ def wrong_codes(right: str) -> list[str]:
 
 def test_of_100_wrong_codes_at_once_exactly_five_are_compared(stack: Stack, asked: Asked) -> None:
     wrong = wrong_codes(stack.code_soon(asked.phone))
-    answers = stack.at_once([stack.verifying(asked.client, code) for code in wrong])
+    answers = stack.send_together([stack.verifying(asked.client, code) for code in wrong])
     assert told(answers) == {
         (400, "ERR_INVALID_TOKEN"): 4,
         (400, "ERR_MAX_ATTEMPTS"): 1,
@@ -74,7 +74,7 @@ def test_of_100_wrong_codes_at_once_exactly_five_are_compared(stack: Stack, aske
 
 def test_of_100_right_codes_at_once_one_is_accepted(stack: Stack, asked: Asked) -> None:
     code = stack.code_soon(asked.phone)
-    answers = stack.at_once([stack.verifying(asked.client, code)] * CROWD)
+    answers = stack.send_together([stack.verifying(asked.client, code)] * CROWD)
     assert told(answers) == {(200, ""): 1, (400, "ERR_NO_PENDING_TOKEN"): CROWD - 1}
     assert token_rows(stack, asked.client) == [("VALIDADO", 0)]
 
@@ -82,7 +82,7 @@ def test_of_100_right_codes_at_once_one_is_accepted(stack: Stack, asked: Asked) 
 def test_a_right_code_among_wrong_ones_is_accepted_once_or_came_too_late(stack: Stack, asked: Asked) -> None:
     code = stack.code_soon(asked.phone)
     tried = [code if n % 10 == 5 else wrong for n, wrong in enumerate(wrong_codes(code))]
-    answers = told(stack.at_once([stack.verifying(asked.client, each) for each in tried]))
+    answers = told(stack.send_together([stack.verifying(asked.client, each) for each in tried]))
     (outcome, tries) = token_rows(stack, asked.client)[0]
     assert answers[200, ""] == (outcome == "VALIDADO")
     assert answers[400, "ERR_MAX_ATTEMPTS"] == (outcome == "FALLIDO")
@@ -92,7 +92,7 @@ def test_a_right_code_among_wrong_ones_is_accepted_once_or_came_too_late(stack: 
 
 def test_of_100_requests_of_one_client_at_once_one_is_sent(stack: Stack) -> None:
     client, phone = stack.register(), stack.phone()
-    answers = stack.at_once([stack.asking(client, phone)] * CROWD)
+    answers = stack.send_together([stack.asking(client, phone)] * CROWD)
     assert told(answers) == {(200, ""): 1, (429, "ERR_COOLDOWN_ACTIVE"): CROWD - 1}
     told_to_wait_two_minutes(answers)
     assert token_rows(stack, client) == [("PENDIENTE", 0)]
@@ -102,7 +102,7 @@ def test_of_100_requests_of_one_client_at_once_one_is_sent(stack: Stack) -> None
 
 def test_20_clients_that_ask_for_one_number_at_once_take_one_rung(stack: Stack) -> None:
     clients, phone = [stack.register() for _ in range(20)], stack.phone()
-    answers = stack.at_once([stack.asking(client, phone) for client in clients])
+    answers = stack.send_together([stack.asking(client, phone) for client in clients])
     assert told(answers) == {(200, ""): 1, (429, "ERR_COOLDOWN_ACTIVE"): 19}
     told_to_wait_two_minutes(answers)
     assert stack.sql("SELECT count(*) FROM tokens_verificationtoken WHERE destination = %s", phone) == [(1,)]
@@ -110,7 +110,7 @@ def test_20_clients_that_ask_for_one_number_at_once_take_one_rung(stack: Stack) 
 
 def test_20_registrations_of_one_person_at_once_are_one_client(stack: Stack) -> None:
     person = stack.person()
-    answers = stack.at_once([Call("POST", "/client", person)] * 20)
+    answers = stack.send_together([Call("POST", "/client", person)] * 20)
     assert told(answers) == {(201, ""): 20}
     assert len({each.json()["data"]["id"] for each in answers}) == 1
     count = stack.sql("SELECT count(*) FROM clients_applicant WHERE document_number = %s", person["documento"])
@@ -122,7 +122,7 @@ def test_one_idempotency_key_50_times_at_once_has_one_effect(stack: Stack) -> No
     partner = {"Authorization": f"Bearer {made['token']}"}
     client, phone = stack.register(partner), stack.phone()
     keyed = partner | {"Idempotency-Key": f"retry-{client}"}
-    answers = stack.at_once([stack.asking(client, phone, **keyed)] * 50)
+    answers = stack.send_together([stack.asking(client, phone, **keyed)] * 50)
     statuses = Counter(each.status_code for each in answers)
     assert statuses[200] >= 1
     assert statuses[200] + statuses[409] == 50, statuses
@@ -154,7 +154,7 @@ def _storm(stack: Stack, each: Asked) -> list[Call]:
 def test_all_acts_on_one_client_at_once_come_to_one_consistent_end(stack: Stack) -> None:
     for each in stack.many_asked(8):
         calls = _storm(stack, each)
-        answers = stack.at_once(calls)
+        answers = stack.send_together(calls)
         assert max(answer.status_code for answer in answers) < 500, told(answers)
         rows = token_rows(stack, each.client)
         done = Counter(call.act for call, answer in zip(calls, answers, strict=True) if answer.status_code == 200)
@@ -174,7 +174,7 @@ def test_of_codes_asked_for_by_every_way_at_once_the_last_one_counts(stack: Stac
     """Whichever of the four was accepted last is the live one, and its code is the one that can be answered."""
     for _ in range(8):
         client, phone = stack.register(), stack.phone()
-        answers = stack.at_once([stack.asking(client, phone, via) for via in "SWIC"])
+        answers = stack.send_together([stack.asking(client, phone, via) for via in "SWIC"])
         assert told(answers) == {(200, ""): 4}
         outcomes = Counter(outcome for outcome, _ in token_rows(stack, client))
         assert outcomes == {"PENDIENTE": 1, "REEMPLAZADO": 3}
@@ -198,7 +198,7 @@ def test_a_code_that_ended_before_it_left_does_not_leave(stack: Stack) -> None:
     """Requested and cancelled with the worker standing still: when it wakes, nothing of them goes out."""
     stack.worker.freeze()
     asked = stack.many_asked(5)
-    stack.at_once([Call("POST", f"/client/{each.client}/cancel") for each in asked])
+    stack.send_together([Call("POST", f"/client/{each.client}/cancel") for each in asked])
     stack.worker.thaw()
     later = stack.asked()
     stack.code_soon(later.phone)

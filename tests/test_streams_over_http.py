@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from config.run.processes import wait_until
-from testkit.stack import Company, Stack, free_port
+from testkit.stack import PartnerKeys, Stack, free_port
 
 ROWS = 15_000
 """Of some 760 bytes: 11 MB, far more than all the buffers between PostgreSQL and the partner hold."""
@@ -28,17 +28,17 @@ SOON = 5
 
 
 @pytest.fixture(scope="module")
-def company(_running: Stack) -> Company:
+def partner(_running: Stack) -> PartnerKeys:
     """It has sent many messages."""
-    company = _running.company("Lista Larga")
+    partner = _running.new_partner("Lista Larga")
     _running.sql(
         "INSERT INTO messaging_message (id, partner_id, request_id, kind, via, recipient, subject, text, html, state,"
         " attempts, next_attempt_at, provider, provider_id, provider_reply, handed_over_at, created_at, sent_at)"
         " SELECT gen_random_uuid(), %s, 1, 'boletin', 'C', repeat('a', 200) || n || '@dominio.com', repeat('ñ', 200),"
         " '', '', 'SENT', 1, now(), 'smtp', '', '', now(), now(), now() FROM generate_series(1, %s) AS n",
-        *(company.id, ROWS),
+        *(partner.id, ROWS),
     )
-    return company
+    return partner
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def port(stack: Stack) -> Iterator[int]:
 
 
 def test_a_list_read_for_longer_than_a_statement_may_take_comes_whole(
-    stack: Stack, company: Company, port: int
+    stack: Stack, partner: PartnerKeys, port: int
 ) -> None:
-    with _slowly_read(port, company) as answer:
+    with _slowly_read(port, partner) as answer:
         began, received = time.monotonic(), b""
         while time.monotonic() < began + STATEMENT_TIMEOUT + 1:
             received += answer.read(SIP)
@@ -69,41 +69,43 @@ def test_a_list_read_for_longer_than_a_statement_may_take_comes_whole(
     assert len({each["direccion_correo"] for each in results["data"]}) == ROWS
 
 
-def test_a_partner_that_goes_away_leaves_its_turn_and_its_connection(stack: Stack, company: Company, port: int) -> None:
-    with _slowly_read(port, company) as answer:
+def test_a_partner_that_goes_away_leaves_its_turn_and_its_connection(
+    stack: Stack, partner: PartnerKeys, port: int
+) -> None:
+    with _slowly_read(port, partner) as answer:
         answer.read(SIP)
         assert _copies(stack) == ["active"]
-        refused = _ask(port, company)
+        refused = _ask(port, partner)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), "one export at a time"
-    assert wait_until(lambda: _ask(port, company).status_code == 200, SOON)
+    assert wait_until(lambda: _ask(port, partner).status_code == 200, SOON)
     assert wait_until(lambda: _copies(stack) == [], SOON)
-    assert _ask(port, company).json()["resultados"]["cuenta"] == ROWS
+    assert _ask(port, partner).json()["resultados"]["cuenta"] == ROWS
 
 
 def test_a_partner_that_stops_reading_loses_its_slot_and_holds_up_nobody_else(
-    stack: Stack, company: Company, port: int
+    stack: Stack, partner: PartnerKeys, port: int
 ) -> None:
-    other = stack.company("Lista Corta")
-    with _slowly_read(port, company) as answer:
+    other = stack.new_partner("Lista Corta")
+    with _slowly_read(port, partner) as answer:
         answer.read(1024)
         began = time.monotonic()
         assert _ask(port, other).status_code == 200, "another partner is not concerned"
-        assert _ask(port, company).status_code == 503
-        assert wait_until(lambda: _ask(port, company).status_code == 200, 15)
+        assert _ask(port, partner).status_code == 503
+        assert wait_until(lambda: _ask(port, partner).status_code == 200, 15)
         assert time.monotonic() - began > 8
         assert wait_until(lambda: _copies(stack) == [], SOON)
 
 
-def _request(company: Company) -> dict[str, Any]:
-    return {"token": company.token, "usuario": "MAQ-001", "solicitud": "mensajes_enviados"}
+def _request(partner: PartnerKeys) -> dict[str, Any]:
+    return {"token": partner.token, "usuario": "MAQ-001", "solicitud": "mensajes_enviados"}
 
 
-def _ask(port: int, company: Company) -> httpx.Response:
-    return httpx.post(f"http://127.0.0.1:{port}/api/v1", json=_request(company), trust_env=False, timeout=30)
+def _ask(port: int, partner: PartnerKeys) -> httpx.Response:
+    return httpx.post(f"http://127.0.0.1:{port}/api/v1", json=_request(partner), trust_env=False, timeout=30)
 
 
 @contextmanager
-def _slowly_read(port: int, company: Company) -> Iterator[http.client.HTTPResponse]:
+def _slowly_read(port: int, partner: PartnerKeys) -> Iterator[http.client.HTTPResponse]:
     """An answer whose sender feels how slowly it is read. At the end the partner is gone, read or not."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     line.sock = socket.socket()
@@ -111,7 +113,7 @@ def _slowly_read(port: int, company: Company) -> Iterator[http.client.HTTPRespon
     line.sock.settimeout(30)
     try:
         line.sock.connect(("127.0.0.1", port))
-        line.request("POST", "/api/v1", json.dumps(_request(company)), {"Content-Type": "application/json"})
+        line.request("POST", "/api/v1", json.dumps(_request(partner)), {"Content-Type": "application/json"})
         with line.getresponse() as answer:
             assert answer.status == 200
             yield answer

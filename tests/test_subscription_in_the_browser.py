@@ -14,36 +14,36 @@ import httpx
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import Mailbox, real_server
-from testkit.stack import Company, Stack
+from testkit.stack import PartnerKeys, Stack
 
 
 def test_a_client_subscribes_leaves_comes_back_and_leaves_again(stack: Stack, browser: Any) -> None:
-    company, email = stack.company("Boletines del Sur"), f"ana{stack.number()}@dominio.com"
+    partner, email = stack.new_partner("Boletines del Sur"), f"ana{stack.number()}@dominio.com"
     row = {"correo": email, "codigo_externo": "CLI-001", "perfil": "VIP"}
-    assert stack.tell(company, "alta", clientes=[row])["cuenta_exitos"] == 1
+    assert stack.call_nopasanada(partner, "alta", clientes=[row])["cuenta_exitos"] == 1
     client = Client(stack, browser)
     with _mail_by_smtp(stack) as mailbox:
         client.opens_the_door()
         client.is_told_what_a_stranger_is_told(email)
         link = _link_in(_next_mail(mailbox, email))
         assert not mailbox.mails, "the stranger gets none"
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
         client.confirms(link)
-        assert _is_subscribed(stack, company, email)
+        assert _is_subscribed(stack, partner, email)
         client.finds_it_used(link)
 
-        stack.bulletin(company)
+        stack.bulletin(partner)
         way_out = _unsubscribe_url(_next_mail(mailbox, email))
         client.looks_at_the_way_out(way_out)
-        assert _is_subscribed(stack, company, email), "opening the page changes nothing: mail scanners do"
+        assert _is_subscribed(stack, partner, email), "opening the page changes nothing: mail scanners do"
         client.leaves()
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
 
         client.comes_back(email)
         client.confirms(_link_in(_next_mail(mailbox, email)))
-        assert _is_subscribed(stack, company, email)
+        assert _is_subscribed(stack, partner, email)
         _one_click(way_out)
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
     assert {urlsplit(url).netloc for url in browser.requested} == {urlsplit(stack.url).netloc}, "nobody else is asked"
 
 
@@ -109,8 +109,8 @@ def _one_click(url: str) -> None:
     assert (answer.status_code, answer.text) == (200, "Suscripción cancelada.\n")
 
 
-def _is_subscribed(stack: Stack, company: Company, email: str) -> bool:
-    listed = stack.tell(company, "clientes_autorizados")
+def _is_subscribed(stack: Stack, partner: PartnerKeys, email: str) -> bool:
+    listed = stack.call_nopasanada(partner, "clientes_autorizados")
     assert [each["correo"] for each in listed["data"]] == [email]
     return bool(listed["data"][0]["suscrito"])
 

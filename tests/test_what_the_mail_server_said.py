@@ -9,7 +9,7 @@ from aiosmtpd.controller import Controller
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import free_port
-from testkit.stack import Company, Stack
+from testkit.stack import PartnerKeys, Stack
 
 TAKEN = "250 Ok"
 SILENCE = "silence"
@@ -55,13 +55,13 @@ class Moody:
 
 
 def test_a_partner_is_told_of_each_mail_what_the_server_said_of_it(stack: Stack) -> None:
-    company = stack.company("Servidor de Correo")
+    partner = stack.new_partner("Servidor de Correo")
     rows = [{"correo": _address(who), "codigo_externo": who, "perfil": "VIP"} for who in FIRST]
-    assert stack.tell(company, "alta", clientes=rows)["cuenta_exitos"] == len(FIRST)
-    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", company.id)
+    assert stack.call_nopasanada(partner, "alta", clientes=rows)["cuenta_exitos"] == len(FIRST)
+    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", partner.id)
     try:
         with _moody_server(stack) as server:
-            campaign = stack.bulletin(company)
+            campaign = stack.bulletin(partner)
             assert wait_until(lambda: _in_hand(stack, campaign) == 0, 20 + GATEWAYS_PATIENCE)
             assert _rows(stack, campaign) == {
                 "taken": ("SENT", 1),
@@ -69,7 +69,7 @@ def test_a_partner_is_told_of_each_mail_what_the_server_said_of_it(stack: Stack)
                 "cut": ("UNKNOWN", 1),
                 **dict.fromkeys(REFUSED_FOR_NOW, ("QUEUED", 1)),
             }
-            assert _told(stack, company) == {"taken": "ok", "nobody": "error"}
+            assert _told(stack, partner) == {"taken": "ok", "nobody": "error"}
 
             _a_minute_later(stack, campaign)
             assert wait_until(lambda: _in_hand(stack, campaign) == 0, 20)
@@ -79,11 +79,11 @@ def test_a_partner_is_told_of_each_mail_what_the_server_said_of_it(stack: Stack)
             "cut": ("UNKNOWN", 1),
             **dict.fromkeys(REFUSED_FOR_NOW, ("SENT", 2)),
         }
-        assert _told(stack, company) == {"taken": "ok", "nobody": "error", **dict.fromkeys(REFUSED_FOR_NOW, "ok")}
+        assert _told(stack, partner) == {"taken": "ok", "nobody": "error", **dict.fromkeys(REFUSED_FOR_NOW, "ok")}
         assert server.asked == {who: 1 + (who in REFUSED_FOR_NOW) for who in FIRST}
         assert server.got == {"taken": 1, "cut": 1, **dict.fromkeys(REFUSED_FOR_NOW, 1)}, "nobody twice"
     finally:
-        stack.tell(company, "baja", clientes=[{"correo": row["correo"]} for row in rows])
+        stack.call_nopasanada(partner, "baja", clientes=[{"correo": row["correo"]} for row in rows])
 
 
 @contextlib.contextmanager
@@ -109,9 +109,9 @@ def _who(address: str) -> str:
     return address.partition("@")[0]
 
 
-def _told(stack: Stack, company: Company) -> dict[str, str]:
+def _told(stack: Stack, partner: PartnerKeys) -> dict[str, str]:
     """What `mensajes_enviados` answers, by client."""
-    listed = stack.tell(company, "mensajes_enviados")
+    listed = stack.call_nopasanada(partner, "mensajes_enviados")
     told = {_who(each["direccion_correo"]): each["respuesta_mensaje"] for each in listed["data"]}
     assert listed["cuenta"] == len(listed["data"]) == len(told)
     assert {each["tipo_mensaje"] for each in listed["data"]} == {"boletin"}
