@@ -56,7 +56,7 @@ def _required(name: str) -> str:
     return value
 
 
-# --- identity -----------------------------------------------------------------------------------------------
+# --- identity ------------------------------------------------------------------------------------------------
 
 DEBUG = _bool("DEBUG", False)
 SECRET_KEY = _required("SECRET_KEY")
@@ -95,7 +95,7 @@ JWT_KEY = env.str("JWT_KEY", "") or derived_key("jwt", SECRET_KEY).hex()
 if len(JWT_KEY) < 32:
     raise ImproperlyConfigured("JWT_KEY is shorter than 32 characters (RFC 7518, section 3.2 asks for 256 bits).")
 
-# --- apps ---------------------------------------------------------------------------------------------------
+# --- apps ----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "unfold",  # before the admin, whose templates it replaces
@@ -162,7 +162,7 @@ TEMPLATES = [
     }
 ]
 
-# --- PostgreSQL ---------------------------------------------------------------------------------------------
+# --- PostgreSQL ----------------------------------------------------------------------------------------------
 
 DB_TRANSACTION_POOLER = _bool("DB_TRANSACTION_POOLER", False)
 """True behind PgBouncer's transaction mode: no prepared statements, no start-up options, no server-side cursors."""
@@ -192,7 +192,7 @@ else:
         options="-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
     )
 
-# --- Redis and Celery ---------------------------------------------------------------------------------------
+# --- Redis and Celery ----------------------------------------------------------------------------------------
 
 
 def _no_sentinel(name: str, url: str) -> None:
@@ -263,7 +263,7 @@ ANYMAIL = anymail_settings(env.str, AVAL_GATEWAYS["C"])
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10
 
-# --- contracts ----------------------------------------------------------------------------------------------
+# --- contracts -----------------------------------------------------------------------------------------------
 
 INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
 """Contract 2 without a credential. Open by default only while nothing costs money (docs/contracts/informaperu.md)."""
@@ -289,7 +289,7 @@ except ValueError as fault:
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 """Bytes, for the forms of the admin; `external_api.frontdoor` enforces a smaller limit for each contract."""
 
-# --- staff --------------------------------------------------------------------------------------------------
+# --- staff ---------------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
@@ -350,7 +350,7 @@ if AVAL_KEEP_DAYS["requests"] < AVAL_KEEP_DAYS["messages"]:
 if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
     raise ImproperlyConfigured("KEEP_DEAUTHORIZED_DAYS must not be less than KEEP_MESSAGES_DAYS: whose would they be?")
 
-# --- transport ----------------------------------------------------------------------------------------------
+# --- transport -----------------------------------------------------------------------------------------------
 
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
@@ -392,7 +392,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
-# --- logs: one JSON object a line on standard error -----------------------------------------------------------
+# --- logs: one JSON object a line on standard error ----------------------------------------------------------
 
 LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = logging_at(LOG_LEVEL)

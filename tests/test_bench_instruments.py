@@ -1,4 +1,4 @@
-"""The benchmarks' own instruments: what measures must be right. The benchmarks themselves need a stack and minutes."""
+"""Instruments of the benchmarks: sink, memory peaks, percentiles and tables. The benchmarks themselves take minutes."""
 
 import os
 import smtplib
@@ -52,7 +52,7 @@ def test_the_highest_mark_of_memory_is_seen_though_it_was_given_back():
     with subprocess.Popen([sys.executable, "-c", grow], stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
         while not Peak([process.pid]).highest() > 4 * MIB:
-            time.sleep(0.01)  # Python is not there yet
+            time.sleep(0.01)  # Python is still starting
         time.sleep(0.3)
         memory = Peak([process.pid])
         assert memory.growth() < MIB

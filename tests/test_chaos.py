@@ -1,6 +1,6 @@
-"""The short part of `make chaos`: what tests/test_faults.py does not have, over real HTTP and SMTP providers.
+"""Short scenarios of `make chaos` that tests/test_faults.py lacks, over fake HTTP and SMTP providers.
 
-The providers' own logs are the truth; our rows are only compared with them (chaos/checker.py).
+The providers' own journals are the truth; our rows are compared with them (chaos/checker.py).
 """
 
 import os
@@ -51,7 +51,7 @@ def test_a_worker_that_slept_between_hand_over_and_call_sends_no_dead_code(stack
 
 @pytest.mark.parametrize("point", ["handed over, nobody calls", "recorded, nobody listens"])
 def test_a_worker_dies_at_a_step_of_a_send(stack, rng, point, monkeypatch):
-    """Two deaths each. What was handed over is let lapse at once, not after its 30 seconds."""
+    """Two deaths at each point. The leases of hand-overs lapse at once, not after 30 seconds."""
     recover = stack.recover
     monkeypatch.setattr(stack, "recover", lambda: (_lapse(stack), recover())[1])
     counts = crash_points.crash_point(stack, rng, name=point, rounds=2)
@@ -71,10 +71,10 @@ def test_no_code_and_no_key_is_found_after_all_that(stack, rng):
     _holds(code_leaks.search_for_leaks(stack, rng, codes=200))
 
 
-# --- its instruments ---
+# --- the checker and the proxy ---
 
 
-def test_the_checker_is_not_blind(stack):
+def test_the_checker_finds_each_violation(stack):
     api = stack.ready()
     for _ in range(4):
         assert api.ask()
@@ -100,7 +100,7 @@ def test_the_checker_is_not_blind(stack):
     assert check(api, stack).lost == 3, "and nobody said that anything may expire"
 
 
-def test_a_half_open_line_connects_takes_and_brings_nothing_until_it_is_cut():
+def test_a_half_open_proxy_accepts_data_and_delivers_nothing_until_it_is_cut():
     with socket.create_server(("127.0.0.1", 0)) as far:
         proxy = Proxy(far.getsockname())
         with socket.create_connection(("127.0.0.1", proxy.port)) as near:

@@ -1,4 +1,4 @@
-"""Requests as foreign programs write them, through the real web server: chunks, and bytes outside ASCII."""
+"""Unusual requests to the real web server: chunked bodies, and bytes outside ASCII."""
 
 import base64
 import hashlib
@@ -33,14 +33,14 @@ def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes]
     ]
     if body:
         lines.append(b"Transfer-Encoding: chunked")
-    with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as line:
-        line.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+    with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as connection:
+        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         for start in range(0, len(body), 7):
             part = body[start : start + 7]
-            line.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+            connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
         if body:
-            line.sendall(b"0\r\n\r\n")
-        answer = line.makefile("rb").read()
+            connection.sendall(b"0\r\n\r\n")
+        answer = connection.makefile("rb").read()
     head, _, content = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), content.decode()
 
@@ -67,7 +67,7 @@ def test_chunks_arrive_at_a_page(stack: Stack) -> None:
 
 
 def test_chunks_arrive_where_providers_report(stack: Stack) -> None:
-    """Read whole: the signature is over the body, and an event's id is in it."""
+    """The body is read whole: the signature covers it, and it has the event's id."""
     body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [{"id": "wamid.1", "status": "sent"}]}}]}]})
     signed = "sha256=" + hmac.new(SETTINGS["WHATSAPP_APP_SECRET"].encode(), body.encode(), hashlib.sha256).hexdigest()
     assert ask(stack, "POST", "/recibos/whatsapp", {**JSON, "X-Hub-Signature-256": signed}, body.encode())[0] == 204
@@ -103,6 +103,6 @@ def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(
     assert ask(stack, "POST", "/external/client/registry", {**JSON, "Authorization": value}, b"{}")[0] == 401
 
 
-def test_a_foreign_cookie_with_an_accent_locks_nobody_out(stack: Stack) -> None:
+def test_a_foreign_cookie_with_an_accent_is_no_fault(stack: Stack) -> None:
     status, _ = ask(stack, "GET", "/v1/api/status", {"Cookie": "otro=José".encode(), "X-Nombre": b"\xe9\xff"})
     assert status == 200

@@ -162,7 +162,7 @@ def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
         "tests/test_nothing.py",
     ],
 )
-def test_the_search_sees_what_is_missing(text: str) -> None:
+def test_the_search_finds_missing_citations(text: str) -> None:
     assert missing_in(text, ROOT / "README.md")
 
 
@@ -177,12 +177,12 @@ def test_the_search_sees_what_is_missing(text: str) -> None:
         "`docs/operator.md`",
         "(docs/adr/0001)",
         "`config/webserver/`",
-        "`tests/test_papers.py::test_the_search_does_not_see_ghosts`",
+        "`tests/test_papers.py::test_the_search_has_no_false_findings`",
         "`campaign.tested`",
         "`3.11`",
     ],
 )
-def test_the_search_does_not_see_ghosts(text: str) -> None:
+def test_the_search_has_no_false_findings(text: str) -> None:
     assert missing_in(text, ROOT / "README.md") == set()
 
 

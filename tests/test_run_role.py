@@ -1,4 +1,4 @@
-"""A whole Aval as the run role: it does everything there is to do, and cannot undo what the audit keeps."""
+"""Complete installation with the run role: everything works, and the audit cannot be changed."""
 
 import httpx
 import psycopg

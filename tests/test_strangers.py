@@ -1,5 +1,5 @@
-"""Nobody outside can stop a running installation: the short part of `make chaos`, which has two scenarios more. Those
-are held by tests/test_login_drain.py and tests/test_streams_over_http.py here."""
+"""Hostile callers do not stop a running installation: short scenarios of `make chaos`. Two more of its scenarios are
+covered by tests/test_login_drain.py and tests/test_streams_over_http.py."""
 
 import os
 import random
@@ -31,11 +31,11 @@ def _holds(counts: Counts) -> None:
     assert counts.accepted > 0
 
 
-def test_forty_held_bodies_keep_nobody_from_being_served(stack, rng):
+def test_forty_held_bodies_do_not_delay_other_callers(stack, rng):
     _holds(strangers.slow_bodies(stack, rng, held=40, seconds=3))
 
 
-def test_fifteen_hundred_idle_connections_keep_nobody_from_being_served(stack, rng):
+def test_fifteen_hundred_idle_connections_do_not_delay_other_callers(stack, rng):
     _holds(strangers.idle_connections(stack, rng, connections=1500, seconds=2))
 
 
@@ -43,5 +43,5 @@ def test_bodies_that_never_come_are_given_up(stack, rng):
     _holds(strangers.bodies_end(stack, rng, held=10))
 
 
-def test_eight_bombs_at_once_cost_little_memory_and_nobody_else(stack, rng):
+def test_eight_json_bombs_cost_little_memory_and_no_other_caller(stack, rng):
     _holds(strangers.json_bombs(stack, rng, concurrent=8))

@@ -36,7 +36,7 @@ START_SECONDS = 60.0
 """Limit for the web server's first answer, which usually takes two seconds."""
 
 
-# --- checks and setup -----------------------------------------------------------------------------------------
+# --- checks and setup ---------------------------------------------------------------------------------------
 
 
 def _address() -> tuple[str, int]:
@@ -163,7 +163,7 @@ def _first_line(fault: Exception) -> str:
     return (str(fault).strip() or type(fault).__name__).splitlines()[0]
 
 
-# --- running -------------------------------------------------------------------------------------------------
+# --- running ------------------------------------------------------------------------------------------------
 
 
 def web_status() -> int:

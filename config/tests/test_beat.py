@@ -1,4 +1,4 @@
-"""What the schedule of the sweeps must be, for what it makes good."""
+"""Schedule of the sweeps, and beat's reconnection to its broker."""
 
 import pytest
 from celery.beat import SchedulingError
@@ -9,7 +9,7 @@ from config.celeryconfig import beat_schedule
 from messaging.queue import wakeup
 
 
-def test_the_sweep_after_a_lost_ring_rings_anew():
+def test_the_sweep_after_a_lost_wakeup_sends_it_again():
     assert beat_schedule["messaging.sweep"]["schedule"] > wakeup.WAITING_FOR
 
 
@@ -20,7 +20,7 @@ def test_sweeps_that_pile_up_are_one():
 
 
 class BrokerConnection:
-    """A connection to a broker that can be left."""
+    """A connection to a broker that records whether it was closed."""
 
     collected = False
 
@@ -31,7 +31,7 @@ class BrokerConnection:
 
 
 def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tmp_path):
-    """With RabbitMQ the producer that Celery keeps is dead for ever after a restart of the broker."""
+    """With RabbitMQ, Celery's producer stays dead after a restart of the broker."""
     connections = [BrokerConnection(), BrokerConnection()]
     monkeypatch.setattr(app, "connection_for_write", iter(connections).__next__)
     monkeypatch.setattr(Scheduler, "_ensure_connected", lambda self: self.connection)

@@ -1,4 +1,4 @@
-"""What happens before Django is loaded: management commands find their servers, `make` finds its packages."""
+"""Steps before Django is loaded: servers of management commands, and packages of `make`."""
 
 import runpy
 import sys
@@ -84,7 +84,7 @@ class TestVenv:
         (elsewhere / "bin" / "python").symlink_to("/nowhere/python3")
         assert not venv.works()
 
-    def test_an_old_python_is_told_politely(self, monkeypatch, capsys):
+    def test_an_old_python_gets_a_clear_message(self, monkeypatch, capsys):
         monkeypatch.setattr(sys, "version_info", (3, 9, 2))
         with pytest.raises(SystemExit, match="1"):
             venv.check_python()

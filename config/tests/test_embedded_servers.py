@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Valkey: shared while somebody needs them, gone afterwards, unharmed by any kill."""
+"""Embedded PostgreSQL and Valkey: shared by their users, stopped after the last one, and safe against any kill."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ def made_once() -> Iterator[Path]:
 
 @pytest.fixture
 def used(made_once) -> Iterator[Path]:
-    """A data folder whose first start is over. The tests share it: whatever they do to its servers, it stays whole."""
+    """A data folder whose first start is over, shared by the tests."""
     yield made_once
     soon(lambda: not processes_of(made_once))
 
@@ -65,7 +65,7 @@ def another_user(data: Path):
         process.communicate()
 
 
-# --- sharing ---------------------------------------------------------------------------------------------------
+# --- sharing -------------------------------------------------------------------------------------------------------
 
 
 def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(data, monkeypatch):
@@ -167,7 +167,7 @@ def test_root_without_user_namespaces(data, monkeypatch, tmp_path):
     start_and_stop(data)  # the same folder out of the container
 
 
-# --- kills -----------------------------------------------------------------------------------------------------
+# --- kills ---------------------------------------------------------------------------------------------------------
 
 
 def test_killed_servers_come_back_by_themselves(used):
@@ -195,7 +195,7 @@ def test_a_busy_session_does_not_keep_a_killed_postgres_from_coming_back(used):
         busy.join()
 
 
-def test_killed_keepers_are_revived(used):
+def test_killed_watchdogs_are_restarted(used):
     with stack(used) as servers:
         for name in ("postgres", "redis"):
             os.kill(watchdog_pid(used, name), signal.SIGKILL)
@@ -228,7 +228,7 @@ def test_a_number_in_a_stale_pid_file_may_be_somebody_elses(used):
     start_and_stop(used)
 
 
-# --- what a user may find ------------------------------------------------------------------------------------------
+# --- faults of the folder ------------------------------------------------------------------------------------------
 
 
 def with_postgres_data(data: Path, version: str) -> None:
@@ -246,7 +246,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_spoilt_folder_is_told_in_one_sentence(data, how):
+def test_a_spoilt_folder_is_reported_in_one_sentence(data, how):
     spoil, said = SPOILT[how]
     spoil(data)
     with pytest.raises(EmbeddedError, match=said) as error, stack(data, postgres="Valkey" not in how):
@@ -277,7 +277,7 @@ def test_a_folder_deleted_in_use_is_noticed_by_all(data):
             servers.revive()
 
 
-# --- the rest ------------------------------------------------------------------------------------------------------
+# --- secret key, exec and locks ------------------------------------------------------------------------------------
 
 
 def test_the_secret_key_is_made_once_and_read_by_nobody_else(data):
@@ -308,7 +308,7 @@ def test_exec_exports_what_is_missing_and_returns_the_exit_code(data):
     assert not (data / "pg").exists()
 
 
-def test_who_holds_a_file_open_is_known(data):
+def test_the_holders_of_an_open_file_are_found(data):
     held = data / "held"
     held.touch()
     assert holders(held) == []
@@ -317,8 +317,8 @@ def test_who_holds_a_file_open_is_known(data):
         process.kill()
 
 
-def test_the_keepers_sleep_while_nothing_happens(data: Path) -> None:
-    """A signal that woke a keeper once (the end of a child) must not keep it awake: it burnt half a processor."""
+def test_watchdogs_sleep_while_nothing_happens(data: Path) -> None:
+    """A signal (the end of a child) must wake a watchdog only once: it used half a processor before."""
 
     def seconds_burnt() -> float:
         ticks = 0

@@ -1,4 +1,4 @@
-"""`make run`: one command for everything, one sentence for what stands in its way, and nothing left behind."""
+"""`make run`: starts everything, reports an obstacle in one sentence, and leaves no process behind."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ def aval(data: Path, port: int) -> Iterator[Run]:
 
 
 def start_error(data: Path, **environment: str) -> str:
-    """What it says on its way out, which must be one line and exit code 1."""
+    """Output of a start that fails, which must be one line with exit code 1."""
     done = python("-m", "config.run", DATA_DIR=str(data), **environment)
     said, _ = done.communicate(timeout=60)
     assert done.returncode == 1, said
@@ -116,7 +116,7 @@ def test_from_the_first_start_through_every_kill_to_ctrl_c(data, port):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_stands_in_the_way_is_told_in_one_sentence(data, port, environment, said):
+def test_an_obstacle_is_reported_in_one_sentence(data, port, environment, said):
     (data / "redis").mkdir()  # the quick one of the two servers is all that some of these start
     given = {"DATABASE_URL": "postgres://a@127.0.0.1:1/a", "PORT": str(port)} | environment
     message = start_error(data, **given)
@@ -124,7 +124,7 @@ def test_what_stands_in_the_way_is_told_in_one_sentence(data, port, environment,
     assert "secret@" not in message
 
 
-def test_make_takes_everything_along_when_it_is_killed(data, port, tmp_path):
+def test_a_killed_make_ends_everything(data, port, tmp_path):
     makefile = tmp_path / "Makefile"
     makefile.write_text("run:\n\t@exec $(COMMAND)\n")
     words = [f"COMMAND={sys.executable} -m config.run", "-f", str(makefile), "run"]

@@ -1,4 +1,4 @@
-"""A kept connection is looked at before it is used, without a round trip; a broken one is replaced."""
+"""Health check of a persistent connection: no round trip, and a broken connection is replaced."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL's roles: who may log in, what an older folder becomes, and what `migrate` grants."""
+"""Roles of the embedded PostgreSQL: logins, upgrade of an older folder, and the grants of `migrate`."""
 
 import os
 import socket
@@ -171,7 +171,7 @@ def test_an_owner_that_may_not_make_the_run_role_says_what_to_do(data):
 
 
 def test_the_owner_is_in_no_child_s_environment_while_everything_runs(data, port):
-    """No child of `make run` has a word of the owner in its environment or its command line."""
+    """No child of `make run` has the owner's URL in its environment or command line."""
     run = python("-m", "config.run", DATA_DIR=str(data), PORT=str(port), WEB_WORKERS="1")
     try:
         soon(lambda: "Aval is ready" in run.stdout.readline(), 60)

@@ -1,4 +1,4 @@
-"""The supervisor's children: started again when they die, ended as a group, and never waited for without end."""
+"""Supervisor: children are restarted when they die, killed as a group, and waited for within limits."""
 
 import os
 import signal

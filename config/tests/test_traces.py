@@ -1,5 +1,5 @@
-"""What a request leaves in the log: a fault one traceback with its route, user and id, a denied page one line, and
-neither anything that somebody sent or that is held of anybody."""
+"""Log lines of a request: a fault has one traceback with route, user and id, a denied page one line, and neither holds
+personal data."""
 
 import io
 import json
@@ -42,7 +42,7 @@ def boss(settings):
 
 
 def breaking(*_, **__):
-    """What PostgreSQL says of a row that is there already."""
+    """Raise PostgreSQL's error for a duplicate row."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE IF NOT EXISTS held (mail text UNIQUE)")
         cursor.execute("INSERT INTO held VALUES (%s), (%s)", [f"{SECRET}@correo.example"] * 2)

@@ -1,4 +1,4 @@
-"""The web server against callers that are slow, many, or speak no HTTP; its seconds are shortened for the tests."""
+"""Web server against callers that are slow, many or do not speak HTTP; its deadlines are shortened here."""
 
 import socket
 import threading
@@ -89,7 +89,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 @contextmanager
 def dripping(connection: socket.socket, part: bytes, every: float) -> Iterator[None]:
-    """Sends a part again and again, as long as somebody takes it."""
+    """Send a part repeatedly until the connection breaks."""
     done = threading.Event()
 
     def drip() -> None:
@@ -141,7 +141,7 @@ def test_a_header_has_so_long_in_all(serving, monkeypatch):
         soon(lambda: is_closed(connection), 3)
 
 
-def test_who_says_nothing_is_closed_and_who_has_spoken_may_wait_longer(serving, monkeypatch):
+def test_a_silent_connection_closes_before_one_that_has_sent_a_request(serving, monkeypatch):
     monkeypatch.setattr(channel, "HEADER_SECONDS", 0.3)
     running = serving()
     silent = running.connect()
@@ -369,7 +369,7 @@ def test_elsewhere_it_is_a_line_of_text(serving):
 
 
 def test_two_lengths_are_refused_rather_than_one_chosen(serving):
-    """A proxy before the server may choose the other one, and take what follows for a request of its own."""
+    """A proxy before the server may use the other length and take the rest for another request."""
     answer = serving().answer(HEAD + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
     assert b"400 Bad Request" in answer
 
@@ -415,7 +415,7 @@ def test_what_names_no_path_is_closed_without_an_answer(serving, noise):
     assert serving().answer(noise) == b""
 
 
-def test_whoever_sends_too_much_can_read_why(serving):
+def test_a_caller_that_sends_too_much_can_read_the_answer(serving):
     size = 20_000_000
     with closing(
         serving().connect(first=f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")
@@ -434,7 +434,7 @@ def test_chunks_of_a_byte_are_refused_before_they_cost_much(serving):
 # --- the end ---
 
 
-def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
+def test_a_stop_waits_for_requests_under_way_and_for_nothing_else(serving):
     running = serving(slowly(0.5))
     with ExitStack() as stopping:
         idle = stopping.enter_context(closing(running.connect()))
@@ -448,7 +448,7 @@ def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
 
 
 def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(serving):
-    """Who calls is told by X-Forwarded-For, which each proxy may continue on a line of its own."""
+    """X-Forwarded-For names the caller, and each proxy may add a line to it."""
 
     def app(environ, start_response):
         start_response("200 OK", [])

@@ -1,4 +1,4 @@
-"""A worker outlives its broker, whatever is left of the connection it lost."""
+"""A worker survives an outage of its broker and the remains of the lost connection."""
 
 import os
 import signal
