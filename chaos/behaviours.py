@@ -128,7 +128,7 @@ def mail(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
     time.sleep(12)  # unanswered mails time out; temporarily refused ones are retried
     counts = recover_and_check(api, stack, excused={"FAILED"})
     counts.expect(counts.unknown > 0, "no mail was unclear: the behaviours were not met")
-    counts.expect(counts.excused > 0, "nobody was told 550")
+    counts.expect(counts.excused > 0, "no message was refused with 550")
     return counts
 
 

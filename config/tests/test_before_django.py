@@ -41,8 +41,8 @@ def test_a_command_that_starts_nothing_leaves_no_trace(data):
 def test_a_command_attaches_to_servers_and_keeps_the_secret(data):
     script = "from django.conf import settings; from django.db import connection; connection.ensure_connection(); "
     script += "print(settings.SECRET_KEY)"
-    said = [python("manage.py", "shell", "--no-imports", "-c", script, DATA_DIR=str(data)).communicate()[0]]
-    assert said == [(data / "secret_key").read_text()]
+    outputs = [python("manage.py", "shell", "--no-imports", "-c", script, DATA_DIR=str(data)).communicate()[0]]
+    assert outputs == [(data / "secret_key").read_text()]
 
 
 def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):

@@ -247,9 +247,9 @@ SPOILT = {
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_spoilt_folder_is_reported_in_one_sentence(data, how):
-    spoil, said = SPOILT[how]
+    spoil, expected = SPOILT[how]
     spoil(data)
-    with pytest.raises(EmbeddedError, match=said) as error, stack(data, postgres="Valkey" not in how):
+    with pytest.raises(EmbeddedError, match=expected) as error, stack(data, postgres="Valkey" not in how):
         pass
     assert "\n" not in str(error.value)
     assert not processes_of(data)
@@ -299,9 +299,9 @@ def test_the_secret_key_is_made_once_and_read_by_nobody_else(data):
 def test_exec_exports_what_is_missing_and_returns_the_exit_code(data):
     command = 'echo "$DATABASE_URL $REDIS_URL ${#SECRET_KEY}"; exit 7'
     done = python("-m", "config.embedded", "exec", "--", "sh", "-c", command, DATA_DIR=str(data), DATABASE_URL="given")
-    said, _ = done.communicate()
+    output, _ = done.communicate()
     assert done.returncode == 7
-    database_url, redis_url, length = said.split()
+    database_url, redis_url, length = output.split()
     assert database_url == "given"
     assert redis_url == f"unix://{data}/run/redis.sock?db=0"
     assert int(length) >= 50

@@ -156,18 +156,18 @@ def migrate(data, run, owner):
 
 def test_given_servers_with_one_role_work_and_warn_once(data):
     with stack(data, redis=False) as servers:
-        said, code = migrate(data, servers.owner_url, None)
-        assert (said.count("Aval runs as the owner"), code) == (1, 0)
+        output, code = migrate(data, servers.owner_url, None)
+        assert (output.count("Aval runs as the owner"), code) == (1, 0)
 
 
 def test_an_owner_that_may_not_make_the_run_role_says_what_to_do(data):
     with stack(data, redis=False) as servers:
         where = servers.owner_url.partition("@")[2]
-        said, code = migrate(data, f"postgres://aval_other:secret@{where}", servers.owner_url)
+        output, code = migrate(data, f"postgres://aval_other:secret@{where}", servers.owner_url)
         assert code == 1
-        assert "may not do that: permission denied to create role" in said
-        assert "docs/operator.md, Database roles" in said
-        assert "secret" not in said
+        assert "may not do that: permission denied to create role" in output
+        assert "docs/operator.md, Database roles" in output
+        assert "secret" not in output
 
 
 def test_the_owner_is_in_no_child_s_environment_while_everything_runs(data, port):
