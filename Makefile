@@ -1,27 +1,27 @@
-# `make run` starts everything, `make test` proves it, `make help` lists the rest. All of it needs Python 3.11 or newer
-# and nothing else.
+# `make run` starts Aval, `make test` tests it, `make help` lists the other targets. They need Python 3.11 or newer and
+# nothing else.
 
 PYTHON ?= python3
 SHELL = /bin/sh
 MAKEFLAGS += --no-print-directory
 
-ROOMS = config clients staff messaging tokens external_api subscription support
+APPS = config clients staff messaging tokens external_api subscription support
 
-# Settings that load, for tools that read code and connect to nothing.
+# Valid settings for tools that only read code and connect to nothing.
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
 	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
 
 .PHONY: run test quick bench chaos lint requirements clean help venv venv-dev
 
-run: venv  ## Aval with everything it needs, until Ctrl-C; PORT, HOST and DATA_DIR are honoured
+run: venv  ## Aval with all its servers, until Ctrl-C; reads PORT, HOST and DATA_DIR
 	@exec .venv/bin/python -m config.run
 
-# Twice as many as there are cores: some wait for clocks and processes.
+# Twice the number of cores: some tests wait for clocks and processes.
 JOBS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 
-# Side by side: the rooms' tests, and then, two at a time for they wait a lot, those that have a whole Aval to themselves.
-test: lint  ## lint, then every test, against a real PostgreSQL and Valkey of their own
-	@.venv/bin/python -m pytest -n $(JOBS) $(ROOMS)
+# First the tests of the apps, in parallel. Then those with a complete installation of their own, which wait a lot.
+test: lint  ## lint, then all tests, with their own PostgreSQL and Valkey
+	@.venv/bin/python -m pytest -n $(JOBS) $(APPS)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests
 
 # What a change to one app needs before a commit: `make quick APP=messaging`.
@@ -34,27 +34,27 @@ quick: venv-dev  ## ruff, mypy, import rules and one app's tests (APP=tokens), i
 	@$(LINT) .venv/bin/lint-imports --no-cache >/dev/null || $(LINT) .venv/bin/lint-imports --no-cache
 	@.venv/bin/python -m pytest -n $(JOBS) $(APP)
 
-bench: venv-dev  ## the benchmarks, each beside a floor measured in the same run
+bench: venv-dev  ## benchmarks, each beside a floor measured in the same run
 	@.venv/bin/python -m bench
 
-chaos: venv-dev  ## faults of every kind done to a whole Aval; CHAOS="--only kills --seeds 3" for a part of it
+chaos: venv-dev  ## fault scenarios on a complete installation; CHAOS="--only kills --seeds 3" for some
 	@.venv/bin/python -m chaos $(CHAOS)
 
 lint: venv-dev  ## ruff, mypy, import rules, migrations and Django's own checks
 	@.venv/bin/python -m ruff check --quiet .
-	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: say .venv/bin/ruff format." >&2; exit 1; }
+	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: run .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
 	@$(LINT) .venv/bin/lint-imports --no-cache
 	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" \
 		.venv/bin/python manage.py makemigrations --check --dry-run
 	@$(LINT) SANDBOX=false .venv/bin/python manage.py check --deploy --fail-level WARNING
 
-requirements: venv-dev  ## compiles the pins anew from the .in files
+requirements: venv-dev  ## compile the pinned versions from the .in files
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check pip-tools==7.6.2
 	@for set in requirements requirements-dev; do .venv/bin/python -m piptools compile --quiet --strip-extras \
 		--no-emit-index-url --no-emit-find-links --output-file=$$set.txt $$set.in || exit 1; done
 
-clean:  ## what can be made again; the data in var/ stays
+clean:  ## remove generated files; the data in var/ stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -62,10 +62,10 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 		while IFS='|' read -r target text; do printf '%-19s%s\n' "make $$target" "$$text"; done
 
-venv:  ## .venv with what Aval runs on
+venv:  ## .venv with the packages of Aval
 	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -I config/venv.py requirements.txt
 
-venv-dev:  ## .venv with the tools of the tests as well
+venv-dev:  ## .venv with the tools for development too
 	@command -v $(PYTHON) >/dev/null || { echo "aval: Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -I config/venv.py requirements.txt requirements-dev.txt

@@ -1,4 +1,4 @@
-"""The fixed cast of all tests, and a clean Redis for each."""
+"""Fixtures of all tests: partners with keys, clients of each contract, and an empty Redis for each test."""
 
 import json
 import threading
@@ -30,11 +30,11 @@ from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
-"""The moment most tests happen at: 10:30 in Lima."""
+"""The time of most tests: 10:30 in Lima."""
 
 
 class QuickHasher(BoundedPBKDF2):
-    """The hasher of production with a thousandth of its work; hundreds of tests make a member of the staff."""
+    """The hasher of production with a thousandth of its work: hundreds of tests create staff users."""
 
     iterations = 1_000
 
@@ -48,7 +48,7 @@ def quick_hashes() -> None:
 
 @dataclass(frozen=True)
 class Member:
-    """A partner of the cast with its keys."""
+    """A partner with its credentials."""
 
     partner: Partner
     token: str
@@ -68,31 +68,31 @@ def _member(name: str, *, contracts: list[str], is_active: bool = True) -> Membe
 
 @pytest.fixture
 def informa(db: None) -> Member:
-    """May use contract 2."""
+    """A partner that may use contract 2."""
     return _member("Informa", contracts=["informaperu"])
 
 
 @pytest.fixture
 def stranger(db: None) -> Member:
-    """May use contract 2 too, and must see nothing of anybody else's."""
+    """Another partner of contract 2, who must not see other partners' data."""
     return _member("Stranger", contracts=["informaperu"])
 
 
 @pytest.fixture
 def elsewhere(db: None) -> Member:
-    """A partner of the other contracts only."""
+    """A partner of contracts 1 and 3 only."""
     return _member("Elsewhere", contracts=["nopasanada", "registry"])
 
 
 @pytest.fixture
 def nopasanada(db: None) -> Member:
-    """May use contract 1."""
+    """A partner that may use contract 1."""
     return _member("Nopasanada", contracts=["nopasanada"])
 
 
 @pytest.fixture
 def registry(db: None) -> Member:
-    """May use contract 3."""
+    """A partner that may use contract 3."""
     return _member("Registro", contracts=["registry"])
 
 
@@ -103,7 +103,7 @@ def switched_off(db: None) -> Member:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
-    """No statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
+    """Lift statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
     original = DatabaseCreation._nodb_cursor  # type: ignore[attr-defined]  # the stubs lack it
 
     @contextmanager
@@ -118,15 +118,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session", autouse=True)
-def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
-    """The status endpoint's thread has its own connection, which would keep the test database from being dropped."""
+def close_status_connection(django_db_setup: None) -> Iterator[None]:
+    """Close the status endpoint's database connection, which would block the drop of the test database."""
     yield
     _probe._thread.submit(lambda: db_connection.close()).result()
 
 
 @pytest.fixture(autouse=True)
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
+    """Reset limits, wake-ups, circuit breakers and provider states; the Redis server is the tests' own."""
     breaker.closed_until = broker.closed_until = 0.0
     monkeypatch.setattr(failover, "known", failover._Known())
     connection().flushdb()
@@ -137,8 +137,8 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_export_outlives_its_test() -> Iterator[None]:
-    """The test client closes no streamed answer; a server does."""
+def end_exports() -> Iterator[None]:
+    """End exports after each test: the test client does not close streamed answers, as a server does."""
     yield
     export_slots.watchdog.end_all()
 
@@ -155,14 +155,14 @@ REGISTRATION: dict[str, Any] = {
     "provincia": "LIMA",
     "distrito": "MIRAFLORES",
 }
-"""The document's own example of `POST /client`."""
+"""Example of `POST /client` in the contract document."""
 
 SMS: dict[str, Any] = {"telefono": "987654321", "operador": "MOVISTAR", "via": "S"}
-"""The document's own example of `POST /client/:id/token`."""
+"""Example of `POST /client/:id/token` in the contract document."""
 
 
-class Front:
-    """A registration front end: contract 2 as its caller writes it, over Django's test client."""
+class InformaperuClient:
+    """Client of contract 2 over Django's test client."""
 
     base = "/v1/api"
 
@@ -187,8 +187,8 @@ class Front:
         return self.get(f"/client/{client}/verify/{code}", **headers)
 
 
-class Desk:
-    """A partner's program that speaks contract 1, over Django's test client."""
+class NopasanadaClient:
+    """Client of contract 1 over Django's test client."""
 
     def __init__(self, token: str) -> None:
         self.http = Client(raise_request_exception=False)
@@ -199,20 +199,20 @@ class Desk:
         return self.http.post("/api/v1", data=body, content_type="application/json")
 
     def listing(self, solicitud: str, **fields: Any) -> Any:
-        """A query's answer: the stream read to its end."""
+        """The whole streamed answer of a query."""
         answer = self.send(solicitud, **fields)
         assert answer.status_code == 200, answer.content
         return json.loads(b"".join(answer.streaming_content))
 
 
 @pytest.fixture
-def desk(nopasanada: Member) -> Desk:
-    return Desk(nopasanada.token)
+def desk(nopasanada: Member) -> NopasanadaClient:
+    return NopasanadaClient(nopasanada.token)
 
 
 @pytest.fixture
-def front(db: None) -> Front:
-    return Front()
+def front(db: None) -> InformaperuClient:
+    return InformaperuClient()
 
 
 EXTERNAL_CLIENT: dict[str, Any] = {
@@ -226,11 +226,11 @@ EXTERNAL_CLIENT: dict[str, Any] = {
     "client_id": "CL123456",
     "data_points": [{"key": "name", "value": "Juan"}],
 }
-"""The document's own example of `POST /external/client/registry`."""
+"""Example of `POST /external/client/registry` in the contract document."""
 
 
 class Registrar:
-    """A partner's program that speaks contract 3, over Django's test client."""
+    """Client of contract 3 over Django's test client."""
 
     path = "/external/client/registry"
 
@@ -259,7 +259,7 @@ def registrar(registry: Member) -> Registrar:
 
 
 def delivered_code(to: str = "987654321") -> str:
-    """Lets the worker's own function run and reads the newest code for a recipient from the outbox."""
+    """Deliver due codes and return the newest one for a recipient from the outbox."""
     while delivery.deliver_due("codes"):
         pass
     text = SandboxMessage.objects.filter(to=to).latest("id").text
@@ -274,7 +274,7 @@ def _is_code(word: str) -> bool:
 
 @pytest.fixture
 def applicant(db: None) -> Applicant:
-    """Somebody registered without a credential, nothing asked for yet."""
+    """An applicant registered without a credential, who has not asked for a code."""
     return make_applicant()
 
 
@@ -298,7 +298,7 @@ def make_applicant(number: str = "12345678", *, partner: Partner | None = None, 
 
 
 def at_once(acts: Sequence[Callable[[], Any]]) -> list[Any]:
-    """Runs the acts together, each in a thread with a connection of its own, and returns what they returned."""
+    """Run the functions at the same time, each in a thread with its own connection, and return their results."""
     gate = threading.Barrier(len(acts))
 
     def run(act: Callable[[], Any]) -> Any:
@@ -322,7 +322,7 @@ def forged(
     headers: dict[str, Any] | None = None,
     **changes: Any,
 ) -> str:
-    """A JWT with the claims of a live one, issued at `at`, changed."""
+    """JWT with the claims of a valid one, issued at `at`, and some changed."""
     assert credential.jti is not None
     claims = {
         "token_type": "partner",

@@ -1,6 +1,6 @@
 #!/usr/bin/env python
-"""Django's commands. Without DATABASE_URL or REDIS_URL they join the embedded servers of DATA_DIR, or start them for
-as long as the command runs."""
+"""Management commands of Django. Without DATABASE_URL or REDIS_URL they join the embedded servers of DATA_DIR, or start
+them while the command runs."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ WITHOUT_SERVERS = frozenset(
 
 
 def needs_servers(arguments: Sequence[str]) -> bool:
-    """Whether a command may look at the database or the queue. What only reads code starts nothing."""
+    """Whether a command may use the database or Redis. Commands that only read code start no servers."""
     command, options = arguments[:1], arguments[1:]
     if not command or command[0].startswith("-") or command[0] in WITHOUT_SERVERS:
         return False
@@ -23,7 +23,7 @@ def needs_servers(arguments: Sequence[str]) -> bool:
 
 
 def migrate(servers: Any) -> None:
-    """`migrate` as the owner of the tables, who then grants the run role what it needs."""
+    """Run `migrate` as the owner of the tables, then grant the run role its privileges."""
     from django.core.management import execute_from_command_line
 
     from config import roles
@@ -42,7 +42,7 @@ def main() -> None:
 
         from config.embedded.attach import embedded_where_missing
         from config.run.data_folder import EmbeddedError
-        from config.run.environment import Refusal, placeholders_where_missing, read_dotenv
+        from config.run.environment import StartError, placeholders_where_missing, read_dotenv
     except ImportError as fault:
         sys.exit(f"aval: {fault.name} is not installed for this Python: say `make run` once, then .venv/bin/python.")
     try:
@@ -53,7 +53,7 @@ def main() -> None:
                 migrate(servers)
             else:
                 execute_from_command_line(sys.argv)
-    except (Refusal, EmbeddedError) as fault:
+    except (StartError, EmbeddedError) as fault:
         sys.exit(f"aval: {fault}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""`make bench`: the machine, then a table for each benchmark.
+"""`make bench`: print the machine, then a table for each benchmark.
 
 python -m bench [NAME...] [--small] [--rounds N] [--seconds S] [--history ROWS] [--folder PATH]
 """
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument(
         "--history", type=int, default=1_000_000, help="old codes in the second half of cycle and in desk"
     )
-    parser.add_argument("--small", action="store_true", help="only to see that it works: small numbers, one round")
+    parser.add_argument("--small", action="store_true", help="small numbers and one round, only to check that it works")
     parser.add_argument(
         "--folder", type=Path, default=BASE_DIR / "var", help="its servers live in bench/ there, emptied first"
     )

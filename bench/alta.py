@@ -1,4 +1,4 @@
-"""10,000 new clients in one request, beside a bare COPY of the same rows into the same indexes."""
+"""Benchmark of `alta`: 10,000 new clients in one request, beside a COPY of the same rows into the same indexes."""
 
 import argparse
 import http.client
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import psycopg
 
+from bench.harness import meter, running_stack
 from bench.partner import Partner
 from bench.report import Row, share, spread, table
 from bench.sizes import Sizes
-from bench.standing import meter, standing
 from testkit.stack import Stack
 
 LIVE = "clients_authorizedclient"
@@ -26,39 +26,39 @@ CREATE TABLE {BARE} (LIKE {LIVE} INCLUDING ALL);
 INSERT INTO {BARE} SELECT * FROM {LIVE};
 SELECT setval(pg_get_serial_sequence('{BARE}', 'id'), (SELECT max(id) FROM {LIVE}));
 """
-"""The same columns, indexes and rows; LIKE leaves the foreign key behind."""
+"""The same columns, indexes and rows; LIKE leaves out the foreign key."""
 COPY = """
 COPY {} (partner_id, email, name, document_type, document_number, phone, external_code, profile, request_id,
     created_at) FROM STDIN
 """
 NEW = "nuevo-"
-"""Begins the addresses that a round adds and that are removed after it."""
+"""Prefix of the addresses that a round adds and that are removed after it."""
 PER_ROUND = 5
-"""Requests in each of the rounds asked for: one takes a fraction of a second."""
+"""Requests in each round: one takes a fraction of a second."""
 WARM_UP = 24
-"""Small requests before the first round, so that every web thread has its connection."""
+"""Small requests before the first round, so that every web thread has its database connection."""
 
 
-class Way(NamedTuple):
-    """One of the three for the same rows to come in."""
+class Variant(NamedTuple):
+    """One of the three ways to insert the same rows."""
 
     row: Row
     target: str
-    act: Callable[[], None]
+    run: Callable[[], None]
 
 
 def run(folder: Path, options: argparse.Namespace) -> None:
     sizes: Sizes = options.sizes
     print(f"\nalta: {sizes.new_rows:,} new rows in one request, {sizes.clients:,} live; floor: COPY, commit included")
-    with standing(folder) as stack, stack.database() as database:
+    with running_stack(folder) as stack, stack.database() as database:
         partner = Partner(stack, database)
-        partner.authorize(sizes.clients)
+        partner.fill_clients(sizes.clients)
         database.execute(MAKE_BARE)
         Rounds(stack, database, partner, sizes.new_rows).run(options.rounds * PER_ROUND)
 
 
 class Rounds:
-    """The same rows come in by each way in turn, and go again."""
+    """Rounds that insert the same rows by each variant in turn and delete them."""
 
     def __init__(self, stack: Stack, database: "psycopg.Connection", partner: Partner, count: int) -> None:
         self.stack, self.database, self.count = stack, database, count
@@ -67,51 +67,53 @@ class Rounds:
         self.first = partner.body("alta", clientes=rows[:1])
         ends = ("1", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S+00}\n")
         self.lines = "".join("\t".join((str(partner.id), *row.values(), *ends)) for row in rows).encode()
-        self.ours = Way(Row("aval"), LIVE, lambda: self.send(self.body))
-        self.ways = [
+        self.ours = Variant(Row("aval"), LIVE, lambda: self.send(self.body))
+        self.variants = [
             self.ours,
-            Way(Row("COPY, foreign key"), LIVE, lambda: self.copy(LIVE)),
-            Way(Row("COPY"), BARE, lambda: self.copy(BARE)),
+            Variant(Row("COPY, foreign key"), LIVE, lambda: self.copy(LIVE)),
+            Variant(Row("COPY"), BARE, lambda: self.copy(BARE)),
         ]
         self.answer = b""
-        self.inside: list[float] = []
-        self.used: list[dict[str, float]] = []
+        self.view_times: list[float] = []
+        self.cpu_times: list[dict[str, float]] = []
 
     def run(self, rounds: int) -> None:
         for _ in range(WARM_UP):
             self.send(self.first)
         for nth in range(-1, rounds):
-            first = nth % len(self.ways)
-            for way in self.ways[first:] + self.ways[:first]:
-                self.clean(way.target)
-                milliseconds = self.timed(way)
+            first = nth % len(self.variants)
+            for variant in self.variants[first:] + self.variants[:first]:
+                self.clean(variant.target)
+                milliseconds = self.timed(variant)
                 if nth >= 0:  # the first round is for the caches
-                    way.row.values.append(milliseconds)
-        self.ours.row.remark = share(self.used[1:], 0)
-        table("ms", [way.row for way in self.ways], remarks="CPU ms a request")
-        print(f"of these inside the view, by the log of requests: {spread(self.inside[1:], 0)} ms", end="; ")
+                    variant.row.values.append(milliseconds)
+        self.ours.row.remark = share(self.cpu_times[1:], 0)
+        table("ms", [variant.row for variant in self.variants], remarks="CPU ms a request")
+        print(f"of these inside the view, by the log of requests: {spread(self.view_times[1:], 0)} ms", end="; ")
         print(f"request {len(self.body) / 1e6:.1f} MB, answer {len(self.answer) / 1e6:.1f} MB; target: ratio 5")
 
-    def timed(self, way: Way) -> float:
-        """Milliseconds until it is committed and answered."""
+    def timed(self, variant: Variant) -> float:
+        """Milliseconds until the rows are committed and the request is answered."""
         processor = meter(self.stack)
         processor.start()
         began = time.perf_counter()
-        way.act()
+        variant.run()
         took = time.perf_counter() - began
-        if way is self.ours:
-            self.used.append({name: seconds * 1000 for name, seconds in processor.stop().items()})
-            self.inside.append(self.stack.sql("SELECT duration_ms FROM external_api_apirequest ORDER BY id DESC")[0][0])
+        if variant is self.ours:
+            self.cpu_times.append({name: seconds * 1000 for name, seconds in processor.stop().items()})
+            self.view_times.append(
+                self.stack.sql("SELECT duration_ms FROM external_api_apirequest ORDER BY id DESC")[0][0]
+            )
             assert json.loads(self.answer)["resultados"]["cuenta_exitos"] == self.count
-        came = self.database.execute(f"SELECT count(*) FROM {way.target} WHERE email LIKE '{NEW}%'").fetchone()
-        assert came == (self.count,), came
+        found = self.database.execute(f"SELECT count(*) FROM {variant.target} WHERE email LIKE '{NEW}%'").fetchone()
+        assert found == (self.count,), found
         return took * 1000
 
     def send(self, body: bytes) -> None:
-        """Until the last byte of the answer."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)) as line:
-            line.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
-            self.answer = line.getresponse().read()
+        """Send the request and read the whole answer."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)) as connection:
+            connection.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
+            self.answer = connection.getresponse().read()
 
     def copy(self, target: str) -> None:
         with self.database.cursor() as cursor, cursor.copy(COPY.format(target)) as copy:
@@ -123,7 +125,7 @@ class Rounds:
 
 
 def _row(n: int) -> dict[str, str]:
-    """In the order of COPY's columns; addresses in no order, as a partner's are."""
+    """Row in the order of COPY's columns; addresses are unsorted, as a partner's are."""
     return {
         "correo": f"{NEW}{md5(str(n).encode()).hexdigest()[:8]}{n}@dominio.com",
         "nombre": "María Quispe",

@@ -1,4 +1,4 @@
-"""The support desk over years of messages and codes: each kind of page, beside the same when there were hardly any."""
+"""Benchmark of the support desk: each kind of page over years of messages, beside the same over few."""
 
 import argparse
 import html
@@ -11,18 +11,18 @@ import httpx
 import psycopg
 
 from bench import history
+from bench.harness import NORMAL
 from bench.report import percentile
-from bench.standing import NORMAL
 from testkit.stack import Stack, running
 
 PASSWORD = "una-clave-larga-de-medir"
 LOG = "/soporte/mensajes/"
 SINCE = "desde=2000-01-01"
 TARGET = 300
-"""Milliseconds, the 95th percentile, for a case and for every page of the log."""
+"""Milliseconds at the 95th percentile, for a case and for every page of the log."""
 NEXT = re.compile(r'rel="next" href="([^"]+)"')
-PAGES = 40
-"""Of each kind."""
+PAGES_OF_EACH_KIND = 40
+"""Pages that are timed of each kind."""
 
 
 def run(folder: Path, options: argparse.Namespace) -> None:
@@ -50,7 +50,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
 
 
 def _agent(stack: Stack) -> httpx.Client:
-    """Logged in, as any of the staff is."""
+    """HTTP client that is logged in as staff."""
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", "eva", "--email", "eva@example.com")
     agent = httpx.Client(base_url=stack.url, timeout=30, trust_env=False, headers={"Referer": stack.url})
@@ -63,12 +63,13 @@ def _agent(stack: Stack) -> httpx.Client:
 
 def _measured(agent: httpx.Client, database: "psycopg.Connection") -> dict[str, list[float]]:
     """Seconds of each page, by its kind."""
-    people = database.execute(
-        "SELECT applicant_id::text, destination FROM tokens_verificationtoken ORDER BY md5(id::text) LIMIT %s", [PAGES]
+    persons = database.execute(
+        "SELECT applicant_id::text, destination FROM tokens_verificationtoken ORDER BY md5(id::text) LIMIT %s",
+        [PAGES_OF_EACH_KIND],
     ).fetchall()
     return {
-        "case": _timed(agent, [f"/soporte/caso/cliente/{id}/" for id, _ in people]),
-        "search by phone": _timed(agent, [f"/soporte/?q={phone}" for _, phone in people]),
+        "case": _timed(agent, [f"/soporte/caso/cliente/{id}/" for id, _ in persons]),
+        "search by phone": _timed(agent, [f"/soporte/?q={phone}" for _, phone in persons]),
         "log, page after page": _timed(agent, _pages_of_the_log(agent)),
         **{
             f"log, {name}": _timed(agent, [f"{LOG}?{SINCE}&{asked}"] * 10)
@@ -84,9 +85,9 @@ def _measured(agent: httpx.Client, database: "psycopg.Connection") -> dict[str, 
 
 
 def _pages_of_the_log(agent: httpx.Client) -> Iterator[str]:
-    """From the newest on; each is asked for twice, and the one that says what follows is not the one that is timed."""
+    """URLs of the log from the newest page on. Each page is read twice; only the second read is timed."""
     url = f"{LOG}?{SINCE}"
-    for _ in range(PAGES):
+    for _ in range(PAGES_OF_EACH_KIND):
         yield url
         found = NEXT.search(agent.get(url).text)
         if found is None:

@@ -1,4 +1,4 @@
-"""A million messages out as JSON, beside `psql`, and how much memory the web processes take for it."""
+"""Benchmark of exports: a million messages as JSON beside `psql`, and the memory of the web processes."""
 
 import argparse
 import http.client
@@ -11,11 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.harness import running_stack
 from bench.machine import Peak, group
 from bench.partner import Partner
 from bench.report import Row, spread, table
 from bench.sizes import Sizes
-from bench.standing import standing
 from config.embedded.servers import PostgreSQL, bare_environment
 from testkit.stack import Stack
 
@@ -36,13 +36,13 @@ SELECT json_build_object(
     'tipo_documento', document_type, 'suscrito', subscribed_at IS NOT NULL AND unsubscribed_at IS NULL)
 FROM clients_authorizedclient WHERE partner_id = {{}} AND deauthorized_at IS NULL ORDER BY id
 """
-OF_EACH_ROW = b'"timestamp_'
-"""Stands once in every row of either list, and nowhere in the envelope."""
+ROW_MARKER = b'"timestamp_'
+"""Occurs once in every row of both lists, and nowhere in the envelope."""
 MIB = 2**20
 
 
-class List(NamedTuple):
-    """One of the two queries of contract 1, and the same rows by hand."""
+class Query(NamedTuple):
+    """One of the two queries of contract 1, and hand-written SQL for the same rows."""
 
     action: str
     sql: str
@@ -52,28 +52,28 @@ class List(NamedTuple):
 def run(folder: Path, options: argparse.Namespace) -> None:
     sizes: Sizes = options.sizes
     print("\nexport: one JSON answer into a file; floor: psql, COPY of the same JSON rows into a file")
-    with standing(folder) as stack, stack.database() as database:
+    with running_stack(folder) as stack, stack.database() as database:
         partner = Partner(stack, database)
-        partner.authorize(sizes.clients)
-        partner.has_been_sent(sizes.messages)
+        partner.fill_clients(sizes.clients)
+        partner.fill_sent_messages(sizes.messages)
         for each in (
-            List("clientes_autorizados", CLIENTS, sizes.clients),
-            List("mensajes_enviados", SENT, sizes.messages),
+            Query("clientes_autorizados", CLIENTS, sizes.clients),
+            Query("mensajes_enviados", SENT, sizes.messages),
         ):
             compare(stack, partner, each, options.rounds)
 
 
-def compare(stack: Stack, partner: Partner, what: List, rounds: int) -> None:
-    """One round more than asked for: the first is for the caches."""
+def compare(stack: Stack, partner: Partner, what: Query, rounds: int) -> None:
+    """Compare the query with psql, after one round for the caches."""
     body, sql = partner.body(what.action), what.sql.format(partner.id)
     file = stack.folder / "exported"
     seconds = Row("aval"), Row("psql")
-    grown, at_most = [], []
+    grown, peaks = [], []
     for nth in range(-1, rounds):
         memory = Peak(group(stack.web.pid))
         ours = timed(lambda: fetch(stack, body, file))
         grown.append(memory.growth() / MIB)
-        at_most.append(memory.highest() / MIB)
+        peaks.append(memory.highest() / MIB)
         first = checked(file, what.rows)
         floor = timed(lambda: psql(stack, sql, file))
         assert json.loads(unescaped(first_line(file))) == first, "both say the same"
@@ -85,7 +85,7 @@ def compare(stack: Stack, partner: Partner, what: List, rounds: int) -> None:
     print(f"\n{what.action}, {what.rows:,} rows, {size:.0f} MB; cuenta and the number of rows are right")
     seconds[0].remark = f"{what.rows / min(seconds[0].values):,.0f} rows/s at best"
     table("seconds", seconds, 2)
-    print(f"largest growth of a web process: {spread(grown, 1)} MiB, to {max(at_most):.0f} MiB; target: ratio 2, 30 MB")
+    print(f"largest growth of a web process: {spread(grown, 1)} MiB, to {max(peaks):.0f} MiB; target: ratio 2, 30 MB")
 
 
 def timed(act: Callable[[], None]) -> float:
@@ -95,9 +95,12 @@ def timed(act: Callable[[], None]) -> float:
 
 
 def fetch(stack: Stack, body: bytes, into: Path) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=600)) as line, into.open("wb") as file:
-        line.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
-        answer = line.getresponse()
+    with (
+        closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=600)) as connection,
+        into.open("wb") as file,
+    ):
+        connection.request("POST", "/api/v1", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
         while chunk := answer.read(MIB):
             file.write(chunk)
     assert answer.status == 200, into.read_bytes()[:500]
@@ -111,17 +114,17 @@ def psql(stack: Stack, sql: str, into: Path) -> None:
 
 
 def checked(file: Path, rows: int) -> object:
-    """Reads an answer piece by piece, which need not fit into memory: its first row, if the others are all there."""
+    """Check in pieces that an answer has all rows; returns the first row."""
     found, end = 0, b""
     with file.open("rb") as answer:
         head = answer.read(MIB)
         answer.seek(0)
         while piece := answer.read(MIB):
-            found += (end[1 - len(OF_EACH_ROW) :] + piece).count(OF_EACH_ROW)  # one may lie across two pieces
+            found += (end[1 - len(ROW_MARKER) :] + piece).count(ROW_MARKER)  # one may lie across two pieces
             end = (end + piece)[-100:]
-    said = re.search(rb'"cuenta":(\d+)}}$', end)
-    assert said, end
-    assert int(said[1]) == found == rows, (said[1], found, rows)
+    count = re.search(rb'"cuenta":(\d+)}}$', end)
+    assert count, end
+    assert int(count[1]) == found == rows, (count[1], found, rows)
     row, _ = json.JSONDecoder().raw_decode(head.decode(errors="ignore").partition('"data":[')[2])
     return row
 
@@ -132,5 +135,5 @@ def first_line(file: Path) -> bytes:
 
 
 def unescaped(line: bytes) -> bytes:
-    """COPY doubles every backslash."""
+    """Undo the doubled backslashes of COPY."""
     return line.replace(b"\\\\", b"\\")

@@ -1,7 +1,7 @@
-"""The floor: what this machine does with the least that can be called an ask and a verify.
+"""Floor of the benchmarks: the least code that can be called an ask and a verify.
 
-The same server command line, Django and database; one hand-written statement a step, no REST framework, no ladder but
-its first rung, no log of requests, no queue and no worker: the code is put into the outbox by the same statement.
+Server, Django and database are the same. Each step is one hand-written statement, without REST framework, request log,
+queue and worker; of the ladder there is only the first rung. The same statement puts the code into the outbox.
 
     python -m bench.floor     serves it at PORT
 """
@@ -22,7 +22,7 @@ from tokens import codes
 os.environ["DJANGO_SETTINGS_MODULE"] = "bench.floor_settings"
 
 TEXT = "{code} es tu clave. Vence en 2 min 30 s. No la compartas con nadie."
-LIFE = timedelta(seconds=150)
+CODE_LIFETIME = timedelta(seconds=150)
 
 ASK = """
 WITH gate AS (
@@ -53,7 +53,7 @@ WITH gate AS (
 SELECT id FROM token
 """
 VERIFY = """
-WITH judged AS (
+WITH checked AS (
     UPDATE tokens_verificationtoken SET
         outcome = CASE WHEN code_hmac = %(hmac)s THEN 'VALIDADO' WHEN wrong_tries = 4 THEN 'FALLIDO' ELSE outcome END,
         wrong_tries = wrong_tries + CASE WHEN code_hmac = %(hmac)s THEN 0 ELSE 1 END,
@@ -61,10 +61,10 @@ WITH judged AS (
     WHERE applicant_id = %(applicant)s AND outcome = 'PENDIENTE' AND expires_at >= %(at)s
     RETURNING applicant_id, destination, outcome
 ), proved AS (
-    UPDATE clients_applicant SET state = 'VALIDADO', validated_at = %(at)s, proved_destination = judged.destination
-    FROM judged WHERE id = judged.applicant_id AND judged.outcome = 'VALIDADO'
+    UPDATE clients_applicant SET state = 'VALIDADO', validated_at = %(at)s, proved_destination = checked.destination
+    FROM checked WHERE id = checked.applicant_id AND checked.outcome = 'VALIDADO'
 )
-SELECT outcome FROM judged
+SELECT outcome FROM checked
 """
 
 
@@ -74,7 +74,7 @@ def ask(request: HttpRequest, client: UUID) -> JsonResponse:
         "applicant": client,
         "phone": phone,
         "at": at,
-        "expires": at + LIFE,
+        "expires": at + CODE_LIFETIME,
         "token": token,
         "message": uuid4(),
         "hmac": codes.digest(client, code),
@@ -91,8 +91,8 @@ def ask(request: HttpRequest, client: UUID) -> JsonResponse:
 def verify(request: HttpRequest, client: UUID, code: str) -> JsonResponse:
     with connection.cursor() as cursor:
         cursor.execute(VERIFY, {"applicant": client, "hmac": codes.digest(client, code), "at": datetime.now(UTC)})
-        judged = cursor.fetchone()
-    if judged is None or judged[0] != "VALIDADO":
+        outcome = cursor.fetchone()
+    if outcome is None or outcome[0] != "VALIDADO":
         return JsonResponse({"error": "wrong"}, status=400)
     return JsonResponse({"message": "proved", "data": {"status": "VALIDADO"}})
 

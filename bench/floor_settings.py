@@ -1,7 +1,7 @@
-"""Our settings, database options included, without our rooms and without middleware."""
+"""Settings of the floor: ours, database options included, without our apps and middleware."""
 
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: F403  these settings extend ours
 
 INSTALLED_APPS = []
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # says how long an answer is, or the connection closes
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]  # sets Content-Length, or the connection closes
 ROOT_URLCONF = "bench.floor"

@@ -1,4 +1,4 @@
-"""The rows a benchmark begins with: clients that nobody has asked a code for, and years of codes of others."""
+"""Initial rows of a benchmark: clients without codes, and years of codes of other clients."""
 
 import psycopg
 
@@ -24,7 +24,7 @@ DO $$ DECLARE missing record; BEGIN
     END LOOP;
 END $$
 """
-"""Our tables have no defaults, Django gives every value; here hand-written SQL names only what matters to it."""
+"""Defaults for our tables: Django gives every value, while the hand-written SQL here names only some columns."""
 
 CLIENTS = """
 INSERT INTO clients_applicant
@@ -65,8 +65,8 @@ def prepare(database: "psycopg.Connection") -> None:
 
 
 def fill(database: "psycopg.Connection", codes: int) -> None:
-    """So many old codes with their clients and messages."""
-    # Old clients' documents begin far above those of the clients that take part.
+    """Insert old codes with their clients and messages."""
+    # Old clients' document numbers begin far above those of the measured clients.
     database.execute(CLIENTS, {"first": 50_000_001, "count": codes // PER_CLIENT, "are_old": True})
     database.execute(TOKENS, {"each": PER_CLIENT})
     database.execute(MESSAGES)
@@ -74,13 +74,13 @@ def fill(database: "psycopg.Connection", codes: int) -> None:
 
 
 def tidy(database: "psycopg.Connection") -> None:
-    """What autovacuum would come to do in the middle of a round."""
+    """Do the work that autovacuum would do during a round."""
     database.execute("VACUUM ANALYZE")
     database.execute("CHECKPOINT")
 
 
 def register(database: "psycopg.Connection", count: int) -> list[Client]:
-    """New clients, with documents that nobody had before."""
+    """Insert new clients with unused document numbers."""
     found = database.execute(
         "SELECT greatest(20000000, max(document_number::int)) FROM clients_applicant"
         " WHERE document_number BETWEEN '20000000' AND '49999999'"

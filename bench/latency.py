@@ -1,10 +1,10 @@
-"""How soon a code is where its gateway puts it: alone, and behind a campaign that waits to leave.
+"""Benchmark of delivery latency: codes alone, and behind a waiting campaign.
 
-The campaign comes over a table full of old messages, whose statistics are from before it: PostgreSQL plans its first
-minute for an empty queue.
+The campaign is added to a table full of old messages with statistics from before it: for its first minute PostgreSQL
+plans for an empty queue.
 
-From before the request is sent until the code can be read: in the sandbox outbox for an SMS, at the SMTP server for a
-mail. The floor is the hand-written ask of `bench.floor`, whose code is in the outbox when it answers.
+The time runs from before the request until the code can be read: in the sandbox outbox for an SMS, at the SMTP server
+for a mail. The floor is the hand-written request of `bench.floor`, whose code is in the outbox when it answers.
 """
 
 import argparse
@@ -17,20 +17,20 @@ from pathlib import Path
 import psycopg
 
 from bench import history
+from bench.harness import bulk_worker, serving
 from bench.load import Client
 from bench.partner import Partner
 from bench.report import percentile
-from bench.sink import Sink, standing_with_sink
+from bench.sink import Sink, running_stack_with_sink
 from bench.sizes import Sizes
-from bench.standing import bulk_worker, serving
 from config.run.processes import wait_until
 from testkit.stack import Stack
 
-LOOK_EVERY = 0.002
-"""Seconds between two looks for a code: what is measured is too long by half of it."""
+POLL_SECONDS = 0.002
+"""Interval of the checks for a code: results are too long by half of it."""
 PAUSE = 0.05
-"""Seconds after each code: this is about one client, not about load."""
-PATIENCE = 30.0
+"""Seconds between codes: this measures one client, not load."""
+CODE_TIMEOUT = 30.0
 PERCENTS = (50, 95, 99)
 
 
@@ -38,35 +38,35 @@ def run(folder: Path, options: argparse.Namespace) -> None:
     sizes: Sizes = options.sizes
     print("\nlatency: ask until the code is there; floor: the answer of a hand-written ask; promise: 2 s, at p99 5 s")
     with ExitStack() as stopping:
-        stack, sink = stopping.enter_context(standing_with_sink(folder))
+        stack, sink = stopping.enter_context(running_stack_with_sink(folder))
         database = stopping.enter_context(stack.database())
         partner = Partner(stack, database)
-        partner.authorize(sizes.queued)
+        partner.fill_clients(sizes.queued)
         log = stack.folder / "logs" / "floor.log"
         floor, _ = stopping.enter_context(serving("bench.floor", log, stack.environment))
         clients = deque(history.register(database, 2 * 3 * (sizes.codes + 1)))
         history.tidy(database)
         stopping.enter_context(bulk_worker(stack))
-        asking = Asking(stack, database, sink, floor, clients)
-        asking.each_way(1)  # for the caches
-        print_table("alone", asking.each_way(sizes.codes))
+        measurement = Measurement(stack, database, sink, floor, clients)
+        measurement.measure_each(1)  # for the caches
+        print_table("alone", measurement.measure_each(sizes.codes))
         sink.reset()
-        partner.has_been_sent(sizes.messages)
+        partner.fill_sent_messages(sizes.messages)
         history.tidy(database)
         campaigns = Campaigns(partner, sink, sizes.queued)
         title = f"behind a campaign of {sizes.queued:,} over {sizes.messages:,} messages"
-        print_table(title, asking.each_way(sizes.codes, campaigns.keep_one_running))
+        print_table(title, measurement.measure_each(sizes.codes, campaigns.keep_one_running))
         print(f"(campaigns begun: {campaigns.launched}; {sink.count().mails:,} mails arrived meanwhile)")
         print(f"(statements that ran into their limit: {_timeouts(stack)})")
 
 
 def _timeouts(stack: Stack) -> int:
-    """What PostgreSQL's own log says; it names no statement, for they hold personal data."""
+    """Number of statement timeouts in PostgreSQL's log, which leaves out statements with personal data."""
     return sum(text.count("canceling statement due to statement timeout") for text in stack.logs().values())
 
 
 class Campaigns:
-    """There is always one under way, with messages waiting."""
+    """Keeps one campaign with waiting messages under way."""
 
     def __init__(self, partner: Partner, sink: Sink, queued: int) -> None:
         self.partner, self.sink, self.queued = partner, sink, queued
@@ -78,11 +78,11 @@ class Campaigns:
             self.current = self.partner.queue(self.queued)
             self.launched += 1
             left = self.sink.count().mails
-            assert wait_until(lambda: self.sink.count().mails > left, PATIENCE), "no campaign begins"
+            assert wait_until(lambda: self.sink.count().mails > left, CODE_TIMEOUT), "no campaign begins"
 
 
-class Asking:
-    """Clients that ask one after another and wait for their code."""
+class Measurement:
+    """Sequential requests for codes, timed until the code arrives."""
 
     def __init__(
         self, stack: Stack, database: "psycopg.Connection", sink: Sink, floor: int, clients: deque[Client]
@@ -90,12 +90,12 @@ class Asking:
         self.stack, self.database, self.sink, self.clients = stack, database, sink, clients
         self.floor_url = f"http://127.0.0.1:{floor}"
 
-    def each_way(self, count: int, before_each: Callable[[], None] = lambda: None) -> dict[str, list[float]]:
-        """Seconds of so many codes a way, the ways in turn; the floor is the last one."""
-        ways = {"aval, SMS": self.sms, "aval, mail": self.mail, "floor": self.floor}
-        found: dict[str, list[float]] = {name: [] for name in ways}
+    def measure_each(self, count: int, before_each: Callable[[], None] = lambda: None) -> dict[str, list[float]]:
+        """Seconds for `count` codes of each variant, in turn; the floor is the last."""
+        variants = {"aval, SMS": self.sms, "aval, mail": self.mail, "floor": self.floor}
+        found: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(count):
-            for name, act in ways.items():
+            for name, act in variants.items():
                 before_each()
                 found[name].append(act(self.clients.popleft()))
                 time.sleep(PAUSE)
@@ -105,14 +105,14 @@ class Asking:
         began = time.time()
         answer = self.stack.ask(client.id, client.phone)
         assert answer.status_code == 200, answer.text
-        return self._look(lambda: self._in_the_outbox(client)) - began
+        return self._wait_for(lambda: self._outbox_time(client)) - began
 
     def mail(self, client: Client) -> float:
         began = time.time()
         answer = self.stack.ask(client.id, via="C")
         assert answer.status_code == 200, answer.text
-        address = f"{client.phone[1:]}@example.com"  # as history registers them
-        return self._look(lambda: self.sink.seen(address)) - began
+        address = f"{client.phone[1:]}@example.com"  # the address that bench.history registers
+        return self._wait_for(lambda: self.sink.seen(address)) - began
 
     def floor(self, client: Client) -> float:
         call = self.stack.asking(client.id, client.phone)
@@ -121,16 +121,16 @@ class Asking:
         assert answer.status_code == 200, answer.text
         return time.time() - began
 
-    def _in_the_outbox(self, client: Client) -> float | None:
+    def _outbox_time(self, client: Client) -> float | None:
         found = self.database.execute('SELECT FROM messaging_sandboxmessage WHERE "to" = %s', [client.phone]).fetchone()
         return None if found is None else time.time()
 
-    def _look(self, arrived: Callable[[], float | None]) -> float:
-        """When it arrived, in seconds since 1970."""
-        end = time.monotonic() + PATIENCE
+    def _wait_for(self, arrived: Callable[[], float | None]) -> float:
+        """Time of arrival in seconds since 1970."""
+        end = time.monotonic() + CODE_TIMEOUT
         while (at := arrived()) is None:
-            assert time.monotonic() < end, f"no code in {PATIENCE} s"
-            time.sleep(LOOK_EVERY)
+            assert time.monotonic() < end, f"no code in {CODE_TIMEOUT} s"
+            time.sleep(POLL_SECONDS)
         return at
 
 

@@ -1,8 +1,7 @@
-"""Clients that ask for codes and answer them, over kept connections: one thread, so that it leaves the processors to
-what is measured.
+"""Load generator: clients that ask for codes and verify them over persistent connections.
 
-A code is read where its gateway put it, from the outbox's table, in batches: reading it over HTTP would be a third
-request of each cycle that no client ever makes.
+It has one thread, to leave the processors to the measured processes. Codes are read in batches from the outbox's table:
+reading them over HTTP would add a third request to each cycle, which no real client makes.
 """
 
 import json
@@ -16,29 +15,29 @@ from dataclasses import dataclass, field
 import psycopg
 
 CONNECTIONS = 16
-ON_THE_WAY = 200
-"""Codes asked for and not answered yet, at most: a worker that falls behind slows the asking down."""
-LOOK_EVERY = 0.005
-"""Seconds between two looks for codes."""
-NEWEST = 'SELECT id, "to", text FROM messaging_sandboxmessage WHERE id > %s - 500 AND id > %s ORDER BY id'  # ids commit
-"""Out of order: the last 500 are looked at again."""
+MAX_UNANSWERED = 200
+"""Codes under way: a worker that falls behind slows the load down."""
+POLL_SECONDS = 0.005
+"""Interval of the reads of codes."""
+NEWEST = 'SELECT id, "to", text FROM messaging_sandboxmessage WHERE id > %s - 500 AND id > %s ORDER BY id'
+"""Ids are committed out of order: the last 500 are read again."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """Somebody registered, with a phone that nobody else has."""
+    """A registered client with a unique phone."""
 
     id: str
     phone: str
 
 
 @dataclass
-class Counted:
+class Counts:
     cycles: int = 0
     refused: list[str] = field(default_factory=list)
 
 
-class Line:
+class Connection:
     """One connection with at most one request under way."""
 
     def __init__(self, port: int) -> None:
@@ -54,21 +53,21 @@ class Line:
 
     def answer(self) -> tuple[int, bytes] | None:
         """Status and body once they are complete."""
-        more = self.socket.recv(65536)
-        if not more:
+        data = self.socket.recv(65536)
+        if not data:
             raise ConnectionError("the web server closed a connection")
-        self.received += more
+        self.received += data
         head, end, body = self.received.partition(b"\r\n\r\n")
         if not end:
             return None
         _, has_length, rest = head.lower().partition(b"content-length:")
-        # without a length it comes in chunks, of which the last is empty
+        # an answer without a length is chunked, and the last chunk is empty
         is_whole = len(body) >= int(rest.split(b"\r\n", 1)[0]) if has_length else body.endswith(b"0\r\n\r\n")
         return (int(head[9:12]), body) if is_whole else None
 
 
 class Load:
-    """A closed loop: every connection always has something to do, and a code that is there is answered first."""
+    """Closed loop: every connection is always busy, and codes that have arrived are verified first."""
 
     def __init__(
         self, port: int, clients: deque[Client], database: "psycopg.Connection", code_at: Callable[[str], str]
@@ -78,65 +77,65 @@ class Load:
         self.code_at = code_at
         self.waiting: dict[str, Client] = {}
         self.ready: deque[tuple[Client, str]] = deque()
-        self.idle: list[Line] = []
+        self.idle: list[Connection] = []
         newest = database.execute("SELECT coalesce(max(id), 0) FROM messaging_sandboxmessage").fetchone()
         self.last = self.first = newest[0] if newest else 0
         self.selector = selectors.DefaultSelector()
         for _ in range(CONNECTIONS):
-            line = Line(port)
-            self.selector.register(line.socket, selectors.EVENT_READ, line)
-            self.idle.append(line)
-        self.counted = Counted()
+            connection = Connection(port)
+            self.selector.register(connection.socket, selectors.EVENT_READ, connection)
+            self.idle.append(connection)
+        self.counts = Counts()
 
-    def run(self, seconds: float) -> Counted:
-        """Goes on where the last call stopped, requests under way included; counts what is answered from now on."""
-        self.counted = Counted()
-        end, look_at = time.monotonic() + seconds, 0.0
+    def run(self, seconds: float) -> Counts:
+        """Run for some seconds and count answers from now on. Requests under way from the last call continue."""
+        self.counts = Counts()
+        end, next_poll = time.monotonic() + seconds, 0.0
         while (now := time.monotonic()) < end:
-            if now >= look_at:
-                self._look_for_codes()
-                look_at = time.monotonic() + LOOK_EVERY
-            self._occupy()
-            for key, _ in self.selector.select(LOOK_EVERY):
-                self._hear(key.data)
-        return self.counted
+            if now >= next_poll:
+                self._read_codes()
+                next_poll = time.monotonic() + POLL_SECONDS
+            self._send_requests()
+            for key, _ in self.selector.select(POLL_SECONDS):
+                self._read_answer(key.data)
+        return self.counts
 
     def close(self) -> None:
-        """Hears what is under way, then hangs up."""
+        """Read the answers under way, then close the connections."""
         end = time.monotonic() + 10
         while len(self.idle) < CONNECTIONS and time.monotonic() < end:
             for key, _ in self.selector.select(0.1):
-                self._hear(key.data)
+                self._read_answer(key.data)
         for key in list(self.selector.get_map().values()):
             key.data.socket.close()
         self.selector.close()
 
-    def _occupy(self) -> None:
+    def _send_requests(self) -> None:
         while self.idle:
             if self.ready:
                 client, code = self.ready.popleft()
                 self.idle.pop().send(self._verify(client, code), client, is_asking=False)
-            elif len(self.waiting) < ON_THE_WAY:
+            elif len(self.waiting) < MAX_UNANSWERED:
                 client = self.clients.popleft()
                 self.waiting[client.phone] = client
                 self.idle.pop().send(self._ask(client), client, is_asking=True)
             else:
                 return
 
-    def _hear(self, line: Line) -> None:
-        answer = line.answer()
+    def _read_answer(self, connection: Connection) -> None:
+        answer = connection.answer()
         if answer is None:
             return
-        self.idle.append(line)
+        self.idle.append(connection)
         status, body = answer
         if status != 200:
-            self.counted.refused.append(f"{status} {body[:200]!r}")
-            if line.is_asking and line.client:
-                self.waiting.pop(line.client.phone, None)
-        elif not line.is_asking:
-            self.counted.cycles += 1
+            self.counts.refused.append(f"{status} {body[:200]!r}")
+            if connection.is_asking and connection.client:
+                self.waiting.pop(connection.client.phone, None)
+        elif not connection.is_asking:
+            self.counts.cycles += 1
 
-    def _look_for_codes(self) -> None:
+    def _read_codes(self) -> None:
         for row, phone, text in self.database.execute(NEWEST, [self.last, self.first]):
             self.last = max(self.last, row)
             client = self.waiting.pop(phone, None)

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and how much processor time its processes took."""
+"""Description of the machine, and processor time and memory of processes."""
 
 import os
 import platform
@@ -24,10 +24,10 @@ def line() -> str:
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """Of these processes and of those of their children that have ended (PostgreSQL's come and go)."""
+    """Processor seconds of these processes and of their ended children, such as PostgreSQL's sessions."""
     ticks = 0
     for pid in pids:
-        with suppress(OSError):  # ended just now: its parent has its time
+        with suppress(OSError):  # it just ended: its time is counted with its parent
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(int(each) for each in fields[11:15])
     return ticks / _TICKS
@@ -46,37 +46,37 @@ def group(leader: int) -> list[int]:
 
 
 class Meter:
-    """Processor seconds by name between two looks."""
+    """Processor seconds by name between `start` and `stop`."""
 
     def __init__(self, pids_of: Mapping[str, Callable[[], Iterable[int]]]) -> None:
         self.pids_of = pids_of
         self.before: dict[str, float] = {}
 
     def start(self) -> None:
-        self.before = self._look()
+        self.before = self._read()
 
     def stop(self) -> dict[str, float]:
-        return {name: seconds - self.before[name] for name, seconds in self._look().items()}
+        return {name: seconds - self.before[name] for name, seconds in self._read().items()}
 
-    def _look(self) -> dict[str, float]:
+    def _read(self) -> dict[str, float]:
         return {name: processor_seconds(pids()) for name, pids in self.pids_of.items()}
 
 
 class Peak:
-    """How much memory processes take beyond what they have now, by the kernel's own high-water marks."""
+    """Memory growth of processes from now on, by the kernel's high-water marks."""
 
     def __init__(self, pids: Iterable[int]) -> None:
         self.before = {}
         for pid in pids:
-            Path(f"/proc/{pid}/clear_refs").write_text("5")  # the mark falls to what is resident now
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # resets the mark to the resident size
             self.before[pid] = _resident(pid)
 
     def growth(self) -> int:
-        """Bytes of the process that grew most."""
+        """Growth in bytes of the process that grew most."""
         return max(_resident(pid, "VmHWM") - before for pid, before in self.before.items())
 
     def highest(self) -> int:
-        """Bytes of the largest process at its largest."""
+        """Largest size in bytes of any of the processes."""
         return max(_resident(pid, "VmHWM") for pid in self.before)
 
 

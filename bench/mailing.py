@@ -1,4 +1,4 @@
-"""A campaign through the bulk worker, beside one connection of smtplib that sends the same mails ready made."""
+"""Benchmark of campaign mails: the bulk worker beside one smtplib connection with the same, prepared mails."""
 
 import argparse
 import smtplib
@@ -7,26 +7,26 @@ from pathlib import Path
 
 import psycopg
 
+from bench.harness import bulk_worker, meter
 from bench.partner import Partner
 from bench.report import Row, share, table
-from bench.sink import Sink, standing_with_sink
+from bench.sink import Sink, running_stack_with_sink
 from bench.sizes import Sizes
-from bench.standing import bulk_worker, meter
 from config.run.processes import wait_until
 
-PATIENCE = 600.0
-"""Seconds for a campaign."""
+CAMPAIGN_SECONDS = 600.0
+"""Limit for a campaign."""
 
 
 def run(folder: Path, options: argparse.Namespace) -> None:
     sizes: Sizes = options.sizes
     print(f"\nemail: a campaign of {sizes.mails:,} to a local SMTP server; floor: one smtplib connection, ready mails")
     with ExitStack() as stopping:
-        stack, sink = stopping.enter_context(standing_with_sink(folder))
+        stack, sink = stopping.enter_context(running_stack_with_sink(folder))
         database = stopping.enter_context(stack.database())
         bulk = stopping.enter_context(bulk_worker(stack))
         partner = Partner(stack, database)
-        partner.authorize(sizes.mails)
+        partner.fill_clients(sizes.mails)
         used = meter(stack, bulk=bulk.pid, sink=sink.pid)
         ours, floor = Row("aval"), Row("smtplib")
         processor: list[dict[str, float]] = []
@@ -46,14 +46,14 @@ def run(folder: Path, options: argparse.Namespace) -> None:
 
 
 def campaign(partner: Partner, sink: Sink, count: int) -> float:
-    """Mails a second between the first and the last one that arrived."""
+    """Mails a second between the first and the last arrival."""
     sink.reset()
     launched = partner.launch(count)
-    assert wait_until(lambda: sink.count().mails >= count, PATIENCE), sink.count()
-    assert wait_until(lambda: partner.waiting(launched) == 0, PATIENCE), "all are settled"
-    came = sink.count()
-    assert came.mails == count, came
-    return came.per_second
+    assert wait_until(lambda: sink.count().mails >= count, CAMPAIGN_SECONDS), sink.count()
+    assert wait_until(lambda: partner.waiting(launched) == 0, CAMPAIGN_SECONDS), "all are settled"
+    arrived = sink.count()
+    assert arrived.mails == count, arrived
+    return arrived.per_second
 
 
 def recipients(database: "psycopg.Connection") -> list[str]:
@@ -61,17 +61,17 @@ def recipients(database: "psycopg.Connection") -> list[str]:
 
 
 def ready_mails(example: bytes, addresses: list[str]) -> list[tuple[str, bytes]]:
-    """The mail that the campaign sent, addressed to each."""
+    """The campaign's mail, addressed to each recipient."""
     written = next(address for address in addresses if address.encode() in example).encode()
     return [(address, example.replace(written, address.encode())) for address in addresses]
 
 
 def raw_connection(sink: Sink, mails: list[tuple[str, bytes]]) -> float:
-    """Mails a second between the first and the last one that arrived."""
+    """Mails a second between the first and the last arrival."""
     sink.reset()
-    with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="bench") as line:
+    with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="bench") as connection:
         for address, mail in mails:
-            line.sendmail("no-responder@localhost", [address], mail, mail_options=["BODY=8BITMIME"])
-    came = sink.count()
-    assert came.mails == len(mails), came
-    return came.per_second
+            connection.sendmail("no-responder@localhost", [address], mail, mail_options=["BODY=8BITMIME"])
+    count = sink.count()
+    assert count.mails == len(mails), count
+    return count.per_second

@@ -1,4 +1,4 @@
-"""A partner of contract 1 with its key, its clients, and what was sent to them or is about to be."""
+"""Partner of contract 1 with credentials, clients, sent messages and campaigns."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SELECT %(partner)s, 'c' || left(md5(n::text), 8) || n || '@dominio.com', 'María
        (10000000 + n)::text, (900000000 + n)::text, 'A-' || n, 'VIP', 1, now(), now()
 FROM generate_series(1, %(count)s) n
 """
-"""Addresses in no order: an index is not filled at its end only."""
+"""Unsorted addresses, so that an index grows everywhere."""
 SENT = """
 INSERT INTO messaging_message
     (id, partner_id, request_id, kind, via, recipient, subject, text, state, attempts, next_attempt_at, provider,
@@ -50,7 +50,7 @@ FROM clients_authorizedclient WHERE partner_id = %(partner)s ORDER BY id LIMIT %
 
 
 class Partner:
-    """Made by the command an operator has; its rows by SQL, since nobody could wait for the front door."""
+    """A partner made by the operator's command; its rows are inserted by SQL, as the API would take too long."""
 
     def __init__(self, stack: Stack, database: "psycopg.Connection") -> None:
         self.database = database
@@ -59,27 +59,27 @@ class Partner:
         self.id = int(self._one("SELECT id FROM clients_partner WHERE slug = %(slug)s", {"slug": made["partner"]}))
         history.prepare(database)
 
-    def authorize(self, count: int) -> None:
-        """Clients, all subscribed."""
+    def fill_clients(self, count: int) -> None:
+        """Insert subscribed clients."""
         self._fill(CLIENTS, count)
 
-    def has_been_sent(self, count: int, subject: str = 'PUBLICIDAD: Novedades de "abril", año 2026') -> None:
-        """Bulletins and alerts of the last year, one in fifty refused by its provider."""
+    def fill_sent_messages(self, count: int, subject: str = 'PUBLICIDAD: Novedades de "abril", año 2026') -> None:
+        """Insert bulletins and alerts of the last year; the provider refused one in fifty."""
         self._fill(SENT, count, subject=subject)
 
     def launch(self, audience: int) -> int:
-        """A bulletin to all clients, due now; beat begins it within seconds."""
+        """Schedule a bulletin to all clients for now; beat starts it within seconds."""
         return self._campaign("SCHEDULED", audience)
 
     def queue(self, count: int) -> int:
-        """A bulletin whose messages all wait already, more than a campaign makes ahead by itself."""
-        with self.database.transaction():  # a sweep ends a campaign of which nothing waits
+        """Insert a bulletin with all messages queued, more than a campaign creates ahead by itself."""
+        with self.database.transaction():  # a sweep would end a campaign without waiting messages
             campaign = self._campaign("SENDING", count)
             self.database.execute(QUEUED, {"campaign": campaign, "partner": self.id, "count": count})
         return campaign
 
     def waiting(self, campaign: int) -> int:
-        """How many of its messages have not been settled."""
+        """Number of its unsettled messages."""
         left = "SELECT count(*) FROM messaging_message WHERE campaign_id = %(campaign)s"
         return int(self._one(f"{left} AND state IN ('QUEUED', 'SENDING')", {"campaign": campaign}))
 
@@ -92,7 +92,7 @@ class Partner:
         return int(self._one(CAMPAIGN, {"text": TEXT, "state": state, "audience": audience}))
 
     def _fill(self, sql: str, count: int, **more: Any) -> None:
-        """Without looking every row's partner up again: the rows are ours."""
+        """Insert rows without checks of foreign keys, which hold by construction."""
         self.database.execute("SET session_replication_role = replica")
         self.database.execute(sql, {"partner": self.id, "count": count, **more})
         self.database.execute("SET session_replication_role = origin")

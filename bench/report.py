@@ -1,4 +1,4 @@
-"""How figures are printed: least, median and most of the rounds, and each round's ratio to the floor of that round."""
+"""Tables of results: minimum, median and maximum of the rounds, and the ratio to the floor of the same round."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from statistics import median
 
 @dataclass
 class Row:
-    """One of those that are compared: a value for each round, and a remark at the end of its line."""
+    """One compared system: a value for each round, and a remark."""
 
     name: str
     values: list[float] = field(default_factory=list)
@@ -15,7 +15,7 @@ class Row:
 
 
 def table(unit: str, rows: Sequence[Row], digits: int = 0, remarks: str = "") -> None:
-    """The last row is the floor: the ratios are to its values, round by round."""
+    """Print the rows; the last is the floor, to whose values the ratios are, round by round."""
     floor, width = rows[-1], max(7, *(len(row.name) + 2 for row in rows))
     print(f"{'':{width}}{unit:>24}{'ratio to floor':>24}   {remarks}".rstrip())
     for row in rows:
@@ -30,10 +30,10 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def share(used: Sequence[dict[str, float]], digits: int = 2) -> str:
-    """The median of what each process used in a round."""
+    """Median of each process's use in a round."""
     return ", ".join(f"{name} {median(each[name] for each in used):.{digits}f}" for name in used[0])
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The smallest value that so many per cent do not exceed."""
+    """Smallest value that `percent` of all values do not exceed."""
     return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]

@@ -1,9 +1,9 @@
-"""An SMTP server that takes everything and keeps nothing but when it came: the floor under what mail can cost.
+"""SMTP sink: a server that accepts all mails and keeps only times of arrival, the floor for the cost of mail.
 
-    python -m bench.sink     serves at PORT, in a process of its own
+    python -m bench.sink     serves at PORT
 
-Beside SMTP it answers to its own words: XRESET forgets; XCOUNT says how many mails came since, and when the first and
-the last one did; XSEEN <address> says when the newest mail for it came; XMAIL gives the first mail, base64.
+Commands beside SMTP: XRESET clears its memory; XCOUNT answers the number of mails since and the times of the first and
+last; XSEEN <address> answers the time of the newest mail for it; XMAIL answers the first mail in base64.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.standing import serving, standing
+from bench.harness import running_stack, serving
 from testkit.stack import Stack, free_port
 
-END = b"\r\n.\r\n"
+END_OF_MAIL = b"\r\n.\r\n"
 
 
 class Count(NamedTuple):
@@ -32,32 +32,32 @@ class Count(NamedTuple):
 
     @property
     def per_second(self) -> float:
-        """Without the first, which began before the clock."""
+        """Rate without the first mail, whose transfer began before its arrival."""
         return (self.mails - 1) / (self.last - self.first)
 
 
 class Mailbox:
-    """What came since the last XRESET."""
+    """Mails since the last XRESET."""
 
     def __init__(self) -> None:
         self.seen: dict[str, float] = {}
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.count = Count(0, 0.0, 0.0)
         self.example = b""
         self.seen.clear()
 
-    def take(self, mail: bytes, recipients: list[str]) -> None:
+    def add(self, mail: bytes, recipients: list[str]) -> None:
         now = time.time()
         self.example = self.example or mail
         self.count = Count(self.count.mails + 1, self.count.first or now, now)
         self.seen.update(dict.fromkeys(recipients, now))
 
-    def answer(self, word: bytes, rest: str) -> bytes:
-        match word:
+    def answer(self, command: bytes, rest: str) -> bytes:
+        match command:
             case b"XRESET":
-                self.forget()
+                self.reset()
                 return b"250 ok"
             case b"XCOUNT":
                 return f"250 {self.count.mails} {self.count.first} {self.count.last}".encode()
@@ -69,7 +69,7 @@ class Mailbox:
 
 
 class Session(asyncio.Protocol):
-    """One connection."""
+    """Protocol of one connection."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
@@ -80,76 +80,76 @@ class Session(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.say(b"220 sink ESMTP")
+        self.reply(b"220 sink ESMTP")
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        while (cut := self.received.find(END if self.is_data else b"\r\n")) >= 0:
+        while (cut := self.received.find(END_OF_MAIL if self.is_data else b"\r\n")) >= 0:
             piece = self.received[:cut]
-            self.received = self.received[cut + (len(END) if self.is_data else 2) :]
+            self.received = self.received[cut + (len(END_OF_MAIL) if self.is_data else 2) :]
             if self.is_data:
-                self.mailbox.take(piece, self.recipients)
+                self.mailbox.add(piece, self.recipients)
                 self.is_data, self.recipients = False, []
-                self.say(b"250 2.0.0 Ok: queued as 4XyZ12abc")
+                self.reply(b"250 2.0.0 Ok: queued as 4XyZ12abc")
             else:
-                self.hear(piece)
+                self.handle_command(piece)
 
-    def hear(self, line: bytes) -> None:
-        word, _, rest = line.partition(b" ")
-        match word.upper():
+    def handle_command(self, line: bytes) -> None:
+        command, _, rest = line.partition(b" ")
+        match command.upper():
             case b"EHLO":
-                self.say(b"250-sink\r\n250 8BITMIME")
+                self.reply(b"250-sink\r\n250 8BITMIME")
             case b"RCPT":
                 found = re.search(rb"<(.+)>", rest)
                 self.recipients.append(found[1].decode() if found else "")
-                self.say(b"250 ok")
+                self.reply(b"250 ok")
             case b"DATA":
                 self.is_data = True
-                self.say(b"354 go on")
+                self.reply(b"354 go on")
             case b"QUIT":
-                self.say(b"221 bye")
+                self.reply(b"221 bye")
                 self.transport.close()
             case other:
-                self.say(self.mailbox.answer(other, rest.decode()))
+                self.reply(self.mailbox.answer(other, rest.decode()))
 
-    def say(self, reply: bytes) -> None:
-        self.transport.write(reply + b"\r\n")
+    def reply(self, text: bytes) -> None:
+        self.transport.write(text + b"\r\n")
 
 
 class Sink:
-    """The server as a benchmark sees it."""
+    """Client of the sink's own commands."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.port, self.pid = port, pid
-        self.line = smtplib.SMTP("127.0.0.1", port, local_hostname="bench")
+        self.connection = smtplib.SMTP("127.0.0.1", port, local_hostname="bench")
 
     def reset(self) -> None:
-        self.line.docmd("XRESET")
+        self.connection.docmd("XRESET")
 
     def count(self) -> Count:
-        mails, first, last = self.line.docmd("XCOUNT")[1].split()
+        mails, first, last = self.connection.docmd("XCOUNT")[1].split()
         return Count(int(mails), float(first), float(last))
 
     def seen(self, address: str) -> float | None:
-        """When the newest mail for this address came, in seconds since 1970."""
-        code, reply = self.line.docmd("XSEEN", address)
-        return float(reply) if code == 250 else None
+        """Arrival of the newest mail for this address, in seconds since 1970."""
+        code, text = self.connection.docmd("XSEEN", address)
+        return float(text) if code == 250 else None
 
     def example(self) -> bytes:
-        """The first mail since the last reset, as it travelled: lines end in CR LF, dots are doubled."""
-        return base64.b64decode(self.line.docmd("XMAIL")[1])
+        """The first mail since the last reset as sent: lines end in CR LF, leading dots are doubled."""
+        return base64.b64decode(self.connection.docmd("XMAIL")[1])
 
 
 @contextmanager
-def standing_with_sink(folder: Path) -> Iterator[tuple[Stack, Sink]]:
-    """A stack whose mail goes to a server of this kind."""
+def running_stack_with_sink(folder: Path) -> Iterator[tuple[Stack, Sink]]:
+    """A running stack whose mail goes to a sink."""
     port = free_port()
     with ExitStack() as stopping:
-        stack = stopping.enter_context(standing(folder, EMAIL_URL=f"smtp://127.0.0.1:{port}"))
+        stack = stopping.enter_context(running_stack(folder, EMAIL_URL=f"smtp://127.0.0.1:{port}"))
         log = stack.folder / "logs" / "sink.log"
         _, pid = stopping.enter_context(serving("bench.sink", log, stack.environment, port=port))
         sink = Sink(port, pid)
-        stopping.callback(sink.line.close)
+        stopping.callback(sink.connection.close)
         yield stack, sink
 
 

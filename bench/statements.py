@@ -1,8 +1,8 @@
-"""How many statements each step of a cycle sends, as PostgreSQL's own log counts them, transaction control included.
+"""Count of the statements in each step of a cycle, from PostgreSQL's log, transaction control included.
 
     python -m bench.statements     prints {"ask": n, "deliver 10": n, "verify": n}, with a stack's environment
 
-In one process: the test client makes the requests, and the worker's function delivers.
+It runs in one process: Django's test client makes the requests, and the worker's function delivers.
 """
 
 import json
@@ -25,7 +25,7 @@ BODY = {
 }
 
 
-def counted(act: Callable[[], Any]) -> int:
+def count_statements(act: Callable[[], Any]) -> int:
     log = Path(os.environ["DATA_DIR"], "logs", "postgres.log")
     before = log.stat().st_size
     act()
@@ -57,15 +57,15 @@ def main() -> None:
 
     numbers = range(90_000_001, 90_000_013)
     clients = {n: post("/client", BODY | {"documento": str(n), "correo": f"{n}@example.com"})["id"] for n in numbers}
-    ask(numbers[0])  # the first of a process does what the others need not
+    ask(numbers[0])  # the first request of a process also fills its caches
     send.deliver_due("codes")
-    found = {"ask": counted(lambda: ask(numbers[1]))}
+    found = {"ask": count_statements(lambda: ask(numbers[1]))}
     tokens = [ask(number) for number in numbers[2:11]]
     with connection.cursor() as cursor:
         cursor.execute("SELECT sealed FROM messaging_message WHERE reference = %s", [tokens[0]])
         code = unseal(cursor.fetchone()[0])
-    found["deliver 10"] = counted(lambda: send.deliver_due("codes"))
-    found["verify"] = counted(lambda: http.get(f"/v1/api/client/{clients[numbers[2]]}/verify/{code}"))
+    found["deliver 10"] = count_statements(lambda: send.deliver_due("codes"))
+    found["verify"] = count_statements(lambda: http.get(f"/v1/api/client/{clients[numbers[2]]}/verify/{code}"))
     print(json.dumps(found))
 
 

@@ -1,4 +1,4 @@
-"""Ask, deliver, verify: cycles a second over HTTP beside a hand-written floor, on empty tables and on full ones."""
+"""Benchmark of a cycle (ask, deliver, verify) over HTTP beside a hand-written floor, on empty and on full tables."""
 
 import argparse
 import json
@@ -11,21 +11,21 @@ from pathlib import Path
 import psycopg
 
 from bench import history
+from bench.harness import meter, running_stack, serving
 from bench.load import CONNECTIONS, Client, Load
 from bench.machine import Meter, group
 from bench.report import Row, share, table
-from bench.standing import meter, serving, standing
 from testkit.stack import MASK, Stack
 
 WARM_UP = 1.5
-"""Seconds before each round is counted: the pipeline fills."""
-FASTEST = 3000
-"""Cycles a second that clients are registered for; nobody comes near."""
+"""Seconds of warm-up before each round, until the pipeline is full."""
+MAX_CYCLES_PER_SECOND = 3000
+"""Clients are registered for this rate, which no system reaches."""
 
 
 @dataclass
 class System:
-    """One of the two that are compared, and what its rounds gave."""
+    """One of the two compared systems and the results of its rounds."""
 
     name: str
     port: int
@@ -42,9 +42,9 @@ class System:
 def run(folder: Path, options: argparse.Namespace) -> None:
     print(f"\nverify_cycle: ask + deliver + verify, {CONNECTIONS} connections; floor: one statement a step, no worker")
     with ExitStack() as stopping:
-        stack = stopping.enter_context(standing(folder))
+        stack = stopping.enter_context(running_stack(folder))
         database = stopping.enter_context(stack.database())
-        stack.worker.freeze()  # the count delivers by itself
+        stack.worker.freeze()  # the count delivers codes itself
         counts = json.loads(stack.command("bench.statements", DATABASE_URL=stack.servers.owner_url))
         stack.worker.thaw()
         print("statements, BEGIN and COMMIT included: " + ", ".join(f"{step} {n}" for step, n in counts.items()))
@@ -54,17 +54,17 @@ def run(folder: Path, options: argparse.Namespace) -> None:
         for rows in sorted({0, options.history}):
             if rows:
                 history.fill(database, rows)
-            systems = both(stack, floor)
+            systems = make_systems(stack, floor)
             for _ in range(options.rounds):
                 for system in systems:
-                    one_round(system, stack, database, clients, options.seconds)
+                    run_round(system, stack, database, clients, options.seconds)
             print_table(rows, *systems)
 
 
-def one_round(
+def run_round(
     system: System, stack: Stack, database: psycopg.Connection, clients: deque[Client], seconds: float
 ) -> None:
-    wanted = int(FASTEST * (WARM_UP + seconds))
+    wanted = int(MAX_CYCLES_PER_SECOND * (WARM_UP + seconds))
     if len(clients) < wanted:
         clients.extend(history.register(database, wanted))
         history.tidy(database)
@@ -82,17 +82,17 @@ def one_round(
     system.rates.append(counted.cycles / took)
     system.processor.append({name: used[name] / counted.cycles * 1000 for name in used})
     while stack.sql("SELECT FROM messaging_message WHERE state IN ('QUEUED', 'SENDING') LIMIT 1"):
-        time.sleep(0.05)  # what was asked for and not answered: the other one's round begins without it
+        time.sleep(0.05)  # so that the other system's round begins with an empty queue
 
 
-def both(stack: Stack, floor: tuple[int, int]) -> tuple[System, System]:
-    """With fresh counters. The floor: its port and process group."""
+def make_systems(stack: Stack, floor: tuple[int, int]) -> tuple[System, System]:
+    """Both systems with fresh counters. `floor` is its port and process group."""
     asked = stack.asked()
     stack.code_soon(asked.phone)
     text = stack.sql("SELECT text FROM messaging_message WHERE recipient = %s", asked.phone)[0][0]
     port, leader = floor
-    of_floor = Meter({"web": lambda: group(leader), "PostgreSQL": stack.postgres.pids})
-    return System("aval", stack.port, text.index(MASK), meter(stack)), System("floor", port, 0, of_floor)
+    floor_meter = Meter({"web": lambda: group(leader), "PostgreSQL": stack.postgres.pids})
+    return System("aval", stack.port, text.index(MASK), meter(stack)), System("floor", port, 0, floor_meter)
 
 
 def print_table(rows: int, *systems: System) -> None:

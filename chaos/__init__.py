@@ -1,5 +1,5 @@
-"""WHAT BREAKS IT: faults of every kind done to a whole Aval, and a count of what became of each message afterwards.
+"""Fault injection: scenarios that break a complete installation, and the check of every message afterwards.
 
-`python -m chaos`, or one scenario by its name. The providers' own logs say what was sent; our rows are only compared
-with them.
+`python -m chaos` runs all scenarios; `--only NAME` runs one. The providers' own journals say what was sent; our rows
+are compared with them.
 """

@@ -1,8 +1,8 @@
-"""The invariants, counted: what was accepted, what our rows say, and what the providers' own logs say.
+"""Check of the invariants: accepted requests, our rows and the providers' own journals compared.
 
-A row is never believed when it says that something was sent. What counts as broken:
+A row alone never proves that something was sent. Violations:
 
-- lost: accepted, and has no row, or two; QUEUED or SENDING after the recovery; SENT, and nobody took it; FAILED,
+- lost: accepted, and has no row, or two; QUEUED or SENDING after the recovery; SENT, and no provider took it; FAILED,
   EXPIRED or CANCELLED where the scenario gives no reason for it;
 - twice: taken more than once;
 - late: taken after its `send_before`;
@@ -13,21 +13,21 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from chaos.logbook import Arrival, Log
-from chaos.standing import Accepted, Field, Front, code_of
+from chaos.harness import Accepted, ApiClient, ChaosStack, code_of
+from chaos.journal import Arrival, ArrivalLog
 
 TAKEN = frozenset({"SENT", "DELIVERED", "UNDELIVERED"})
 SAMPLE = 3
-"""Codes that are tried at the end; each is a request and a client of its own."""
+"""Codes that are verified at the end, each of another client."""
 
 
 class NotInstalled(Exception):
-    """A scenario needs a program that this machine does not have; the text names its package."""
+    """A program that a scenario needs is missing on this machine; the text names its package."""
 
 
 @dataclass
 class Counts:
-    """What became of the messages of a scenario."""
+    """Outcomes of the messages of a scenario."""
 
     accepted: int = 0
     once: int = 0
@@ -36,23 +36,23 @@ class Counts:
     late: int = 0
     false: int = 0
     unknown: int = 0
-    unknown_taken: int = 0  # of them, those that a provider did take
-    excused: int = 0  # ended unsent for a reason that the scenario gives
+    unknown_taken: int = 0  # of these, taken by a provider
+    excused: int = 0  # ended unsent in a state that the scenario allows
     delivered: int = 0
     recovery: float = 0.0  # seconds from the end of the faults until nothing waits or is under way
     seconds: float = 0.0
-    wrong: list[str] = field(default_factory=list)  # what was broken, one line each
-    notes: list[str] = field(default_factory=list)  # what else was measured
-    skipped: str = ""  # what is missing, where it could not be tried
+    wrong: list[str] = field(default_factory=list)  # violations, one line each
+    notes: list[str] = field(default_factory=list)  # other measurements
+    skipped: str = ""  # the missing program, if the scenario could not run
 
-    def broken(self, kind: str, words: str) -> None:
+    def broken(self, kind: str, text: str) -> None:
         setattr(self, kind, getattr(self, kind) + 1)
-        self.wrong.append(f"{kind}: {words}")
+        self.wrong.append(f"{kind}: {text}")
 
-    def expect(self, holds: bool, words: str) -> None:
-        """A promise of the scenario's own."""
+    def expect(self, holds: bool, text: str) -> None:
+        """Record a violation of the scenario's own rule."""
         if not holds:
-            self.wrong.append(words)
+            self.wrong.append(text)
 
     @property
     def holds(self) -> bool:
@@ -64,8 +64,8 @@ class Counts:
         broken = f"lost {self.lost}  twice {self.twice}  late {self.late}  false {self.false}"
         unknown = f"UNKNOWN {self.unknown:3} ({self.unknown_taken:2} taken)"
         took = f"{self.seconds:5.1f} s (recovery {self.recovery:4.1f})"
-        said = f"accepted {self.accepted:3}  once {self.once:3}  {broken}  {unknown}  excused {self.excused:2}  {took}"
-        return "  ".join((said, *self.notes))
+        text = f"accepted {self.accepted:3}  once {self.once:3}  {broken}  {unknown}  excused {self.excused:2}  {took}"
+        return "  ".join((text, *self.notes))
 
 
 @dataclass(frozen=True)
@@ -83,32 +83,38 @@ class Row:
     reply: str
 
 
-def aftermath(front: Front, stack: Field, *, excused: Collection[str] = (), more: Sequence[Log] = ()) -> Counts:
-    """Ends every fault, waits a minute at most until nothing is under way, and counts."""
+def recover_and_check(
+    api: ApiClient, stack: ChaosStack, *, excused: Collection[str] = (), more: Sequence[ArrivalLog] = ()
+) -> Counts:
+    """End every fault, wait at most a minute until nothing is under way, and check."""
     recovery = stack.recover()
-    counts = check(front, stack, excused=excused, more=more)
+    counts = check(api, stack, excused=excused, more=more)
     counts.recovery = recovery
     return counts
 
 
-def check(front: Front, stack: Field, *, excused: Collection[str] = (), more: Sequence[Log] = ()) -> Counts:
-    """Counts what became of everything since the scenario began. `excused`: the states that messages may end in
-    unsent; `more`: logs of other providers."""
-    rows = _rows(stack, front.since)
-    arrivals = _by_message(rows, (each for log in (*stack.logs_of_all, *more) for each in log.arrivals()), front.since)
-    counts = Counts(accepted=len(front.accepted))
-    _one_row_each(front.accepted, rows, counts)
-    tokens = {each.token for each in front.accepted}
-    for row in rows.values():  # a request that was answered 503 may have a row: held to the same, and not counted
+def check(
+    api: ApiClient, stack: ChaosStack, *, excused: Collection[str] = (), more: Sequence[ArrivalLog] = ()
+) -> Counts:
+    """Count the outcomes of all messages since the scenario began.
+
+    `excused`: the states in which messages may end unsent. `more`: journals of other providers.
+    """
+    rows = _rows(stack, api.since)
+    arrivals = _by_message(rows, (each for log in (*stack.arrival_logs, *more) for each in log.arrivals()), api.since)
+    counts = Counts(accepted=len(api.accepted))
+    _one_row_each(api.accepted, rows, counts)
+    tokens = {each.token for each in api.accepted}
+    for row in rows.values():  # a request answered with 503 may have a row: it is checked and not counted
         is_counted = row.reference in tokens or not row.reference
-        _judge(row, arrivals.pop(row.id, []), excused, counts if is_counted else Counts(wrong=counts.wrong))
-    for message, strangers in arrivals.items():
-        counts.broken("false", f"{message} was taken by {strangers[0].source} and has no row")
-    _codes_are_good(front, stack, rows, counts)
+        _classify(row, arrivals.pop(row.id, []), excused, counts if is_counted else Counts(wrong=counts.wrong))
+    for message, unknown in arrivals.items():
+        counts.broken("false", f"{message} was taken by {unknown[0].source} and has no row")
+    _verify_sample(api, stack, rows, counts)
     return counts
 
 
-def _rows(stack: Field, since: float) -> dict[str, Row]:
+def _rows(stack: ChaosStack, since: float) -> dict[str, Row]:
     found = stack.sql(
         "SELECT id, state, coalesce(reference::text, ''), recipient, text, extract(epoch FROM send_before)::float8,"
         " fallback_for_id IS NOT NULL, attempts, provider_reply FROM messaging_message"
@@ -119,7 +125,7 @@ def _rows(stack: Field, since: float) -> dict[str, Row]:
 
 
 def _by_message(rows: dict[str, Row], arrivals: Iterable[Arrival], since: float) -> dict[str, list[Arrival]]:
-    """Arrivals by our id; where a provider cannot know it, by the newest row for that recipient."""
+    """Arrivals by our id; where a provider does not know it, by the newest row for that recipient."""
     newest = {row.recipient: row.id for row in rows.values()}
     found = defaultdict(list)
     for each in arrivals:
@@ -135,12 +141,12 @@ def _one_row_each(accepted: Sequence[Accepted], rows: dict[str, Row], counts: Co
             counts.broken("lost", f"accepted {each.token}, which has {made[each.token]} rows")
 
 
-def _judge(row: Row, taken: Sequence[Arrival], excused: Collection[str], counts: Counts) -> None:
-    says = f"{row.id} {row.state} after {row.attempts} attempts ({row.reply}), taken {len(taken)} times"
+def _classify(row: Row, taken: Sequence[Arrival], excused: Collection[str], counts: Counts) -> None:
+    summary = f"{row.id} {row.state} after {row.attempts} attempts ({row.reply}), taken {len(taken)} times"
     if len(taken) > 1:
-        counts.broken("twice", f"{says}, by {[(each.source, each.at) for each in taken]}")
+        counts.broken("twice", f"{summary}, by {[(each.source, each.at) for each in taken]}")
     if row.send_before is not None and any(each.at > row.send_before for each in taken):
-        counts.broken("late", f"{says}, {max(each.at for each in taken) - row.send_before:.1f} s after its time")
+        counts.broken("late", f"{summary}, {max(each.at for each in taken) - row.send_before:.1f} s after its time")
     if row.state == "UNKNOWN":
         counts.unknown += 1
         counts.unknown_taken += bool(taken)
@@ -148,20 +154,20 @@ def _judge(row: Row, taken: Sequence[Arrival], excused: Collection[str], counts:
         counts.delivered += row.state == "DELIVERED"
         counts.once += len(taken) == 1
         if not taken:
-            counts.broken("lost", says)
+            counts.broken("lost", summary)
     elif row.state in ("QUEUED", "SENDING") or row.state not in excused:
-        counts.broken("lost", says)
+        counts.broken("lost", summary)
     else:
         counts.excused += 1
         if taken:
-            counts.broken("false", says)
+            counts.broken("false", summary)
 
 
-def _codes_are_good(front: Front, stack: Field, rows: dict[str, Row], counts: Counts) -> None:
-    """What arrived is what a verify accepts: the newest ones, whose codes live longest."""
+def _verify_sample(api: ApiClient, stack: ChaosStack, rows: dict[str, Row], counts: Counts) -> None:
+    """Verify a sample of the codes that arrived: the newest ones, which expire last."""
     sent = {row.reference: row for row in rows.values() if row.state in TAKEN and not row.is_fallback}
-    arrived = {each.message: each for log in stack.logs_of_all for each in log.arrivals()}
-    sample = [each for each in reversed(front.accepted) if each.token in sent and sent[each.token].id in arrived]
+    arrived = {each.message: each for log in stack.arrival_logs for each in log.arrivals()}
+    sample = [each for each in reversed(api.accepted) if each.token in sent and sent[each.token].id in arrived]
     for each in sample[:SAMPLE]:
         row = sent[each.token]
         answer = stack.verify(each.client, code_of(arrived[row.id], row.masked))

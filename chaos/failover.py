@@ -1,4 +1,4 @@
-"""Redis with a replica behind one address: the primary is demoted, and the address moves to the new one."""
+"""Scenario of a Redis failover: the primary is demoted, and the common address moves to the replica."""
 
 import random
 import signal
@@ -10,41 +10,41 @@ from pathlib import Path
 
 import redis
 
-from chaos.brokers import counted
+from chaos.brokers import check_outage
 from chaos.checker import Counts
-from chaos.kills import ended, spread
+from chaos.harness import ChaosStack
+from chaos.kills import ask_evenly, wait_for_all
 from chaos.proxy import Proxy
-from chaos.standing import Field
 from config.embedded.servers import Valkey, bare_environment
 from config.run.processes import dying_with_us, wait_until
 from testkit.stack import free_port
 
-UNAWARE = 3.0
-"""Seconds during which the address still leads to the old primary, which takes no writes any more."""
+SWITCH_SECONDS = 3.0
+"""Seconds during which the address still leads to the old primary, which is read-only by then."""
 
 
-def redis_failover(stack: Field, dice: random.Random, *, messages: int) -> Counts:
-    """What Sentinel, HAProxy or a managed service do: a replica is promoted, then everybody is led to it."""
+def redis_failover(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
+    """As with Sentinel, HAProxy or a managed service: a replica is promoted, then all clients are led to it."""
     with _server(stack.folder / "redis-one") as one, _server(stack.folder / "redis-two") as two:
         _replicate(two, one)
-        line = Proxy(("127.0.0.1", one))
+        proxy = Proxy(("127.0.0.1", one))
         try:
-            with stack.rewired(stack.programs, {"REDIS_URL": f"redis://127.0.0.1:{line.port}/0"}):
-                front = stack.ready()
-                stack.companies["one"].orders.give("ok", slow=0.1)
-                asking = spread(front, messages, 15)
-                time.sleep(dice.uniform(2, 3))
+            with stack.rewired(stack.programs, {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}):
+                api = stack.ready()
+                stack.providers["one"].control.set("ok", slow=0.1)
+                asking = ask_evenly(api, messages, 15)
+                time.sleep(rng.uniform(2, 3))
                 with redis.Redis(port=two) as keys:
                     keys.replicaof("NO", "ONE")
                 _replicate(one, two)
-                time.sleep(UNAWARE)
-                line.target = ("127.0.0.1", two)
-                line.cut()
+                time.sleep(SWITCH_SECONDS)
+                proxy.target = ("127.0.0.1", two)
+                proxy.cut()
                 back = time.time()
-                ended(asking)
-                return counted(front, stack, back)
+                wait_for_all(asking)
+                return check_outage(api, stack, back)
         finally:
-            line.close()
+            proxy.close()
 
 
 def _replicate(replica: int, primary: int) -> None:
@@ -59,12 +59,12 @@ def _server(folder: Path) -> Iterator[int]:
     folder.mkdir(exist_ok=True)
     server, port = Valkey(folder, folder), free_port()
     server.prepare(0)
-    words = [*server.command(), "--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0"]
+    command = [*server.command(), "--port", str(port), "--bind", "127.0.0.1", "--repl-diskless-sync-delay", "0"]
     process = subprocess.Popen(
-        words,
+        command,
         env=bare_environment(),
         stdout=subprocess.DEVNULL,
-        preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509
+        preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509  started from the main thread
     )
     try:
         assert wait_until(server.answers, 20), "Valkey does not start"

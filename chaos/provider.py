@@ -1,8 +1,8 @@
-"""A provider's HTTP API in a process of its own, Twilio's and Meta's, that behaves as its orders say.
+"""Fake provider with the HTTP APIs of Twilio and Meta that follows its control file.
 
-    python -m chaos.provider     serves at PORT; BOOK, ORDERS (files), AVAL_URL, PUBLIC_URL and the keys it signs with
+    python -m chaos.provider     serves at PORT; JOURNAL, CONTROL (files), AVAL_URL, PUBLIC_URL and its signing keys
 
-| mood         | the message is taken | the answer                                      |
+| behaviour    | the message is taken | the answer                                      |
 |--------------|----------------------|-------------------------------------------------|
 | `ok`         | yes                  | 201, after `slow` seconds                       |
 | `accepted`   | yes                  | 202 with a body that is no JSON                 |
@@ -10,7 +10,7 @@
 | `away`       | no                   | 503                                             |
 | `broken`     | yes: the worst case  | 500                                             |
 | `silent`     | yes                  | none, until we hang up                          |
-| `hold`       | yes                  | 201, as soon as the orders change               |
+| `hold`       | yes                  | 201, as soon as the file changes                |
 | `cut_before` | no                   | a reset before the body was read                |
 | `cut_after`  | yes                  | a reset after the whole request was read        |
 """
@@ -33,28 +33,28 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from twilio.request_validator import RequestValidator
 
-from chaos.logbook import Arrival, Logbook, Orders
+from chaos.journal import Arrival, ControlFile, Journal
 
 NOT_TAKEN = {"throttled": 429, "away": 503}
-LOOK = 0.01
-"""Seconds between two looks at the orders of a held answer."""
+POLL_SECONDS = 0.01
+"""Seconds between two reads of the control file while an answer is held."""
 
 
-class Asked(NamedTuple):
-    """What a request asks to be sent, and where its reports go."""
+class SendRequest(NamedTuple):
+    """A message to send, and the path that its receipts go to."""
 
     message: str
     to: str
     text: str
     sid: str
-    callback: str  # the path below our address; empty: none
+    callback: str  # a path of ours; empty for none
 
 
 class Provider:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.name = environment["NAME"]
-        self.book = Logbook(Path(environment["BOOK"]))
-        self.orders = Orders(Path(environment["ORDERS"]))
+        self.journal = Journal(Path(environment["JOURNAL"]))
+        self.control = ControlFile(Path(environment["CONTROL"]))
         self.aval, self.public = environment["AVAL_URL"], environment["PUBLIC_URL"]
         self.token, self.account = environment["TWILIO_TOKEN"], environment["TWILIO_SID"]
         self.app_secret = environment["WHATSAPP_APP_SECRET"]
@@ -63,69 +63,71 @@ class Provider:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            orders = self.orders.read()
-            mood = orders["moods"][next(self.turn) % len(orders["moods"])]
-            if mood == "cut_before":
+            control = self.control.read()
+            behaviour = control["behaviours"][next(self.turn) % len(control["behaviours"])]
+            if behaviour == "cut_before":
                 writer.transport.abort()
                 return
             path = head.split(" ", 2)[1]
             body = (await reader.readexactly(_length(head))).decode()
-            await self.answer(mood, orders, asked(path, body), reader, writer)
+            await self.answer(behaviour, control, parse(path, body), reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # who was asking has died: that is what is tested
+            pass  # the caller was killed, as the scenario wants
         finally:
             writer.close()
 
     async def answer(
         self,
-        mood: str,
-        orders: Mapping[str, Any],
-        it: Asked,
+        behaviour: str,
+        control: Mapping[str, Any],
+        request: SendRequest,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        if mood in NOT_TAKEN:
-            say(writer, NOT_TAKEN[mood], '{"code": 0, "message": "later"}', orders["retry_after"])
+        if behaviour in NOT_TAKEN:
+            write_response(writer, NOT_TAKEN[behaviour], '{"code": 0, "message": "later"}', control["retry_after"])
             return
-        self.book.write(Arrival(time.time(), it.message, it.to, it.text, self.name))
-        if mood == "cut_after":
+        self.journal.write(Arrival(time.time(), request.message, request.to, request.text, self.name))
+        if behaviour == "cut_after":
             writer.transport.abort()
             return
-        if mood == "silent":
+        if behaviour == "silent":
             await reader.read()
             return
-        if mood == "hold":
-            while self.orders.read()["given"] == orders["given"]:
-                await asyncio.sleep(LOOK)
-        await asyncio.sleep(orders["slow"])
-        if orders["receipts"] == "early":
-            await self.report(it, "delivered")
-        if mood == "broken":
-            say(writer, 500, '{"code": 20500, "message": "internal"}')
-        elif mood == "accepted":
-            say(writer, 202, "thanks")
+        if behaviour == "hold":
+            while self.control.read()["set_at"] == control["set_at"]:
+                await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(control["slow"])
+        if control["receipts"] == "early":
+            await self.report(request, "delivered")
+        if behaviour == "broken":
+            write_response(writer, 500, '{"code": 20500, "message": "internal"}')
+        elif behaviour == "accepted":
+            write_response(writer, 202, "thanks")
         else:
-            made = {"sid": it.sid, "status": "queued", "messages": [{"id": it.sid}]}
-            say(writer, 201, json.dumps(made))
+            made = {"sid": request.sid, "status": "queued", "messages": [{"id": request.sid}]}
+            write_response(writer, 201, json.dumps(made))
         await writer.drain()
         for status in {"twice": ["delivered"] * 2, "unordered": ["delivered", "sent", "delivered"]}.get(
-            orders["receipts"], []
+            control["receipts"], []
         ):
-            await self.report(it, status)
+            await self.report(request, status)
 
-    async def report(self, it: Asked, status: str) -> None:
-        await asyncio.to_thread(self._post, it, status)
+    async def report(self, request: SendRequest, status: str) -> None:
+        await asyncio.to_thread(self._post, request, status)
 
-    def _post(self, it: Asked, status: str) -> None:
-        """As the provider would, signed for the address it was given, to where we really are. Tries for 20 s."""
-        if it.callback:
-            path, form = it.callback, {"AccountSid": self.account, "MessageSid": it.sid, "MessageStatus": status}
+    def _post(self, request: SendRequest, status: str) -> None:
+        """Send a receipt to our real address, signed for the public one. Retries for 20 s."""
+        if request.callback:
+            path = request.callback
+            form = {"AccountSid": self.account, "MessageSid": request.sid, "MessageStatus": status}
             body = urlencode(form).encode()
             signed = RequestValidator(self.token).compute_signature(self.public + path, form)
             headers = {"X-Twilio-Signature": signed, "Content-Type": "application/x-www-form-urlencoded"}
         else:
-            path, told = "/recibos/whatsapp", {"id": it.sid, "status": status, "biz_opaque_callback_data": it.message}
-            body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [told]}}]}]}).encode()
+            path = "/recibos/whatsapp"
+            status_update = {"id": request.sid, "status": status, "biz_opaque_callback_data": request.message}
+            body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [status_update]}}]}]}).encode()
             made = hmac.new(self.app_secret.encode(), body, hashlib.sha256).hexdigest()
             headers = {"X-Hub-Signature-256": f"sha256={made}", "Content-Type": "application/json"}
         headers["Host"] = urlsplit(self.public).netloc
@@ -139,18 +141,18 @@ class Provider:
                 time.sleep(0.5)
 
 
-def asked(path: str, body: str) -> Asked:
+def parse(path: str, body: str) -> SendRequest:
     if path.endswith("/messages"):  # Meta's
         sent = json.loads(body)
         code = sent["template"]["components"][0]["parameters"][0]["text"]
-        return Asked(sent["biz_opaque_callback_data"], sent["to"][-9:], code, f"wamid.{uuid.uuid4().hex}", "")
+        return SendRequest(sent["biz_opaque_callback_data"], sent["to"][-9:], code, f"wamid.{uuid.uuid4().hex}", "")
     form = {name: values[0] for name, values in parse_qs(body).items()}
     callback = urlsplit(form["StatusCallback"]).path
     sid = f"SM{uuid.uuid4().hex}"
-    return Asked(callback.rpartition("/")[2], form["To"][-9:], form.get("Body", ""), sid, callback)
+    return SendRequest(callback.rpartition("/")[2], form["To"][-9:], form.get("Body", ""), sid, callback)
 
 
-def say(writer: asyncio.StreamWriter, status: int, body: str, retry_after: int | None = None) -> None:
+def write_response(writer: asyncio.StreamWriter, status: int, body: str, retry_after: int | None = None) -> None:
     later = f"Retry-After: {retry_after}\r\n" if retry_after is not None else ""
     writer.write(
         f"HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{later}"

@@ -1,4 +1,4 @@
-"""RabbitMQ as Celery's broker: Debian's package, with a node, a port and a folder of its own."""
+"""RabbitMQ node of a scenario, from Debian's package, with its own ports and folder."""
 
 import os
 import shutil
@@ -14,9 +14,9 @@ from config.run.processes import dying_with_us, wait_until
 from testkit.stack import free_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-"""Not the one in the PATH, which runs for root and for the user rabbitmq only."""
-PATIENCE = 60.0
-"""Seconds that a start may take."""
+"""Not the script in the PATH, which refuses users other than root and rabbitmq."""
+START_SECONDS = 60.0
+"""Limit for a start and for an orderly stop."""
 
 
 def is_installed() -> bool:
@@ -24,7 +24,7 @@ def is_installed() -> bool:
 
 
 class RabbitMQ:
-    """One node, which can be killed, frozen and started again; `epmd` runs beside it, as Erlang wants."""
+    """One node that can be killed, frozen and restarted; its `epmd`, which Erlang needs, runs beside it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,24 +55,24 @@ class RabbitMQ:
         }
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start the node and return once it answers."""
         self.folder.mkdir(exist_ok=True)
         (self.folder / "plugins").write_text("[].")
         if self.epmd is None:
             self.epmd = self._run("epmd", "-port", str(self.epmd_port), "-address", "127.0.0.1")
         self.node = self._run(str(SERVER))
-        assert wait_until(self.answers, PATIENCE), f"RabbitMQ does not start: see {self.folder}"
+        assert wait_until(self.answers, START_SECONDS), f"RabbitMQ does not start: see {self.folder}"
 
-    def _run(self, *words: str) -> "subprocess.Popen[bytes]":
+    def _run(self, *command: str) -> "subprocess.Popen[bytes]":
         with (self.folder / "output").open("ab") as output:
             return subprocess.Popen(
-                words,
+                command,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509
+                preexec_fn=dying_with_us(signal.SIGKILL),  # noqa: PLW1509  started from the main thread
             )
 
     def answers(self) -> bool:
@@ -93,10 +93,10 @@ class RabbitMQ:
             self.node.wait()
 
     def restart(self) -> None:
-        """As an operator does it: it tells everybody that it goes."""
+        """Orderly restart: the node closes its connections first."""
         self.signal(signal.SIGTERM)
         assert self.node is not None
-        self.node.wait(PATIENCE)
+        self.node.wait(START_SECONDS)
         self.start()
 
     @contextmanager
@@ -116,7 +116,7 @@ class RabbitMQ:
 
 @contextmanager
 def rabbitmq(folder: Path) -> Iterator[RabbitMQ]:
-    """A node that runs, and leaves nothing behind. Raises NotInstalled."""
+    """A running node, removed afterwards. Raises NotInstalled."""
     if not is_installed():
         raise NotInstalled("rabbitmq-server")
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,22 +1,22 @@
-"""SMS over SMPP, with an SMSC nobody here wrote: the line cut, our process killed, the SMSC mute, busy and away."""
+"""Scenario of SMPP against a third-party SMSC: connections cut, our process killed, the SMSC silent, busy or away."""
 
 import random
 import time
 
-from chaos.checker import Counts, NotInstalled, aftermath
-from chaos.kills import ended, spread
-from chaos.logbook import Arrival
-from chaos.standing import Field, Front
+from chaos.checker import Counts, NotInstalled, recover_and_check
+from chaos.harness import ApiClient, ChaosStack
+from chaos.journal import Arrival
+from chaos.kills import ask_evenly, wait_for_all
 from config.run.processes import wait_until
 from testkit.processes import Program
-from testkit.simulator import PASSWORD, Simulator, is_there
+from testkit.simulator import PASSWORD, Simulator, is_installed
 
-AT_ONCE = 32
-"""UNKNOWN that one fault may cost at most: the window and what is written behind it."""
+UNKNOWN_PER_FAULT = 32
+"""Most messages that one fault may leave UNKNOWN: the window and what is written behind it."""
 
 
 class SmscLog:
-    """The SMSC's own word: every submit it read and did not refuse, by telephone; our ids it does not know."""
+    """Log of the SMSC: every submit that it read and did not refuse, by telephone; it does not know our ids."""
 
     def __init__(self, smsc: Simulator) -> None:
         self.smsc = smsc
@@ -32,40 +32,40 @@ class SmscLog:
         return len(self.arrivals())
 
 
-def deaths_of_a_line(stack: Field, dice: random.Random, *, messages: int, faults: int) -> Counts:
-    """Codes are asked for while whatever can happen to a line happens to it, again and again."""
-    if not is_there():
+def connection_faults(stack: ChaosStack, rng: random.Random, *, messages: int, faults: int) -> Counts:
+    """Ask for codes while random faults happen to the SMPP connection."""
+    if not is_installed():
         raise NotInstalled("the SMSC simulator (`npm ci --prefix tests/peers --ignore-scripts`)")
     stack.ready()
     smsc = Simulator()
     log = SmscLog(smsc)
     url = f"smpp://aval:{PASSWORD}@127.0.0.1:{smsc.port}/?sender=AVAL"
     gateway = stack.program("smpp", "smpp", SMS_URL=url)
-    stack.guests.append(log)
+    stack.extra_logs.append(log)
     gateway.start()
     try:
         assert wait_until(lambda: bool(smsc.of("bound")), 30), "it binds"
         with stack.rewired([stack.worker], {"SMS_URL": url}):
-            front = Front(stack)
-            asking = spread(front, messages, faults * 1.2)
+            api = ApiClient(stack)
+            asking = ask_evenly(api, messages, faults * 1.2)
             for _ in range(faults):
-                time.sleep(dice.uniform(0.2, 1.5))
-                _fault(dice, smsc, gateway)
-            ended(asking)
+                time.sleep(rng.uniform(0.2, 1.5))
+                _fault(rng, smsc, gateway)
+            wait_for_all(asking)
             smsc.answers("ok")
             smsc.do("release")
-            counts = aftermath(front, stack)
-            counts.expect(len(front.accepted) == messages, f"{messages - len(front.accepted)} were not accepted")
-            counts.expect(counts.unknown <= faults * AT_ONCE, "more UNKNOWN than lines were cut")
+            counts = recover_and_check(api, stack)
+            counts.expect(len(api.accepted) == messages, f"{messages - len(api.accepted)} were not accepted")
+            counts.expect(counts.unknown <= faults * UNKNOWN_PER_FAULT, "more UNKNOWN than the faults explain")
         return counts
     finally:
         gateway.kill()
-        stack.guests.remove(log)
+        stack.extra_logs.remove(log)
         smsc.close()
 
 
-def _fault(dice: random.Random, smsc: Simulator, gateway: Program) -> None:
-    match dice.choice(("kill", "kill in mid-send", "cut", "cut in mid-send", "busy", "mute", "away")):
+def _fault(rng: random.Random, smsc: Simulator, gateway: Program) -> None:
+    match rng.choice(("kill", "kill in mid-send", "cut", "cut in mid-send", "busy", "mute", "away")):
         case "kill":
             gateway.restart()
         case "kill in mid-send":
@@ -79,21 +79,21 @@ def _fault(dice: random.Random, smsc: Simulator, gateway: Program) -> None:
             smsc.do("disconnect")
             smsc.answers("ok")
         case "busy":
-            smsc.answers("throttled", dice.randint(1, 5))
+            smsc.answers("throttled", rng.randint(1, 5))
         case "mute":
             smsc.answers("nothing")
-            time.sleep(dice.uniform(0.5, 2))
+            time.sleep(rng.uniform(0.5, 2))
             smsc.answers("ok")
             smsc.do("release")
         case "away":
             smsc.do("close")
             smsc.do("disconnect")
-            time.sleep(dice.uniform(0.5, 1.5))
+            time.sleep(rng.uniform(0.5, 1.5))
             smsc.do("listen")
 
 
 def _hold_one(smsc: Simulator) -> None:
-    """Until it has read a submit that it does not answer."""
+    """Wait until it has read a submit that it does not answer."""
     smsc.answers("nothing")
     before = len(smsc.of("submitted"))
     wait_until(lambda: len(smsc.of("submitted")) > before, 3)

@@ -1,4 +1,4 @@
-"""Settings, URLs, the Celery application and the embedded servers: how the rooms are put together."""
+"""Project package: settings, URLs, the Celery application, the web server and the embedded servers."""
 
 from config.celery import app as celery_app
 

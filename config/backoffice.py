@@ -1,4 +1,4 @@
-"""How the admin looks: django-unfold's settings, apart from the rest because nothing but the admin reads them."""
+"""Settings of django-unfold, the theme of the admin. Only the admin reads them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
 
 
 def _page(title: str, icon: str, model: str) -> dict[str, Any]:
-    """An entry of the sidebar: the list of a model, for whoever may see it."""
+    """Sidebar entry for the list of a model, shown to users with the view permission."""
     label, name = model.split(".")
     return {
         "title": title,
@@ -68,7 +68,7 @@ SIDEBAR = [
         _page("Roles", "shield_person", "auth.group"),
     ),
 ]
-"""By what staff does, not by the rooms of the code. Whoever may not open a page does not see its entry."""
+"""Ordered by the work of staff, not by app. Entries without permission are hidden."""
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Aval",

@@ -1,8 +1,8 @@
-"""Celery's scheduler with a connection that comes back.
+"""Celery beat scheduler that reconnects to its broker.
 
-Celery keeps one producer for the life of beat. With RabbitMQ its channel dies with the broker's connection, and where a
-publish is not tried again (`task_publish_retry_policy`) nothing ever replaces it: beat runs on and sends nothing. The
-retries would not help either: they hold up every other entry while the broker is away.
+Celery's own keeps one producer for the whole run. With RabbitMQ its channel is closed with the broker's connection, and
+without publish retries (`task_publish_retry_policy`) nothing replaces it: beat runs on and sends nothing. Retries would
+not help either: they block every other entry while the broker is away.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ log = get_logger(__name__)
 
 
 class Scheduler(PersistentScheduler):
-    """Takes a new connection after a publish that failed, and looks for the broker every second."""
+    """Scheduler that opens a new connection after a failed publish and tries the broker every second."""
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         try:
@@ -24,16 +24,16 @@ class Scheduler(PersistentScheduler):
             raise
 
     def _drop_connection(self) -> None:
-        """What is cached is made anew when it is next needed. Nothing is said to the broker, which may not answer."""
+        """Forget the cached connection and producer. Nothing is sent to the broker, which may not answer."""
         self.__dict__.pop("producer", None)
         connection = self.__dict__.pop("connection", None)
         if connection is not None:
             connection.collect()
 
     def _ensure_connected(self) -> Any:
-        """Celery waits up to 30 s more between tries the longer the broker is away, as in `config.worker`."""
+        """Retry every second. Celery would wait ever longer, up to 30 s (see `config.worker`)."""
 
-        def told(fault: BaseException, seconds: float) -> None:
+        def log_wait(fault: BaseException, seconds: float) -> None:
             log.warning("beat has no broker", extra={"fault": repr(fault)[:200], "seconds": seconds})
 
-        return self.connection.ensure_connection(told, interval_start=1, interval_step=0, interval_max=1)
+        return self.connection.ensure_connection(log_wait, interval_start=1, interval_step=0, interval_max=1)

@@ -1,4 +1,4 @@
-"""The Celery application: doorbells and periodic sweeps. Its settings stand in config/celeryconfig.py."""
+"""Celery application for wake-ups and periodic sweeps. Its settings are in config/celeryconfig.py."""
 
 import logging
 import os
@@ -14,16 +14,17 @@ app.autodiscover_tasks(["messaging", "tokens", "external_api", "support"])
 
 
 @celeryd_init.connect
-def _wait_longer(**_: object) -> None:
-    """Nobody waits for a worker: it may give the broker more time than a request may."""
-    from config.celeryconfig import CONNECT_IN_A_WORKER, IN_A_WORKER
+def _use_worker_timeouts(**_: object) -> None:
+    """Give the broker more time in a worker than in a request, where a client waits."""
+    from config.celeryconfig import WORKER_CONNECT_SECONDS, WORKER_OPTIONS
 
-    app.conf.broker_transport_options = IN_A_WORKER
-    app.conf.broker_connection_timeout = CONNECT_IN_A_WORKER
+    app.conf.broker_transport_options = WORKER_OPTIONS
+    app.conf.broker_connection_timeout = WORKER_CONNECT_SECONDS
 
 
 @worker_ready.connect
-def _say_where_messages_go(**_: object) -> None:
+def _log_gateways(**_: object) -> None:
+    """Log the gateways in use and record their providers in the database."""
     from django.db import Error
 
     from messaging.delivery import failover
@@ -34,26 +35,26 @@ def _say_where_messages_go(**_: object) -> None:
     log.info("gateways", extra=used)
     try:
         failover.introduce(sorted({name for names in used.values() for name in names}))
-    except Error as fault:  # a worker starts without its database too, and the next one introduces them
+    except Error as fault:  # a worker also starts without its database; the next one records them
         log.warning("providers were not written down", extra={"fault": repr(fault)[:200]})
 
 
 @task_prerun.connect
-def _drop_what_is_broken(**_: object) -> None:
-    """Connections to the database are kept from task to task (celeryconfig); one that broke is replaced."""
+def _close_broken_connections(**_: object) -> None:
+    """Replace a broken database connection; connections are reused between tasks (celeryconfig)."""
     from django.db import close_old_connections
 
     close_old_connections()
 
 
 @worker_shutdown.connect
-def _finish_what_is_in_hand(**_: object) -> None:
-    """SIGTERM: Celery has waited for its tasks; the crew's threads may still have a provider on the line."""
+def _finish_sends(**_: object) -> None:
+    """On SIGTERM, wait for the thread pool: Celery has waited for its tasks, but calls to providers may still run."""
     from messaging.delivery import thread_pool
 
     thread_pool.finish()
 
 
 @setup_logging.connect
-def _one_json_line(**_: object) -> None:
-    """Keeps Celery from replacing Django's logging, which has been set up by then."""
+def _keep_logging(**_: object) -> None:
+    """Keep Celery from replacing Django's logging, which is set up by then."""

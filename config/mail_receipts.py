@@ -1,4 +1,4 @@
-"""What the receipts of mail services need: a password in their address, and the keys of those that sign."""
+"""Settings of mail services' receipts: the password of their webhooks and the keys of those that sign."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,14 +9,16 @@ SIGNING_KEYS: Mapping[str, str] = {
     "mailersend": "MAILERSEND_SIGNING_SECRET",
     "mandrill": "MANDRILL_WEBHOOK_KEY",
 }
-"""The mail services that sign their receipts, and the setting of django-anymail with the key for it."""
+"""Mail services that sign their receipts -> setting of django-anymail with the key."""
 PASSWORD = "WEBHOOK_SECRET"  # noqa: S105  the name of a setting
 ANYMAIL_KEYS = (PASSWORD, *SIGNING_KEYS.values())
 
 
 def anymail_settings(read: Callable[[str, str], str], urls: Sequence[str]) -> dict[str, str]:
-    """Settings of django-anymail from the environment; blank ones are not set. `urls`: EMAIL_URL. Raises
-    ImproperlyConfigured."""
+    """Settings of django-anymail from the environment; blank ones are left out. `urls` are those of EMAIL_URL.
+
+    Raises ImproperlyConfigured.
+    """
     found = {key: value for key in ANYMAIL_KEYS if (value := read(f"ANYMAIL_{key}", "").strip())}
     for key, value in found.items():
         if not value.isascii() or not value.isprintable():

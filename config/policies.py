@@ -1,6 +1,6 @@
-"""What a browser is told of every answer: what its page may load and who may show it.
+"""Content-Security-Policy and Permissions-Policy of every answer.
 
-The strictest for all; a page that needs more says so itself (`csp_update` of django-csp).
+The default is the strictest; a page that needs more sets it with `csp_update` of django-csp.
 """
 
 from typing import Any
@@ -36,4 +36,4 @@ PERMISSIONS = ", ".join(
         "xr-spatial-tracking",
     )
 )
-"""Permissions-Policy: nothing of the machine that no page of ours uses. The clipboard is one that the admin does."""
+"""Permissions-Policy: device features that no page uses are off. The clipboard stays on for the admin."""

@@ -1,4 +1,4 @@
-"""Django REST framework's and drf-spectacular's settings, apart from the rest because the operator sets none."""
+"""Settings of Django REST framework and drf-spectacular, none of which an operator changes."""
 
 from typing import Any
 
@@ -14,6 +14,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "DEFAULT_GENERATOR_CLASS": "external_api.openapi.generator.ContractGenerator",
     "SCHEMA_PATH_PREFIX": "/",
-    "SORT_OPERATIONS": False,  # as the URLs stand, which is the order of use
+    "SORT_OPERATIONS": False,  # in the order of the URLs, which is the order of use
     "POSTPROCESSING_HOOKS": [],
 }

@@ -1,15 +1,15 @@
-"""Database roles: the owner of the tables, who migrates, and the role that Aval runs as, which may only use them.
+"""Database roles: the owner of the tables, for migrations, and the run role, with data privileges only.
 
 `DATABASE_URL` is the run role and `MIGRATE_DATABASE_URL` the owner. A migration ends by granting the run role what it
-needs; whoever takes over the web server then has neither TRUNCATE nor ALTER, and the audit's triggers stay.
+needs. An attacker who takes over the web server then has neither TRUNCATE nor ALTER, and the audit's triggers stay.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from config.run.environment import Refusal, migrate_url
-from config.run.supervisor import say
+from config.run.environment import StartError, migrate_url
+from config.run.supervisor import print_line
 
 if TYPE_CHECKING:
     from config.embedded.stack import Servers
@@ -23,50 +23,50 @@ GRANTS = (
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {run}",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, USAGE ON SEQUENCES TO {run}",
 )
-LESS = {
+RESTRICTED_TABLES = {
     "clients_auditentry": ("REVOKE UPDATE, DELETE ON {table} FROM {run}", "GRANT UPDATE (data) ON {table} TO {run}"),
     "subscription_consentrecord": ("REVOKE UPDATE ON {table} FROM {run}", "GRANT UPDATE (id) ON {table} TO {run}"),
     "django_migrations": ("REVOKE INSERT, UPDATE, DELETE ON {table} FROM {run}",),
 }
-"""Of these tables the run role may do less: of the audit only the redaction that its trigger lets through, of consents
-only the deletion of those whose time is over, which their trigger sees to. To lock a row before it is deleted takes
-UPDATE of some column; the trigger refuses every one that is tried."""
+"""Tables on which the run role may do less. In the audit it may only redact; consents it may only delete after their
+retention period. Triggers check both. Locking a row before its deletion needs UPDATE on some column; the trigger
+refuses every real update."""
 
 
 def owner_url(servers: "Servers | None") -> str:
-    """As whom to migrate."""
+    """URL of the role that migrates."""
     return (servers.owner_url if servers else "") or migrate_url()
 
 
 @contextmanager
 def connected_as(url: str) -> Iterator[None]:
-    """Django's connection of this thread as another role."""
+    """Switch Django's connection of this thread to another role."""
     from django.db import connection
     from environ import Env
 
-    kept = dict(connection.settings_dict)
+    before = dict(connection.settings_dict)
     wanted = Env.db_url_config(url)
     connection.close()
     connection.settings_dict.update({name: wanted[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
-    connection.settings_dict["OPTIONS"] = _options(kept["OPTIONS"], wanted.get("OPTIONS", {}))
+    connection.settings_dict["OPTIONS"] = _options(before["OPTIONS"], wanted.get("OPTIONS", {}))
     try:
         yield
     finally:
         connection.close()
         connection.settings_dict.clear()
-        connection.settings_dict.update(kept)
+        connection.settings_dict.update(before)
 
 
 def _options(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """The connection's options as `config.settings` sets them, with the other URL's way to the server."""
-    ways = ("host", "port", "sslmode", "sslcert", "sslkey", "sslrootcert", "service", "passfile")
-    return {**{name: value for name, value in ours.items() if name not in ways}, **theirs}
+    """Connection options of `config.settings` with the address and TLS options of the other URL."""
+    connection_options = ("host", "port", "sslmode", "sslcert", "sslkey", "sslrootcert", "service", "passfile")
+    return {**{name: value for name, value in ours.items() if name not in connection_options}, **theirs}
 
 
 def grant(run_url: str) -> None:
-    """Give the run role what it needs, as the owner, to whom Django is connected. Raises Refusal.
+    """Grant the run role its privileges; Django is connected as the owner. Raises StartError.
 
-    One transaction: at no moment may the run role more than it should.
+    One transaction: the run role never has too many privileges in between.
     """
     from django.db import ProgrammingError, connection, transaction
     from environ import Env
@@ -75,14 +75,14 @@ def grant(run_url: str) -> None:
     with connection.cursor() as cursor:
         owner = _value(cursor, "SELECT current_user")
         if run["USER"] in ("", owner):
-            say(
+            print_line(
                 "aval: MIGRATE_DATABASE_URL is not set, or has the same role as DATABASE_URL: Aval runs as the owner "
                 "of its tables, who could empty the audit (docs/operator.md, Database roles)."
             )
             return
         try:
             with transaction.atomic():
-                # two at once would update the same catalog rows, which PostgreSQL refuses
+                # concurrent grants would update the same catalog rows, which PostgreSQL refuses
                 cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('aval:grant', 0))")
                 _create_if_missing(cursor, run["USER"], run["PASSWORD"])
                 for statement in _statements(cursor, run["USER"]):
@@ -90,25 +90,25 @@ def grant(run_url: str) -> None:
         except ProgrammingError as fault:
             if getattr(fault.__cause__, "sqlstate", "") != INSUFFICIENT_PRIVILEGE:
                 raise
-            raise Refusal(
+            raise StartError(
                 f"The role {owner} of MIGRATE_DATABASE_URL may not do that: {str(fault).splitlines()[0]} "
                 "(docs/operator.md, Database roles)."
             ) from None
-        _warn_of_too_much(cursor, run["USER"], owner)
+        _warn_if_member_of_owner(cursor, run["USER"], owner)
 
 
 def _create_if_missing(cursor: Any, role: str, password: str) -> None:
-    """Needs CREATEROLE. The password goes over as its SCRAM verifier, so that no log of statements holds it."""
+    """Needs CREATEROLE. The password is sent as a SCRAM verifier, so that no statement log holds it."""
     from django.db import connection
 
     if _value(cursor, "SELECT count(*) FROM pg_roles WHERE rolname = %s", [role]):
         return
-    words = f"CREATE ROLE {connection.ops.quote_name(role)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE"
+    statement_text = f"CREATE ROLE {connection.ops.quote_name(role)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE"
     if password:
         verifier = connection.connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
-        words += f" PASSWORD '{verifier.decode('ascii')}'"
-    cursor.execute(words)
-    say(f"aval: made the database role {role}.")
+        statement_text += f" PASSWORD '{verifier.decode('ascii')}'"
+    cursor.execute(statement_text)
+    print_line(f"aval: made the database role {role}.")
 
 
 def _statements(cursor: Any, role: str) -> Iterator[str]:
@@ -117,17 +117,17 @@ def _statements(cursor: Any, role: str) -> Iterator[str]:
     quoted = connection.ops.quote_name(role)
     for statement in GRANTS:
         yield statement.format(run=quoted)
-    for table, statements in LESS.items():
+    for table, statements in RESTRICTED_TABLES.items():
         if _value(cursor, "SELECT to_regclass(%s)", [f"public.{table}"]):
             for statement in statements:
                 yield statement.format(run=quoted, table=connection.ops.quote_name(table))
 
 
-def _warn_of_too_much(cursor: Any, run: str, owner: str) -> None:
-    """The run role must not be able to become the owner."""
+def _warn_if_member_of_owner(cursor: Any, run: str, owner: str) -> None:
+    """Warn if the run role can become the owner."""
     can = "SELECT rolsuper OR pg_has_role(oid, %s, 'MEMBER') FROM pg_roles WHERE rolname = %s"
     if _value(cursor, can, [owner, run]):
-        say(f"aval: the role {run} of DATABASE_URL is a superuser or a member of {owner}: take that from it.")
+        print_line(f"aval: the role {run} of DATABASE_URL is a superuser or a member of {owner}: take that from it.")
 
 
 def _value(cursor: Any, sql: str, values: Any = None) -> Any:

@@ -1,6 +1,6 @@
-"""Every setting of Aval, read from the environment once; `.env.example` explains each for the operator.
+"""Django settings of Aval, read once from the environment; `.env.example` explains each for the operator.
 
-Nonsense stops the start with one sentence (`ImproperlyConfigured`), never a traceback hours later.
+An invalid value stops the start with one sentence (`ImproperlyConfigured`).
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 if (BASE_DIR / ".env").is_file():
     environ.Env.read_env(BASE_DIR / ".env")
-env.ENVIRON.pop("MIGRATE_DATABASE_URL", None)  # for migrations alone (config.roles): whoever serves forgets the owner
+env.ENVIRON.pop("MIGRATE_DATABASE_URL", None)  # for migrations alone (config.roles): serving processes must not have it
 
 
 def _bool(name: str, default: bool) -> bool:
@@ -57,7 +57,7 @@ def _required(name: str) -> str:
     return value
 
 
-# --- who we are ---------------------------------------------------------------------------------------------
+# --- identity ------------------------------------------------------------------------------------------------
 
 DEBUG = _bool("DEBUG", False)
 SECRET_KEY = _required("SECRET_KEY")
@@ -65,8 +65,7 @@ if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters: it signs tokens and seals codes.")
 
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-"""Former values of SECRET_KEY: links that unsubscribe, in mails of years ago, go on working after a change, and so do
-the staff's second factors."""
+"""Former values of SECRET_KEY: unsubscribe links in old mails and the staff's second factors stay valid."""
 
 PUBLIC_URL = env.str("PUBLIC_URL", "http://localhost:8000").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
@@ -75,14 +74,14 @@ if _public.scheme not in ("http", "https") or not _public.hostname:
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname, "localhost", "127.0.0.1", "[::1]"])
 
 SANDBOX = _bool("SANDBOX", False)
-"""Lets `sandbox://` gateways start, and serves their outbox at /sandbox/messages. Never in production."""
+"""Allow `sandbox://` gateways and serve their outbox at /sandbox/messages. Never in production."""
 
 BRAND = env.str("BRAND", "Aval")
 """The sender's name inside every text: Peru's operators replace alphanumeric sender ids."""
 if not 1 <= len(BRAND) <= 20 or "•" in BRAND:
     raise ImproperlyConfigured("BRAND must have 1 to 20 characters: it stands in an SMS of 160.")
 WEBOTP_DOMAIN = env.str("WEBOTP_DOMAIN", "")
-"""Domain of the app that reads the code from the SMS by itself (last line `@domain #code`); empty: no such line."""
+"""Domain of the app that fills in the code from the SMS (last line `@domain #code`); empty: no such line."""
 if len(WEBOTP_DOMAIN) > 60:
     raise ImproperlyConfigured("WEBOTP_DOMAIN is longer than 60 characters: the SMS would not fit one segment.")
 
@@ -90,14 +89,14 @@ if len(WEBOTP_DOMAIN) > 60:
 CODE_KEY = derived_key("code-hmac", SECRET_KEY)
 SEAL_KEY = derived_key("message-seal", SECRET_KEY)
 SEALING_KEYS = {each: derived_keys(each, SECRET_KEY, *SECRET_KEY_FALLBACKS) for each in SEALED}
-"""What the database keeps sealed (clients.sealing): under the first, and opened by any."""
+"""Keys of sealed columns (clients.sealing): sealed with the first, opened with any."""
 BACKUP_CODE_KEYS = derived_keys("backup-code", SECRET_KEY, *SECRET_KEY_FALLBACKS)
 JWT_KEY = env.str("JWT_KEY", "") or derived_key("jwt", SECRET_KEY).hex()
-"""Signs partners' year-long tokens; give it by itself to be able to change SECRET_KEY without revoking them all."""
+"""Signs partners' tokens, valid for a year. Set it by itself to change SECRET_KEY without revoking them all."""
 if len(JWT_KEY) < 32:
     raise ImproperlyConfigured("JWT_KEY is shorter than 32 characters (RFC 7518, section 3.2 asks for 256 bits).")
 
-# --- rooms --------------------------------------------------------------------------------------------------
+# --- apps ----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "unfold",  # before the admin, whose templates it replaces
@@ -164,7 +163,7 @@ TEMPLATES = [
     }
 ]
 
-# --- PostgreSQL ---------------------------------------------------------------------------------------------
+# --- PostgreSQL ----------------------------------------------------------------------------------------------
 
 DB_TRANSACTION_POOLER = _bool("DB_TRANSACTION_POOLER", False)
 """True behind PgBouncer's transaction mode: no prepared statements, no start-up options, no server-side cursors."""
@@ -175,12 +174,12 @@ if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL: the races are won by PostgreSQL's locks.")
 DATABASES["default"].update(
     ENGINE="config.postgresql",
-    CONN_MAX_AGE=None,  # a connection for each web and worker thread, kept: opening one costs more than a request
+    CONN_MAX_AGE=None,  # each web and worker thread keeps its connection: opening one costs more than a request
     CONN_HEALTH_CHECKS=True,
     DISABLE_SERVER_SIDE_CURSORS=DB_TRANSACTION_POOLER,
-    ATOMIC_REQUESTS=False,  # a refused attempt is still an attempt: DRF's handler would roll its counter back
+    ATOMIC_REQUESTS=False,  # a refused attempt still counts: DRF's handler would roll its counter back
 )
-# A server that dies after it acknowledged a query is found out in seconds, not in the two hours of the default.
+# A server that dies after it acknowledged a query is noticed in seconds, not in the default two hours.
 _KEEPALIVES = {"tcp_user_timeout": 5000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name="aval", **_KEEPALIVES)
@@ -190,11 +189,11 @@ else:
     DATABASES["default"]["OPTIONS"].update(
         server_side_binding=True,
         prepare_threshold=2,
-        # no statement, lock or forgotten transaction holds a client longer than this
+        # limits for a statement, a lock and an abandoned transaction
         options="-c statement_timeout=5s -c lock_timeout=2s -c idle_in_transaction_session_timeout=10s",
     )
 
-# --- Redis and Celery ---------------------------------------------------------------------------------------
+# --- Redis and Celery ----------------------------------------------------------------------------------------
 
 
 def _no_sentinel(name: str, url: str) -> None:
@@ -211,7 +210,7 @@ if urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
 
 
 def _broker_url(redis_url: str) -> str:
-    """Kombu spells a Unix socket its own way: redis+socket:///path?virtual_host=0."""
+    """Broker URL in Kombu's spelling; a Unix socket is redis+socket:///path?virtual_host=0."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
@@ -234,7 +233,7 @@ _FALLBACK_SETTINGS = {"S": "SMS_FALLBACK", "W": "WHATSAPP_FALLBACK"}
 
 
 def _fallback(via: str, text: str) -> tuple[str, int] | None:
-    """`W:30`: by WhatsApp, after 30 s. SMS may fall back on WhatsApp or a call, WhatsApp on a call."""
+    """Parse `W:30` (WhatsApp after 30 s). SMS falls back on WhatsApp or a call, WhatsApp on a call."""
     if not text:
         return None
     target, _, seconds = text.partition(":")
@@ -256,16 +255,16 @@ _all_urls = [url for urls in AVAL_GATEWAYS.values() for url in urls]
 _nothing_costs_money = bool(_all_urls) and all(url.startswith("sandbox:") for url in _all_urls)
 
 AVAL_FALLBACK = {via: _fallback(via, env.str(name, "")) for via, name in _FALLBACK_SETTINGS.items()}
-"""Via -> (the via that carries the same code when this one failed or says nothing, seconds to wait for its word)."""
+"""Via -> (fallback via for the same code, seconds to wait for a delivery receipt before it is used)."""
 WHATSAPP_APP_SECRET = env.str("WHATSAPP_APP_SECRET", "")
 WHATSAPP_VERIFY_TOKEN = env.str("WHATSAPP_VERIFY_TOKEN", "")
-"""What signs Meta's receipts, and what it says when the address for them is registered; empty: they are refused."""
+"""Signing secret of Meta's receipts, and the token with which Meta verifies the webhook; empty: both are refused."""
 ANYMAIL = anymail_settings(env.str, AVAL_GATEWAYS["C"])
 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{BRAND} <no-responder@{_public.hostname}>")
 EMAIL_TIMEOUT = 10
 
-# --- contracts ----------------------------------------------------------------------------------------------
+# --- contracts -----------------------------------------------------------------------------------------------
 
 INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
 """Contract 2 without a credential. Open by default only while nothing costs money (docs/contracts/informaperu.md)."""
@@ -274,9 +273,9 @@ _strangers_pay = INFORMAPERU_OPEN and not _nothing_costs_money
 PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
 
 WORKER_THREADS = _number("WORKER_THREADS", 16, low=2, high=200)
-"""Codes that may be with a provider at once in each worker; one provider gets five eighths of them at most."""
+"""Concurrent calls to providers in each worker; one provider gets at most five eighths of them."""
 WEB_THREADS = _number("WEB_THREADS", 4, high=64)
-"""Requests in work at once in each web process; it has one thread more, for `/status`."""
+"""Concurrent requests in each web process, which has one more thread for `/status`."""
 RATE_PER_PARTNER = _number("RATE_PER_PARTNER", 600)
 RATE_PER_ADDRESS = _number("RATE_PER_ADDRESS", 600)
 PAID_MESSAGES_PER_DAY = _number("PAID_MESSAGES_PER_DAY", 1000)
@@ -289,9 +288,9 @@ except ValueError as fault:
     raise ImproperlyConfigured(f"TRUSTED_PROXIES must list addresses or networks like 10.0.0.0/8: {fault}.") from fault
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
-"""Bytes. The front door holds each contract to its own, smaller limit; this one guards the admin's forms."""
+"""Bytes, for the forms of the admin; `external_api.frontdoor` enforces a smaller limit for each contract."""
 
-# --- staff --------------------------------------------------------------------------------------------------
+# --- staff ---------------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
@@ -307,29 +306,29 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "clients.client_ip.limiting_address_of_request"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
-AXES_ENABLE_ADMIN = False  # the audit and the log say what staff needs, in Spanish
+AXES_ENABLE_ADMIN = False  # the audit and the log show staff what they need, in Spanish
 AXES_COOLOFF_MESSAGE = "Demasiados intentos fallidos. Espere 15 minutos antes de volver a intentar."
 AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_CALLABLE = "staff.lockout_pages.locked_out"
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in what it writes down
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in its records
 
 STAFF_TWO_FACTOR = _choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))
-"""Whether staff must have a second factor. Who has one must give it either way; a first look needs no app."""
+"""Whether staff must have a second factor. Users who have one must always give it; a demo needs none."""
 OTP_TOTP_ISSUER = BRAND
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
 SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
-"""A session ends after so long without a request by the person, and after so many hours in any case."""
+"""A session ends after these minutes without a request by its user, and after these hours in any case."""
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 SESSION_ENGINE = "staff.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-"""Strict would ask an agent for his login again whenever he follows a link to a case from a mail or a chat."""
+"""`Strict` would ask agents to log in again whenever they follow a link to a case from a mail or a chat."""
 LOGIN_URL = "admin:login"
 LOGOUT_REDIRECT_URL = "/admin/login/?motivo=salida"
 
-# --- how long what is kept (docs/operator.md, Personal data) ---------------------------------------------------
+# --- retention periods (docs/operator.md, Personal data) -----------------------------------------------------
 
 AVAL_KEEP_DAYS = {
     "messages": _number("KEEP_MESSAGES_DAYS", 365, high=3650),
@@ -346,28 +345,28 @@ AVAL_KEEP_DAYS = {
     "logins": _number("KEEP_LOGINS_DAYS", 90, high=3650),
     "admin_log": _number("KEEP_ADMIN_LOG_DAYS", 365, high=3650),
 }
-"""Days; 0, allowed only where there is nobody's data, is for ever."""
+"""Days; 0 means for ever and is allowed only without personal data."""
 if AVAL_KEEP_DAYS["requests"] < AVAL_KEEP_DAYS["messages"]:
     raise ImproperlyConfigured("KEEP_REQUESTS_DAYS must not be less than KEEP_MESSAGES_DAYS: a request is its origin.")
 if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
     raise ImproperlyConfigured("KEEP_DEAUTHORIZED_DAYS must not be less than KEEP_MESSAGES_DAYS: whose would they be?")
 
-# --- transport ----------------------------------------------------------------------------------------------
+# --- transport -----------------------------------------------------------------------------------------------
 
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
-SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never answers a redirect
+SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never redirects
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _bool("HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = _bool("HSTS_PRELOAD", False)
-"""Both bind more than this host, and for a year: other services below its name, and the browsers' own lists."""
+"""Both affect more than this host for a year: services on its subdomains, and the browsers' preload lists."""
 if SECURE_HSTS_PRELOAD and not (_https and SECURE_HSTS_INCLUDE_SUBDOMAINS):
     raise ImproperlyConfigured("HSTS_PRELOAD needs HSTS_INCLUDE_SUBDOMAINS=true and a PUBLIC_URL of https://.")
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # the two above are the operator's to say
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # both settings above are the operator's choice
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 _of_this_host = "__Host-" if _https else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_of_this_host}aval_session", f"{_of_this_host}csrftoken"
-"""`__Host-`: a browser takes such a cookie from this very host only, over HTTPS, so that no neighbour can plant one."""
+"""`__Host-`: browsers accept such a cookie from this host over HTTPS only, never from another subdomain."""
 SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
@@ -387,14 +386,14 @@ FORMAT_MODULE_PATH = "config.formats"  # dd/mm/yyyy, in Django's forms too
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None
-"""Where `collectstatic` gathers files for a container image; without it they are served from the packages."""
+"""Target of `collectstatic` for a container image; without it files are served from the packages."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
-# --- logs: one JSON object a line on standard error -----------------------------------------------------------
+# --- logs: one JSON object a line on standard error ----------------------------------------------------------
 
 LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = logging_at(LOG_LEVEL)

@@ -1,4 +1,4 @@
-"""The contracts' URL spaces and their reference, the client's door, the admin, the sandbox's outbox where allowed."""
+"""Root URLs: contracts, API reference, receipts, subscription pages, support desk, accounts, admin and sandbox."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -14,7 +14,7 @@ urlpatterns = [
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),
     path("soporte/", include("support.urls")),
-    path("admin/login/", login.password, name="staff_login"),  # before the admin's own, which asks no code
+    path("admin/login/", login.password, name="staff_login"),  # before the admin's own, which asks for no second factor
     path("cuenta/", include("staff.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -1,10 +1,10 @@
-"""Makes `.venv` and installs into it what is missing; for `make`, with any Python 3 and nothing installed.
+"""Create `.venv` and install missing packages; for `make`, with any Python 3 and no packages.
 
     python3 -I config/venv.py requirements.txt [requirements-dev.txt]
 
-Quick when there is nothing to do. An installation that was interrupted leaves a mark, and the next run begins anew:
-pip takes a half-written package for a whole one. Written for the oldest Python 3 that must still be told politely
-that it is too old.
+Quick when there is nothing to do. An interrupted installation leaves a marker file, and the next run starts again:
+pip takes a half-written package for a complete one. The syntax suits old versions of Python 3, which must still print
+that they are too old.
 """
 
 import os
@@ -38,7 +38,7 @@ def check_python() -> None:
 
 
 def works() -> bool:
-    """Whether there is a virtual environment whose Python starts: an upgrade of the system may have removed it."""
+    """Whether `.venv` is complete and its Python starts: a system upgrade may have removed that."""
     if os.path.exists(UNFINISHED) or not os.path.exists(os.path.join(VENV, "pyvenv.cfg")):
         return False
     try:
@@ -48,7 +48,7 @@ def works() -> bool:
 
 
 def environment() -> dict:
-    """Ours without what makes pip install elsewhere."""
+    """Environment without variables that make pip install elsewhere."""
     return {name: value for name, value in os.environ.items() if name not in ("PIP_USER", "PIP_TARGET", "PYTHONHOME")}
 
 
@@ -71,7 +71,7 @@ def make() -> None:
 
 
 def installed(requirements: str) -> str:
-    """Where a copy of the file lies once all that it names is installed."""
+    """Path of a copy of the file, made once its packages are installed."""
     return os.path.join(VENV, "installed-" + requirements)
 
 
@@ -90,7 +90,9 @@ def install(files: list) -> None:
     quiet = ["-qq", "--disable-pip-version-check", "--no-input"]
     if subprocess.call([PYTHON, "-I", "-m", "pip", "install", *quiet, *words], env=environment()):
         if any(name.startswith("installed-") for name in os.listdir(VENV)):
-            os.unlink(UNFINISHED)  # pip put back what it had touched: what worked before (offline, say) works on
+            os.unlink(
+                UNFINISHED
+            )  # pip restored what it had changed: an earlier installation still works, for example offline
         refuse("The packages could not be installed; pip says above why.")
     for name in files:
         shutil.copyfile(os.path.join(BASE_DIR, name), installed(name))

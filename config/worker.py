@@ -1,4 +1,4 @@
-"""Celery's consumer, which outlives its broker: shorter pauses between tries, and no end over kombu's cleaning up."""
+"""Celery consumer that survives an outage of its broker."""
 
 import logging
 from functools import partial
@@ -10,13 +10,14 @@ log = logging.getLogger(__name__)
 
 
 class Consumer(CeleryConsumer):
-    """Celery waits up to 30 s more between tries the longer a broker is away; a code lives 150 s in all.
+    """Consumer that retries its broker every second and survives kombu's cleanup of a lost connection.
 
-    A second keeps the promise that codes leave within 10 s of the broker's return, whatever the outage.
+    Celery waits ever longer between retries, up to 30 s; a code is valid for 150 s. One second keeps the promise that
+    codes leave within 10 s of the broker's return, however long it was away.
 
-    What a lost connection leaves behind has neither a client nor a transport: who gives its messages back
-    (`restore_unacked_once`) or acknowledges them later meets an AttributeError, which Celery does not take for a lost
-    connection and over which the worker would end.
+    A lost connection has neither a client nor a transport. Giving its messages back (`restore_unacked_once`) or
+    acknowledging them later raises an AttributeError, which Celery does not treat as a lost connection: the worker
+    would end.
     """
 
     connection_errors: tuple[type[BaseException], ...]

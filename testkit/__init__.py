@@ -1,1 +1,1 @@
-"""What tests, benchmarks and chaos share: a whole Aval to start, its processes, servers of its own, an SMSC."""
+"""Tools shared by tests, benchmarks and chaos: a complete installation, its processes, test servers, an SMSC."""

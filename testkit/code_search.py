@@ -1,7 +1,7 @@
-"""Search for codes where none may be: in texts, keys of Redis and rows of the database.
+"""Search for leaked codes in texts, keys of Redis and rows of the database.
 
-Only codes with a digit and two letters past F can be searched for: no word, number, date or hexadecimal id can look
-like them.
+Only codes with a digit and two letters after F can be searched for: no word, number, date or hexadecimal id looks like
+them.
 """
 
 import base64
@@ -23,7 +23,7 @@ def searchable(code: str) -> bool:
 
 
 def readings(text: str) -> Iterator[str]:
-    """The text, and what is written in it in percent signs, escapes, letter by letter, or in base64."""
+    """The text and its decodings: percent signs, escapes, spelt-out letters and base64."""
     yield text
     if "%" in text:
         yield unquote(text)
@@ -37,7 +37,7 @@ def readings(text: str) -> Iterator[str]:
 
 
 def findings(texts: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
-    """Where a code stands, in capitals or not, with what is around it."""
+    """Places of codes, in capitals or not, with their context."""
     found = []
     for where, text in texts.items():
         for reading in readings(text):
@@ -51,7 +51,7 @@ def findings(texts: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
 
 
 def everything_in_redis(stack: Stack) -> dict[str, str]:
-    """Every key and value of any type as they stand, and the append-only file: every command since the start."""
+    """Every key and value of any type, and the append-only file with all commands since the start."""
     found = {}
     with stack.keys() as keys:
         read: dict[Any, Callable[..., Any]] = {
@@ -69,7 +69,7 @@ def everything_in_redis(stack: Stack) -> dict[str, str]:
 
 
 def everything_in_the_database(stack: Stack) -> dict[str, str]:
-    """Every column of every table, bytes as text; but for the outbox, which is the gateway's other side."""
+    """Every column of every table, bytes as text. The outbox is left out: it stands for the recipient."""
     tables = stack.sql("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
     found = {}
     for (table,) in tables:

@@ -1,4 +1,4 @@
-"""Real processes that a test may kill, freeze and start again, and that end with it however it ends."""
+"""Processes that a test may kill, freeze and restart, and that end with the test run in any case."""
 
 import os
 import signal
@@ -8,22 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.embedded.stack import Share
+from config.embedded.stack import ServerHandle
 from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, holders, send, wait_until
 
-Reaper = subprocess.Popen[str]
-LAST_WILL = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
-"""A shell that reads the numbers of our process groups and kills them when the stream ends, that is, when we do. A
-frozen process dies of nothing else: SIGTERM waits until it thaws."""
+ReaperProcess = subprocess.Popen[str]
+REAPER_SCRIPT = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'
+"""Shell script that reads the ids of our process groups and kills them when the stream ends, which is when we end. A
+frozen process needs SIGKILL: SIGTERM waits until it is continued."""
 
 
 class Program:
-    """One of Aval's three programs as a process group. Start it from the main thread (`config.run.processes` says
-    why)."""
+    """One of Aval's programs as a process group. Start it from the main thread (see `config.run.processes`)."""
 
     def __init__(
-        self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: Reaper
+        self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: ReaperProcess
     ) -> None:
         self.name = name
         self.environment = dict(environment)
@@ -43,7 +42,7 @@ class Program:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=self.inherit,
-                preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+                preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
             )
         assert self.reaper.stdin is not None
         self.reaper.stdin.write(f"{self.process.pid}\n")
@@ -51,7 +50,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Its leader's process id, which is the group's."""
+        """Process id of its leader, which is the id of the group."""
         assert self.process is not None
         return self.process.pid
 
@@ -80,19 +79,19 @@ class Program:
 
 
 class ServerProcess:
-    """PostgreSQL or Valkey, all of its processes. What is killed here its keeper starts again within a second."""
+    """All processes of PostgreSQL or Valkey. Its watchdog restarts a killed server within a second."""
 
-    def __init__(self, share: Share) -> None:
-        self.share = share
+    def __init__(self, handle: ServerHandle) -> None:
+        self.handle = handle
 
     def pids(self) -> list[int]:
-        return holders(self.share.locks.server_path)
+        return holders(self.handle.locks.server_path)
 
     def freeze(self) -> None:
         send(self.pids(), signal.SIGSTOP)
 
     def thaw(self) -> None:
-        send([*self.pids(), self._keeper()], signal.SIGCONT)
+        send([*self.pids(), self._watchdog_pid()], signal.SIGCONT)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -104,23 +103,23 @@ class ServerProcess:
 
     @contextmanager
     def down(self) -> Iterator[None]:
-        """Killed, and not started again before the end of the block: its keeper sleeps meanwhile."""
-        send([self._keeper()], signal.SIGSTOP)
+        """Kill the server and freeze its watchdog, so that it is not restarted before the end of the block."""
+        send([self._watchdog_pid()], signal.SIGSTOP)
         try:
             send(self.pids(), signal.SIGKILL)
             yield
         finally:
-            send([self._keeper()], signal.SIGCONT)
-        assert wait_until(self.share.server.answers, 30), f"{self.share.server.title} did not come back"
+            send([self._watchdog_pid()], signal.SIGCONT)
+        assert wait_until(self.handle.server.answers, 30), f"{self.handle.server.title} did not come back"
 
-    def _keeper(self) -> int:
-        return int(self.share.locks.keeper.read())
+    def _watchdog_pid(self) -> int:
+        return int(self.handle.locks.watchdog.read())
 
 
 @contextmanager
 def reaping() -> Iterator["subprocess.Popen[str]"]:
     reaper = subprocess.Popen(
-        ["/bin/sh", "-c", LAST_WILL],
+        ["/bin/sh", "-c", REAPER_SCRIPT],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -129,5 +128,5 @@ def reaping() -> Iterator["subprocess.Popen[str]"]:
     try:
         yield reaper
     finally:
-        reaper.kill()  # not by the end of its stream: the numbers may be others' by now
+        reaper.kill()  # before its stream ends: the ids may belong to other processes by now
         reaper.communicate()

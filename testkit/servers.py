@@ -1,6 +1,6 @@
-"""A pytest plugin: PostgreSQL and Valkey of the tests' own, up before Django's settings are read.
+"""pytest plugin that starts PostgreSQL and Valkey for the tests before Django's settings are read.
 
-Loaded by name (`-p testkit.servers` in pytest.ini), because a conftest.py comes after the settings. With DATABASE_URL
+Loaded by name (`-p testkit.servers` in pytest.ini), because a conftest.py is read after the settings. With DATABASE_URL
 and REDIS_URL given, the tests use those servers instead.
 """
 
@@ -27,12 +27,12 @@ FIXED = {
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
-    """A wrapper, so that it runs before pytest-django's, which reads the settings."""
+    """Start the servers; as a wrapper it runs before pytest-django's hook, which reads the settings."""
     stopping = early_config.stash.setdefault(_servers, ExitStack())
     os.environ.update(FIXED)
     try:
         _start(stopping)
-        _keep_apart(os.environ.get("PYTEST_XDIST_WORKER", ""))
+        _separate_worker(os.environ.get("PYTEST_XDIST_WORKER", ""))
     except EmbeddedError as fault:
         raise pytest.UsageError(str(fault)) from None
     return (yield)
@@ -48,34 +48,33 @@ def _start(stopping: ExitStack) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     alone = FileLock(folder / "pytest.lock")
     stopping.callback(alone.close)
-    if not alone.try_exclusive():  # they would drop each other's test database
+    if not alone.try_exclusive():  # two runs would drop each other's test database
         raise EmbeddedError(f"Another test run uses {folder}: wait for it, or set TEST_DATA_DIR to another folder.")
     servers = stopping.enter_context(stack.stack(folder, postgres=missing["DATABASE_URL"], redis=missing["REDIS_URL"]))
-    # as the owner: a test database is made and dropped, and no test is of one role alone (tests/test_run_role.py is)
+    # as the owner, who makes and drops test databases; tests/test_run_role.py covers the run role
     given = {"DATABASE_URL": servers.owner_url, "REDIS_URL": servers.redis_url}
     os.environ.update({name: url for name, url in given.items() if url})
     if servers.owner_url:
-        _need_not_survive(folder)
+        _turn_off_durability(folder)
 
 
 NOT_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
-def _need_not_survive(folder: Path) -> None:
-    """The data of the rooms' tests is thrown away, and waiting for a disk proves nothing about them. What must outlive
-    a crash is tried on the stack's own servers (testkit.stack), which run as they do in production. Said in the file,
-    as no role that can log in may say ALTER SYSTEM."""
-    said = folder / "pg" / "postgresql.auto.conf"
+def _turn_off_durability(folder: Path) -> None:
+    """Turn off durability: the data of unit tests is thrown away. What must survive a crash is tested on the servers of
+    testkit.stack, which run as in production. Written into the file, as no login role may use ALTER SYSTEM."""
+    config_file = folder / "pg" / "postgresql.auto.conf"
     wanted = "".join(f"{name} = 'off'\n" for name in NOT_DURABLE)
-    if wanted not in said.read_text():
-        with said.open("a") as file:
+    if wanted not in config_file.read_text():
+        with config_file.open("a") as file:
             file.write(wanted)
         os.kill(int((folder / "pg" / "postmaster.pid").read_text().split()[0]), signal.SIGHUP)
 
 
-def _keep_apart(worker: str) -> None:
-    """Of those that run side by side each has a database of its own in both servers: in PostgreSQL by pytest-django,
-    in Redis by its number, since each test begins with an empty one. And folders of its own for whole installations."""
+def _separate_worker(worker: str) -> None:
+    """Separate parallel test processes: each has its own Redis database, which every test empties, and its own folders
+    for complete installations. pytest-django separates their PostgreSQL databases."""
     if worker:
         folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
         os.environ["TEST_DATA_DIR"] = str(folder.with_name(f"{folder.name}-{worker}"))

@@ -1,4 +1,4 @@
-"""An SMSC that nobody here wrote: the server of npm's package `smpp`, in a process of its own, its events and levers.
+"""Third-party SMSC for tests: the server of npm's package `smpp`, with its events and commands.
 
 It needs Node.js and `npm ci --prefix tests/peers`.
 """
@@ -21,12 +21,12 @@ PASSWORD = "hunter2"
 SOON = 15.0
 
 
-def is_there() -> bool:
+def is_installed() -> bool:
     return shutil.which("node") is not None and (PEERS / "node_modules" / "smpp").is_dir()
 
 
 class Simulator:
-    """The SMSC's process, its events and its levers."""
+    """The SMSC's process with its events and commands."""
 
     def __init__(self, password: str = PASSWORD) -> None:
         self.process = subprocess.Popen(
@@ -35,7 +35,7 @@ class Simulator:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
         self.events: list[dict[str, Any]] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -63,7 +63,7 @@ class Simulator:
         return [each for each in self.of("submitted") if each["to"] == f"51{asked.phone}"]
 
     def next(self, event: str, after: int) -> bool:
-        """Waits until there are more events of this kind than there were."""
+        """Wait until there are more than `after` events of this kind."""
         return wait_until(lambda: len(self.of(event)) > after, SOON)
 
     def close(self) -> None:

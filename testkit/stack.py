@@ -1,8 +1,8 @@
-"""A whole Aval of the tests' own: PostgreSQL, Valkey, web server, worker and beat, by the command lines of `make run`.
+"""Complete installation for tests: PostgreSQL, Valkey, web server, workers and beat, started as by `make run`.
 
-The unit tests call functions; this is for what only processes show: races between them, kill -9, a frozen server. It
-has a data folder and a port of its own and begins empty each time; every process writes into a file of its own under
-`logs/` there. However the test run ends, its processes end with it.
+Unit tests call functions; this is for faults that only processes show: races between them, `kill -9`, a frozen server.
+It has its own data folder and port and starts empty; every process logs into its own file below `logs/`. Its processes
+end with the test run in any case.
 """
 
 import http.client
@@ -32,13 +32,13 @@ from testkit.processes import Program, ServerProcess, reaping
 Row = tuple[Any, ...]
 
 MASK = "••••"
-"""Where a message's own text keeps the place of its code."""
+"""Placeholder of the code in the stored text of a message."""
 
 UNLIMITED = "1000000"
 SETTINGS: Mapping[str, str] = {
     "SECRET_KEY": "a-secret-for-test-stacks-only-of-more-than-32-characters",
     "SANDBOX": "true",
-    # said, not left to the default: a developer's .env may name providers that cost money
+    # set explicitly: a developer's .env may name providers that cost money
     **dict.fromkeys(("SMS_URL", "WHATSAPP_URL", "IVR_URL", "EMAIL_URL"), "sandbox://"),
     **dict.fromkeys(
         (
@@ -52,11 +52,11 @@ SETTINGS: Mapping[str, str] = {
         ),
         UNLIMITED,
     ),
-    # so that receipts can be told
+    # so that receipts can be sent
     "WHATSAPP_APP_SECRET": "a-secret-of-the-test-stacks-app",
     "ANYMAIL_WEBHOOK_SECRET": "aval:receipts",
     "BROKER_URL": "",
-    "LOG_LEVEL": "DEBUG",  # what is searched for codes must hold all that can ever be logged
+    "LOG_LEVEL": "DEBUG",  # the search for codes must see everything that can ever be logged
     "DJANGO_SETTINGS_MODULE": "config.settings",
 }
 
@@ -83,7 +83,7 @@ class Call(NamedTuple):
 
     @property
     def act(self) -> str:
-        """What it asks for: token, verify, cancel, ..."""
+        """Last part of the path: token, verify, cancel, ..."""
         return self.path.split("/")[3]
 
 
@@ -94,7 +94,7 @@ class Asked(NamedTuple):
     phone: str
 
 
-class Company(NamedTuple):
+class PartnerKeys(NamedTuple):
     """A partner of contract 1 and its token."""
 
     id: int
@@ -102,17 +102,17 @@ class Company(NamedTuple):
 
 
 def code_in(text: str, masked: str) -> str:
-    """The code in a text as it arrived, found by where the text we keep has its mask."""
+    """The code in a text that arrived, at the place of the mask in our stored text."""
     return text[masked.index(MASK) :][: len(MASK)]
 
 
 class Stack:
-    """The running installation, and a front end's and an operator's hands on it."""
+    """The running installation with helpers for clients, partners and operators."""
 
     def __init__(self, folder: Path, servers: Servers, settings: Mapping[str, str], stopping: ExitStack) -> None:
         self.folder = folder
         self.servers = servers
-        self.postgres, self.redis = (ServerProcess(share) for share in servers.shares)
+        self.postgres, self.redis = (ServerProcess(handle) for handle in servers.handles)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
@@ -154,7 +154,7 @@ class Stack:
             program.kill()
 
     def heal(self) -> None:
-        """Everything thawed and running; returns when a code goes all the way, which must not take a minute."""
+        """Continue and start all processes; returns once a code arrives, within a minute."""
         for server in (self.postgres, self.redis):
             server.thaw()
         for program in self.programs:
@@ -172,7 +172,7 @@ class Stack:
             return False
 
     def command(self, *words: str, **environment: str) -> str:
-        """Runs a module of ours to its end with the stack's settings; what it printed."""
+        """Run a module to its end with the stack's settings and return its output."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
             cwd=BASE_DIR,
@@ -185,13 +185,13 @@ class Stack:
         return done.stdout
 
     def logs(self) -> dict[str, str]:
-        """What every process has written so far, by the name of its file; PostgreSQL's and Valkey's too."""
+        """Logs of all processes so far by file name, PostgreSQL's and Valkey's included."""
         return {path.name: path.read_text(errors="replace") for path in sorted((self.folder / "logs").iterdir())}
 
-    # --- a front end's hands ---
+    # --- clients (contract 2) ---
 
     def number(self) -> int:
-        """Eight digits that nobody had before: for a document, or with a 9 in front for a phone."""
+        """Eight unused digits, for a document, or for a phone with a leading 9."""
         return next(self._numbers)
 
     def person(self, **changes: str) -> dict[str, str]:
@@ -216,22 +216,22 @@ class Stack:
     def send(self, call: Call) -> httpx.Response:
         return self.http.request(call.method, call.url, content=call.body, headers=call.headers)
 
-    def at_once(self, calls: Sequence[Call]) -> list[httpx.Response]:
-        """Each over a connection of its own, all on their way before the first answer is read."""
+    def send_together(self, calls: Sequence[Call]) -> list[httpx.Response]:
+        """Send each call over its own connection, all before the first answer is read."""
         with ExitStack() as closings:
-            lines = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=60) for _ in calls]
-            for line in lines:
-                closings.enter_context(closing(line)).connect()
-            for line, call in zip(lines, calls, strict=True):
-                line.request(call.method, call.url, call.body, call.headers)
-            answers = [line.getresponse() for line in lines]
+            connections = [http.client.HTTPConnection("127.0.0.1", self.port, timeout=60) for _ in calls]
+            for connection in connections:
+                closings.enter_context(closing(connection)).connect()
+            for connection, call in zip(connections, calls, strict=True):
+                connection.request(call.method, call.url, call.body, call.headers)
+            answers = [connection.getresponse() for connection in connections]
             return [httpx.Response(each.status, headers=each.getheaders(), content=each.read()) for each in answers]
 
-    def speak(self, text: str) -> str:
-        """Whatever the web server says to whatever is sent, HTTP or not."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
-            line.sendall(text.encode())
-            return line.makefile(encoding="utf-8", errors="replace").read()
+    def exchange_raw(self, text: str) -> str:
+        """The web server's answer to any text, HTTP or not."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(text.encode())
+            return connection.makefile(encoding="utf-8", errors="replace").read()
 
     def register(self, headers: Mapping[str, str] = {}, **changes: str) -> str:
         answer = self.send(Call("POST", "/client", self.person(**changes), headers))
@@ -262,39 +262,39 @@ class Stack:
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(lambda _: self.asked(), range(count)))
 
-    # --- a partner's hands ---
+    # --- partners (contract 1) ---
 
-    def tell(self, company: Company, solicitud: str, **fields: Any) -> dict[str, Any]:
-        """A request of contract 1 that goes well; its `resultados`."""
-        body = {"token": company.token, "usuario": "MAQ-001", "solicitud": solicitud, **fields}
+    def call_nopasanada(self, partner: PartnerKeys, solicitud: str, **fields: Any) -> dict[str, Any]:
+        """Make a request of contract 1, which must succeed, and return its `resultados`."""
+        body = {"token": partner.token, "usuario": "MAQ-001", "solicitud": solicitud, **fields}
         answer = self.http.post("/api/v1", json=body)
         assert answer.status_code == 200, answer.text
         return dict(answer.json()["resultados"])
 
-    # --- an operator's hands ---
+    # --- operators ---
 
-    def company(self, name: str) -> Company:
-        """A new partner, by the operator's command, which takes a second."""
+    def new_partner(self, name: str) -> PartnerKeys:
+        """Create a partner by the operator's command, which takes a second."""
         made = json.loads(self.command("manage", "create_partner", f"{name} {self.number()}", "--json"))
         ((number,),) = self.sql("SELECT id FROM clients_partner WHERE slug = %s", made["partner"])
-        return Company(number, made["token"])
+        return PartnerKeys(number, made["token"])
 
-    def bulletin(self, company: Company) -> int:
-        """A campaign to the company's subscribers that is due now; its id. Beat finds it within five seconds."""
-        ((campaign,),) = self.sql(  # one statement: nobody must begin it for every company
+    def bulletin(self, partner: PartnerKeys) -> int:
+        """Create a campaign to the partner's subscribers that is due now; beat starts it within five seconds."""
+        ((campaign,),) = self.sql(  # one statement, or it could start without its partner, for all
             "WITH made AS (INSERT INTO messaging_campaign (type, subject, text, html, is_advertising, profiles, state,"
             " scheduled_at, last_client_id, created_by, created_at)"
             " VALUES ('boletin', 'Novedades', 'Hola', '', true, '{}', 'SCHEDULED', now(), 0, 'ana', now())"
             " RETURNING id)"
             " INSERT INTO messaging_campaign_partners (campaign_id, partner_id) SELECT id, %s FROM made"
             " RETURNING campaign_id",
-            company.id,
+            partner.id,
         )
         return int(campaign)
 
     @contextmanager
     def database(self, *, autocommit: bool = True) -> Iterator[psycopg.Connection[Row]]:
-        """As the owner. Autocommit unless locks are to be held; what was not committed is rolled back."""
+        """Connection as the owner. Without autocommit it can hold locks and is rolled back at the end."""
         connection = psycopg.connect(self.servers.owner_url, autocommit=autocommit, application_name="test")
         try:
             yield connection
@@ -312,7 +312,7 @@ class Stack:
             yield connection
 
     def outbox(self, to: str) -> list[dict[str, str]]:
-        """What a developer sees at /sandbox/messages, newest first."""
+        """Messages at /sandbox/messages, the newest first."""
         answer = self.http.get("/sandbox/messages", params={"to": to, "format": "json"})
         assert answer.status_code == 200, answer.text
         return list(answer.json())
@@ -331,7 +331,7 @@ class Stack:
         return str(self.code(to))
 
     def arrivals(self, asked: Sequence[Asked]) -> dict[str, int]:
-        """How often each one's newest message is in the outbox, by phone."""
+        """Number of copies in the outbox of each one's message, by phone."""
         rows = self.sql(
             "SELECT m.recipient, count(s.id) FROM messaging_message m"
             " LEFT JOIN messaging_sandboxmessage s ON s.message_id = m.id"
@@ -354,7 +354,7 @@ class Stack:
 def running(folder: Path, **settings: str) -> Iterator[Stack]:
     """A stack in this folder, emptied first. `settings` are environment variables of its programs."""
     with ExitStack() as stopping:
-        alone_in(folder, stopping)
+        exclusive_folder(folder, stopping)
         stack = Stack(folder, stopping.enter_context(embedded.stack(folder)), settings, stopping)
         stopping.callback(stack.stop)
         for server in (stack.postgres, stack.redis):
@@ -363,8 +363,8 @@ def running(folder: Path, **settings: str) -> Iterator[Stack]:
         yield stack
 
 
-def alone_in(folder: Path, stopping: ExitStack) -> None:
-    """Wait for what a killed run left here to end, then begin with an empty folder that nobody else uses."""
+def exclusive_folder(folder: Path, stopping: ExitStack) -> None:
+    """Lock the folder, wait until servers of a killed run have ended, and empty it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(folder.name + ".lock"))
     stopping.callback(lock.close)

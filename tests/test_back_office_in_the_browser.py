@@ -1,5 +1,4 @@
-"""A new key in the hands of an administrator: shown once, copied by a button, or by hand where scripts are off; and no
-page of the admin asks another host for anything."""
+"""Admin pages in a real browser: a new credential can be copied, and no page contacts another host."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ PAGES = (
 )
 
 
-def _boss(stack: Stack, browser: Any, page: Any) -> None:
+def _log_in_as_admin(stack: Stack, browser: Any, page: Any) -> None:
     name = f"ana{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
@@ -35,7 +34,7 @@ def _boss(stack: Stack, browser: Any, page: Any) -> None:
 
 
 def _new_key(stack: Stack, page: Any) -> Any:
-    stack.company(f"Banco {stack.number()}")
+    stack.new_partner(f"Banco {stack.number()}")
     (key,) = stack.sql("SELECT max(id) FROM clients_partner")[0]
     page.goto(f"{stack.url}/admin/clients/partner/{key}/credencial/")
     page.get_by_role("button", name="Emitir credencial").click()
@@ -45,7 +44,7 @@ def _new_key(stack: Stack, page: Any) -> Any:
 def test_a_key_is_copied_by_its_button(stack: Stack, browser: Any) -> None:
     page = browser.open()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    _boss(stack, browser, page)
+    _log_in_as_admin(stack, browser, page)
     secret = _new_key(stack, page).input_value()
     assert len(secret) == 32
     page.get_by_role("button", name="Copiar").click()
@@ -55,7 +54,7 @@ def test_a_key_is_copied_by_its_button(stack: Stack, browser: Any) -> None:
 
 def test_without_scripts_it_is_there_to_be_selected(stack: Stack, browser: Any) -> None:
     page = browser.open(javascript=False)
-    _boss(stack, browser, page)
+    _log_in_as_admin(stack, browser, page)
     secret = _new_key(stack, page)
     browser.expect(secret).to_be_visible()
     assert len(secret.input_value()) == 32
@@ -64,8 +63,8 @@ def test_without_scripts_it_is_there_to_be_selected(stack: Stack, browser: Any) 
 
 
 def test_its_own_policy_keeps_no_page_from_working(stack: Stack, browser: Any, page: Any) -> None:
-    """What is done by scripts: the menu, the search, a filter that is applied as it is chosen, the days of a form."""
-    _boss(stack, browser, page)
+    """Features with scripts work: menu, search, a filter applied on choice, date fields."""
+    _log_in_as_admin(stack, browser, page)
     _new_key(stack, page)
     for path in PAGES:
         page.goto(f"{stack.url}{path}")
@@ -84,7 +83,7 @@ def test_no_page_asks_another_host_or_is_wider_than_its_window(
     stack: Stack, browser: Any, width: int, dark: bool
 ) -> None:
     page = browser.open(width=width, dark=dark)
-    _boss(stack, browser, page)
+    _log_in_as_admin(stack, browser, page)
     for path in PAGES:
         page.goto(f"{stack.url}{path}")
         browser.expect(page.locator("#content")).to_be_visible()

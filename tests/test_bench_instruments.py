@@ -1,4 +1,4 @@
-"""The benchmarks' own instruments: what measures must be right. The benchmarks themselves need a stack and minutes."""
+"""Instruments of the benchmarks: sink, memory peaks, percentiles and tables. The benchmarks themselves take minutes."""
 
 import os
 import smtplib
@@ -8,11 +8,11 @@ import time
 
 import pytest
 
+from bench.harness import serving
 from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
-from bench.standing import serving
-from chaos.__main__ import _told
+from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
 from config.run.environment import BASE_DIR
 
@@ -25,15 +25,15 @@ def sink(tmp_path):
     with serving("bench.sink", tmp_path / "sink.log", os.environ) as (port, pid):
         sink = Sink(port, pid)
         yield sink
-        sink.line.close()
+        sink.connection.close()
 
 
 def test_the_sink_counts_what_comes_over_any_connection_and_says_when(sink):
     before = time.time()
     for _ in range(2):
-        with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="test") as line:
+        with smtplib.SMTP("127.0.0.1", sink.port, local_hostname="test") as connection:
             for n in range(3):
-                line.sendmail("a@example.com", [f"c{n}@example.com"], MAIL.format(f"c{n}@example.com").encode())
+                connection.sendmail("a@example.com", [f"c{n}@example.com"], MAIL.format(f"c{n}@example.com").encode())
     count = sink.count()
     assert count.mails == 6
     assert before <= count.first < count.last <= time.time()
@@ -52,7 +52,7 @@ def test_the_highest_mark_of_memory_is_seen_though_it_was_given_back():
     with subprocess.Popen([sys.executable, "-c", grow], stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
         while not Peak([process.pid]).highest() > 4 * MIB:
-            time.sleep(0.01)  # Python is not there yet
+            time.sleep(0.01)  # Python is still starting
         time.sleep(0.3)
         memory = Peak([process.pid])
         assert memory.growth() < MIB
@@ -86,10 +86,10 @@ def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
 
 
 def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
-    def act(stack, dice):
+    def act(stack, rng):
         raise NotInstalled("rabbitmq-server")
 
-    counts = _told("rabbitmq-killed", 1, act, None)
+    counts = _run_and_print("rabbitmq-killed", 1, act, None)
     assert counts.holds
     assert counts.skipped == "rabbitmq-server"
     assert "NOT TRIED: rabbitmq-server is not installed" in capsys.readouterr().out

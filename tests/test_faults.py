@@ -1,7 +1,7 @@
-"""What a crash, a freeze or an outage may cost: seconds, never a code, and never a code sent twice.
+"""Crashes, freezes and outages cost seconds, but never a code, and never send a code twice.
 
-Crashes are real: kill -9 of real processes. Where a worker must die at a certain step, a lock in the database holds it
-there: the sandbox's gateway writes a row, so whoever locks that table is a provider that does not answer.
+Crashes are `kill -9` of real processes. To kill a worker at a certain step, a database lock stops it there: the sandbox
+gateway writes a row, so a lock on its table acts as a provider that does not answer.
 """
 
 import json
@@ -19,14 +19,14 @@ from config.run.processes import wait_until
 from testkit.stack import Asked, Call, Stack
 
 RECOVERY = 10.0
-"""Seconds after which every code is there although a worker died with it (docs/architecture.md, Failures)."""
+"""Seconds within which every code arrives although its worker died (docs/architecture.md, Failures)."""
 AFTER_REDIS = 30.0
 """The same after an outage of Redis."""
 KILLS = 3
 
 
 def test_the_claims_of_a_dead_worker_are_sent_and_its_hand_overs_are_not(stack: Stack) -> None:
-    """The rows as a worker leaves them that died between two statements: claimed, and handed over."""
+    """Rows as a worker leaves them that died between two statements: claimed, and handed over."""
     stack.worker.kill()
     claimed, handed_over = stack.many_asked(5), stack.many_asked(5)
     claim = "UPDATE messaging_message SET state = 'SENDING', claim_id = gen_random_uuid(), lease_until = now() + %s"
@@ -50,15 +50,15 @@ def test_a_worker_killed_in_the_middle_of_its_calls_loses_none_and_repeats_none(
         stack.worker.start()
         assert wait_until(lambda: len(_handed_over(stack, asked)) >= 4, 20)
         stack.worker.kill()
-    in_hand = _handed_over(stack, asked)
-    claimed = [each for each in asked if each not in in_hand]
+    handed_over = _handed_over(stack, asked)
+    claimed = [each for each in asked if each not in handed_over]
     stack.worker.start()
     assert wait_until(lambda: stack.all_arrived(claimed), RECOVERY)
     assert set(stack.arrivals(claimed).values()) == {1}
-    _lapse(stack, in_hand)
-    assert wait_until(lambda: set(stack.states(in_hand).values()) == {"UNKNOWN"}, RECOVERY)
-    assert max(stack.arrivals(in_hand).values()) <= 1, "they may have arrived; they are not sent again"
-    assert _rungs_given_back(stack, in_hand) == len(in_hand)
+    _lapse(stack, handed_over)
+    assert wait_until(lambda: set(stack.states(handed_over).values()) == {"UNKNOWN"}, RECOVERY)
+    assert max(stack.arrivals(handed_over).values()) <= 1, "they may have arrived; they are not sent again"
+    assert _rungs_given_back(stack, handed_over) == len(handed_over)
 
 
 def test_a_worker_killed_between_a_providers_answer_and_its_record_repeats_nothing(stack: Stack) -> None:
@@ -71,7 +71,7 @@ def test_a_worker_killed_between_a_providers_answer_and_its_record_repeats_nothi
             record.execute("SELECT FROM messaging_message WHERE recipient = %s FOR UPDATE", [asked[0].phone])
         assert wait_until(lambda: stack.all_arrived(asked), 2), "the provider took it"
         stack.worker.kill()
-        _end_what_waits_for_locks(stack)
+        _terminate_waiting_sessions(stack)
     stack.worker.start()
     _lapse(stack, asked)
     assert wait_until(lambda: set(stack.states(asked).values()) == {"UNKNOWN"}, RECOVERY + 10)
@@ -98,8 +98,8 @@ def test_a_worker_that_wakes_after_its_lease_sends_nothing_again(stack: Stack) -
     assert set(stack.arrivals(asked).values()) == {1}
 
 
-def test_a_ring_that_a_frozen_worker_took_along_costs_one_sweep(stack: Stack) -> None:
-    """Redis hands a ring to whoever has waited longest for one, and that may be a worker that stands still."""
+def test_a_wakeup_lost_in_a_frozen_worker_costs_one_sweep(stack: Stack) -> None:
+    """Redis gives a wake-up to the worker that has waited longest for one, which may be frozen."""
     second = stack.program("worker", "second-worker")
     second.start()
     try:
@@ -108,19 +108,19 @@ def test_a_ring_that_a_frozen_worker_took_along_costs_one_sweep(stack: Stack) ->
             asked = stack.many_asked(1)
             assert wait_until(lambda asked=asked: stack.all_arrived(asked), RECOVERY)  # type: ignore[misc]
             stack.worker.thaw()
-            time.sleep(1.2)  # until it waits for a ring again
+            time.sleep(1.2)  # until it waits for a wake-up again
     finally:
         second.kill()
 
 
 def test_workers_killed_at_random_lose_none_and_repeat_none(stack: Stack) -> None:
-    dice = random.Random(20260212)
-    with ThreadPoolExecutor(1) as front:
-        asking = front.submit(stack.many_asked, 200)
+    rng = random.Random(20260212)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(stack.many_asked, 200)
         for _ in range(KILLS):
             before = _sent(stack)
             assert wait_until(lambda before=before: _sent(stack) > before, 30)  # type: ignore[misc]  it is at work
-            time.sleep(dice.uniform(0, 0.2))  # and may be anywhere in it: that is what is tested
+            time.sleep(rng.uniform(0, 0.2))  # to hit any step of its work
             stack.worker.restart()
         asked = asking.result()
     assert wait_until(lambda: not _unsettled(stack, asked), 3 * RECOVERY)  # on a machine that does other things as well
@@ -152,7 +152,7 @@ def test_a_redis_that_forgets_everything_costs_no_code(stack: Stack) -> None:
         keys.flushall()
     stack.worker.thaw()
     assert wait_until(lambda: stack.all_arrived(asked), AFTER_REDIS)
-    later = stack.many_asked(10)  # and the doors are as they were: queues, limits, rings
+    later = stack.many_asked(10)  # and queues, limits and wake-ups work as before
     assert wait_until(lambda: stack.all_arrived(later), AFTER_REDIS)
     assert set(stack.arrivals(asked + later).values()) == {1}
 
@@ -165,7 +165,7 @@ def test_two_beats_send_nothing_twice(stack: Stack) -> None:
         for each in (stack.worker, stack.periodic):
             each.freeze()
         asked = stack.many_asked(30)
-        assert wait_until(lambda: len(_beats(stack)) == 2, 20), "both send sweeps"
+        assert wait_until(lambda: len(_senders_of_sweeps(stack)) == 2, 20), "both send sweeps"
         for each in (stack.worker, stack.periodic):
             each.thaw()
         assert wait_until(lambda: stack.all_arrived(asked), RECOVERY)
@@ -209,7 +209,7 @@ def test_status_tells_of_a_frozen_database_within_a_second(stack: Stack) -> None
 
 
 def test_status_answers_within_a_second_while_every_thread_hangs(stack: Stack) -> None:
-    """Two seconds after the database froze, with all threads waiting for it and more calls coming than they are."""
+    """Two seconds after the database froze, with more calls waiting than there are threads."""
     call = Call("GET", f"/client/{stack.register()}/cooldown/S")
     with ThreadPoolExecutor(80) as pool:
         with stack.postgres.frozen():
@@ -222,12 +222,12 @@ def test_status_answers_within_a_second_while_every_thread_hangs(stack: Stack) -
     assert (statuses, seconds < 1) == ({503}, True), f"{statuses} after {seconds:.1f} s"
 
 
-# --- how it is done ---
+# --- helpers ---
 
 
 @pytest.fixture(autouse=True)
-def no_row_is_left_over(stack: Stack) -> Iterator[None]:
-    """Whatever happened, nothing stays in the queue (those handed over have 30 s to be answered)."""
+def queue_is_empty_afterwards(stack: Stack) -> Iterator[None]:
+    """Check that nothing stays in the queue; messages handed over have 30 s to be answered."""
     yield
     stack.heal()
     left = (
@@ -238,14 +238,14 @@ def no_row_is_left_over(stack: Stack) -> Iterator[None]:
 
 @contextmanager
 def _silent_provider(stack: Stack) -> Iterator[None]:
-    """No gateway gets an answer before the block ends (or PostgreSQL's lock_timeout of 2 s, as a refusal)."""
+    """Let no gateway get an answer before the block ends (or PostgreSQL's lock_timeout of 2 s)."""
     with stack.database(autocommit=False) as connection:
         connection.execute("LOCK TABLE messaging_sandboxmessage IN EXCLUSIVE MODE")
         yield
 
 
-def _end_what_waits_for_locks(stack: Stack) -> None:
-    """Sessions of a killed worker: PostgreSQL would go on with a statement that waits, though its client is gone."""
+def _terminate_waiting_sessions(stack: Stack) -> None:
+    """Terminate sessions of a killed worker: PostgreSQL would complete a waiting statement without its client."""
     waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'aval'"
     assert wait_until(lambda: stack.sql(f"SELECT count(pg_terminate_backend(pid)) {waiting}") == [(0,)], 5)
 
@@ -260,7 +260,7 @@ def _handed_over(stack: Stack, asked: Sequence[Asked]) -> list[Asked]:
 
 
 def _lapse(stack: Stack, asked: Sequence[Asked]) -> None:
-    """The 30 seconds of a hand-over's lease, passed."""
+    """End the leases of hand-overs."""
     phones = [each.phone for each in asked]
     stack.sql("UPDATE messaging_message SET lease_until = now() WHERE recipient = ANY(%s)", phones)
 
@@ -283,7 +283,7 @@ def _rungs_given_back(stack: Stack, asked: Sequence[Asked]) -> int:
 
 
 def _asked_during(stack: Stack, seconds: float) -> list[Asked]:
-    """Four clients at a time ask for codes; each must be answered well, and within two seconds."""
+    """Ask for codes with four clients at a time; each must be answered with 200 within two seconds."""
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(_ask_one_by_one, stack, until) for _ in range(4)]
@@ -301,7 +301,7 @@ def _ask_one_by_one(stack: Stack, until: float) -> list[Asked]:
         assert answer.status_code == 200, answer.text
         assert max(registered - began, time.monotonic() - registered) < 2
         asked.append(each)
-        time.sleep(0.2)  # a pace, so that the outage sees requests from its beginning to its end
+        time.sleep(0.2)  # so that requests are spread over the whole outage
     return asked
 
 
@@ -316,15 +316,15 @@ def _sent(stack: Stack) -> int:
     return int(stack.sql("SELECT count(*) FROM messaging_sandboxmessage")[0][0])
 
 
-def _beats(stack: Stack) -> set[str]:
-    """Who sent the sweeps that wait for a worker."""
+def _senders_of_sweeps(stack: Stack) -> set[str]:
+    """Senders of the sweeps that wait for a worker."""
     with stack.keys() as keys:
         waiting = keys.lrange("aval:celery:periodic", 0, -1)
     return {json.loads(each)["headers"]["origin"] for each in waiting}  # type: ignore[union-attr]
 
 
 def _timed_status(stack: Stack) -> tuple[set[int], float]:
-    """What /status answers to three askers in turn (0: nothing), and the median of the seconds it took."""
+    """Statuses of three sequential calls of /status (0: no answer), and the median of their seconds."""
     statuses, seconds = set(), []
     for _ in range(3):
         began = time.monotonic()

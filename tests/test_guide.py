@@ -1,5 +1,5 @@
-"""The partners' guide: its shell blocks run as printed against a running installation and print what it says they
-print, and no text, code or field of the contracts is missing from it."""
+"""Partners' guide: its shell blocks run as printed and give the printed answers, and no text, code or field of the
+contracts is missing."""
 
 import json
 import os
@@ -26,12 +26,12 @@ GUIDE = BASE_DIR / "docs" / "guia"
 CHAPTERS = sorted(GUIDE.glob("[0-9]-*.md"))
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(.*?)^```json\n(.*?)^```", re.M | re.S)
 STATUS = re.compile(r"`(\d{3})`")
-OF_THE_CALL = {"id_solicitud", "timestamp", "timestamp_creado", "event_id", "uptime", "available_at", "token_id", "id"}
+OF_ONE_CALL = {"id_solicitud", "timestamp", "timestamp_creado", "event_id", "uptime", "available_at", "token_id", "id"}
 """Fields whose values are of the call that was printed."""
 
 
 class Printed(NamedTuple):
-    """A block of commands, and the status and body that the guide prints below it."""
+    """A block of commands with the status and body printed below it."""
 
     commands: str
     status: str
@@ -43,19 +43,19 @@ def blocks(chapter: Path) -> list[Printed]:
     return [Printed(commands, STATUS.findall(between)[0], body) for commands, between, body in found]
 
 
-def without_what_is_of_the_call(value):
+def without_call_values(value):
     if isinstance(value, dict):
         return {
-            key: type(item).__name__ if key in OF_THE_CALL and item is not None else without_what_is_of_the_call(item)
+            key: type(item).__name__ if key in OF_ONE_CALL and item is not None else without_call_values(item)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [without_what_is_of_the_call(item) for item in value]
+        return [without_call_values(item) for item in value]
     return value
 
 
 def comparable(text):
-    body = without_what_is_of_the_call(json.loads(text))
+    body = without_call_values(json.loads(text))
     if "content" in body and "client_id" in body["content"]:
         body["content"]["client_id"] = "UUID"
     if body.get("code") == "ERR_COOLDOWN_ACTIVE":  # seconds go by
@@ -73,7 +73,7 @@ def credentials(_running: Stack) -> dict[str, str]:
     "chapter", [each for each in CHAPTERS if "```bash" in each.read_text()], ids=lambda each: each.stem
 )
 def test_the_commands_of_a_chapter_work_as_printed(stack: Stack, credentials, chapter, tmp_path):
-    """In one shell from the first block to the last, as somebody follows them; curl also tells the status, aside."""
+    """Run all blocks in one shell, as a reader would; curl writes the status to standard error."""
     (tmp_path / ".curlrc").write_text('write-out = "%{stderr}%{http_code}\\n"\n')
     printed = blocks(chapter)
     assert len(printed) == chapter.read_text().count("```bash"), "every block has its answer below it"
@@ -86,8 +86,8 @@ def test_the_commands_of_a_chapter_work_as_printed(stack: Stack, credentials, ch
     )
     assert (done.returncode, done.stderr) == (0, "")
     for number, each in enumerate(printed):
-        said = (tmp_path / f"err-{number}").read_text().split()
-        assert said[-1:] == [each.status], each.commands
+        output = (tmp_path / f"err-{number}").read_text().split()
+        assert output[-1:] == [each.status], each.commands
         assert comparable((tmp_path / f"out-{number}").read_text()) == comparable(each.body), each.commands
 
 
@@ -97,7 +97,7 @@ def chapter_of(contract: str) -> str:
 
 
 def codes_in(text):
-    """What stands in the first or second column of a table, between backticks."""
+    """Texts between backticks in the first or second column of a table."""
     return set(re.findall(r"^\|(?:[^|]*\|)? `([^`]+)` \|", text, re.M))
 
 

@@ -1,5 +1,5 @@
-"""Ten posters of wrong passwords, another name each time, against a whole Aval whose limit for an address is
-no help, since they could come from many: partners notice nothing."""
+"""Ten threads that post wrong passwords with ever new names do not delay partners. The limit for an address is off, as
+attackers could use many."""
 
 import threading
 from itertools import count

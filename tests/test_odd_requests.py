@@ -1,4 +1,4 @@
-"""Requests as foreign programs write them, through the real web server: chunks, and bytes outside ASCII."""
+"""Unusual requests to the real web server: chunked bodies, and bytes outside ASCII."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from testkit.stack import SETTINGS, Company, Stack
+from testkit.stack import SETTINGS, PartnerKeys, Stack
 
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -21,8 +21,8 @@ UNREADABLE = ["Bearer ñ".encode(), b"Bearer \xff\xfe", b"Bearer", "bearer é".e
 
 
 @pytest.fixture(scope="module")
-def company(_running: Stack) -> Company:
-    return _running.company("Trozos")
+def partner(_running: Stack) -> PartnerKeys:
+    return _running.new_partner("Trozos")
 
 
 def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes], body: bytes = b"") -> tuple[int, str]:
@@ -33,24 +33,24 @@ def ask(stack: Stack, method: str, path: str, headers: Mapping[str, str | bytes]
     ]
     if body:
         lines.append(b"Transfer-Encoding: chunked")
-    with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as line:
-        line.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+    with closing(socket.create_connection(("127.0.0.1", stack.port), timeout=20)) as connection:
+        connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         for start in range(0, len(body), 7):
             part = body[start : start + 7]
-            line.sendall(b"%x\r\n%s\r\n" % (len(part), part))
+            connection.sendall(b"%x\r\n%s\r\n" % (len(part), part))
         if body:
-            line.sendall(b"0\r\n\r\n")
-        answer = line.makefile("rb").read()
+            connection.sendall(b"0\r\n\r\n")
+        answer = connection.makefile("rb").read()
     head, _, content = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), content.decode()
 
 
-def test_chunks_arrive_at_every_contract(stack: Stack, company: Company) -> None:
+def test_chunks_arrive_at_every_contract(stack: Stack, partner: PartnerKeys) -> None:
     status, text = ask(stack, "POST", "/v1/api/client", JSON, json.dumps(stack.person()).encode())
     assert status == 201, text
     login = json.dumps({"username": "nadie", "password": "una-clave-larga"}).encode()
     assert "ERR_INVALID_CREDENTIALS" in ask(stack, "POST", "/v1/api/auth/login", JSON, login)[1]
-    asked = {"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"}
+    asked = {"token": partner.token, "usuario": "M", "solicitud": "clientes_autorizados"}
     assert ask(stack, "POST", "/api/v1", JSON, json.dumps(asked).encode())[0] == 200
     assert ask(stack, "POST", "/external/client/registry", JSON, b"{}")[0] == 401
 
@@ -67,7 +67,7 @@ def test_chunks_arrive_at_a_page(stack: Stack) -> None:
 
 
 def test_chunks_arrive_where_providers_report(stack: Stack) -> None:
-    """Read whole: the signature is over the body, and an event's id is in it."""
+    """The body is read whole: the signature covers it, and it has the event's id."""
     body = json.dumps({"entry": [{"changes": [{"value": {"statuses": [{"id": "wamid.1", "status": "sent"}]}}]}]})
     signed = "sha256=" + hmac.new(SETTINGS["WHATSAPP_APP_SECRET"].encode(), body.encode(), hashlib.sha256).hexdigest()
     assert ask(stack, "POST", "/recibos/whatsapp", {**JSON, "X-Hub-Signature-256": signed}, body.encode())[0] == 204
@@ -92,17 +92,17 @@ def test_a_foreign_cookie_hides_no_receipt_and_no_login(stack: Stack) -> None:
 
 @pytest.mark.parametrize("value", UNREADABLE)
 def test_a_credential_that_cannot_be_read_is_refused_and_never_absent(
-    stack: Stack, company: Company, value: bytes
+    stack: Stack, partner: PartnerKeys, value: bytes
 ) -> None:
     """Contract 2 is open here: an absent one would pass."""
     client = stack.register()
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {})[0] == 200
     assert ask(stack, "GET", f"/v1/api/client/{client}/cooldown/S", {"Authorization": value})[0] == 401
-    body = json.dumps({"token": company.token, "usuario": "M", "solicitud": "clientes_autorizados"})
+    body = json.dumps({"token": partner.token, "usuario": "M", "solicitud": "clientes_autorizados"})
     assert ask(stack, "POST", "/api/v1", {**JSON, "Authorization": value}, body.encode())[0] == 401
     assert ask(stack, "POST", "/external/client/registry", {**JSON, "Authorization": value}, b"{}")[0] == 401
 
 
-def test_a_foreign_cookie_with_an_accent_locks_nobody_out(stack: Stack) -> None:
+def test_a_foreign_cookie_with_an_accent_is_no_fault(stack: Stack) -> None:
     status, _ = ask(stack, "GET", "/v1/api/status", {"Cookie": "otro=José".encode(), "X-Nombre": b"\xe9\xff"})
     assert status == 200

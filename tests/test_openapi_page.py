@@ -1,4 +1,4 @@
-"""The browsable reference in a real browser: everything on it comes from this server, and it can be tried out there."""
+"""API reference in a real browser: it loads from this server alone, and its endpoints can be tried out."""
 
 from typing import Any
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What papers and docstrings cite exists: files, modules, classes, functions, models, tasks, rights."""
+"""Citations in docs and docstrings: the files, names, models, tasks and permissions that they name must exist."""
 
 import ast
 import importlib
@@ -13,31 +13,20 @@ import pytest
 from django.apps import apps
 
 from config.celery import app
+from testkit.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = (
-    "clients",
-    "staff",
-    "messaging",
-    "tokens",
-    "external_api",
-    "subscription",
-    "support",
-    "config",
-    "bench",
-    "chaos",
-)
 FOLDERS = (*PACKAGES, "docs", "locale", "ops", "templates", "tests")
-MADE = {"node_modules", "migrations", "__pycache__"}
+GENERATED = {"node_modules", "migrations", "__pycache__"}
 HISTORY = {ROOT / "CHANGELOG.md", *(ROOT / "docs" / "adr").glob("0*.md")}
-"""They tell of the names of their day: only their links are followed."""
-NOT_OURS = {"docs/adr/NNNN-title.md": "the pattern of a name"}
-"""Cited, and not there: with the reason why that is right."""
+"""Written with the names of their time: only their links are checked."""
+EXAMPLES = {"docs/adr/NNNN-title.md": "the pattern of a name"}
+"""Citations of files that do not exist, with the reason."""
 
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 IN_BACKTICKS = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-PAPER = re.compile(r"(?<![\w/.{<*-])(?:[\w-]+/)*[\w-]+\.md\b")
+PAGE = re.compile(r"(?<![\w/.{<*-])(?:[\w-]+/)*[\w-]+\.md\b")
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
 BARE_PATH = re.compile(rf"(?<![\w/.{{-]){PATH.pattern}")
 DOTTED = re.compile(rf"(?:{'|'.join((*PACKAGES, 'tests'))})(?:\.\w+)+")
@@ -46,7 +35,7 @@ DOTTED = re.compile(rf"(?:{'|'.join((*PACKAGES, 'tests'))})(?:\.\w+)+")
 def files(*suffixes: str) -> list[Path]:
     found = [path for path in ROOT.iterdir() if path.is_file()]
     for folder in FOLDERS:
-        found += (path for path in (ROOT / folder).rglob("*") if not MADE & set(path.parts))
+        found += (path for path in (ROOT / folder).rglob("*") if not GENERATED & set(path.parts))
     return sorted(path for path in found if path.suffix in suffixes)
 
 
@@ -54,28 +43,28 @@ PAGES, SOURCES = files(".md"), files(".py")
 
 
 def prose_of(source: str) -> str:
-    """Docstrings, also those below an assignment, and comments."""
-    told = [
+    """Docstrings, those below assignments included, and comments."""
+    texts = [
         node.value.value
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     ]
-    told += [
+    texts += [
         token.string
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT
     ]
-    return "\n".join(told)
+    return "\n".join(texts)
 
 
-def words(prose: str) -> Iterator[str]:
+def quoted_words(prose: str) -> Iterator[str]:
     for quoted in IN_BACKTICKS.findall(prose):
         for word in quoted.split():
             yield word.strip("(),;:'\"").removesuffix("()")
 
 
-def is_there(path: str, beside: Path) -> bool:
-    """From the root, from docs/ or beside the citing file; a decision may be cited by its number alone."""
+def is_installed(path: str, beside: Path) -> bool:
+    """Whether a path exists from the root, from docs/ or beside the citing file; a decision also by its number."""
     if re.fullmatch(r"docs/adr/\d{4}", path):
         return any(ROOT.glob(f"{path}-*.md"))
     return any((base / path).exists() for base in (ROOT, ROOT / "docs", beside.parent))
@@ -83,13 +72,13 @@ def is_there(path: str, beside: Path) -> bool:
 
 @cache
 def _tasks() -> set[str]:
-    """Celery knows a task once its module was imported, which another test may have done or not."""
+    """Names of all Celery tasks; their modules must be imported first."""
     app.loader.import_default_modules()
     return set(app.tasks)
 
 
 def resolves(name: str) -> bool:
-    """Whether a dotted name is a module of ours, something in one, a model, a task or a right."""
+    """Whether a dotted name is a module of ours, a name in one, a model, a task or a permission."""
     parts = name.split(".")
     if name in _tasks() or _is_model_or_right(parts):
         return True
@@ -119,14 +108,14 @@ def _is_model_or_right(parts: list[str]) -> bool:
 
 
 def missing_in(prose: str, beside: Path) -> set[str]:
-    """The cited paths and names that are not there."""
-    cited = set(words(prose))
+    """Cited paths and names that do not exist."""
+    cited = set(quoted_words(prose))
     paths = {word.partition("::")[0] for word in cited if PATH.fullmatch(word.partition("::")[0])}
     paths |= {found.rstrip(".") for found in BARE_PATH.findall(prose) if "." in Path(found).name.rstrip(".")}
     paths |= {found.rstrip(".") for found in re.findall(r"docs/adr/\d{4}\b", prose) if f"{found}-" not in prose}
-    paths |= set(PAPER.findall(prose))
-    names = {word for word in cited if DOTTED.fullmatch(word) and not is_there(word, beside)}
-    return {path for path in paths if not is_there(path, beside)} | {name for name in names if not resolves(name)}
+    paths |= set(PAGE.findall(prose))
+    names = {word for word in cited if DOTTED.fullmatch(word) and not is_installed(word, beside)}
+    return {path for path in paths if not is_installed(path, beside)} | {name for name in names if not resolves(name)}
 
 
 def named(path: Path) -> str:
@@ -136,7 +125,7 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("page", [each for each in PAGES if each not in HISTORY], ids=named)
 def test_what_a_page_cites_exists(page: Path) -> None:
     prose = LINK.sub("]", FENCE.sub("", page.read_text()))
-    assert missing_in(prose, page) - set(NOT_OURS) == set()
+    assert missing_in(prose, page) - set(EXAMPLES) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -151,14 +140,14 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """As they are made of headings: lower case, hyphens for spaces, without other marks."""
+    """Anchors of the headings: lower case, hyphens for spaces, without punctuation."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=named)
 def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
-    assert missing_in(prose_of(source.read_text()), source) - set(NOT_OURS) == set()
+    assert missing_in(prose_of(source.read_text()), source) - set(EXAMPLES) == set()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +162,7 @@ def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
         "tests/test_nothing.py",
     ],
 )
-def test_the_search_sees_what_is_missing(text: str) -> None:
+def test_the_search_finds_missing_citations(text: str) -> None:
     assert missing_in(text, ROOT / "README.md")
 
 
@@ -188,12 +177,12 @@ def test_the_search_sees_what_is_missing(text: str) -> None:
         "`docs/operator.md`",
         "(docs/adr/0001)",
         "`config/webserver/`",
-        "`tests/test_papers.py::test_the_search_does_not_see_ghosts`",
+        "`tests/test_papers.py::test_the_search_has_no_false_findings`",
         "`campaign.tested`",
         "`3.11`",
     ],
 )
-def test_the_search_does_not_see_ghosts(text: str) -> None:
+def test_the_search_has_no_false_findings(text: str) -> None:
     assert missing_in(text, ROOT / "README.md") == set()
 
 

@@ -1,4 +1,4 @@
-"""A whole Aval as the run role: it does everything there is to do, and cannot undo what the audit keeps."""
+"""Complete installation with the run role: everything works, and the audit cannot be changed."""
 
 import httpx
 import psycopg
@@ -13,27 +13,27 @@ from django.utils import timezone
 from django.contrib.auth.models import User
 from clients.models import Applicant, Partner
 from external_api.client_import.jobs import apply
-from support import forgetting, privacy
 from support.cases.actions import Agent
+from support.privacy import erasure, retention
 
 partner = Partner.objects.get(pk={partner})
 line = (2, ["Juan Perez", "DNI", "12345678", "987654321", "C-1", "VIP", "importado@dominio.com"])
 print(apply(partner, [line], at=timezone.now(), by="ana", address="192.0.2.1", file="x.csv").good)
 row = Applicant.objects.get(pk="{client}")
 user = User.objects.create_superuser("ana-{client}")
-entry = privacy.erase(row, Agent(user.username, "lo pidio", timezone.now(), "192.0.2.1"))
+entry = erasure.erase(row, Agent(user.username, "lo pidio", timezone.now(), "192.0.2.1"))
 print(entry.action)
-for kind in forgetting.RULES:  # each raises here what the nightly job would only log
-    kind.batch(at=timezone.now())
+for rule in retention.RULES:  # each raises here what the nightly job would only log
+    rule.batch(at=timezone.now())
 """
 
 
 @pytest.fixture(scope="module")
-def company(_running: Stack):
-    return _running.company("Rol De Uso")
+def partner(_running: Stack):
+    return _running.new_partner("Rol De Uso")
 
 
-def test_everything_runs_as_the_run_role(stack: Stack, company) -> None:
+def test_everything_runs_as_the_run_role(stack: Stack, partner) -> None:
     users = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'aval'"
     assert stack.sql(users) == [("aval_run",)]
 
@@ -41,14 +41,14 @@ def test_everything_runs_as_the_run_role(stack: Stack, company) -> None:
     assert stack.verify(asked.client, stack.code_soon(asked.phone)).status_code == 200
 
     rows = [{"codigo_externo": "C", "perfil": "V", "correo": f"u{number}@dominio.com"} for number in range(20)]
-    assert stack.tell(company, "alta", clientes=rows)["cuenta_exitos"] == 20
-    assert stack.tell(company, "clientes_autorizados")["cuenta"] == 20  # the export
+    assert stack.call_nopasanada(partner, "alta", clientes=rows)["cuenta_exitos"] == 20
+    assert stack.call_nopasanada(partner, "clientes_autorizados")["cuenta"] == 20  # the export
 
-    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", company.id)
+    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", partner.id)
     bulk = stack.program("bulk")
     bulk.start()
     try:
-        campaign = stack.bulletin(company)
+        campaign = stack.bulletin(partner)
         sent = "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND state = 'SENT'"
         assert wait_until(lambda: stack.sql(sent, campaign) == [(20,)], 60)
         over = "SELECT state NOT IN ('SCHEDULED', 'SENDING', 'PAUSED') FROM messaging_campaign WHERE id = %s"
@@ -66,11 +66,11 @@ def test_everything_runs_as_the_run_role(stack: Stack, company) -> None:
     assert stack.sql(kept, campaign) == [(0,)]
 
     client = stack.register()
-    said = stack.command("manage", "shell", "--no-imports", "-c", ACTS.format(partner=company.id, client=client))
+    said = stack.command("manage", "shell", "--no-imports", "-c", ACTS.format(partner=partner.id, client=client))
     assert said.split() == ["1", "person.erased"]  # import, erasure
 
 
-def test_it_does_with_the_settings_of_a_transaction_pooler(stack: Stack, company) -> None:
+def test_it_does_with_the_settings_of_a_transaction_pooler(stack: Stack, partner) -> None:
     port = free_port()
     pooled = {"DB_TRANSACTION_POOLER": "true", "WEB_WORKERS": "1", "PORT": str(port)}
     stack.command("config.run", "migrate", MIGRATE_DATABASE_URL=stack.servers.owner_url, DB_TRANSACTION_POOLER="true")
@@ -79,7 +79,7 @@ def test_it_does_with_the_settings_of_a_transaction_pooler(stack: Stack, company
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
             assert wait_until(lambda: answers(http), 60)
-            body = {"token": company.token, "usuario": "MAQ-001"}
+            body = {"token": partner.token, "usuario": "MAQ-001"}
             rows = [{"codigo_externo": "C", "perfil": "V", "correo": "pooler@dominio.com"}]
             assert http.post("/api/v1", json={**body, "solicitud": "alta", "clientes": rows}).status_code == 200
             listed = http.post("/api/v1", json={**body, "solicitud": "clientes_autorizados", "clientes": rows})
@@ -132,7 +132,7 @@ def test_the_run_role_grants_itself_nothing(stack: Stack) -> None:
             run.execute("DELETE FROM clients_auditentry")
 
 
-def test_of_the_audit_only_the_redaction_passes(stack: Stack, company) -> None:
+def test_of_the_audit_only_the_redaction_passes(stack: Stack, partner) -> None:
     with psycopg.connect(stack.servers.database_url) as run:
         run.execute(
             "INSERT INTO clients_auditentry (at, actor, action, object_type, object_id, reason, data)"

@@ -1,5 +1,5 @@
-"""The OpenAPI document against the running installation: whatever it allows, and much that it does not, is sent, and
-no answer may differ from what it says. Bounded in time, and with a fixed seed."""
+"""OpenAPI document against the running installation: schemathesis sends valid and invalid requests, and every answer
+must match the document. Limited in time, with a fixed seed."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ import pytest
 from testkit.stack import Stack
 
 ROUNDS = (25, 60)
-"""Seconds for examples, boundary values, then random requests and walks along the document's links. The second round,
-with other dice, is for a machine on which the first did not come as far as it must."""
+"""Seconds of each round: examples, boundary values, random requests and links of the document. The second round, with
+another seed, runs if the first did not reach enough on a slow machine."""
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -22,7 +22,7 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
-REACHED = {
+MUST_REACH = {
     ("POST", "/api/v1", 200),
     ("POST", "/v1/api/client", 201),
     ("POST", "/external/client/registry", 200),
@@ -30,9 +30,9 @@ REACHED = {
     ("GET", "/v1/api/admin/messages", 200),
     ("GET", "/v1/api/status", 200),
 }
-"""Whatever else it does, it comes as far as this: a wrong credential would make it easy to agree with the document."""
-ACTS = {"token", "verify", "cancel", "expire", "cooldown"}
-"""Asked about some client or other; whether about one that exists is a matter of the time there is."""
+"""Answers that must occur: with a wrong credential every answer would match the document."""
+CLIENT_ENDPOINTS = {"token", "verify", "cancel", "expire", "cooldown"}
+"""Endpoints of a client that must be called; whether the client exists depends on the time left."""
 
 
 @pytest.mark.timeout(sum(ROUNDS) + 150)
@@ -41,7 +41,7 @@ def test_no_answer_differs_from_the_document(stack: Stack, tmp_path: Path) -> No
     answers: Counter[tuple[str, str, int]] = Counter()
     for number, seconds in enumerate(ROUNDS):
         answers += _round(stack, tmp_path, seconds=seconds, seed=20260212 + number)
-        missing = REACHED - set(answers), ACTS - {place for _, place, _ in answers}
+        missing = MUST_REACH - set(answers), CLIENT_ENDPOINTS - {endpoint for _, endpoint, _ in answers}
         if not any(missing) and sum(answers.values()) > 300:
             break
     else:
@@ -85,29 +85,29 @@ def _round(stack: Stack, folder: Path, *, seconds: int, seed: int) -> Counter[tu
 
 
 def _credentials(stack: Stack) -> str:
-    """Who calls what, as schemathesis's configuration."""
+    """Credentials of each path in schemathesis's configuration."""
     partner = json.loads(stack.command("manage", "create_partner", f"Esquema {stack.number()}", "--json"))
     staff = f"agente{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = "una-clave-larga-de-prueba"
     stack.command("manage", "createsuperuser", "--noinput", "--username", staff, "--email", "agente@example.com")
     login = stack.http.post("/v1/api/auth/login", json={"username": staff, "password": "una-clave-larga-de-prueba"})
-    doors = (
+    credentials = (
         ("^/api/v1$|^/v1/api/client", partner["token"]),
         ("^/external/", partner["jwt"]),
         ("^/v1/api/admin/", login.json()["token"]),
     )
     return "\n".join(
         f'[[operations]]\ninclude-path-regex = "{paths}"\nheaders = {{ Authorization = "Bearer {key}" }}'
-        for paths, key in doors
+        for paths, key in credentials
     )
 
 
 def _answers(har: Path) -> Counter[tuple[str, str, int]]:
-    """How often each status was answered, by method and path; of a client's paths only the act."""
+    """Number of answers by method, path and status; of a client's paths only the last part."""
     counted: Counter[tuple[str, str, int]] = Counter()
     for entry in json.loads(har.read_text())["log"]["entries"]:
         path = urlsplit(entry["request"]["url"]).path.rstrip("/")
         parts = path.split("/")
-        place = parts[5] if path.startswith("/v1/api/client/") and len(parts) > 5 else path
-        counted[entry["request"]["method"], place, entry["response"]["status"]] += 1
+        endpoint = parts[5] if path.startswith("/v1/api/client/") and len(parts) > 5 else path
+        counted[entry["request"]["method"], endpoint, entry["response"]["status"]] += 1
     return counted

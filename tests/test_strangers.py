@@ -1,5 +1,5 @@
-"""Nobody outside can stop a running installation: the short part of `make chaos`, which has two scenarios more. Those
-are held by tests/test_login_drain.py and tests/test_streams_over_http.py here."""
+"""Hostile callers do not stop a running installation: short scenarios of `make chaos`. Two more of its scenarios are
+covered by tests/test_login_drain.py and tests/test_streams_over_http.py."""
 
 import os
 import random
@@ -10,38 +10,38 @@ import pytest
 
 from chaos import strangers
 from chaos.checker import Counts
-from chaos.standing import Field, field_of_fire
+from chaos.harness import ChaosStack, running_stack
 from config.run.environment import BASE_DIR
 
 
 @pytest.fixture(scope="module")
-def field() -> Iterator[Field]:
+def stack() -> Iterator[ChaosStack]:
     folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
-    with field_of_fire(folder.with_name(folder.name + "-strangers")) as field:
-        yield field
+    with running_stack(folder.with_name(folder.name + "-strangers")) as stack:
+        yield stack
 
 
 @pytest.fixture
-def dice() -> random.Random:
+def rng() -> random.Random:
     return random.Random(20261128)
 
 
 def _holds(counts: Counts) -> None:
-    assert counts.wrong == [], counts.line()
+    assert counts.wrong == [], counts.proxy()
     assert counts.accepted > 0
 
 
-def test_forty_held_bodies_keep_nobody_from_being_served(field, dice):
-    _holds(strangers.slow_bodies(field, dice, held=40, seconds=3))
+def test_forty_held_bodies_do_not_delay_other_callers(stack, rng):
+    _holds(strangers.slow_bodies(stack, rng, held=40, seconds=3))
 
 
-def test_fifteen_hundred_idle_connections_keep_nobody_from_being_served(field, dice):
-    _holds(strangers.idle_connections(field, dice, connections=1500, seconds=2))
+def test_fifteen_hundred_idle_connections_do_not_delay_other_callers(stack, rng):
+    _holds(strangers.idle_connections(stack, rng, connections=1500, seconds=2))
 
 
-def test_bodies_that_never_come_are_given_up(field, dice):
-    _holds(strangers.bodies_end(field, dice, held=10))
+def test_bodies_that_never_come_are_given_up(stack, rng):
+    _holds(strangers.bodies_end(stack, rng, held=10))
 
 
-def test_eight_bombs_at_once_cost_little_memory_and_nobody_else(field, dice):
-    _holds(strangers.json_bombs(field, dice, at_once=8))
+def test_eight_json_bombs_cost_little_memory_and_no_other_caller(stack, rng):
+    _holds(strangers.json_bombs(stack, rng, concurrent=8))

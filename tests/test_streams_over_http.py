@@ -1,6 +1,6 @@
-"""Long lists over real HTTP: to a partner that reads slowly, and after one that went away.
+"""Exports over real HTTP to a partner that reads slowly, stops reading or disconnects.
 
-The web server is one of their own with a single process, so that it is seen what a slow partner does to its threads.
+The web server has a single process, so that a slow partner's effect on its threads is visible.
 """
 
 import http.client
@@ -15,35 +15,35 @@ import httpx
 import pytest
 
 from config.run.processes import wait_until
-from testkit.stack import Company, Stack, free_port
+from testkit.stack import PartnerKeys, Stack, free_port
 
 ROWS = 15_000
-"""Of some 760 bytes: 11 MB, far more than all the buffers between PostgreSQL and the partner hold."""
+"""Rows of about 760 bytes: 11 MB, far more than all buffers between PostgreSQL and the partner."""
 STATEMENT_TIMEOUT = 5
-"""Seconds a statement may take (config.settings), exports apart."""
-SIP = 64 * 1024
-"""Bytes that the slow partner reads at a time, and that its socket holds."""
-SOON = 5
-"""Seconds after which whoever asks next gets the turn of a partner that went away."""
+"""statement_timeout in seconds (config.settings); exports are exempt."""
+READ_SIZE = 64 * 1024
+"""Bytes that the slow partner reads at a time, and the size of its socket buffer."""
+SLOT_SECONDS = 5
+"""Seconds after which the export slot of a disconnected partner is free."""
 
 
 @pytest.fixture(scope="module")
-def company(_running: Stack) -> Company:
-    """It has sent many messages."""
-    company = _running.company("Lista Larga")
+def partner(_running: Stack) -> PartnerKeys:
+    """A partner with many sent messages."""
+    partner = _running.new_partner("Lista Larga")
     _running.sql(
         "INSERT INTO messaging_message (id, partner_id, request_id, kind, via, recipient, subject, text, html, state,"
         " attempts, next_attempt_at, provider, provider_id, provider_reply, handed_over_at, created_at, sent_at)"
         " SELECT gen_random_uuid(), %s, 1, 'boletin', 'C', repeat('a', 200) || n || '@dominio.com', repeat('ñ', 200),"
         " '', '', 'SENT', 1, now(), 'smtp', '', '', now(), now(), now() FROM generate_series(1, %s) AS n",
-        *(company.id, ROWS),
+        *(partner.id, ROWS),
     )
-    return company
+    return partner
 
 
 @pytest.fixture
 def port(stack: Stack) -> Iterator[int]:
-    """Of a web server with a single process."""
+    """Port of a web server with a single process."""
     port = free_port()
     web = stack.program("web", "web-alone", WEB_WORKERS="1", PORT=str(port))
     web.start()
@@ -55,72 +55,74 @@ def port(stack: Stack) -> Iterator[int]:
 
 
 def test_a_list_read_for_longer_than_a_statement_may_take_comes_whole(
-    stack: Stack, company: Company, port: int
+    stack: Stack, partner: PartnerKeys, port: int
 ) -> None:
-    with _slowly_read(port, company) as answer:
+    with _slow_reader(port, partner) as answer:
         began, received = time.monotonic(), b""
         while time.monotonic() < began + STATEMENT_TIMEOUT + 1:
-            received += answer.read(SIP)
+            received += answer.read(READ_SIZE)
             time.sleep(0.25)
-            assert _copies(stack) == ["active"], "PostgreSQL waits for the partner; nobody holds the rest in memory"
+            assert _export_states(stack) == ["active"], "PostgreSQL waits; the rest is not in memory"
         received += answer.read()
     results = json.loads(received)["resultados"]
     assert results["cuenta"] == len(results["data"]) == ROWS
     assert len({each["direccion_correo"] for each in results["data"]}) == ROWS
 
 
-def test_a_partner_that_goes_away_leaves_its_turn_and_its_connection(stack: Stack, company: Company, port: int) -> None:
-    with _slowly_read(port, company) as answer:
-        answer.read(SIP)
-        assert _copies(stack) == ["active"]
-        refused = _ask(port, company)
+def test_a_partner_that_disconnects_frees_its_slot_and_its_connection(
+    stack: Stack, partner: PartnerKeys, port: int
+) -> None:
+    with _slow_reader(port, partner) as answer:
+        answer.read(READ_SIZE)
+        assert _export_states(stack) == ["active"]
+        refused = _ask(port, partner)
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), "one export at a time"
-    assert wait_until(lambda: _ask(port, company).status_code == 200, SOON)
-    assert wait_until(lambda: _copies(stack) == [], SOON)
-    assert _ask(port, company).json()["resultados"]["cuenta"] == ROWS
+    assert wait_until(lambda: _ask(port, partner).status_code == 200, SLOT_SECONDS)
+    assert wait_until(lambda: _export_states(stack) == [], SLOT_SECONDS)
+    assert _ask(port, partner).json()["resultados"]["cuenta"] == ROWS
 
 
 def test_a_partner_that_stops_reading_loses_its_slot_and_holds_up_nobody_else(
-    stack: Stack, company: Company, port: int
+    stack: Stack, partner: PartnerKeys, port: int
 ) -> None:
-    other = stack.company("Lista Corta")
-    with _slowly_read(port, company) as answer:
+    other = stack.new_partner("Lista Corta")
+    with _slow_reader(port, partner) as answer:
         answer.read(1024)
         began = time.monotonic()
         assert _ask(port, other).status_code == 200, "another partner is not concerned"
-        assert _ask(port, company).status_code == 503
-        assert wait_until(lambda: _ask(port, company).status_code == 200, 15)
+        assert _ask(port, partner).status_code == 503
+        assert wait_until(lambda: _ask(port, partner).status_code == 200, 15)
         assert time.monotonic() - began > 8
-        assert wait_until(lambda: _copies(stack) == [], SOON)
+        assert wait_until(lambda: _export_states(stack) == [], SLOT_SECONDS)
 
 
-def _request(company: Company) -> dict[str, Any]:
-    return {"token": company.token, "usuario": "MAQ-001", "solicitud": "mensajes_enviados"}
+def _request(partner: PartnerKeys) -> dict[str, Any]:
+    return {"token": partner.token, "usuario": "MAQ-001", "solicitud": "mensajes_enviados"}
 
 
-def _ask(port: int, company: Company) -> httpx.Response:
-    return httpx.post(f"http://127.0.0.1:{port}/api/v1", json=_request(company), trust_env=False, timeout=30)
+def _ask(port: int, partner: PartnerKeys) -> httpx.Response:
+    return httpx.post(f"http://127.0.0.1:{port}/api/v1", json=_request(partner), trust_env=False, timeout=30)
 
 
 @contextmanager
-def _slowly_read(port: int, company: Company) -> Iterator[http.client.HTTPResponse]:
-    """An answer whose sender feels how slowly it is read. At the end the partner is gone, read or not."""
-    line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    line.sock = socket.socket()
-    line.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SIP)  # before it connects, or it counts for nothing
-    line.sock.settimeout(30)
+def _slow_reader(port: int, partner: PartnerKeys) -> Iterator[http.client.HTTPResponse]:
+    """Answer of an export with a small receive buffer; at the end the partner disconnects."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.sock = socket.socket()
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_SIZE)  # has no effect after connect
+    connection.sock.settimeout(30)
     try:
-        line.sock.connect(("127.0.0.1", port))
-        line.request("POST", "/api/v1", json.dumps(_request(company)), {"Content-Type": "application/json"})
-        with line.getresponse() as answer:
+        connection.sock.connect(("127.0.0.1", port))
+        connection.request("POST", "/api/v1", json.dumps(_request(partner)), {"Content-Type": "application/json"})
+        with connection.getresponse() as answer:
             assert answer.status == 200
             yield answer
     finally:
-        line.close()
+        connection.close()
 
 
-def _copies(stack: Stack) -> list[str]:
-    """The states of the connections whose last word to PostgreSQL was an export."""
+def _export_states(stack: Stack) -> list[str]:
+    """States of the database sessions whose last statement was an export."""
     return [state for (state,) in stack.sql("SELECT state FROM pg_stat_activity WHERE query LIKE 'COPY (%%'")]
 
 

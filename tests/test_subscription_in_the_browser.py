@@ -1,6 +1,6 @@
-"""A client of flesh and blood: from the page where the address is typed to the one that ends it, and the mails between.
+"""Subscription in a real browser: from the form to the end of the subscription, with the mails in between.
 
-An old phone's browser without JavaScript, a real SMTP server, all of Aval's processes.
+The browser has no JavaScript, as on an old phone; the SMTP server is real, and all of Aval's processes run.
 """
 
 from collections.abc import Iterator
@@ -14,41 +14,41 @@ import httpx
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import Mailbox, real_server
-from testkit.stack import Company, Stack
+from testkit.stack import PartnerKeys, Stack
 
 
 def test_a_client_subscribes_leaves_comes_back_and_leaves_again(stack: Stack, browser: Any) -> None:
-    company, email = stack.company("Boletines del Sur"), f"ana{stack.number()}@dominio.com"
+    partner, email = stack.new_partner("Boletines del Sur"), f"ana{stack.number()}@dominio.com"
     row = {"correo": email, "codigo_externo": "CLI-001", "perfil": "VIP"}
-    assert stack.tell(company, "alta", clientes=[row])["cuenta_exitos"] == 1
+    assert stack.call_nopasanada(partner, "alta", clientes=[row])["cuenta_exitos"] == 1
     client = Client(stack, browser)
     with _mail_by_smtp(stack) as mailbox:
         client.opens_the_door()
         client.is_told_what_a_stranger_is_told(email)
         link = _link_in(_next_mail(mailbox, email))
         assert not mailbox.mails, "the stranger gets none"
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
         client.confirms(link)
-        assert _is_subscribed(stack, company, email)
+        assert _is_subscribed(stack, partner, email)
         client.finds_it_used(link)
 
-        stack.bulletin(company)
+        stack.bulletin(partner)
         way_out = _unsubscribe_url(_next_mail(mailbox, email))
         client.looks_at_the_way_out(way_out)
-        assert _is_subscribed(stack, company, email), "opening the page changes nothing: mail scanners do"
+        assert _is_subscribed(stack, partner, email), "opening the page changes nothing: mail scanners do"
         client.leaves()
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
 
         client.comes_back(email)
         client.confirms(_link_in(_next_mail(mailbox, email)))
-        assert _is_subscribed(stack, company, email)
+        assert _is_subscribed(stack, partner, email)
         _one_click(way_out)
-        assert not _is_subscribed(stack, company, email)
+        assert not _is_subscribed(stack, partner, email)
     assert {urlsplit(url).netloc for url in browser.requested} == {urlsplit(stack.url).netloc}, "nobody else is asked"
 
 
 class Client:
-    """Somebody with an old phone: 360 pixels, no JavaScript. Every page is looked at."""
+    """A client with an old phone: 360 pixels, no JavaScript. Every page is checked."""
 
     def __init__(self, stack: Stack, browser: Any) -> None:
         self.stack = stack
@@ -97,20 +97,20 @@ class Client:
         self.types(email)
 
     def sees(self, heading: str) -> None:
-        """The page it should be, in Spanish, no wider than the phone."""
+        """Check that the page has this title, is in Spanish and fits the phone."""
         assert self.page.get_by_role("heading", level=1).inner_text() == heading
         assert self.page.locator("html").get_attribute("lang").split("-")[0] == "es"
         assert not self.browser.scrolls_sideways(self.page)
 
 
 def _one_click(url: str) -> None:
-    """The mail program's own button (RFC 8058): one POST, no cookies, no page before it."""
+    """One-click unsubscribe (RFC 8058): one POST without cookies or a page before it."""
     answer = httpx.post(url, data={"List-Unsubscribe": "One-Click"}, trust_env=False)
     assert (answer.status_code, answer.text) == (200, "Suscripción cancelada.\n")
 
 
-def _is_subscribed(stack: Stack, company: Company, email: str) -> bool:
-    listed = stack.tell(company, "clientes_autorizados")
+def _is_subscribed(stack: Stack, partner: PartnerKeys, email: str) -> bool:
+    listed = stack.call_nopasanada(partner, "clientes_autorizados")
     assert [each["correo"] for each in listed["data"]] == [email]
     return bool(listed["data"][0]["suscrito"])
 
@@ -120,7 +120,7 @@ def _is_subscribed(stack: Stack, company: Company, email: str) -> bool:
 
 @contextmanager
 def _mail_by_smtp(stack: Stack) -> Iterator[Mailbox]:
-    """Codes, links and bulletins leave by a real SMTP server while this lasts."""
+    """Send codes, links and bulletins by a real SMTP server."""
     with real_server() as mailbox:
         stack.worker.kill()
         workers = [
@@ -137,7 +137,7 @@ def _mail_by_smtp(stack: Stack) -> Iterator[Mailbox]:
 
 
 def _next_mail(mailbox: Mailbox, email: str) -> EmailMessage:
-    """The mail that comes next, taken out of the box."""
+    """Wait for the next mail and remove it from the mailbox."""
     assert wait_until(lambda: bool(mailbox.mails), 20), "no mail came"
     envelope = mailbox.mails.pop(0)
     assert envelope.rcpt_tos == [email]
@@ -154,7 +154,7 @@ def _link_in(mail: EmailMessage) -> str:
 
 
 def _unsubscribe_url(bulletin: EmailMessage) -> str:
-    """What the mail program and the reader are given must be one and the same."""
+    """The link in the header, which must equal the one in the text."""
     assert bulletin["Subject"].startswith("PUBLICIDAD: ")
     assert bulletin["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     url = str(bulletin["List-Unsubscribe"]).strip().strip("<>")

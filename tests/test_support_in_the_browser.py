@@ -1,6 +1,6 @@
-"""An agent with a client on the line: found by telephone, told why, helped, and the client has a new code.
+"""Support desk in a real browser: an agent finds a client by telephone, reads why the code failed and sends a new one.
 
-All of Aval's processes, a real browser, a member of the role Soporte and nothing more.
+All of Aval's processes run; the agent has the role Soporte and no other right.
 """
 
 import re
@@ -47,7 +47,7 @@ def test_a_late_code_is_explained_the_wait_forgiven_and_a_new_code_arrives(stack
 
 
 def _who_typed_it_late(stack: Stack, *, seconds_late: int) -> Asked:
-    """Asked twice, so that a wait runs; the second code typed after its time. The rows are moved back, nobody waits."""
+    """A client with a running wait whose second code was typed too late. Rows are dated back to save time."""
     client = stack.asked()
     first = stack.code_soon(client.phone)
     _back(stack, client, 125)
@@ -70,7 +70,7 @@ def _back(stack: Stack, client: Asked, seconds: int) -> None:
 
 
 def _log_in(stack: Stack, page: Any) -> str:
-    """Of the role Soporte: staff, and not a superuser. Their name."""
+    """Log in as staff with the role Soporte, no superuser; returns the user name."""
     name = f"eva{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "eva@example.com")
@@ -94,7 +94,7 @@ def _act(page: Any, button: str, reason: str) -> None:
 
 
 def _the_log_shows_what_comes(stack: Stack, browser: Any, page: Any) -> None:
-    """New rows without reloading."""
+    """The log shows new rows without a reload."""
     page.get_by_role("link", name="Mensajes").click()
     shown = page.locator("tbody tr").count()
     assert shown > 0

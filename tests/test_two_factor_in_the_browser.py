@@ -1,6 +1,6 @@
-"""A member of staff enrols an app, leaves, comes back with a code, and a forgotten screen finds its way to the login.
+"""Second factor in a real browser: enrolment, login with a code, and the redirect of a page whose session has ended.
 
-All of Aval's processes, a real browser; the pages of the login run no script and need none.
+All of Aval's processes run; the login pages have no scripts.
 """
 
 import re
@@ -41,7 +41,7 @@ def test_enrolled_in_the_browser_and_asked_for_ever_after(stack: Stack, browser:
 
 
 def test_a_forgotten_log_finds_its_way_to_the_login(stack: Stack, browser: Any) -> None:
-    """The page asks for news every five seconds; the answer that its session is over must not look like no news."""
+    """The page polls every five seconds; an ended session must not look like an empty answer."""
     name = f"eva{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
     stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "eva@example.com")

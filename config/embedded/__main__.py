@@ -1,4 +1,4 @@
-"""`python -m config.embedded exec -- COMMAND...` (config.embedded.stack)."""
+"""Entry point of `python -m config.embedded exec -- COMMAND...` (config.embedded.stack)."""
 
 import sys
 

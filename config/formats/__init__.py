@@ -1,1 +1,1 @@
-"""How dates are written: Mexico's forms, which Django has, but for the day first and in figures, as in Peru."""
+"""Date formats: Django's for Mexico, with numeric dates and the day first, as in Peru."""

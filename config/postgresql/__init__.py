@@ -1,1 +1,1 @@
-"""Database backend: Django's for PostgreSQL, with a health check that costs no round trip."""
+"""Database backend: Django's for PostgreSQL, with a health check without a round trip."""

@@ -1,4 +1,4 @@
-"""Database backend for `DATABASES["default"]["ENGINE"]`; Django looks for `DatabaseWrapper` here."""
+"""Database backend of `DATABASES["default"]["ENGINE"]`; Django imports `DatabaseWrapper` from here."""
 
 import select
 
@@ -9,9 +9,9 @@ from psycopg.pq import TransactionStatus
 class DatabaseWrapper(base.DatabaseWrapper):
     """PostgreSQL with a health check that polls the socket.
 
-    Django's own asks `SELECT 1` at the first query of every request and task. A server that has gone has closed the
-    connection, and one that shuts down says so before it does: both make the socket readable, which costs one system
-    call to find out. A server that vanishes without a word is found by `tcp_user_timeout` as it is by `SELECT 1`.
+    Django's own sends `SELECT 1` before the first query of every request and task. A server that ended has closed the
+    connection, and one that shuts down announces it: both make the socket readable, which one system call shows. A
+    server that vanishes silently is found by `tcp_user_timeout`, as it would be by `SELECT 1`.
     """
 
     def is_usable(self) -> bool:
@@ -20,7 +20,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return super().is_usable()
 
     def _is_quiet(self) -> bool:
-        """Whether the connection is idle and the server has sent nothing since the last answer."""
+        """Whether the connection is idle and holds no unread data of the server."""
         pgconn = self.connection.pgconn
         if self.connection.closed or pgconn.transaction_status != TransactionStatus.IDLE:
             return False

@@ -1,1 +1,1 @@
-"""`make run`: supervisor, programs, processes, environment and data folder, before Django is loaded."""
+"""`make run`: supervisor, programs, processes, environment and data folder. Nothing here needs Django loaded."""

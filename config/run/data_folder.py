@@ -1,4 +1,4 @@
-"""The data folder: who may use it, where its sockets are, and the secret key it keeps."""
+"""Data folder: its owner, its sockets, and the secrets stored in it."""
 
 import os
 import pwd
@@ -12,24 +12,25 @@ from pathlib import Path
 from config.run.processes import FileLock
 
 SOCKET_PATH_LIMIT = 80
-"""Bytes of a socket folder's path: sun_path ends at 108 on Linux, 104 on macOS, and the socket's name comes on top."""
+"""Bytes of a socket folder's path: sun_path ends at 108 on Linux, 104 on macOS, the socket's name included."""
 
 LOCK_SECONDS = 60.0
 
-NOBODY = 65534
-"""Who PostgreSQL runs as for a root without user namespaces (`config.embedded.servers`)."""
+NOBODY_UID = 65534
+"""User `nobody`, as whom PostgreSQL runs for root without user namespaces (`config.embedded.servers`)."""
 
 
 class EmbeddedError(Exception):
-    """Why the data folder or the embedded servers cannot be used, in one sentence for the terminal."""
+    """The data folder or the embedded servers cannot be used. The text is one sentence for the terminal."""
 
 
 class FolderGone(EmbeddedError):
-    """Somebody deleted the data folder under running servers."""
+    """The data folder was deleted while its servers ran."""
 
 
 @contextmanager
-def told_in_one_sentence(data_dir: str | os.PathLike[str]) -> Iterator[None]:
+def as_embedded_error(data_dir: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn an OSError into an EmbeddedError."""
     try:
         yield
     except OSError as fault:
@@ -38,10 +39,10 @@ def told_in_one_sentence(data_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def secret_key(data_dir: str | os.PathLike[str]) -> str:
-    """The installation's secret, made when first asked for."""
-    with told_in_one_sentence(data_dir):
+    """SECRET_KEY of this installation, generated on first use. Raises EmbeddedError."""
+    with as_embedded_error(data_dir):
         data = own_folder(Path(data_dir))
-        secret = kept_secret(data, "secret_key")
+        secret = stored_secret(data, "secret_key")
     if len(secret) < 32:
         raise EmbeddedError(
             f"{data / 'secret_key'} is damaged: restore it, or delete it and give every partner new credentials."
@@ -49,8 +50,8 @@ def secret_key(data_dir: str | os.PathLike[str]) -> str:
     return secret
 
 
-def kept_secret(data: Path, name: str) -> str:
-    """A secret of this name in the data folder, made when first asked for. Two that ask at once get the same one."""
+def stored_secret(data: Path, name: str) -> str:
+    """Secret of this name in the data folder, generated on first use. Concurrent first uses get the same one."""
     path = data / name
     if not path.exists():
         draft = data / f"{name}.{secrets.token_hex(4)}"
@@ -65,7 +66,7 @@ def kept_secret(data: Path, name: str) -> str:
 
 
 def own_folder(data: Path) -> Path:
-    """The data folder, made if missing; refused if it is another user's, whose files we could not write."""
+    """The data folder, made if missing. Raises EmbeddedError if it is another user's, whose files we cannot write."""
     data = data.absolute().resolve()
     if data.exists() and not data.is_dir():
         raise EmbeddedError(f"The data folder {data} is a file: move it away, or choose another with DATA_DIR.")
@@ -83,7 +84,7 @@ def own_folder(data: Path) -> Path:
 
 
 def _is_ours(uid: int) -> bool:
-    return uid == os.geteuid() or (uid == NOBODY and os.geteuid() == 0)
+    return uid == os.geteuid() or (uid == NOBODY_UID and os.geteuid() == 0)
 
 
 def _user(uid: int) -> str:
@@ -94,7 +95,7 @@ def _user(uid: int) -> str:
 
 
 def open_folder(data: Path) -> tuple[Path, Path]:
-    """The data folder with its rooms, and the folder of its sockets."""
+    """The data folder with its subfolders, and the folder of its sockets. Raises EmbeddedError."""
     data = own_folder(data)
     for name in ("locks", "logs"):
         (data / name).mkdir(mode=0o700, exist_ok=True)
@@ -108,8 +109,8 @@ def open_folder(data: Path) -> tuple[Path, Path]:
 
 
 def _socket_folder(data: Path) -> Path:
-    """`run` in the data folder; if its path is too long for a socket or too odd for a URL, a link to a folder of
-    ours alone with a short name. The link is what all processes agree on, whatever their TMPDIR."""
+    """`run` in the data folder. If its path is too long for a socket or has characters that a URL cannot hold, `run` is
+    a link to a private folder with a short name, which all processes follow whatever their TMPDIR."""
     run = data / "run"
     if _fits(run):
         run.mkdir(mode=0o700, exist_ok=True)

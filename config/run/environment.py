@@ -1,6 +1,6 @@
-"""What a process of Aval finds in its environment before Django is loaded: what is given stays, the rest is filled in.
+"""Environment variables before Django is loaded: given values stay, missing ones get defaults.
 
-Whoever gives DATABASE_URL and REDIS_URL gets nothing embedded, not even the import.
+With DATABASE_URL and REDIS_URL given, the embedded servers are not even imported.
 """
 
 import os
@@ -15,12 +15,12 @@ from config.run.data_folder import secret_key
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 
-class Refusal(Exception):
-    """Why Aval does not run, in one sentence for the terminal."""
+class StartError(Exception):
+    """Aval cannot start. The text is one sentence for the terminal."""
 
 
 def read_dotenv() -> None:
-    """Take over `.env` as the settings will: a URL that stands there counts as given."""
+    """Read `.env` as the settings do: a URL in it counts as given."""
     if (BASE_DIR / ".env").is_file():
         import environ
 
@@ -30,7 +30,7 @@ def read_dotenv() -> None:
 def number(name: str, default: int, low: int, high: int) -> int:
     raw = os.environ.get(name) or str(default)
     if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
-        raise Refusal(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
+        raise StartError(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
     return int(raw)
 
 
@@ -52,7 +52,7 @@ def set_default(name: str, value: str) -> None:
 
 
 def fill_in() -> None:
-    """The defaults of an installation on one machine, as `make run` makes it."""
+    """Set the defaults of `make run` on one machine."""
     os.environ["DATA_DIR"] = str(data_dir())
     set_default("SANDBOX", "true")
     set_default("PUBLIC_URL", public_url())
@@ -65,13 +65,13 @@ def is_missing(name: str) -> bool:
 
 
 def migrate_url() -> str:
-    """The database as the owner of the tables; where no other role is given, as the one that Aval runs as."""
+    """Database URL of the owner of the tables; without one, that of the run role."""
     return os.environ.get("MIGRATE_DATABASE_URL") or os.environ.get("DATABASE_URL") or ""
 
 
 @contextmanager
 def placeholders_where_missing() -> Iterator[None]:
-    """For commands that only read code: settings that load, and nothing started, connected to or written."""
+    """Set values with which settings load, for commands that only read code: nothing is started or written."""
     set_default("DATABASE_URL", f"postgres://aval@/aval?host={quote(str(data_dir() / 'run'), safe='')}")
     set_default("REDIS_URL", f"unix://{quote(str(data_dir() / 'run'))}/redis.sock")
     set_default("SECRET_KEY", secrets.token_urlsafe(48))

@@ -1,7 +1,7 @@
-"""Locks and processes of the embedded servers: what survives `kill -9` is told by the kernel, not by a pid file.
+"""File locks and processes that survive `kill -9` of any participant.
 
-A pid file lies after a crash and after a reboot. A lock on a file does not: the kernel drops it with the last
-process that has the file open, children that inherited it included.
+A pid file is wrong after a crash or a reboot. A file lock is not: the kernel drops it with the last process that has
+the file open, inheriting children included.
 """
 
 import ctypes
@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 POLL = 0.02
-"""Seconds between two looks at something that the kernel gives us no way to wait for with a deadline."""
+"""Polling interval where the kernel offers no wait with a deadline."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Look until the condition holds, or the seconds are over; answers whether it held."""
+    """Poll until the condition holds or the seconds are over; returns whether it held."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() >= deadline:
@@ -30,7 +30,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class FileLock:
-    """A lock on a file of its own, shared or exclusive, that no crash can leave behind."""
+    """Shared or exclusive lock on a file, dropped by the kernel when its holders end."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class FileLock:
         fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def held_by_another(self) -> bool:
-        """Whether somebody has it exclusively; for a lock that we do not hold ourselves."""
+        """Whether another process holds it exclusively. Only for a lock that this process does not hold."""
         if not self.try_shared():
             return True
         self.release()
@@ -70,7 +70,7 @@ class FileLock:
         return os.pread(self.fd, 4096, 0).decode(errors="replace")
 
     def is_in_place(self) -> bool:
-        """False once the folder was deleted under us: others would then lock another file of the same name."""
+        """False once the folder was deleted: others would then lock another file of the same name."""
         with suppress(OSError):
             return os.stat(self.path).st_ino == os.fstat(self.fd).st_ino
         return False
@@ -82,9 +82,9 @@ class FileLock:
 
 
 def holders(path: Path) -> list[int]:
-    """The processes that have this file open, ourselves excepted."""
+    """Ids of other processes that have this file open."""
     if not Path("/proc/self/fd").is_dir():  # macOS, where lsof comes with the system
-        listing = subprocess.run(["lsof", "-t", "--", path], capture_output=True, text=True).stdout  # noqa: PLW1510
+        listing = subprocess.run(["lsof", "-t", "--", path], capture_output=True, text=True).stdout  # noqa: PLW1510  exit 1: none
         return [int(pid) for pid in listing.split() if int(pid) != os.getpid()]
     found = []
     for process in Path("/proc").iterdir():
@@ -103,10 +103,10 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def works_in(pid: int, folder: Path) -> bool:
-    """Whether a living process has this working directory: how PostgreSQL's own processes are told from others
-    that were given an old process's number."""
+    """Whether a living process has this working directory. It tells PostgreSQL's processes from unrelated ones with a
+    reused id."""
     if not Path("/proc/self").is_dir():
-        name = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True).stdout  # noqa: PLW1510
+        name = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True).stdout  # noqa: PLW1510  exit 1: none
         return "postgres" in name
     try:
         return os.readlink(f"/proc/{pid}/cwd") == str(folder)
@@ -119,14 +119,14 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def ask_for_death_signal(number: signal.Signals) -> None:
-    """Have the kernel send us this signal when our parent dies, however it dies. Linux only; elsewhere nothing."""
+    """Have the kernel send this signal to us when our parent dies. Linux only; elsewhere nothing happens."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, int(number))
 
 
 def dying_with_us(number: signal.Signals) -> Callable[[], None]:
-    """A `preexec_fn` for children that must not outlive this process. Start them from the main thread: the kernel
-    takes the end of the starting thread for the end of the parent."""
+    """`preexec_fn` for children that must not outlive this process. Start them from the main thread: for the kernel the
+    parent is the thread that started them."""
     parent = os.getpid()
 
     def in_the_child() -> None:

@@ -1,20 +1,20 @@
-"""The programs that Aval runs as, each with its command line: `make run` starts all, a container one of them."""
+"""Programs of Aval and their command lines: `make run` starts all, a container one."""
 
 import os
 import socket
 import sys
 from collections.abc import Callable
 
-from config.run.environment import BASE_DIR, Refusal, data_dir, number, port
+from config.run.environment import BASE_DIR, StartError, data_dir, number, port
 
 
 def host() -> str:
-    """HOST as an address, for the web server; of a name's addresses the IPv4 one, as for the default."""
+    """HOST as an address for the web server; of several addresses the IPv4 one. Raises StartError."""
     given = os.environ.get("HOST") or "127.0.0.1"
     try:
         found = socket.getaddrinfo(given, None, type=socket.SOCK_STREAM)
     except OSError:
-        raise Refusal(f"HOST must be an address of this machine, not {given!r}.") from None
+        raise StartError(f"HOST must be an address of this machine, not {given!r}.") from None
     return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
@@ -23,7 +23,7 @@ def web_command() -> list[str]:
         "--host": host(),
         "--port": str(port()),
         "--processes": str(number("WEB_WORKERS", 2, 1, 64)),
-        # Four were measured best (docs/adr/0041); one more is kept for /status, which answers whatever hangs.
+        # Four were measured best (docs/adr/0041); one more is reserved for /status, which always answers.
         "--threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
         "--connections": str(number("WEB_CONNECTIONS", 2000, 50, 50_000)),
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, 10, 50_000)),
@@ -32,25 +32,25 @@ def web_command() -> list[str]:
 
 
 def _celery(what: str) -> list[str]:
-    """Without its banner, and without its warning to root, whom `make run` in a container cannot avoid being: that
-    one is about pickled tasks, and ours are JSON."""
+    """Celery command without its banner and without its warning to root, who runs it in a container: the warning is
+    about pickled tasks, and ours are JSON."""
     quiet = ["-W", "ignore:You're running the worker with superuser privileges"] if os.geteuid() == 0 else []
     return [sys.executable, *quiet, "-m", "celery", "--quiet", "-A", "config", what]
 
 
 def worker_command() -> list[str]:
-    """Four to answer rings; the threads that wait for providers (WORKER_THREADS) are its crew's
-    (messaging.delivery.thread_pool)."""
+    """Worker for codes: four threads for wake-ups; the threads that wait for providers (WORKER_THREADS) belong to
+    messaging.delivery.thread_pool."""
     return _worker("codes", "codes", 4)
 
 
 def periodic_command() -> list[str]:
-    """The sweeps, in a process of their own: they must go on when every thread of the others waits for a provider."""
+    """Worker for sweeps, a process of its own: they must run while all other threads wait for providers."""
     return _worker("periodic", "periodic", 2)
 
 
 def bulk_command() -> list[str]:
-    """A process of its own: a code does not wait behind a campaign, not even for a thread."""
+    """Worker for campaigns, a process of its own: a code never waits for a thread behind a campaign."""
     return _worker("bulk", "bulk", number("BULK_THREADS", 2, 1, 200))
 
 
@@ -59,18 +59,18 @@ def _worker(name: str, queues: str, threads: int) -> list[str]:
         *_celery("worker"),
         *("-n", f"{name}@%h", "-Q", queues),
         *("--pool", "threads", "--concurrency", str(threads)),
-        *("--without-mingle", "--without-gossip"),  # workers need not know each other: 1 s less to the first task
+        *("--without-mingle", "--without-gossip"),  # workers do not need each other: the first task starts 1 s sooner
         *("--loglevel", "INFO"),
     ]
 
 
 def beat_command() -> list[str]:
-    # No pid file: after a crash it would keep beat from starting, and a second beat is harmless.
+    # No pid file: after a crash it would block beat, and a second beat is harmless.
     return [*_celery("beat"), *("--schedule", str(data_dir() / "beat-schedule"), "--pidfile=", "--loglevel", "WARNING")]
 
 
 def smpp_command() -> list[str]:
-    """The process that keeps the binds of smpp:// gateways; without such a gateway it has nothing to do and ends."""
+    """Process that holds the sessions of smpp:// gateways; without such a gateway it ends at once."""
     return [sys.executable, str(BASE_DIR / "manage.py"), "smpp_gateway"]
 
 
@@ -84,7 +84,7 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 }
 
 
-def wanted() -> list[str]:
-    """The programs that `make run` starts: all, but for one that the settings leave without work."""
+def enabled_programs() -> list[str]:
+    """Names of the programs that `make run` starts: all but those without work by the settings."""
     has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
     return [name for name in COMMANDS if name != "smpp" or has_smpp]

@@ -1,4 +1,4 @@
-"""What the tests of the embedded servers and of `make run` watch: real processes, by the data folder they belong to."""
+"""Fixtures of the tests of embedded servers and `make run`: real processes, found by their data folder."""
 
 import os
 import shutil
@@ -17,15 +17,15 @@ OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine where nothing of Aval is set."""
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove all variables of Aval from the environment."""
     for name in (*OURS, "DJANGO_SETTINGS_MODULE", "MAKELEVEL"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A data folder with a short name. Whatever a test does to its servers, none of their processes is left."""
+    """A data folder with a short name; no process of its servers may be left afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="aval-test-"))
     yield folder
     soon(lambda: not processes_of(folder))
@@ -33,14 +33,14 @@ def data() -> Iterator[Path]:
 
 
 def soon(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Poll until the condition holds and raises nothing; the last failure tells why it never did."""
+    """Poll until the condition holds without an exception; fails with the last exception."""
     deadline = time.monotonic() + seconds
     while True:
         failure: Exception | None = None
         try:
             if condition():
                 return
-        except Exception as fault:  # noqa: BLE001 (whatever it is, it means: not yet)
+        except Exception as fault:  # noqa: BLE001  any exception means: not yet
             failure = fault
         if time.monotonic() > deadline:
             raise AssertionError("not in time") from failure
@@ -48,7 +48,7 @@ def soon(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """The living processes whose command line or environment names this folder, ourselves excepted."""
+    """Other living processes whose command line or environment names this folder."""
     listing = subprocess.run(["ps", "axeww", "-o", "pid=,stat=,args="], capture_output=True, text=True, check=True)
     found = {}
     for line in listing.stdout.splitlines():
@@ -63,7 +63,7 @@ def postmaster(data: Path) -> int:
 
 
 def python(*words: str, **environment: str) -> "subprocess.Popen[str]":
-    """A Python of its own in the project's folder, both of its outputs in one pipe."""
+    """Start Python in the project's folder, with standard output and error in one pipe."""
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=BASE_DIR,

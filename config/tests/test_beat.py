@@ -1,4 +1,4 @@
-"""What the schedule of the sweeps must be, for what it makes good."""
+"""Schedule of the sweeps, and beat's reconnection to its broker."""
 
 import pytest
 from celery.beat import SchedulingError
@@ -9,7 +9,7 @@ from config.celeryconfig import beat_schedule
 from messaging.queue import wakeup
 
 
-def test_the_sweep_after_a_lost_ring_rings_anew():
+def test_the_sweep_after_a_lost_wakeup_sends_it_again():
     assert beat_schedule["messaging.sweep"]["schedule"] > wakeup.WAITING_FOR
 
 
@@ -19,28 +19,28 @@ def test_sweeps_that_pile_up_are_one():
     assert all(each["options"]["expires"] == each["schedule"] for each in periods.values())
 
 
-class Line:
-    """A connection to a broker that can be left."""
+class BrokerConnection:
+    """A connection to a broker that records whether it was closed."""
 
-    left = False
+    collected = False
 
     def collect(self):
-        self.left = True
+        self.collected = True
 
     release = collect
 
 
 def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tmp_path):
-    """With RabbitMQ the producer that Celery keeps is dead for ever after a restart of the broker."""
-    lines = [Line(), Line()]
-    monkeypatch.setattr(app, "connection_for_write", iter(lines).__next__)
+    """With RabbitMQ, Celery's producer stays dead after a restart of the broker."""
+    connections = [BrokerConnection(), BrokerConnection()]
+    monkeypatch.setattr(app, "connection_for_write", iter(connections).__next__)
     monkeypatch.setattr(Scheduler, "_ensure_connected", lambda self: self.connection)
-    producers = {"Producer": lambda line, auto_declare: line}
+    producers = {"Producer": lambda connection, auto_declare: connection}
     scheduler = Scheduler(app, schedule_filename=str(tmp_path / "schedule"), **producers)
     sent = []
 
     def send_task(*args, producer, **kwargs):
-        if producer is lines[0]:
+        if producer is connections[0]:
             raise ConnectionResetError
         sent.append(producer)
 
@@ -48,10 +48,10 @@ def test_beat_takes_a_new_connection_after_a_publish_that_failed(monkeypatch, tm
     entry = scheduler.Entry(name="x", task="a.task.of.nobody", schedule=2.0, app=app)
     with pytest.raises(SchedulingError):
         scheduler.apply_async(entry, producer=scheduler.producer)
-    assert lines[0].left
+    assert connections[0].collected
     scheduler.apply_async(entry, producer=scheduler.producer)
-    assert sent == [lines[1]]
-    assert not lines[1].left
+    assert sent == [connections[1]]
+    assert not connections[1].collected
     scheduler.close()
 
 

@@ -1,4 +1,4 @@
-"""What happens before Django is loaded: management commands find their servers, `make` finds its packages."""
+"""Steps before Django is loaded: servers of management commands, and packages of `make`."""
 
 import runpy
 import sys
@@ -8,7 +8,7 @@ import pytest
 from config import venv
 from config.embedded import attach
 from config.run import environment
-from config.run.environment import BASE_DIR, Refusal
+from config.run.environment import BASE_DIR, StartError
 from config.tests.conftest import python
 
 needs_servers = runpy.run_path(str(BASE_DIR / "manage.py"))["needs_servers"]
@@ -41,8 +41,8 @@ def test_a_command_that_starts_nothing_leaves_no_trace(data):
 def test_a_command_attaches_to_servers_and_keeps_the_secret(data):
     script = "from django.conf import settings; from django.db import connection; connection.ensure_connection(); "
     script += "print(settings.SECRET_KEY)"
-    said = [python("manage.py", "shell", "--no-imports", "-c", script, DATA_DIR=str(data)).communicate()[0]]
-    assert said == [(data / "secret_key").read_text()]
+    outputs = [python("manage.py", "shell", "--no-imports", "-c", script, DATA_DIR=str(data)).communicate()[0]]
+    assert outputs == [(data / "secret_key").read_text()]
 
 
 def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
@@ -55,7 +55,7 @@ def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
 
 def test_an_impossible_number_is_refused(monkeypatch):
     monkeypatch.setenv("PORT", "８０")  # digits, but not ours
-    with pytest.raises(Refusal, match="PORT must be a whole number from 1 to 65535"):
+    with pytest.raises(StartError, match="PORT must be a whole number from 1 to 65535"):
         environment.port()
 
 
@@ -84,7 +84,7 @@ class TestVenv:
         (elsewhere / "bin" / "python").symlink_to("/nowhere/python3")
         assert not venv.works()
 
-    def test_an_old_python_is_told_politely(self, monkeypatch, capsys):
+    def test_an_old_python_gets_a_clear_message(self, monkeypatch, capsys):
         monkeypatch.setattr(sys, "version_info", (3, 9, 2))
         with pytest.raises(SystemExit, match="1"):
             venv.check_python()

@@ -1,4 +1,4 @@
-"""What an operator reads names every setting that the code does, and no other."""
+"""Deployment files name every setting that the code reads, and no other."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_compose_asks_for_secrets_and_holds_none():
 
 
 def test_every_service_is_started_again_when_it_ends():
-    """A worker may end with its broker or its database; what it had in hand is the next one's."""
+    """A worker may end with its broker or its database; the next one takes over its messages."""
     services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
     restarts = {name: service.get("restart") for name, service in services.items()}
     assert restarts.pop("migrate") == "on-failure"

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and Valkey: shared while somebody needs them, gone afterwards, unharmed by any kill."""
+"""Embedded PostgreSQL and Valkey: shared by their users, stopped after the last one, and safe against any kill."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def start_and_stop(data: Path) -> None:
         assert serve(servers)
 
 
-def keeper(data: Path, name: str) -> int:
+def watchdog_pid(data: Path, name: str) -> int:
     return int((data / "locks" / f"{name}.keeper").read_text())
 
 
@@ -48,13 +48,13 @@ def made_once() -> Iterator[Path]:
 
 @pytest.fixture
 def used(made_once) -> Iterator[Path]:
-    """A data folder whose first start is over. The tests share it: whatever they do to its servers, it stays whole."""
+    """A data folder whose first start is over, shared by the tests."""
     yield made_once
     soon(lambda: not processes_of(made_once))
 
 
 @contextmanager
-def somebody_else(data: Path):
+def another_user(data: Path):
     """Another process that uses the servers of this folder, once they are up."""
     process = python("-m", "config.embedded", "exec", "--", "sh", "-c", "echo up; exec sleep 60", DATA_DIR=str(data))
     try:
@@ -65,7 +65,7 @@ def somebody_else(data: Path):
         process.communicate()
 
 
-# --- sharing ---------------------------------------------------------------------------------------------------
+# --- sharing -------------------------------------------------------------------------------------------------------
 
 
 def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(data, monkeypatch):
@@ -87,7 +87,7 @@ def test_the_urls_lead_everybody_to_the_servers_whatever_the_environment_says(da
 
 
 def test_the_last_one_out_stops_them_and_the_data_stays(used):
-    with somebody_else(used) as other:
+    with another_user(used) as other:
         began = time.monotonic()
         with stack(used) as servers, psycopg.connect(servers.owner_url) as connection:
             assert time.monotonic() - began < 0.5  # to join takes no time
@@ -106,7 +106,7 @@ def test_several_that_start_at_once_share_one_pair(data):
     def use():
         try:
             start_and_stop(data)
-        except Exception as fault:  # noqa: BLE001
+        except Exception as fault:  # noqa: BLE001  the test reports any of them
             failures.append(fault)
 
     threads = [threading.Thread(target=use) for _ in range(5)]
@@ -167,7 +167,7 @@ def test_root_without_user_namespaces(data, monkeypatch, tmp_path):
     start_and_stop(data)  # the same folder out of the container
 
 
-# --- kills -----------------------------------------------------------------------------------------------------
+# --- kills ---------------------------------------------------------------------------------------------------------
 
 
 def test_killed_servers_come_back_by_themselves(used):
@@ -195,10 +195,10 @@ def test_a_busy_session_does_not_keep_a_killed_postgres_from_coming_back(used):
         busy.join()
 
 
-def test_killed_keepers_are_revived(used):
+def test_killed_watchdogs_are_restarted(used):
     with stack(used) as servers:
         for name in ("postgres", "redis"):
-            os.kill(keeper(used, name), signal.SIGKILL)
+            os.kill(watchdog_pid(used, name), signal.SIGKILL)
         revived: list[str] = []
         soon(lambda: revived.extend(servers.revive()) or len(revived) == 2)
         assert serve(servers)
@@ -206,8 +206,8 @@ def test_killed_keepers_are_revived(used):
 
 
 def test_a_killed_user_leaves_no_server_and_a_new_one_starts(used):
-    with somebody_else(used) as other:
-        for pid in (postmaster(used), keeper(used, "postgres"), keeper(used, "redis"), other.pid):
+    with another_user(used) as other:
+        for pid in (postmaster(used), watchdog_pid(used, "postgres"), watchdog_pid(used, "redis"), other.pid):
             os.kill(pid, signal.SIGKILL)
         soon(lambda: not processes_of(used))
     start_and_stop(used)
@@ -228,7 +228,7 @@ def test_a_number_in_a_stale_pid_file_may_be_somebody_elses(used):
     start_and_stop(used)
 
 
-# --- what a user may find ------------------------------------------------------------------------------------------
+# --- faults of the folder ------------------------------------------------------------------------------------------
 
 
 def with_postgres_data(data: Path, version: str) -> None:
@@ -246,12 +246,12 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("how", SPOILT)
-def test_a_spoilt_folder_is_told_in_one_sentence(data, how):
-    spoil, said = SPOILT[how]
+def test_a_spoilt_folder_is_reported_in_one_sentence(data, how):
+    spoil, expected = SPOILT[how]
     spoil(data)
-    with pytest.raises(EmbeddedError, match=said) as refusal, stack(data, postgres="Valkey" not in how):
+    with pytest.raises(EmbeddedError, match=expected) as error, stack(data, postgres="Valkey" not in how):
         pass
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
     assert not processes_of(data)
 
 
@@ -277,7 +277,7 @@ def test_a_folder_deleted_in_use_is_noticed_by_all(data):
             servers.revive()
 
 
-# --- the rest ------------------------------------------------------------------------------------------------------
+# --- secret key, exec and locks ------------------------------------------------------------------------------------
 
 
 def test_the_secret_key_is_made_once_and_read_by_nobody_else(data):
@@ -299,16 +299,16 @@ def test_the_secret_key_is_made_once_and_read_by_nobody_else(data):
 def test_exec_exports_what_is_missing_and_returns_the_exit_code(data):
     command = 'echo "$DATABASE_URL $REDIS_URL ${#SECRET_KEY}"; exit 7'
     done = python("-m", "config.embedded", "exec", "--", "sh", "-c", command, DATA_DIR=str(data), DATABASE_URL="given")
-    said, _ = done.communicate()
+    output, _ = done.communicate()
     assert done.returncode == 7
-    database_url, redis_url, length = said.split()
+    database_url, redis_url, length = output.split()
     assert database_url == "given"
     assert redis_url == f"unix://{data}/run/redis.sock?db=0"
     assert int(length) >= 50
     assert not (data / "pg").exists()
 
 
-def test_who_holds_a_file_open_is_known(data):
+def test_the_holders_of_an_open_file_are_found(data):
     held = data / "held"
     held.touch()
     assert holders(held) == []
@@ -317,19 +317,19 @@ def test_who_holds_a_file_open_is_known(data):
         process.kill()
 
 
-def test_the_keepers_sleep_while_nothing_happens(data: Path) -> None:
-    """A signal that woke a keeper once (the end of a child) must not keep it awake: it burnt half a processor."""
+def test_watchdogs_sleep_while_nothing_happens(data: Path) -> None:
+    """A signal (the end of a child) must wake a watchdog only once: it used half a processor before."""
 
     def seconds_burnt() -> float:
         ticks = 0
         for name in ("postgres", "redis"):
-            fields = Path(f"/proc/{keeper(data, name)}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{watchdog_pid(data, name)}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
     with stack(data):
         for name in ("postgres", "redis"):
-            os.kill(keeper(data, name), signal.SIGCHLD)
+            os.kill(watchdog_pid(data, name), signal.SIGCHLD)
         before = seconds_burnt()
         time.sleep(1)
         assert seconds_burnt() - before < 0.2

@@ -1,4 +1,4 @@
-"""Requests whose Content-Type asks Django to read an address by another codec than UTF-8."""
+"""Requests whose Content-Type names another codec than UTF-8 for their URL."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`make run`: one command for everything, one sentence for what stands in its way, and nothing left behind."""
+"""`make run`: starts everything, reports an obstacle in one sentence, and leaves no process behind."""
 
 import os
 import signal
@@ -67,8 +67,8 @@ def aval(data: Path, port: int) -> Iterator[Run]:
         run.process.stdout.close()
 
 
-def refusal(data: Path, **environment: str) -> str:
-    """What it says on its way out, which must be one line and exit code 1."""
+def start_error(data: Path, **environment: str) -> str:
+    """Output of a start that fails, which must be one line with exit code 1."""
     done = python("-m", "config.run", DATA_DIR=str(data), **environment)
     said, _ = done.communicate(timeout=60)
     assert done.returncode == 1, said
@@ -86,7 +86,7 @@ def test_from_the_first_start_through_every_kill_to_ctrl_c(data, port):
         assert run.answers()
         again = python("-m", "config.run", DATA_DIR=str(data), PORT=str(port))
         assert again.communicate()[0].startswith("aval: Aval is already running on the data folder")
-        assert f"Port {port} is in use" in refusal(data / "other", PORT=str(port))
+        assert f"Port {port} is in use" in start_error(data / "other", PORT=str(port))
 
         os.kill(leader(data, "config.webserver"), signal.SIGKILL)  # its workers still have the port
         soon(lambda: run.has_said("web ended (SIGKILL); starting it again"))
@@ -116,15 +116,15 @@ def test_from_the_first_start_through_every_kill_to_ctrl_c(data, port):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_stands_in_the_way_is_told_in_one_sentence(data, port, environment, said):
+def test_an_obstacle_is_reported_in_one_sentence(data, port, environment, said):
     (data / "redis").mkdir()  # the quick one of the two servers is all that some of these start
     given = {"DATABASE_URL": "postgres://a@127.0.0.1:1/a", "PORT": str(port)} | environment
-    told = refusal(data, **given)
-    assert said in told
-    assert "secret@" not in told
+    message = start_error(data, **given)
+    assert said in message
+    assert "secret@" not in message
 
 
-def test_make_takes_everything_along_when_it_is_killed(data, port, tmp_path):
+def test_a_killed_make_ends_everything(data, port, tmp_path):
     makefile = tmp_path / "Makefile"
     makefile.write_text("run:\n\t@exec $(COMMAND)\n")
     words = [f"COMMAND={sys.executable} -m config.run", "-f", str(makefile), "run"]

@@ -1,4 +1,4 @@
-"""Nonsense in the environment stops the start with one sentence that names the variable."""
+"""Settings: defaults, and invalid values, which stop the start with one sentence that names the variable."""
 
 import os
 import subprocess
@@ -103,7 +103,7 @@ def test_a_mail_service_that_does_not_sign_needs_the_password_alone():
     assert load(EMAIL_URL="postmark://KEY@/", ANYMAIL_WEBHOOK_SECRET="aval:clave").returncode == 0
 
 
-def test_every_password_is_hashed_in_one_of_the_slots():
+def test_every_password_is_hashed_by_the_bounded_hasher():
     assert load("s.PASSWORD_HASHERS").stdout.strip() == "['clients.hashing.BoundedPBKDF2']"
 
 

@@ -1,4 +1,4 @@
-"""The supervisor's children: started again when they die, ended as a group, and never waited for without end."""
+"""Supervisor: children are restarted when they die, killed as a group, and waited for within limits."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from config.tests.conftest import processes_of, soon
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr(supervisor, "SHORTEST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "MIN_PAUSE", 0.01)
 
 
 def shell(script: str, data: Path) -> Child:
@@ -26,7 +26,7 @@ def shell(script: str, data: Path) -> Child:
 def test_a_child_that_keeps_dying_is_started_ever_more_slowly(data, capfd):
     child = shell("exit 3", data)
     child.start()
-    soon(lambda: child.look_after() or child.pause >= 0.16)
+    soon(lambda: child.restart_if_dead() or child.pause >= 0.16)
     child.end_group()
     assert capfd.readouterr().out.splitlines() == [
         f"aval: test ended (exit code 3); starting it again in {pause} s." for pause in ("0.01", "0.02", "0.04", "0.08")
@@ -40,7 +40,7 @@ def test_what_a_killed_child_started_is_killed_before_it_is_started_again(data):
     grandchild = int((data / "pid").read_text())
     os.kill(child.process.pid, signal.SIGKILL)
     soon(lambda: not child.is_running())
-    child.look_after()
+    child.restart_if_dead()
 
     def is_gone() -> bool:
         """A zombie counts: it waits for a parent that is none of ours."""
@@ -56,16 +56,16 @@ def test_what_a_killed_child_started_is_killed_before_it_is_started_again(data):
 def test_a_stop_asks_first_and_the_next_ctrl_c_hurries(data):
     polite = Child("polite", ["sleep", "60"])
     stubborn = shell(f"trap '' TERM; touch {data}/ready; while :; do sleep 1; done", data)
-    crew = Supervisor([polite, stubborn])
-    for child in crew.children:
+    running = Supervisor([polite, stubborn])
+    for child in running.children:
         child.start()
     soon((data / "ready").exists)
-    crew.signals = 1
-    hurry = threading.Timer(0.2, crew._count)
+    running.signals = 1
+    hurry = threading.Timer(0.2, running._count_signal)
     hurry.start()
     began = time.monotonic()
-    crew.stop()
+    running.stop()
     hurry.join()
     assert time.monotonic() - began < 5
-    assert [child.process.returncode for child in crew.children] == [-signal.SIGTERM, -signal.SIGKILL]
+    assert [child.process.returncode for child in running.children] == [-signal.SIGTERM, -signal.SIGKILL]
     assert processes_of(data) == {}

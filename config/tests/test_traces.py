@@ -1,5 +1,5 @@
-"""What a request leaves in the log: a fault one traceback with its route, user and id, a denied page one line, and
-neither anything that somebody sent or that is held of anybody."""
+"""Log lines of a request: a fault has one traceback with route, user and id, a denied page one line, and neither holds
+personal data."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection
 from django.test import Client
 
 from clients.models import Applicant
-from config.logs import OneLine, scrubbed
+from config.logs import JsonLineFormatter, scrubbed
 from conftest import make_applicant
 from external_api.informaperu.staff_tokens import issue_for
 
@@ -27,33 +27,33 @@ def lines():
     """The log as it is written, one dictionary a line."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(JsonLineFormatter())
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
-def boss(settings):
+def superuser(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     http = Client(raise_request_exception=False)
     http.force_login(User.objects.create_superuser("jefa"))
     return http
 
 
-def breaking(*_, **__):
-    """What PostgreSQL says of a row that is there already."""
+def raise_duplicate_row(*_, **__):
+    """Raise PostgreSQL's error for a duplicate row."""
     with connection.cursor() as cursor:
         cursor.execute("CREATE TEMP TABLE IF NOT EXISTS held (mail text UNIQUE)")
         cursor.execute("INSERT INTO held VALUES (%s), (%s)", [f"{SECRET}@correo.example"] * 2)
 
 
-def tells_of(broken):
+def raise_with_data(broken):
     raise RuntimeError(f"nothing for {SECRET}, {NUMBER} or {SECRET}@correo.example")
 
 
-def tells_of_all(*args, **more):
-    tells_of(args)
+def raise_with_arguments(*args, **more):
+    raise_with_data(args)
 
 
 def traces(lines):
@@ -69,11 +69,11 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("fault", [breaking, tells_of], ids=["of the database", "of our own"])
+@pytest.mark.parametrize("fault", [raise_duplicate_row, raise_with_data], ids=["of the database", "of our own"])
 @pytest.mark.parametrize(("where", "path", "route", "user"), PAGES, ids=[page[2] for page in PAGES])
-def test_a_fault_of_a_page_leaves_one_trace(monkeypatch, boss, lines, where, path, route, user, fault):
+def test_a_fault_of_a_page_leaves_one_trace(monkeypatch, superuser, lines, where, path, route, user, fault):
     monkeypatch.setattr(where, lambda *args, **more: fault(args))
-    http = boss if user else Client(raise_request_exception=False)
+    http = superuser if user else Client(raise_request_exception=False)
     answer = http.get(path)
     assert answer.status_code == 500
     (trace,) = traces(lines)
@@ -81,16 +81,16 @@ def test_a_fault_of_a_page_leaves_one_trace(monkeypatch, boss, lines, where, pat
     assert "Traceback" not in trace["message"]
     assert where.rsplit(".", 1)[0].split(".")[0] in trace["exc_info"]
     assert "test_traces.py" in trace["exc_info"]
-    told = json.dumps(lines())
-    assert SECRET not in told
-    assert NUMBER not in told
+    text = json.dumps(lines())
+    assert SECRET not in text
+    assert NUMBER not in text
     assert "anotado" in answer.content.decode()
 
 
-def test_a_fault_of_an_admin_page_leaves_one_trace(monkeypatch, boss, lines):
+def test_a_fault_of_an_admin_page_leaves_one_trace(monkeypatch, superuser, lines):
     key = make_applicant().pk
-    monkeypatch.setattr("clients.models.Applicant.__str__", tells_of)
-    answer = boss.get(f"/admin/clients/applicant/{key}/change/?x={SECRET}")
+    monkeypatch.setattr("clients.models.Applicant.__str__", raise_with_data)
+    answer = superuser.get(f"/admin/clients/applicant/{key}/change/?x={SECRET}")
     assert answer.status_code == 500
     (trace,) = traces(lines)
     assert trace["route"].endswith("<path:object_id>/change/")
@@ -100,7 +100,7 @@ def test_a_fault_of_an_admin_page_leaves_one_trace(monkeypatch, boss, lines):
 
 @pytest.mark.parametrize("middleware", ["external_api.middleware.OverloadGuard", "staff.middleware.Guard"])
 def test_a_fault_of_a_middleware_leaves_one_trace(monkeypatch, lines, middleware):
-    monkeypatch.setattr(f"{middleware}.__call__", lambda self, request: tells_of(request))
+    monkeypatch.setattr(f"{middleware}.__call__", lambda self, request: raise_with_data(request))
     answer = Client(raise_request_exception=False).get("/soporte/")
     assert answer.status_code == 500
     (trace,) = traces(lines)
@@ -109,22 +109,22 @@ def test_a_fault_of_a_middleware_leaves_one_trace(monkeypatch, lines, middleware
 
 def test_a_fault_of_a_contract_leaves_one_trace(monkeypatch, lines):
     key = make_applicant().pk
-    monkeypatch.setattr("external_api.informaperu.views.services.verify", lambda *args, **more: tells_of(args))
+    monkeypatch.setattr("external_api.informaperu.views.services.verify", lambda *args, **more: raise_with_data(args))
     answer = Client(raise_request_exception=False).get(f"/v1/api/client/{key}/verify/Q7ZX")
     assert answer.status_code == 500
     (trace,) = traces(lines)
     assert "verify/(?P<token>" in trace["route"]
     assert trace["request_id"] == answer["Request-Id"]
-    told = json.dumps(lines())
+    text = json.dumps(lines())
     for secret in (NUMBER, str(key), "Q7ZX"):
-        assert secret not in told
+        assert secret not in text
 
 
-def test_a_fault_of_the_staff_api_names_its_user(monkeypatch, boss, lines):
+def test_a_fault_of_the_staff_api_names_its_user(monkeypatch, superuser, lines):
     from datetime import UTC, datetime
 
     token = issue_for(User.objects.get(), at=datetime.now(UTC))
-    monkeypatch.setattr("external_api.informaperu.staff.page", tells_of_all)
+    monkeypatch.setattr("external_api.informaperu.staff.page", raise_with_arguments)
     answer = Client().get(f"/v1/api/admin/clients?documento={NUMBER}", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 500
     (trace,) = traces(lines)
@@ -172,7 +172,7 @@ def test_a_line_of_django_names_no_address(lines):
 
 def test_what_the_server_says_of_a_row_is_left_out_everywhere(lines):
     with pytest.raises(IntegrityError) as caught:
-        breaking()
+        raise_duplicate_row()
     log = logging.getLogger("x")
     log.error("kept", extra={"fault": repr(caught.value)})
     log.error("a task failed: %s", caught.value)

@@ -1,4 +1,4 @@
-"""The web server against callers that are slow, many, or speak no HTTP; its seconds are shortened for the tests."""
+"""Web server against callers that are slow, many or do not speak HTTP; its deadlines are shortened here."""
 
 import socket
 import threading
@@ -33,15 +33,15 @@ class Running:
         self.thread.start()
 
     def connect(self, source: str = "127.0.0.1", first: str = "") -> socket.socket:
-        line = socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(source, 0))
-        line.sendall(first.encode())
-        return line
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(source, 0))
+        connection.sendall(first.encode())
+        return connection
 
     def answer(self, text: str | bytes, source: str = "127.0.0.1") -> bytes:
         """All that comes until the connection is closed."""
-        with closing(self.connect(source)) as line:
-            line.sendall(text if isinstance(text, bytes) else text.encode())
-            return all_of(line)
+        with closing(self.connect(source)) as connection:
+            connection.sendall(text if isinstance(text, bytes) else text.encode())
+            return read_all(connection)
 
     def stop(self) -> None:
         with suppress(OSError):  # it had been stopped before
@@ -55,7 +55,7 @@ def serving(monkeypatch) -> Iterator[Callable[..., Running]]:
     with ExitStack() as stopping:
 
         def start(app: Callable = echo, **options) -> Running:
-            monkeypatch.setattr(server, "LOOK_EVERY", TICK)
+            monkeypatch.setattr(server, "CHECK_SECONDS", TICK)
             running = Running(app, **options)
             stopping.callback(running.stop)
             return running
@@ -63,11 +63,11 @@ def serving(monkeypatch) -> Iterator[Callable[..., Running]]:
         yield start
 
 
-def all_of(line: socket.socket) -> bytes:
+def read_all(connection: socket.socket) -> bytes:
     parts = []
     while True:
         try:
-            part = line.recv(65536)
+            part = connection.recv(65536)
         except ConnectionError:
             part = b""
         if not part:
@@ -75,27 +75,27 @@ def all_of(line: socket.socket) -> bytes:
         parts.append(part)
 
 
-def is_closed(line: socket.socket) -> bool:
-    line.setblocking(False)
+def is_closed(connection: socket.socket) -> bool:
+    connection.setblocking(False)
     try:
-        return line.recv(1) == b""
+        return connection.recv(1) == b""
     except BlockingIOError:
         return False
     except ConnectionError:
         return True
     finally:
-        line.setblocking(True)
+        connection.setblocking(True)
 
 
 @contextmanager
-def dripping(line: socket.socket, part: bytes, every: float) -> Iterator[None]:
-    """Sends a part again and again, as long as somebody takes it."""
+def dripping(connection: socket.socket, part: bytes, every: float) -> Iterator[None]:
+    """Send a part repeatedly until the connection breaks."""
     done = threading.Event()
 
     def drip() -> None:
         while not done.wait(every):
             try:
-                line.sendall(part)
+                connection.sendall(part)
             except OSError:
                 return
 
@@ -117,31 +117,31 @@ def dripping(line: socket.socket, part: bytes, every: float) -> Iterator[None]:
 )
 def test_a_body_has_so_long_in_all_however_it_is_spread(serving, monkeypatch, beginning, part):
     monkeypatch.setattr(channel, "BODY_SECONDS", 0.6)
-    line = serving().connect(first=beginning)
+    connection = serving().connect(first=beginning)
     began = time.monotonic()
-    with closing(line), dripping(line, part, 0.1):
-        soon(lambda: is_closed(line), 5)
+    with closing(connection), dripping(connection, part, 0.1):
+        soon(lambda: is_closed(connection), 5)
         assert 0.5 < time.monotonic() - began < 2
 
 
 def test_a_body_that_keeps_the_least_pace_may_take_longer(serving, monkeypatch):
     monkeypatch.setattr(channel, "BODY_SECONDS", 0.4)
     monkeypatch.setattr(channel, "BODY_RATE", 100)
-    with closing(serving().connect(first=HEAD + "Connection: close\r\nContent-Length: 1000\r\n\r\n")) as line:
+    with closing(serving().connect(first=HEAD + "Connection: close\r\nContent-Length: 1000\r\n\r\n")) as connection:
         for _ in range(10):
             time.sleep(0.1)
-            line.sendall(b"x" * 100)
-        assert all_of(line).endswith(b"x" * 1000)
+            connection.sendall(b"x" * 100)
+        assert read_all(connection).endswith(b"x" * 1000)
 
 
 def test_a_header_has_so_long_in_all(serving, monkeypatch):
     monkeypatch.setattr(channel, "HEADER_SECONDS", 0.5)
-    line = serving().connect(first=HEAD)
-    with closing(line), dripping(line, b"X-A: b\r\n", 0.1):
-        soon(lambda: is_closed(line), 3)
+    connection = serving().connect(first=HEAD)
+    with closing(connection), dripping(connection, b"X-A: b\r\n", 0.1):
+        soon(lambda: is_closed(connection), 3)
 
 
-def test_who_says_nothing_is_closed_and_who_has_spoken_may_wait_longer(serving, monkeypatch):
+def test_a_silent_connection_closes_before_one_that_has_sent_a_request(serving, monkeypatch):
     monkeypatch.setattr(channel, "HEADER_SECONDS", 0.3)
     running = serving()
     silent = running.connect()
@@ -154,16 +154,16 @@ def test_who_says_nothing_is_closed_and_who_has_spoken_may_wait_longer(serving, 
 
 def test_a_second_header_on_a_kept_connection_has_its_own_time(serving, monkeypatch):
     monkeypatch.setattr(channel, "HEADER_SECONDS", 0.4)
-    line = serving().connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    with closing(line):
-        assert line.recv(1000).startswith(b"HTTP/1.1 200 OK")
+    connection = serving().connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with closing(connection):
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
         time.sleep(0.6)
-        line.sendall(b"GET / HTTP/1.1\r\n")
+        connection.sendall(b"GET / HTTP/1.1\r\n")
         time.sleep(0.2)
-        line.sendall(b"Host: localhost\r\n\r\n")
-        assert line.recv(1000).startswith(b"HTTP/1.1 200 OK")
-        line.sendall(b"GET / HTTP/1.1\r\n")
-        soon(lambda: is_closed(line), 3)
+        connection.sendall(b"Host: localhost\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        soon(lambda: is_closed(connection), 3)
 
 
 def test_held_bodies_take_no_thread(serving):
@@ -200,8 +200,8 @@ class Endless:
 def test_a_reader_that_stops_loses_its_connection_and_frees_the_thread(serving, monkeypatch):
     body = Endless()
     running = serving(body, threads=1)
-    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as line:
-        assert line.recv(1000)
+    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as connection:
+        assert connection.recv(1000)
         soon(lambda: body.closed_at, 5)  # ten looks of 0.05 s; what the kernel holds was taken long before
 
 
@@ -209,10 +209,10 @@ def test_a_reader_that_keeps_the_least_pace_is_served(serving, monkeypatch):
     monkeypatch.setattr(channel, "READER_RATE", 1)
     body = Endless()
     running = serving(body, threads=1)
-    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as line:
+    with closing(running.connect(first="GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as connection:
         until = time.monotonic() + 1.5
         while time.monotonic() < until:
-            assert line.recv(65536)
+            assert connection.recv(65536)
             time.sleep(0.01)
         assert not body.closed_at
 
@@ -239,11 +239,11 @@ def test_an_address_over_its_limit_loses_the_connection_that_waited_longest(serv
     with ExitStack() as stopping:
         other = stopping.enter_context(closing(running.connect("127.0.0.9")))
         soon(lambda: len(running.server.active_channels) == 1)
-        lines = [stopping.enter_context(closing(running.connect())) for _ in range(20)]
+        connections = [stopping.enter_context(closing(running.connect())) for _ in range(20)]
         assert b"200 OK" in running_answer(running)
-        soon(lambda: sum(is_closed(line) for line in lines) >= 15)
+        soon(lambda: sum(is_closed(connection) for connection in connections) >= 15)
         assert not is_closed(other)
-        assert all(is_closed(line) for line in lines[:10])
+        assert all(is_closed(connection) for connection in connections[:10])
 
 
 def test_over_the_limit_in_all_the_address_with_most_connections_pays(serving):
@@ -253,7 +253,7 @@ def test_over_the_limit_in_all_the_address_with_most_connections_pays(serving):
         for _ in range(30):
             stopping.enter_context(closing(running.connect()))
         soon(lambda: len(running.server.active_channels) == 20)
-        assert not any(is_closed(line) for line in few)
+        assert not any(is_closed(connection) for connection in few)
 
 
 def test_bodies_are_bounded_over_all_connections(serving):
@@ -263,16 +263,16 @@ def test_bodies_are_bounded_over_all_connections(serving):
             closing(running.connect("127.0.0.9", HEAD + "Connection: close\r\nContent-Length: 5\r\n\r\nhol"))
         )
         for _ in range(6):
-            line = running.connect(first=HEAD + "Content-Length: 8000000\r\n\r\n")
-            stopping.enter_context(closing(line))
+            connection = running.connect(first=HEAD + "Content-Length: 8000000\r\n\r\n")
+            stopping.enter_context(closing(connection))
             try:
-                line.sendall(b"x" * 900_000)
+                connection.sendall(b"x" * 900_000)
             except ConnectionError:
                 continue
         soon(lambda: len(running.server.active_channels) <= 4)
         assert running.server._exact_body_bytes() <= 2 * 1024 * 1024
         small.sendall(b"as")
-        assert all_of(small).endswith(b"holas")
+        assert read_all(small).endswith(b"holas")
 
 
 # --- what arrives ---
@@ -303,10 +303,10 @@ def slowly(seconds: float) -> Callable:
 
 
 def test_bytes_that_come_while_a_thread_is_busy_are_read_after(serving):
-    with closing(serving(slowly(0.3)).connect(first=HEAD + "Content-Length: 3\r\n\r\nuno")) as line:
+    with closing(serving(slowly(0.3)).connect(first=HEAD + "Content-Length: 3\r\n\r\nuno")) as connection:
         time.sleep(0.1)
-        line.sendall((HEAD + "Connection: close\r\nContent-Length: 3\r\n\r\ndos").encode())
-        answer = all_of(line)
+        connection.sendall((HEAD + "Connection: close\r\nContent-Length: 3\r\n\r\ndos").encode())
+        answer = read_all(connection)
         assert b"uno" in answer
         assert answer.endswith(b"dos")
 
@@ -314,10 +314,10 @@ def test_bytes_that_come_while_a_thread_is_busy_are_read_after(serving):
 def test_a_body_announced_with_expect_is_asked_for(serving):
     with closing(
         serving().connect(first=HEAD + "Connection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
-    ) as line:
-        assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        line.sendall(b"hola")
-        assert all_of(line).endswith(b"hola")
+    ) as connection:
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"hola")
+        assert read_all(connection).endswith(b"hola")
 
 
 @pytest.mark.parametrize("sized", [True, False])
@@ -352,7 +352,7 @@ CONTRACT = "/v1/api/client"
         f"GET {CONTRACT}\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_below_a_contract_a_refusal_has_its_envelope(serving, lines):
+def test_below_a_contract_an_error_has_its_envelope(serving, lines):
     answer = serving().answer(lines)
     assert answer.startswith(b"HTTP/1."), answer
     assert b"400 Bad Request" in answer
@@ -369,7 +369,7 @@ def test_elsewhere_it_is_a_line_of_text(serving):
 
 
 def test_two_lengths_are_refused_rather_than_one_chosen(serving):
-    """A proxy before the server may choose the other one, and take what follows for a request of its own."""
+    """A proxy before the server may use the other length and take the rest for another request."""
     answer = serving().answer(HEAD + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
     assert b"400 Bad Request" in answer
 
@@ -415,13 +415,13 @@ def test_what_names_no_path_is_closed_without_an_answer(serving, noise):
     assert serving().answer(noise) == b""
 
 
-def test_whoever_sends_too_much_can_read_why(serving):
+def test_a_caller_that_sends_too_much_can_read_the_answer(serving):
     size = 20_000_000
     with closing(
         serving().connect(first=f"POST {CONTRACT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")
-    ) as line:
-        line.sendall(b"x" * size)
-        answer = all_of(line)
+    ) as connection:
+        connection.sendall(b"x" * size)
+        answer = read_all(connection)
     assert b"413 " in answer.split(b"\r\n")[0]
     assert b'"code":"ERR_PAYLOAD_TOO_LARGE"' in answer
 
@@ -434,7 +434,7 @@ def test_chunks_of_a_byte_are_refused_before_they_cost_much(serving):
 # --- the end ---
 
 
-def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
+def test_a_stop_waits_for_requests_under_way_and_for_nothing_else(serving):
     running = serving(slowly(0.5))
     with ExitStack() as stopping:
         idle = stopping.enter_context(closing(running.connect()))
@@ -442,13 +442,13 @@ def test_a_stop_waits_for_what_is_under_way_and_for_nobody_else(serving):
         time.sleep(0.2)
         running.server.stop()
         soon(lambda: is_closed(idle), 2)
-        assert all_of(busy).endswith(b"hola")
+        assert read_all(busy).endswith(b"hola")
         running.thread.join(3)
         assert not running.thread.is_alive()
 
 
 def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(serving):
-    """Who calls is told by X-Forwarded-For, which each proxy may continue on a line of its own."""
+    """X-Forwarded-For names the caller, and each proxy may add a line to it."""
 
     def app(environ, start_response):
         start_response("200 OK", [])
@@ -456,6 +456,6 @@ def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(ser
 
     running = serving(app)
     get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-    lines = "X-Forwarded-For: 198.51.100.1\r\nAccept: */*\r\nx-forwarded-for: 203.0.113.7:51234\r\n"
-    assert running.answer(f"{get}{lines}\r\n").endswith(b"198.51.100.1, 203.0.113.7:51234")
+    headers = "X-Forwarded-For: 198.51.100.1\r\nAccept: */*\r\nx-forwarded-for: 203.0.113.7:51234\r\n"
+    assert running.answer(f"{get}{headers}\r\n").endswith(b"198.51.100.1, 203.0.113.7:51234")
     assert b"nothing" in running.answer(f"{get}X_Forwarded_For: 203.0.113.7\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A worker outlives its broker, whatever is left of the connection it lost."""
+"""A worker survives an outage of its broker and the remains of the lost connection."""
 
 import os
 import signal
@@ -78,20 +78,20 @@ def test_a_worker_goes_on_after_kombu_failed_to_clean_up_a_lost_connection(broke
         "TEST_BROKER": broker.url,
         "TEST_NOTES": str(notes),
     }
-    words = ["-A", "breaking", "worker", "-P", "threads", "-c", "2", "--without-mingle", "--without-gossip"]
+    options = ["-A", "breaking", "worker", "-P", "threads", "-c", "2", "--without-mingle", "--without-gossip"]
     with output.open("wb") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "celery", "--quiet", *words], env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "celery", "--quiet", *options], env=environment, stdout=log, stderr=log
         )
     try:
-        with Celery(broker=broker.url) as front:
-            front.send_task("note", ["before", 3.0])
+        with Celery(broker=broker.url) as producer:
+            producer.send_task("note", ["before", 3.0])
             assert wait_until(notes.exists, 20), output.read_text()
             broker.kill()  # with a message that is not acknowledged
             time.sleep(0.5)
             broker.start()
             time.sleep(3)  # it is acknowledged now, over the connection that is lost
-            front.send_task("note", ["after"])
+            producer.send_task("note", ["after"])
             assert wait_until(lambda: "after" in notes.read_text(), 10), output.read_text()
         assert worker.poll() is None
         assert "Unrecoverable" not in output.read_text()

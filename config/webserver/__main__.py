@@ -1,4 +1,4 @@
-"""Main process of the web server: opens the port, and keeps as many processes serving it as there should be."""
+"""Main process of the web server: opens the port and supervises the processes that serve it."""
 
 import argparse
 import os
@@ -21,14 +21,14 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def inheritable() -> tuple[int, ...]:
-    """Descriptors to hand on: the listening socket and, in `make run`, the locks that say who is alive."""
+    """Descriptors for the children: the listening socket and, in `make run`, the locks of this run."""
     return tuple(fd for fd in map(int, os.listdir("/dev/fd")) if fd > 2 and _is_inheritable(fd))
 
 
 def _is_inheritable(fd: int) -> bool:
     try:
         return os.get_inheritable(fd)
-    except OSError:  # the listing's own, closed by now
+    except OSError:  # the descriptor of the listing itself, closed by now
         return False
 
 

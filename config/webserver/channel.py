@@ -1,4 +1,4 @@
-"""One connection: what it may take to send a request and to read the answer."""
+"""Connection with deadlines for sending a request and reading the answer."""
 
 import socket
 import threading
@@ -10,34 +10,34 @@ from waitress.channel import HTTPChannel
 
 from config.webserver.request import RequestParser
 from config.webserver.selector import READ, WRITE
-from config.webserver.tasks import CorkedTask, RefusalTask
+from config.webserver.tasks import CorkedTask, EnvelopedErrorTask
 
 HEADER_SECONDS = 10
-"""A header may take so long in all, however its bytes are spread; a new connection counts from its beginning."""
+"""Limit for a whole header, however its bytes are spread; counted from the start of a new connection."""
 BODY_SECONDS = 20
-"""A body may take so long in all ..."""
+"""Limit for a whole body ..."""
 BODY_RATE = 32 * 1024
-"""... and a second more for so many bytes received."""
+"""... and one second more for each of these bytes received."""
 KEEP_ALIVE_SECONDS = 75
-"""Without a further request; longer than what proxies keep an idle connection to us for."""
+"""Limit without a further request; longer than proxies keep an idle connection to us."""
 READER_RATE = 64 * 1024
-"""Bytes a second that a caller must take while a thread waits for them ..."""
+"""Bytes a second that a caller must read while a thread waits for them ..."""
 READER_SECONDS = 10
-"""... in each span of so many seconds."""
+"""... on average over these seconds."""
 STALLED_SECONDS = 60
-"""Without a byte taken, where no thread waits: the rest of an answer stands in memory."""
+"""Limit without a byte read while no thread waits: the rest of the answer is in memory."""
 LINGER_SECONDS = 5
-"""A refused body is read and thrown away for so long: closed at once, the caller would see a reset and no answer."""
+"""Time for which a refused body is read and dropped: after a close at once the caller would see a reset, no answer."""
 
 serving = threading.local()
-"""`channel`: the connection whose request this thread serves."""
+"""Its `channel` is the connection whose request this thread serves."""
 
 
 class Channel(HTTPChannel):
-    """Connection with deadlines. The loop and a thread share it; what a thread changes, it says by `pull_trigger`."""
+    """Connection shared by the loop and a thread; the thread announces changes with `pull_trigger`."""
 
     task_class = CorkedTask
-    error_task_class = RefusalTask
+    error_task_class = EnvelopedErrorTask
     parser_class = RequestParser
 
     def __init__(self, server: Any, sock: socket.socket, addr: Any, adj: Any, map: Any = None) -> None:
@@ -45,17 +45,17 @@ class Channel(HTTPChannel):
         self.waiting_since = self.sent_at = time.monotonic()
         self.body_began: float | None = None
         self.lingers_until: float | None = None
-        self.has_spoken = False
-        """Whether a whole request has come."""
+        self.has_sent_request = False
+        """Whether a whole request has arrived."""
         self.must_linger = False
         self.sent_bytes = 0
         self.watched = READ
-        self.is_deaf = False
-        """Whether bytes came that may not be read yet; the kernel is not asked for more then."""
+        self.is_reading_paused = False
+        """Whether bytes arrived that must not be read yet; the selector then ignores the socket."""
         self._timed: Any = None
         self._sent_before: deque[int] = deque(maxlen=READER_SECONDS + 1)
         super().__init__(server, sock, addr, adj, map=map)
-        server.arrived(self)
+        server.count_opened(self)
 
     # --- the loop's side ---
 
@@ -64,10 +64,10 @@ class Channel(HTTPChannel):
             self.recv(self.adj.recv_bytes)
             return
         if not self.readable():
-            self.is_deaf = True
-            if not self.readable():  # looked at again: a thread that has just ended its request looks at is_deaf after
+            self.is_reading_paused = True
+            if not self.readable():  # checked again: a thread that has just ended its request reads the flag afterwards
                 return
-            self.is_deaf = False
+            self.is_reading_paused = False
         super().handle_read()
 
     def readable(self) -> bool:
@@ -76,12 +76,12 @@ class Channel(HTTPChannel):
     def received(self, data: bytes) -> bool:
         now = time.monotonic()
         answer = bool(super().received(data))
-        self.has_spoken = self.has_spoken or bool(self.requests)
+        self.has_sent_request = self.has_sent_request or bool(self.requests)
         request = self.request
         if request is not None:
             if request is not self._timed:
                 self._timed, self.body_began = request, None
-                if self.has_spoken:
+                if self.has_sent_request:
                     self.waiting_since = now
             if request.headers_finished:
                 self.body_began = self.body_began or now
@@ -103,27 +103,27 @@ class Channel(HTTPChannel):
             self.handle_close()
 
     def watch(self) -> None:
-        """Tell the kernel what to wait for, if that has changed."""
+        """Update the events that the selector waits for."""
         if self._fileno is None:
             return
-        if self.is_deaf and self.readable():
-            self.is_deaf = False
-        events = (0 if self.is_deaf else READ) | (WRITE if self.writable() else 0)
+        if self.is_reading_paused and self.readable():
+            self.is_reading_paused = False
+        events = (0 if self.is_reading_paused else READ) | (WRITE if self.writable() else 0)
         if events != self.watched:
             self.watched = events
             self._map.watch(self._fileno, events)
 
     def is_waiting(self) -> bool:
-        """Whether nothing of ours is under way: the next byte is the caller's to send."""
+        """Whether the next byte must come from the caller."""
         return not self.requests and not self.total_outbufs_len
 
     def body_bytes(self) -> int:
-        """Of bodies that stand in memory."""
+        """Bytes of its bodies in memory."""
         under_way = self.request.body_bytes_received if self.request is not None else 0
         return int(under_way + sum(each.body_bytes_received for each in list(self.requests)))
 
     def is_overdue(self, now: float) -> bool:
-        """Asked once a second."""
+        """Whether a deadline has passed; checked once a second."""
         if self.lingers_until is not None:
             return now > self.lingers_until
         if not self.is_waiting():
@@ -131,14 +131,14 @@ class Channel(HTTPChannel):
         self._sent_before.clear()
         request = self.request
         if request is None:
-            allowed = KEEP_ALIVE_SECONDS if self.has_spoken else HEADER_SECONDS
+            allowed = KEEP_ALIVE_SECONDS if self.has_sent_request else HEADER_SECONDS
             return now - max(self.waiting_since, self.sent_at) > allowed
         if self.body_began is None:
             return now - self.waiting_since > HEADER_SECONDS
         return now - self.body_began > BODY_SECONDS + int(request.body_bytes_received) / BODY_RATE
 
     def _reads_too_slowly(self, now: float) -> bool:
-        """A caller that lets output wait while a thread stands behind it, or that has stopped reading altogether."""
+        """Whether the caller reads too slowly while a thread waits, or has stopped reading."""
         if not self.total_outbufs_len:
             self._sent_before.clear()
             return False
@@ -150,7 +150,7 @@ class Channel(HTTPChannel):
 
     def del_channel(self, map: Any = None) -> None:
         super().del_channel(map)
-        self.server.left(self)
+        self.server.count_closed(self)
 
     # --- both sides ---
 
@@ -164,7 +164,7 @@ class Channel(HTTPChannel):
     def _flush_some(self, do_close: bool = True) -> bool:
         flushed = bool(super()._flush_some(do_close=do_close))
         if not self.total_outbufs_len:
-            self._sent_before.clear()  # all was taken: whoever makes the answer is the slower one
+            self._sent_before.clear()  # all was read: the application is the slower side
         return flushed
 
     # --- a thread's side ---
@@ -177,5 +177,5 @@ class Channel(HTTPChannel):
             serving.channel = None
 
     def needs_loop(self) -> bool:
-        """Whether the loop has something to do for this connection, after a thread was at it."""
-        return self.is_deaf or bool(self.writable())
+        """Whether the loop must act on this connection after a thread has used it."""
+        return self.is_reading_paused or bool(self.writable())

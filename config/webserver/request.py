@@ -5,21 +5,21 @@ from typing import Any
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
-FRAMING_AT_MOST = 64 * 1024
-"""Bytes of a chunked body that are not body: sizes, extensions, trailer. waitress handles each chunk by itself, and
-8 MiB in chunks of one byte would keep the process busy for seconds."""
-HEAD_KEPT = 4096
-"""Bytes of a refused header, in which the path is looked for."""
+MAX_FRAMING_BYTES = 64 * 1024
+"""Limit for the framing of a chunked body: sizes, extensions, trailer. waitress handles each chunk by itself, and 8 MiB
+in chunks of one byte would keep the process busy for seconds."""
+MAX_REFUSED_HEAD_BYTES = 4096
+"""Bytes of a refused header that are kept to find the path."""
 
 
 class RequestParser(HTTPRequestParser):
-    """One request on its way in. `refused_head` holds the beginning of a header that could not be read."""
+    """Parser of one request. `refused_head` is the beginning of a header that could not be parsed."""
 
     refused_head = b""
     error: Any
 
     def received(self, data: bytes) -> int:
-        head = b"" if self.headers_finished else (self.header_plus + data)[:HEAD_KEPT]
+        head = b"" if self.headers_finished else (self.header_plus + data)[:MAX_REFUSED_HEAD_BYTES]
         consumed: int = super().received(data)
         if self.chunked and not self.error:
             self._check_chunks()
@@ -30,18 +30,18 @@ class RequestParser(HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
         try:
             super().parse_header(header_plus)
-        except ValueError as fault:  # of urlsplit for "//[", of int for 5,000 digits
+        except ValueError as fault:  # from urlsplit for "//[", from int for 5,000 digits
             raise ParsingError(str(fault)) from None
         if self.version not in ("1.0", "1.1"):  # waitress would take it for HTTP/1.0
             self._refuse("not HTTP/1.1")
-        elif self.chunked and "CONTENT_LENGTH" in self.headers:  # a proxy before us might believe the other one
+        elif self.chunked and "CONTENT_LENGTH" in self.headers:  # a proxy before us might use the other one
             self._refuse("both Transfer-Encoding and Content-Length")
         elif self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:  # RFC 9112, section 6.1: faulty framing
             self._refuse("Transfer-Encoding in HTTP/1.0")
 
     def _check_chunks(self) -> None:
         body: Any = self.body_rcv
-        if self._framing() > FRAMING_AT_MOST:
+        if self._framing() > MAX_FRAMING_BYTES:
             self._refuse("too much around the chunks")
         elif body.chunk_remainder + len(body) >= self.adj.max_request_body_size:  # as announced, before it comes
             self._refuse("a chunk too large", RequestEntityTooLarge)

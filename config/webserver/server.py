@@ -1,4 +1,4 @@
-"""One web process: accepts from a socket that all share, and bounds what callers may hold."""
+"""Server of one web process: accepts from a shared socket and limits connections and buffered bodies."""
 
 import logging
 import socket
@@ -19,19 +19,19 @@ from config.webserver.selector import READ, WRITE, SelectorMap
 
 log = logging.getLogger("aval.web")
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the deadlines."""
+CHECK_SECONDS = 1.0
+"""Interval of the checks of the deadlines."""
 STOP_SECONDS = 25.0
-"""How long answers under way may take after the order to stop; requests still coming in have STARTED_SECONDS."""
-STARTED_SECONDS = 5.0
+"""Limit for answers under way after a stop; requests still arriving have STOP_SECONDS_FOR_REQUESTS."""
+STOP_SECONDS_FOR_REQUESTS = 5.0
 HEADER_BYTES = 32 * 1024
 BODY_BYTES = 9 * 1024 * 1024
-"""Above the largest limit of a contract (8 MiB), so that the contract itself says by how much a body is too large."""
+"""Above the largest limit of a contract (8 MiB), so that the contract itself answers a body that is too large."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one process. Bodies: MiB in memory over all connections."""
+    """Limits of one process; `bodies` is MiB in memory over all connections."""
 
     connections: int = 2000
     connections_per_address: int = 256
@@ -46,7 +46,7 @@ class Server(TcpWSGIServer):
     def __init__(self, application: Any, listening: socket.socket, threads: int, limits: Limits) -> None:
         self.limits = limits
         self.changed: deque[Channel] = deque()
-        """Connections that a thread has left something to do for."""
+        """Connections that need the loop after a thread has used them."""
         self._by_peer: dict[str, set[Channel]] = {}
         self._body_bytes = 0
         self._stop_asked_at: float | None = None
@@ -67,7 +67,7 @@ class Server(TcpWSGIServer):
     # --- the loop ---
 
     def run(self) -> None:
-        """Serves until `stop` was called and what was under way is done."""
+        """Serve until `stop` was called and the requests under way are done."""
         self._serve()
         for channel in list(self.active_channels.values()):
             channel.handle_close()
@@ -76,20 +76,20 @@ class Server(TcpWSGIServer):
             self.trigger.close()
 
     def _serve(self) -> None:
-        next_look = 0.0
+        next_check = 0.0
         while not self._is_done():
-            for dispatcher, events in self._map.wait(LOOK_EVERY):
+            for dispatcher, events in self._map.wait(CHECK_SECONDS):
                 self._handle(dispatcher, events)
             while self.changed:
                 self.changed.popleft().watch()
             now = time.monotonic()
-            if now >= next_look:
-                next_look = now + LOOK_EVERY
+            if now >= next_check:
+                next_check = now + CHECK_SECONDS
                 self._close_overdue(now)
 
     def _handle(self, dispatcher: Any, events: int) -> None:
         if self._map.get(dispatcher._fileno) is not dispatcher:
-            return  # closed by what came before it in this round
+            return  # closed by an earlier event of this round
         if events & READ:
             wasyncore.read(dispatcher)
         if events & WRITE and dispatcher._fileno is not None:
@@ -98,7 +98,7 @@ class Server(TcpWSGIServer):
             dispatcher.watch()
 
     def pull_trigger(self) -> None:
-        """Called by a thread at the end of each request; the loop is woken only where it has something to do."""
+        """Called by a thread at the end of each request; wakes the loop only if it is needed."""
         channel: Channel | None = getattr(serving, "channel", None)
         if channel is not None:
             if not channel.needs_loop():
@@ -114,11 +114,11 @@ class Server(TcpWSGIServer):
     # --- limits ---
 
     def peer_of(self, address: str) -> str:
-        """What connections are counted by; a trusted proxy's are not counted as one caller's."""
+        """Key by which connections are counted; empty for a trusted proxy, which is not one caller."""
         return "" if is_trusted_proxy(address) else limiting_key(address)
 
-    def arrived(self, channel: Channel) -> None:
-        """Counts a new connection. Above a limit the connection that has waited longest for its caller is closed."""
+    def count_opened(self, channel: Channel) -> None:
+        """Count a new connection. Above a limit, close the one that has waited longest for its caller."""
         same = self._by_peer.setdefault(channel.peer, set())
         same.add(channel)
         if channel.peer and len(same) > self.limits.connections_per_address:
@@ -126,7 +126,7 @@ class Server(TcpWSGIServer):
         elif len(self.active_channels) > self.limits.connections:
             self._close_one_of(max(self._by_peer.values(), key=len), channel)
 
-    def left(self, channel: Channel) -> None:
+    def count_closed(self, channel: Channel) -> None:
         same = self._by_peer.get(channel.peer, set())
         same.discard(channel)
         if not same:
@@ -137,8 +137,8 @@ class Server(TcpWSGIServer):
         min(waiting, key=lambda each: each.waiting_since, default=newest).handle_close()
 
     def count_body(self, received: int) -> None:
-        """Bounds what bodies take over all connections; called for all that is received."""
-        self._body_bytes += received  # at least as much as there is; counted exactly only when that is too much
+        """Limit the memory of bodies over all connections; called for everything received."""
+        self._body_bytes += received  # an upper bound; counted exactly only above the limit
         allowed = self.limits.bodies * 1024 * 1024
         if self._body_bytes <= allowed:
             return
@@ -152,7 +152,7 @@ class Server(TcpWSGIServer):
         return sum(each.body_bytes() for each in self.active_channels.values())
 
     def _close_largest(self) -> bool:
-        """Ends a body under way: the oldest of the caller who has sent most."""
+        """Close the oldest unfinished body of the caller with the most bytes; False if there is none."""
         held = {peer: sum(each.body_bytes() for each in same) for peer, same in self._by_peer.items()}
         for peer in sorted(held, key=lambda each: -held[each]):
             receiving = [each for each in self._by_peer[peer] if each.is_waiting() and each.body_bytes()]
@@ -162,10 +162,10 @@ class Server(TcpWSGIServer):
                 return True
         return False
 
-    # --- the end ---
+    # --- stopping ---
 
     def stop(self) -> None:
-        """Take no more connections, finish what is under way, return from `run`. May be called by a signal handler."""
+        """Accept no more connections, finish requests under way, return from `run`. Safe in a signal handler."""
         self._stop_asked_at = self._stop_asked_at or time.monotonic()
         self.trigger.pull_trigger()
 
@@ -175,25 +175,25 @@ class Server(TcpWSGIServer):
         now = time.monotonic()
         if self._stops_at is None:
             self._stops_at = self._stop_asked_at + STOP_SECONDS
-            self.del_channel()  # of the listening socket: the others' connections are theirs
+            self.del_channel()  # of the listening socket; other processes still accept from it
             self.socket.close()
         self._close_overdue(now)
         return not self.active_channels or now > self._stops_at
 
     def _is_to_end(self, channel: Channel, now: float) -> bool:
         is_idle = channel.is_waiting() and channel.request is None
-        return is_idle or (channel.is_waiting() and now > (self._stop_asked_at or now) + STARTED_SECONDS)
+        return is_idle or (channel.is_waiting() and now > (self._stop_asked_at or now) + STOP_SECONDS_FOR_REQUESTS)
 
 
 def _adjustments(listening: socket.socket) -> Adjustments:
     return Adjustments(
         sockets=[listening],
         ident=None,
-        clear_untrusted_proxy_headers=False,  # whom to believe is decided in clients.client_ip
+        clear_untrusted_proxy_headers=False,  # clients.client_ip decides which proxies to trust
         max_request_header_size=HEADER_BYTES,
         max_request_body_size=BODY_BYTES,
         inbuf_overflow=BODY_BYTES,  # in memory, which `count_body` bounds, and not in files
-        outbuf_high_watermark=256 * 1024,  # from here on a thread waits for its reader
+        outbuf_high_watermark=256 * 1024,  # above this a thread waits for its reader
         outbuf_overflow=16 * 1024 * 1024,
         recv_bytes=64 * 1024,
         backlog=1024,  # a burst waits in the kernel rather than being refused

@@ -1,4 +1,4 @@
-"""What a thread does for a request: the application's answer, or the server's own refusal."""
+"""Tasks of the server's threads: the application's answer, or the server's own error."""
 
 import logging
 from typing import Any
@@ -18,8 +18,8 @@ class CorkedTask(WSGITask):
     channel: Any
 
     def execute(self) -> None:
-        """A fault outside of all middleware, or in the middle of a stream, is written down here: waitress's own line
-        names the path, which may hold a code."""
+        """Log a fault outside of all middleware or amid a stream: waitress's own line names the path, which may hold a
+        code."""
         try:
             super().execute()
         except ClientDisconnected:
@@ -28,7 +28,7 @@ class CorkedTask(WSGITask):
             log.exception("an internal fault")
             self.set_close_on_finish()
             if not self.wrote_header:
-                _answer(self, refusal(self.request.path, InternalServerError("")))
+                _answer(self, error_response(self.request.path, InternalServerError("")))
 
     @property
     def is_head(self) -> bool:
@@ -56,17 +56,17 @@ class CorkedTask(WSGITask):
 
 
 class _Parts:
-    """Stands in for a channel while a header is written."""
+    """Substitute of a channel that collects the parts of a header."""
 
     def __init__(self, channel: Any, parts: list[bytes]) -> None:
         self.server = channel.server
         self.write_soon = parts.append
 
 
-class RefusalTask(ErrorTask):
-    """Refusal by the server itself: in the contract's envelope below a contract, a line of text elsewhere.
+class EnvelopedErrorTask(ErrorTask):
+    """Error of the server itself: in the contract's envelope below a contract, a line of text elsewhere.
 
-    Where the path cannot be told, the connection closes without an answer.
+    Without a readable path, the connection closes without an answer.
     """
 
     def execute(self) -> None:
@@ -76,7 +76,7 @@ class RefusalTask(ErrorTask):
         if path is None:
             self.wrote_header = self.complete = True
             return
-        _answer(self, refusal(path, self.request.error))
+        _answer(self, error_response(path, self.request.error))
 
 
 def _answer(task: Any, response: HttpResponse) -> None:
@@ -87,8 +87,8 @@ def _answer(task: Any, response: HttpResponse) -> None:
     task.write(b"" if getattr(task.request, "command", "") == "HEAD" else response.content)
 
 
-def refusal(path: str, error: Error) -> HttpResponse:
-    """The answer for a request that never became one."""
+def error_response(path: str, error: Error) -> HttpResponse:
+    """Answer to a request that could not be parsed."""
     from external_api import security_headers, traces  # here: another application than Aval's has no contracts
     from external_api.middleware import enveloped
     from external_api.routing import contract_of

@@ -1,6 +1,6 @@
 """One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS`.
 
-Started by the main process, which keeps as many running as there should be.
+The main process starts and supervises it.
 """
 
 import resource
@@ -18,7 +18,7 @@ FILES_BESIDE_CONNECTIONS = 128
 
 
 def allow_files(connections: int) -> int:
-    """Raise the limit on open files as far as needed and allowed; how many connections there is room for."""
+    """Raise the limit on open files as far as needed and allowed; returns the connections that fit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + FILES_BESIDE_CONNECTIONS
     if soft != resource.RLIM_INFINITY and soft < wanted:

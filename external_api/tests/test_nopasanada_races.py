@@ -5,7 +5,7 @@ import random
 import pytest
 
 from clients.models import AuthorizedClient
-from conftest import Desk, at_once
+from conftest import NopasanadaClient, at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -16,7 +16,7 @@ def row(email):
 
 def test_of_24_parallel_altas_of_one_address_one_wins(desk):
     def alta():
-        return Desk(desk.token).send("alta", clientes=[row("ana@dominio.com")])
+        return NopasanadaClient(desk.token).send("alta", clientes=[row("ana@dominio.com")])
 
     answers = at_once([alta] * 24)
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 23
@@ -30,7 +30,7 @@ def test_two_requests_with_5_000_overlapping_rows_in_opposite_orders(desk):
     backwards = emails[::-1]
     answers = at_once(
         [
-            lambda rows=rows: Desk(desk.token).send("alta", clientes=[row(each) for each in rows])
+            lambda rows=rows: NopasanadaClient(desk.token).send("alta", clientes=[row(each) for each in rows])
             for rows in (emails, backwards)
         ]
     )
@@ -40,7 +40,7 @@ def test_two_requests_with_5_000_overlapping_rows_in_opposite_orders(desk):
     assert AuthorizedClient.objects.count() == 5_000
     answers = at_once(
         [
-            lambda rows=rows: Desk(desk.token).send("baja", clientes=[row(each) for each in rows])
+            lambda rows=rows: NopasanadaClient(desk.token).send("baja", clientes=[row(each) for each in rows])
             for rows in (emails, backwards)
         ]
     )
@@ -55,7 +55,7 @@ def test_alta_and_baja_of_the_same_addresses_racing_end_consistently(desk):
     chance = random.Random(seed)
 
     def act(kind, rows):
-        return lambda: (kind, Desk(desk.token).send(kind, clientes=[row(each) for each in rows]))
+        return lambda: (kind, NopasanadaClient(desk.token).send(kind, clientes=[row(each) for each in rows]))
 
     acts = [act(kind, chance.sample(emails, 200)) for kind in ("alta", "baja") * 5]
     answers = at_once(acts)

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from clients.credentials import revoke
 from clients.identity.names import _NAME, name_ok
 from clients.models import AuthorizedClient, Credential
-from conftest import NOW, Desk
+from conftest import NOW, NopasanadaClient
 from external_api.models import ApiRequest
 from external_api.nopasanada.serializers import _everyday, _field_by_field, check_new
 
@@ -248,14 +248,14 @@ def test_the_header_wins_over_the_body(desk, elsewhere):
 @pytest.mark.django_db
 def test_credentials_that_do_not_open_contract_1(nopasanada, informa, switched_off):
     for token in (nopasanada.jwt, informa.token, switched_off.token, "", "A" * 32, 5, None, ["x"]):
-        refused(Desk(token).send("alta", clientes=[ROW]), 401, "Token incorrecto.")
+        refused(NopasanadaClient(token).send("alta", clientes=[ROW]), 401, "Token incorrecto.")
     revoke(Credential.objects.get(partner=nopasanada.partner, kind="opaque"), at=NOW, by="ana")
-    refused(Desk(nopasanada.token).send("alta", clientes=[ROW]), 401, "Token incorrecto.")
+    refused(NopasanadaClient(nopasanada.token).send("alta", clientes=[ROW]), 401, "Token incorrecto.")
 
 
 @pytest.mark.django_db(transaction=True)
 def test_another_partner_s_clients_are_neither_seen_nor_touched(desk, elsewhere):
-    other = Desk(elsewhere.token)
+    other = NopasanadaClient(elsewhere.token)
     desk.send("alta", clientes=[ROW])
     assert other.listing("clientes_autorizados")["resultados"]["cuenta"] == 0
     refused_baja = other.send("baja", clientes=[ROW]).json()["resultados"]

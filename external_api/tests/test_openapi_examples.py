@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from clients.models import Applicant, AuthorizedClient
-from conftest import Front, Registrar, delivered_code, make_applicant
+from conftest import InformaperuClient, Registrar, delivered_code, make_applicant
 from external_api.tests.openapi_document import conforming, examples, operation, operations, request_example
 from tokens.models import VerificationToken
 
@@ -250,5 +250,5 @@ def test_the_registry(registrar):
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1/api", "/external"])
 def test_a_path_that_is_none_has_the_envelope_of_its_space(prefix):
-    answer = Front().http.get(f"{prefix}/no-existe")
+    answer = InformaperuClient().http.get(f"{prefix}/no-existe")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")

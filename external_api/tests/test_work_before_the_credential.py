@@ -5,7 +5,7 @@ import json
 import pytest
 
 from clients.models import AuthorizedClient
-from conftest import Desk
+from conftest import NopasanadaClient
 from external_api.frontdoor import strict_json
 from external_api.frontdoor.strict_json import parse_object
 
@@ -58,7 +58,7 @@ def test_a_bomb_with_a_good_token_too(client, registrar, desk, decoder, name):
     assert registrar.raw(BOMBS[name]).status_code in (400, 413)
 
 
-def test_ten_thousand_full_rows_of_nothing_but_commas_pass(desk: Desk):
+def test_ten_thousand_full_rows_of_nothing_but_commas_pass(desk: NopasanadaClient):
     rows = [COMMAS | {"correo": f"a{n}@dominio.com"} for n in range(10_000)]
     answer = desk.send("alta", clientes=rows)
     assert answer.json()["resultados"]["cuenta_exitos"] == 10_000

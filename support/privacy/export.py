@@ -20,6 +20,7 @@ from messaging.models import Message, MessageEvent, ProviderReceipt, Via
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.timeline import AUDITED
 from support.privacy.erasure import Dossier
+from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, audit_data
 from tokens.cooldown import in_words
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
@@ -98,34 +99,11 @@ def _who(entry: Any) -> str:
     return partner.name if partner is not None else "una empresa"
 
 
-_KEYS = {
-    "changes": "cambios",
-    "field": "campo",
-    "before": "antes",
-    "after": "despues",
-    "key": "dato",
-    "request": "solicitud",
-    "credential": "credencial",
-    "taken": "borrado",
-    "case": "caso",
-}
-
-
-def _data(data: Any) -> Any:
-    """Data of an audit entry, with Spanish names."""
-    if isinstance(data, dict):
-        return {
-            _KEYS.get(key, key): _EXTERNAL.get(value, value) if key == "field" else _data(value)
-            for key, value in data.items()
-        }
-    return [_data(each) for each in data] if isinstance(data, list) else data
-
-
 _COLUMN_TEXTS: dict[str, Callable[[Any], Any]] = {
     "actor": _who,
     "action": lambda row: AUDITED.get(row.action, row.action),
     "by": lambda row: "personal",
-    "data": lambda row: _data(row.data),
+    "data": lambda row: audit_data(row.data),
     "proved_via": lambda row: Via(row.proved_via).label if row.proved_via else None,
     # a campaign's words stand once, with the campaign
     "text": lambda row: row.text or (getattr(row, "campaign", None) and row.campaign.text) or None,
@@ -173,22 +151,6 @@ def _consents(person: Dossier) -> Iterator[ConsentRecord]:
 def _of_applicants(rows: QuerySet[Any], *order: str) -> Callable[[Dossier], Iterator[Any]]:
     return lambda person: _in_pieces(rows, "applicant", [row.pk for row in person.applicants], *order)
 
-
-_EXTERNAL = {
-    "id": "id",
-    "partner": "empresa",
-    "client_id": "codigo_en_la_empresa",
-    "cui": "cui",
-    "first_name": "nombres",
-    "last_name": "apellidos",
-    "phone": "telefono",
-    "product_key": "clave_del_producto",
-    "product_id": "id_del_producto",
-    "origin": "origen",
-    "data_points": "otros_datos",
-    "created_at": "registrado_el",
-    "updated_at": "actualizado_el",
-}
 
 SECTIONS = (
     Section(
@@ -248,7 +210,7 @@ SECTIONS = (
         "Lo que una empresa guarda de usted en el registro externo.",
         ExternalClient,
         lambda person: iter(person.external),
-        _EXTERNAL,
+        EXTERNAL_CLIENT_KEYS,
     ),
     Section(
         "historia_del_registro_externo",

@@ -2,10 +2,8 @@
 by who did it and by whom it is about, and is read in Spanish words."""
 
 import ast
-from pathlib import Path
 
 import pytest
-from django.conf import settings as configured
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
@@ -17,6 +15,7 @@ from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner
 from conftest import make_applicant
 from staff import login_audit
 from tests.factories import PartnerFactory
+from testkit.packages import APPS, sources
 from tokens.tests.test_admin_pages import ask
 
 pytestmark = pytest.mark.django_db
@@ -353,15 +352,12 @@ def test_nobody_changes_an_entry(boss):
 
 def written_acts():
     """Every act that stands in the code as a text, wherever it is handed to the audit."""
-    for room in ("clients", "staff", "messaging", "tokens", "external_api", "subscription", "support"):
-        for path in (Path(configured.BASE_DIR) / room).rglob("*.py"):
-            if {"tests", "migrations"} & set(path.parts):
-                continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
-                if name in ("audit", "_write", "_refusal"):
-                    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
-                    yield from (text for text in texts if isinstance(text, str) and "." in text)
+    for path in sources(*APPS):
+        for node in ast.walk(ast.parse(path.read_text())):
+            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name in ("audit", "_write", "_refusal"):
+                texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                yield from (text for text in texts if isinstance(text, str) and "." in text)
 
 
 def test_every_act_has_a_spanish_name():

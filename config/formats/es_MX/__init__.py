@@ -1,1 +1,1 @@
-"""Found by Django under the language's name (FORMAT_MODULE_PATH)."""
+"""Formats that Django finds by the language's name (FORMAT_MODULE_PATH)."""

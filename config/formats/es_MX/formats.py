@@ -1,4 +1,4 @@
-"""Dates as staff in Peru writes and reads them."""
+"""Date and time formats of Peru."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "d/m/Y"
 TIME_FORMAT = "H:i:s"

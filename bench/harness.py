@@ -1,4 +1,4 @@
-"""What every benchmark stands on: a whole Aval of its own, and more processes beside it that end with it."""
+"""Harness of the benchmarks: a complete installation, and further processes that end with it."""
 
 import shutil
 import signal
@@ -17,12 +17,12 @@ from testkit.processes import Program
 from testkit.stack import Stack, free_port, running
 
 NORMAL = {"LOG_LEVEL": "INFO", "INFORMAPERU_OPEN": "true"}
-"""As an operator's logs are; and nobody needs a key to ask for a code, whatever gateways there are."""
+"""Log level of production, and contract 2 without a credential whatever the gateways are."""
 
 
 @contextmanager
-def standing(folder: Path, **settings: str) -> Iterator[Stack]:
-    """A stack that is empty at first. Its database is removed at the end, its logs stay."""
+def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
+    """A running stack, empty at first. Its database is removed at the end; its logs stay."""
     with ExitStack() as stopping:
         stopping.callback(shutil.rmtree, folder / "pg", ignore_errors=True)
         yield stopping.enter_context(running(folder, **NORMAL, **settings))
@@ -30,7 +30,7 @@ def standing(folder: Path, **settings: str) -> Iterator[Stack]:
 
 @contextmanager
 def bulk_worker(stack: Stack) -> Iterator[Program]:
-    """The process that campaigns leave through; a stack's tests start it themselves."""
+    """A worker for campaigns, which a stack does not start by itself."""
     bulk = stack.program("bulk")
     bulk.start()
     try:
@@ -43,7 +43,7 @@ def bulk_worker(stack: Stack) -> Iterator[Program]:
 def serving(
     module: str, log: Path, environment: Mapping[str, str], *, port: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """A module that serves at PORT, by default one that is free; yields port and process group."""
+    """A module that serves at PORT, by default a free one; yields port and process group."""
     port = port or free_port()
     with log.open("wb") as file:
         server = subprocess.Popen(
@@ -53,7 +53,7 @@ def serving(
             stdout=file,
             stderr=file,
             start_new_session=True,
-            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509
+            preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
     try:
         assert wait_until(lambda: _is_open(port), 20), f"{module} does not answer: see {log}"
@@ -64,7 +64,7 @@ def serving(
 
 
 def meter(stack: Stack, **others: int) -> Meter:
-    """Of the stack's processes and of further process groups. Ids are looked up each time: PostgreSQL's come and go."""
+    """Meter of the stack's processes and of further process groups. Ids are read each time: PostgreSQL's change."""
     found = {
         "web": lambda: group(stack.web.pid),
         "worker": lambda: group(stack.worker.pid) + group(stack.periodic.pid),

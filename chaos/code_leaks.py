@@ -1,26 +1,26 @@
-"""After everything that was done to it: is any code that a provider received, or any key of ours, where it must not be?
+"""Search for leaked codes and keys, after all other scenarios.
 
-Searched are all logs, every table (events and the providers' replies among them), every key of Redis and its file. The
-providers' own logs hold the codes; they are the providers'.
+It reads all logs, every table (events and the providers' replies included), every key of Redis and its append-only
+file. The providers' own journals hold the codes and are not searched.
 """
 
 import random
 
 from chaos.checker import Counts
-from chaos.standing import KEYS, META_TOKEN, Field, code_of
+from chaos.harness import KEYS, META_TOKEN, ChaosStack, code_of
 from testkit.code_search import everything_in_redis, everything_in_the_database, findings, searchable
 
 
-def nothing_tells(stack: Field, dice: random.Random, *, codes: int) -> Counts:
-    """So many of the codes that arrived, chosen by the dice; a code that could be a word or a number tells nothing."""
+def search_for_leaks(stack: ChaosStack, rng: random.Random, *, codes: int) -> Counts:
+    """Look for a random sample of the codes that arrived. A code that could be a word or a number is left out."""
     masked = {
         str(row[0]): row[1]
         for row in stack.sql("SELECT id, text FROM messaging_message WHERE sent_at > now() - '1 h'::interval")
     }
-    arrivals = [each for log in stack.logs_of_all for each in log.arrivals() if each.message in masked]
+    arrivals = [each for log in stack.arrival_logs for each in log.arrivals() if each.message in masked]
     arrived = {code_of(each, masked[each.message]) for each in arrivals}
     wanted = sorted(code for code in arrived if searchable(code))
-    wanted = dice.sample(wanted, min(codes, len(wanted)))
+    wanted = rng.sample(wanted, min(codes, len(wanted)))
     texts = {f"log {name}": text for name, text in stack.logs().items()}
     texts |= everything_in_redis(stack) | everything_in_the_database(stack)
     counts = Counts(accepted=len(arrivals), once=len(wanted))

@@ -1,4 +1,4 @@
-"""What a body takes is given back when its request is answered, not when Python's collector comes by."""
+"""The memory of a body is freed with its request, without Python's garbage collector."""
 
 import gc
 import io
@@ -32,7 +32,7 @@ def handler():
 
 @pytest.mark.parametrize("path", ["/api/v1", "/v1/api/client", "/external/client/registry", "/suscripcion"])
 @pytest.mark.parametrize("name", BODIES)
-def test_nothing_of_a_large_body_is_left_of_an_answered_request(handler, path, name):
+def test_a_large_body_is_freed_with_its_request(handler, path, name):
     def call():
         environ = RequestFactory().post(path, BODIES[name], content_type="application/json").environ
         environ["wsgi.input"] = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A bulletin to 5,000 subscribers over real SMTP, its worker killed half way: nobody twice, nobody forgotten."""
+"""A bulletin to 5,000 subscribers over real SMTP whose worker is killed half way: none is lost, none sent twice."""
 
 import time
 from collections import Counter
@@ -8,8 +8,8 @@ from messaging.tests.smtp_servers import real_server
 from testkit.stack import Stack
 
 SUBSCRIBERS = 5_000
-HANDED_OVER_AT_ONCE = 2 * 10
-"""Two threads, ten messages each: what a kill may leave without a clear answer."""
+MAX_UNCLEAR = 2 * 10
+"""Two threads with ten messages each: the most that a kill may leave unclear."""
 
 
 def test_each_of_5_000_gets_a_bulletin_once_though_its_worker_is_killed_and_a_code_does_not_wait(stack: Stack) -> None:
@@ -39,21 +39,21 @@ def test_each_of_5_000_gets_a_bulletin_once_though_its_worker_is_killed_and_a_co
             killed_at = len(mailbox.mails)
             assert killed_at < SUBSCRIBERS, "killed half way, not at the end"
             bulk.start()
-            assert wait_until(lambda: _states(stack, campaign)["QUEUED"] == 0 and _lapsing(stack, campaign) == 0, 90)
+            assert wait_until(lambda: _states(stack, campaign)["QUEUED"] == 0 and _claimed(stack, campaign) == 0, 90)
         finally:
             bulk.kill()
-        got = Counter(mail.rcpt_tos[0] for mail in mailbox.mails)
+        received = Counter(mail.rcpt_tos[0] for mail in mailbox.mails)
     states = _states(stack, campaign)
-    assert max(got.values()) == 1, "nobody twice"
+    assert max(received.values()) == 1, "no address twice"
     assert sum(states.values()) == SUBSCRIBERS
     unclear = states["SENDING"] + states["UNKNOWN"]
-    assert unclear <= HANDED_OVER_AT_ONCE
+    assert unclear <= MAX_UNCLEAR
     assert states["SENT"] == SUBSCRIBERS - unclear
-    assert SUBSCRIBERS - unclear <= len(got) <= SUBSCRIBERS
+    assert SUBSCRIBERS - unclear <= len(received) <= SUBSCRIBERS
 
 
 def _launch(stack: Stack, partner: int) -> int:
-    """To this partner's clients alone: other tests leave subscribed ones behind."""
+    """Schedule a campaign to this partner's clients alone: other tests leave subscribed ones behind."""
     campaign = stack.sql(
         "WITH made AS (INSERT INTO messaging_campaign (type, subject, text, html, is_advertising, profiles, state,"
         " scheduled_at, audience, last_client_id, created_by, created_at)"
@@ -71,8 +71,8 @@ def _states(stack: Stack, campaign: int) -> Counter[str]:
     return Counter(dict(rows))
 
 
-def _lapsing(stack: Stack, campaign: int) -> int:
-    """Claimed by somebody and not handed over: sent, or given back within seconds."""
+def _claimed(stack: Stack, campaign: int) -> int:
+    """Number of messages claimed and not handed over: they are sent or released within seconds."""
     return int(
         stack.sql(
             "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND state = 'SENDING'"

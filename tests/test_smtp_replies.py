@@ -1,4 +1,4 @@
-"""A bulletin over real SMTP to a server that says something else to everybody, and what the partner is told of it."""
+"""Replies of an SMTP server: a bulletin with another reply for each recipient, and the states that partners read."""
 
 import asyncio
 import contextlib
@@ -9,67 +9,67 @@ from aiosmtpd.controller import Controller
 
 from config.run.processes import wait_until
 from messaging.tests.smtp_servers import free_port
-from testkit.stack import Company, Stack
+from testkit.stack import PartnerKeys, Stack
 
-TAKEN = "250 Ok"
-SILENCE = "silence"
+ACCEPTED = "250 Ok"
+NO_REPLY = "silence"
 CUT = "cut"
-GATEWAYS_PATIENCE = 10
-"""Seconds an answer of the server is waited for (messaging.gateways.smtp)."""
+GATEWAY_TIMEOUT = 10
+"""Seconds that messaging.gateways.smtp waits for an answer."""
 
 FIRST = {
-    "taken": TAKEN,
+    "taken": ACCEPTED,
     "closing": "421 4.3.2 The system is going down",
     "greylisted": "451 4.7.1 Greylisted, come back later",
     "nobody": "550 5.1.1 No such user here",
-    "silent": SILENCE,
+    "silent": NO_REPLY,
     "cut": CUT,
 }
-"""What is answered to the first mail for each: to RCPT, but for the cut, which comes when the mail has arrived."""
+"""Reply to the first mail for each recipient: to RCPT, except `cut`, which comes after the mail."""
 REFUSED_FOR_NOW = {"closing", "greylisted", "silent"}
 
 
-class Moody:
-    """An SMTP server's mind (aiosmtpd's handler): FIRST to the first mail for each mailbox, yes to every other."""
+class ReplyOnce:
+    """aiosmtpd handler: FIRST for the first mail to each mailbox, and 250 for all others."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
-        self.got: Counter[str] = Counter()
+        self.received: Counter[str] = Counter()
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        who = _who(address)
+        who = _recipient(address)
         self.asked[who] += 1
-        answer = FIRST[who] if self.asked[who] == 1 else TAKEN
-        if answer == SILENCE:
-            await asyncio.sleep(3 * GATEWAYS_PATIENCE)  # cancelled when the client hangs up
+        answer = FIRST[who] if self.asked[who] == 1 else ACCEPTED
+        if answer == NO_REPLY:
+            await asyncio.sleep(3 * GATEWAY_TIMEOUT)  # cancelled when the client hangs up
         envelope.rcpt_tos.append(address)
-        return TAKEN if answer == CUT else answer
+        return ACCEPTED if answer == CUT else answer
 
     async def handle_DATA(self, server, session, envelope):
         (address,) = envelope.rcpt_tos
-        self.got[_who(address)] += 1
-        if FIRST[_who(address)] == CUT:
+        self.received[_recipient(address)] += 1
+        if FIRST[_recipient(address)] == CUT:
             server.transport.abort()
-            await asyncio.sleep(3 * GATEWAYS_PATIENCE)
+            await asyncio.sleep(3 * GATEWAY_TIMEOUT)
         return "250 2.0.0 Ok: queued as 4XyZ12abc"
 
 
 def test_a_partner_is_told_of_each_mail_what_the_server_said_of_it(stack: Stack) -> None:
-    company = stack.company("Servidor de Correo")
+    partner = stack.new_partner("Servidor de Correo")
     rows = [{"correo": _address(who), "codigo_externo": who, "perfil": "VIP"} for who in FIRST]
-    assert stack.tell(company, "alta", clientes=rows)["cuenta_exitos"] == len(FIRST)
-    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", company.id)
+    assert stack.call_nopasanada(partner, "alta", clientes=rows)["cuenta_exitos"] == len(FIRST)
+    stack.sql("UPDATE clients_authorizedclient SET subscribed_at = now() WHERE partner_id = %s", partner.id)
     try:
         with _moody_server(stack) as server:
-            campaign = stack.bulletin(company)
-            assert wait_until(lambda: _in_hand(stack, campaign) == 0, 20 + GATEWAYS_PATIENCE)
+            campaign = stack.bulletin(partner)
+            assert wait_until(lambda: _in_hand(stack, campaign) == 0, 20 + GATEWAY_TIMEOUT)
             assert _rows(stack, campaign) == {
                 "taken": ("SENT", 1),
                 "nobody": ("FAILED", 1),
                 "cut": ("UNKNOWN", 1),
                 **dict.fromkeys(REFUSED_FOR_NOW, ("QUEUED", 1)),
             }
-            assert _told(stack, company) == {"taken": "ok", "nobody": "error"}
+            assert _states_for_partner(stack, partner) == {"taken": "ok", "nobody": "error"}
 
             _a_minute_later(stack, campaign)
             assert wait_until(lambda: _in_hand(stack, campaign) == 0, 20)
@@ -79,17 +79,21 @@ def test_a_partner_is_told_of_each_mail_what_the_server_said_of_it(stack: Stack)
             "cut": ("UNKNOWN", 1),
             **dict.fromkeys(REFUSED_FOR_NOW, ("SENT", 2)),
         }
-        assert _told(stack, company) == {"taken": "ok", "nobody": "error", **dict.fromkeys(REFUSED_FOR_NOW, "ok")}
+        assert _states_for_partner(stack, partner) == {
+            "taken": "ok",
+            "nobody": "error",
+            **dict.fromkeys(REFUSED_FOR_NOW, "ok"),
+        }
         assert server.asked == {who: 1 + (who in REFUSED_FOR_NOW) for who in FIRST}
-        assert server.got == {"taken": 1, "cut": 1, **dict.fromkeys(REFUSED_FOR_NOW, 1)}, "nobody twice"
+        assert server.received == {"taken": 1, "cut": 1, **dict.fromkeys(REFUSED_FOR_NOW, 1)}, "nobody twice"
     finally:
-        stack.tell(company, "baja", clientes=[{"correo": row["correo"]} for row in rows])
+        stack.call_nopasanada(partner, "baja", clientes=[{"correo": row["correo"]} for row in rows])
 
 
 @contextlib.contextmanager
-def _moody_server(stack: Stack) -> Iterator[Moody]:
-    """It takes the stack's bulletins while this lasts."""
-    mood, port = Moody(), free_port()
+def _moody_server(stack: Stack) -> Iterator[ReplyOnce]:
+    """Run the server for the stack's bulletins."""
+    mood, port = ReplyOnce(), free_port()
     controller = Controller(mood, hostname="127.0.0.1", port=port, server_hostname="mx.example.com")
     controller.start()
     bulk = stack.program("bulk", "bulk-to-a-moody-server", EMAIL_URL=f"smtp://127.0.0.1:{port}")
@@ -105,27 +109,27 @@ def _address(who: str) -> str:
     return f"{who}@moody.example.com"
 
 
-def _who(address: str) -> str:
+def _recipient(address: str) -> str:
     return address.partition("@")[0]
 
 
-def _told(stack: Stack, company: Company) -> dict[str, str]:
-    """What `mensajes_enviados` answers, by client."""
-    listed = stack.tell(company, "mensajes_enviados")
-    told = {_who(each["direccion_correo"]): each["respuesta_mensaje"] for each in listed["data"]}
+def _states_for_partner(stack: Stack, partner: PartnerKeys) -> dict[str, str]:
+    """Answer of `mensajes_enviados` by client."""
+    listed = stack.call_nopasanada(partner, "mensajes_enviados")
+    told = {_recipient(each["direccion_correo"]): each["respuesta_mensaje"] for each in listed["data"]}
     assert listed["cuenta"] == len(listed["data"]) == len(told)
     assert {each["tipo_mensaje"] for each in listed["data"]} == {"boletin"}
     return told
 
 
 def _rows(stack: Stack, campaign: int) -> dict[str, tuple[str, int]]:
-    """State and attempts of each one's message."""
+    """State and attempts of the message for each recipient."""
     rows = stack.sql("SELECT recipient, state, attempts FROM messaging_message WHERE campaign_id = %s", campaign)
-    return {_who(recipient): (state, attempts) for recipient, state, attempts in rows}
+    return {_recipient(recipient): (state, attempts) for recipient, state, attempts in rows}
 
 
 def _in_hand(stack: Stack, campaign: int) -> int:
-    """How many have had no answer since they were made or came due; all of them before they are made."""
+    """Number of messages without an answer since they were made or came due; all before they are made."""
     ((made, in_hand),) = stack.sql(
         "SELECT count(*), count(*) FILTER (WHERE state = 'SENDING' OR state = 'QUEUED' AND next_attempt_at <= now())"
         " FROM messaging_message WHERE campaign_id = %s",
@@ -135,7 +139,7 @@ def _in_hand(stack: Stack, campaign: int) -> int:
 
 
 def _a_minute_later(stack: Stack, campaign: int) -> None:
-    """As far as the waiting mails know."""
+    """Make the waiting mails due now."""
     due = "SELECT min(next_attempt_at) - now() FROM messaging_message WHERE campaign_id = %s AND state = 'QUEUED'"
     ((wait,),) = stack.sql(due, campaign)
     assert 30 < wait.total_seconds() < 70, "a bulletin is tried again after a minute"

@@ -1,0 +1,42 @@
+"""Spanish keys of the personal data export."""
+
+from typing import Any
+
+EXTERNAL_CLIENT_KEYS = {
+    "id": "id",
+    "partner": "empresa",
+    "client_id": "codigo_en_la_empresa",
+    "cui": "cui",
+    "first_name": "nombres",
+    "last_name": "apellidos",
+    "phone": "telefono",
+    "product_key": "clave_del_producto",
+    "product_id": "id_del_producto",
+    "origin": "origen",
+    "data_points": "otros_datos",
+    "created_at": "registrado_el",
+    "updated_at": "actualizado_el",
+}
+"""Column of an external client -> its name in the export."""
+
+_AUDIT_KEYS = {
+    "changes": "cambios",
+    "field": "campo",
+    "before": "antes",
+    "after": "despues",
+    "key": "dato",
+    "request": "solicitud",
+    "credential": "credencial",
+    "taken": "borrado",
+    "case": "caso",
+}
+
+
+def audit_data(data: Any) -> Any:
+    """The data of an audit entry with Spanish keys."""
+    if isinstance(data, dict):
+        return {
+            _AUDIT_KEYS.get(key, key): EXTERNAL_CLIENT_KEYS.get(value, value) if key == "field" else audit_data(value)
+            for key, value in data.items()
+        }
+    return [audit_data(each) for each in data] if isinstance(data, list) else data
