@@ -1,4 +1,4 @@
-"""Staff reads the links and the evidence; nobody writes them, and no page holds a token."""
+"""Admin pages of links and evidence: read-only, and without a token on any page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,8 +21,8 @@ def boss(db):
 
 
 @pytest.fixture
-def made(door, client_of_banco):
-    door.press(door.link())
+def made(visitor, client_of_banco):
+    visitor.press(visitor.link())
     return SubscriptionRequest.objects.get(), ConsentRecord.objects.get()
 
 
