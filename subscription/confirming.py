@@ -1,5 +1,4 @@
-"""Confirmation links: what a link offers, and the confirmation: once, for exactly the partners and the text that were
-shown."""
+"""Confirmation links: their offer, and the confirmation, once and for exactly the partners and the text shown."""
 
 from collections.abc import Sequence
 from datetime import datetime

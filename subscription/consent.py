@@ -41,8 +41,7 @@ class Consent:
 
     @property
     def digest(self) -> str:
-        """Digest that goes with the form and comes back: the text stored is the one read, whatever was deployed in
-        between."""
+        """Goes with the form and comes back: the text stored is the one read, whatever was deployed in between."""
         return hashlib.sha256(f"{self.version}\n{self.text}".encode()).hexdigest()
 
 

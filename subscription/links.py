@@ -29,7 +29,6 @@ def request_of(token: str) -> UUID:
 
 
 def confirmation_url(token: str) -> str:
-    """URL of the link's page. `token` is a token, or the mask that stands for it in a message's text and must not be
-    quoted."""
+    """URL of the link's page. `token` is a token, or its mask in a message's text, which must not be quoted."""
     path = reverse("subscription_confirm", args=["TOKEN"]).replace("TOKEN", token)
     return f"{settings.PUBLIC_URL}{path}"

@@ -19,8 +19,7 @@ _HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofo
 
 
 def form_page(view: View) -> View:
-    """Decorator of a page with no secret in its URL. Its form has a CSRF token: other sites must not submit it for
-    their readers."""
+    """Decorate a page with no secret in its URL. A CSRF token keeps other sites from submitting its form."""
     return _private_page(csrf_protect(view), referrer="same-origin")
 
 

@@ -1,5 +1,4 @@
-"""Routes of the public pages, each also without its last slash: mail programs drop it from links, people from
-memory."""
+"""Routes of the public pages, each also without its last slash, which mail programs and people leave out."""
 
 from django.urls import path
 
