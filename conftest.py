@@ -140,7 +140,7 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def no_export_outlives_its_test() -> Iterator[None]:
     """The test client closes no streamed answer; a server does."""
     yield
-    export_slots.watchdog.end_all()
+    export_slots.watchdog.release_all()
 
 
 REGISTRATION: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""The staff login of contract 2: name, password and, where the account has one, its second factor.
+"""Staff login of contract 2: name, password and, where the account has one, its second factor.
 
-Whatever is missing or wrong is refused with the same words, and counts the same.
+A missing part and a wrong one have the same answer, and count the same.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ def count_try(address: str) -> None:
 
 
 def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: datetime) -> User:
-    """The member of staff with this name, password and second factor. Raises LoginRefused, or RateLimited while
+    """Return the staff account with this name, password and second factor. Raises LoginRefused, or RateLimited while
     locked out, delayed, or too many passwords are compared."""
     try:
         with authentication.password_try(request, name, at=at):
@@ -36,8 +36,8 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
             if user is not None and not _second_factor_is_given(request, user, code, has_device=has_device, at=at):
                 authentication.count_failure(request, name, at=at)
                 user = None
-    except authentication.LockedOut as refusal:
-        raise RateLimited(refusal.seconds) from None
+    except authentication.LockedOut as error:
+        raise RateLimited(error.seconds) from None
     except hashing.HashesBusy:
         raise RateLimited(hashing.RETRY_AFTER) from None
     # The fifth failure is answered like the four before it, in the contract's envelope and not by axes' middleware.

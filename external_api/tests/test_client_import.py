@@ -18,7 +18,7 @@ from openpyxl import DEFUSEDXML, Workbook, load_workbook
 from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
 from external_api.client_import import admin, spreadsheets
-from external_api.client_import.limits import UNZIPPED_AT_MOST, WrongFile
+from external_api.client_import.limits import MAX_UNZIPPED_BYTES, WrongFile
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, neutral, original, read
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
@@ -212,7 +212,7 @@ def test_a_zip_that_is_no_sheet_and_a_sheet_that_unfolds_without_end():
         lines(plain.getvalue())
     bomb = io.BytesIO(xlsx(["x"]))
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as parts:
-        parts.writestr("xl/sharedStrings.xml.bak", bytes(UNZIPPED_AT_MOST))
+        parts.writestr("xl/sharedStrings.xml.bak", bytes(MAX_UNZIPPED_BYTES))
     with pytest.raises(WrongFile, match="demasiado grande"):
         lines(bomb.getvalue())
 
@@ -222,7 +222,7 @@ def test_too_many_rows_and_too_many_empty_ones():
     with pytest.raises(WrongFile, match="Demasiados clientes"):
         lines(as_bytes(*[GOOD] * 10_001))
     with pytest.raises(WrongFile, match="líneas"):
-        lines(as_bytes(*[""] * (spreadsheets.LINES_AT_MOST + 1)))
+        lines(as_bytes(*[""] * (spreadsheets.MAX_LINES + 1)))
 
 
 def test_an_ended_authorisation_does_not_come_back_by_accident():
@@ -280,7 +280,7 @@ def test_ten_thousand_rows_come_through(boss, partner):
 
 
 def test_a_parcel_that_no_form_would_carry_is_refused(boss, partner, monkeypatch):
-    monkeypatch.setattr(admin, "PARCEL_AT_MOST", 100)
+    monkeypatch.setattr(admin, "MAX_PARCEL_BYTES", 100)
     assert refusal(upload(boss, partner, as_bytes(GOOD))) == ["El archivo es demasiado grande; divídalo."]
 
 
@@ -486,12 +486,12 @@ def test_one_export_at_a_time_and_one_given_up_lets_the_next_in(boss, some):
     next(iter(third.streaming_content))
     third.close()
     assert exported(boss, "exportar.csv").endswith(b"Total: 2 filas\r\n")
-    Slot(STAFF).give_up()
+    Slot(STAFF).release()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_more_than_a_sheet_should_hold_is_sent_to_csv(boss, some, monkeypatch):
-    monkeypatch.setattr(admin, "XLSX_ROWS_AT_MOST", 1)
+    monkeypatch.setattr(admin, "MAX_XLSX_ROWS", 1)
     answer = boss.get(f"{LIST}exportar.xlsx")
     assert answer.headers["Location"].startswith(LIST)
     assert len(sheet_of(exported(boss, "exportar.xlsx?q=eva@dominio.com"))) == 2

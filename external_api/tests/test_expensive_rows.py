@@ -174,18 +174,18 @@ def test_a_number_beyond_all_bounds_is_a_broken_workbook():
 
 
 def test_a_zip_of_very_many_parts_is_refused():
-    data = xlsx({f"x/{number}": "a" for number in range(limits.PARTS_AT_MOST + 1)})
+    data = xlsx({f"x/{number}": "a" for number in range(limits.MAX_PARTS + 1)})
     with pytest.raises(WrongFile, match="demasiado grande"):
         read(data, at_most=10_000, too_many="x")
 
 
-@pytest.mark.parametrize("bound", ["CELLS_AT_MOST", "TEXTS_AT_MOST"])
+@pytest.mark.parametrize("bound", ["MAX_CELLS", "MAX_TEXTS"])
 def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bound):
     monkeypatch.setattr(limits, bound, 10**9)
-    monkeypatch.setattr(limits, "ELEMENTS_AT_MOST", 10**9)
-    monkeypatch.setattr(limits, "SECONDS_AT_MOST", 0.5)
+    monkeypatch.setattr(limits, "MAX_ELEMENTS", 10**9)
+    monkeypatch.setattr(limits, "MAX_SECONDS", 0.5)
     texts, cells = EMPTY_TEXTS[:2_000_000] + "</sst>", COLUMNS
-    data = xlsx({"xl/sharedStrings.xml": texts} if bound == "TEXTS_AT_MOST" else {"xl/worksheets/sheet1.xml": cells})
+    data = xlsx({"xl/sharedStrings.xml": texts} if bound == "MAX_TEXTS" else {"xl/worksheets/sheet1.xml": cells})
     began = time.monotonic()
     with pytest.raises(WrongFile, match="más de 10 segundos"):
         read(data, at_most=10_000, too_many="x")

@@ -8,7 +8,7 @@ from django.urls import get_resolver, resolve
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.views import UnknownPath
 from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA
@@ -17,7 +17,7 @@ from external_api.openapi import registry
 from external_api.openapi.generator import ContractGenerator, document
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.views import RegistryView
-from external_api.routing import SPACES
+from external_api.routing import CONTRACT_PREFIXES
 from external_api.tests.openapi_document import examples, faults, operations
 
 OPERATIONS = operations()
@@ -59,7 +59,7 @@ def routes():
     """The URL map's own: name -> view, of all below the three URL spaces that is an endpoint."""
     found = {}
     for included in get_resolver().url_patterns:
-        if "/" + str(included.pattern) in SPACES:
+        if "/" + str(included.pattern) in CONTRACT_PREFIXES:
             for route in included.url_patterns:
                 if not issubclass(route.callback.cls, UnknownPath):
                     found[route.name] = route.callback.cls
@@ -96,9 +96,9 @@ def said_in(prefix):
 @pytest.mark.parametrize(
     ("prefix", "names"),
     [
-        ("/api/v1", {text for refusal, (_, text) in NOPASANADA.items() if refusal is not door.NoSuchPath}),
+        ("/api/v1", {text for refusal, (_, text) in NOPASANADA.items() if refusal is not errors.NoSuchPath}),
         ("/v1/api", {f"{row.code}." for row in INFORMAPERU.values()}),
-        ("/external", {f"{row.title}." for refusal, row in REGISTRY.items() if refusal is not door.NoSuchPath}),
+        ("/external", {f"{row.title}." for refusal, row in REGISTRY.items() if refusal is not errors.NoSuchPath}),
     ],
 )
 def test_every_row_of_the_contracts_tables_is_in_it(prefix, names):

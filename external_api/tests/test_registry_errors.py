@@ -303,12 +303,12 @@ def test_a_host_we_do_not_serve_gets_the_envelope_too(registrar):
 
 def test_when_everything_hangs_nobody_waits_for_a_number(settings):
     settings.WEB_THREADS = 1
-    room = OverloadGuard(lambda request: None)
+    guard = OverloadGuard(lambda request: None)
     with (
-        mock.patch.object(room._room, "acquire", return_value=False),
-        mock.patch.object(room, "_something_hangs", return_value=True),
+        mock.patch.object(guard._slots, "acquire", return_value=False),
+        mock.patch.object(guard, "_something_hangs", return_value=True),
         mock.patch("external_api.frontdoor.request_log.next_id", side_effect=AssertionError("asked the database")),
     ):
-        answer = room(RequestFactory().post("/external/client/registry"))
+        answer = guard(RequestFactory().post("/external/client/registry"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert json.loads(answer.content)["header"]["event_id"] == "event_0"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from clients.models import AuditEntry
-from external_api.informaperu.staff_tokens import StaffToken, user_behind
+from external_api.informaperu.staff_tokens import StaffToken, user_of_token
 from external_api.models import ApiRequest
 from staff import second_factor
 from staff.tests.authenticator import code, rested, wrong
@@ -78,7 +78,7 @@ def test_staff_gets_a_bearer_token_for_an_hour(cast):
     assert claims["exp"] - claims["iat"] == 3600
     assert (claims["aud"], claims["token_type"]) == ("aval:staff", "staff")
     ana = User.objects.get(username="ana")
-    assert user_behind(body["token"]) == ana
+    assert user_of_token(body["token"]) == ana
     assert ana.last_login is not None
     assert ana.password not in body["token"]
     assert ana.get_session_auth_hash() not in str(claims)

@@ -18,7 +18,7 @@ from support.cases import actions, timeline
 from support.cases.diagnosis import diagnose
 from support.cases.person_search import Person, around, search
 from support.privacy.erasure import Registered, called
-from tokens.cooldown_overrides import OFTEN
+from tokens.cooldown_overrides import FORGIVE_OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
     "cliente": Applicant,
@@ -160,7 +160,7 @@ def agent_of(request: HttpRequest) -> actions.Agent | None:
         reason=form.cleaned_data["motivo"],
         at=timezone.now(),
         address=caller_address(request.META),
-        may_forgive_often=request.user.has_perm(OFTEN),
+        may_forgive_often=request.user.has_perm(FORGIVE_OFTEN),
     )
 
 

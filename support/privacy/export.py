@@ -19,7 +19,7 @@ from messaging.models import Message, MessageEvent, ProviderReceipt, Via
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.timeline import AUDITED, shown
 from support.privacy.erasure import Dossier
-from tokens.cooldown import in_words
+from tokens.cooldown import format_wait
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 AT_ONCE = 500
@@ -80,7 +80,7 @@ def _value(row: Any, column: str) -> Any:
         case datetime():
             return shown(value)
         case timedelta():
-            return in_words(value) if value else None
+            return format_wait(value) if value else None
         case Partner():
             return value.name
         case None | bool() | int() | list() | dict():

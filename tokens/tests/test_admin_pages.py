@@ -1,4 +1,4 @@
-"""The admin's pages: all open, bounded whatever the tables hold, nothing secret on them; and the two acts of staff."""
+"""Admin pages: each opens, at a bounded cost and without secrets; and the two actions of staff."""
 
 import base64
 import re
@@ -200,7 +200,7 @@ READ_ONLY = (
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
-def test_what_is_read_is_not_written(boss, rows, label):
+def test_a_read_only_page_refuses_to_write(boss, rows, label):
     model = next(model for model in registered() if model._meta.label_lower == label)
     row = model._default_manager.first()
     before = model._default_manager.values().get(pk=row.pk)
@@ -268,7 +268,7 @@ STRANGE = (
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
-def test_a_strange_query_is_no_fault(boss, rows, label):
+def test_a_strange_query_is_no_internal_fault(boss, rows, label):
     model = next(model for model in registered() if model._meta.label_lower == label)
     for query in STRANGE:
         answer = boss.get(list_of(model), query, follow=True)
@@ -283,7 +283,7 @@ def found(http, model, term):
     return {str(row.pk) for row in http.get(list_of(model), {"q": term}).context["cl"].result_list}
 
 
-def test_people_codes_and_messages_are_found_by_what_an_agent_has(boss):
+def test_applicants_codes_and_messages_are_found_by_what_an_agent_has(boss):
     proved, asked, other = person("11111111"), person("22222222"), person("AB1234567", document_type="PASAPORTE")
     first = ask(proved, phone="911111111")
     services.verify(proved.pk, CODE, origin=services.Origin(), at=timezone.now())
@@ -315,7 +315,7 @@ def test_a_request_is_found_by_the_number_the_partner_quotes(boss, rows):
         assert boss.get(list_of(model), {"respuesta": answer}).context["cl"].result_count == count
 
 
-# --- what staff may do ------------------------------------------------------------------------------------------------
+# --- actions of staff ------------------------------------------------------------------------------------------------
 
 
 def act(http, action, *applicants, **fields):
@@ -389,7 +389,7 @@ def test_without_a_reason_nothing_happens(boss, action, fields):
     assert Applicant.objects.get().locked_at is not None
 
 
-def test_a_slip_does_not_forgive_everybody(boss):
+def test_selecting_all_rows_by_mistake_forgives_none(boss):
     people = [person(f"{number:08}") for number in range(51)]
     form = act(boss, "forgive_wait", people[0], select_across="1", index="0", confirmed="yes", via="S", reason="x")
     assert "50 solicitantes como máximo" in form.content.decode()
