@@ -83,7 +83,7 @@ class OverloadGuard:
         if request.path_info.rstrip("/") == STATUS_PATH:
             return self.get_response(request)
         while not self._slots.acquire(timeout=0 if self._something_hangs() else self.WAIT):
-            if self._something_hangs():  # at once: a queue of those that wait would keep `/status` waiting behind them
+            if self._something_hangs():  # at once: `/status` would wait behind a queue of waiting requests
                 return self._unavailable(request)
         me = get_ident()
         self._since[me] = time.monotonic()
@@ -124,6 +124,6 @@ def error_response(contract: Contract, error: Refused) -> HttpResponse:
     answer = contract.answer_to(error, None)
     body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
-    response["Content-Length"] = len(response.content)  # made above the middleware that says so
+    response["Content-Length"] = len(response.content)  # this is outside of the middleware that sets it
     response.contract = contract.name  # type: ignore[attr-defined]
     return response

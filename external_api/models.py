@@ -17,7 +17,7 @@ class ApiRequest(models.Model):
         Partner, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, verbose_name="empresa"
     )
     user = models.CharField("usuario", max_length=200, blank=True)
-    subject = models.UUIDField("cliente", null=True)  # whom it was about, where the contract names one client
+    subject = models.UUIDField("cliente", null=True)  # the client of the call, where the contract names one
     action = models.CharField("acción", max_length=60)
     status = models.PositiveSmallIntegerField("estado")
     code = models.CharField("código", max_length=40, blank=True)

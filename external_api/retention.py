@@ -10,7 +10,7 @@ from external_api.frontdoor.idempotency import ANSWER_LIFETIME, SEAL_MARK
 from external_api.models import ApiRequest
 
 RULES = (
-    # their numbers come from a sequence and are not given again; AuthorizedClient.request_id is a plain number
+    # their ids come from a sequence and are not used again; AuthorizedClient.request_id is a plain number
     RetentionRule(
         "requests",
         "SELECT id FROM external_api_apirequest WHERE created_at < %(before)s ORDER BY created_at",
@@ -21,7 +21,7 @@ RULES = (
         "answers",
         "SELECT id FROM external_api_idempotentanswer WHERE created_at < %(before)s ORDER BY created_at",
         deleting("external_api_idempotentanswer"),
-        lambda: ANSWER_LIFETIME,  # the contracts' word, not a setting
+        lambda: ANSWER_LIFETIME,  # fixed by the contracts, not a setting
     ),
 )
 

@@ -29,7 +29,7 @@ class RequestTrace:
         current, token = request_id.begin(lambda: values_of(request))
         try:
             response = self.get_response(request)
-            # the contracts' refusals are rows of ApiRequest, with their callers
+            # the contracts' errors are rows of ApiRequest, with their callers
             if response.status_code == 403 and not hasattr(response, "contract"):
                 log.warning("denied", extra=described(request))
             response.headers[HEADER] = current.id
@@ -66,7 +66,7 @@ def values_of(request: HttpRequest) -> Iterator[str]:
     if request.resolver_match:
         yield from (str(value) for value in request.resolver_match.kwargs.values())
         yield from (str(value) for value in request.resolver_match.args)
-    with suppress(SuspiciousOperation):  # more parameters than are read: then nobody has read them
+    with suppress(SuspiciousOperation):  # more parameters than Django reads: then no view has read them
         for sent in (request.GET, request.__dict__.get("_post")):
             for _, values in sent.lists() if sent else ():
                 yield from (str(value) for value in values)

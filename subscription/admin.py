@@ -47,7 +47,7 @@ class SubscriptionRequestAdmin(ByMailbox):
 @admin.register(ConsentRecord)
 class ConsentRecordAdmin(ByMailbox):
     list_display = ("at", "email", "partner", "act", "how", "text_version", "address")
-    list_filter = ("act", "how")  # not by partner: it stands in another table, and finding it there reads both
+    list_filter = ("act", "how")  # not by partner: that is in another table, and the filter would read both
     date_hierarchy = "at"
     list_select_related = ("authorized_client__partner",)
     ordering = ("-at", "-id")

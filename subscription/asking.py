@@ -65,7 +65,7 @@ def ask(email: str, *, address: str, at: datetime) -> None:
         discard = asked_too_often or not partners
         transaction.set_rollback(discard)
     if discard:
-        wakeup.wake(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own ring
+        wakeup.wake(QUEUE_OF[Message.Kind.SUBSCRIPTION])  # a rollback drops the message's own wake-up
 
 
 def _partner_names(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:

@@ -16,11 +16,11 @@ class SubscriptionRequest(models.Model):
     """A confirmation link sent to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: forgotten
+    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: erased
     requested_at = models.DateTimeField("pedido el")
     expires_at = models.DateTimeField("vence")
     used_at = models.DateTimeField("usado el", null=True, blank=True)
-    address = models.GenericIPAddressField("desde", null=True)  # null: forgotten; the consent has its own
+    address = models.GenericIPAddressField("desde", null=True)  # null: erased; the consent has its own
 
     class Meta:
         verbose_name = "pedido de suscripción"

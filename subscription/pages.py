@@ -39,7 +39,7 @@ def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) 
 def _private_page(view: View, *, referrer: str) -> View:
     guarded = require_http_methods(["GET", "HEAD", "POST"])(view)
 
-    @csrf_exempt  # here only so that the body's size is looked at first; form_page checks inside
+    @csrf_exempt  # only so that the body's size is checked first; form_page checks the token inside
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = HttpResponse(status=413) if _too_large(request) else guarded(request, *args, **kwargs)

@@ -44,7 +44,7 @@ RULES = (
         _DELETE_SQL,
         kept("links"),
     ),
-    # of a subscription that lives the evidence stays, however old
+    # the evidence of a live subscription stays, however old
     _Evidence(
         "consents",
         """

@@ -47,8 +47,8 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
         digest = request.POST.get("texto", "")
         confirmed = confirming.confirm(token, digest=digest, address=caller_address(request.META), at=at)
         return page(request, "confirmed", offer=confirmed)
-    except TextHasChanged as refusal:
-        return page(request, "confirm", status=409, offer=refusal.offer, changed=True)
+    except TextHasChanged as error:
+        return page(request, "confirm", status=409, offer=error.offer, changed=True)
     except UnusableLink:
         return page(request, "unusable_link", status=410, available=asking.is_available())
 

@@ -46,7 +46,7 @@ def _start(message: Overdue, *, at: datetime) -> bool:
     """Reserve one more message, which counts against the caps of its partner and of the installation like any other."""
     target = next_via(message.via)
     if target is None:
-        channel_fallback.take_over(message.id)  # the seal goes: nobody may use it any more
+        channel_fallback.take_over(message.id)  # deletes the seal: it must not be used any more
         return False
     origin = Message.objects.select_related("partner").only("credential_id", "request_id", "partner").get(pk=message.id)
     partner = origin.partner
@@ -55,7 +55,7 @@ def _start(message: Overdue, *, at: datetime) -> bool:
             target, caller=caps.key_of_partner(partner.pk) if partner else "fallback", partner=partner, at=at
         )
     except caps.CapReached:
-        channel_fallback.take_over(message.id)  # and thrown away: the next sweep need not ask again
+        channel_fallback.take_over(message.id)  # deletes the seal: the next sweep need not try again
         return False
     started = False
     try:
@@ -73,7 +73,7 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
         live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_expired(at=at)
         taken = channel_fallback.take_over(message.id)
         if taken is None or token is None or not live or at >= taken.send_before:
-            return False  # the seal is gone all the same: nobody may use it any more
+            return False  # the seal is deleted all the same: it must not be used any more
         try:
             secret = unseal(taken.sealed)
         except CannotUnseal:

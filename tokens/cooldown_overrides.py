@@ -38,7 +38,7 @@ def forgive(
     destination = last.destination if last else ""
     with transaction.atomic():
         if destination and not may_exceed:
-            destinations.lock("forgive", destination)  # of two agents at once the second sees the first
+            destinations.lock("forgive", destination)  # of two agents in parallel the second sees the first one's row
             if _forgiven_today(via, destination, at=at) >= MAX_FORGIVEN_A_DAY:
                 raise ForgivenTooOften
         row = LadderForgiveness.objects.create(

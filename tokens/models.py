@@ -31,11 +31,11 @@ class VerificationToken(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        PENDING = "PENDIENTE", "Pendiente"  # live, or over and about to be closed by the sweep
-        VALIDATED = "VALIDADO", "Validado"  # answered rightly: off the destination's ladder
-        FAILED = "FALLIDO", "Fallido"  # answered wrongly as often as it may be
-        EXPIRED = "EXPIRADO", "Expirado"  # over, answered wrongly one to four times
-        NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # over, never answered
+        PENDING = "PENDIENTE", "Pendiente"  # live, or expired and not yet closed by the sweep
+        VALIDATED = "VALIDADO", "Validado"  # the right code: off the destination's ladder
+        FAILED = "FALLIDO", "Fallido"  # the last wrong try that is allowed
+        EXPIRED = "EXPIRADO", "Expirado"  # its time is up, after one to four wrong tries
+        NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # its time is up, without a try
         CANCELLED = "CANCELADO", "Cancelado"  # keeps its rung: it counts as a failed attempt
         REPLACED = "REEMPLAZADO", "Reemplazado"  # keeps its rung too
         NOT_SENT = "NO_ENVIADO", "No enviado"  # its rung was given back
@@ -45,7 +45,7 @@ class VerificationToken(models.Model):
         Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
     )
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    destination = models.CharField("destino", max_length=254)  # empty: forgotten, once no ladder needs it
+    destination = models.CharField("destino", max_length=254)  # empty: erased, once no ladder needs it
     operator = models.CharField("operador", max_length=10, blank=True)
     code_hmac = models.BinaryField(max_length=32)
     wrong_tries = models.PositiveSmallIntegerField("intentos errados", default=0)
@@ -58,7 +58,7 @@ class VerificationToken(models.Model):
     client_wait = models.DurationField("espera del cliente")  # until the client's next request, as imposed then
     destination_attempt = models.PositiveSmallIntegerField("intento del destino")
     destination_wait = models.DurationField("espera del destino")
-    forget_at = models.DateTimeField(null=True, editable=False)  # its person was erased; the ladder needs it till then
+    forget_at = models.DateTimeField(null=True, editable=False)  # its person was erased; the ladder needs it until then
 
     class Meta:
         verbose_name = "código"

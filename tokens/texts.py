@@ -11,7 +11,7 @@ from messaging.gsm import encode, folded
 from messaging.models import Via
 
 BRAND_SEPTETS = 20
-"""The room for the brand in one segment beside the longest domain; `{`, `[` and `€` take two septets."""
+"""Septets left for the brand in one segment beside the longest domain; `{`, `[` and `€` take two."""
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         if "%00" in request.GET.urlencode():
-            raise BadRequest  # no list has it in its address, and neither a query nor the audit can hold it
+            raise BadRequest  # no list's URL has it, and PostgreSQL stores it neither in a query nor in the audit
         try:
             listed: QuerySet[AuthorizedClient] = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters as fault:

@@ -121,7 +121,7 @@ def csv_body(rows: Rows) -> Body:
     """Body of a CSV."""
 
     def generate() -> Iterator[bytes]:
-        yield ("\ufeff" + csv_text([COLUMNS])).encode()  # the mark by which Excel knows UTF-8
+        yield ("\ufeff" + csv_text([COLUMNS])).encode()  # byte order mark: Excel recognises UTF-8 by it
         for batch in rows.batches():
             yield csv_text(batch).encode()
         yield total_line(rows.count).encode()

@@ -138,7 +138,7 @@ def _xlsx(data: bytes, deadline: Deadline) -> Iterator[Line]:
             reader.archive = parts
             reader.read()
             sheet = reader.wb.worksheets[0]
-            sheet.reset_dimensions()  # what the file says of its own size is not always so
+            sheet.reset_dimensions()  # the size stated in the file may be wrong
             for number, cells in enumerate(sheet.iter_rows(max_col=2 * len(COLUMNS), values_only=True), start=1):
                 yield number, [_as_text(cell) for cell in cells]
     except _BROKEN_XLSX:

@@ -98,7 +98,7 @@ class Slot:
 
     def _open(self) -> None:
         self._wrapper = connections.create_connection(DEFAULT_DB_ALIAS)
-        self._wrapper.inc_thread_sharing()  # a server may close a response in another thread than began it
+        self._wrapper.inc_thread_sharing()  # a server may close a response in another thread
         self._wrapper.ensure_connection()
         self.connection.autocommit = False
         with self.connection.cursor() as cursor:
@@ -114,7 +114,7 @@ class Slot:
             was_ended, self._is_ended = self._is_ended, True
             watchdog.unwatch(self)
             if self._wrapper is not None and self.connection is not None:
-                with suppress(Exception):  # one that was cut cannot be rolled back, and needs not
+                with suppress(Exception):  # an aborted one cannot be rolled back, and need not be
                     if not was_ended:
                         self.connection.rollback()
                 with suppress(Exception):

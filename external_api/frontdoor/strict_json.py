@@ -78,7 +78,7 @@ def _has_more_elements(body: bytes, allowed: int) -> bool:
     """Count brackets, colons and commas outside of strings, before any object is made of them: 2.7 million empty
     objects fit into 8 MiB, and take 600 MB."""
     bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
-    if bare.count(b'"') >= 2 * (allowed + 2):  # between two strings stands one of them, or it is no JSON
+    if bare.count(b'"') >= 2 * (allowed + 2):  # JSON has one of them between two strings
         return True
     outside = b"".join(bare.split(b'"')[::2])
     return sum(outside.count(mark) for mark in (b"{", b"[", b":", b",")) > allowed

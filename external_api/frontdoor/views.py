@@ -235,7 +235,7 @@ class ContractView(APIView):
                 idempotency.finish(
                     row, status=response.status_code, body=response.content, shows_secret=self.answer_shows_secret
                 )
-            except OperationalError as fault:  # the key lapses by itself; the answer stands
+            except OperationalError as fault:  # the key lapses by itself; the answer is sent all the same
                 log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
 
     def write_log(self, status: int) -> None:

@@ -45,7 +45,7 @@ def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
 
 def _name(applicant: Applicant) -> str:
     """First name and paternal surname in capitals; `PHONE_REUSE_NAMES=masked` leaves the first letters."""
-    words = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
+    names = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
     if settings.PHONE_REUSE_NAMES == "masked":
-        words = [word[0] + "***" for word in words]
-    return " ".join(words)
+        names = [name[0] + "***" for name in names]
+    return " ".join(names)

@@ -44,7 +44,7 @@ class LoginView(InformaPeruView):
 
     def post(self, request: Request) -> Answer:
         count_try(self.address)
-        query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
+        query_of(request)  # axes reads the query when it records a failure, and a hostile one would make it fail
         typed = checked(Login, self.body)
         user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)
         self.user_name = user.get_username()

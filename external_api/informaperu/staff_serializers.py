@@ -151,8 +151,8 @@ def checked_query(serializer_class: type[ListQuery], request: Request) -> tuple[
     """Validated query, and its parameters as given: the links to other pages repeat them."""
     given = query_of(request)
     asked = checked(serializer_class, given)
-    kept = {name: value for name, value in given.items() if value and name in asked and name != "cursor"}
-    return asked, kept
+    used = {name: value for name, value in given.items() if value and name in asked and name != "cursor"}
+    return asked, used
 
 
 def _midnight(day: str, *, days_later: int = 0) -> datetime | None:

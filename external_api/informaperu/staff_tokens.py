@@ -55,5 +55,5 @@ def user_of_token(raw: str) -> User:
 
 
 def _password_claim(user: User) -> str:
-    # Hashed once more: the session's own hash opens sessions and must not travel in a token anybody can read.
+    # Hashed once more: the session's own hash opens sessions, and a token can be read by its holder.
     return salted_hmac("aval.staff-token", user.get_session_auth_hash(), algorithm="sha256").hexdigest()

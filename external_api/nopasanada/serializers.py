@@ -99,9 +99,9 @@ def _check_fast(row: dict[str, Any]) -> Checked | None:
         name, kind, number, phone, code, profile, address = texts = _TEXTS_OF(row)
         together = "|".join(texts)
     except (KeyError, TypeError):
-        return None  # something is missing, or no text
+        return None  # a field is missing, or not text
     if len(together) > MAX_FAST_PATH_LENGTH:
-        return None  # something is too long, and which it is the fields say
+        return None  # a field is too long: the field rules find which
     if not together.isprintable() or "  " in together or "| " in together or " |" in together:
         return None
     if together[:1] == " " or together[-1:] == " ":

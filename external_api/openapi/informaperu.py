@@ -119,7 +119,7 @@ def _client_data(**data: Schema) -> Schema:
 
 
 def error_schema(answers: Sequence[Answer]) -> Schema:
-    """`details` beside a code that validates, `data` beside one that counts."""
+    """Schema of one status's errors: each code with the keys that its answers have beside the common three."""
     by_code: dict[str, set[str]] = {}
     for answer in answers:
         by_code.setdefault(answer.code, set()).update(set(answer.body) - {"error", "message", "code"})
@@ -334,8 +334,8 @@ def _status() -> Operation:
     stamp = text("UTC, con milisegundos.", pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z$")
     uptime: Schema = {"type": "number", "minimum": 0, "description": "Segundos desde el arranque."}
 
-    def state(word: str) -> Schema:
-        return answered({"status": text(const=word), "timestamp": stamp, "uptime": uptime})
+    def state(status: str) -> Schema:
+        return answered({"status": text(const=status), "timestamp": stamp, "uptime": uptime})
 
     shown = {"status": "ok", "timestamp": "2026-02-12T15:30:00.000Z", "uptime": 360.5}
     silent = {**shown, "status": "error"}

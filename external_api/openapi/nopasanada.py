@@ -1,4 +1,4 @@
-"""Contract 1 in the document: one endpoint, four requests, told apart by `solicitud`."""
+"""Contract 1 in the document: one endpoint, four requests, distinguished by `solicitud`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -32,7 +32,7 @@ HEADERS: Mapping[str, Schema] = {
     },
     "Cache-Control": {"description": "La respuesta no se guarda.", "schema": {"type": "string", "const": "no-store"}},
 }
-# Without an example: whoever tries calls out on the page would send the same key with each.
+# Without an example: calls made from the reference page would all send the same key.
 IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -1,4 +1,4 @@
-"""Contract 3 in the document."""
+"""Contract 3 in the document: its one endpoint."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,10 +1,10 @@
-"""The mail services' tracking events, which django-anymail checks, reads and hands over as one kind of signal.
+"""Tracking events of the mail services, which django-anymail verifies, parses and sends as one signal.
 
-| event                                       | what becomes of it                                       |
+| event                                       | result                                                   |
 |---------------------------------------------|----------------------------------------------------------|
 | delivered                                   | DELIVERED                                                |
 | bounced, rejected, failed                   | UNDELIVERED                                              |
-| bounced, and the service calls it soft      | an event of the message: a later kind may be better      |
+| bounced, and the service calls it soft      | an event of the message: a later report may be better    |
 | complained, unsubscribed                    | an event of the message (`messaging.delivery.mail_feedback`) |
 | any other (sent, deferred, opened, clicked) | nothing                                                  |
 """

@@ -60,7 +60,7 @@ def _statuses(notification: Any) -> Iterator[dict[str, Any] | str]:
             value = _of(change, "value")
             if not isinstance(value, dict):
                 yield UNREAD
-            elif value.get("statuses"):  # what clients write has none
+            elif value.get("statuses"):  # messages of clients have none
                 yield from _each(value["statuses"])
 
 

@@ -73,7 +73,7 @@ class Registry:
         row = TABLE[type(error)]
         content: dict[str, Any] = {}
         match error:
-            case errors.BadRequest():  # no field of the body is to blame
+            case errors.BadRequest():  # the fault is not in one field
                 content = {"content": {"errors": {"request": [error.detail]}}}
             case errors.InvalidFields():
                 content = {"content": {"errors": error.faults}}

@@ -1,4 +1,4 @@
-"""What a row or a file of clients may cost: no spelling of it holds a thread for long."""
+"""Cost of a row or a file of clients: no spelling of it holds a thread for long."""
 
 import io
 import time
@@ -50,7 +50,7 @@ def label(number, length):
     return "".join(LETTERS[(number * (place + 3) + place * 7) % len(LETTERS)] for place in range(length))
 
 
-def everyday():
+def valid_row():
     return addressed(lambda number: f"u{number}@dominio{number}.com")
 
 
@@ -58,7 +58,7 @@ def everyday():
 
 
 def test_a_domain_that_many_rows_share_is_converted_once():
-    assert seconds(addressed(lambda number: f"u{number}@ñandú.pe")) < 6 * seconds(everyday())
+    assert seconds(addressed(lambda number: f"u{number}@ñandú.pe")) < 6 * seconds(valid_row())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_domain_that_many_rows_share_is_converted_once():
 def test_a_domain_that_cannot_fit_is_refused_before_it_is_converted(domain):
     rows = addressed(lambda number: f"u@{domain(number)}")
     assert all("Correo Invalido." in check_new(row).faults for row in rows[:10])
-    assert seconds(rows) < 25 * seconds(everyday())  # measured: 5 to 13; before: 100 to 600
+    assert seconds(rows) < 25 * seconds(valid_row())  # measured: 5 to 13; before: 100 to 600
 
 
 def test_the_longest_legal_domains_cost_a_conversion_each_and_no_more():
@@ -100,7 +100,7 @@ def test_marks_without_end_cost_no_more_than_their_length(field):
     assert time.process_time() - began < 3
 
 
-def test_what_languages_write_is_composed_as_ever():
+def test_letters_of_real_languages_are_composed():
     for text in ("e\u0301", "a" + "\u0323\u0302" * 3, "각", "Ợ", "क\u094d\u0937", "\u1f82", "-" * 80, "ñ" * 300):
         assert nfc(text) == unicodedata.normalize("NFC", text)
     long = "a" + MARKS * 20
@@ -109,7 +109,7 @@ def test_what_languages_write_is_composed_as_ever():
     assert normalised("  José \u00a0 Díaz ") == "José Díaz"
 
 
-def test_remembered_domains_are_bounded():
+def test_cached_domains_are_bounded():
     for number in range(3_000):
         spellings(f"ñ{number}.pe")
     assert spellings.cache_info().currsize == spellings.cache_info().maxsize <= 3_000

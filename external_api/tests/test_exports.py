@@ -1,4 +1,4 @@
-"""Export slots: one a partner, given back whatever becomes of the answer, and taken from whoever reads too slowly."""
+"""Export slots: one a partner, released however the answer ends, and taken from readers that are too slow."""
 
 import threading
 import time
@@ -48,13 +48,13 @@ def copies():
         return cursor.fetchone()[0]
 
 
-def test_it_is_read_to_its_end():
+def test_a_body_read_to_its_end_releases_its_slot():
     ended = []
     assert b"".join(body(ended)).endswith(b"]3")
     assert (ended, is_free()) == ([True], True)
 
 
-def test_the_client_goes_away_in_the_middle():
+def test_a_client_that_disconnects_in_the_middle_releases_its_slot():
     ended = []
     answer = body(ended)
     reading = iter(answer)
@@ -65,13 +65,13 @@ def test_the_client_goes_away_in_the_middle():
     assert (ended, is_free()) == ([True], True)
 
 
-def test_nobody_begins_to_read_it():
+def test_a_body_that_is_never_read_releases_its_slot():
     ended = []
     body(ended).close()
     assert (ended, is_free()) == ([True], True)
 
 
-def test_it_breaks():
+def test_a_body_that_breaks_releases_its_slot():
     ended = []
     with pytest.raises(Exception, match="division by zero"):
         b"".join(body(ended, ROWS.replace("(1, 3)", "(0, 3)") + " WHERE 1 / n > 0"))
@@ -132,7 +132,7 @@ def test_a_reader_that_never_begins_loses_its_slot_too(monkeypatch):
     answer.close()
 
 
-def test_a_slow_reader_shuts_nobody_else_s_export_and_keeps_its_thread_counted(monkeypatch, settings):
+def test_a_slow_reader_ends_no_other_export_and_keeps_its_thread_counted(monkeypatch, settings):
     settings.WEB_THREADS = 4
     monkeypatch.setattr(export_slots, "RATE_WINDOW", 1.0)
     reading = iter(body([], HUGE))
@@ -147,7 +147,7 @@ def test_a_slow_reader_shuts_nobody_else_s_export_and_keeps_its_thread_counted(m
     assert is_free("9")
 
 
-def test_whoever_reads_fast_enough_is_left_alone(monkeypatch):
+def test_a_reader_that_is_fast_enough_keeps_its_slot(monkeypatch):
     monkeypatch.setattr(export_slots, "RATE_WINDOW", 0.5)
     answer = body([], HUGE.replace("100000", "2000"))
     for _ in answer:
@@ -155,7 +155,7 @@ def test_whoever_reads_fast_enough_is_left_alone(monkeypatch):
     assert is_free()
 
 
-def test_an_export_ends_after_its_longest_time(monkeypatch):
+def test_an_export_ends_after_its_maximum_duration(monkeypatch):
     monkeypatch.setattr(export_slots, "MAX_DURATION", 0.5)
     reading = iter(body([], HUGE))
     with pytest.raises((ReaderTooSlow, OperationalError)):
@@ -163,7 +163,7 @@ def test_an_export_ends_after_its_longest_time(monkeypatch):
     assert is_free()
 
 
-def test_twenty_that_ask_at_once_get_one_slot(settings):
+def test_twenty_parallel_requests_get_one_slot(settings):
     settings.WEB_THREADS = 64
     got, lock = [], threading.Barrier(20)
 
@@ -181,7 +181,7 @@ def test_twenty_that_ask_at_once_get_one_slot(settings):
     got[0].release()
 
 
-def test_a_file_made_whole_is_sent_at_the_same_pace(tmp_path):
+def test_a_file_made_whole_is_measured_too(tmp_path):
     file = (tmp_path / "x").open("w+b")
     file.write(b"a" * (CHUNK + 1))
     answer, size = file_body(file, Slot(STAFF))
@@ -192,7 +192,7 @@ def test_a_file_made_whole_is_sent_at_the_same_pace(tmp_path):
 # --- the pace, as arithmetic ---
 
 
-def slow_at(per_second, seconds, *, every=1.0):
+def read_at_rate(per_second, seconds, *, every=1.0):
     pace, at = ReadRate(), 0.0
     while at <= seconds:
         pace.sent(int(per_second * every), at)
@@ -203,11 +203,11 @@ def slow_at(per_second, seconds, *, every=1.0):
     return None
 
 
-def test_the_pace_is_that_of_the_last_ten_seconds():
-    assert slow_at(MIN_RATE * 1.2, 60) is None
-    assert slow_at(MIN_RATE * 1.2, 60, every=0.01) is None
-    assert RATE_WINDOW <= slow_at(MIN_RATE / 2, 60) <= RATE_WINDOW + 1
-    assert RATE_WINDOW <= slow_at(1024, 60, every=0.5) <= RATE_WINDOW + 1
+def test_the_rate_is_that_of_the_last_ten_seconds():
+    assert read_at_rate(MIN_RATE * 1.2, 60) is None
+    assert read_at_rate(MIN_RATE * 1.2, 60, every=0.01) is None
+    assert RATE_WINDOW <= read_at_rate(MIN_RATE / 2, 60) <= RATE_WINDOW + 1
+    assert RATE_WINDOW <= read_at_rate(1024, 60, every=0.5) <= RATE_WINDOW + 1
 
 
 def test_a_burst_counts_for_ten_seconds_and_not_for_longer():

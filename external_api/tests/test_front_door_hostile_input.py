@@ -1,4 +1,4 @@
-"""Whatever is thrown at an endpoint: the envelope, a 4xx, nothing stored, never 5xx, never HTML."""
+"""Hostile input to every endpoint: the envelope, a 4xx, nothing stored, never 5xx, never HTML."""
 
 import json
 
@@ -156,7 +156,7 @@ def test_markup_and_templates_are_no_name(front, text):
     in_envelope(post(front, "/client", json.dumps(REGISTRATION | {"nombres": text})), 400, "ERR_VALIDATION")
 
 
-def test_every_call_is_logged_without_what_it_carried(front):
+def test_every_call_is_logged_without_its_data(front):
     client = front.register()
     front.verify(client, "A1B2")
     front.get("/nothing")
@@ -172,6 +172,6 @@ def test_the_parser_takes_what_is_json(text):
     assert parse_object(b'{"a": ' + text.encode() + b"}", elements=100) == {"a": json.loads(text)}
 
 
-def test_the_parser_says_where_it_stumbled():
+def test_the_parser_names_line_and_column():
     with pytest.raises(BadRequest, match="línea 2, columna 3"):
         parse_object(b'{"a": 1,\n  b}', elements=100)

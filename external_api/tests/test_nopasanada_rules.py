@@ -1,4 +1,4 @@
-"""Contract 1: every rule of a row, the order of checks, both places for the token, and who sees what."""
+"""Contract 1: every rule of a row, the order of checks, both places for the token, and access to rows."""
 
 import json
 import random
@@ -375,7 +375,7 @@ ODD = (
 FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 
 
-def test_the_short_way_finds_what_the_long_way_finds():
+def test_the_fast_path_finds_what_the_field_rules_find():
     good = dict(zip(FIELDS, ("Juan Pérez", "DNI", "12345678", "987654321", "C1", "A", "ana@dominio.com"), strict=True))
     rows = [good]
     rows += [{**good, name: odd} for name in FIELDS for odd in ODD]
@@ -389,7 +389,7 @@ def test_the_short_way_finds_what_the_long_way_finds():
     assert _check_fast(good), "else the test would compare the long way with itself"
 
 
-def test_a_name_passes_the_short_way_only_if_it_passes_the_rule():
+def test_a_name_passes_the_fast_path_only_if_it_passes_the_rule():
     letters = [chr(number) for number in (*range(0x20, 0x250), 0x3A9, 0x416, 0x627)]
     for one in letters:
         for name in (f"{one}uan Pérez", f"Jua{one}", f"Ju{one}an", f"{one}", f"Juan {one} Paz"):

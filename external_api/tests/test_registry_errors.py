@@ -1,4 +1,4 @@
-"""Contract 3 refuses: every field with what it never has, every refusal with a deliberate row and its header."""
+"""Errors of contract 3: every field with invalid values, and every error with its row and header."""
 
 import json
 from unittest import mock
@@ -46,7 +46,7 @@ def refused(answer, status):
     return errors
 
 
-def test_every_refusal_has_a_row_and_every_row_has_words():
+def test_every_error_has_a_row_and_every_row_has_a_text():
     modules = (external_api.frontdoor.errors,)
     refusals = {
         each
@@ -111,7 +111,7 @@ def test_a_field_with_a_nul(registrar, field, text):
 
 @pytest.mark.parametrize("text", ["a\tb", "a\nb", "\x1b[31m", "a\u202eb", "a\u200bb", "\ufeffa"], ids=ascii)
 @pytest.mark.parametrize("field", ["first_name", "client_id", "origin"])
-def test_a_field_with_what_nobody_sees(registrar, field, text):
+def test_a_field_with_invisible_characters(registrar, field, text):
     errors = refused(registrar.send(**{field: text}), 400)
     assert errors == {field: ["Contiene caracteres que no se permiten."]}
 
@@ -167,7 +167,7 @@ def test_a_phone_as_people_write_it(registrar, phone):
     ],
     ids=ascii,
 )
-def test_what_is_no_phone(registrar, phone):
+def test_an_invalid_phone(registrar, phone):
     assert list(refused(registrar.send(phone=phone), 400)) == ["phone"]
     assert not ExternalClient.objects.exists()
 
@@ -209,7 +209,7 @@ TYPE = "value: Debe ser un texto, un número, true, false o null."
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_data_points_that_are_none(registrar, points, errors):
+def test_invalid_data_points(registrar, points, errors):
     assert refused(registrar.send(data_points=points), 400) == {"data_points": errors}
     assert not ExternalClient.objects.exists()
 
@@ -234,7 +234,7 @@ def test_one_answer_names_every_faulty_field(registrar):
     ]
 
 
-def test_a_refused_registration_changes_nothing_of_what_is_there(registrar):
+def test_an_invalid_registration_changes_nothing(registrar):
     registrar.register()
     before = ExternalClient.objects.values().get()
     refused(registrar.send(first_name="Ana", cui="1"), 400)
@@ -268,7 +268,7 @@ def test_another_media_type(registrar, content_type):
     refused(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
 
 
-def test_the_database_away_is_event_0(registrar):
+def test_an_unavailable_database_is_event_0(registrar):
     away = OperationalError("away")
     with (
         mock.patch("clients.credentials.Credential.objects.select_related", side_effect=away),
@@ -280,7 +280,7 @@ def test_the_database_away_is_event_0(registrar):
     assert (answer.json()["header"]["event_id"], answer["Retry-After"]) == ("event_0", "5")
 
 
-def test_the_database_lost_on_the_way_keeps_the_call_s_number(registrar):
+def test_a_database_lost_during_a_call_keeps_the_call_s_id(registrar):
     with mock.patch("external_api.registry.views.register", side_effect=OperationalError("away")):
         answer = registrar.send()
     refused(answer, 503)
@@ -301,7 +301,7 @@ def test_a_host_we_do_not_serve_gets_the_envelope_too(registrar):
     }
 
 
-def test_when_everything_hangs_nobody_waits_for_a_number(settings):
+def test_when_everything_hangs_no_call_waits_for_an_id(settings):
     settings.WEB_THREADS = 1
     guard = OverloadGuard(lambda request: None)
     with (

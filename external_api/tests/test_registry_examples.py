@@ -1,4 +1,4 @@
-"""The document's examples of contract 3, compared whole (ids apart)."""
+"""Examples of contract 3's document, compared whole (ids apart)."""
 
 import re
 from uuid import UUID
@@ -168,7 +168,7 @@ def test_texts_are_normalised(registrar):
     assert client.data_points == [{"key": "ciudad natal", "value": "Quetzaltenango centro"}]
 
 
-def test_what_else_is_sent_changes_nothing(registrar, registry):
+def test_unknown_fields_change_nothing(registrar, registry):
     mine = "00000000-0000-4000-8000-000000000000"
     client = registrar.register(id=mine, partner=1, created_at="2001-01-01", folded_name="X", is_staff=True)
     assert client != mine

@@ -1,4 +1,4 @@
-"""`POST /v1/api/auth/login`: staff gets an hour; everybody else learns nothing, and after five tries not even that."""
+"""`POST /v1/api/auth/login`: staff get an hour; all others learn nothing, and are locked after five tries."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -89,7 +89,7 @@ def test_with_and_without_a_trailing_slash(cast):
 
 
 @pytest.mark.parametrize("name", ["ana", "nadie", "inactiva", "cliente", "sinclave", "ANA", "' OR 1=1 --"])
-def test_whoever_is_refused_hears_the_same_after_the_same_work(cast, name):
+def test_every_failed_login_gets_the_same_answer_after_the_same_work(cast, name):
     CountingHasher.asked = 0
     answer = login(name, PASSWORD if name in ("inactiva", "cliente") else "otra")
     assert answer.status_code == 401
@@ -153,7 +153,7 @@ def test_asking_during_the_lock_does_not_lengthen_it(cast):
         assert int(login()["Retry-After"]) <= 60
 
 
-def test_a_login_that_succeeds_forgets_the_failures(cast):
+def test_a_successful_login_resets_the_failures(cast):
     fail(4)
     assert login().status_code == 200
     fail(4)
@@ -161,7 +161,7 @@ def test_a_login_that_succeeds_forgets_the_failures(cast):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_a_volley_five_at_most_are_compared(cast):
+def test_of_many_parallel_tries_five_at_most_are_compared(cast):
     def once(_):
         try:
             return login(password="otra").status_code
@@ -212,7 +212,7 @@ def test_calls_are_counted_per_address(cast, settings):
     ],
     ids=str,
 )
-def test_what_is_no_name_and_password_is_said_so(cast, body, fields):
+def test_a_body_without_name_and_password_names_the_fields(cast, body, fields):
     answer = Client(raise_request_exception=False).post("/v1/api/auth/login", body, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["code"] == "ERR_VALIDATION"
@@ -234,7 +234,7 @@ def test_it_is_a_post(method):
     assert answer["Allow"] == "POST"
 
 
-def test_neither_password_nor_token_is_kept_and_no_name_that_was_refused(cast, caplog):
+def test_neither_password_nor_token_nor_a_rejected_name_is_stored(cast, caplog):
     caplog.set_level("DEBUG")
     login("ana", "clave-errada-77")
     token = login().json()["token"]
@@ -276,7 +276,7 @@ def test_a_backup_code_does_too_once(cast):
 
 
 @pytest.mark.parametrize("more", [{}, {"codigo": ""}, {"codigo": None}, {"codigo": "x"}, {"codigo": "wrong"}], ids=str)
-def test_what_is_wrong_with_the_code_is_not_told_and_counts(key, more):
+def test_a_wrong_code_gets_the_common_answer_and_counts(key, more):
     more = {"codigo": wrong(key)} if more.get("codigo") == "wrong" else more
     for _ in range(5):
         CountingHasher.asked = 0
@@ -288,7 +288,7 @@ def test_what_is_wrong_with_the_code_is_not_told_and_counts(key, more):
     assert login(codigo=code(key), address="192.0.2.9").status_code in (200, 401), "another address is not locked"
 
 
-def test_a_code_is_not_looked_at_with_a_wrong_password(key):
+def test_a_code_is_not_checked_with_a_wrong_password(key):
     for _ in range(3):
         assert login(password="otra", codigo=wrong(key)).status_code == 401
     assert TOTPDevice.objects.get().throttling_failure_count == 0, "nobody locks the owner out without her password"

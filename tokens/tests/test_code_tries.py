@@ -21,12 +21,12 @@ def asked(applicant, monkeypatch):
     return applicant
 
 
-def type_in(applicant, typed, seconds, refusal=None):
+def type_in(applicant, typed, seconds, error=None):
     at = NOW + timedelta(seconds=seconds)
-    if refusal is None:
+    if error is None:
         services.verify(applicant.pk, typed, origin=Origin(), at=at)
     else:
-        with pytest.raises(refusal):
+        with pytest.raises(error):
             services.verify(applicant.pk, typed, origin=Origin(), at=at)
 
 
