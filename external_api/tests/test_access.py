@@ -45,7 +45,7 @@ def test_the_url_map_has_the_six_partner_endpoints():
 
 
 def test_every_endpoint_of_contract_3_wants_a_jwt(front, informa, registry):
-    """From its URL map: whoever adds one without a credential says so here."""
+    """From its URL map: an endpoint without a credential must be listed here."""
     views = {pattern.name: pattern.callback.view_class for pattern in get_resolver(registry_urls).url_patterns}
     assert [name for name, view in views.items() if view.takes_credential] == ["registry"]
     assert set(views) == {"registry", "registry-nothing-here"}

@@ -426,10 +426,10 @@ def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(superuser, some
 def with_entities(data):
     """The workbook with a billion laughs in its sheet: a little text that becomes 3 GB."""
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    kept, into = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    stored, into = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
     with zipfile.ZipFile(into, "w") as bomb:
-        for part in kept.namelist():
-            text = kept.read(part).decode()
+        for part in stored.namelist():
+            text = stored.read(part).decode()
             if part.startswith("xl/worksheets/sheet"):
                 body = text[text.index("<worksheet") :].replace("<t>", "<t>&l9;", 1)
                 text = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY l0 "ja">{laughs}]>{body}'

@@ -147,7 +147,7 @@ SHEETS = (
 
 
 @pytest.mark.parametrize(
-    ("part", "contents", "words"),
+    ("part", "contents", "text"),
     [
         ("xl/sharedStrings.xml", EMPTY_TEXTS, "demasiadas celdas o textos. Deje solo"),
         ("xl/sharedStrings.xml", EMPTY_TEXTS.replace("<si/>", "<x/>"), "demasiadas celdas o textos. Deje solo"),
@@ -159,10 +159,10 @@ SHEETS = (
         ("xl/sharedStrings.xml", ('<?xml version="1.0" encoding="cp037"?>' + EMPTY_TEXTS).encode("cp037"), "dañado"),
     ],
 )
-def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, words):
+def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, text):
     data = xlsx({part: contents})
     began = time.monotonic()
-    with pytest.raises(WrongFile, match=words):
+    with pytest.raises(WrongFile, match=text):
         read(data, at_most=10_000, too_many="x")
     assert time.monotonic() - began < 5  # measured: 0.1 to 0.3; before: up to 147
 
@@ -193,7 +193,7 @@ def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bou
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "text"),
     [
         (b"," * 5_000_000, "más de 100 columnas"),
         (",".join(FIELDS).encode() + b"\n" + b"," * 4_000_000, "más de 100 columnas"),
@@ -202,9 +202,9 @@ def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bou
         (b'"' + b'""' * 2_000_000 + b'"', "mal formado"),
     ],
 )
-def test_a_csv_without_end_is_refused_soon(data, words):
+def test_a_csv_without_end_is_refused_soon(data, text):
     began = time.process_time()
-    with pytest.raises(WrongFile, match=words):
+    with pytest.raises(WrongFile, match=text):
         read(data, at_most=10_000, too_many="x")
     assert time.process_time() - began < 3
 

@@ -109,6 +109,6 @@ def test_a_malformed_key(front, informa, key):
 def test_the_stored_answer_holds_no_code(front, keyed):
     client = front.register(keyed)
     front.ask(client, {**keyed, "Idempotency-Key": "otp"}, **SMS)
-    kept = bytes(IdempotentAnswer.objects.get(key="otp").body)
-    assert b"token_id" in kept
-    assert delivered_code().encode() not in kept
+    stored = bytes(IdempotentAnswer.objects.get(key="otp").body)
+    assert b"token_id" in stored
+    assert delivered_code().encode() not in stored

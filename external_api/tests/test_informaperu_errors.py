@@ -46,14 +46,14 @@ def age(client, **ago):
 
 def test_every_error_has_a_row_and_every_row_has_a_text():
     modules = (clients.errors, tokens.errors, external_api.frontdoor.errors)
-    refusals = {
+    errors_of_contract = {
         each
         for module in modules
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Refused) and each is not Refused
     }
     answered_as_unauthorized = {CredentialRefused, ContractNotAllowed}
-    assert refusals - answered_as_unauthorized <= set(TABLE)
+    assert errors_of_contract - answered_as_unauthorized <= set(TABLE)
     for row in TABLE.values():
         assert row.code.startswith("ERR_")
         assert row.error
@@ -154,7 +154,7 @@ def test_a_changed_mailbox_ends_a_live_code_sent_to_the_old_one(front):
     assert code_of(front.verify(client, code)) == (400, "ERR_NO_PENDING_TOKEN")
     front.ask(client, via="S")
     front.register(correo="tercero@example.com")
-    assert front.verify(client, delivered_code()).status_code == 200, "a code sent to the phone lives on"
+    assert front.verify(client, delivered_code()).status_code == 200, "a code sent to the phone stays live"
 
 
 def test_already_validated(front, asked):

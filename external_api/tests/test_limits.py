@@ -19,9 +19,9 @@ def limited(answer):
     return True
 
 
-@pytest.fixture(params=["redis", "redis away"])
+@pytest.fixture(params=["redis", "redis unavailable"])
 def with_and_without_redis(request):
-    if request.param == "redis away":
+    if request.param == "redis unavailable":
         breaker.trip(OSError("away"))
 
 
@@ -49,7 +49,7 @@ def test_requests_a_minute_of_a_partner_do_not_touch_another(front, settings, in
 @pytest.mark.usefixtures("with_and_without_redis")
 def test_contract_3_has_the_same_limits_with_its_own_texts(settings, registrar, elsewhere):
     settings.RATE_PER_PARTNER, settings.RATE_PER_ADDRESS = 2, 10
-    theirs, nobody = Registrar(elsewhere.jwt), Registrar("x")
+    theirs, unknown = Registrar(elsewhere.jwt), Registrar("x")
 
     def said(answer):
         return answer.status_code, answer.json()["header"]["title"]
@@ -62,8 +62,8 @@ def test_contract_3_has_the_same_limits_with_its_own_texts(settings, registrar, 
     logged = ApiRequest.objects.latest("id").pk
     assert answer.json()["header"]["event_id"] == f"event_{logged + 1}", "a number of its own, without a row"
     assert theirs.send().status_code == 200
-    assert [nobody.send().status_code for _ in range(2)] == [401, 401]
-    assert said(nobody.send()) == limited
+    assert [unknown.send().status_code for _ in range(2)] == [401, 401]
+    assert said(unknown.send()) == limited
     assert theirs.send().status_code == 200, "good ones from there still work"
 
 

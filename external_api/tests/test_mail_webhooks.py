@@ -200,10 +200,10 @@ def test_an_id_of_any_kind_breaks_nothing(message, name):
 
 
 def test_an_unavailable_database_asks_the_service_to_retry(message, monkeypatch):
-    def away(*_, **__):
+    def unavailable(*_, **__):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(receipts, "receive", away)
+    monkeypatch.setattr(receipts, "receive", unavailable)
     answer = send_report("postmark", {"RecordType": "Delivery", "MessageID": "m1"})
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
@@ -271,7 +271,7 @@ def test_a_soft_bounce_is_not_final(message, service):
     for _ in range(2):
         assert SOFT[service]().status_code == 200
     assert state_of(message) == "SENT"
-    assert remarks_on(message) == [mail_feedback.SOFT_BOUNCE], "once, however often it is told"
+    assert remarks_on(message) == [mail_feedback.SOFT_BOUNCE], "once, however often it is reported"
     assert not ProviderReceipt.objects.exists()
 
 
@@ -319,8 +319,8 @@ def test_complaints_and_unsubscriptions_are_stored_beside_the_message_once(messa
     for _ in range(2):
         assert send_report("brevo", event).status_code == 200
     assert state_of(message) == state
-    [kept] = MessageEvent.objects.filter(detail=event_detail)
-    assert (kept.message_id, kept.state, kept.provider) == (message.pk, state, "brevo")
+    [stored] = MessageEvent.objects.filter(detail=event_detail)
+    assert (stored.message_id, stored.state, stored.provider) == (message.pk, state, "brevo")
 
 
 def test_a_complaint_about_an_unknown_message_is_not_stored(message):

@@ -146,8 +146,8 @@ def test_alta_again_after_baja_is_a_new_authorization(desk):
 def test_clients_are_listed_in_order_of_authorization_and_filtered_by_address(desk):
     for name in ("zoe", "ana", "max"):
         desk.send("alta", clientes=[ROW | {"correo": f"{name}{each}@dominio.com"} for each in (2, 1)])
-    everybody = [each["correo"] for each in desk.listing("clientes_autorizados")["resultados"]["data"]]
-    assert everybody == [f"{name}{each}@dominio.com" for name in ("zoe", "ana", "max") for each in (2, 1)]
+    listed = [each["correo"] for each in desk.listing("clientes_autorizados")["resultados"]["data"]]
+    assert listed == [f"{name}{each}@dominio.com" for name in ("zoe", "ana", "max") for each in (2, 1)]
     some = [{"correo": "MAX1@dominio.com"}, {"correo": "zoe1@dominio.com"}, {"correo": "no"}, {}, 5]
     found = desk.listing("clientes_autorizados", clientes=some)["resultados"]
     assert [each["correo"] for each in found["data"]] == ["zoe1@dominio.com", "max1@dominio.com"]

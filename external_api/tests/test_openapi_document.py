@@ -96,9 +96,9 @@ def texts_in(prefix):
 @pytest.mark.parametrize(
     ("prefix", "names"),
     [
-        ("/api/v1", {text for refusal, (_, text) in NOPASANADA.items() if refusal is not errors.NoSuchPath}),
+        ("/api/v1", {text for error, (_, text) in NOPASANADA.items() if error is not errors.NoSuchPath}),
         ("/v1/api", {f"{row.code}." for row in INFORMAPERU.values()}),
-        ("/external", {f"{row.title}." for refusal, row in REGISTRY.items() if refusal is not errors.NoSuchPath}),
+        ("/external", {f"{row.title}." for error, row in REGISTRY.items() if error is not errors.NoSuchPath}),
     ],
 )
 def test_every_row_of_the_contracts_tables_is_in_it(prefix, names):

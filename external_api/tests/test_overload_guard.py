@@ -40,7 +40,7 @@ def test_status_is_answered_and_others_get_503_with_retry_after(hanging_guard):
     assert 1.2 < time.monotonic() - started < 2.5
     started = time.monotonic()
     assert hanging_guard(RequestFactory().get("/v1/api/nothing")).status_code == 503
-    assert time.monotonic() - started < 0.4, "once it is known to hang, nobody waits long"
+    assert time.monotonic() - started < 0.4, "once it is known to hang, no request waits long"
     assert hanging_guard(RequestFactory().get("/admin/")).status_code == 503
 
 

@@ -361,10 +361,10 @@ def test_what_a_mail_service_reports(message, event_type, state):
 
 
 def test_an_unavailable_database_asks_the_provider_to_retry(http, message, monkeypatch):
-    def away(*_, **__):
+    def unavailable(*_, **__):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(receipts, "receive", away)
+    monkeypatch.setattr(receipts, "receive", unavailable)
     answer = twilio(http, message.pk, status())
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 

@@ -221,9 +221,9 @@ def test_the_token_is_in_no_row_of_the_log_and_of_the_history(registrar, registr
     caplog.set_level("DEBUG")
     registrar.register()
     registrar.register(first_name="Ana")
-    kept = str(list(AuditEntry.objects.values())) + caplog.text
-    assert registry.jwt not in kept
-    assert registry.jwt.rpartition(".")[2] not in kept
+    stored = str(list(AuditEntry.objects.values())) + caplog.text
+    assert registry.jwt not in stored
+    assert registry.jwt.rpartition(".")[2] not in stored
 
 
 def test_a_new_partner_of_this_contract_alone(db):

@@ -48,13 +48,13 @@ def refused(answer, status):
 
 def test_every_error_has_a_row_and_every_row_has_a_text():
     modules = (external_api.frontdoor.errors,)
-    refusals = {
+    errors_of_contract = {
         each
         for module in modules
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Refused) and each is not Refused
     }
-    assert refusals == set(TABLE)
+    assert errors_of_contract == set(TABLE)
     of_people = {each for each in vars(clients.errors).values() if isinstance(each, type) and issubclass(each, Refused)}
     of_contract_2 = {
         clients.errors.ApplicantNotFound,
@@ -269,11 +269,11 @@ def test_another_media_type(registrar, content_type):
 
 
 def test_an_unavailable_database_is_event_0(registrar):
-    away = OperationalError("away")
+    unavailable = OperationalError("unavailable")
     with (
-        mock.patch("clients.credentials.Credential.objects.select_related", side_effect=away),
-        mock.patch("external_api.frontdoor.request_log.next_id", side_effect=away),
-        mock.patch("external_api.frontdoor.request_log.connection.cursor", side_effect=away),
+        mock.patch("clients.credentials.Credential.objects.select_related", side_effect=unavailable),
+        mock.patch("external_api.frontdoor.request_log.next_id", side_effect=unavailable),
+        mock.patch("external_api.frontdoor.request_log.connection.cursor", side_effect=unavailable),
     ):
         answer = registrar.send()
     refused(answer, 503)
@@ -281,7 +281,7 @@ def test_an_unavailable_database_is_event_0(registrar):
 
 
 def test_a_database_lost_during_a_call_keeps_the_call_s_id(registrar):
-    with mock.patch("external_api.registry.views.register", side_effect=OperationalError("away")):
+    with mock.patch("external_api.registry.views.register", side_effect=OperationalError("unavailable")):
         answer = registrar.send()
     refused(answer, 503)
     assert answer.json()["header"]["event_id"] == f"event_{ApiRequest.objects.get().pk}"

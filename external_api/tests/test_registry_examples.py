@@ -54,8 +54,8 @@ def test_registering_a_client(registrar, registry, path):
         },
         "content": {"client_id": str(client.pk)},
     }
-    kept = {field.name: getattr(client, field.name) for field in client._meta.fields}
-    assert kept | {"id": None, "created_at": None, "updated_at": None, "name_words": None} == {
+    stored = {field.name: getattr(client, field.name) for field in client._meta.fields}
+    assert stored | {"id": None, "created_at": None, "updated_at": None, "name_words": None} == {
         "id": None,
         "partner": registry.partner,
         "client_id": "CL123456",
@@ -145,9 +145,9 @@ def test_values_keep_their_types(registrar):
         {"key": "digits", "value": "1"},
     ]
     registrar.register(data_points=points)
-    kept = ExternalClient.objects.get().data_points
-    assert kept == points
-    assert [type(point["value"]) for point in kept] == [str, str, bool, bool, int, float, int, type(None), str]
+    stored = ExternalClient.objects.get().data_points
+    assert stored == points
+    assert [type(point["value"]) for point in stored] == [str, str, bool, bool, int, float, int, type(None), str]
 
 
 @pytest.mark.parametrize("points", [[], None])

@@ -234,7 +234,7 @@ def test_a_client_s_page_shows_a_bounded_number_of_codes(desk):
 
 @pytest.fixture
 def applicants(informa):
-    """Of a partner and proved; of nobody and asked for; of nobody, a passport, a day later."""
+    """One of a partner, validated; one without a partner, with a code; one without, a passport, a day later."""
     proved = make_applicant("11111111", partner=informa.partner)
     ask(proved, phone="911111111", partner=informa.partner)
     services.verify(proved.pk, CODE, origin=services.Origin(informa.partner), at=NOON)

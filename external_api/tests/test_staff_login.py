@@ -242,10 +242,10 @@ def test_neither_password_nor_token_nor_a_rejected_name_is_stored(cast, caplog):
     assert (failed.action, failed.status, failed.user) == ("login", 401, "")  # people type a password there by mistake
     assert (succeeded.action, succeeded.status, succeeded.user) == ("login", 200, "ana")
     login("ana", "clave-errada-77")
-    kept = " ".join(str(row) for row in AccessAttempt.objects.values_list()) + caplog.text
-    assert "clave-errada-77" not in kept
-    assert PASSWORD not in kept
-    assert token not in kept
+    stored = " ".join(str(row) for row in AccessAttempt.objects.values_list()) + caplog.text
+    assert "clave-errada-77" not in stored
+    assert PASSWORD not in stored
+    assert token not in stored
 
 
 # --- the second factor ---------------------------------------------------------------------------------------
@@ -320,6 +320,6 @@ def test_a_code_is_in_no_log_either(key, caplog):
     assert login(codigo=good).status_code == 200
     login(password="otra", codigo=bad)
     rows = [*AccessAttempt.objects.values_list(), *ApiRequest.objects.values_list(), *AuditEntry.objects.values_list()]
-    kept = " ".join(str(row) for row in rows) + caplog.text
-    assert bad not in kept
-    assert good not in kept
+    stored = " ".join(str(row) for row in rows) + caplog.text
+    assert bad not in stored
+    assert good not in stored

@@ -46,9 +46,9 @@ def masked(rows):
 
 
 def test_an_account_without_a_right_sees_nothing(rows):
-    nobody = Desk(member("ana"))
+    no_rights = Desk(member("ana"))
     for path in (*paths(rows), f"{BASE}/clients/x", f"{BASE}/clients?desde=ayer"):
-        answer = nobody.get(path)
+        answer = no_rights.get(path)
         assert (answer.status_code, answer.json()) == (403, FORBIDDEN), path
 
 

@@ -124,15 +124,15 @@ def forged(request):
 def test_a_forged_link_is_answered_like_a_used_one(visitor, client_of_banco):
     visitor.link()
     request = SubscriptionRequest.objects.get()
-    dead = None
+    unusable = None
     for what, token in forged(request).items():
         for answer in (
             visitor.http.get(f"/suscripcion/confirmar/{token}/"),
             visitor.http.post(f"/suscripcion/confirmar/{token}/", {"texto": "x"}),
         ):
             assert answer.status_code == 410, what
-            dead = dead or answer.content
-            assert answer.content == dead, what
+            unusable = unusable or answer.content
+            assert answer.content == unusable, what
     client_of_banco.refresh_from_db()
     assert not client_of_banco.is_subscribed
 
