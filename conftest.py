@@ -140,7 +140,7 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def end_exports() -> Iterator[None]:
     """End exports after each test: the test client does not close streamed answers, as a server does."""
     yield
-    export_slots.watchdog.end_all()
+    export_slots.watchdog.release_all()
 
 
 REGISTRATION: dict[str, Any] = {

@@ -129,7 +129,7 @@ MIDDLEWARE = [
     "external_api.security_headers.SecurityHeaders",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
-    "external_api.addresses.ReadableAddress",
+    "external_api.malformed_urls.MalformedUrlGuard",
     "external_api.middleware.OverloadGuard",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -1,1 +1,1 @@
-"""THE PARTNERS' WORDS: one package for each contract, the front door they share, and the log of requests."""
+"""Partners' APIs: one package for each contract, the front door they share, and the log of requests."""

@@ -1,4 +1,4 @@
-"""The log of requests, to be read."""
+"""Admin page of the request log, read-only."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from external_api.models import ApiRequest
 
 
 class AnswerFilter(admin.SimpleListFilter):
-    """By the hundreds: a list of the statuses that occur would read the whole table."""
+    """Filter by the first digit of the status: a list of the statuses that occur would read the whole table."""
 
     title = "respuesta"
     parameter_name = "respuesta"

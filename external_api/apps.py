@@ -10,4 +10,4 @@ class ExternalApiConfig(AppConfig):
 
         from external_api.receipts import mail
 
-        tracking.connect(mail.tracked, dispatch_uid="aval.receipts")
+        tracking.connect(mail.record_tracking_event, dispatch_uid="aval.receipts")

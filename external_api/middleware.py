@@ -1,4 +1,4 @@
-"""Around all views: the access log, and the promise that a contract's URL space answers in its envelope."""
+"""Middleware around all views: access log, overload guard, and a contract's envelope on each answer below its URL."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ class AccessLog:
 
 
 class ContractEnvelope:
-    """Answers below a contract that no view of it made (a bad Host header, a middleware's fault) get its envelope."""
+    """Envelope for answers below a contract that no view of it made (a bad Host header, a middleware's fault)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -55,43 +55,43 @@ class ContractEnvelope:
         response = self.get_response(request)
         if contract is None or getattr(response, "contract", None) == contract.name:
             return response
-        return enveloped(contract, response.status_code)
+        return error_response_for_status(contract, response.status_code)
 
 
 class OverloadGuard:
-    """Keeps one of a web process's threads free for `GET /status`, which must answer whatever hangs.
+    """Overload guard: keeps one of a web process's threads free for `GET /status`, which must answer whatever hangs.
 
-    A process has WEB_THREADS + 1 threads, and at most WEB_THREADS requests are in work. The next one waits a moment;
-    when nobody has finished by then, the oldest has been at it for seconds and even the youngest for a while, the
-    database hangs, and a clear 503 now is better than a connection that says nothing. A few that are slow by
-    themselves (two waiting for one applicant's lock) turn nobody away as long as others come and go.
+    A process has WEB_THREADS + 1 threads, and at most WEB_THREADS requests are in work. The next one waits a moment. If
+    no request has finished by then, the oldest has taken seconds and even the youngest a while, the database hangs, and
+    a clear 503 now is better than a connection without an answer. A few slow requests (two that wait for one
+    applicant's lock) cause no 503 as long as others finish.
     """
 
     WAIT = 0.2
     """Seconds; under mere load a request finishes in a few hundredths."""
     HANGS_AFTER = 1.5
-    """Seconds; beyond the one that a frozen Redis may cost a request."""
+    """Seconds; beyond the one second that a frozen Redis may cost a request."""
     STALLED_FOR = 0.5
-    """Seconds; as long as places change hands faster, what is slow is somebody, not everything."""
+    """Seconds; while slots are freed faster than this, single requests are slow, not everything."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self._room = BoundedSemaphore(settings.WEB_THREADS)
+        self._slots = BoundedSemaphore(settings.WEB_THREADS)
         self._since: dict[int, float] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.rstrip("/") == STATUS_PATH:
             return self.get_response(request)
-        while not self._room.acquire(timeout=0 if self._something_hangs() else self.WAIT):
-            if self._something_hangs():  # at once: a queue of those that wait would keep `/status` waiting behind them
-                return self._later(request)
+        while not self._slots.acquire(timeout=0 if self._something_hangs() else self.WAIT):
+            if self._something_hangs():  # at once: `/status` would wait behind a queue of waiting requests
+                return self._unavailable(request)
         me = get_ident()
         self._since[me] = time.monotonic()
         try:
             return self.get_response(request)
         finally:
             del self._since[me]
-            self._room.release()
+            self._slots.release()
 
     def _something_hangs(self) -> bool:
         since = list(self._since.values())
@@ -100,11 +100,11 @@ class OverloadGuard:
             return False
         return now - max(since) > self.STALLED_FOR
 
-    def _later(self, request: HttpRequest) -> HttpResponse:
+    def _unavailable(self, request: HttpRequest) -> HttpResponse:
         contract = contract_of(request.path_info)
         if contract is None:
             return HttpResponse(status=503, headers={"Retry-After": str(Unavailable.retry_after)})
-        return in_envelope(contract, Unavailable())
+        return error_response(contract, Unavailable())
 
 
 _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
@@ -114,16 +114,16 @@ _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
 }
 
 
-def enveloped(contract: Contract, status: int) -> HttpResponse:
-    """A refusal in the contract's words, by its status alone."""
-    return in_envelope(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
+def error_response_for_status(contract: Contract, status: int) -> HttpResponse:
+    """Answer with a contract's error for a status alone."""
+    return error_response(contract, _BY_STATUS.get(status, lambda _: InternalFault())(contract))
 
 
-def in_envelope(contract: Contract, refusal: Refused) -> HttpResponse:
-    """A refusal that no view makes, in the words of the contract it is below."""
-    answer = contract.refuse(refusal, None)
+def error_response(contract: Contract, error: Refused) -> HttpResponse:
+    """Answer with an error of a contract where no view of it was reached."""
+    answer = contract.answer_to(error, None)
     body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
     response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
-    response["Content-Length"] = len(response.content)  # made above the middleware that says so
+    response["Content-Length"] = len(response.content)  # this is outside of the middleware that sets it
     response.contract = contract.name  # type: ignore[attr-defined]
     return response

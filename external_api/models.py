@@ -1,4 +1,4 @@
-"""The log of requests, and the answers kept for safe retries."""
+"""Request log, and answers stored for idempotency keys."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -7,9 +7,9 @@ from clients.models import Contract, Partner
 
 
 class ApiRequest(models.Model):
-    """One call of a contract, refused or not. Its id is what contracts 1 and 3 hand out.
+    """One call of a contract, successful or not. Contracts 1 and 3 hand out its id.
 
-    No bodies, no codes, no tokens: what was asked is in the rows it made.
+    No bodies, no codes, no tokens: the rows that the call made hold its data.
     """
 
     contract = models.CharField("contrato", max_length=20, choices=Contract.choices)
@@ -17,7 +17,7 @@ class ApiRequest(models.Model):
         Partner, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, verbose_name="empresa"
     )
     user = models.CharField("usuario", max_length=200, blank=True)
-    subject = models.UUIDField("cliente", null=True)  # whom it was about, where the contract names one client
+    subject = models.UUIDField("cliente", null=True)  # the client of the call, where the contract names one
     action = models.CharField("acción", max_length=60)
     status = models.PositiveSmallIntegerField("estado")
     code = models.CharField("código", max_length=40, blank=True)
@@ -41,9 +41,10 @@ class ApiRequest(models.Model):
 
 
 class IdempotentAnswer(models.Model):
-    """The first answer to an Idempotency-Key, kept for 24 hours for each partner and contract.
+    """The first answer to an Idempotency-Key, stored for 24 hours for each partner and contract.
 
-    A row without a status belongs to a call that is still running (or died: then it lapses after a minute).
+    A row without a status belongs to a call that is still running (or whose process died: then it lapses after a
+    minute).
     """
 
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, db_index=False)

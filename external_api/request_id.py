@@ -1,6 +1,6 @@
-"""The request in hand: its id, for every log line that it causes, and the values that must stand in none of them.
+"""Current request: its id, for every log line that it causes, and the values that must not appear in them.
 
-Plain Python: the log's formatter reads it before there is any application.
+Plain Python: the log's formatter reads it before Django is set up.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,26 +10,26 @@ from uuid import uuid4
 
 
 @dataclass(frozen=True)
-class InHand:
+class CurrentRequest:
     """A request that is being answered; `values` are those of its path, query and form."""
 
     id: str
     values: Callable[[], Iterable[str]]
 
 
-_in_hand: ContextVar[InHand | None] = ContextVar("request_in_hand", default=None)
+_current: ContextVar[CurrentRequest | None] = ContextVar("request_in_hand", default=None)
 
 
-def take(values: Callable[[], Iterable[str]]) -> tuple[InHand, Token[InHand | None]]:
-    """A new id for a request; the caller gives it up with the token."""
-    request = InHand(uuid4().hex, values)
-    return request, _in_hand.set(request)
+def begin(values: Callable[[], Iterable[str]]) -> tuple[CurrentRequest, Token[CurrentRequest | None]]:
+    """Start a request with a new id; the caller ends it with the token."""
+    request = CurrentRequest(uuid4().hex, values)
+    return request, _current.set(request)
 
 
-def give_up(token: Token[InHand | None]) -> None:
-    _in_hand.reset(token)
+def end(token: Token[CurrentRequest | None]) -> None:
+    _current.reset(token)
 
 
-def current() -> InHand | None:
+def current() -> CurrentRequest | None:
     """The request that this thread answers; None outside of any."""
-    return _in_hand.get()
+    return _current.get()

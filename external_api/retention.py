@@ -1,4 +1,4 @@
-"""The log of requests and the answers kept for safe retries, when their time is over or their person is forgotten."""
+"""Retention and erasure of the request log and of stored answers."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID
@@ -6,11 +6,11 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from clients.retention import RetentionRule, deleting, kept
-from external_api.frontdoor.idempotency import KEPT_FOR, SEALED
+from external_api.frontdoor.idempotency import ANSWER_LIFETIME, SEAL_MARK
 from external_api.models import ApiRequest
 
 RULES = (
-    # their numbers come from a sequence and are not given again; AuthorizedClient.request_id is a plain number
+    # their ids come from a sequence and are not used again; AuthorizedClient.request_id is a plain number
     RetentionRule(
         "requests",
         "SELECT id FROM external_api_apirequest WHERE created_at < %(before)s ORDER BY created_at",
@@ -21,25 +21,25 @@ RULES = (
         "answers",
         "SELECT id FROM external_api_idempotentanswer WHERE created_at < %(before)s ORDER BY created_at",
         deleting("external_api_idempotentanswer"),
-        lambda: KEPT_FOR,  # the contracts' word, not a setting
+        lambda: ANSWER_LIFETIME,  # fixed by the contracts, not a setting
     ),
 )
 
 SEARCHED = 40
-"""Kept answers looked through at once. A body may have a megabyte, and is read once for each text: five hundred of
+"""Stored answers searched in one statement. A body may have a megabyte, and is read once for each text: five hundred of
 them took longer than a statement may."""
 
 
 def erase_requests(subjects: Sequence[UUID]) -> int:
-    """Takes whom it was about, and from where it came, out of the log; the call itself stays counted."""
+    """Remove client and address from the log; the call itself stays counted."""
     return ApiRequest.objects.filter(subject__in=subjects).update(subject=None, address=None)
 
 
 def erase_answers(values: Iterable[str], partners: Sequence[int]) -> int:
-    """Deletes the kept answers that repeat one of the texts, or may: those that are sealed. A retry with their key is a
-    new call from then on.
+    """Delete the stored answers that contain one of the texts, or may: those that are sealed. A retry with their key is
+    a new call from then on.
 
-    Not part of anybody's transaction: at most a day's rows, whose bodies are read piece by piece.
+    Not part of the caller's transaction: at most a day's rows, whose bodies are read in pieces.
     """
     needles = sorted({spelling for each in values if each for spelling in _spellings(each)})
     gone, last = 0, 0
@@ -63,8 +63,8 @@ def erase_answers(values: Iterable[str], partners: Sequence[int]) -> int:
                     "partners": list(partners),
                     "searched": SEARCHED,
                     "needles": needles,
-                    "sealed": SEALED,
-                    "mark": len(SEALED),
+                    "sealed": SEAL_MARK,
+                    "mark": len(SEAL_MARK),
                 },
             )
             reached, deleted = cursor.fetchone()
@@ -76,5 +76,5 @@ def erase_answers(values: Iterable[str], partners: Sequence[int]) -> int:
 
 
 def _spellings(text: str) -> set[bytes]:
-    """As it stands in JSON, with its letters or with their numbers."""
+    """Spellings of a text in JSON: plain, or with escapes."""
     return {text.encode(), text.encode("ascii", "backslashreplace")}

@@ -1,6 +1,6 @@
-"""Headers that every answer has, also one that no view made: a bad Host, a fault, a redirect, a static file.
+"""Security headers on every answer, also one that no view made: a bad Host, a fault, a redirect, a static file.
 
-Django's and django-csp's middleware set their own on the way; this stands outside of them all and adds what is missing.
+Django's and django-csp's middleware set their own on the way; this one is outside of them all and adds what is missing.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 
 def always() -> dict[str, str]:
-    """Those of an answer that says nothing else."""
+    """Headers of an answer that sets none of them itself."""
     return {
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": settings.X_FRAME_OPTIONS,
@@ -25,7 +25,7 @@ def always() -> dict[str, str]:
 
 
 class SecurityHeaders:
-    """Next to the outermost; a view's own header stays."""
+    """Second outermost middleware; a view's own header stays."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

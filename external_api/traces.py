@@ -1,5 +1,5 @@
-"""What a request leaves in the log: an id that its answer carries too, one traceback for a fault, the name of whoever
-was denied a page. Never the values of a path or query, nor a body."""
+"""Request tracing: an id in the log and the answer, one traceback for a fault, the user who was denied a page. The log
+never has the values of a path or query, nor a body."""
 
 import logging
 import sys
@@ -20,26 +20,26 @@ log = logging.getLogger("aval.requests")
 
 
 class RequestTrace:
-    """Outermost: gives each request its id, and writes down who was denied a page."""
+    """Outermost middleware: gives each request its id, and logs denied pages."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        in_hand, token = request_id.take(lambda: values_of(request))
+        current, token = request_id.begin(lambda: values_of(request))
         try:
             response = self.get_response(request)
-            # the contracts' refusals are rows of ApiRequest, with their callers
+            # the contracts' errors are rows of ApiRequest, with their callers
             if response.status_code == 403 and not hasattr(response, "contract"):
                 log.warning("denied", extra=described(request))
-            response.headers[HEADER] = in_hand.id
+            response.headers[HEADER] = current.id
             return response
         finally:
-            request_id.give_up(token)
+            request_id.end(token)
 
 
 def described(request: HttpRequest) -> dict[str, Any]:
-    """A request as the log may name it."""
+    """Log fields of a request."""
     return {
         "method": request.method if (request.method or "").isalpha() else "?",
         "route": route_of(request),
@@ -49,7 +49,7 @@ def described(request: HttpRequest) -> dict[str, Any]:
 
 
 def route_of(request: HttpRequest) -> str:
-    """The pattern of its address, never the address: that may hold a code or a person's id."""
+    """Pattern of the URL, never the URL: that may hold a code or a person's id."""
     match = request.resolver_match
     return (match.route or match.url_name or "?") if match else "?"
 
@@ -62,19 +62,19 @@ def user_of(request: HttpRequest) -> str:
 
 
 def values_of(request: HttpRequest) -> Iterator[str]:
-    """What somebody sent: the values of the path, the query and, where it was read, the form."""
+    """Values sent by the caller: those of the path, the query and, where it was read, the form."""
     if request.resolver_match:
         yield from (str(value) for value in request.resolver_match.kwargs.values())
         yield from (str(value) for value in request.resolver_match.args)
-    with suppress(SuspiciousOperation):  # more parameters than are read: then nobody has read them
+    with suppress(SuspiciousOperation):  # more parameters than Django reads: then no view has read them
         for sent in (request.GET, request.__dict__.get("_post")):
             for _, values in sent.lists() if sent else ():
                 yield from (str(value) for value in values)
 
 
-def write_down_fault(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
-    """One traceback for an exception that no view and no middleware caught. Django's own line names the path."""
+def log_fault(sender: Any, request: HttpRequest | None = None, **_: Any) -> None:
+    """Log one traceback for an exception that no view and no middleware caught. Django's own line names the path."""
     log.error("an internal fault", exc_info=sys.exc_info(), extra=described(request) if request else {})
 
 
-got_request_exception.connect(write_down_fault, dispatch_uid="aval.write_down_fault")
+got_request_exception.connect(log_fault, dispatch_uid="aval.write_down_fault")

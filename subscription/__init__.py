@@ -1,1 +1,1 @@
-"""THE CLIENT'S DOOR: subscribing, confirming and unsubscribing in the browser, and the evidence of each."""
+"""Public subscription pages: subscribing, confirming and unsubscribing in the browser, and the evidence of each."""

@@ -1,4 +1,4 @@
-"""The links that were asked for and the evidence of each yes and no, to be read. No token is on any page."""
+"""Admin pages of subscription requests and of the evidence of consents, read-only. No token is on any page."""
 
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Model)
 
 
 class ByMailbox(ReadOnly):
-    """Searched by the exact address, which has an index."""
+    """Search by the exact address, which has an index."""
 
     search_fields = ("email",)
     search_help_text = "Correo exacto."
@@ -46,19 +46,19 @@ class SubscriptionRequestAdmin(ByMailbox):
 
 @admin.register(ConsentRecord)
 class ConsentRecordAdmin(ByMailbox):
-    list_display = ("at", "email", "company", "act", "how", "text_version", "address")
-    list_filter = ("act", "how")  # not by company: it stands in another table, and finding it there reads both
+    list_display = ("at", "email", "partner", "act", "how", "text_version", "address")
+    list_filter = ("act", "how")  # not by partner: that is in another table, and the filter would read both
     date_hierarchy = "at"
     list_select_related = ("authorized_client__partner",)
     ordering = ("-at", "-id")
-    fields = ("at", "email", "company", "act", "how", "text_version", "text", "address", "link", "client")
-    readonly_fields = ("company", "link", "client")
+    fields = ("at", "email", "partner", "act", "how", "text_version", "text", "address", "link", "client")
+    readonly_fields = ("partner", "link", "client")
 
     def get_queryset(self, request: Any) -> QuerySet[ConsentRecord]:
         return super().get_queryset(request).defer("text")
 
     @admin.display(description="empresa")
-    def company(self, record: ConsentRecord) -> str:
+    def partner(self, record: ConsentRecord) -> str:
         return record.authorized_client.partner.name
 
     @admin.display(description="pedido (id)")

@@ -1,4 +1,4 @@
-"""What a confirmation link offers, and taking it: once, for exactly the companies and the words that were shown."""
+"""Confirmation links: their offer, and the confirmation, once and for exactly the partners and the text shown."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,31 +10,31 @@ from django.utils.crypto import constant_time_compare
 from clients.email_subscriptions import subscribable, subscribe
 from clients.models import AuthorizedClient
 from subscription.consent import Consent, Offer, consent_to
-from subscription.errors import LinkIsDead, TextHasChanged
+from subscription.errors import TextHasChanged, UnusableLink
 from subscription.links import request_of
 from subscription.models import ConsentRecord, SubscriptionRequest
 
 
 def offer(token: str, *, at: datetime) -> Offer:
-    """What the link's page shows. Changes nothing, however often mail scanners fetch it. Raises LinkIsDead."""
+    """Return what the link's page shows. Changes nothing, however often mail scanners fetch it. Raises UnusableLink."""
     request = SubscriptionRequest.objects.filter(pk=request_of(token)).first()
     if request is None or not request.is_open(at=at):
-        raise LinkIsDead
+        raise UnusableLink
     clients = subscribable(request.email, asked_at=request.requested_at)
     return _offer(request, list(clients.select_related("partner")))
 
 
 def confirm(token: str, *, digest: str, address: str, at: datetime) -> Offer:
-    """Subscribes the address to every company offered and writes down the consent to each.
+    """Subscribe the address to every partner offered and record the consent to each.
 
-    `digest` is that of the text the person read. Of parallel calls one wins, by row count; a refusal leaves the link
-    as it was. Raises LinkIsDead, TextHasChanged.
+    `digest` is that of the text the person read. Of parallel calls one wins, by row count; an error leaves the link as
+    it was. Raises UnusableLink, TextHasChanged.
     """
     request_id = request_of(token)
     with transaction.atomic():
         unused = SubscriptionRequest.objects.filter(pk=request_id, used_at__isnull=True, expires_at__gte=at)
         if not unused.update(used_at=at):
-            raise LinkIsDead
+            raise UnusableLink
         request = SubscriptionRequest.objects.get(pk=request_id)
         found = subscribable(request.email, asked_at=request.requested_at).select_related("partner").order_by("pk")
         clients = list(found.select_for_update(of=("self",), no_key=True))
@@ -42,18 +42,18 @@ def confirm(token: str, *, digest: str, address: str, at: datetime) -> Offer:
         if not constant_time_compare(digest, offered.consent.digest):
             raise TextHasChanged(offered)
         subscribe(clients, at=at)
-        _write_down(request, clients, offered.consent, address=address, at=at)
+        _record_consents(request, clients, offered.consent, address=address, at=at)
     return offered
 
 
 def _offer(request: SubscriptionRequest, clients: Sequence[AuthorizedClient]) -> Offer:
     if not clients:
-        raise LinkIsDead
-    companies = tuple(sorted((client.partner.name for client in clients), key=str.casefold))
-    return Offer(request.email, companies, consent_to(companies, email=request.email, brand=settings.BRAND))
+        raise UnusableLink
+    partners = tuple(sorted((client.partner.name for client in clients), key=str.casefold))
+    return Offer(request.email, partners, consent_to(partners, email=request.email, brand=settings.BRAND))
 
 
-def _write_down(
+def _record_consents(
     request: SubscriptionRequest, clients: Sequence[AuthorizedClient], consent: Consent, *, address: str, at: datetime
 ) -> None:
     ConsentRecord.objects.bulk_create(

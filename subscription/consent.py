@@ -1,4 +1,4 @@
-"""The words a person agrees to. Whoever changes one gives the text a new version: the old words stay in the evidence.
+"""Texts of consent. A change needs a new VERSION: the old text stays in the evidence.
 
 Not legal advice; what the laws ask for is in the comments beside each sentence.
 """
@@ -11,7 +11,7 @@ VERSION = "2026-02"
 
 _PARAGRAPHS = (
     # Ley 29733, art. 13: free, prior, express, informed and unequivocal; Ley 32323: asked for and consented expressly
-    "Acepto, de manera libre, previa, expresa e informada, recibir boletines y alertas de {companies} en el correo"
+    "Acepto, de manera libre, previa, expresa e informada, recibir boletines y alertas de {partners} en el correo"
     " {email}.",
     # Ley 28493, arts. 5 and 6: the word PUBLICIDAD in the subject, the sender's name, a working way out
     "Los boletines son publicidad: cada uno lleva la palabra PUBLICIDAD en el asunto y el nombre de la empresa que lo"
@@ -25,7 +25,7 @@ _PARAGRAPHS = (
     " oposición. Son gratuitos y los ejerzo ante cada empresa.",
 )
 
-_WITHDRAWAL = "Ya no quiero recibir boletines ni alertas de {company} en este correo."
+_WITHDRAWAL = "Ya no quiero recibir boletines ni alertas de {partner} en este correo."
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,25 @@ class Consent:
 
     @property
     def digest(self) -> str:
-        """Goes with the form and comes back: what is stored is what was read, whatever was deployed in between."""
+        """Goes with the form and comes back: the text stored is the one read, whatever was deployed in between."""
         return hashlib.sha256(f"{self.version}\n{self.text}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What the page of a confirmation link shows."""
+    """Content of the page of a confirmation link."""
 
     email: str
-    companies: tuple[str, ...]
+    partners: tuple[str, ...]
     consent: Consent
 
 
-def consent_to(companies: Sequence[str], *, email: str, brand: str) -> Consent:
-    """The text for these companies, in their order."""
-    words = {"companies": "; ".join(companies), "email": email, "brand": brand}
-    return Consent(VERSION, tuple(paragraph.format(**words) for paragraph in _PARAGRAPHS))
+def consent_to(partners: Sequence[str], *, email: str, brand: str) -> Consent:
+    """The text for these partners, in their order."""
+    values = {"partners": "; ".join(partners), "email": email, "brand": brand}
+    return Consent(VERSION, tuple(paragraph.format(**values) for paragraph in _PARAGRAPHS))
 
 
-def withdrawal_from(company: str | None) -> Consent:
-    """What a button of the unsubscribe page stands under; None: no company at all."""
-    return Consent(VERSION, (_WITHDRAWAL.format(company=company or "ninguna empresa"),))
+def withdrawal_from(partner: str | None) -> Consent:
+    """The text above a button of the unsubscribe page; None: all partners."""
+    return Consent(VERSION, (_WITHDRAWAL.format(partner=partner or "ninguna empresa"),))

@@ -1,15 +1,15 @@
-"""What the client's door refuses."""
+"""Errors of the public subscription pages."""
 
 from clients.errors import Refused
 from subscription.consent import Offer
 
 
-class LinkIsDead(Refused):
-    """Forged, expired, used, or no company is left that it could subscribe to. The caller is not told which."""
+class UnusableLink(Refused):
+    """Forged, expired, used, or no partner is left to subscribe to. The caller does not learn which."""
 
 
 class TextHasChanged(Refused):
-    """What would be stored as consent is not what the person read: `offer` must be shown first."""
+    """The text that would be stored as consent is not the one the person read: `offer` must be shown first."""
 
     def __init__(self, offer: Offer) -> None:
         super().__init__()

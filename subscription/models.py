@@ -1,4 +1,4 @@
-"""The links that were asked for, and the evidence of every yes and no."""
+"""Subscription requests, and the evidence of every consent and withdrawal."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -8,19 +8,19 @@ from django.db.models import F, Q
 
 from clients.models import AuthorizedClient
 
-LIFE = timedelta(hours=24)
-"""Of a confirmation link: long enough for who reads mail once a day; 24 h to the microsecond is still in time."""
+LINK_LIFETIME = timedelta(hours=24)
+"""Long enough for a person who reads mail once a day; 24 h to the microsecond is still in time."""
 
 
 class SubscriptionRequest(models.Model):
-    """A confirmation link on its way to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
+    """A confirmation link sent to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: forgotten
+    email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: erased
     requested_at = models.DateTimeField("pedido el")
     expires_at = models.DateTimeField("vence")
     used_at = models.DateTimeField("usado el", null=True, blank=True)
-    address = models.GenericIPAddressField("desde", null=True)  # null: forgotten; the consent has its own
+    address = models.GenericIPAddressField("desde", null=True)  # null: erased; the consent has its own
 
     class Meta:
         verbose_name = "pedido de suscripción"
@@ -44,10 +44,10 @@ class SubscriptionRequest(models.Model):
 
 
 class ConsentRecord(models.Model):
-    """Who said yes or no to which company, when, from where, and the words they read. Append-only, by a trigger,
-    which lets evidence go when its time is over (`subscription.retention`).
+    """Evidence of a consent or withdrawal: person, partner, time, address and the text they read. Append-only, by a
+    trigger, which lets evidence go at the end of its retention period (`subscription.retention`).
 
-    Address and words are copied: evidence must not depend on rows that change.
+    Address and text are copied: evidence must not depend on rows that change.
     """
 
     class Act(models.TextChoices):

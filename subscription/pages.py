@@ -1,4 +1,4 @@
-"""What all pages of the door share: how they are rendered, and the headers that keep them and their links private."""
+"""Rendering of the public pages, and the headers that keep them and their links private."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -12,34 +12,34 @@ from django.views.decorators.http import require_http_methods
 
 View = Callable[..., HttpResponse]
 
-LARGEST_BODY = 16 * 1024
+MAX_BODY = 16 * 1024
 """Bytes; a form of one field. Checked before anything reads the body: an upload would go to disk first."""
 
 _HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 
 def form_page(view: View) -> View:
-    """A page with no secret in its URL. Its form has a CSRF token: other sites must not ask through their readers."""
-    return _door(csrf_protect(view), referrer="same-origin")
+    """Decorate a page with no secret in its URL. A CSRF token keeps other sites from submitting its form."""
+    return _private_page(csrf_protect(view), referrer="same-origin")
 
 
 def link_page(view: View) -> View:
-    """A page whose URL holds a token, which must not leak to any other site.
+    """Decorator of a page whose URL holds a token, which must not leak to any other site.
 
-    No CSRF token: who knows the link may act, nobody else can, and the page must work in a mail program that keeps no
+    No CSRF token: only a person who has the link may act, and the page must work in a mail program that keeps no
     cookies (RFC 8058 demands it). Nor could there be one: `no-referrer` makes browsers send `Origin: null`.
     """
-    return _door(view, referrer="no-referrer")
+    return _private_page(view, referrer="no-referrer")
 
 
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
     return render(request, f"subscription/{name}.html", {"brand": settings.BRAND, **context}, status=status)
 
 
-def _door(view: View, *, referrer: str) -> View:
+def _private_page(view: View, *, referrer: str) -> View:
     guarded = require_http_methods(["GET", "HEAD", "POST"])(view)
 
-    @csrf_exempt  # here only so that the body's size is looked at first; form_page checks inside
+    @csrf_exempt  # only so that the body's size is checked first; form_page checks the token inside
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = HttpResponse(status=413) if _too_large(request) else guarded(request, *args, **kwargs)
@@ -52,6 +52,6 @@ def _door(view: View, *, referrer: str) -> View:
 
 def _too_large(request: HttpRequest) -> bool:
     try:
-        return int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST_BODY
+        return int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY
     except ValueError:
         return False

@@ -1,7 +1,7 @@
-"""Links that were asked for, and the evidence of consents, when their time is over or their person is forgotten.
+"""Retention and erasure of subscription requests and of the evidence of consents.
 
-A link that led to a consent stays as a row, for the consent leans on it, but without mailbox and address: the evidence
-has its own copy of both.
+A link that led to a consent stays as a row, since the consent refers to it, but without mailbox and address: the
+evidence has its own copy of both.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from clients.retention import RetentionRule, kept
 from subscription.models import SubscriptionRequest
 
 _USED = "EXISTS (SELECT FROM subscription_consentrecord AS consent WHERE consent.request_id = link.id)"
-_AWAY = f"""
+_DELETE_SQL = f"""
     , gone AS (
         DELETE FROM subscription_subscriptionrequest AS link USING over WHERE link.id = over.id AND NOT {_USED}
     ), blanked AS (
@@ -27,7 +27,7 @@ _AWAY = f"""
 
 @dataclass(frozen=True)
 class _Evidence(RetentionRule):
-    """The trigger lets evidence go in a transaction that says up to when (migration 0004)."""
+    """Rule for a table whose trigger lets rows go only in a transaction that states the end (migration 0004)."""
 
     def _run(self, sql: str, params: dict[str, Any]) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -41,10 +41,10 @@ RULES = (
         "links",
         "SELECT id FROM subscription_subscriptionrequest WHERE email <> '' AND requested_at < %(before)s"
         " AND expires_at < %(at)s ORDER BY requested_at",
-        _AWAY,
+        _DELETE_SQL,
         kept("links"),
     ),
-    # of a subscription that lives the evidence stays, however old
+    # the evidence of a live subscription stays, however old
     _Evidence(
         "consents",
         """
@@ -65,12 +65,12 @@ RULES = (
 
 
 def erase_links(mailboxes: Sequence[str]) -> int:
-    """Ends and forgets the links of the mailboxes; returns how many. Part of the caller's transaction.
+    """End the links of the mailboxes and erase them; return their number. Part of the caller's transaction.
 
-    Before the authorised clients are touched: whoever confirms locks the link first, then them.
+    Must run before the authorised clients are changed: a confirmation locks the link first, then the clients.
     """
     mine = SubscriptionRequest.objects.filter(email__in=mailboxes).order_by("pk").select_for_update()
     ids = list(mine.values_list("pk", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH over AS MATERIALIZED (SELECT unnest(%(ids)s::uuid[]) AS id) {_AWAY}", {"ids": ids})
+        cursor.execute(f"WITH over AS MATERIALIZED (SELECT unnest(%(ids)s::uuid[]) AS id) {_DELETE_SQL}", {"ids": ids})
         return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""Each page under one name, and without its last slash too: mail programs drop it from links, people from memory."""
+"""Routes of the public pages, each also without its last slash, which mail programs and people leave out."""
 
 from django.urls import path
 

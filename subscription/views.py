@@ -1,4 +1,4 @@
-"""The pages: parse, call, answer. GET changes nothing anywhere."""
+"""Views of the public pages: parse, call, answer. GET changes nothing anywhere."""
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -7,17 +7,17 @@ from clients.client_ip import caller_address
 from clients.identity.emails import InvalidEmail
 from subscription import asking, confirming, withdrawing
 from subscription.consent import withdrawal_from
-from subscription.errors import LinkIsDead, TextHasChanged
+from subscription.errors import TextHasChanged, UnusableLink
 from subscription.models import ConsentRecord
 from subscription.pages import form_page, link_page, page
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
-"""What a mail program posts when its own button is pressed (RFC 8058, section 3.2)."""
+"""Field and value that a mail program posts when its own button is pressed (RFC 8058, section 3.2)."""
 
 
 @form_page
 def ask(request: HttpRequest) -> HttpResponse:
-    """Asks for the address, and says the same to everybody who gives one."""
+    """Page that asks for an address, with the same answer to every address given."""
     if not asking.is_available():
         return page(request, "unavailable", status=503)
     if request.method != "POST":
@@ -30,7 +30,7 @@ def ask(request: HttpRequest) -> HttpResponse:
         return refused
     typed = request.POST.get("correo", "")
     try:
-        email = asking.mended(typed)
+        email = asking.canonical_typed(typed)
     except InvalidEmail:
         return page(request, "ask", status=400, typed=typed[:300], faulty=True)
     asking.ask(email, address=address, at=timezone.now())
@@ -39,35 +39,35 @@ def ask(request: HttpRequest) -> HttpResponse:
 
 @link_page
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
-    """Shows who will write and what is agreed to; the button, and nothing else, subscribes."""
+    """Page of a confirmation link: shows the partners and the text; only the button subscribes."""
     at = timezone.now()
     try:
         if request.method != "POST":
             return page(request, "confirm", offer=confirming.offer(token, at=at))
         digest = request.POST.get("texto", "")
-        taken = confirming.confirm(token, digest=digest, address=caller_address(request.META), at=at)
-        return page(request, "confirmed", offer=taken)
-    except TextHasChanged as refusal:
-        return page(request, "confirm", status=409, offer=refusal.offer, changed=True)
-    except LinkIsDead:
-        return page(request, "dead_link", status=410, available=asking.is_available())
+        confirmed = confirming.confirm(token, digest=digest, address=caller_address(request.META), at=at)
+        return page(request, "confirmed", offer=confirmed)
+    except TextHasChanged as error:
+        return page(request, "confirm", status=409, offer=error.offer, changed=True)
+    except UnusableLink:
+        return page(request, "unusable_link", status=410, available=asking.is_available())
 
 
 @link_page
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """The link in every bulletin: buttons for people, one POST for mail programs."""
+    """Page of the link in every bulletin: buttons for people, one POST for mail programs."""
     one_click = request.POST.get(ONE_CLICK[0]) == ONE_CLICK[1]
     try:
         if request.method != "POST":
-            client, _ = withdrawing.client_named(token)
+            client, _ = withdrawing.client_of_link(token)
             texts = (withdrawal_from(client.partner.name).text, withdrawal_from(None).text)
-            return page(request, "unsubscribe", mailbox=_hinted(client.email), texts=texts)
+            return page(request, "unsubscribe", mailbox=_masked(client.email), texts=texts)
         how = ConsentRecord.How.ONE_CLICK if one_click else ConsentRecord.How.PAGE
         everywhere = request.POST.get("alcance") == "todas"
         client = withdrawing.withdraw(
             token, how=how, everywhere=everywhere, address=caller_address(request.META), at=timezone.now()
         )
-    except LinkIsDead:
+    except UnusableLink:
         return _plain("Enlace de baja no válido.", 404) if one_click else page(request, "no_such_link", status=404)
     if one_click:
         return _plain("Suscripción cancelada.")
@@ -78,7 +78,7 @@ def _plain(text: str, status: int = 200) -> HttpResponse:
     return HttpResponse(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
 
 
-def _hinted(email: str) -> str:
+def _masked(email: str) -> str:
     """Enough to recognise one's own mailbox; the mail with the link may have been forwarded."""
     local, _, domain = email.rpartition("@")
     return f"{local[0]}•••@{domain}"

@@ -1,4 +1,4 @@
-"""Ending a company's bulletins and alerts by the link in one of its mails, and the evidence that somebody did."""
+"""Unsubscribing from a partner's bulletins and alerts by the link in a mail, and the evidence of it."""
 
 from datetime import datetime
 
@@ -7,28 +7,28 @@ from django.db import transaction
 from clients.email_subscriptions import NotAnUnsubscribeToken, client_of, unsubscribe
 from clients.models import AuthorizedClient
 from subscription.consent import withdrawal_from
-from subscription.errors import LinkIsDead
+from subscription.errors import UnusableLink
 from subscription.models import ConsentRecord
 
 
-def client_named(token: str) -> tuple[AuthorizedClient, bool]:
-    """Whose mail the link came in, and whether it was written for several companies. Raises LinkIsDead."""
+def client_of_link(token: str) -> tuple[AuthorizedClient, bool]:
+    """The client whose mail the link came in, and whether it was written for several partners. Raises UnusableLink."""
     try:
         client_id, of_several = client_of(token)
         return AuthorizedClient.objects.select_related("partner").get(pk=client_id), of_several
     except (NotAnUnsubscribeToken, AuthorizedClient.DoesNotExist):
-        raise LinkIsDead from None
+        raise UnusableLink from None
 
 
 def withdraw(
     token: str, *, how: ConsentRecord.How, everywhere: bool = False, address: str, at: datetime
 ) -> AuthorizedClient:
-    """Ends those of the link's company, or all to its mailbox. Again is the same, and leaves no second record.
+    """Unsubscribe from the link's partner, or the mailbox from all. A second call changes nothing and leaves no record.
 
-    One click asks nothing, so the mail itself says what it means: with one company's name on it that company, with
-    several all of them (one campaign sends one mail to a mailbox, in whichever of their names). Raises LinkIsDead.
+    One click asks nothing, so the mail itself decides: with one partner's name on it that partner, with several all of
+    them (one campaign sends one mail to a mailbox, in whichever of their names). Raises UnusableLink.
     """
-    client, of_several = client_named(token)
+    client, of_several = client_of_link(token)
     everywhere = everywhere or (how == ConsentRecord.How.ONE_CLICK and of_several)
     with transaction.atomic():
         changed = unsubscribe(client, everywhere=everywhere, at=at)

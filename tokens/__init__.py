@@ -1,1 +1,1 @@
-"""WHAT IS PROVED: the codes, their life, and the ladder of waits between them."""
+"""Verification codes: their lifetime, and the cooldown ladder of waits between two requests for one."""

@@ -1,7 +1,7 @@
-"""The people and their codes, to be read; and what staff may do for somebody who is held up.
+"""Admin pages of applicants and their codes: read-only, with the actions that staff may take for a client who has to
+wait.
 
-The page of `clients.Applicant` is defined here: what may be done for one is an act of this room, and `clients` does
-not know it.
+The page of `clients.Applicant` is defined here: its actions belong to this app, and `clients` does not import it.
 """
 
 from contextlib import suppress
@@ -19,7 +19,7 @@ from clients.admin.bulk_actions import run_on_selected
 from clients.admin.credentials import ReasonForm
 from clients.models import Applicant
 from messaging.models import Via
-from tokens.cooldown_overrides import FORGIVEN_A_DAY, OFTEN, ForgivenOften, forgive, unlock
+from tokens.cooldown_overrides import FORGIVE_OFTEN, MAX_FORGIVEN_A_DAY, ForgivenTooOften, forgive, unlock
 from tokens.models import LadderForgiveness, VerificationToken
 from tokens.search import ids_reached_at
 
@@ -94,13 +94,13 @@ class ApplicantAdmin(ReadOnly):
 
     @admin.action(description="Perdonar espera…", permissions=["forgive"])
     def forgive_wait(self, request: HttpRequest, queryset: QuerySet[Applicant]) -> HttpResponse | None:
-        def act(applicant: Applicant, **word: Any) -> bool:
+        def act(applicant: Applicant, **context: Any) -> bool:
             try:
-                forgive(applicant, **word, often=request.user.has_perm(OFTEN))
-            except ForgivenOften:
+                forgive(applicant, **context, may_exceed=request.user.has_perm(FORGIVE_OFTEN))
+            except ForgivenTooOften:
                 self.message_user(
                     request,
-                    f"La espera del último destino de {applicant} ya se perdonó {FORGIVEN_A_DAY} veces hoy."
+                    f"La espera del último destino de {applicant} ya se perdonó {MAX_FORGIVEN_A_DAY} veces hoy."
                     " Perdonarla otra vez le corresponde al rol Operaciones.",
                     messages.ERROR,
                 )
@@ -116,7 +116,7 @@ class ApplicantAdmin(ReadOnly):
 
 @admin.register(VerificationToken)
 class VerificationTokenAdmin(ReadOnly):
-    """The codes' rows. Their HMAC is on no page."""
+    """Rows of verification codes. Their HMAC is on no page."""
 
     list_display = (
         "created_at",

@@ -1,9 +1,9 @@
-"""The same code by the next via, when the first one failed or its provider says nothing (settings SMS_FALLBACK and
-WHATSAPP_FALLBACK; off by default).
+"""Channel fallback: send the same code by the next via when the first one failed or its provider did not answer.
 
-It belongs to the request that was accepted: it takes no rung, ends with the same code, and its message says in whose
-place it stands. Never after the code was answered, cancelled or replaced, never with less life than a code is sent
-with, and from one message once. Its message counts against the caps of a day; where one is reached there is none.
+Settings SMS_FALLBACK and WHATSAPP_FALLBACK; off by default. The second message belongs to the request that was
+accepted: it takes no rung, ends with the same code, and `fallback_for` names the message it replaces. There is none
+after the code was answered, cancelled or replaced, none with less time left than any code is sent with, and at most one
+for each message. It counts against the daily caps; where one is reached, nothing is sent.
 """
 
 import logging
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 def next_via(via: str) -> str | None:
-    """Where a code of this via goes next; None: nowhere."""
+    """Return the via that a code of this via falls back to; None where there is none."""
     target = settings.AVAL_FALLBACK.get(via)
     return target[0] if target and settings.AVAL_GATEWAYS[target[0]] else None
 
 
 def sweep(*, at: datetime) -> int:
-    """Starts what is due; returns how many."""
+    """Start the fallbacks that are due; return how many."""
     started = 0
     for via, target in settings.AVAL_FALLBACK.items():
         if target is None:
@@ -43,10 +43,10 @@ def sweep(*, at: datetime) -> int:
 
 
 def _start(message: Overdue, *, at: datetime) -> bool:
-    """A message more, which counts against its partner's and the installation's caps like any other."""
+    """Reserve one more message, which counts against the caps of its partner and of the installation like any other."""
     target = next_via(message.via)
     if target is None:
-        channel_fallback.take_over(message.id)  # the seal goes: nobody may use it any more
+        channel_fallback.take_over(message.id)  # deletes the seal: it must not be used any more
         return False
     origin = Message.objects.select_related("partner").only("credential_id", "request_id", "partner").get(pk=message.id)
     partner = origin.partner
@@ -55,7 +55,7 @@ def _start(message: Overdue, *, at: datetime) -> bool:
             target, caller=caps.key_of_partner(partner.pk) if partner else "fallback", partner=partner, at=at
         )
     except caps.CapReached:
-        channel_fallback.take_over(message.id)  # and thrown away: the next sweep need not ask again
+        channel_fallback.take_over(message.id)  # deletes the seal: the next sweep need not try again
         return False
     started = False
     try:
@@ -67,13 +67,13 @@ def _start(message: Overdue, *, at: datetime) -> bool:
 
 
 def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) -> bool:
-    """Under the applicant's lock, like every act on their codes."""
+    """Enqueue the message, under the applicant's lock like every act on their codes."""
     with transaction.atomic():
         token = _locked(message.reference)
-        live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_over(at=at)
+        live = token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_expired(at=at)
         taken = channel_fallback.take_over(message.id)
         if taken is None or token is None or not live or at >= taken.send_before:
-            return False  # the seal is gone all the same: nobody may use it any more
+            return False  # the seal is deleted all the same: it must not be used any more
         try:
             secret = unseal(taken.sealed)
         except CannotUnseal:
@@ -102,7 +102,7 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
 
 
 def _locked(token_id: UUID) -> VerificationToken | None:
-    """The token, its applicant locked first: that is the order everywhere."""
+    """Return the token after locking its applicant: the order of locks everywhere."""
     applicant = VerificationToken.objects.filter(pk=token_id).values_list("applicant_id", flat=True).first()
     if applicant is None or not Applicant.objects.select_for_update(no_key=True).filter(pk=applicant).exists():
         return None

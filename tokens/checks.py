@@ -1,4 +1,4 @@
-"""What Django's system check says of our texts (`manage.py check`; the web server logs it at its start)."""
+"""System checks of the texts of codes (`manage.py check`; the web server logs them at its start)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tokens.texts import brand_in_sms
 
 
 def check_sms_alphabet(app_configs: Any = None, **_: Any) -> list[CheckMessage]:
-    """W001: BRAND is sent by SMS otherwise than it is written. W002: WEBOTP_DOMAIN makes each code two segments."""
+    """W001: BRAND is sent by SMS in another spelling. W002: WEBOTP_DOMAIN makes each code two segments."""
     found: list[CheckMessage] = []
     sent = brand_in_sms(settings.BRAND)
     if sent != settings.BRAND.strip():

@@ -1,4 +1,4 @@
-"""The codes: 4 characters of Crockford's base 32, exactly 20 bits (OWASP ASVS 5.0 asks for 20)."""
+"""Codes: 4 characters of Crockford's base 32, exactly 20 bits (OWASP ASVS 5.0 asks for 20)."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from django.conf import settings
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LENGTH = 4
-_AS_MEANT = str.maketrans({"O": "0", "I": "1", "L": "1"})
+_LOOKALIKES = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
 def generate() -> str:
@@ -17,20 +17,20 @@ def generate() -> str:
 
 
 def normalise(typed: str) -> str | None:
-    """What the client meant: case-blind, O reads as 0, I and L as 1. None for what can be no code."""
+    """Return the code that the client meant: case-blind, O reads as 0, I and L as 1. None for what can be no code."""
     if len(typed) != LENGTH or not typed.isascii():
         return None
-    meant = typed.upper().translate(_AS_MEANT)
-    return meant if all(character in ALPHABET for character in meant) else None
+    normalised = typed.upper().translate(_LOOKALIKES)
+    return normalised if all(character in ALPHABET for character in normalised) else None
 
 
 def digest(token_id: UUID, code: str) -> bytes:
-    """HMAC-SHA256 under the server's key, bound to the token: equal codes of two tokens look nothing alike."""
+    """HMAC-SHA256 under the server's key, bound to the token: equal codes of two tokens have different digests."""
     return hmac.new(settings.CODE_KEY, token_id.bytes + code.encode(), hashlib.sha256).digest()
 
 
 def matches(token_id: UUID, stored: bytes, typed: str) -> bool:
-    """Whether the typed text is the code, in a time that does not depend on it; a malformed one costs the same."""
+    """Compare the typed text with the code, in a time that depends on neither; a malformed one costs the same."""
     code = normalise(typed)
     same = hmac.compare_digest(digest(token_id, code or "----"), bytes(stored))
     return same and code is not None

@@ -1,7 +1,7 @@
-"""The ladder of contract 2: how long a client waits before the n-th code of 24 hours. Arithmetic, nothing else.
+"""Cooldown ladder of contract 2: the wait before the n-th code within 24 hours. Arithmetic only.
 
-A ladder is a list of the moments of the requests that count on it. There are two for each request, one of the client
-and via, one of the destination and via; the longer wait holds.
+A ladder is a list of the times of the requests that count on it. Each request has two ladders, one of the client and
+via, one of the destination and via; the longer wait applies.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ WAITS = (
     timedelta(hours=12),
     timedelta(hours=24),
 )
-"""The wait before the 1st, 2nd, ... request; the last holds for all later ones."""
+"""The wait before the 1st, 2nd, ... request; the last one applies to all later requests."""
 
 LOOK_BACK = 2 * DAY
 """The last request that matters is at most a day old (no wait is longer), and its rung counts the day before it."""
@@ -35,21 +35,21 @@ def wait_before(nth: int) -> timedelta:
 
 @dataclass(frozen=True)
 class CooldownState:
-    """Where a ladder stands at a moment."""
+    """State of one ladder at one moment."""
 
     attempts_24h: int
     available_at: datetime | None
-    """When the wait ends; None when there is none."""
+    """End of the wait; None when there is none."""
 
     def remaining(self, *, at: datetime) -> timedelta:
         return max(self.available_at - at, timedelta(0)) if self.available_at else timedelta(0)
 
 
 def cooldown_state(requests: Sequence[datetime], *, at: datetime) -> CooldownState:
-    """Where the ladder with these requests stands.
+    """State of the ladder with these requests.
 
-    The wait was imposed by the last request, by its own rung in the 24 hours up to it: earlier requests that have
-    since become older than a day no longer count for the next rung, but do not shorten a wait that runs.
+    The wait was imposed by the last request, by its own rung in the 24 hours up to it. Earlier requests that have since
+    become older than a day no longer count for the next rung, but do not shorten a wait that runs.
     """
     if not requests:
         return CooldownState(0, None)
@@ -62,8 +62,8 @@ def cooldown_state(requests: Sequence[datetime], *, at: datetime) -> CooldownSta
     )
 
 
-def holding(client: CooldownState, destination: CooldownState) -> CooldownState:
-    """The one of two ladders that holds: the later end of the wait; without waits, the one with more attempts."""
+def applying(client: CooldownState, destination: CooldownState) -> CooldownState:
+    """The one of two ladders that applies: the later end of the wait; without waits, the one with more attempts."""
 
     def rank(ladder: CooldownState) -> tuple[float, int]:
         return (ladder.available_at.timestamp() if ladder.available_at else 0.0, ladder.attempts_24h)
@@ -71,8 +71,8 @@ def holding(client: CooldownState, destination: CooldownState) -> CooldownState:
     return destination if rank(destination) > rank(client) else client
 
 
-def in_words(remaining: timedelta) -> str:
-    """What is left, rounded up to a minute, as contract 2 prints it: `2 minutos`, `1 hora 20 minutos`, `24 horas`."""
+def format_wait(remaining: timedelta) -> str:
+    """Format a wait, rounded up to a minute, as contract 2 prints it: `2 minutos`, `1 hora 20 minutos`, `24 horas`."""
     minutes = max(1, -(-remaining // timedelta(minutes=1)))
     hours, minutes = divmod(minutes, 60)
     parts = []

@@ -1,4 +1,4 @@
-"""What staff may do for a client who is held up: forgive the ladder, lift the lock. Dated, reasoned, audited."""
+"""Overrides of the cooldown by staff: forgive a ladder, lift a lock. Each has a date and a reason, and is audited."""
 
 from datetime import datetime
 
@@ -10,14 +10,14 @@ from messaging.models import Via
 from tokens import destinations
 from tokens.models import LadderForgiveness, VerificationToken
 
-FORGIVEN_A_DAY = 3
-"""Of one destination in a Lima day, by whoever may not forgive often: each lets another message out, which costs."""
-OFTEN = "tokens.forgive_often"
-"""The permission to go beyond that."""
+MAX_FORGIVEN_A_DAY = 3
+"""Per destination and Lima day, without the permission below: each lets another message out, which costs."""
+FORGIVE_OFTEN = "tokens.forgive_often"
+"""Permission to forgive one destination more often than that."""
 
 
-class ForgivenOften(Exception):
-    """The destination was forgiven FORGIVEN_A_DAY times today, and the agent may not do so again."""
+class ForgivenTooOften(Exception):
+    """The destination was forgiven MAX_FORGIVEN_A_DAY times today, and the agent may not go beyond that."""
 
 
 def forgive(
@@ -28,19 +28,19 @@ def forgive(
     reason: str,
     at: datetime,
     address: str | None = None,
-    often: bool = False,
+    may_exceed: bool = False,
 ) -> LadderForgiveness:
-    """Lets earlier requests of this client by `via`, and all to the last destination it used there, count no more.
+    """Stop counting the earlier requests of this client by `via`, and all to the last destination used there.
 
-    Raises ForgivenOften, unless `often` says that whoever acts may go beyond three a day.
+    Raises ForgivenTooOften, unless `may_exceed`: the agent may go beyond MAX_FORGIVEN_A_DAY.
     """
     last = VerificationToken.objects.filter(applicant=applicant, via=via).order_by("-created_at").first()
     destination = last.destination if last else ""
     with transaction.atomic():
-        if destination and not often:
-            destinations.lock("forgive", destination)  # of two agents at once the second sees the first
-            if _forgiven_today(via, destination, at=at) >= FORGIVEN_A_DAY:
-                raise ForgivenOften
+        if destination and not may_exceed:
+            destinations.lock("forgive", destination)  # of two agents in parallel the second sees the first one's row
+            if _forgiven_today(via, destination, at=at) >= MAX_FORGIVEN_A_DAY:
+                raise ForgivenTooOften
         row = LadderForgiveness.objects.create(
             applicant=applicant, via=via, destination=destination, at=at, by=by, reason=reason
         )
@@ -49,7 +49,7 @@ def forgive(
 
 
 def _forgiven_today(via: str, destination: str, *, at: datetime) -> int:
-    """Over all vias to a telephone, and all spellings of a mailbox."""
+    """Count over all vias of a telephone, and over all spellings of a mailbox."""
     midnight = midnight_before(at)
     today = LadderForgiveness.objects.filter(at__gte=midnight)
     if via == Via.EMAIL:
@@ -58,7 +58,7 @@ def _forgiven_today(via: str, destination: str, *, at: datetime) -> int:
 
 
 def unlock(applicant: Applicant, *, by: str, reason: str, at: datetime, address: str | None = None) -> bool:
-    """Lifts the lock of 100 wrong codes; False when there was none."""
+    """Lift the lock of 100 wrong codes; return False when there was none."""
     with transaction.atomic():
         lifted = Applicant.objects.filter(pk=applicant.pk, locked_at__isnull=False).update(
             locked_at=None, wrong_codes_in_a_row=0

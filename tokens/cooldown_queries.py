@@ -1,4 +1,4 @@
-"""Reading the two ladders from the rows: which requests count, and where that leaves the client."""
+"""Queries of the two cooldown ladders: which requests count, and how long the client must wait."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.db import connection
 
 from messaging.models import Via
 from tokens import destinations
-from tokens.cooldown import LOOK_BACK, CooldownState, cooldown_state, holding
+from tokens.cooldown import LOOK_BACK, CooldownState, applying, cooldown_state
 
 _COUNTING = """
     SELECT true, true, created_at FROM tokens_verificationtoken
@@ -20,19 +20,20 @@ _COUNTING = """
     SELECT false, (SELECT partner_id FROM clients_applicant WHERE id = token.applicant_id)
         IS NOT DISTINCT FROM (SELECT partner_id FROM clients_applicant WHERE id = %(applicant)s), created_at
     FROM tokens_verificationtoken AS token
-    WHERE {to_it} AND created_at >= %(since)s AND returned_at IS NULL AND outcome <> 'VALIDADO'
-      AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness WHERE {to_it}), '-infinity')
+    WHERE {is_to_destination} AND created_at >= %(since)s AND returned_at IS NULL AND outcome <> 'VALIDADO'
+      AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness WHERE {is_to_destination}), '-infinity')
 """
-"""Both ladders in one statement, over two indexes; a handful of rows whatever the history. Given back: off both.
-Validated: off the destination's. Up to the last forgiveness: off the one that was forgiven. Of the destination's each
-row says whether the applicant's own partner asked."""
+"""Both ladders in one statement, over two indexes; a handful of rows whatever the history. A rung that was given back
+counts on neither. A validated code does not count on the destination's. Requests up to the last forgiveness do not
+count on the ladder that was forgiven. Each row of the destination's ladder says whether the applicant's own partner
+asked."""
 NEXT_MOMENT = timedelta(microseconds=1)
 """The least time between two requests on a ladder."""
 
 
 def counting(via: str, destination: str) -> str:
     """SQL with the parameters applicant, via and since; `destination` is SQL too."""
-    return _COUNTING.format(to_it=destinations.is_to(via, destination))
+    return _COUNTING.format(is_to_destination=destinations.is_to(via, destination))
 
 
 _STATEMENTS = {via: counting(via, "%(destination)s") for via in Via.values}
@@ -43,13 +44,13 @@ class Ladders:
     client: CooldownState
     destination: CooldownState
     own: CooldownState
-    """The destination's ladder as it would stand without other partners' requests."""
+    """State of the destination's ladder without other partners' requests."""
     at: datetime
-    """The moment they were read for: not before any request on them, which a clock read ahead of a lock can be."""
+    """Moment of the reading, not before any request on them: a clock read before waiting for a lock can be."""
 
     @classmethod
     def of(cls, rows: Sequence[tuple[bool, bool, datetime]], *, at: datetime) -> "Ladders":
-        """Of rows that say: on the client's ladder, of the applicant's own partner, requested at."""
+        """Build from rows of: on the client's ladder, asked by the applicant's own partner, requested at."""
         at = max([at, *(created for _, _, created in rows)])
         return cls(
             client=cooldown_state([created for of_client, _, created in rows if of_client], at=at),
@@ -59,17 +60,17 @@ class Ladders:
         )
 
     @property
-    def holding(self) -> CooldownState:
-        return holding(self.client, self.destination)
+    def applying(self) -> CooldownState:
+        return applying(self.client, self.destination)
 
     @property
-    def told(self) -> CooldownState:
-        """What the partner may know: how long to wait, and of the requests behind it only its own."""
-        return CooldownState(holding(self.client, self.own).attempts_24h, self.holding.available_at)
+    def seen_by_partner(self) -> CooldownState:
+        """The state a partner may see: how long to wait, and of the requests behind it only its own."""
+        return CooldownState(applying(self.client, self.own).attempts_24h, self.applying.available_at)
 
 
 def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Ladders:
-    """Where both ladders stand. For a decision, hold the locks of `tokens.services.request` first."""
+    """Read the state of both ladders. For a decision, hold the locks of `tokens.services.request` first."""
     with connection.cursor() as cursor:
         cursor.execute(
             _STATEMENTS[via],

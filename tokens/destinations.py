@@ -1,7 +1,7 @@
-"""The ladder's key of a destination: one mailbox is one destination, however it is spelled.
+"""Destination keys: one mailbox is one destination on the ladder, however it is spelled.
 
-`+tag` is dropped, and for Gmail also dots and its other domain. What is stored and answered is as it was given. The
-key is a function of PostgreSQL (migration 0007), so that an index over it bounds the ladder without a column.
+`+tag` is dropped, and for Gmail also dots and its other domain. What is stored and answered is as it was given. The key
+is a function of PostgreSQL (migration 0007), so that an index over it bounds the ladder without a column.
 """
 
 from collections.abc import Iterable
@@ -21,24 +21,24 @@ def key_of_text(destination: str) -> Func:
 
 
 def is_to(via: str, parameter: str = "%(destination)s") -> str:
-    """SQL: the row's destination is that of the parameter. Mail's with a literal, or its partial index is not used."""
+    """SQL condition: the row has the parameter's destination. Mail's via is a literal, for its partial index."""
     if via == "C":
         return f"via = 'C' AND {KEY}(destination) = {KEY}({parameter})"
     return f"via = %(via)s AND destination = {parameter}"
 
 
 def advisory_lock(via: str, destination: str) -> str:
-    """SQL, of two pieces of SQL: held to the end of the transaction."""
+    """SQL of an advisory lock, held to the end of the transaction. Both parameters are SQL."""
     return f"pg_advisory_xact_lock(hashtextextended({via} || ':' || {KEY}({destination}), 0))"
 
 
 def lock(via: str, destination: str) -> None:
-    """Held to the end of the transaction: 20 clients asking for one number at once take one rung, not 20."""
+    """Lock a destination to the end of the transaction: 20 clients asking for one number take one rung, not 20."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {advisory_lock('%s', '%s')}", [via, destination])
 
 
 def lock_all(destinations: Iterable[tuple[str, str]]) -> None:
-    """Locks (via, key) pairs, `key_of` some rows, in the one order that keeps two callers from a deadlock."""
+    """Lock pairs of via and key, as `key_of` gives them, in one order: so two callers cannot deadlock."""
     for via, key in sorted(set(destinations)):
         lock(via, key)

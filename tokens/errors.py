@@ -1,4 +1,4 @@
-"""What a code can be refused for. All carry data, none knows HTTP."""
+"""Errors of codes. They carry data and know nothing of HTTP."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from tokens.cooldown import CooldownState
 
 
 class CooldownActive(Refused):
-    """The ladder asks for a wait until `available_at`; `state` is the ladder that holds."""
+    """The ladder asks for a wait until `available_at`; `state` is that of the ladder that applies."""
 
     def __init__(self, state: CooldownState, *, via: str, at: datetime) -> None:
         super().__init__()
@@ -29,11 +29,11 @@ class TriesUsedUp(Refused):
 
 
 class TokenExpired(Refused):
-    """The 150 seconds are over, whether or not somebody has closed the token."""
+    """The 150 seconds are over, whether or not the token has been closed."""
 
 
 class NoPendingToken(Refused):
-    """The latest token, if any, is not one that can still be answered, cancelled or closed."""
+    """The latest token, if any, can no longer be answered, cancelled or closed."""
 
 
 class TokenStillActive(Refused):

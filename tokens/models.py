@@ -1,4 +1,4 @@
-"""WHAT IS PROVED: one row for each code asked for. The rows are the cooldown history: none is deleted in 24 hours."""
+"""Verification codes, tries and ladder forgiveness. The rows are the cooldown history: none is deleted in 24 hours."""
 
 import uuid
 from datetime import datetime, timedelta
@@ -10,16 +10,16 @@ from clients.models import Applicant
 from messaging.models import Via
 from tokens.destinations import key_of
 
-LIFE = timedelta(seconds=150)
+CODE_LIFETIME = timedelta(seconds=150)
 """Contract 2: 2:30 min. 150.000 s is still in time."""
 MAX_TRIES = 5
 """Contract 2: "permite hasta 5 intentos"."""
 GRACE = timedelta(seconds=5)
-"""A browser's timer runs ahead of ours by up to this; `expire` is accepted that much before the end."""
+"""A browser's timer may be this much ahead of ours; `expire` is accepted that much before the end."""
 
 
 class VerificationToken(models.Model):
-    """A code sent to a destination, and what became of it. One PENDIENTE at most for each applicant.
+    """A code sent to a destination, and its outcome. One PENDIENTE at most for each applicant.
 
     PENDIENTE -> VALIDADO       the code came back in time
          |-----> FALLIDO        five wrong ones; one, while its caller is over the limit of wrong codes
@@ -27,15 +27,15 @@ class VerificationToken(models.Model):
          |-----> SIN_RESPUESTA  150 s over, nothing was typed
          |-----> CANCELADO      by the partner, or its mailbox was replaced
          |-----> REEMPLAZADO    a newer code was asked for
-         `-----> NO_ENVIADO     no provider took the message while it lived
+         `-----> NO_ENVIADO     no provider took the message before the code expired
     """
 
     class Outcome(models.TextChoices):
-        PENDING = "PENDIENTE", "Pendiente"  # live, or over and about to be closed by the sweep
-        VALIDATED = "VALIDADO", "Validado"  # answered rightly: off the destination's ladder
-        FAILED = "FALLIDO", "Fallido"  # answered wrongly as often as it may be
-        EXPIRED = "EXPIRADO", "Expirado"  # over, answered wrongly one to four times
-        NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # over, never answered
+        PENDING = "PENDIENTE", "Pendiente"  # live, or expired and not yet closed by the sweep
+        VALIDATED = "VALIDADO", "Validado"  # the right code: off the destination's ladder
+        FAILED = "FALLIDO", "Fallido"  # the last wrong try that is allowed
+        EXPIRED = "EXPIRADO", "Expirado"  # its time is up, after one to four wrong tries
+        NO_ANSWER = "SIN_RESPUESTA", "Sin respuesta"  # its time is up, without a try
         CANCELLED = "CANCELADO", "Cancelado"  # keeps its rung: it counts as a failed attempt
         REPLACED = "REEMPLAZADO", "Reemplazado"  # keeps its rung too
         NOT_SENT = "NO_ENVIADO", "No enviado"  # its rung was given back
@@ -45,7 +45,7 @@ class VerificationToken(models.Model):
         Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
     )
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    destination = models.CharField("destino", max_length=254)  # empty: forgotten, once no ladder needs it
+    destination = models.CharField("destino", max_length=254)  # empty: erased, once no ladder needs it
     operator = models.CharField("operador", max_length=10, blank=True)
     code_hmac = models.BinaryField(max_length=32)
     wrong_tries = models.PositiveSmallIntegerField("intentos errados", default=0)
@@ -58,7 +58,7 @@ class VerificationToken(models.Model):
     client_wait = models.DurationField("espera del cliente")  # until the client's next request, as imposed then
     destination_attempt = models.PositiveSmallIntegerField("intento del destino")
     destination_wait = models.DurationField("espera del destino")
-    forget_at = models.DateTimeField(null=True, editable=False)  # its person was erased; the ladder needs it till then
+    forget_at = models.DateTimeField(null=True, editable=False)  # its person was erased; the ladder needs it until then
 
     class Meta:
         verbose_name = "código"
@@ -88,11 +88,11 @@ class VerificationToken(models.Model):
     def __str__(self) -> str:
         return f"{self.get_via_display()} {self.created_at:%d/%m/%Y %H:%M:%S}"
 
-    def is_over(self, *, at: datetime) -> bool:
+    def is_expired(self, *, at: datetime) -> bool:
         return at > self.expires_at
 
     def closing_outcome(self) -> str:
-        """What the end of its time makes of it."""
+        """The outcome of a code that ends because its time is up."""
         return self.Outcome.EXPIRED if self.wrong_tries else self.Outcome.NO_ANSWER
 
 
@@ -100,13 +100,12 @@ O = VerificationToken.Outcome  # noqa: E741  read as a set of outcomes below
 TRANSITIONS: dict[str, frozenset[str]] = {
     outcome: frozenset(set(O) - {O.PENDING}) if outcome == O.PENDING else frozenset() for outcome in O
 }
-"""The class docstring of VerificationToken as data: everything ends once."""
+"""The diagram in the docstring of VerificationToken as data: every outcome but PENDIENTE is final."""
 
 
 class CodeTry(models.Model):
-    """A code that was typed and did not verify, for whoever is asked why. Append-only; the right one in time is the
-    token's own end. What was typed is kept nowhere.
-    """
+    """A typed code that did not verify, shown by support. Append-only; the right code in time is the token's own
+    outcome. The typed text is stored nowhere."""
 
     class Result(models.TextChoices):
         WRONG = "wrong", "Errado"  # counted: the fifth ends the code
@@ -126,9 +125,9 @@ class CodeTry(models.Model):
 
 
 class LadderForgiveness(models.Model):
-    """Staff's word that earlier requests of a client, and of the destination they went to, no longer count.
+    """Decision of staff that earlier requests of a client, and of the destination they went to, no longer count.
 
-    A dated row with its reason; the history itself is never touched.
+    A dated row with its reason; the history itself is never changed.
     """
 
     applicant = models.ForeignKey(

@@ -1,7 +1,7 @@
-"""Codes without their destinations, and applicants nobody has heard of for long.
+"""Retention and erasure of codes' destinations, and of applicants who have been inactive for long.
 
-The rows are the cooldown history: a ladder looks two days back, so no destination goes before that, not even of a
-person who was erased (or an erased client could be used to bomb a number).
+The rows are the cooldown history: a ladder looks two days back, so no destination is deleted before that, not even of a
+person who was erased (or an erased client could be used to flood a number).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +20,14 @@ from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
 
-def _no_ladder_needs_it(name: str) -> Callable[[], timedelta | None]:
+def _period_after_ladders(name: str) -> Callable[[], timedelta | None]:
     setting = kept(name)
 
-    def found() -> timedelta | None:
+    def period() -> timedelta | None:
         days = setting()
         return None if days is None else max(days, LOOK_BACK)
 
-    return found
+    return period
 
 
 _BLANK = "destination = '', operator = '', forget_at = NULL"
@@ -36,9 +36,9 @@ CODES = RetentionRule(
     "codes",
     "SELECT id FROM tokens_verificationtoken WHERE destination <> '' AND outcome <> 'PENDIENTE'"
     " AND created_at < %(before)s ORDER BY created_at",
-    f", blanked AS (UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM over WHERE token.id = over.id)"  # noqa: S608
+    f", blanked AS (UPDATE tokens_verificationtoken AS token SET {_BLANK} FROM over WHERE token.id = over.id)"  # noqa: S608  only this module's constants are put in
     " SELECT count(*) FROM over",
-    _no_ladder_needs_it("codes"),
+    _period_after_ladders("codes"),
 )
 ERASED = RetentionRule(
     "codes_of_the_erased",
@@ -51,26 +51,26 @@ FORGIVEN = RetentionRule(
     "forgiveness",  # few rows; the audit keeps who forgave, when and why
     "SELECT id FROM tokens_ladderforgiveness WHERE at < %(before)s ORDER BY id",
     deleting("tokens_ladderforgiveness"),
-    _no_ladder_needs_it("codes"),
+    _period_after_ladders("codes"),
 )
 
 
 @dataclass(frozen=True)
-class _QuietApplicants(RetentionRule):
-    """Two statements where the others have one: a code that was asked for between the look and the lock counts."""
+class _InactiveApplicants(RetentionRule):
+    """Rule in two statements, not one: a code requested between the search and the lock counts as activity."""
 
-    still: str = ""  # `which` again, of the rows that are locked by now
+    which_locked: str = ""  # `which` again, of the rows that are locked by now
 
     def _run(self, sql: str, params: dict[str, Any]) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"{self.which} LIMIT {BATCH:d} FOR UPDATE OF applicant SKIP LOCKED", params)
             locked = [row[0] for row in cursor.fetchall()]
-            cursor.execute(f"WITH over AS MATERIALIZED ({self.still}) {self.away}", {**params, "locked": locked})
+            cursor.execute(f"WITH over AS MATERIALIZED ({self.which_locked}) {self.away}", {**params, "locked": locked})
             return int(cursor.fetchone()[0])
 
 
-def _quiet(name: str, state: str, since: str) -> RetentionRule:
-    quiet = f"""
+def _inactive_applicants(name: str, state: str, since: str) -> RetentionRule:
+    inactive = f"""
         SELECT applicant.id FROM clients_applicant AS applicant
         WHERE state = '{state}' AND forgotten_at IS NULL AND {since} < %(before)s AND updated_at < %(before)s
           AND NOT EXISTS (
@@ -79,7 +79,7 @@ def _quiet(name: str, state: str, since: str) -> RetentionRule:
                 AND (token.created_at >= %(before)s OR token.outcome = 'PENDIENTE')
           )
     """  # noqa: S608  this module's constants
-    away = f"""
+    delete_sql = f"""
         , their_codes AS MATERIALIZED (
             SELECT token.id FROM over JOIN tokens_verificationtoken AS token ON token.applicant_id = over.id
         ), {OF_THEIR_CODES}, codes AS (
@@ -91,14 +91,14 @@ def _quiet(name: str, state: str, since: str) -> RetentionRule:
             UPDATE clients_applicant AS applicant SET {APPLICANT_BLANK} FROM over WHERE applicant.id = over.id
         )
         SELECT count(*) FROM over
-    """  # noqa: S608
-    return _QuietApplicants(
+    """  # noqa: S608  only this module's constants are put in
+    return _InactiveApplicants(
         name,
-        f"{quiet} ORDER BY {since}",
-        away,
-        _no_ladder_needs_it(name),
+        f"{inactive} ORDER BY {since}",
+        delete_sql,
+        _period_after_ladders(name),
         of="applicant",
-        still=f"{quiet} AND applicant.id = ANY(%(locked)s)",
+        which_locked=f"{inactive} AND applicant.id = ANY(%(locked)s)",
     )
 
 
@@ -106,17 +106,17 @@ RULES = (
     ERASED,
     CODES,
     FORGIVEN,
-    _quiet("pending", "PENDIENTE", "updated_at"),
-    _quiet("validated", "VALIDADO", "validated_at"),
+    _inactive_applicants("pending", "PENDIENTE", "updated_at"),
+    _inactive_applicants("validated", "VALIDADO", "validated_at"),
 )
 
 
 def erase(ids: Sequence[UUID], *, at: datetime) -> int:
-    """Ends live codes, blanks the applicants and the destinations no ladder needs; the others go two days after their
-    request. Returns how many applicants. Part of the caller's transaction.
+    """End live codes, blank the applicants and the destinations that no ladder needs; the others go two days after
+    their request. Return the number of applicants. Part of the caller's transaction.
 
-    Locks as every act on codes does: applicants, destinations, tokens, messages. Whoever asks for a code meanwhile
-    waits, and then finds nobody.
+    Locks as every act on codes does: applicants, destinations, tokens, messages. A request for a code meanwhile waits,
+    and then finds no applicant.
     """
     mine = list(Applicant.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     lately = VerificationToken.objects.filter(applicant__in=mine, created_at__gte=at - LOOK_BACK)

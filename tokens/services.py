@@ -1,7 +1,7 @@
-"""The acts on a code: register, request, verify, cancel, expire, and what staff may do.
+"""Operations on codes: register, request, verify, cancel, expire.
 
-Every act reads the clock from its caller once (`at`), takes its locks in one order — applicant, destination, token,
-message — and decides inside the transaction; a refusal is raised after the commit, so that what it counted stays.
+Each takes the time from its caller (`at`), takes its locks in one order (applicant, destination, token, message) and
+decides inside the transaction. An error is raised after the commit, so that what it counted is stored.
 """
 
 from collections.abc import Mapping
@@ -30,15 +30,15 @@ from tokens.errors import (
     ViaNotAvailable,
     WrongCode,
 )
-from tokens.models import GRACE, LIFE, MAX_TRIES, CodeTry, VerificationToken
+from tokens.models import CODE_LIFETIME, GRACE, MAX_TRIES, CodeTry, VerificationToken
 
 LOCK_AFTER = 100
 """Wrong codes in a row over all of an applicant's tokens (NIST SP 800-63B, 5.2.2)."""
-LEAST_LIFE = timedelta(seconds=20)
-"""A code that would reach its client with less than this is not sent: it could not be typed in time."""
+MIN_TIME_LEFT = timedelta(seconds=20)
+"""A code that would reach its client with less than this left is not sent: it could not be typed in time."""
 
-LATE_TRIES_KEPT = 5
-"""Of each code: enough to tell a client why, and no way to fill a table."""
+MAX_LATE_TRIES = 5
+"""Per code: enough to tell a client why, and no way to fill a table."""
 
 Outcome = VerificationToken.Outcome
 _LATE = (CodeTry.Result.LATE, CodeTry.Result.LATE_WRONG)
@@ -46,7 +46,7 @@ _LATE = (CodeTry.Result.LATE, CodeTry.Result.LATE_WRONG)
 
 @dataclass(frozen=True)
 class Origin:
-    """Who asks: the partner whose clients the call may touch (None: those registered without a credential)."""
+    """The caller: the partner whose clients the call may touch (None: those registered without a credential)."""
 
     partner: Partner | None = None
     credential: Credential | None = None
@@ -59,14 +59,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class Requested:
-    """A code on its way, and the last other applicant of the same group who proved its destination."""
+    """A code that was enqueued, and the last other applicant of the same group who proved its destination."""
 
     token: VerificationToken
     proved_before_by: Applicant | None
 
 
 def register(data: Mapping[str, str], *, origin: Origin, at: datetime) -> Applicant:
-    """Creates the applicant, or replaces the data of the same person while nothing is proved yet.
+    """Create the applicant, or replace the data of the same person while nothing is proved yet.
 
     A changed mailbox ends a live code that went to the old one. Raises ApplicantAlreadyValidated.
     """
@@ -90,7 +90,7 @@ def register(data: Mapping[str, str], *, origin: Origin, at: datetime) -> Applic
 def request(
     applicant_id: UUID, *, via: str, phone: str = "", operator: str = "", origin: Origin, at: datetime
 ) -> Requested:
-    """Sends a new code by `via` to `phone`, or to the applicant's mailbox for C, and ends the live one.
+    """Send a new code by `via` to `phone`, or to the applicant's mailbox for C, and end the live one.
 
     Raises ApplicantNotFound, ApplicantLocked, ApplicantAlreadyValidated, ViaNotAvailable, CooldownActive.
     """
@@ -105,8 +105,8 @@ def request(
         if found.applicant.locked_at is not None:
             raise ApplicantLocked
         at = found.ladders.at
-        if found.ladders.holding.available_at is not None:
-            raise CooldownActive(found.ladders.told, via=via, at=at)
+        if found.ladders.applying.available_at is not None:
+            raise CooldownActive(found.ladders.seen_by_partner, via=via, at=at)
         _end(found.latest, Outcome.REPLACED, at=at)
         token = _issue(found, via, operator, origin=origin, at=at)
     proved = found.proved_before_by
@@ -116,8 +116,8 @@ def request(
 def verify(
     applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime
 ) -> VerificationToken:
-    """Compares what was typed with the applicant's latest code; whatever is wrong is counted before it is answered.
-    The code ends with its wrong try number `tries`.
+    """Compare the typed text with the applicant's latest code. A wrong one is counted before it is answered, and number
+    `tries` ends the code.
 
     Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
     """
@@ -125,35 +125,35 @@ def verify(
         found = sql.lock_and_read_latest(applicant_id, origin.partner_id)
         if found is None:
             raise ApplicantNotFound
-        verdict = _judge(*found, typed, tries=tries, at=at)
-    if isinstance(verdict, Refused):
-        raise verdict
-    return verdict
+        result = _check_code(*found, typed, tries=tries, at=at)
+    if isinstance(result, Refused):
+        raise result
+    return result
 
 
 def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
-    """Ends the live code; its rung stays taken, and its message does not leave if it has not yet.
+    """End the live code. Its rung stays taken, and its message is not sent if it has not been sent yet.
 
     Raises ApplicantNotFound, NoPendingToken.
     """
     with transaction.atomic():
         applicant = _lock(applicant_id, origin)
         token = _latest(applicant)
-        if token is None or token.outcome != Outcome.PENDING or token.is_over(at=at):
+        if token is None or token.outcome != Outcome.PENDING or token.is_expired(at=at):
             raise NoPendingToken
         _end(token, Outcome.CANCELLED, at=at)
 
 
 def withdraw(applicant: Applicant, *, at: datetime) -> None:
-    """Ends the live code, if any, of an applicant whose row the caller has locked."""
+    """End the live code, if any, of an applicant whose row the caller has locked."""
     _end(_latest(applicant), Outcome.CANCELLED, at=at)
 
 
 def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
-    """Closes a code whose time is up and returns its outcome, EXPIRADO or SIN_RESPUESTA.
+    """Close a code whose time is up and return its outcome, EXPIRADO or SIN_RESPUESTA.
 
-    Idempotent. In the last seconds (GRACE) it is accepted, and the sweep closes the code when its time is over, not
-    before. Raises ApplicantNotFound, NoPendingToken, TokenStillActive.
+    Idempotent. In the last seconds (GRACE) the call is accepted, and the sweep closes the code when its time is over,
+    not before. Raises ApplicantNotFound, NoPendingToken, TokenStillActive.
     """
     with transaction.atomic():
         applicant = _lock(applicant_id, origin)
@@ -164,13 +164,13 @@ def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
             raise NoPendingToken
         if at < token.expires_at - GRACE:
             raise TokenStillActive
-        if token.is_over(at=at):
+        if token.is_expired(at=at):
             _end(token, token.closing_outcome(), at=at)
         return str(token.closing_outcome())
 
 
 def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> tuple[Applicant, CooldownState]:
-    """The ladder that holds for the applicant's next request by `via`, to the last destination used on it.
+    """State of the ladder that applies to the applicant's next request by `via`, to the last destination used on it.
 
     Changes nothing. Raises ApplicantNotFound.
     """
@@ -178,11 +178,11 @@ def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> t
     if applicant is None:
         raise ApplicantNotFound
     destination = _last_destination(applicant, via)
-    return applicant, cooldown_queries.read(applicant.pk, via, destination, at=at).told
+    return applicant, cooldown_queries.read(applicant.pk, via, destination, at=at).seen_by_partner
 
 
 def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
-    """The gate of every act on an applicant's codes: one at a time, whatever the number of servers."""
+    """Lock the applicant: one act at a time on their codes, whatever the number of servers."""
     try:
         return Applicant.objects.select_for_update(no_key=True).get(pk=applicant_id, partner=origin.partner)
     except Applicant.DoesNotExist:
@@ -215,7 +215,7 @@ def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: 
         operator=operator,
         code_hmac=codes.digest(token_id, code),
         created_at=at,
-        expires_at=at + LIFE,
+        expires_at=at + CODE_LIFETIME,
         client_attempt=client_attempt,
         client_wait=wait_before(client_attempt + 1),
         destination_attempt=destination_attempt,
@@ -231,7 +231,7 @@ def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: 
         html=text.html,
         secret=code,
         reference=token_id,
-        send_before=token.expires_at - LEAST_LIFE,
+        send_before=token.expires_at - MIN_TIME_LEFT,
         keep_secret=fallback.next_via(via) is not None,
         partner=origin.partner,
         credential=origin.credential,
@@ -243,7 +243,7 @@ def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: 
     return token
 
 
-def _judge(
+def _check_code(
     applicant: Applicant, token: VerificationToken | None, typed: str, *, tries: int, at: datetime
 ) -> VerificationToken | Refused:
     if applicant.locked_at is not None:
@@ -251,19 +251,19 @@ def _judge(
     if token is None:
         return NoPendingToken()
     if token.outcome in (Outcome.EXPIRED, Outcome.NO_ANSWER):
-        return _too_late(token, typed, at=at)
+        return _record_late_try(token, typed, at=at)
     if token.outcome != Outcome.PENDING:
         return NoPendingToken()
-    if token.is_over(at=at):
-        return _too_late(token, typed, at=at)
+    if token.is_expired(at=at):
+        return _record_late_try(token, typed, at=at)
     if codes.matches(token.pk, bytes(token.code_hmac), typed):
         return _accept(token, at=at)
     return _count_wrong(applicant, token, tries=tries, at=at)
 
 
-def _too_late(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
-    """Answered alike whatever was typed; noted is whether it was the code, for whoever is asked why."""
-    if CodeTry.objects.filter(token=token, result__in=_LATE).count() < LATE_TRIES_KEPT:
+def _record_late_try(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
+    """Store a late try, up to MAX_LATE_TRIES. The answer is the same for a right code; the row notes it."""
+    if CodeTry.objects.filter(token=token, result__in=_LATE).count() < MAX_LATE_TRIES:
         right = codes.matches(token.pk, bytes(token.code_hmac), typed)
         CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
         if right:
@@ -284,7 +284,7 @@ def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Re
 
 
 def _count_wrong(applicant: Applicant, token: VerificationToken, *, tries: int, at: datetime) -> Refused:
-    """One conditional UPDATE: of any number of tries at once exactly five are compared."""
+    """Count a wrong try in one conditional UPDATE: of any number of tries at once exactly five are compared."""
     is_last = When(wrong_tries__gte=tries - 1, then=Value(Outcome.FAILED))
     counted = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
         wrong_tries=F("wrong_tries") + 1,
@@ -306,10 +306,10 @@ def _count_wrong(applicant: Applicant, token: VerificationToken, *, tries: int, 
 
 
 def _end(token: VerificationToken | None, outcome: str, *, at: datetime) -> None:
-    """Ends a code that is still live and takes its message back; one whose time is up ends as what it was."""
+    """End a code that is still live and cancel its message; one whose time is up gets the outcome of that."""
     if token is None or token.outcome != Outcome.PENDING:
         return
-    ended = token.closing_outcome() if token.is_over(at=at) else outcome
+    ended = token.closing_outcome() if token.is_expired(at=at) else outcome
     live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING)
     if live.update(outcome=ended, finished_at=at):
         outbox.cancel([token.pk], at=at, detail=f"código {ended}")

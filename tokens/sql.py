@@ -1,8 +1,8 @@
-"""The hand-written statements of the two acts that every client waits for: asking for a code and verifying it.
+"""Hand-written statements of the two operations that every client waits for: requesting a code and verifying it.
 
-The ORM is the largest cost of a request (docs/adr/0065), so these two acts have a statement for each step, and
-`tokens.services` has the rules. What is read is returned as instances of the models, with the columns that a decision
-needs. An act locks in one statement and reads in a later one: a statement that does both would judge by the snapshot
+The ORM is the largest cost of a request (docs/adr/0065), so these two operations have one statement for each step, and
+`tokens.services` has the rules. Rows are returned as instances of the models, with the columns that a decision needs.
+An operation locks in one statement and reads in a later one: a statement that does both would decide by the snapshot
 that it took before it waited for the lock.
 """
 
@@ -46,15 +46,15 @@ _LOCK = f"""
 _LATEST = f"""
     SELECT {", ".join(_TOKEN)} FROM tokens_verificationtoken
     WHERE applicant_id = %(applicant)s ORDER BY created_at DESC LIMIT 1
-"""  # noqa: S608
+"""  # noqa: S608  only this module's constants are put in
 
 
 def _lock_both(destination: str) -> str:
-    """The applicant first, then the destination: a function of the outer SELECT runs once the row is locked."""
+    """SQL that locks the applicant, then the destination: a function of the outer SELECT runs after the row lock."""
     return f"""
         WITH applicant AS MATERIALIZED ({_LOCK})
         SELECT {", ".join(_APPLICANT)}, {destinations.advisory_lock("%(via)s", destination)} FROM applicant
-    """  # noqa: S608
+    """  # noqa: S608  only this module's constants are put in
 
 
 def _ladder_rows(via: str, destination: str) -> str:
@@ -69,7 +69,7 @@ def _ladder_rows(via: str, destination: str) -> str:
             SELECT array_agg(of_client), array_agg(own), array_agg(created_at)
             FROM ({cooldown_queries.counting(via, destination)}) AS each(of_client, own, created_at)
         ) AS counting LEFT JOIN ({_LATEST}) AS latest ON true
-    """  # noqa: S608
+    """  # noqa: S608  only this module's constants are put in
 
 
 def _destination(via: str) -> str:
@@ -77,7 +77,7 @@ def _destination(via: str) -> str:
 
 
 _LOCK_BOTH = {via: _lock_both("email" if via == Via.EMAIL else "%(destination)s") for via in Via.values}
-_STANDING = {
+_LADDERS_AND_LATEST = {
     (via, has_partner): _ladder_rows(via, _destination(via)).format(
         partner="partner_id = %(partner)s" if has_partner else "partner_id IS NULL"
     )
@@ -96,7 +96,7 @@ _ISSUE = f"""
         )
     )
     {outbox.INSERT}
-"""  # noqa: S608
+"""  # noqa: S608  only this module's constants are put in
 _ACCEPT = f"""
     WITH accepted AS (
         UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
@@ -108,12 +108,12 @@ _ACCEPT = f"""
         proved_destination = accepted.destination, proved_operator = accepted.operator
     FROM accepted WHERE applicant.id = accepted.applicant_id
     RETURNING ARRAY(SELECT DISTINCT state FROM messaging_message WHERE reference = %(token)s)
-"""  # noqa: S608
+"""  # noqa: S608  only this module's constants are put in
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a request for a code is judged by."""
+    """Rows that decide about a request for a code."""
 
     applicant: Applicant
     destination: str
@@ -132,7 +132,9 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
         "destination": phone,
         "since": at - LOOK_BACK,
     }
-    locked, found = _in_one_exchange([(_LOCK_BOTH[via], params), (_STANDING[via, partner_id is not None], params)])
+    locked, found = _in_one_exchange(
+        [(_LOCK_BOTH[via], params), (_LADDERS_AND_LATEST[via, partner_id is not None], params)]
+    )
     if locked is None:
         return None
     applicant = _instance(Applicant, _APPLICANT, locked)
@@ -163,15 +165,15 @@ def lock_and_read_latest(
 
 
 def insert_token_and_message(token: VerificationToken, message: dict[str, Any]) -> None:
-    """`message`: as `outbox.fields` makes it."""
+    """Insert both. `message`: as `outbox.fields` makes it."""
     columns = {f"token_{field.attname}": getattr(token, field.attname) for field in token._meta.concrete_fields}
     with connection.cursor() as cursor:
         cursor.execute(_ISSUE, columns | outbox.as_parameters(message))
 
 
 def accept(token_id: UUID, *, at: datetime) -> set[str] | None:
-    """End a live code as validated, and its applicant with it. Returns the states of its messages; None: it is live no
-    more."""
+    """End a live code as validated, and mark its applicant as validated. Return the states of its messages; None: the
+    code was no longer live."""
     with connection.cursor() as cursor:
         cursor.execute(_ACCEPT, {"token": token_id, "at": at})
         row = cursor.fetchone()
@@ -179,12 +181,12 @@ def accept(token_id: UUID, *, at: datetime) -> set[str] | None:
 
 
 def _instance(model: Any, names: Sequence[str], row: Sequence[Any]) -> Any:
-    """An instance with these columns; the others would be read when asked for."""
+    """Build an instance with these columns; the others are read when asked for."""
     return model.from_db(connection.alias, names, row[: len(names)]) if row[0] is not None else None
 
 
 def _in_one_exchange(statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
-    """The first row of each statement's answer; all are sent before the first is waited for (libpq's pipeline)."""
+    """Return the first row of each statement's answer; all are sent before the first is awaited (libpq's pipeline)."""
     with ExitStack() as stack:
         cursors = [stack.enter_context(connection.cursor()) for _ in statements]
         with connection.wrap_database_errors, connection.connection.pipeline():

@@ -1,4 +1,4 @@
-"""What becomes of codes with nobody calling: rungs given back, codes whose time is up closed."""
+"""Sweeper for verification codes: expires overdue ones and gives back the rungs of messages that were never sent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,15 +14,15 @@ from messaging.queue.transitions import Moved
 from messaging.steps import run_each
 from tokens import channel_fallback as fallback
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 """Rows a statement, as in messaging.delivery.sweeper."""
 
 
 def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
-    """A message that no provider is known to have taken frees its rung on both ladders.
+    """Free the rungs, on both ladders, of messages that no provider is known to have taken.
 
-    Where it certainly never left (FAILED, EXPIRED) a live code ends NO_ENVIADO; with UNKNOWN it may still arrive, so
-    the code lives on and can be answered.
+    Where a message certainly never left (FAILED, EXPIRED) a live code ends NO_ENVIADO; with UNKNOWN it may still
+    arrive, so the code stays live and can be answered.
     """
     references = [each.reference for each in moved if each.kind == Message.Kind.VERIFICATION and each.reference]
     if channel_fallback.is_armed():
@@ -31,13 +31,13 @@ def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
 
 
 def sweep(*, at: datetime) -> None:
-    """Starts what falls back, catches up on what a crash kept from being told, closes codes whose time is up."""
-    steps = {"fallback": fallback.sweep, "catch_up": catch_up, "close_over": close_over}
+    """Start due fallbacks, give back rungs that a crash left taken, close codes whose time is up."""
+    steps = {"fallback": fallback.sweep, "catch_up": catch_up, "close_expired": close_expired}
     run_each("tokens.sweep", [(name, partial(act, at=at)) for name, act in steps.items()])
 
 
 def catch_up(*, at: datetime) -> None:
-    """Gives back the rungs of what was not taken lately, where a crash kept that from being told."""
+    """Give back the rungs of recent messages that no provider took, where a crash prevented `give_back`."""
     by_certainty: dict[bool, list[UUID]] = {True: [], False: []}
     lately = dict(not_taken_lately(Message.Kind.VERIFICATION, at=at))
     for reference in none_taken(list(lately)) if channel_fallback.is_armed() else lately:
@@ -46,8 +46,8 @@ def catch_up(*, at: datetime) -> None:
         _return_rungs(references, certainly=certainly, at=at)
 
 
-def close_over(*, at: datetime) -> int:
-    """Ends PENDIENTE codes past their 150 s: SIN_RESPUESTA without tries, EXPIRADO with. Returns how many."""
+def close_expired(*, at: datetime) -> int:
+    """End PENDIENTE codes past their 150 s: SIN_RESPUESTA without tries, EXPIRADO with. Return how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -55,9 +55,9 @@ def close_over(*, at: datetime) -> int:
             SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
             WHERE id = ANY (ARRAY(
                 SELECT id FROM tokens_verificationtoken
-                WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
+                WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
             ))
-            """,  # noqa: S608
+            """,  # noqa: S608  only this module's constants are put in
             {"at": at},
         )
         return int(cursor.rowcount)

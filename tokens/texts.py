@@ -1,4 +1,4 @@
-"""The words around a code, by via. The templates are in templates/messages/; nothing in them depends on the client."""
+"""Texts of a code's message, by via. The templates, in templates/messages/, do not depend on the client."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from messaging.gsm import encode, folded
 from messaging.models import Via
 
 BRAND_SEPTETS = 20
-"""What is left for the brand in one segment beside the longest domain; `{`, `[` and `€` take two."""
+"""Septets left for the brand in one segment beside the longest domain; `{`, `[` and `€` take two."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def compose(via: str) -> Text:
 
 
 def brand_in_sms(brand: str) -> str:
-    """The brand in the alphabet of SMS, so that a code stays one segment (of 160 characters, not of 70)."""
+    """The brand in the alphabet of SMS, cut so that a code stays one segment (of 160 characters, not of 70)."""
     found = folded(brand)
     while len(encode(found)) > BRAND_SEPTETS:
         found = found[:-1]

@@ -65,7 +65,12 @@ PAGES = [
     ("support.cases.views.row_of", f"/soporte/caso/cliente/{SECRET}/", "soporte/caso/<slug:kind>/<slug:key>/", "jefa"),
     ("staff.account_views.page", f"/cuenta/?x={SECRET}", "cuenta/", "jefa"),
     ("subscription.views.page", f"/suscripcion/?x={SECRET}", "suscripcion/", ""),
-    ("subscription.views.withdrawing.client_named", f"/suscripcion/baja/{SECRET}", "suscripcion/baja/<str:token>", ""),
+    (
+        "subscription.views.withdrawing.client_of_link",
+        f"/suscripcion/baja/{SECRET}",
+        "suscripcion/baja/<str:token>",
+        "",
+    ),
 ]
 
 

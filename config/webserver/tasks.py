@@ -90,12 +90,12 @@ def _answer(task: Any, response: HttpResponse) -> None:
 def error_response(path: str, error: Error) -> HttpResponse:
     """Answer to a request that could not be parsed."""
     from external_api import security_headers, traces  # here: another application than Aval's has no contracts
-    from external_api.middleware import enveloped
+    from external_api.middleware import error_response_for_status
     from external_api.routing import contract_of
 
     contract = contract_of(path)
     if contract is not None:
-        response = enveloped(contract, error.code if error.code in (413, 500) else 400)
+        response = error_response_for_status(contract, error.code if error.code in (413, 500) else 400)
     else:
         text = _TEXTS.get(error.code, "La solicitud no es válida.")
         response = HttpResponse(text, status=error.code, content_type="text/plain; charset=utf-8")

@@ -1,4 +1,4 @@
-"""Authorised clients in the admin with their files: import in two steps (looked at, then applied), export as listed."""
+"""Admin page of authorised clients with files: import in two steps (check, then apply), export of the listed rows."""
 
 import secrets
 from typing import Any
@@ -20,17 +20,17 @@ from unfold.widgets import UnfoldAdminFileFieldWidget, UnfoldAdminSelectWidget
 from clients.admin.authorized_clients import AuthorizedClientAdmin
 from clients.admin.base import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_import.jobs import Outcome, Rows, apply, csv_body, rehearse, xlsx_body
+from external_api.client_import.jobs import Outcome, Rows, apply, csv_body, preview, xlsx_body
 from external_api.client_import.limits import WrongFile
-from external_api.client_import.spreadsheets import BYTES_AT_MOST, FIELDS, REQUIRED, Line, read
+from external_api.client_import.spreadsheets import FIELDS, MAX_BYTES, REQUIRED, Line, read
 from external_api.frontdoor.errors import Unavailable
-from external_api.nopasanada.contract import ROWS_AT_MOST, TABLE, ClientsRequired, TooManyClients
+from external_api.nopasanada.contract import MAX_ROWS, TABLE, ClientsRequired, TooManyClients
 
-XLSX_ROWS_AT_MOST = 50_000
+MAX_XLSX_ROWS = 50_000
 """A sheet is made whole before it is sent; some ten seconds."""
-PARCEL_AT_MOST = 7 * 1024 * 1024
-"""Below DATA_UPLOAD_MAX_MEMORY_SIZE, which the form of the second step must pass."""
-PARCEL_LIFE = 60 * 60
+MAX_PARCEL_BYTES = 7 * 1024 * 1024
+"""Below DATA_UPLOAD_MAX_MEMORY_SIZE, which the form of the second step must not exceed."""
+PARCEL_LIFETIME = 60 * 60
 _SALT = "external_api.client_import.admin"
 _TICKET = "import_ticket"
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -54,10 +54,10 @@ class ImportForm(forms.Form):
 
     def clean_file(self) -> UploadedFile:
         file: UploadedFile = self.cleaned_data["file"]
-        if (file.size or 0) > BYTES_AT_MOST:
+        if (file.size or 0) > MAX_BYTES:
             raise forms.ValidationError("El archivo pasa de 5 MB.")
         try:
-            self.lines = read(file.read(), at_most=ROWS_AT_MOST, too_many=TABLE[TooManyClients][1])
+            self.lines = read(file.read(), at_most=MAX_ROWS, too_many=TABLE[TooManyClients][1])
         except WrongFile as fault:
             raise forms.ValidationError(str(fault)) from None
         if not self.lines:
@@ -88,22 +88,22 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
             return self._apply(request)
         form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
         if request.method == "POST" and form.is_valid():
-            return self._rehearse(request, form)
-        more = {"form": form, "columns": FIELDS, "required": REQUIRED, "rows_at_most": ROWS_AT_MOST}
+            return self._preview(request, form)
+        more = {"form": form, "columns": FIELDS, "required": REQUIRED, "rows_at_most": MAX_ROWS}
         return self._page(request, "import.html", "Importar clientes autorizados", **more)
 
-    def _rehearse(self, request: HttpRequest, form: ImportForm) -> HttpResponse:
-        """Stores nothing, the file neither: its rows wait, signed, in the page that asks to confirm. A file on this
-        machine's disk would be missing on the next machine, and one in the database would outlive who changed his
-        mind."""
+    def _preview(self, request: HttpRequest, form: ImportForm) -> HttpResponse:
+        """Preview the import and store nothing: the rows wait, signed, in the page that asks to confirm. A file on this
+        machine's disk would be missing on the next machine, and one in the database would stay after an import that was
+        given up."""
         partner, file = form.cleaned_data["partner"], form.cleaned_data["file"]
-        outcome = rehearse(partner, form.lines, at=timezone.now())
+        outcome = preview(partner, form.lines, at=timezone.now())
         ticket = secrets.token_urlsafe(16)
         contents = {"ticket": ticket, "partner": partner.pk, "file": str(file.name)[:100], "lines": form.lines}
         parcel = signing.dumps(contents, salt=_SALT, compress=True)
-        if len(parcel) > PARCEL_AT_MOST:
+        if len(parcel) > MAX_PARCEL_BYTES:
             form.add_error("file", "El archivo es demasiado grande; divídalo.")
-            more = {"form": form, "columns": FIELDS, "required": REQUIRED, "rows_at_most": ROWS_AT_MOST}
+            more = {"form": form, "columns": FIELDS, "required": REQUIRED, "rows_at_most": MAX_ROWS}
             return self._page(request, "import.html", "Importar clientes autorizados", **more)
         request.session[_TICKET] = ticket
         more = {
@@ -119,7 +119,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
     def _apply(self, request: HttpRequest) -> HttpResponse:
         ticket = request.session.pop(_TICKET, None)
         try:
-            contents = signing.loads(request.POST["parcel"], salt=_SALT, max_age=PARCEL_LIFE)
+            contents = signing.loads(request.POST["parcel"], salt=_SALT, max_age=PARCEL_LIFETIME)
         except signing.BadSignature:
             contents = {"ticket": None}
         if ticket is None or contents["ticket"] != ticket:
@@ -149,8 +149,8 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
 
     def export_xlsx_view(self, request: HttpRequest) -> HttpResponseBase:
         clients = self._listed(request)
-        if clients.order_by()[: XLSX_ROWS_AT_MOST + 1].count() > XLSX_ROWS_AT_MOST:
-            messages.warning(request, f"Son más de {XLSX_ROWS_AT_MOST} clientes: expórtelos como CSV.")
+        if clients.order_by()[: MAX_XLSX_ROWS + 1].count() > MAX_XLSX_ROWS:
+            messages.warning(request, f"Son más de {MAX_XLSX_ROWS} clientes: expórtelos como CSV.")
             return self._back(request)
         rows = self._rows(request, clients, "xlsx")
         if rows is None:
@@ -160,8 +160,8 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         return StreamingHttpResponse(body, content_type=_XLSX, headers=headers)
 
     def _rows(self, request: HttpRequest, clients: QuerySet[AuthorizedClient], form: str) -> Rows | None:
-        """The rows to write, written down first: personal data leaves the house, by whose hand, when, and which.
-        None while another export of staff runs."""
+        """The rows to write, audited first: personal data leaves the system, and the audit has the user, time and
+        filter. None while another export of staff runs."""
         try:
             rows = Rows(clients)
         except Unavailable:
@@ -187,7 +187,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         if "%00" in request.GET.urlencode():
-            raise BadRequest  # no list has it in its address, and neither a query nor the audit can hold it
+            raise BadRequest  # no list's URL has it, and PostgreSQL stores it neither in a query nor in the audit
         try:
             listed: QuerySet[AuthorizedClient] = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters as fault:

@@ -1,8 +1,8 @@
-"""What an import of clients does and what an export is made of, away from the pages that ask for them.
+"""Import and export of clients, without the pages that start them.
 
-django-import-export is passed over: it looks up and saves row by row, through a model form's rules and texts. Here a
-file goes through `bulk.alta` as a request of the contract does: the same rules, the same texts, a handful of
-statements whatever the number of rows, and exactly one winner when a partner adds the same address at that moment.
+django-import-export is not used: it looks up and saves row by row, through a model form's rules and texts. Here a file
+goes through `bulk.alta` as a request of the contract does: the same rules, the same texts, a handful of statements
+whatever the number of rows, and exactly one winner when a partner adds the same address at that moment.
 """
 
 import json
@@ -30,7 +30,7 @@ from external_api.nopasanada.contract import LIMA
 
 @dataclass(frozen=True)
 class Fault:
-    """A line that is not taken, and everything that is wrong with it."""
+    """A line that was not imported, with all its faults."""
 
     number: int
     email: str
@@ -44,8 +44,9 @@ class Outcome:
     request_id: int = 0
 
 
-def rehearse(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcome:
-    """What `apply` would do now. It does it and takes it back: rules of its own would come to differ."""
+def preview(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcome:
+    """Return the outcome that `apply` would have now: run the same code and roll back, so that the rules cannot
+    differ."""
     with transaction.atomic():
         outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=0, at=at))
         transaction.set_rollback(True)
@@ -53,7 +54,7 @@ def rehearse(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcom
 
 
 def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, address: str, file: str) -> Outcome:
-    """Authorises the good lines and writes down who asked for it: as a request of contract 1, and in the audit."""
+    """Authorise the valid lines and record who asked for it: as a request of contract 1, and in the audit."""
     began = time.perf_counter()
     with transaction.atomic():
         number = request_log.next_id()
@@ -77,9 +78,9 @@ def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, add
 
 
 class Rows:
-    """The clients of a queryset, for a file: in constant memory, one export of staff at a time (`export_slots`).
+    """Clients of a queryset for a file: in constant memory, one export of staff at a time (`export_slots`).
 
-    Raises Unavailable while another one runs. Whoever makes it must close it.
+    Raises Unavailable while another one runs. The caller must close it.
     """
 
     def __init__(self, clients: QuerySet[AuthorizedClient]) -> None:
@@ -104,7 +105,7 @@ class Rows:
 
     @property
     def count(self) -> int:
-        """How many there were; right once they are out."""
+        """Number of rows; right once they are out."""
         return self._export.count
 
     def batches(self) -> Iterator[list[list[str]]]:
@@ -113,23 +114,23 @@ class Rows:
                 yield [_cells(row) for row in json.loads(b"[" + chunk.lstrip(b",") + b"]")]
 
     def close(self) -> None:
-        self._export.give_up()
+        self._export.release()
 
 
 def csv_body(rows: Rows) -> Body:
-    """The body of a CSV."""
+    """Body of a CSV."""
 
-    def written() -> Iterator[bytes]:
-        yield ("\ufeff" + csv_text([COLUMNS])).encode()  # the mark by which Excel knows UTF-8
+    def generate() -> Iterator[bytes]:
+        yield ("\ufeff" + csv_text([COLUMNS])).encode()  # byte order mark: Excel recognises UTF-8 by it
         for batch in rows.batches():
             yield csv_text(batch).encode()
         yield total_line(rows.count).encode()
 
-    return Body(written(), rows.slot)
+    return Body(generate(), rows.slot)
 
 
 def xlsx_body(rows: Rows) -> tuple[Body, int]:
-    """The body of an XLSX, which is made whole first, and its size."""
+    """Body of an XLSX, which is made whole first, and its size."""
     file = TemporaryFile()  # noqa: SIM115  the body closes it
     try:
         write_xlsx((row for batch in rows.batches() for row in batch), file)

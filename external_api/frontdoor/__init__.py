@@ -1,1 +1,1 @@
-"""What every contract's request passes: one strict JSON parser, credentials, limits, idempotency, log, envelope."""
+"""Front door of all contracts: strict JSON parser, credentials, limits, idempotency, request log, envelope."""

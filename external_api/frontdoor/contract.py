@@ -1,4 +1,4 @@
-"""What a contract must say so that the front door can speak its words."""
+"""Interface of a contract: its access rules, its limits and its table of errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, body and headers of an answer in a contract's envelope; `code` is the refusal's name in the log."""
+    """Status, body and headers of an answer in a contract's envelope; `code` is the error's name in the log."""
 
     status: int
     body: Mapping[str, Any]
@@ -21,7 +21,7 @@ class Answer:
 
 
 class Contract(Protocol):
-    """One published contract: its name, its door, its envelope."""
+    """One published contract: name, access, limits, envelope."""
 
     name: str
     """As in clients.models.Contract."""
@@ -32,7 +32,7 @@ class Contract(Protocol):
     credential_kinds: tuple[str, ...]
 
     def needs_credential(self) -> bool:
-        """Whether a call without one is refused."""
+        """True where a call without a credential is an error."""
 
-    def refuse(self, refusal: Refused, view: "ContractView | None") -> Answer:
-        """The contract's words for a refusal; `view` is None where no view was reached."""
+    def answer_to(self, error: Refused, view: "ContractView | None") -> Answer:
+        """The contract's answer to an error; `view` is None where no view was reached."""

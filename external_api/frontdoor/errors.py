@@ -1,10 +1,10 @@
-"""What the front door itself refuses, before or instead of the domain. Each contract puts its own words to these."""
+"""Errors of the front door, raised before or instead of the domain's. Each contract has its own text for them."""
 
 from clients.errors import Refused
 
 
 class BadRequest(Refused):
-    """The body is not the JSON object that is asked for; `detail` says what is wrong, in Spanish."""
+    """The body is not the JSON object that is asked for; `detail` is the reason, in Spanish."""
 
     def __init__(self, detail: str = "El cuerpo no es JSON válido.") -> None:
         super().__init__(detail)
@@ -12,7 +12,7 @@ class BadRequest(Refused):
 
 
 class InvalidFields(Refused):
-    """The object is JSON, some fields are not what the contract asks: {field: [text]}."""
+    """The object is JSON, but some fields break the contract's rules: {field: [text]}."""
 
     def __init__(self, faults: dict[str, list[str]]) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class NoSuchPath(Refused):
 
 
 class WrongMethod(Refused):
-    """The URL exists, not with this method; `allowed` are those it takes."""
+    """The URL exists, but not with this method; `allowed` are the methods it takes."""
 
     def __init__(self, allowed: list[str]) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class WrongMethod(Refused):
 
 
 class Unauthorized(Refused):
-    """No credential, or one that does not open this door."""
+    """No credential, or one that is not valid for this contract."""
 
 
 class TooLarge(Refused):

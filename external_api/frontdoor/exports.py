@@ -1,8 +1,8 @@
-"""Long lists out of PostgreSQL as JSON, in constant memory: COPY of `row_to_json`, passed on in chunks.
+"""Exports of long lists from PostgreSQL as JSON, in constant memory: COPY of `row_to_json`, passed on in chunks.
 
 One export at a time for each partner, ten minutes at most and not slower than 64 KB a second (`export_slots`), on a
-connection of its own that is closed when the last chunk is out or the client goes away. The server ends a broken stream
-like a finished one: a JSON without its end is the sign of it.
+connection of its own that is closed when the last chunk is out or the client disconnects. The server ends a broken
+stream like a finished one: a JSON without its end shows that it broke.
 """
 
 import logging
@@ -16,11 +16,11 @@ from external_api.frontdoor.export_slots import Slot
 log = logging.getLogger(__name__)
 
 CHUNK = 64 * 1024
-"""Bytes passed on at once."""
+"""Bytes passed on together."""
 
 
 class Export:
-    """The rows of a query, as the elements of a JSON array without its brackets; `count` is right once they are out."""
+    """Rows of a query as the elements of a JSON array without its brackets; `count` is right once they are out."""
 
     def __init__(self, sql: str, params: Sequence[Any] = (), *, owner: str) -> None:
         """`sql` selects one JSON value a row. Raises Unavailable while another export of the owner runs."""
@@ -29,16 +29,16 @@ class Export:
         self._sql = sql
         self._params = params
 
-    def give_up(self) -> None:
-        """Frees the slot; also of an export that never began."""
-        self.slot.give_up()
+    def release(self) -> None:
+        """Free the slot; also of an export that never began."""
+        self.slot.release()
 
     def chunks(self) -> Iterator[bytes]:
-        """Runs the query. Whoever iterates must close what this returns, and give the slot up (a Body does)."""
+        """Run the query. The caller must close the iterator and release the slot (a Body does)."""
         with self.slot.connection.cursor() as cursor:
-            yield from self._copied(cursor)
+            yield from self._chunks_of_copy(cursor)
 
-    def _copied(self, cursor: Any) -> Iterator[bytes]:
+    def _chunks_of_copy(self, cursor: Any) -> Iterator[bytes]:
         rows: list[bytes] = []
         size = 0
         with cursor.copy(f"COPY ({self._sql}) TO STDOUT", self._params) as copy:
@@ -46,13 +46,14 @@ class Export:
                 rows.append(bytes(row))
                 size += len(rows[-1])
                 if size >= CHUNK:
-                    yield self._joined(rows)
+                    yield self._join(rows)
                     rows, size = [], 0
         if rows:
-            yield self._joined(rows)
+            yield self._join(rows)
 
-    def _joined(self, rows: list[bytes]) -> bytes:
-        """COPY doubles every backslash and ends each row with the only raw line feed that JSON text can hold."""
+    def _join(self, rows: list[bytes]) -> bytes:
+        """Join rows with commas. COPY doubles every backslash and ends each row with a line feed that JSON text
+        escapes."""
         text = b"".join(rows)
         begun = self.count > 0
         self.count += text.count(b"\n")
@@ -61,13 +62,13 @@ class Export:
 
 
 class Body:
-    """The body of an answer that is made as it is read, at the pace its slot asks for. `done` is called once: at its
-    end, when it breaks, or when the server closes it, which also happens to one that nobody began to read: a generator
-    alone would not notice."""
+    """Streamed body of an answer, measured by its slot. `done` is called once: at the end, when the stream breaks, or
+    when the server closes it. The last also happens to a body that was never read, which a generator alone would not
+    notice."""
 
     def __init__(self, chunks: Iterator[bytes], slot: Slot, done: Callable[[], None] = lambda: None) -> None:
         self._slot = slot
-        self._chunks = slot.paced(chunks)
+        self._chunks = slot.measured(chunks)
         self._done = done
         self._is_done = False
 
@@ -84,14 +85,14 @@ class Body:
         try:
             self._chunks.close()  # type: ignore[attr-defined]
         finally:
-            self._slot.give_up()
+            self._slot.release()
             self._done()
 
 
 def stream(export: Export, *, head: bytes, tail: Callable[[int], bytes], done: Callable[[], None]) -> Body:
-    """`head`, the elements, and `tail` of their number. `done` is called at the end, also of a broken stream."""
+    """Stream `head`, the elements, and `tail` of their number. `done` is called at the end, also of a broken stream."""
 
-    def written() -> Iterator[bytes]:
+    def generate() -> Iterator[bytes]:
         try:
             yield head
             with closing(export.chunks()) as chunks:  # type: ignore[type-var]
@@ -101,11 +102,11 @@ def stream(export: Export, *, head: bytes, tail: Callable[[int], bytes], done: C
             log.exception("an export broke off", extra={"rows": export.count})
             raise
 
-    return Body(written(), export.slot, done)
+    return Body(generate(), export.slot, done)
 
 
 def file_body(file: IO[bytes], slot: Slot) -> tuple[Body, int]:
-    """A file made whole before it is sent, as a body that closes it, and its size."""
+    """Body of a file that was made whole before it is sent, and its size. The body closes the file."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
 

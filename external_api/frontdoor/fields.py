@@ -1,4 +1,4 @@
-"""Serializer fields that take what a contract documents and nothing else: text is text, never a number made one."""
+"""Serializer fields that take what a contract documents and nothing else: a number is never made into text."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ class Text(serializers.Field):
         "required": REQUIRED,
         "null": REQUIRED,
         "not_text": "Debe ser un texto.",
-        "too_long": "No debe pasar de {longest} caracteres.",
+        "too_long": "No debe pasar de {max_length} caracteres.",
         "control": "Contiene caracteres que no se permiten.",
         "not_listed": "Debe ser uno de: {listed}.",
     }
 
-    def __init__(self, *, longest: int = 100, one_of: tuple[str, ...] = (), **kwargs: Any) -> None:
-        self.longest = longest
+    def __init__(self, *, max_length: int = 100, one_of: tuple[str, ...] = (), **kwargs: Any) -> None:
+        self.max_length = max_length
         self.one_of = one_of
         if not kwargs.get("required", True):
             kwargs.setdefault("default", "")
@@ -46,8 +46,8 @@ class Text(serializers.Field):
         if not isinstance(data, str):
             self.fail("not_text")
         text = normalised(data)
-        if len(text) > self.longest:
-            self.fail("too_long", longest=self.longest)
+        if len(text) > self.max_length:
+            self.fail("too_long", max_length=self.max_length)
         if not text.isprintable():
             self.fail("control")
         if self.one_of and text not in self.one_of:
@@ -59,7 +59,7 @@ class Text(serializers.Field):
 
 
 def checked(serializer_class: type[serializers.Serializer[Any]], body: dict[str, Any]) -> dict[str, Any]:
-    """The validated fields. Raises InvalidFields with every fault of every field."""
+    """Validate a body. Raises InvalidFields with every fault of every field."""
     serializer = serializer_class(data=body)
     if not serializer.is_valid():
         raise InvalidFields({field: [str(text) for text in texts] for field, texts in serializer.errors.items()})

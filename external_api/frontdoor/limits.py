@@ -1,4 +1,4 @@
-"""How much a caller may do: requests a minute, messages and wrong codes a day."""
+"""Limits of a caller: requests a minute, messages and wrong codes a day."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from messaging import caps
 from tokens.models import MAX_TRIES
 
 REFUSED_SHARE = 5
-"""Refused credentials may come at a fifth of an address's rate: guessing a key is slower than using one."""
+"""Rejected credentials may come at a fifth of an address's rate: guessing a key must be slower than using one."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is counted: the partner, or in open mode the address."""
+    """Subject of a limit: the partner, or in open mode the address."""
 
     partner: Partner | None
     address: str
@@ -37,7 +37,7 @@ class Caller:
 
 def count_request(caller: Caller) -> None:
     """Raises RateLimited."""
-    _refuse_beyond(counters.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
+    _raise_if_limited(counters.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
 
 
 def count_anonymous_request(address: str) -> None:
@@ -46,7 +46,7 @@ def count_anonymous_request(address: str) -> None:
 
 
 def give_back_anonymous_request(address: str) -> None:
-    """Take that count back, for a call whose body held a good credential: it is then counted as its partner's."""
+    """Take that count back, for a call whose body held a valid credential: it is then counted as its partner's."""
     caller = Caller(None, address)
     counters.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
 
@@ -54,21 +54,21 @@ def give_back_anonymous_request(address: str) -> None:
 def count_refused_credential(address: str) -> None:
     """Raises RateLimited."""
     allowed = max(1, int(settings.RATE_PER_ADDRESS) // REFUSED_SHARE)
-    _refuse_beyond(counters.hit_minute(f"refused:a{limiting_key(address)}", allowed))
+    _raise_if_limited(counters.hit_minute(f"refused:a{limiting_key(address)}", allowed))
 
 
 def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
-    """Take one of the day's messages; call what it returns to put it back. Raises RateLimited when none is left."""
+    """Take one of the day's messages; the returned function puts it back. Raises RateLimited when none is left."""
     try:
         return caps.reserve(via, caller=caller.key, partner=caller.partner, at=at)
     except caps.CapReached as cap:
         raise RateLimited(cap.seconds) from None
 
 
-def tries_of_a_code(caller: Caller, *, at: datetime) -> int:
-    """How many wrong tries end a code of this caller now: one, once its clients have typed too many today.
+def tries_allowed(caller: Caller, *, at: datetime) -> int:
+    """Number of wrong tries that end a code of this caller now: one, once its clients have typed too many today.
 
-    Right codes always pass: a limit that refused them would be a switch in the hands of whoever types wrong ones.
+    Right codes always pass: a limit on them would let anybody who types wrong codes lock out the others.
     """
     wrong_key, verified_key = _code_keys(caller)
     wrong = counters.counts_today([wrong_key], at=at)[0]
@@ -79,23 +79,23 @@ def tries_of_a_code(caller: Caller, *, at: datetime) -> int:
 
 
 def count_verified_code(caller: Caller, *, at: datetime) -> None:
-    """A few too low at worst, so that a right code costs no call to Redis of its own."""
+    """Count a right code, at worst a few too low, so that it costs no call to Redis of its own."""
     counters.add_one_roughly(_code_keys(caller)[1], at=at, cap=int(settings.WRONG_CODES_PER_DAY))
 
 
 def count_wrong_code(caller: Caller, *, at: datetime) -> None:
-    """One guess on each of many clients is not held by the ladder; this holds it, and says so twice a day."""
+    """Count a wrong code: the ladder does not limit one guess on each of many clients. Alarms at most twice a day."""
     key, verified_key = _code_keys(caller)
     wrong = counters.add_today(key, 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
     half = int(settings.WRONG_CODES_PER_DAY) // 2
     if wrong < half:
         return
     allowed = _wrong_codes_allowed(counters.counts_today([verified_key], at=at)[0])
-    for words, share, threshold in (
+    for text, share, threshold in (
         ("half of the daily limit of wrong codes reached", "half", allowed // 2),
         ("daily limit of wrong codes reached: somebody may be guessing", "limit", allowed),
     ):
-        alarms.raise_once(words, f"{key}:{share}", count=wrong, threshold=max(1, threshold), at=at)
+        alarms.raise_once(text, f"{key}:{share}", count=wrong, threshold=max(1, threshold), at=at)
 
 
 def _wrong_codes_allowed(verified: int) -> int:
@@ -106,6 +106,6 @@ def _code_keys(caller: Caller) -> tuple[str, str]:
     return f"wrong:{caller.key}", f"verified:{caller.key}"
 
 
-def _refuse_beyond(seconds: int) -> None:
+def _raise_if_limited(seconds: int) -> None:
     if seconds:
         raise RateLimited(seconds)

@@ -1,4 +1,4 @@
-"""One ApiRequest row for each call, written when the answer is known; its number is taken when somebody asks for it."""
+"""Request log: one ApiRequest row a call, written when the answer is known. Its id is taken when first needed."""
 
 import logging
 from datetime import datetime
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def _insert(columns: list[str]) -> str:
-    """The statement that writes these columns of a row, with parameters of their names."""
+    """The INSERT of these columns, with parameters of their names."""
     names, values = (", ".join(form.format(each) for each in columns) for form in ('"{}"', "%({})s"))
     return f"INSERT INTO {ApiRequest._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608  the model's own names
 
@@ -29,19 +29,18 @@ _INSERT = _insert([column for column in _WITH_ID if column != "id"])
 
 
 def next_id() -> int:
-    """A number of its own for each call, also one that leaves no row (the sequence of ApiRequest's key)."""
+    """Take an id from the sequence of ApiRequest's key; each call has its own, also one that leaves no row."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT nextval('external_api_apirequest_id_seq')")
         return int(cursor.fetchone()[0])
 
 
-def number_for(refusal: Refused, view: "ContractView | None") -> int:
-    """The number a refusal is answered with: the call's own; 0 when the database that counts them is away, and nobody
-    waits for it once that is known."""
+def id_in_answer(error: Refused, view: "ContractView | None") -> int:
+    """Id to put into the answer to an error: the call's own; 0 when the database that counts them is unavailable."""
     try:
         if view is not None:
             return view.request_id
-        return 0 if isinstance(refusal, Unavailable) else next_id()
+        return 0 if isinstance(error, Unavailable) else next_id()
     except Error:
         return 0
 
@@ -62,7 +61,7 @@ def write(
     successes: int | None = None,
     failures: int | None = None,
 ) -> None:
-    """Never raises: an answer that was earned is not lost because its log row could not be written."""
+    """Write the row. Never raises: an answer is not lost because its log row could not be written."""
     row = {
         "contract": contract,
         "partner_id": partner_id,

@@ -1,8 +1,8 @@
-"""The one JSON parser of all contracts: RFC 8259 without its latitude.
+"""Strict JSON parser of all contracts: RFC 8259 without its latitude.
 
-Refused are what two parsers could read differently or a database cannot hold: duplicate keys, NaN and Infinity, lone
+It rejects what two parsers could read differently or a database cannot hold: duplicate keys, NaN and Infinity, lone
 surrogates, NUL, integers over 18 digits, numbers that overflow, deep nesting, any charset but UTF-8. A body is read up
-to the contract's limit and not further.
+to the contract's limit and no further.
 """
 
 import json
@@ -15,15 +15,15 @@ from django.http.request import UnreadablePostError
 
 from external_api.frontdoor.errors import BadRequest, TooLarge, WrongMediaType
 
-DEEPEST = 16
+MAX_DEPTH = 16
 """Levels of nesting; the contracts need four."""
-LONGEST_INTEGER = 18
+MAX_INTEGER_DIGITS = 18
 """Digits: more does not fit a bigint."""
 
 
 def read_body(request: WSGIRequest, *, limit: int) -> bytes:
-    """The raw body; of a chunked one the web server has told the length. Raises TooLarge (limit in bytes), BadRequest
-    when it breaks off."""
+    """Read the raw body; the web server gives the length of a chunked one. Raises TooLarge (limit in bytes), or
+    BadRequest when the body breaks off."""
     try:
         announced = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -53,8 +53,7 @@ def check_media_type(content_type: str) -> None:
 
 
 def parse_object(body: bytes, *, elements: int) -> dict[str, Any]:
-    """The JSON object in the body, of at most so many brackets, colons and commas. Raises BadRequest with what is
-    wrong, in Spanish."""
+    """Parse a body of at most `elements` brackets, colons and commas. Raises BadRequest, with a reason in Spanish."""
     if _has_more_elements(body, elements):
         raise BadRequest("El JSON tiene demasiados elementos.")
     try:
@@ -76,10 +75,10 @@ def parse_object(body: bytes, *, elements: int) -> dict[str, Any]:
 
 
 def _has_more_elements(body: bytes, allowed: int) -> bool:
-    """Whether there are more brackets, colons and commas outside of strings, before a single object is made of them:
-    2.7 million empty objects fit into 8 MiB, and take 600 MB."""
+    """Count brackets, colons and commas outside of strings, before any object is made of them: 2.7 million empty
+    objects fit into 8 MiB, and take 600 MB."""
     bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
-    if bare.count(b'"') >= 2 * (allowed + 2):  # between two strings stands one of them, or it is no JSON
+    if bare.count(b'"') >= 2 * (allowed + 2):  # JSON has one of them between two strings
         return True
     outside = b"".join(bare.split(b'"')[::2])
     return sum(outside.count(mark) for mark in (b"{", b"[", b":", b",")) > allowed
@@ -93,9 +92,9 @@ _CONTAINERS = frozenset({dict, list})
 
 
 def _check_depth(value: dict[str, Any]) -> None:
-    """Level by level and containers only: 10,000 rows cost a few milliseconds."""
+    """Check the nesting level by level, over containers only: 10,000 rows cost a few milliseconds."""
     level: list[Any] = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         below = [
             item
             for container in level
@@ -109,7 +108,7 @@ def _check_depth(value: dict[str, Any]) -> None:
 
 
 def _check_text(value: Any) -> None:
-    """Every string, keys too. Only reached by bodies that could hold something."""
+    """Check every string, keys too. Called only for bodies with a suspect escape."""
     if isinstance(value, dict):
         for key, item in value.items():
             _check_text(key)
@@ -134,7 +133,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int:
-    if len(digits.lstrip("-")) > LONGEST_INTEGER:
+    if len(digits.lstrip("-")) > MAX_INTEGER_DIGITS:
         raise BadRequest("El JSON contiene un número demasiado grande.")
     return int(digits)
 

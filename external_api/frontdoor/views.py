@@ -1,7 +1,7 @@
-"""The view every contract's endpoints stand on: who calls, how much, with what; then the act; then the envelope.
+"""Base view of all contracts' endpoints: authenticate, limit, parse, act, answer in the contract's envelope.
 
-The order: credential, limits, method, body, Idempotency-Key, the endpoint itself. Whatever is refused on the way, by
-the front door or the domain, is put into words by the contract's own table.
+The order: credential, limits, method, body, Idempotency-Key, the endpoint itself. Errors of the front door and of the
+domain are answered by the contract's own table.
 """
 
 import logging
@@ -31,8 +31,8 @@ from external_api.models import IdempotentAnswer
 log = logging.getLogger(__name__)
 
 
-class AlwaysJson(BaseContentNegotiation):
-    """JSON out, whatever Accept says: a contract has one format, and 406 is in none of its tables."""
+class JsonNegotiation(BaseContentNegotiation):
+    """JSON always, whatever Accept says: a contract has one format, and 406 is in none of its tables."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return None
@@ -42,17 +42,17 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 def header_credential(request: Request) -> str | None:
-    """What stands behind `Bearer` in the Authorization header; None for a header of another scheme, or none."""
+    """The credential after `Bearer` in the Authorization header; None for another scheme, or no header."""
     scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
     return raw if scheme.lower() == "bearer" else None
 
 
 class _Replayed(Exception):
-    """The call was answered before; here is that answer."""
+    """The call was answered before; carries that answer."""
 
-    def __init__(self, kept: idempotency.Kept) -> None:
+    def __init__(self, stored: idempotency.StoredAnswer) -> None:
         super().__init__()
-        self.kept = kept
+        self.stored = stored
 
 
 class ContractView(APIView):
@@ -60,21 +60,21 @@ class ContractView(APIView):
 
     contract: ClassVar[Contract]
     action: str = ""
-    content_negotiation_class = AlwaysJson
+    content_negotiation_class = JsonNegotiation
     http_method_names = ["get", "head", "post"]
     rate_limited: ClassVar[bool] = True
     logged: bool = True
     takes_credential: ClassVar[bool] = True
     takes_body: ClassVar[bool] = True
     answer_shows_secret: bool = False
-    """Whether its answer holds a credential or the like: then it is kept sealed for a retry."""
+    """True where the answer holds a credential or the like: it is then stored sealed for a retry."""
 
     credential: Credential | None = None
     body: dict[str, Any]
     raw_body: bytes = b""
     user_name: str = ""
     subject: UUID | None = None
-    """Whom the call is about, once that is known."""
+    """Id of the client the call is about, once known."""
     answer_code: str = ""
     successes: int | None = None
     failures: int | None = None
@@ -91,7 +91,7 @@ class ContractView(APIView):
 
     @property
     def request_id(self) -> int:
-        """This call's number; taken from the sequence the first time somebody needs it."""
+        """This call's id; taken from the sequence at first use."""
         if self._request_id is None:
             self._request_id = request_log.next_id()
         return self._request_id
@@ -101,25 +101,25 @@ class ContractView(APIView):
         self.address = caller_address(request.META)
         self._started = time.perf_counter()
         try:
-            return self._answered(request, *args, **kwargs)
+            return self._dispatch(request, *args, **kwargs)
         finally:
-            self._let_go_of_body(request)
+            self._free_body(request)
 
-    def _answered(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def _dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         if isinstance(response, Response):
             response.render()
         if self._idempotent is not None:
-            self._keep_answer(response)
+            self._store_answer(response)
         if self.logged:
             self.write_log(response.status_code)
         response.contract = self.contract.name  # type: ignore[attr-defined]
         response._csp_exempt = True  # type: ignore[attr-defined]  # from django-csp: SecurityHeaders adds it ready made
         return response
 
-    def _let_go_of_body(self, request: Any) -> None:
-        """View, request and answer refer to each other: what they hold stays until Python's collector comes by, which
-        is seldom, and by then 8 MiB a call are gigabytes."""
+    def _free_body(self, request: Any) -> None:
+        """Free the body. View, request and answer refer to each other, so what they hold stays until Python's collector
+        runs, which is seldom, and by then 8 MiB a call are gigabytes."""
         self.raw_body, self.body = b"", {}
         if "_body" in request.__dict__:
             request._body, request._stream = b"", BytesIO()
@@ -135,17 +135,17 @@ class ContractView(APIView):
             self.check_idempotency_key(request)
 
     def prepare(self, request: Request) -> None:
-        """What every answer needs, also that of a refusal."""
+        """Set what every answer needs, also an error's."""
         self.format_kwarg = None
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.body = {}
 
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
         if isinstance(exc, _Replayed):
-            replay = HttpResponse(exc.kept.body, status=exc.kept.status, content_type="application/json")
+            replay = HttpResponse(exc.stored.body, status=exc.stored.status, content_type="application/json")
             replay["Idempotency-Replayed"] = "true"
             return replay
-        return self._respond(self.contract.refuse(self._as_refusal(exc), self))
+        return self._respond(self.contract.answer_to(self._as_error(exc), self))
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(response, Answer):
@@ -157,7 +157,7 @@ class ContractView(APIView):
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         raise WrongMethod(self.allowed_methods)
 
-    def _as_refusal(self, exc: Exception) -> Refused:
+    def _as_error(self, exc: Exception) -> Refused:
         if isinstance(exc, Refused):
             if isinstance(exc, RateLimited):
                 self.logged = False  # a flood must not fill the table
@@ -179,7 +179,7 @@ class ContractView(APIView):
         return Response(answer.body, status=answer.status, headers=dict(answer.headers))
 
     def check_credential(self, request: Request, *, in_body: Any = None) -> None:
-        """Reads the Authorization header, or else the field of the body where a contract has one."""
+        """Authenticate by the Authorization header, or else by the field of the body where a contract has one."""
         raw = header_credential(request)
         if raw is None:
             raw = in_body if isinstance(in_body, str) and in_body else None
@@ -205,11 +205,11 @@ class ContractView(APIView):
         return Unauthorized()
 
     def read_body(self, request: Request) -> None:
-        self.take_body(request)
+        self.read_raw_body(request)
         self.decode_body()
 
-    def take_body(self, request: Request) -> None:
-        """The body's bytes, which cost nothing yet but their memory."""
+    def read_raw_body(self, request: Request) -> None:
+        """Read the body's bytes, which cost only their memory so far."""
         self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
         if self.raw_body:
             strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
@@ -224,22 +224,22 @@ class ContractView(APIView):
             return
         asked = b"\n".join([str(request.method).encode(), request.path.encode(), self.raw_body])
         begun = idempotency.begin(self.partner, self.contract.name, key, asked=asked, at=self.at)
-        if isinstance(begun, idempotency.Kept):
+        if isinstance(begun, idempotency.StoredAnswer):
             raise _Replayed(begun)
         self._idempotent = begun
 
-    def _keep_answer(self, response: HttpResponse) -> None:
+    def _store_answer(self, response: HttpResponse) -> None:
         row = self._idempotent
         if row is not None:
             try:
                 idempotency.finish(
                     row, status=response.status_code, body=response.content, shows_secret=self.answer_shows_secret
                 )
-            except OperationalError as fault:  # the key lapses by itself; the answer stands
+            except OperationalError as fault:  # the key lapses by itself; the answer is sent all the same
                 log.error("an answer could not be kept", extra={"fault": repr(fault)[:300]})
 
     def write_log(self, status: int) -> None:
-        """Writes the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
+        """Write the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
         request_log.write(
             id=self._request_id,
             contract=self.contract.name,
@@ -258,7 +258,7 @@ class ContractView(APIView):
 
 
 class UnknownPath(ContractView):
-    """Whatever no endpoint of the contract answers: the envelope's 404, for every method."""
+    """Answer where no endpoint of the contract matches: the envelope's 404, for every method."""
 
     action = "?"
     takes_credential = False
@@ -267,8 +267,8 @@ class UnknownPath(ContractView):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.http_method_names = [str(request.method).lower()]
-        setattr(self, str(request.method).lower(), self._nothing_here)
+        setattr(self, str(request.method).lower(), self._raise_not_found)
         return super().dispatch(request, *args, **kwargs)
 
-    def _nothing_here(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+    def _raise_not_found(self, request: Request, *args: Any, **kwargs: Any) -> Any:
         raise NoSuchPath

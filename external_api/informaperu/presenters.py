@@ -1,4 +1,4 @@
-"""Pieces of contract 2's answers that more than one endpoint sends."""
+"""Presenters of contract 2: parts of answers that more than one endpoint sends."""
 
 import math
 from datetime import datetime
@@ -20,7 +20,7 @@ def lima(moment: datetime) -> str:
 
 
 def cooldown_block(via: str, state: CooldownState, *, at: datetime, open_to_requests: bool = True) -> dict[str, Any]:
-    """`data` of the cooldown query, and of the 429 that refuses a request.
+    """`data` of the cooldown query, and of the 429 for a request that came too early.
 
     `open_to_requests` is False for a client who can ask no more (validated or locked), whatever the ladder says.
     """
@@ -37,7 +37,7 @@ def cooldown_block(via: str, state: CooldownState, *, at: datetime, open_to_requ
 
 
 def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
-    """The document's `warning`: who proved this number (or mailbox) last, and on which day."""
+    """The document's `warning`: the last person who proved this number (or mailbox), and the day."""
     day = before.validated_at.astimezone(LIMA).strftime("%d/%m/%Y") if before.validated_at else ""
     what = "Este correo" if via == Via.EMAIL else "Este número"
     return {"message": f"{what} ya fue validado el {day} por {_name(before)}", "code": "PHONE_REUSE_WARNING"}
@@ -45,7 +45,7 @@ def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
 
 def _name(applicant: Applicant) -> str:
     """First name and paternal surname in capitals; `PHONE_REUSE_NAMES=masked` leaves the first letters."""
-    words = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
+    names = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
     if settings.PHONE_REUSE_NAMES == "masked":
-        words = [word[0] + "***" for word in words]
-    return " ".join(words)
+        names = [name[0] + "***" for name in names]
+    return " ".join(names)

@@ -1,4 +1,4 @@
-"""What the bodies of contract 2 must hold, and our own names for it."""
+"""Serializers of contract 2's bodies, with our own names for their fields."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class PersonName(Text):
     """A person's name, as in `clients.identity.names`."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(longest=80, **kwargs)
+        super().__init__(max_length=80, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
@@ -28,7 +28,7 @@ class Email(Text):
     """An e-mail address, in its canonical form."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(longest=254, **kwargs)
+        super().__init__(max_length=254, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         try:
@@ -41,8 +41,8 @@ class Registration(serializers.Serializer[Any]):
     """`POST /client`."""
 
     tipo_documento = Text(one_of=documents.DOCUMENT_TYPES)
-    documento = Text(longest=15)
-    digito_verificador = Text(longest=1, required=False)
+    documento = Text(max_length=15)
+    digito_verificador = Text(max_length=1, required=False)
     nombres = PersonName()
     apellido_paterno = PersonName()
     apellido_materno = PersonName(required=False)
@@ -52,7 +52,7 @@ class Registration(serializers.Serializer[Any]):
     distrito = Text()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """All fields first, then the rules over several, so that one answer names every fault."""
+        """Validate all fields first, then the rules over several, so that one answer lists every fault."""
         faults: dict[str, Any] = {}
         try:
             fields = super().to_internal_value(data)
@@ -123,8 +123,8 @@ class CodeRequest(serializers.Serializer[Any]):
     """`POST /client/:id/token`."""
 
     via = Text(one_of=tuple(Via.values))
-    telefono = Text(longest=20, required=False)
-    operador = Text(longest=20, required=False, one_of=phones.OPERATORS)
+    telefono = Text(max_length=20, required=False)
+    operador = Text(max_length=20, required=False, one_of=phones.OPERATORS)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["via"] == Via.EMAIL:
@@ -138,19 +138,19 @@ class CodeRequest(serializers.Serializer[Any]):
 
 
 class Password(Text):
-    """Taken as it was typed: trimming or composing it would make another password of it."""
+    """Taken as it was typed: trimming or normalising it would make another password of it."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("not_text")
-        if len(data) > self.longest:
-            self.fail("too_long", longest=self.longest)
+        if len(data) > self.max_length:
+            self.fail("too_long", max_length=self.max_length)
         return str(data)
 
 
 class Login(serializers.Serializer[Any]):
     """`POST /auth/login`."""
 
-    username = Text(longest=150)
-    password = Password(longest=128)
-    codigo = Text(required=False, longest=20)
+    username = Text(max_length=150)
+    password = Password(max_length=128)
+    codigo = Text(required=False, max_length=20)

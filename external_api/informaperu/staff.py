@@ -1,4 +1,4 @@
-"""The staff's endpoints of contract 2: the login, and what an agent may look up with its token."""
+"""Staff endpoints of contract 2: the login, and the queries that its token opens."""
 
 from functools import partial
 from typing import Any, cast
@@ -15,17 +15,24 @@ from external_api.informaperu import staff_presenters as shown
 from external_api.informaperu.serializers import Login
 from external_api.informaperu.staff_login import count_try, log_in
 from external_api.informaperu.staff_paging import page
-from external_api.informaperu.staff_rights import CLIENTS, MESSAGES, TOKENS, Sight, required_sight, sight_of
+from external_api.informaperu.staff_rights import (
+    CLIENTS,
+    MESSAGES,
+    TOKENS,
+    Visibility,
+    required_visibility,
+    visibility_of,
+)
 from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQuery, checked_query, query_of
-from external_api.informaperu.staff_tokens import LIFE, issue_for, user_behind
+from external_api.informaperu.staff_tokens import TOKEN_LIFETIME, issue_for, user_of_token
 from external_api.informaperu.views import InformaPeruView, client_id
 from messaging.models import Message
 from tokens.models import VerificationToken
 from tokens.search import ids_reached_at
 
 PRIVATE = {"Cache-Control": "no-store"}
-NEWEST_TOKENS = 100
-"""Codes shown with a client. The ladder lets an eager one ask for eight a day."""
+MAX_TOKENS_SHOWN = 100
+"""Codes shown with a client. The ladder allows at most eight a day."""
 
 
 class LoginView(InformaPeruView):
@@ -37,16 +44,20 @@ class LoginView(InformaPeruView):
 
     def post(self, request: Request) -> Answer:
         count_try(self.address)
-        query_of(request)  # axes reads the query when it writes a failure down, and would stumble over a hostile one
+        query_of(request)  # axes reads the query when it records a failure, and a hostile one would make it fail
         typed = checked(Login, self.body)
         user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)
         self.user_name = user.get_username()
-        body = {"token": issue_for(user, at=self.at), "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}
+        body = {
+            "token": issue_for(user, at=self.at),
+            "token_type": "Bearer",
+            "expires_in": int(TOKEN_LIFETIME.total_seconds()),
+        }
         return Answer(200, body, PRIVATE)
 
 
 class StaffView(InformaPeruView):
-    """Opened by the token of a staff login, never by a partner's credential; what it shows, its user's rights say."""
+    """Base of endpoints that need the token of a staff login, never a partner's; the user's rights limit the rows."""
 
     http_method_names = ["get", "head"]
     user: User
@@ -56,13 +67,13 @@ class StaffView(InformaPeruView):
         try:
             if scheme.lower() != "bearer":
                 raise CredentialRefused
-            self.user = user_behind(raw.strip())
+            self.user = user_of_token(raw.strip())
             self.user_name = self.user.get_username()
         except CredentialRefused as fault:
             raise self._unauthorized() from fault
 
-    def write_down(self, asked: dict[str, str], *, rows: int, sight: Sight) -> None:
-        """The query in the audit, about its user: personal values among what was asked are redacted there."""
+    def audit_query(self, asked: dict[str, str], *, rows: int, visibility: Visibility) -> None:
+        """Audit the query, with its user as subject; personal values in the filter are redacted there."""
         audit(
             self.user,
             "staff_api.queried",
@@ -72,14 +83,14 @@ class StaffView(InformaPeruView):
             query=self.action,
             filter=asked,
             rows=rows,
-            shown=sight.value,
+            shown=visibility.value,
         )
 
-    def listed(self, request: Request, rows: QuerySet[Any], asked: Any, kept: dict[str, str], present: Any) -> Answer:
-        """A page of rows, written down; `present` puts a row into words."""
-        body = page(rows, asked=asked, kept=kept, path=request.path, present=present)
-        sight = cast("Sight", present.keywords["sight"])
-        self.write_down(filters(asked, kept), rows=len(body["data"]), sight=sight)
+    def page_of(self, request: Request, rows: QuerySet[Any], asked: Any, given: dict[str, str], present: Any) -> Answer:
+        """Answer a page of rows and audit the query; `present` turns a row into JSON."""
+        body = page(rows, asked=asked, given=given, path=request.path, present=present)
+        visibility = cast("Visibility", present.keywords["visibility"])
+        self.audit_query(filters(asked, given), rows=len(body["data"]), visibility=visibility)
         return Answer(200, body, PRIVATE)
 
 
@@ -87,8 +98,8 @@ class ClientsView(StaffView):
     action = "admin/clients"
 
     def get(self, request: Request) -> Answer:
-        sight = required_sight(self.user, CLIENTS)
-        asked, kept = checked_query(ClientsQuery, request)
+        visibility = required_visibility(self.user, CLIENTS)
+        asked, given = checked_query(ClientsQuery, request)
         rows = _filtered(
             Applicant.objects.select_related("partner"),
             asked,
@@ -98,28 +109,28 @@ class ClientsView(StaffView):
         )
         if asked["telefono"]:
             rows = rows.filter(pk__in=ids_reached_at(asked["telefono"]))
-        return self.listed(request, rows, asked, kept, partial(shown.client_row, sight=sight))
+        return self.page_of(request, rows, asked, given, partial(shown.client_row, visibility=visibility))
 
 
 class ClientDetailView(StaffView):
     action = "admin/clients/:id"
 
     def get(self, request: Request, client: str) -> Answer:
-        sight = required_sight(self.user, CLIENTS)
+        visibility = required_visibility(self.user, CLIENTS)
         applicant = Applicant.objects.select_related("partner").filter(pk=client_id(client)).first()
         if applicant is None:
             raise ApplicantNotFound
-        self.write_down({"id": str(applicant.pk)}, rows=1, sight=sight)
-        return Answer(200, {"data": shown.client_detail(applicant, sight, self.codes_of(applicant))}, PRIVATE)
+        self.audit_query({"id": str(applicant.pk)}, rows=1, visibility=visibility)
+        return Answer(200, {"data": shown.client_detail(applicant, visibility, self.codes_of(applicant))}, PRIVATE)
 
     def codes_of(self, applicant: Applicant) -> list[dict[str, Any]] | None:
-        """Its newest codes with their messages, each as far as its own right goes; None: no codes for this user."""
-        of_tokens, of_messages = sight_of(self.user, TOKENS), sight_of(self.user, MESSAGES)
-        if of_tokens is Sight.NONE:
+        """The newest codes with their messages, each within its own right; None: no codes for this user."""
+        of_tokens, of_messages = visibility_of(self.user, TOKENS), visibility_of(self.user, MESSAGES)
+        if of_tokens is Visibility.NONE:
             return None
-        tokens = list(VerificationToken.objects.filter(applicant=applicant).order_by("-created_at")[:NEWEST_TOKENS])
+        tokens = list(VerificationToken.objects.filter(applicant=applicant).order_by("-created_at")[:MAX_TOKENS_SHOWN])
         messages: list[Message] = []
-        if of_messages is not Sight.NONE:
+        if of_messages is not Visibility.NONE:
             of_codes = _with_events().filter(reference__in=[token.pk for token in tokens])
             messages = list(of_codes.order_by("created_at"))
         return shown.codes_with_messages(tokens, messages, of_tokens=of_tokens, of_messages=of_messages)
@@ -129,8 +140,8 @@ class MessagesView(StaffView):
     action = "admin/messages"
 
     def get(self, request: Request) -> Answer:
-        sight = required_sight(self.user, MESSAGES)
-        asked, kept = checked_query(MessagesQuery, request)
+        visibility = required_visibility(self.user, MESSAGES)
+        asked, given = checked_query(MessagesQuery, request)
         rows = _filtered(
             _with_events(),
             asked,
@@ -139,13 +150,13 @@ class MessagesView(StaffView):
             recipient=asked["destino"],
             reference=asked["token"],
         )
-        return self.listed(request, rows, asked, kept, partial(shown.message_row, sight=sight))
+        return self.page_of(request, rows, asked, given, partial(shown.message_row, visibility=visibility))
 
 
-def filters(asked: dict[str, Any], kept: dict[str, str]) -> dict[str, str]:
-    """What was asked for, each value in the spelling it is stored in: so an erasure finds it in the audit."""
-    as_stored = {name: asked[name] for name in kept if name != "limit"}
-    return {name: value if isinstance(value, str) else kept[name] for name, value in as_stored.items()}
+def filters(asked: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
+    """The filter of a query, each value as it is stored: so an erasure finds it in the audit."""
+    as_stored = {name: asked[name] for name in given if name != "limit"}
+    return {name: value if isinstance(value, str) else given[name] for name, value in as_stored.items()}
 
 
 def _with_events() -> QuerySet[Message]:
@@ -153,6 +164,6 @@ def _with_events() -> QuerySet[Message]:
 
 
 def _filtered(rows: QuerySet[Any], asked: dict[str, Any], **own: Any) -> QuerySet[Any]:
-    """By what every list is filtered by, the partner and the days, and by the list's own columns, where asked."""
+    """Filter by the partner and the days, as every list can be, and by the list's own columns, where given."""
     given = {"partner__slug": asked["empresa"], "created_at__gte": asked["desde"], "created_at__lt": asked["hasta"]}
     return rows.filter(**{column: value for column, value in (given | own).items() if value})

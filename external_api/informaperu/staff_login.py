@@ -1,6 +1,6 @@
-"""The staff login of contract 2: name, password and, where the account has one, its second factor.
+"""Staff login of contract 2: name, password and, where the account has one, its second factor.
 
-Whatever is missing or wrong is refused with the same words, and counts the same.
+A missing part and a wrong one have the same answer, and count the same.
 """
 
 from datetime import datetime
@@ -25,19 +25,19 @@ def count_try(address: str) -> None:
 
 
 def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: datetime) -> User:
-    """The member of staff with this name, password and second factor. Raises LoginRefused, or RateLimited while
+    """Return the staff account with this name, password and second factor. Raises LoginRefused, or RateLimited while
     locked out, delayed, or too many passwords are compared."""
     try:
         with authentication.password_try(request, name, at=at):
             has_device = (
                 second_factor.device_of_name(name) is not None
-            )  # asked for every name: it must not tell by time
+            )  # for every name: the time of an answer must not show who has one
             user = authentication.password_is_of(request, name, password, at=at)
             if user is not None and not _second_factor_is_given(request, user, code, has_device=has_device, at=at):
                 authentication.count_failure(request, name, at=at)
                 user = None
-    except authentication.LockedOut as refusal:
-        raise RateLimited(refusal.seconds) from None
+    except authentication.LockedOut as error:
+        raise RateLimited(error.seconds) from None
     except hashing.HashesBusy:
         raise RateLimited(hashing.RETRY_AFTER) from None
     # The fifth failure is answered like the four before it, in the contract's envelope and not by axes' middleware.
@@ -45,7 +45,7 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
     if user is None:
         raise LoginRefused
     authentication.count_success(request, name, at=at)
-    user_logged_in.send(sender=type(user), request=request, user=user)  # the failures so far are forgotten
+    user_logged_in.send(sender=type(user), request=request, user=user)  # resets the failures so far
     return user
 
 
@@ -53,7 +53,7 @@ def _second_factor_is_given(request: HttpRequest, user: User, code: str, *, has_
     if not has_device:
         return not second_factor.is_required()
     if not code:
-        return False  # nothing was guessed: the app's own wait is not for this
+        return False  # nothing was guessed: no wait of the authenticator app
     try:
         second_factor.check(user, code, at=at, address=caller_address(request.META))
     except (second_factor.CodeRefused, second_factor.TryLater, second_factor.NotEnrolled):

@@ -1,4 +1,4 @@
-"""Pages of the staff API: by cursor, newest first. No page costs more than another, and none is counted.
+"""Keyset pagination of the staff API, newest first. No page costs more than another, and no total is counted.
 
 The cursor is a row's (created_at, id), the whole of the index. DRF's own pages by the first of the two and counts off
 the rows that share it, up to a thousand: a campaign writes a hundred thousand messages at one moment.
@@ -18,7 +18,7 @@ from external_api.frontdoor.keyset import Position
 
 @dataclass(frozen=True)
 class Cursor:
-    """A page begins beside this position: `n`, the older ones; `p`, the newer ones."""
+    """Cursor of a page beside a position: `n`, the older rows; `p`, the newer ones."""
 
     direction: str
     position: Position
@@ -35,11 +35,11 @@ class Cursor:
 
 
 def page(
-    rows: QuerySet[Any], *, asked: dict[str, Any], kept: dict[str, str], path: str, present: Callable[[Any], Any]
+    rows: QuerySet[Any], *, asked: dict[str, Any], given: dict[str, str], path: str, present: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    """The answer: one page of `rows`, each put into words by `present`, and where the pages beside it are.
+    """The answer: one page of `rows`, each through `present`, and the links of the pages beside it.
 
-    Links begin with PUBLIC_URL (a Host header is anybody's word) and repeat the parameters in `kept`.
+    Links begin with PUBLIC_URL (any caller can set the Host header) and repeat the parameters in `given`.
     """
     cursor = Cursor.read(asked["cursor"]) if asked["cursor"] else None
     backwards = cursor is not None and cursor.direction == "p"
@@ -51,7 +51,7 @@ def page(
 
     def link(direction: str, row: Any) -> str:
         here = Cursor(direction, Position.of(row))
-        return f"{settings.PUBLIC_URL}{path}?{urlencode({**kept, 'cursor': str(here)})}"
+        return f"{settings.PUBLIC_URL}{path}?{urlencode({**given, 'cursor': str(here)})}"
 
     return {
         "data": [present(row) for row in shown],
@@ -61,7 +61,7 @@ def page(
 
 
 def _beside(rows: QuerySet[Any], cursor: Cursor | None) -> QuerySet[Any]:
-    """What follows the cursor in its direction, the nearest first."""
+    """Rows after the cursor in its direction, the nearest first."""
     if cursor is None:
         return rows.order_by("-created_at", "-id")
     return cursor.position.newer(rows) if cursor.direction == "p" else cursor.position.older(rows)

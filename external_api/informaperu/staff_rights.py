@@ -1,7 +1,7 @@
-"""What a member of staff may see through the staff API: the same as in the browser.
+"""Rights of staff in the staff API: the same as in the browser.
 
-The desk shows masked destinations to whoever may use it; the admin's pages show rows in full to whoever holds the view
-right of their model.
+The desk shows masked destinations to users with its permission; the admin's pages show rows in full to users with the
+view permission of their model.
 """
 
 from enum import Enum
@@ -14,24 +14,24 @@ USE_DESK = "support.use_desk"
 CLIENTS, TOKENS, MESSAGES = "clients.view_applicant", "tokens.view_verificationtoken", "messaging.view_message"
 
 
-class Sight(Enum):
-    """How much of a row is shown."""
+class Visibility(Enum):
+    """Part of a row that is shown."""
 
     FULL = "completo"
     MASKED = "tapado"
     NONE = "nada"
 
 
-def sight_of(user: User, right: str) -> Sight:
-    """How much of the rows that `right` opens this user sees."""
+def visibility_of(user: User, right: str) -> Visibility:
+    """Visibility, for this user, of the rows that `right` opens."""
     if user.has_perm(right):
-        return Sight.FULL
-    return Sight.MASKED if user.has_perm(USE_DESK) else Sight.NONE
+        return Visibility.FULL
+    return Visibility.MASKED if user.has_perm(USE_DESK) else Visibility.NONE
 
 
-def required_sight(user: User, right: str) -> Sight:
-    """As `sight_of`; raises StaffForbidden where that is nothing."""
-    sight = sight_of(user, right)
-    if sight is Sight.NONE:
+def required_visibility(user: User, right: str) -> Visibility:
+    """As `visibility_of`. Raises StaffForbidden where it is NONE."""
+    visibility = visibility_of(user, right)
+    if visibility is Visibility.NONE:
         raise StaffForbidden
-    return sight
+    return visibility

@@ -1,4 +1,4 @@
-"""What the staff API may be asked: its filters, and how many rows at a time."""
+"""Serializers of the staff API's queries: filters and page size."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -18,8 +18,8 @@ from external_api.informaperu.presenters import LIMA
 from external_api.informaperu.serializers import Email
 from messaging.models import Message, Via
 
-PAGE = 50
-LARGEST_PAGE = 200
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 200
 
 _DAY = re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}")
 _SLUG = re.compile(r"[A-Za-z0-9_-]{1,50}")
@@ -28,7 +28,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Filter(Text):
-    """Text of a given shape; missing and blank filter nothing. The patterns are ASCII: no other script's digits."""
+    """Text of a given pattern; missing and blank filter nothing. The patterns are ASCII: no other script's digits."""
 
     def __init__(self, pattern: re.Pattern[str], fault: str, **kwargs: Any) -> None:
         self.pattern = pattern
@@ -59,11 +59,11 @@ class Day(Filter):
 
 class PageSize(Filter):
     def __init__(self) -> None:
-        super().__init__(re.compile(r"[0-9]{1,3}"), f"Debe ser un número de 1 a {LARGEST_PAGE}.")
+        super().__init__(re.compile(r"[0-9]{1,3}"), f"Debe ser un número de 1 a {MAX_PAGE_SIZE}.")
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if not 1 <= int(text) <= LARGEST_PAGE:
+        if not 1 <= int(text) <= MAX_PAGE_SIZE:
             raise serializers.ValidationError(self.fault)
         return text
 
@@ -96,7 +96,7 @@ class ListQuery(serializers.Serializer[Any]):
     desde = Day()
     hasta = Day()
     limit = PageSize()
-    cursor = Text(required=False, longest=400)
+    cursor = Text(required=False, max_length=400)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["desde"] and attrs["hasta"] and attrs["desde"] > attrs["hasta"]:
@@ -105,7 +105,7 @@ class ListQuery(serializers.Serializer[Any]):
             **attrs,
             "desde": _midnight(attrs["desde"]),
             "hasta": _midnight(attrs["hasta"], days_later=1),
-            "limit": int(attrs["limit"] or PAGE),
+            "limit": int(attrs["limit"] or DEFAULT_PAGE_SIZE),
         }
 
 
@@ -123,11 +123,11 @@ class ClientsQuery(ListQuery):
 
 
 class MessagesQuery(ListQuery):
-    """`GET /admin/messages`; `token` is the id of the code a message carried."""
+    """`GET /admin/messages`; `token` is the id of the code in a message."""
 
     via = Text(required=False, one_of=tuple(Via.values))
     estado = Text(required=False, one_of=tuple(Message.State.values))
-    destino = Destination(required=False, longest=254)
+    destino = Destination(required=False, max_length=254)
     token = Filter(_UUID, "Debe ser un UUID.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class MessagesQuery(ListQuery):
 
 
 def query_of(request: Request) -> dict[str, str]:
-    """The query's parameters. Raises BadRequest for a thousand of them, InvalidFields for one that comes twice."""
+    """The query's parameters. Raises BadRequest for too many of them, InvalidFields for a repeated one."""
     try:
         lists = dict(request.query_params.lists())
     except SuspiciousOperation:
@@ -148,11 +148,11 @@ def query_of(request: Request) -> dict[str, str]:
 
 
 def checked_query(serializer_class: type[ListQuery], request: Request) -> tuple[dict[str, Any], dict[str, str]]:
-    """What is asked for, and the parameters that ask for it, as they came: the links to other pages repeat them."""
+    """Validated query, and its parameters as given: the links to other pages repeat them."""
     given = query_of(request)
     asked = checked(serializer_class, given)
-    kept = {name: value for name, value in given.items() if value and name in asked and name != "cursor"}
-    return asked, kept
+    used = {name: value for name, value in given.items() if value and name in asked and name != "cursor"}
+    return asked, used
 
 
 def _midnight(day: str, *, days_later: int = 0) -> datetime | None:

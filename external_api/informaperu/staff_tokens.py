@@ -1,4 +1,4 @@
-"""The token of a staff login: an hour of the staff API, and nothing else."""
+"""Token of a staff login: valid an hour, for the staff API only."""
 
 from datetime import datetime, timedelta
 
@@ -11,18 +11,18 @@ from rest_framework_simplejwt.tokens import Token
 from clients.credentials import jwt_backend
 from clients.errors import CredentialRefused
 
-LIFE = timedelta(hours=1)
-"""An agent logs in again after it; a token that leaks is worth no more."""
+TOKEN_LIFETIME = timedelta(hours=1)
+"""Short, since a leaked token is valid until then; an agent logs in again."""
 
-_LOGIN = "login"
-"""The claim that ties a token to the password it was given for: a changed password ends it."""
+_CLAIM = "login"
+"""Claim that ties a token to the password it was issued for: a changed password ends it."""
 
 
 class StaffToken(Token):
-    """Type and audience keep it apart from a partner's: neither decodes as the other."""
+    """Type and audience differ from a partner's token: neither decodes as the other."""
 
-    token_type = "staff"  # noqa: S105
-    lifetime = LIFE
+    token_type = "staff"  # noqa: S105  the kind of token, no secret
+    lifetime = TOKEN_LIFETIME
 
     @property
     def token_backend(self) -> TokenBackend:
@@ -31,29 +31,29 @@ class StaffToken(Token):
 
 def issue_for(user: User, *, at: datetime) -> str:
     token = StaffToken()
-    token.set_exp(from_time=at, lifetime=LIFE)
+    token.set_exp(from_time=at, lifetime=TOKEN_LIFETIME)
     token.set_iat(at_time=at)
     token["sub"] = str(user.pk)
-    token[_LOGIN] = _login_of(user)
+    token[_CLAIM] = _password_claim(user)
     return str(token)
 
 
-def user_behind(raw: str) -> User:
-    """Who holds the token, if he still is of the staff and his password is still the same.
+def user_of_token(raw: str) -> User:
+    """The holder of the token, if they are still active staff with the same password.
 
-    Raises CredentialRefused for everything else, without saying why.
+    Raises CredentialRefused for everything else, without a reason.
     """
     try:
         token = StaffToken(raw)  # type: ignore[arg-type]
         user = User.objects.filter(pk=int(token["sub"]), is_active=True, is_staff=True).first()
-        login = str(token[_LOGIN])
+        login = str(token[_CLAIM])
     except (TokenError, KeyError, ValueError, TypeError) as fault:
         raise CredentialRefused from fault
-    if user is None or not constant_time_compare(login, _login_of(user)):
+    if user is None or not constant_time_compare(login, _password_claim(user)):
         raise CredentialRefused
     return user
 
 
-def _login_of(user: User) -> str:
-    # Hashed once more: the session's own hash opens sessions and must not travel in a token anybody can read.
+def _password_claim(user: User) -> str:
+    # Hashed once more: the session's own hash opens sessions, and a token can be read by its holder.
     return salted_hmac("aval.staff-token", user.get_session_auth_hash(), algorithm="sha256").hexdigest()

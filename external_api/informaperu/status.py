@@ -1,4 +1,4 @@
-"""`GET /status`: whether the API and its database work, within a second whatever hangs."""
+"""`GET /status`: state of the API and its database, answered within a second whatever hangs."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,28 +14,28 @@ from external_api.frontdoor.contract import Answer
 from external_api.informaperu.views import InformaPeruView
 
 STARTED = time.monotonic()
-PATIENCE = 0.8
-"""Seconds that a database may take; the rest of the second is for the way there and back."""
+DATABASE_TIMEOUT = 0.8
+"""Seconds for the database; the rest of the second is for the network."""
 
 
-class Probe:
-    """Asks the database from a thread of its own, which alone waits when the database hangs.
+class DatabaseProbe:
+    """DatabaseProbe of the database in a thread of its own, which alone waits when the database hangs.
 
-    While one question is unanswered no other is asked: whoever comes meanwhile waits for the same answer.
+    While one query is unanswered no other is sent: further calls wait for the same answer.
     """
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status")
         self._lock = Lock()
-        self._asked: Future[bool] | None = None
+        self._pending: Future[bool] | None = None
 
     def answers(self) -> bool:
         with self._lock:
-            if self._asked is None or self._asked.done():
-                self._asked = self._thread.submit(_select_one)
-            asked = self._asked
+            if self._pending is None or self._pending.done():
+                self._pending = self._thread.submit(_select_one)
+            pending = self._pending
         try:
-            return asked.result(timeout=PATIENCE)
+            return pending.result(timeout=DATABASE_TIMEOUT)
         except TooSlow:
             return False
 
@@ -51,7 +51,7 @@ def _select_one() -> bool:
         return False
 
 
-_probe = Probe()
+_probe = DatabaseProbe()
 
 
 class StatusView(InformaPeruView):

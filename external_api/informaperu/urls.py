@@ -1,4 +1,4 @@
-"""Every path with and without a trailing slash; what is left below /v1/api is the envelope's 404."""
+"""Routes of contract 2, with and without a trailing slash; all other paths below /v1/api get the envelope's 404."""
 
 from django.urls import re_path
 
@@ -9,7 +9,7 @@ from external_api.informaperu.views import (
     ClientView,
     CooldownView,
     ExpireView,
-    NothingHere,
+    NotFoundView,
     TokenView,
     VerifyView,
 )
@@ -28,5 +28,5 @@ urlpatterns = [
     re_path(r"^/admin/clients/(?P<client>[^/]+)/?\Z", ClientDetailView.as_view(), name="informaperu-admin-client"),
     re_path(r"^/admin/messages/?\Z", MessagesView.as_view(), name="informaperu-admin-messages"),
     re_path(r"^/status/?\Z", StatusView.as_view(), name="informaperu-status"),
-    re_path(r"^(?:/.*)?\Z", NothingHere.as_view(), name="informaperu-nothing-here"),
+    re_path(r"^(?:/.*)?\Z", NotFoundView.as_view(), name="informaperu-nothing-here"),
 ]

@@ -1,4 +1,4 @@
-"""The partners' endpoints of contract 2: parse, call the domain, answer."""
+"""Partner endpoints of contract 2: parse, call the domain, answer."""
 
 import re
 from typing import Any
@@ -18,13 +18,13 @@ from external_api.informaperu.serializers import CodeRequest, Registration
 from messaging.models import Via
 from tokens import services
 from tokens.errors import TriesUsedUp, WrongCode
-from tokens.models import LIFE
+from tokens.models import CODE_LIFETIME
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def client_id(text: str) -> UUID:
-    """The id in a path. What is no UUID is nobody's: 404, as an unknown one."""
+    """Parse the id in a path. A malformed one is answered as an unknown one: 404."""
     if not _UUID.fullmatch(text):
         raise ApplicantNotFound
     return UUID(text)
@@ -34,12 +34,12 @@ class InformaPeruView(ContractView):
     contract = INFORMAPERU
 
     def client(self, text: str) -> UUID:
-        """The id in the path, noted for the log."""
+        """Parse the id in the path, and note it for the request log."""
         self.subject = client_id(text)
         return self.subject
 
     def origin(self, *, numbered: bool = False) -> services.Origin:
-        """Whose clients the call may touch; `numbered` where a message will carry the request's id (DL 1723)."""
+        """Origin of the call; `numbered` where a message will carry the request's id (DL 1723)."""
         return services.Origin(self.partner, self.credential, self.request_id if numbered else None)
 
 
@@ -71,19 +71,19 @@ class TokenView(InformaPeruView):
         body: dict[str, Any] = {"message": f"Token generado y enviado vía {asked['via']}"}
         if requested.proved_before_by is not None:
             body["warning"] = reuse_warning(asked["via"], requested.proved_before_by)
-        body["data"] = {"token_id": str(requested.token.pk), "expires_in_seconds": int(LIFE.total_seconds())}
+        body["data"] = {"token_id": str(requested.token.pk), "expires_in_seconds": int(CODE_LIFETIME.total_seconds())}
         return Answer(200, body)
 
 
 class VerifyView(InformaPeruView):
-    """A GET that changes things, as the contract has it; so HEAD is refused, and nobody may keep the answer."""
+    """A GET that changes data, as the contract has it; so HEAD is not allowed, and the answer must not be cached."""
 
     action = "verify"
     http_method_names = ["get"]
 
     def get(self, request: Request, client: str, token: str) -> Answer:
         applicant_id = self.client(client)
-        tries = limits.tries_of_a_code(self.caller, at=self.at)
+        tries = limits.tries_allowed(self.caller, at=self.at)
         try:
             services.verify(applicant_id, token, tries=tries, origin=self.origin(), at=self.at)
         except (WrongCode, TriesUsedUp):
@@ -130,5 +130,5 @@ class CooldownView(InformaPeruView):
         return Answer(200, {"data": cooldown_block(via, state, at=self.at, open_to_requests=free)})
 
 
-class NothingHere(UnknownPath):
+class NotFoundView(UnknownPath):
     contract = INFORMAPERU

@@ -1,1 +1,1 @@
-"""Contract 1, NoPasaNadaPE: partners put their clients in and out and ask what became of their messages."""
+"""Contract 1, NoPasaNadaPE: partners add and remove their clients and query what became of their messages."""

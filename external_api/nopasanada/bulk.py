@@ -1,4 +1,4 @@
-"""alta and baja: which rows went well and which did not, and why."""
+"""Bulk requests `alta` and `baja`, with a result for each row."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,11 +17,13 @@ from external_api.nopasanada.serializers import (
 
 
 def alta(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) -> dict[str, Any]:
-    """Authorises the valid rows whose address is not live yet; of several with one address the first valid one."""
+    """Authorise the valid rows whose address is not live yet; of several rows with one address the first valid one."""
     checked = [check_new(row) for row in rows]
     first = _first_with_each_address(checked, lambda row: row.values is not None)
-    doubtful = {row.email for index, row in enumerate(checked) if row.email and first.get(row.email) != index}
-    taken = live_among(partner, doubtful) if doubtful else set()
+    repeated_or_invalid = {
+        row.email for index, row in enumerate(checked) if row.email and first.get(row.email) != index
+    }
+    taken = live_among(partner, repeated_or_invalid) if repeated_or_invalid else set()
     wanted = [row.values for index, row in enumerate(checked) if row.values and first[row.email] == index]
     live_already = authorize(partner, wanted, request_id=request_id, at=at)
     for index, row in enumerate(checked):
@@ -34,7 +36,7 @@ def alta(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) ->
 
 
 def baja(partner: Partner, rows: list[Any], *, at: datetime) -> dict[str, Any]:
-    """Ends the authorisation of each address that is live with this partner."""
+    """End the authorisation of each address that is live with this partner."""
     checked = [check_address(row) for row in rows]
     first = _first_with_each_address(checked, lambda row: bool(row.email))
     ended = deauthorize(partner, first, at=at) if first else set()

@@ -1,4 +1,4 @@
-"""Contract 1 on one screen: one endpoint, its envelope, what each refusal is called.
+"""Contract 1: access, envelope, and the table of errors.
 
 Source: "Documento de Integración API NoPasaNadaPE v1"; the texts are copied from it, where it prints them.
 """
@@ -12,15 +12,15 @@ from django.utils import timezone
 
 from clients.errors import Refused
 from clients.models import Contract
-from external_api.frontdoor import errors as door
-from external_api.frontdoor import request_log
+from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.headers import error_headers
 
 if TYPE_CHECKING:
     from external_api.frontdoor.views import ContractView
 
 LIMA = ZoneInfo("America/Lima")
-ROWS_AT_MOST = 10_000
+MAX_ROWS = 10_000
 
 
 class UserRequired(Refused):
@@ -44,22 +44,22 @@ class WrongDate(Refused):
 
 
 TABLE: Mapping[type[Refused], tuple[int, str]] = {
-    door.BadRequest: (400, "JSON incorrecto."),
-    door.InvalidFields: (400, "JSON incorrecto."),
-    door.Unauthorized: (401, "Token incorrecto."),
+    errors.BadRequest: (400, "JSON incorrecto."),
+    errors.InvalidFields: (400, "JSON incorrecto."),
+    errors.Unauthorized: (401, "Token incorrecto."),
     UserRequired: (400, "Usuario requerido."),
     WrongAction: (404, "Solicitud incorrecta."),
     ClientsRequired: (400, "Clientes requeridos."),
     TooManyClients: (400, "Demasiados clientes."),
     WrongDate: (400, "Fecha Invalida."),
-    door.NoSuchPath: (404, "Ruta no encontrada."),
-    door.WrongMethod: (405, "Metodo no permitido."),
-    door.IdempotencyConflict: (409, "Idempotency-Key en uso."),
-    door.TooLarge: (413, "Solicitud demasiado grande."),
-    door.WrongMediaType: (415, "El cuerpo debe ser application/json en UTF-8."),
-    door.RateLimited: (429, "Demasiadas solicitudes."),
-    door.InternalFault: (500, "Error interno."),
-    door.Unavailable: (503, "Servicio no disponible."),
+    errors.NoSuchPath: (404, "Ruta no encontrada."),
+    errors.WrongMethod: (405, "Metodo no permitido."),
+    errors.IdempotencyConflict: (409, "Idempotency-Key en uso."),
+    errors.TooLarge: (413, "Solicitud demasiado grande."),
+    errors.WrongMediaType: (415, "El cuerpo debe ser application/json en UTF-8."),
+    errors.RateLimited: (429, "Demasiadas solicitudes."),
+    errors.InternalFault: (500, "Error interno."),
+    errors.Unavailable: (503, "Servicio no disponible."),
 }
 
 
@@ -83,21 +83,13 @@ class NoPasaNada:
     def needs_credential(self) -> bool:
         return True
 
-    def refuse(self, refusal: Refused, view: "ContractView | None") -> Answer:
-        status, text = TABLE[type(refusal)]
-        headers: dict[str, str] = {}
-        match refusal:
-            case door.IdempotencyConflict(running=False):
-                status, text = 422, "Idempotency-Key usada con otra solicitud."
-            case door.WrongMethod():
-                headers = {"Allow": ", ".join(refusal.allowed)}
-            case door.Unauthorized():
-                headers = {"WWW-Authenticate": "Bearer"}
-            case door.RateLimited() | door.Unavailable():
-                headers = {"Retry-After": str(refusal.retry_after)}
+    def answer_to(self, error: Refused, view: "ContractView | None") -> Answer:
+        status, text = TABLE[type(error)]
+        if isinstance(error, errors.IdempotencyConflict) and not error.running:
+            status, text = 422, "Idempotency-Key usada con otra solicitud."
         at = view.at if view is not None else timezone.now()
-        body = envelope(request_log.number_for(refusal, view), {"error": text}, at=at)
-        return Answer(status, body, headers, code=type(refusal).__name__)
+        body = envelope(request_log.id_in_answer(error, view), {"error": text}, at=at)
+        return Answer(status, body, error_headers(error), code=type(error).__name__)
 
 
 NOPASANADA = NoPasaNada()

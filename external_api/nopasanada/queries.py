@@ -1,4 +1,4 @@
-"""The two queries, as SQL that makes the JSON itself: a million rows pass without one Python object each."""
+"""Queries of contract 1, as SQL that makes the JSON itself: a million rows pass without one Python object each."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -24,7 +24,7 @@ CLIENTS = f"""
 """  # noqa: S608  both made of this module's constants
 
 ANSWERED = "coalesce(sent_at, handed_over_at)"
-"""When the provider's answer was asked for or given: a refused message was never sent, but handed over."""
+"""Time when the provider was asked or answered: a rejected message was never sent, but handed over."""
 
 MESSAGES = f"""
     SELECT json_build_object(
@@ -36,8 +36,8 @@ MESSAGES = f"""
       AND state IN ('SENT', 'DELIVERED', 'UNDELIVERED', 'FAILED')
       AND {ANSWERED} >= %s AND {ANSWERED} < %s AND (%s::text[] IS NULL OR recipient = ANY(%s)) AND recipient <> ''
     ORDER BY {ANSWERED}, id
-"""  # noqa: S608
-"""Without those whose recipient was forgotten (KEEP_MESSAGES_DAYS): they are of nobody any more."""
+"""  # noqa: S608  only this module's constants are put in
+"""Without messages whose recipient was erased (KEEP_MESSAGES_DAYS)."""
 
 
 def clients(partner: Partner, emails: list[str] | None) -> Export:
@@ -49,7 +49,7 @@ def messages(partner: Partner, days: tuple[datetime, datetime], emails: list[str
 
 
 def whole_days(since: Any, until: Any) -> tuple[datetime, datetime]:
-    """From the beginning of the one Lima day to the end of the other; missing ones are no limit. Raises WrongDate."""
+    """Whole Lima days, both included; a missing one is no limit. Raises WrongDate."""
     first = _day(since) or date(1, 1, 2)
     last = _day(until) or date(9999, 12, 30)
     if first > last:

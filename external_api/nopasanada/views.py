@@ -1,11 +1,11 @@
-"""The one endpoint of contract 1. The order of checks is the contract's: JSON, token, usuario, solicitud, clientes."""
+"""View of the one endpoint of contract 1. Order of its checks: JSON, token, usuario, solicitud, clientes."""
 
 import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
@@ -18,8 +18,8 @@ from external_api.frontdoor.exports import Export, stream
 from external_api.frontdoor.views import ContractView, UnknownPath, header_credential
 from external_api.nopasanada import bulk, queries
 from external_api.nopasanada.contract import (
+    MAX_ROWS,
     NOPASANADA,
-    ROWS_AT_MOST,
     ClientsRequired,
     TooManyClients,
     UserRequired,
@@ -27,12 +27,11 @@ from external_api.nopasanada.contract import (
     envelope,
     stamp,
 )
-from external_api.nopasanada.serializers import addresses
+from external_api.nopasanada.serializers import emails_of
 
 WRITES = ("alta", "baja")
-QUERIES = ("clientes_autorizados", "mensajes_enviados")
-LARGE = 64 * 1024
-"""Bytes of a body whose token is looked for before it is decoded: a stranger's megabytes are not worth decoding."""
+LARGE_BODY = 64 * 1024
+"""Bytes of a body whose token is searched first: an unauthenticated caller's megabytes are not decoded."""
 _TOKEN = re.compile(rb'"token"\s{0,20}:\s{0,20}"([\w.-]{1,500})"', re.ASCII)
 
 
@@ -41,7 +40,7 @@ class RequestView(ContractView):
     http_method_names = ["post"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """The credential stands in the header, and is checked before the body is decoded, or in the body."""
+        """Authenticate by the header before the body is decoded, or else by the body."""
         self.prepare(request)
         if request.method != "POST":
             return
@@ -57,33 +56,32 @@ class RequestView(ContractView):
             self.check_idempotency_key(request)
 
     def _read_body_with_token(self, request: Request) -> None:
-        """Counted as its address's before anything is decoded; once the token is good, as its partner's instead."""
+        """Count the call as its address's before it is decoded; once the token is valid, as its partner's instead."""
         limits.count_anonymous_request(self.address)
-        self.take_body(request)
-        good = self._good_tokens() if len(self.raw_body) > LARGE else {}
-        if len(self.raw_body) > LARGE and not good:
+        self.read_raw_body(request)
+        valid = self._valid_tokens() if len(self.raw_body) > LARGE_BODY else {}
+        if len(self.raw_body) > LARGE_BODY and not valid:
             raise self._unauthorized()
         self.decode_body()
         token = self.body.get("token")
-        self.credential = good.get(token) if isinstance(token, str) else None
+        self.credential = valid.get(token) if isinstance(token, str) else None
         if self.credential is None:
             self.check_credential(request, in_body=token)
         limits.give_back_anonymous_request(self.address)
         limits.count_request(self.caller)
 
-    def _good_tokens(self) -> dict[str, Credential]:
-        """What stands behind a `"token":` and opens the contract; the decoded body must still say the same."""
+    def _valid_tokens(self) -> dict[str, Credential]:
+        """Valid tokens among the texts after a `"token":`; the decoded body must still name the same one."""
         found = [match[1].decode() for match in _TOKEN.finditer(self.raw_body)]
-        good = {}
+        valid = {}
         for raw in {*found[:2], *found[-2:]}:  # beside the contract's own, rows may have a field of that name
             with suppress(CredentialRefused, ContractNotAllowed):
-                good[raw] = self.credential_of(raw)
-        return good
+                valid[raw] = self.credential_of(raw)
+        return valid
 
     def post(self, request: Request) -> Any:
-        assert self.partner is not None, "initial() lets nobody in without a credential"  # noqa: S101
-        act: Callable[[Partner], Any] = getattr(self, f"_{self.action}")
-        return act(self.partner)
+        assert self.partner is not None, "initial() refuses a call without a credential"  # noqa: S101  narrows the type
+        return self.HANDLERS[self.action](self, self.partner)
 
     def _alta(self, partner: Partner) -> Answer:
         return self._counted(bulk.alta(partner, self._rows(), request_id=self.request_id, at=self.at))
@@ -99,11 +97,19 @@ class RequestView(ContractView):
         days = queries.whole_days(self.body.get("fecha_desde"), self.body.get("fecha_hasta"))
         return self._streamed(partial(queries.messages, partner, days, emails))
 
+    HANDLERS: ClassVar[dict[str, Callable[["RequestView", Partner], Any]]] = {
+        "alta": _alta,
+        "baja": _baja,
+        "clientes_autorizados": _clientes_autorizados,
+        "mensajes_enviados": _mensajes_enviados,
+    }
+    """Method by `solicitud`."""
+
     def _rows(self) -> list[Any]:
         rows = self.body.get("clientes")
         if not isinstance(rows, list) or not rows:
             raise ClientsRequired
-        if len(rows) > ROWS_AT_MOST:
+        if len(rows) > MAX_ROWS:
             raise TooManyClients
         return rows
 
@@ -114,18 +120,18 @@ class RequestView(ContractView):
             return None
         if not isinstance(rows, list):
             raise ClientsRequired
-        if len(rows) > ROWS_AT_MOST:
+        if len(rows) > MAX_ROWS:
             raise TooManyClients
-        return addresses(rows)
+        return emails_of(rows)
 
     def _counted(self, results: dict[str, Any]) -> Answer:
-        """200 when all rows went well, 207 when some did, 400 when none did."""
+        """Answer 200 when all rows succeeded, 207 when some did, 400 when none did."""
         self.successes, self.failures = results["cuenta_exitos"], results["cuenta_fallos"]
         status = 200 if not self.failures else 207 if self.successes else 400
         return Answer(status, envelope(self.request_id, results, at=self.at))
 
     def _streamed(self, make: Callable[[], Export]) -> StreamingHttpResponse:
-        """`data` first, `cuenta` last: it is known when the rows are out."""
+        """Stream `data` first, `cuenta` last: it is known when the rows are out."""
         head = json.dumps({"id_solicitud": self.request_id, "timestamp": stamp(self.at)})[:-1]
         export = make()
 
@@ -140,7 +146,7 @@ class RequestView(ContractView):
         return StreamingHttpResponse(body, content_type="application/json")
 
 
-class NothingHere(UnknownPath):
+class NotFoundView(UnknownPath):
     contract = NOPASANADA
 
 
@@ -154,6 +160,6 @@ def _user(value: Any) -> str:
 
 
 def _action(value: Any) -> str:
-    if isinstance(value, str) and value in WRITES + QUERIES:
+    if isinstance(value, str) and value in RequestView.HANDLERS:
         return value
     raise WrongAction

@@ -1,1 +1,1 @@
-"""The OpenAPI document of the three contracts, and the page that shows it. It reads the contracts; none reads it."""
+"""OpenAPI document of the three contracts, and the page that shows it. It reads the contracts; they do not know it."""

@@ -1,6 +1,6 @@
-"""drf-spectacular walks our routes; what it says of each stands in this package, beside the contracts it reads.
+"""OpenAPI generator: drf-spectacular walks our routes; the descriptions are in this package, beside the contracts.
 
-A route of a contract that nobody has described stops the document: it must not be silent about one.
+A route of a contract without a description stops the document: it must not be left out in silence.
 """
 
 from functools import cache
@@ -17,20 +17,20 @@ from external_api.openapi.operations import Operation
 
 
 def operations() -> dict[type[Any], Operation]:
-    """By view class."""
-    rooms = (nopasanada.OPERATIONS, informaperu.operations(), staff.OPERATIONS, registry.OPERATIONS)
-    return {view: described for room in rooms for view, described in room.items()}
+    """Descriptions by view class."""
+    descriptions = (nopasanada.OPERATIONS, informaperu.operations(), staff.OPERATIONS, registry.OPERATIONS)
+    return {view: described for one_contract in descriptions for view, described in one_contract.items()}
 
 
 class ContractSchema(AutoSchema):
-    """Asks our description of the view instead of guessing from serializers."""
+    """Takes our description of the view instead of guessing from serializers."""
 
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> dict[str, Any]:
         return operations()[type(self.view)].document()
 
 
 class ContractRoutes(EndpointEnumerator):
-    """The endpoints of the contracts, without the views that answer what is no endpoint."""
+    """Endpoints of the contracts, without the views that answer 404."""
 
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
         view = getattr(callback, "cls", None)
@@ -58,5 +58,5 @@ class ContractGenerator(SchemaGenerator):
 
 @cache
 def document() -> dict[str, Any]:
-    """Made once a process: neither the routes nor the settings change while it runs."""
+    """The document, made once a process: neither the routes nor the settings change while it runs."""
     return ContractGenerator().get_schema(public=True)

@@ -1,14 +1,14 @@
-"""Contract 2 in the document: the partners' endpoints. Those of the staff are in `staff`."""
+"""Contract 2 in the document: the partner endpoints. Those of staff are in `staff`."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from clients import errors as people
+from clients import errors as client_errors
 from clients.errors import Refused
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
 from external_api.frontdoor.views import ContractView
@@ -17,16 +17,16 @@ from external_api.informaperu.contract import INFORMAPERU
 from external_api.informaperu.presenters import cooldown_block
 from external_api.informaperu.status import StatusView
 from external_api.openapi import shapes
-from external_api.openapi.operations import AT, Operation, Success, door_refusals
+from external_api.openapi.operations import AT, Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, asked, one_of_these, optional, or_null, text
 from messaging.models import Via
-from tokens import errors as tokens
+from tokens import errors as token_errors
 from tokens.cooldown import CooldownState
-from tokens.models import LIFE, VerificationToken
+from tokens.models import CODE_LIFETIME, VerificationToken
 
 TAG = "InformaPerú"
 A_CLIENT = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
-_SECONDS = int(LIFE.total_seconds())
+_SECONDS = int(CODE_LIFETIME.total_seconds())
 
 REGISTRATION: dict[str, Any] = {
     "tipo_documento": "DNI",
@@ -102,9 +102,11 @@ _MESSAGE = text("Para mostrar.")
 _COOLDOWN = answered(
     {
         "via": VIA,
-        "can_request": shapes.said(shapes.BOOLEAN, "Si puede pedir un token ahora mismo."),
-        "remaining_seconds": shapes.said(shapes.COUNT, "Cuánto falta, en segundos."),
-        "attempts_24h": shapes.said(shapes.COUNT, "Solicitudes de sus clientes que cuentan, de las últimas 24 horas."),
+        "can_request": shapes.described(shapes.BOOLEAN, "Si puede pedir un token ahora mismo."),
+        "remaining_seconds": shapes.described(shapes.COUNT, "Cuánto falta, en segundos."),
+        "attempts_24h": shapes.described(
+            shapes.COUNT, "Solicitudes de sus clientes que cuentan, de las últimas 24 horas."
+        ),
         "next_attempt": {"type": "integer", "minimum": 1, "description": "Qué intento sería el próximo."},
         "available_at": {**or_null(shapes.MOMENT), "description": "Desde cuándo; `null` si no hay que esperar."},
     }
@@ -117,7 +119,7 @@ def _client_data(**data: Schema) -> Schema:
 
 
 def error_schema(answers: Sequence[Answer]) -> Schema:
-    """`details` beside a code that validates, `data` beside one that counts."""
+    """Schema of one status's errors: each code with the keys that its answers have beside the common three."""
     by_code: dict[str, set[str]] = {}
     for answer in answers:
         by_code.setdefault(answer.code, set()).update(set(answer.body) - {"error", "message", "code"})
@@ -150,17 +152,17 @@ def _operation(
     summary: str,
     description: str,
     *,
-    refusals: Sequence[Refused] = (),
+    own_errors: Sequence[Refused] = (),
     body: Schema | None = None,
     **more: Any,
 ) -> Operation:
     of_path: list[Refused] = []
     if more.get("parameters"):
-        of_path = [people.ApplicantNotFound(), door.NoSuchPath()]
+        of_path = [client_errors.ApplicantNotFound(), errors.NoSuchPath()]
     if body is None:
         more["allow"] = ("GET", "HEAD") if id != "verificarCodigo" else ("GET",)
     idempotent = body is not None
-    of_door = door_refusals(INFORMAPERU, body=body is not None, idempotent=idempotent)
+    common = common_errors(INFORMAPERU, body=body is not None, idempotent=idempotent)
     opened: list[dict[str, list[str]]] = [] if INFORMAPERU.needs_credential() else [{}]
     return Operation(
         id=id,
@@ -172,7 +174,7 @@ def _operation(
         security=[*opened, {"tokenEmpresa": []}, {"jwtEmpresa": []}],
         body=body,
         idempotent=idempotent,
-        refusals=[*refusals, door.Unauthorized(), *of_path, *of_door],
+        errors=[*own_errors, errors.Unauthorized(), *of_path, *common],
         **more,
     )
 
@@ -181,7 +183,7 @@ _OF_A_CLIENT = ("solicitarToken", "verificarCodigo", "cancelarToken", "registrar
 
 
 def _register() -> Operation:
-    answer = _client_data(id=shapes.said(shapes.UUID, "El id del cliente, para las demás rutas."))
+    answer = _client_data(id=shapes.described(shapes.UUID, "El id del cliente, para las demás rutas."))
     return _operation(
         "registrarCliente",
         "Registro inicial (paso 1)",
@@ -202,9 +204,9 @@ def _register() -> Operation:
                 links={id: {"client": "$response.body#/data/id"} for id in _OF_A_CLIENT},
             )
         },
-        refusals=[
-            door.InvalidFields({"correo": ["No es un correo válido."], "nombres": [REQUIRED]}),
-            people.ApplicantAlreadyValidated(),
+        own_errors=[
+            errors.InvalidFields({"correo": ["No es un correo válido."], "nombres": [REQUIRED]}),
+            client_errors.ApplicantAlreadyValidated(),
         ],
     )
 
@@ -235,12 +237,12 @@ def _request() -> Operation:
                 {"documento": shown},
             )
         },
-        refusals=[
-            door.InvalidFields({"telefono": ["Debe tener 9 dígitos y comenzar con 9."]}),
-            tokens.ViaNotAvailable(),
-            people.ApplicantAlreadyValidated(),
-            people.ApplicantLocked(),
-            tokens.CooldownActive(_WAIT, via="S", at=AT),
+        own_errors=[
+            errors.InvalidFields({"telefono": ["Debe tener 9 dígitos y comenzar con 9."]}),
+            token_errors.ViaNotAvailable(),
+            client_errors.ApplicantAlreadyValidated(),
+            client_errors.ApplicantLocked(),
+            token_errors.CooldownActive(_WAIT, via="S", at=AT),
         ],
     )
 
@@ -262,12 +264,12 @@ def _verify() -> Operation:
                 headers=("Cache-Control",),
             )
         },
-        refusals=[
-            tokens.WrongCode(4),
-            tokens.TriesUsedUp(),
-            tokens.TokenExpired(),
-            tokens.NoPendingToken(),
-            people.ApplicantLocked(),
+        own_errors=[
+            token_errors.WrongCode(4),
+            token_errors.TriesUsedUp(),
+            token_errors.TokenExpired(),
+            token_errors.NoPendingToken(),
+            client_errors.ApplicantLocked(),
         ],
     )
 
@@ -284,7 +286,7 @@ def _cancel() -> Operation:
         successes={
             200: Success("El token quedó anulado.", _client_data(status=text(const="CANCELADO")), {"documento": shown})
         },
-        refusals=[tokens.NoPendingToken()],
+        own_errors=[token_errors.NoPendingToken()],
     )
 
 
@@ -304,7 +306,7 @@ def _expire() -> Operation:
         body=_NO_BODY,
         body_required=False,
         successes={200: Success("El token quedó cerrado.", _client_data(status=status), {"documento": shown})},
-        refusals=[tokens.TokenStillActive(), tokens.NoPendingToken()],
+        own_errors=[token_errors.TokenStillActive(), token_errors.NoPendingToken()],
     )
 
 
@@ -324,7 +326,7 @@ def _cooldown() -> Operation:
                 },
             )
         },
-        refusals=[door.InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})],
+        own_errors=[errors.InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})],
     )
 
 
@@ -332,8 +334,8 @@ def _status() -> Operation:
     stamp = text("UTC, con milisegundos.", pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\.[0-9]{3}Z$")
     uptime: Schema = {"type": "number", "minimum": 0, "description": "Segundos desde el arranque."}
 
-    def state(word: str) -> Schema:
-        return answered({"status": text(const=word), "timestamp": stamp, "uptime": uptime})
+    def state(status: str) -> Schema:
+        return answered({"status": text(const=status), "timestamp": stamp, "uptime": uptime})
 
     shown = {"status": "ok", "timestamp": "2026-02-12T15:30:00.000Z", "uptime": 360.5}
     silent = {**shown, "status": "error"}
@@ -346,7 +348,7 @@ def _status() -> Operation:
         description="Si la API y su base de datos funcionan. Responde en menos de un segundo y no tiene límite de uso.",
         security=[],
         allow=("GET", "HEAD"),
-        refusals=[door.InternalFault(), door.BadRequest()],
+        errors=[errors.InternalFault(), errors.BadRequest()],
         successes={
             200: Success("Todo funciona.", state("ok"), {"documento": shown}, headers=("Cache-Control",)),
             503: Success(

@@ -1,4 +1,4 @@
-"""What stands over the document: title, introduction, the contracts' tags, the kinds of credentials."""
+"""Head of the document: title, introduction, the contracts' tags, the kinds of credentials."""
 
 from typing import Any
 

@@ -1,17 +1,17 @@
-"""Contract 1 in the document: one endpoint, four requests, told apart by `solicitud`."""
+"""Contract 1 in the document: one endpoint, four requests, distinguished by `solicitud`."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from clients.identity.documents import DOCUMENT_TYPES
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.nopasanada import contract
-from external_api.nopasanada.contract import NOPASANADA, ROWS_AT_MOST, envelope
+from external_api.nopasanada.contract import MAX_ROWS, NOPASANADA, envelope
 from external_api.nopasanada.serializers import EMAIL_NOT_FOUND, FAULTS, NUMBER_INVALID
 from external_api.nopasanada.views import RequestView
 from external_api.openapi import shapes
-from external_api.openapi.operations import AT, NUMBER, Operation, Success, door_refusals
+from external_api.openapi.operations import AT, NUMBER, Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, asked, listed, optional, text
 
 TAG = "NoPasaNadaPE"
@@ -54,13 +54,13 @@ def _request(action: str, **more: Schema) -> Schema:
 _FILTER = {
     **listed(_ADDRESS, "Opcional. Si tiene filas, solo se responde por esos correos."),
     "type": ["array", "null"],
-    "maxItems": ROWS_AT_MOST,
+    "maxItems": MAX_ROWS,
 }
-_ROWS = f"De 1 a {ROWS_AT_MOST} filas."
+_ROWS = f"De 1 a {MAX_ROWS} filas."
 BODY: Schema = {
     "oneOf": [
-        _request("alta", clientes=listed(_CLIENT, _ROWS, minItems=1, maxItems=ROWS_AT_MOST)),
-        _request("baja", clientes=listed(_ADDRESS, _ROWS, minItems=1, maxItems=ROWS_AT_MOST)),
+        _request("alta", clientes=listed(_CLIENT, _ROWS, minItems=1, maxItems=MAX_ROWS)),
+        _request("baja", clientes=listed(_ADDRESS, _ROWS, minItems=1, maxItems=MAX_ROWS)),
         _request("clientes_autorizados", clientes=_FILTER),
         _request("mensajes_enviados", fecha_desde=optional(_DAY), fecha_hasta=optional(_DAY), clientes=_FILTER),
     ]
@@ -104,21 +104,21 @@ EXAMPLES: dict[str, Any] = {
     },
     "clientes_autorizados": {"solicitud": "clientes_autorizados", "usuario": "MAQ-003"},
 }
-"""The document's own, their token moved into the header."""
+"""The document's own examples, their token moved into the header."""
 
 # --- answers ------------------------------------------------------------------------------------------------
 
 
 def _enveloped(results: Schema) -> Schema:
-    number = shapes.said(shapes.COUNT, "El número de esta solicitud; 0 si la base de datos no responde.")
+    number = shapes.described(shapes.COUNT, "El número de esta solicitud; 0 si la base de datos no responde.")
     return answered({"id_solicitud": number, "resultados": results, "timestamp": shapes.STAMP})
 
 
-_INDEX = shapes.said(shapes.COUNT, "La posición de la fila en `clientes`, desde 0.")
+_INDEX = shapes.described(shapes.COUNT, "La posición de la fila en `clientes`, desde 0.")
 
 
 def _rows(*, good: Schema, bad: Schema) -> Schema:
-    """The results of alta and baja, with so many good and bad rows."""
+    """The results of alta and baja, with so many valid and invalid rows."""
     return _enveloped(
         answered(
             {
@@ -147,13 +147,15 @@ _CLIENTS = _listing(
         "celular": text("9 dígitos, o vacío."),
         "codigo_cliente": text("El `codigo_externo` del alta."),
         "correo": text(),
-        "id_solicitud": shapes.said(shapes.INTEGER, "La solicitud de alta."),
+        "id_solicitud": shapes.described(shapes.INTEGER, "La solicitud de alta."),
         "nombre": text(),
         "numero_documento": text(),
         "perfil": text(),
         "timestamp_creado": shapes.STAMP,
         "tipo_documento": text(enum=["", *DOCUMENT_TYPES]),
-        "suscrito": shapes.said(shapes.BOOLEAN, "Si el cliente completó su suscripción y no se dio de baja de ella."),
+        "suscrito": shapes.described(
+            shapes.BOOLEAN, "Si el cliente completó su suscripción y no se dio de baja de ella."
+        ),
     }
 )
 _MESSAGES = _listing(
@@ -174,8 +176,8 @@ def _shown(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def error_schema(answers: Sequence[Answer]) -> Schema:
-    said = sorted({answer.body["resultados"]["error"] for answer in answers})
-    return _enveloped(answered({"error": text(enum=said)}))
+    described = sorted({answer.body["resultados"]["error"] for answer in answers})
+    return _enveloped(answered({"error": text(enum=described)}))
 
 
 _GOOD_ROW = {"correo": "juan.perez@dominio.com", "indice": 0}
@@ -265,14 +267,14 @@ OPERATIONS = {
         body_examples=EXAMPLES,
         idempotent=True,
         successes=SUCCESSES,
-        refusals=[
-            door.Unauthorized(),
+        errors=[
+            errors.Unauthorized(),
             contract.UserRequired(),
             contract.WrongAction(),
             contract.ClientsRequired(),
             contract.TooManyClients(),
             contract.WrongDate(),
-            *door_refusals(NOPASANADA, body=True, idempotent=True),
+            *common_errors(NOPASANADA, body=True, idempotent=True),
         ],
     )
 }

@@ -1,5 +1,5 @@
-"""What is said of an endpoint, and its refusals as responses: status, words and headers are those that the contract
-itself answers with, asked here for one specimen of each refusal."""
+"""Operations of the document: endpoints with their answers and errors. Status, text and headers of an error are those
+that the contract itself answers with, for one sample of each error."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clients.errors import Refused
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.views import ContractView
 from external_api.openapi.causes import cause_of
 from external_api.openapi.shapes import Schema
 
 AT = datetime(2025, 12, 15, 20, 45, 33, 187130, tzinfo=UTC)
-"""When the specimens were refused."""
+"""Time of the sample errors."""
 NUMBER = 67891
-"""The request's id in them."""
+"""Request id of the sample errors."""
 
 HEADERS: Mapping[str, Schema] = {
     "Retry-After": {
@@ -32,7 +32,7 @@ HEADERS: Mapping[str, Schema] = {
     },
     "Cache-Control": {"description": "La respuesta no se guarda.", "schema": {"type": "string", "const": "no-store"}},
 }
-# Without an example: whoever tries calls out on the page would send the same key with each.
+# Without an example: calls made from the reference page would all send the same key.
 IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -53,12 +53,12 @@ class Success:
     examples: Mapping[str, Any] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Operations that take something of this answer: their id -> parameter -> where it stands."""
+    """Operations that take a value of this answer: their id -> parameter -> JSON pointer."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One endpoint in the document. `refusals` are specimens of all that it can refuse."""
+    """One endpoint in the document. `errors` has a sample of each error it can answer with."""
 
     id: str
     tag: str
@@ -67,7 +67,7 @@ class Operation:
     contract: Contract
     error_schema: ERROR_SCHEMA
     successes: Mapping[int, Success]
-    refusals: Sequence[Refused]
+    errors: Sequence[Refused]
     security: Sequence[Mapping[str, list[str]]]
     parameters: Sequence[Schema] = ()
     body: Schema | None = None
@@ -98,8 +98,8 @@ class Operation:
 
     def _responses(self) -> dict[int, dict[str, Any]]:
         responses = {status: self._success(success) for status, success in self.successes.items()}
-        for status, cases in self._refused().items():
-            response = _refusal(cases, self.error_schema)
+        for status, cases in self._errors_by_status().items():
+            response = _error_response(cases, self.error_schema)
             if status in responses:  # contract 1 answers 400 to a request of which every row failed, too
                 response = _both(responses[status], response)
             if self.idempotent and status in (400, 404):
@@ -121,23 +121,23 @@ class Operation:
             response["links"] = {id: {"operationId": id, "parameters": takes} for id, takes in success.links.items()}
         return response
 
-    def _refused(self) -> dict[int, list[tuple[Refused, Answer]]]:
+    def _errors_by_status(self) -> dict[int, list[tuple[Refused, Answer]]]:
         by_status: dict[int, list[tuple[Refused, Answer]]] = defaultdict(list)
-        for refusal in (*self.refusals, door.WrongMethod(list(self.allow))):
-            answer = words_for(self.contract, refusal)
-            by_status[answer.status].append((refusal, answer))
+        for error in (*self.errors, errors.WrongMethod(list(self.allow))):
+            answer = sample_answer(self.contract, error)
+            by_status[answer.status].append((error, answer))
         return by_status
 
 
-def words_for(contract: Contract, refusal: Refused) -> Answer:
-    """What the contract answers to a refusal, with a number and a time that never change."""
+def sample_answer(contract: Contract, error: Refused) -> Answer:
+    """The contract's answer to an error, with a fixed id and time."""
     view = ContractView()
     view.at = AT
     view._request_id = NUMBER
-    return contract.refuse(refusal, view)
+    return contract.answer_to(error, view)
 
 
-def _refusal(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR_SCHEMA) -> dict[str, Any]:
+def _error_response(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR_SCHEMA) -> dict[str, Any]:
     answers = [answer for _, answer in cases]
     named = {f"{number}. {name_of(answer)}": answer.body for number, answer in enumerate(answers, 1)}
     everywhere = set.intersection(*(set(answer.headers) for answer in answers))
@@ -145,14 +145,14 @@ def _refusal(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR_SCHEMA
     for name in everywhere:
         headers[name] = {**headers[name], "required": True}
     return {
-        "description": "\n".join(f"- **{name_of(answer)}** {cause_of(refusal)}" for refusal, answer in cases),
+        "description": "\n".join(f"- **{name_of(answer)}** {cause_of(error)}" for error, answer in cases),
         "content": {"application/json": _content(error_schema(answers), named)},
         **({"headers": headers} if headers else {}),
     }
 
 
 def name_of(answer: Answer) -> str:
-    """What a partner's program tells refusals apart by: the code, the text or the title, as the contract has it."""
+    """Name by which a partner's program tells errors apart: the code, the text or the title, as the contract has it."""
     body = answer.body
     if "resultados" in body:
         return str(body["resultados"]["error"])
@@ -181,12 +181,17 @@ def _headers(names: Any, *, required: bool = False) -> dict[str, Any]:
     return {name: {**HEADERS[name], **({"required": True} if required else {})} for name in names}
 
 
-def door_refusals(contract: Contract, *, body: bool, idempotent: bool = False) -> list[Refused]:
-    """What the front door itself refuses of any endpoint; of those with a body, and with an Idempotency-Key, more."""
+def common_errors(contract: Contract, *, body: bool, idempotent: bool = False) -> list[Refused]:
+    """The front door's errors for any endpoint; more for those with a body, and with an Idempotency-Key."""
     unreadable = "El cuerpo debe ser un objeto JSON." if body else "La solicitud no es válida."
-    found: list[Refused] = [door.RateLimited(60), door.InternalFault(), door.Unavailable(), door.BadRequest(unreadable)]
+    found: list[Refused] = [
+        errors.RateLimited(60),
+        errors.InternalFault(),
+        errors.Unavailable(),
+        errors.BadRequest(unreadable),
+    ]
     if body:
-        found += [door.TooLarge(contract.body_limit), door.WrongMediaType()]
+        found += [errors.TooLarge(contract.body_limit), errors.WrongMediaType()]
     if idempotent:
-        found += [door.IdempotencyConflict(running=True), door.IdempotencyConflict(running=False)]
+        found += [errors.IdempotencyConflict(running=True), errors.IdempotencyConflict(running=False)]
     return found

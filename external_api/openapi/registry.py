@@ -1,17 +1,17 @@
-"""Contract 3 in the document."""
+"""Contract 3 in the document: its one endpoint."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
 from external_api.openapi import shapes
-from external_api.openapi.operations import Operation, Success, door_refusals
+from external_api.openapi.operations import Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, asked, listed, text
 from external_api.registry.contract import REGISTRY, registered
-from external_api.registry.serializers import LONGEST_KEY, LONGEST_VALUE, POINTS_AT_MOST
+from external_api.registry.serializers import MAX_DATA_POINTS, MAX_KEY_LENGTH, MAX_VALUE_LENGTH
 from external_api.registry.views import RegistryView
 
 TAG = "Registro de clientes externos"
@@ -36,11 +36,11 @@ def _short(description: str) -> Schema:
 
 _POINT: Schema = asked(
     {
-        "key": text(f"De 1 a {LONGEST_KEY} caracteres, sin repetirse.", minLength=1, maxLength=LONGEST_KEY),
+        "key": text(f"De 1 a {MAX_KEY_LENGTH} caracteres, sin repetirse.", minLength=1, maxLength=MAX_KEY_LENGTH),
         "value": {
             "type": ["string", "number", "boolean", "null"],
-            "maxLength": LONGEST_VALUE,
-            "description": f"Texto de hasta {LONGEST_VALUE} caracteres, número, `true`, `false` o `null`. "
+            "maxLength": MAX_VALUE_LENGTH,
+            "description": f"Texto de hasta {MAX_VALUE_LENGTH} caracteres, número, `true`, `false` o `null`. "
             "Conserva su tipo.",
         },
     },
@@ -63,9 +63,9 @@ BODY: Schema = asked(
         "origin": _short("De dónde viene el registro."),
         "client_id": _short("El id del cliente en su sistema. El mismo `client_id` actualiza al mismo cliente."),
         "data_points": {
-            **listed(_POINT, f"Opcional. Hasta {POINTS_AT_MOST} datos, cada `key` una sola vez."),
+            **listed(_POINT, f"Opcional. Hasta {MAX_DATA_POINTS} datos, cada `key` una sola vez."),
             "type": ["array", "null"],
-            "maxItems": POINTS_AT_MOST,
+            "maxItems": MAX_DATA_POINTS,
         },
     },
     required=[name for name in EXAMPLE if name != "data_points"],
@@ -89,7 +89,7 @@ def _header(kind: str, titles: list[str], codes: list[str]) -> Schema:
 _SUCCESS: Schema = answered(
     {
         "header": _header("success", ["Registro Exitoso"], ["200"]),
-        "content": answered({"client_id": shapes.said(shapes.UUID, "Nuestro id del cliente; no cambia nunca.")}),
+        "content": answered({"client_id": shapes.described(shapes.UUID, "Nuestro id del cliente; no cambia nunca.")}),
     }
 )
 ERRORS: Schema = {
@@ -127,10 +127,10 @@ REGISTRY_OPERATION = Operation(
             {"documento": dict(registered(UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"), request_id=67890).body)},
         )
     },
-    refusals=[
-        door.InvalidFields({"cui": ["Debe tener 13 dígitos."], "first_name": [REQUIRED]}),
-        door.Unauthorized(),
-        *door_refusals(REGISTRY, body=True, idempotent=True),
+    errors=[
+        errors.InvalidFields({"cui": ["Debe tener 13 dígitos."], "first_name": [REQUIRED]}),
+        errors.Unauthorized(),
+        *common_errors(REGISTRY, body=True, idempotent=True),
     ],
 )
 OPERATIONS = {RegistryView: REGISTRY_OPERATION}

@@ -1,5 +1,4 @@
-"""JSON Schema (2020-12, the dialect of OpenAPI 3.1) in few words. Objects of answers are closed: what is not in the
-document is not in an answer."""
+"""Short forms of JSON Schema (2020-12, the dialect of OpenAPI 3.1). Objects of answers have no undocumented key."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +36,7 @@ def or_null(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-def said(schema: Schema, description: str) -> Schema:
+def described(schema: Schema, description: str) -> Schema:
     """The same schema with a description of its own."""
     return {**schema, "description": description}
 
@@ -47,7 +46,7 @@ def listed(items: Schema, description: str = "", **rules: Any) -> Schema:
 
 
 def answered(properties: dict[str, Schema], *, may_lack: tuple[str, ...] = ()) -> Schema:
-    """An object of an answer: all of it is there, but for `may_lack`, and nothing else."""
+    """An object of an answer: every key is there, but for `may_lack`, and no other."""
     return {
         "type": "object",
         "properties": properties,
@@ -57,5 +56,5 @@ def answered(properties: dict[str, Schema], *, may_lack: tuple[str, ...] = ()) -
 
 
 def asked(properties: dict[str, Schema], *, required: Iterable[str]) -> Schema:
-    """An object of a request. What else is sent is ignored."""
+    """An object of a request. Other keys are ignored."""
     return {"type": "object", "properties": properties, "required": list(required)}

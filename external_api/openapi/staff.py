@@ -1,19 +1,19 @@
-"""The staff's endpoints of contract 2 in the document."""
+"""Staff endpoints of contract 2 in the document."""
 
 from typing import Any
 
-from clients import errors as people
+from clients import errors as client_errors
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
 from clients.models import Applicant
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.informaperu.contract import INFORMAPERU, LoginRefused, StaffForbidden
 from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginView, MessagesView
-from external_api.informaperu.staff_serializers import LARGEST_PAGE, PAGE
-from external_api.informaperu.staff_tokens import LIFE
+from external_api.informaperu.staff_serializers import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from external_api.informaperu.staff_tokens import TOKEN_LIFETIME
 from external_api.openapi import shapes
 from external_api.openapi.informaperu import A_CLIENT, CLIENT, VIA, error_schema
-from external_api.openapi.operations import Operation, Success, door_refusals
+from external_api.openapi.operations import Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, asked, listed, one_of_these, or_null, text
 from messaging.models import Message, Via
 from tokens.models import VerificationToken
@@ -140,7 +140,7 @@ _LIST = (
     _query("empresa", "El código de la empresa.", pattern="^[A-Za-z0-9_-]{1,50}$"),
     _query("desde", "Primer día de Lima, AAAA-MM-DD.", format="date"),
     _query("hasta", "Último día de Lima, incluido.", format="date"),
-    _query("limit", f"Filas por página, de 1 a {LARGEST_PAGE}; {PAGE} si falta.", pattern="^[0-9]{1,3}$"),
+    _query("limit", f"Filas por página, de 1 a {MAX_PAGE_SIZE}; {DEFAULT_PAGE_SIZE} si falta.", pattern="^[0-9]{1,3}$"),
     _query("cursor", "El de `next` o `previous`.", maxLength=400),
 )
 
@@ -151,8 +151,8 @@ def _page(row: Schema) -> Schema:
 
 
 def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, one: bool = False) -> Operation:
-    of_path = [people.ApplicantNotFound(), door.NoSuchPath()] if one else []
-    of_query = [] if one else [door.InvalidFields({"desde": ["Debe ser una fecha AAAA-MM-DD."]})]
+    of_path = [client_errors.ApplicantNotFound(), errors.NoSuchPath()] if one else []
+    of_query = [] if one else [errors.InvalidFields({"desde": ["Debe ser una fecha AAAA-MM-DD."]})]
     description = (
         "Con el token de un inicio de sesión y los mismos permisos que en el navegador: quien puede ver las filas "
         "(solicitantes, códigos, mensajes) las recibe completas; quien puede usar la mesa de soporte, con correos y "
@@ -169,7 +169,7 @@ def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, 
         security=[{"jwtPersonal": []}],
         parameters=parameters,
         allow=("GET", "HEAD"),
-        refusals=[door.Unauthorized(), StaffForbidden(), *of_path, *of_query, *door_refusals(INFORMAPERU, body=False)],
+        errors=[errors.Unauthorized(), StaffForbidden(), *of_path, *of_query, *common_errors(INFORMAPERU, body=False)],
         successes={
             200: Success(
                 "Lo encontrado.",
@@ -211,17 +211,17 @@ _LOGIN = Operation(
                 {
                     "token": _TEXT,
                     "token_type": text(const="Bearer"),
-                    "expires_in": {"type": "integer", "const": int(LIFE.total_seconds())},
+                    "expires_in": {"type": "integer", "const": int(TOKEN_LIFETIME.total_seconds())},
                 }
             ),
-            {"ejemplo": {"token": "eyJ...", "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}},
+            {"ejemplo": {"token": "eyJ...", "token_type": "Bearer", "expires_in": int(TOKEN_LIFETIME.total_seconds())}},
             headers=("Cache-Control",),
         )
     },
-    refusals=[
-        door.InvalidFields({"username": ["Este campo es obligatorio."]}),
+    errors=[
+        errors.InvalidFields({"username": ["Este campo es obligatorio."]}),
         LoginRefused(),
-        *door_refusals(INFORMAPERU, body=True),
+        *common_errors(INFORMAPERU, body=True),
     ],
 )
 OPERATIONS = {

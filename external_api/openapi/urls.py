@@ -1,4 +1,4 @@
-"""The page with and without a trailing slash, and the document."""
+"""Routes of the reference page, with and without a trailing slash, and of the document."""
 
 from django.urls import path
 

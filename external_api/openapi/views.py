@@ -1,4 +1,4 @@
-"""The document, and the page that shows it. Its scripts, styles and pictures are files of this server."""
+"""Views of the OpenAPI document and of its page. Scripts, styles and pictures are files of this server."""
 
 import json
 from functools import cache
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from external_api.openapi.generator import document
 
 LOADS = {"script-src": [SELF], "connect-src": [SELF], "img-src": ["data:"]}
-"""Beyond everybody's policy (config.policies). `data:` are the icons inside Swagger UI's own style sheet."""
+"""In addition to every page's policy (config.policies). `data:` are the icons in Swagger UI's own style sheet."""
 
 
 @cache

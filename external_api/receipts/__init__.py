@@ -1,1 +1,1 @@
-"""The providers' webhooks: what became of a message after they took it. Only signed reports count."""
+"""Webhooks for delivery receipts: reports of providers on messages they took. Only signed reports count."""

@@ -1,4 +1,4 @@
-"""What the webhooks answer, and the one line each leaves in the log."""
+"""Answers of the webhooks, and the one log line of each."""
 
 import logging
 
@@ -7,13 +7,13 @@ from django.http import HttpRequest, HttpResponse
 
 log = logging.getLogger(__name__)
 
-LARGEST = 3 * 1024 * 1024
+MAX_BODY = 3 * 1024 * 1024
 """Bytes: Meta's own limit for a notification."""
 
 
 def too_large(request: HttpRequest) -> bool:
     length = request.META.get("CONTENT_LENGTH") or "0"
-    return not length.isdigit() or int(length) > LARGEST
+    return not length.isdigit() or int(length) > MAX_BODY
 
 
 def not_signed(provider: str) -> HttpResponse:
@@ -21,13 +21,13 @@ def not_signed(provider: str) -> HttpResponse:
     return HttpResponse(status=403)
 
 
-def away(fault: OperationalError | InterfaceError) -> HttpResponse:
-    """The database is away: the providers that try again shall."""
+def database_unavailable(fault: OperationalError | InterfaceError) -> HttpResponse:
+    """Answer 503 when the database is unavailable, so that the providers that retry do so."""
     log.error("a report could not be kept", extra={"fault": repr(fault)[:200]})
     return HttpResponse(status=503, headers={"Retry-After": "5"})
 
 
-def some_unread(provider: str, parts: int) -> None:
-    """Parts of a signed report were skipped; asking for them again would bring the same."""
+def log_unread_parts(provider: str, parts: int) -> None:
+    """Log the parts of a signed report that were skipped; a retry would bring the same ones."""
     if parts:
         log.warning("parts of a report cannot be read", extra={"provider": provider, "parts": parts})

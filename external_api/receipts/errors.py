@@ -1,9 +1,9 @@
-"""What a webhook refuses."""
+"""Errors of the webhooks."""
 
 
 class NotSigned(Exception):
-    """The report does not bear the signature of a provider of ours."""
+    """The report is not signed by one of our providers."""
 
 
 class NotReadable(Exception):
-    """The report is signed and makes no sense."""
+    """The report is signed, but malformed."""

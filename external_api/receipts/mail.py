@@ -1,10 +1,10 @@
-"""The mail services' tracking events, which django-anymail checks, reads and hands over as one kind of signal.
+"""Tracking events of the mail services, which django-anymail verifies, parses and sends as one signal.
 
-| event                                       | what becomes of it                                       |
+| event                                       | result                                                   |
 |---------------------------------------------|----------------------------------------------------------|
 | delivered                                   | DELIVERED                                                |
 | bounced, rejected, failed                   | UNDELIVERED                                              |
-| bounced, and the service calls it soft      | an event of the message: a later word may be better      |
+| bounced, and the service calls it soft      | an event of the message: a later report may be better    |
 | complained, unsubscribed                    | an event of the message (`messaging.delivery.mail_feedback`) |
 | any other (sent, deferred, opened, clicked) | nothing                                                  |
 """
@@ -40,8 +40,8 @@ _SOFT_CLASSES = frozenset({"20", "21", "22", "23", "24", "40", "70"})
 """SparkPost's bounce_class (source: SparkPost, Bounce classification codes)."""
 
 
-def tracked(sender: Any, event: Any, esp_name: str, **_: Any) -> None:
-    """A receiver of `anymail.signals.tracking`."""
+def record_tracking_event(sender: Any, event: Any, esp_name: str, **_: Any) -> None:
+    """Receiver of `anymail.signals.tracking`."""
     name, ours = identifier(event.message_id), _our_id(event.metadata)
     kind = event.event_type if isinstance(event.event_type, str) else ""
     if not name and ours is None:
@@ -67,8 +67,8 @@ def _our_id(metadata: Any) -> UUID | None:
 
 
 def _is_soft(raw: Any) -> bool:
-    """Whether the service calls a bounce temporary; anymail has one kind for all. `raw`: the event as it came."""
-    if any(isinstance(word, str) and word.lower() in _SOFT for word in _kinds(raw)):
+    """True where the service calls a bounce temporary; anymail has one kind for all. `raw`: the event as it came."""
+    if any(isinstance(kind, str) and kind.lower() in _SOFT for kind in _kinds(raw)):
         return True
     if _field(raw, "event") == "bounce" and _field(raw, "hard_bounce") is not None:  # Mailjet
         return not _field(raw, "hard_bounce")
@@ -78,7 +78,7 @@ def _is_soft(raw: Any) -> bool:
 
 
 def _kinds(raw: Any) -> Iterator[Any]:
-    """The fields in which services say what kind of bounce it is."""
+    """The fields in which services put the kind of a bounce."""
     yield _field(raw, "event")  # Brevo, Mandrill
     yield _field(raw, "Type")  # Postmark
     yield _field(_field(raw, "data"), "type")  # MailerSend

@@ -30,13 +30,13 @@ CALL = {
     "failed": (UNDELIVERED, "no se pudo llamar al número"),
     "canceled": (UNDELIVERED, "la llamada se canceló"),
 }
-"""The final ones; what comes before them tells us nothing we do not know."""
+"""The final statuses; earlier ones add nothing to our own record."""
 
 
 def check_signature(path: str, form: QueryDict, signature: str) -> None:
-    """Raises NotSigned unless one of our accounts' tokens made the signature for the address Twilio was given.
+    """Raises NotSigned unless one of our accounts' tokens made the signature, for the URL that Twilio was given.
 
-    The signature is over every value of a parameter that came several times, so the form goes in whole.
+    The signature covers every value of a repeated parameter, so the form goes in whole.
     """
     url = settings.PUBLIC_URL + path
     tokens = [each.password for each in accounts("twilio") if each.user in form.getlist("AccountSid")]
@@ -45,7 +45,7 @@ def check_signature(path: str, form: QueryDict, signature: str) -> None:
 
 
 def report(form: Mapping[str, str], ours: UUID) -> Report | None:
-    """What a callback says; None where it is not the last word. Raises NotReadable: it names no message."""
+    """Report of a callback; None where its status is not final. Raises NotReadable: it names no message."""
     is_call = "CallSid" in form
     status = form.get("CallStatus" if is_call else "MessageStatus", form.get("SmsStatus", "")).strip().lower()
     found = (CALL if is_call else MESSAGE).get(status.replace("cancelled", "canceled"))

@@ -1,5 +1,5 @@
-"""Below /recibos/. The mail services' paths exist once ANYMAIL_WEBHOOK_SECRET is set; a service that signs its reports
-has one where its key is set too."""
+"""Routes below /recibos/. The mail services' paths exist once ANYMAIL_WEBHOOK_SECRET is set; a service that signs its
+reports has one where its key is set too."""
 
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, path

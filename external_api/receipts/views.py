@@ -1,5 +1,5 @@
-"""Parse, check, call. A report that we know already, that cannot be read, or about a message that is not ours, is
-answered like any other: the provider must not send it again."""
+"""Webhooks of Twilio and WhatsApp: parse, check, call. A report that is already known, malformed, or about a message
+that is not ours gets the same answer as any other: the provider must not send it again."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from external_api.receipts import twilio, whatsapp
-from external_api.receipts.answers import away, not_signed, some_unread, too_large
+from external_api.receipts.answers import database_unavailable, log_unread_parts, not_signed, too_large
 from external_api.receipts.errors import NotReadable, NotSigned
 from messaging.delivery import receipts
 from messaging.delivery.receipts import Report
@@ -52,6 +52,6 @@ def _receive(reports: list[Report], provider: str, *, unread: int = 0) -> HttpRe
         for each in reports:
             receipts.receive(each, at=timezone.now())
     except (OperationalError, InterfaceError) as fault:
-        return away(fault)
-    some_unread(provider, unread)
+        return database_unavailable(fault)
+    log_unread_parts(provider, unread)
     return HttpResponse(status=204)

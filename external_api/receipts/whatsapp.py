@@ -1,4 +1,4 @@
-"""The Cloud API's webhook: its challenge, and what became of messages (X-Hub-Signature-256; source: Meta, Webhooks)."""
+"""Webhook of the WhatsApp Cloud API: challenge and message statuses (X-Hub-Signature-256; source: Meta, Webhooks)."""
 
 import hashlib
 import hmac
@@ -16,11 +16,11 @@ from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.models import Message
 
 STATES = {"delivered": Message.State.DELIVERED, "read": Message.State.DELIVERED, "failed": Message.State.UNDELIVERED}
-"""`sent` is what our own record says already."""
+"""`sent` is left out: our own record has it already."""
 
 
 def challenge(query: Any) -> str:
-    """What Meta wants back when the operator registers the address. Raises NotSigned."""
+    """The challenge to send back when the operator registers the URL at Meta. Raises NotSigned."""
     expected, given = settings.WHATSAPP_VERIFY_TOKEN, query.get("hub.verify_token", "")
     same = hmac.compare_digest(expected.encode(), given.encode())
     if not expected or not same or query.get("hub.mode") != "subscribe":
@@ -37,9 +37,9 @@ def check_signature(body: bytes, signature: str) -> None:
 
 
 def reports(body: bytes) -> tuple[list[Report], int]:
-    """Every last word on a message in a notification, which may hold many, and how many parts of it cannot be read.
+    """All final reports of a notification, which may hold many, and the number of its malformed parts.
 
-    What is no JSON is one such part.
+    A notification that is not JSON is one such part.
     """
     try:
         notification = json.loads(body.decode("utf-8-sig", "replace"), parse_int=_integer)
@@ -51,7 +51,7 @@ def reports(body: bytes) -> tuple[list[Report], int]:
 
 
 UNREAD = "unread"
-"""Stands for a part that is of another shape than Meta documents."""
+"""Marks a part of another shape than Meta documents."""
 
 
 def _statuses(notification: Any) -> Iterator[dict[str, Any] | str]:
@@ -60,16 +60,16 @@ def _statuses(notification: Any) -> Iterator[dict[str, Any] | str]:
             value = _of(change, "value")
             if not isinstance(value, dict):
                 yield UNREAD
-            elif value.get("statuses"):  # what clients write has none
+            elif value.get("statuses"):  # messages of clients have none
                 yield from _each(value["statuses"])
 
 
 def _report(status: dict[str, Any]) -> Report | str | None:
-    """What one status says; None where it is not the last word."""
-    word, name = status.get("status"), identifier(status.get("id"))
-    if not isinstance(word, str) or not name:
+    """Report of one status; None where it is not final."""
+    name_of_status, name = status.get("status"), identifier(status.get("id"))
+    if not isinstance(name_of_status, str) or not name:
         return UNREAD
-    state = STATES.get(word.lower())
+    state = STATES.get(name_of_status.lower())
     ours = _uuid(status.get("biz_opaque_callback_data"))
     return Report("whatsapp-cloud", name, state, _reason(status), ours) if state is not None else None
 
@@ -79,7 +79,7 @@ def _of(value: Any, name: str) -> Any:
 
 
 def _each(value: Any) -> Iterator[dict[str, Any] | str]:
-    """The objects of a list; one that stands where a list should counts as a list of one."""
+    """The objects of a list; an object in place of a list counts as a list of one."""
     parts = value if isinstance(value, list) else [value]
     for each in parts:
         yield each if isinstance(each, dict) else UNREAD
@@ -95,7 +95,7 @@ def _reason(status: dict[str, Any]) -> str:
 
 
 def _integer(digits: str) -> int | str:
-    """Python refuses to read thousands of digits, and with them the whole notification."""
+    """Keep a huge integer as text: Python refuses to read thousands of digits, and with them the whole notification."""
     return int(digits) if len(digits) <= 20 else digits
 
 

@@ -1,4 +1,4 @@
-"""Contract 3 on one screen: who may call, the header over every answer, what each refusal is called.
+"""Contract 3: access, the header of every answer, and the table of errors.
 
 Source: "Registrar un Cliente", sections 1 to 4; the texts of 200, 400 and 401 are copied from it.
 """
@@ -10,9 +10,9 @@ from uuid import UUID
 
 from clients.errors import Refused
 from clients.models import Contract
-from external_api.frontdoor import errors as door
-from external_api.frontdoor import request_log
+from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.headers import error_headers
 
 if TYPE_CHECKING:
     from external_api.frontdoor.views import ContractView
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """How one refusal is told: status, `title` and `message` of its header."""
+    """Answer to one error: status, `title` and `message` of its header."""
 
     status: int
     title: str
@@ -31,35 +31,35 @@ _INVALID = Row(400, "Solicitud Incorrecta", "Los datos proporcionados no son vá
 _KEY_OF_ANOTHER = Row(422, "Conflicto de Idempotencia", "La Idempotency-Key ya se usó con otra solicitud.")
 
 TABLE: Mapping[type[Refused], Row] = {
-    door.BadRequest: _INVALID,
-    door.InvalidFields: _INVALID,
-    door.Unauthorized: Row(401, "No Autorizado", "El token de autenticación es inválido o ha expirado."),
-    door.NoSuchPath: Row(404, "No Encontrado", "La ruta solicitada no existe."),
-    door.WrongMethod: Row(405, "Método No Permitido", "La ruta no acepta este método."),
-    door.IdempotencyConflict: Row(
+    errors.BadRequest: _INVALID,
+    errors.InvalidFields: _INVALID,
+    errors.Unauthorized: Row(401, "No Autorizado", "El token de autenticación es inválido o ha expirado."),
+    errors.NoSuchPath: Row(404, "No Encontrado", "La ruta solicitada no existe."),
+    errors.WrongMethod: Row(405, "Método No Permitido", "La ruta no acepta este método."),
+    errors.IdempotencyConflict: Row(
         409, "Conflicto de Idempotencia", "La primera solicitud con esta Idempotency-Key sigue en curso."
     ),
-    door.TooLarge: Row(413, "Solicitud Demasiado Grande", "El cuerpo supera el límite de 2 MiB."),
-    door.WrongMediaType: Row(415, "Formato No Soportado", "El cuerpo debe ser application/json en UTF-8."),
-    door.RateLimited: Row(429, "Demasiadas Solicitudes", "Se superó el límite permitido. Intente más tarde."),
-    door.InternalFault: Row(500, "Error Interno", "Ocurrió un error inesperado. Intente más tarde."),
-    door.Unavailable: Row(503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."),
+    errors.TooLarge: Row(413, "Solicitud Demasiado Grande", "El cuerpo supera el límite de 2 MiB."),
+    errors.WrongMediaType: Row(415, "Formato No Soportado", "El cuerpo debe ser application/json en UTF-8."),
+    errors.RateLimited: Row(429, "Demasiadas Solicitudes", "Se superó el límite permitido. Intente más tarde."),
+    errors.InternalFault: Row(500, "Error Interno", "Ocurrió un error inesperado. Intente más tarde."),
+    errors.Unavailable: Row(503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."),
 }
 
 
 def header(title: str, message: str, *, kind: str, status: int, request_id: int) -> dict[str, str]:
-    """The block over every answer; `code` is text, as in the document."""
+    """The header of every answer; `code` is text, as in the document."""
     return {"title": title, "message": message, "type": kind, "code": str(status), "event_id": f"event_{request_id}"}
 
 
 def registered(client: UUID, *, request_id: int) -> Answer:
     title, message = "Registro Exitoso", "El cliente ha sido registrado correctamente."
-    above = header(title, message, kind="success", status=200, request_id=request_id)
-    return Answer(200, {"header": above, "content": {"client_id": str(client)}})
+    answer_header = header(title, message, kind="success", status=200, request_id=request_id)
+    return Answer(200, {"header": answer_header, "content": {"client_id": str(client)}})
 
 
 class Registry:
-    """JWTs only, and always."""
+    """JWTs only; a credential is always required."""
 
     name: str = Contract.REGISTRY.value
     body_limit: int = 2 * 1024 * 1024
@@ -69,26 +69,19 @@ class Registry:
     def needs_credential(self) -> bool:
         return True
 
-    def refuse(self, refusal: Refused, view: "ContractView | None") -> Answer:
-        row = TABLE[type(refusal)]
-        headers: dict[str, str] = {}
+    def answer_to(self, error: Refused, view: "ContractView | None") -> Answer:
+        row = TABLE[type(error)]
         content: dict[str, Any] = {}
-        match refusal:
-            case door.BadRequest():  # no field of the body is to blame
-                content = {"content": {"errors": {"request": [refusal.detail]}}}
-            case door.InvalidFields():
-                content = {"content": {"errors": refusal.faults}}
-            case door.IdempotencyConflict(running=False):
+        match error:
+            case errors.BadRequest():  # the fault is not in one field
+                content = {"content": {"errors": {"request": [error.detail]}}}
+            case errors.InvalidFields():
+                content = {"content": {"errors": error.faults}}
+            case errors.IdempotencyConflict(running=False):
                 row = _KEY_OF_ANOTHER
-            case door.WrongMethod():
-                headers = {"Allow": ", ".join(refusal.allowed)}
-            case door.Unauthorized():
-                headers = {"WWW-Authenticate": "Bearer"}
-            case door.RateLimited() | door.Unavailable():
-                headers = {"Retry-After": str(refusal.retry_after)}
-        number = request_log.number_for(refusal, view)
-        above = header(row.title, row.message, kind="error", status=row.status, request_id=number)
-        return Answer(row.status, {"header": above, **content}, headers, code=type(refusal).__name__)
+        number = request_log.id_in_answer(error, view)
+        answer_header = header(row.title, row.message, kind="error", status=row.status, request_id=number)
+        return Answer(row.status, {"header": answer_header, **content}, error_headers(error), code=type(error).__name__)
 
 
 REGISTRY = Registry()

@@ -1,4 +1,4 @@
-"""What the body of contract 3 must hold."""
+"""Serializers of contract 3's body."""
 
 import re
 from typing import Any
@@ -9,13 +9,13 @@ from clients.identity import cui
 from clients.identity.names import normalised
 from external_api.frontdoor.fields import REQUIRED, Text
 
-POINTS_AT_MOST = 200
-LONGEST_KEY = 100
-LONGEST_VALUE = 1000
+MAX_DATA_POINTS = 200
+MAX_KEY_LENGTH = 100
+MAX_VALUE_LENGTH = 1000
 """Characters of a data point's text; the document has no limit, and an address or a remark must fit."""
 
 _PHONE = re.compile(r"[0-9 +()-]{7,20}")
-_FEWEST_DIGITS = 7
+_MIN_DIGITS = 7
 
 _CUI_FAULTS = {
     cui.Fault.SHAPE: "Debe tener 13 dígitos.",
@@ -25,7 +25,7 @@ _CUI_FAULTS = {
 
 
 class Cui(Text):
-    """13 digits, the ninth right, department and municipality existing."""
+    """13 digits with a valid check digit (the ninth), department and municipality."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
@@ -40,7 +40,7 @@ class Phone(Text):
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if not _PHONE.fullmatch(text) or sum(each.isdigit() for each in text) < _FEWEST_DIGITS:
+        if not _PHONE.fullmatch(text) or sum(each.isdigit() for each in text) < _MIN_DIGITS:
             raise serializers.ValidationError(
                 "Debe tener de 7 a 20 caracteres entre dígitos, espacios y + - ( ), con al menos 7 dígitos."
             )
@@ -52,7 +52,7 @@ class DataPoints(serializers.Field):
 
     default_error_messages = {
         "not_a_list": "Debe ser una lista.",
-        "too_many": f"No debe tener más de {POINTS_AT_MOST} datos.",
+        "too_many": f"No debe tener más de {MAX_DATA_POINTS} datos.",
     }
 
     def __init__(self, **kwargs: Any) -> None:
@@ -64,7 +64,7 @@ class DataPoints(serializers.Field):
     def to_internal_value(self, data: Any) -> list[dict[str, Any]]:
         if not isinstance(data, list):
             self.fail("not_a_list")
-        if len(data) > POINTS_AT_MOST:
+        if len(data) > MAX_DATA_POINTS:
             self.fail("too_many")
         points: dict[str, Any] = {}
         faults = []
@@ -103,14 +103,14 @@ def _value(value: Any) -> str | int | float | bool | None:
     if not isinstance(value, str):
         raise serializers.ValidationError("value: Debe ser un texto, un número, true, false o null.")
     text = normalised(value)
-    if len(text) > LONGEST_VALUE:
-        raise serializers.ValidationError(f"value: No debe pasar de {LONGEST_VALUE} caracteres.")
+    if len(text) > MAX_VALUE_LENGTH:
+        raise serializers.ValidationError(f"value: No debe pasar de {MAX_VALUE_LENGTH} caracteres.")
     if not text.isprintable():
         raise serializers.ValidationError("value: Contiene caracteres que no se permiten.")
     return text
 
 
-_KEY = Text(longest=LONGEST_KEY)
+_KEY = Text(max_length=MAX_KEY_LENGTH)
 
 
 class Registration(serializers.Serializer[Any]):

@@ -1,10 +1,10 @@
-"""The endpoint with and without a trailing slash; what is left below /external is the envelope's 404."""
+"""Route of contract 3, with and without a trailing slash; all other paths below /external get the envelope's 404."""
 
 from django.urls import re_path
 
-from external_api.registry.views import NothingHere, RegistryView
+from external_api.registry.views import NotFoundView, RegistryView
 
 urlpatterns = [
     re_path(r"^/client/registry/?\Z", RegistryView.as_view(), name="registry"),
-    re_path(r"^(?:/.*)?\Z", NothingHere.as_view(), name="registry-nothing-here"),
+    re_path(r"^(?:/.*)?\Z", NotFoundView.as_view(), name="registry-nothing-here"),
 ]

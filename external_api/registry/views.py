@@ -1,4 +1,4 @@
-"""The one endpoint of contract 3: parse, call the domain, answer."""
+"""View of the one endpoint of contract 3: parse, call the domain, answer."""
 
 from rest_framework.request import Request
 
@@ -16,7 +16,7 @@ class RegistryView(ContractView):
     http_method_names = ["post"]
 
     def post(self, request: Request) -> Answer:
-        assert self.credential is not None, "initial() lets nobody in without a credential"  # noqa: S101
+        assert self.credential is not None, "initial() refuses a call without a credential"  # noqa: S101  narrows the type
         fields = checked(Registration, self.body)
         self.subject = client = register(
             self.credential,
@@ -29,5 +29,5 @@ class RegistryView(ContractView):
         return registered(client, request_id=self.request_id)
 
 
-class NothingHere(UnknownPath):
+class NotFoundView(UnknownPath):
     contract = REGISTRY

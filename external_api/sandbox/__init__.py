@@ -1,1 +1,1 @@
-"""The developer's outbox: what the `sandbox://` gateways delivered, codes in clear. Only with SANDBOX=true."""
+"""Sandbox outbox for developers: messages of the `sandbox://` gateways, codes in clear. Only with SANDBOX=true."""

@@ -7,20 +7,20 @@ from django.views.decorators.http import require_safe
 
 from messaging.models import SandboxMessage, Via
 
-NEWEST = 100
-"""Messages shown; the outbox is for reading a code, not for keeping."""
+MAX_MESSAGES_SHOWN = 100
+"""Messages shown; the outbox is for reading a code, not an archive."""
 
 
 @csp_update({"style-src": [NONCE]})
 @never_cache
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
-    """HTML; JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient. Newest first."""
+    """Outbox, newest first. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient."""
     rows = SandboxMessage.objects.order_by("-id")
     to = request.GET.get("to", "").strip()
     if to:
         rows = rows.filter(to=to) if "\x00" not in to else rows.none()
-    newest = list(rows[:NEWEST])
+    newest = list(rows[:MAX_MESSAGES_SHOWN])
     wants_json = request.GET.get("format") == "json" or (
         "application/json" in request.headers.get("Accept", "") and "text/html" not in request.headers.get("Accept", "")
     )

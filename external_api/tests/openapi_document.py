@@ -1,4 +1,4 @@
-"""Holds an answer against the OpenAPI document, for the tests of it."""
+"""Check of an answer against the OpenAPI document, for its tests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who sees what: open and closed doors, and every endpoint with every kind of stranger."""
+"""Access: open and closed contracts, and every endpoint with every kind of caller."""
 
 import pytest
 from django.urls import URLPattern, get_resolver
@@ -45,7 +45,7 @@ def test_the_url_map_has_the_six_partner_endpoints():
 
 
 def test_every_endpoint_of_contract_3_wants_a_jwt(front, informa, registry):
-    """From its URL map: whoever adds one without a credential says so here."""
+    """From its URL map: an endpoint without a credential must be listed here."""
     views = {pattern.name: pattern.callback.view_class for pattern in get_resolver(registry_urls).url_patterns}
     assert [name for name, view in views.items() if view.takes_credential] == ["registry"]
     assert set(views) == {"registry", "registry-nothing-here"}
@@ -54,7 +54,7 @@ def test_every_endpoint_of_contract_3_wants_a_jwt(front, informa, registry):
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
 
 
-def test_a_closed_door_wants_a_credential_everywhere_but_at_status(front, settings):
+def test_a_closed_contract_wants_a_credential_everywhere_but_at_status(front, settings):
     settings.INFORMAPERU_OPEN = False
     for method, path in partner_paths("00000000-0000-4000-8000-000000000000"):
         answer = call(front, method, path, {})
@@ -65,7 +65,7 @@ def test_a_closed_door_wants_a_credential_everywhere_but_at_status(front, settin
 
 @pytest.mark.parametrize("kind", ["token", "jwt"])
 @pytest.mark.parametrize("is_open", [True, False])
-def test_either_kind_of_credential_opens_the_door(front, informa, settings, kind, is_open):
+def test_either_kind_of_credential_is_accepted(front, informa, settings, kind, is_open):
     settings.INFORMAPERU_OPEN = is_open
     headers = {"Authorization": f"bearer {getattr(informa, kind)}"}
     client = front.register(headers)
@@ -143,7 +143,7 @@ def test_the_same_person_is_another_client_with_each_partner(front, informa, str
     assert front.register(informa.headers) in ids
 
 
-def test_a_message_carries_where_it_came_from(front, informa):
+def test_a_message_carries_its_partner_credential_and_request(front, informa):
     client = front.register(informa.headers)
     front.ask(client, informa.headers)
     message = Message.objects.get()

@@ -1,4 +1,4 @@
-"""Files of authorised clients: looked at before they are applied, by the contract's rules, and safe to open."""
+"""Files of authorised clients: previewed before they are applied, by the contract's rules, and safe to open."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from openpyxl import DEFUSEDXML, Workbook, load_workbook
 from clients.models import AuditEntry, AuthorizedClient, Partner
 from conftest import NOW
 from external_api.client_import import admin, spreadsheets
-from external_api.client_import.limits import UNZIPPED_AT_MOST, WrongFile
+from external_api.client_import.limits import MAX_UNZIPPED_BYTES, WrongFile
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, neutral, original, read
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
@@ -32,7 +32,7 @@ GOOD = "Juan Pérez,DNI,12345678,987654321,C-1,VIP,juan@dominio.com"
 
 
 @pytest.fixture
-def boss():
+def superuser():
     http = Client(REMOTE_ADDR="192.0.2.7")
     http.force_login(User.objects.create_superuser("ana"))
     return http
@@ -43,7 +43,7 @@ def partner(nopasanada):
     return nopasanada.partner
 
 
-def clerk(*permissions):
+def staff_with(*permissions):
     user = User.objects.create_user("luis", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     http = Client()
@@ -79,7 +79,7 @@ def faults(answer):
     return [(fault.number, fault.errors) for fault in answer.context["outcome"].faults]
 
 
-def refusal(answer):
+def form_error(answer):
     assert answer.status_code == 200
     return answer.context["form"].errors["file"]
 
@@ -96,8 +96,8 @@ def client(partner, email="ana@dominio.com", **changes):
 # --- import ---
 
 
-def test_looking_at_a_file_stores_nothing(boss, partner):
-    answer = upload(boss, partner, as_bytes(GOOD))
+def test_a_preview_stores_nothing(superuser, partner):
+    answer = upload(superuser, partner, as_bytes(GOOD))
     assert (answer.context["outcome"].good, faults(answer)) == (1, [])
     assert "Todavía no se ha guardado nada" in answer.content.decode()
     assert not AuthorizedClient.objects.exists()
@@ -105,8 +105,8 @@ def test_looking_at_a_file_stores_nothing(boss, partner):
     assert not AuditEntry.objects.filter(action="clients.imported").exists()
 
 
-def test_confirming_applies_it_as_one_request_of_the_contract(boss, partner):
-    done = confirm(boss, upload(boss, partner, as_bytes(GOOD, ",,,,,,mal")))
+def test_confirming_applies_it_as_one_request_of_the_contract(superuser, partner):
+    done = confirm(superuser, upload(superuser, partner, as_bytes(GOOD, ",,,,,,mal")))
     request = ApiRequest.objects.get()
     assert (request.contract, request.partner, request.user, request.action) == ("nopasanada", partner, "ana", "alta")
     assert (request.status, request.successes, request.failures, request.address) == (207, 1, 1, "192.0.2.7")
@@ -125,7 +125,7 @@ def test_confirming_applies_it_as_one_request_of_the_contract(boss, partner):
     assert f"solicitud <strong>{request.pk}</strong>" in done.content.decode()
 
 
-def test_each_line_s_faults_are_the_contract_s(boss, partner, desk):
+def test_each_line_s_faults_are_the_contract_s(superuser, partner, desk):
     client(partner, "vive@dominio.com")
     rows = [
         ",,,,C-1,VIP,vive@dominio.com",
@@ -135,7 +135,7 @@ def test_each_line_s_faults_are_the_contract_s(boss, partner, desk):
         ",,,,C-1,VIP,Uno@Dominio.com",
         ",,,,C-1,VIP,uno@dominio.com",
     ]
-    answer = upload(boss, partner, as_bytes(*rows))
+    answer = upload(superuser, partner, as_bytes(*rows))
     assert faults(answer) == [
         (2, ["Correo ya registrado."]),
         (
@@ -169,7 +169,7 @@ def test_columns_may_stand_in_any_order_and_be_spelled_for_people():
     assert lines(data) == [(2, ["", "", "", "", "x;y", "V", "a@b.pe"])]
 
 
-def test_xlsx_keeps_numbers_as_they_were_typed(boss, partner):
+def test_xlsx_keeps_numbers_as_they_were_typed(superuser, partner):
     row = ["Juan Pérez", "DNI", 12345678, 987654321.0, 15, None, "juan@dominio.com"]
     data = xlsx(row, [None] * 7, ["", "", "", "", "'=1+1", "V", "eva@dominio.com"])
     found = lines(data)
@@ -177,7 +177,7 @@ def test_xlsx_keeps_numbers_as_they_were_typed(boss, partner):
         (2, ["Juan Pérez", "DNI", "12345678", "987654321", "15", "", "juan@dominio.com"]),
         (4, ["", "", "", "", "=1+1", "V", "eva@dominio.com"]),
     ]
-    confirm(boss, upload(boss, partner, data, "clientes.xlsx"))
+    confirm(superuser, upload(superuser, partner, data, "clientes.xlsx"))
     assert AuthorizedClient.objects.get().external_code == "=1+1"
 
 
@@ -198,8 +198,8 @@ def test_xlsx_keeps_numbers_as_they_were_typed(boss, partner):
         (b"x" * (5 * 1024 * 1024 + 1), "El archivo pasa de 5 MB."),
     ],
 )
-def test_a_file_that_is_no_list_of_clients_says_why(boss, partner, data, text):
-    errors = refusal(upload(boss, partner, data))
+def test_a_file_that_is_no_list_of_clients_says_why(superuser, partner, data, text):
+    errors = form_error(upload(superuser, partner, data))
     assert text is None or errors[0].startswith(text)
     assert not AuthorizedClient.objects.exists()
 
@@ -212,7 +212,7 @@ def test_a_zip_that_is_no_sheet_and_a_sheet_that_unfolds_without_end():
         lines(plain.getvalue())
     bomb = io.BytesIO(xlsx(["x"]))
     with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as parts:
-        parts.writestr("xl/sharedStrings.xml.bak", bytes(UNZIPPED_AT_MOST))
+        parts.writestr("xl/sharedStrings.xml.bak", bytes(MAX_UNZIPPED_BYTES))
     with pytest.raises(WrongFile, match="demasiado grande"):
         lines(bomb.getvalue())
 
@@ -222,7 +222,7 @@ def test_too_many_rows_and_too_many_empty_ones():
     with pytest.raises(WrongFile, match="Demasiados clientes"):
         lines(as_bytes(*[GOOD] * 10_001))
     with pytest.raises(WrongFile, match="líneas"):
-        lines(as_bytes(*[""] * (spreadsheets.LINES_AT_MOST + 1)))
+        lines(as_bytes(*[""] * (spreadsheets.MAX_LINES + 1)))
 
 
 def test_an_ended_authorisation_does_not_come_back_by_accident():
@@ -231,41 +231,41 @@ def test_an_ended_authorisation_does_not_come_back_by_accident():
         lines(data)
 
 
-def test_a_file_is_applied_once(boss, partner):
-    checked = upload(boss, partner, as_bytes(GOOD))
-    confirm(boss, checked)
+def test_a_file_is_applied_once(superuser, partner):
+    checked = upload(superuser, partner, as_bytes(GOOD))
+    confirm(superuser, checked)
     AuthorizedClient.objects.all().delete()
-    again = confirm(boss, checked)
+    again = confirm(superuser, checked)
     assert again.status_code == 302
     assert not AuthorizedClient.objects.exists()
     assert ApiRequest.objects.count() == 1
 
 
-def test_what_was_looked_at_cannot_be_exchanged(boss, partner):
-    checked = upload(boss, partner, as_bytes(GOOD))
+def test_the_previewed_rows_cannot_be_exchanged(superuser, partner):
+    checked = upload(superuser, partner, as_bytes(GOOD))
     parcel = parcel_in(checked)
-    assert boss.post(IMPORT, {"parcel": "A" + parcel}).status_code == 302
-    other = upload(boss, partner, as_bytes(GOOD.replace("juan@", "eva@")))
-    assert boss.post(IMPORT, {"parcel": parcel}).status_code == 302
-    assert confirm(boss, other).status_code == 302
+    assert superuser.post(IMPORT, {"parcel": "A" + parcel}).status_code == 302
+    other = upload(superuser, partner, as_bytes(GOOD.replace("juan@", "eva@")))
+    assert superuser.post(IMPORT, {"parcel": parcel}).status_code == 302
+    assert confirm(superuser, other).status_code == 302
     assert not AuthorizedClient.objects.exists()
 
 
-def test_only_partners_that_may_use_the_contract(boss, informa, nopasanada):
+def test_only_partners_that_may_use_the_contract(superuser, informa, nopasanada):
     off = Partner.objects.create(name="Apagada", slug="apagada", is_active=False)
     for each in (informa.partner, off):
-        assert upload(boss, each, as_bytes(GOOD)).context["form"].errors["partner"]
-    checked = upload(boss, nopasanada.partner, as_bytes(GOOD))
+        assert upload(superuser, each, as_bytes(GOOD)).context["form"].errors["partner"]
+    checked = upload(superuser, nopasanada.partner, as_bytes(GOOD))
     Partner.objects.update(is_active=False)
-    assert confirm(boss, checked).status_code == 302
+    assert confirm(superuser, checked).status_code == 302
     assert not AuthorizedClient.objects.exists()
 
 
-def test_the_number_of_statements_does_not_depend_on_the_rows(boss, partner):
+def test_the_number_of_statements_does_not_depend_on_the_rows(superuser, partner):
     def statements(rows):
         data = as_bytes(*[GOOD.replace("juan@", f"c{each}@{rows}.") for each in range(rows)])
         with CaptureQueriesContext(connection) as caught:
-            assert confirm(boss, upload(boss, partner, data)).status_code == 200
+            assert confirm(superuser, upload(superuser, partner, data)).status_code == 200
         return len(caught)
 
     statements(2)
@@ -273,19 +273,19 @@ def test_the_number_of_statements_does_not_depend_on_the_rows(boss, partner):
     assert AuthorizedClient.objects.count() == 3_005
 
 
-def test_ten_thousand_rows_come_through(boss, partner):
+def test_ten_thousand_rows_come_through(superuser, partner):
     rows = [f"Juan Pérez,DNI,{n:08},987654321,C-{n},VIP,c{n}@dominio.com" for n in range(10_000)]
-    done = confirm(boss, upload(boss, partner, as_bytes(*rows)))
+    done = confirm(superuser, upload(superuser, partner, as_bytes(*rows)))
     assert done.context["outcome"].good == 10_000
 
 
-def test_a_parcel_that_no_form_would_carry_is_refused(boss, partner, monkeypatch):
-    monkeypatch.setattr(admin, "PARCEL_AT_MOST", 100)
-    assert refusal(upload(boss, partner, as_bytes(GOOD))) == ["El archivo es demasiado grande; divídalo."]
+def test_a_parcel_that_no_form_would_carry_is_refused(superuser, partner, monkeypatch):
+    monkeypatch.setattr(admin, "MAX_PARCEL_BYTES", 100)
+    assert form_error(upload(superuser, partner, as_bytes(GOOD))) == ["El archivo es demasiado grande; divídalo."]
 
 
-def test_contents_are_shown_as_text(boss, partner):
-    html = upload(boss, partner, as_bytes(",,,,C,V,<script>x</script>"), "<b>.csv").content.decode()
+def test_contents_are_shown_as_text(superuser, partner):
+    html = upload(superuser, partner, as_bytes(",,,,C,V,<script>x</script>"), "<b>.csv").content.decode()
     assert "<script>x</script>" not in html
     assert "&lt;script&gt;x" in html
     assert "<b>.csv" not in html
@@ -293,13 +293,13 @@ def test_contents_are_shown_as_text(boss, partner):
 
 def test_permissions(partner):
     assert Client().get(IMPORT).status_code == 302
-    http = clerk("view_authorizedclient")
+    http = staff_with("view_authorizedclient")
     assert http.get(LIST).status_code == 200
     assert "Importar" not in http.get(LIST).content.decode()
     assert http.get(IMPORT).status_code == 403
     assert upload(http, partner, as_bytes(GOOD)).status_code == 403
     User.objects.all().delete()
-    http = clerk("view_partner")
+    http = staff_with("view_partner")
     for path in ("", "exportar.csv", "exportar.xlsx", "importar/"):
         assert http.get(LIST + path).status_code == 403
 
@@ -307,13 +307,13 @@ def test_permissions(partner):
 # --- the list ---
 
 
-def test_the_list_finds_exactly_and_filters(boss, partner, stranger):
+def test_the_list_finds_exactly_and_filters(superuser, partner, stranger):
     client(partner, "ana@dominio.com", document_type="PASAPORTE", document_number="AB12345", external_code="X-9")
     client(partner, "eva@dominio.com", subscribed_at=NOW, profile="ORO")
     client(stranger.partner, "luz@dominio.com", deauthorized_at=NOW, subscribed_at=NOW)
 
     def shown(query):
-        answer = boss.get(f"{LIST}?{query}")
+        answer = superuser.get(f"{LIST}?{query}")
         assert answer.status_code == 200
         return {each.email[:3] for each in answer.context["cl"].result_list}
 
@@ -326,43 +326,43 @@ def test_the_list_finds_exactly_and_filters(boss, partner, stranger):
     assert shown("suscrito=no") == {"ana", "luz"}
     assert shown("perfil=ORO") == {"eva"}
     assert shown(f"partner__id__exact={stranger.partner.pk}&vigente=no") == {"luz"}
-    html = boss.get(f"{LIST}?vigente=si&perfil=%3Cb%3E").content.decode()
+    html = superuser.get(f"{LIST}?vigente=si&perfil=%3Cb%3E").content.decode()
     assert '<input type="hidden" name="vigente" value="si">' in html
     assert 'value="&lt;b&gt;"' in html
 
 
-def test_the_list_does_not_grow_in_questions(boss, partner):
+def test_the_number_of_queries_does_not_grow_with_the_list(superuser, partner):
     client(partner)
-    boss.get(LIST)
+    superuser.get(LIST)
     with CaptureQueriesContext(connection) as few:
-        boss.get(LIST)
+        superuser.get(LIST)
     for each in range(20):
         client(partner, f"c{each}@dominio.com")
     with CaptureQueriesContext(connection) as many:
-        boss.get(LIST)
+        superuser.get(LIST)
     assert len(many) == len(few)
 
 
-def test_nobody_writes_a_client_by_hand(boss, partner):
+def test_a_client_cannot_be_written_by_hand(superuser, partner):
     who = client(partner)
-    assert boss.get(f"{LIST}add/").status_code == 403
-    assert boss.post(f"{LIST}{who.pk}/change/", {"email": "x@y.pe"}).status_code == 403
-    assert boss.post(f"{LIST}{who.pk}/delete/", {"post": "yes"}).status_code == 403
-    assert boss.get(f"{LIST}{who.pk}/change/").status_code == 200
+    assert superuser.get(f"{LIST}add/").status_code == 403
+    assert superuser.post(f"{LIST}{who.pk}/change/", {"email": "x@y.pe"}).status_code == 403
+    assert superuser.post(f"{LIST}{who.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert superuser.get(f"{LIST}{who.pk}/change/").status_code == 200
 
 
 # --- export ---
 
-EVIL = ["=1+1", "+51", "-1", "@SUM(A1)", "\tx", "\r=x", "\n=x", "'=x", "''@x", "＝1"]
-TAME = ["", "Juan", "O'Higgins", "'cita'", "a=b", "1-2", "'"]
+FORMULAS = ["=1+1", "+51", "-1", "@SUM(A1)", "\tx", "\r=x", "\n=x", "'=x", "''@x", "＝1"]
+PLAIN_CELLS = ["", "Juan", "O'Higgins", "'cita'", "a=b", "1-2", "'"]
 
 
-@pytest.mark.parametrize("cell", EVIL + TAME)
+@pytest.mark.parametrize("cell", FORMULAS + PLAIN_CELLS)
 def test_no_cell_is_a_formula_and_each_comes_back(cell):
     written = neutral(cell)
     assert written[:1] not in tuple("=+-@\t\r\n＝")
     assert original(written) == cell
-    assert (written == cell) == (cell in TAME)
+    assert (written == cell) == (cell in PLAIN_CELLS)
 
 
 def exported(http, path):
@@ -394,9 +394,9 @@ def some(partner):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(boss, some):
+def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(superuser, some):
     client(some, "baja@dominio.com", deauthorized_at=NOW)
-    data = exported(boss, "exportar.csv?vigente=si")
+    data = exported(superuser, "exportar.csv?vigente=si")
     assert data.startswith(b"\xef\xbb\xbfnombre,")
     rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert rows == [
@@ -426,10 +426,10 @@ def test_a_csv_shows_what_the_list_shows_and_ends_with_its_count(boss, some):
 def with_entities(data):
     """The workbook with a billion laughs in its sheet: a little text that becomes 3 GB."""
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    kept, into = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
+    stored, into = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
     with zipfile.ZipFile(into, "w") as bomb:
-        for part in kept.namelist():
-            text = kept.read(part).decode()
+        for part in stored.namelist():
+            text = stored.read(part).decode()
             if part.startswith("xl/worksheets/sheet"):
                 body = text[text.index("<worksheet") :].replace("<t>", "<t>&l9;", 1)
                 text = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY l0 "ja">{laughs}]>{body}'
@@ -437,19 +437,19 @@ def with_entities(data):
     return into.getvalue()
 
 
-def test_a_workbook_of_entities_that_expand_is_refused_before_it_expands(boss, partner):
+def test_a_workbook_of_entities_that_expand_is_refused_before_it_expands(superuser, partner):
     assert DEFUSEDXML, "openpyxl reads with defusedxml"
     data = with_entities(xlsx(["Ana", "", "", "", "1", "V", "ana@dominio.com"]))
     with pytest.raises(ValueError, match="Unable to read workbook") as refused:
         list(load_workbook(io.BytesIO(data), read_only=True).worksheets[0].iter_rows())
     assert isinstance(refused.value.__context__, EntitiesForbidden)
-    answer = upload(boss, partner, data, "clientes.xlsx")
+    answer = upload(superuser, partner, data, "clientes.xlsx")
     assert "El XLSX está dañado o protegido." in answer.content.decode()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_xlsx_holds_text_and_no_formula(boss, some):
-    data = exported(boss, "exportar.xlsx")
+def test_an_xlsx_holds_text_and_no_formula(superuser, some):
+    data = exported(superuser, "exportar.xlsx")
     rows = sheet_of(data)
     assert rows[0] == COLUMNS
     assert rows[1][4] == '\'=HYPERLINK("x")'
@@ -460,38 +460,38 @@ def test_an_xlsx_holds_text_and_no_formula(boss, some):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
-def test_what_was_exported_can_be_imported_as_it_was(boss, some, form):
+def test_what_was_exported_can_be_imported_as_it_was(superuser, some, form):
     values = ("name", "document_type", "document_number", "phone", "external_code", "profile", "email")
     before = list(AuthorizedClient.objects.order_by("id").values_list(*values))
-    data = exported(boss, f"exportar.{form}")
+    data = exported(superuser, f"exportar.{form}")
     AuthorizedClient.objects.all().delete()
-    answer = confirm(boss, upload(boss, some, data))
+    answer = confirm(superuser, upload(superuser, some, data))
     assert faults(answer) == []
     assert list(AuthorizedClient.objects.order_by("id").values_list(*values)) == before
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_to_export_is_an_empty_list(boss):
-    assert exported(boss, "exportar.csv").decode("utf-8-sig") == ",".join(COLUMNS) + "\r\nTotal: 0 filas\r\n"
-    assert len(sheet_of(exported(boss, "exportar.xlsx"))) == 1
+def test_nothing_to_export_is_an_empty_list(superuser):
+    assert exported(superuser, "exportar.csv").decode("utf-8-sig") == ",".join(COLUMNS) + "\r\nTotal: 0 filas\r\n"
+    assert len(sheet_of(exported(superuser, "exportar.xlsx"))) == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_export_at_a_time_and_one_given_up_lets_the_next_in(boss, some):
-    first = boss.get(f"{LIST}exportar.csv")
-    second = boss.get(f"{LIST}exportar.csv?vigente=si")
+def test_one_export_at_a_time_and_a_released_slot_lets_the_next_begin(superuser, some):
+    first = superuser.get(f"{LIST}exportar.csv")
+    second = superuser.get(f"{LIST}exportar.csv?vigente=si")
     assert second.headers["Location"] == f"{LIST}?vigente=si"
     first.close()
-    third = boss.get(f"{LIST}exportar.csv")
+    third = superuser.get(f"{LIST}exportar.csv")
     next(iter(third.streaming_content))
     third.close()
-    assert exported(boss, "exportar.csv").endswith(b"Total: 2 filas\r\n")
-    Slot(STAFF).give_up()
+    assert exported(superuser, "exportar.csv").endswith(b"Total: 2 filas\r\n")
+    Slot(STAFF).release()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_more_than_a_sheet_should_hold_is_sent_to_csv(boss, some, monkeypatch):
-    monkeypatch.setattr(admin, "XLSX_ROWS_AT_MOST", 1)
-    answer = boss.get(f"{LIST}exportar.xlsx")
+def test_more_than_a_sheet_should_hold_is_sent_to_csv(superuser, some, monkeypatch):
+    monkeypatch.setattr(admin, "MAX_XLSX_ROWS", 1)
+    answer = superuser.get(f"{LIST}exportar.xlsx")
     assert answer.headers["Location"].startswith(LIST)
-    assert len(sheet_of(exported(boss, "exportar.xlsx?q=eva@dominio.com"))) == 2
+    assert len(sheet_of(exported(superuser, "exportar.xlsx?q=eva@dominio.com"))) == 2

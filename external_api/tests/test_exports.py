@@ -1,4 +1,4 @@
-"""Export slots: one a partner, given back whatever becomes of the answer, and taken from whoever reads too slowly."""
+"""Export slots: one a partner, released however the answer ends, and taken from readers that are too slow."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from psycopg import OperationalError
 
 from external_api.frontdoor import export_slots
 from external_api.frontdoor.errors import Unavailable
-from external_api.frontdoor.export_slots import LEAST_PACE, STAFF, WINDOW, Pace, Slot, TooSlow
+from external_api.frontdoor.export_slots import MIN_RATE, RATE_WINDOW, STAFF, ReaderTooSlow, ReadRate, Slot
 from external_api.frontdoor.exports import CHUNK, Export, file_body, stream
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,7 +27,7 @@ def body(ended, sql=ROWS, owner="7"):
 
 def is_free(owner="7"):
     try:
-        Slot(owner).give_up()
+        Slot(owner).release()
     except Unavailable:
         return False
     return True
@@ -48,13 +48,13 @@ def copies():
         return cursor.fetchone()[0]
 
 
-def test_it_is_read_to_its_end():
+def test_a_body_read_to_its_end_releases_its_slot():
     ended = []
     assert b"".join(body(ended)).endswith(b"]3")
     assert (ended, is_free()) == ([True], True)
 
 
-def test_the_client_goes_away_in_the_middle():
+def test_a_client_that_disconnects_in_the_middle_releases_its_slot():
     ended = []
     answer = body(ended)
     reading = iter(answer)
@@ -65,13 +65,13 @@ def test_the_client_goes_away_in_the_middle():
     assert (ended, is_free()) == ([True], True)
 
 
-def test_nobody_begins_to_read_it():
+def test_a_body_that_is_never_read_releases_its_slot():
     ended = []
     body(ended).close()
     assert (ended, is_free()) == ([True], True)
 
 
-def test_it_breaks():
+def test_a_body_that_breaks_releases_its_slot():
     ended = []
     with pytest.raises(Exception, match="division by zero"):
         b"".join(body(ended, ROWS.replace("(1, 3)", "(0, 3)") + " WHERE 1 / n > 0"))
@@ -82,7 +82,7 @@ def test_one_export_a_partner_and_one_for_all_staff(settings):
     settings.WEB_THREADS = 8
     with ExitStack() as stack:
         for owner in ("7", "8", STAFF):
-            stack.callback(Slot(owner).give_up)
+            stack.callback(Slot(owner).release)
         assert [is_free(owner) for owner in ("7", "8", STAFF, "9")] == [False, False, False, True]
     assert [is_free(owner) for owner in ("7", "8", STAFF, "9")] == [True] * 4
 
@@ -101,9 +101,9 @@ def test_exports_take_at_most_half_of_the_threads(settings):
     settings.WEB_THREADS = 4
     slots = [Slot("1"), Slot("2")]
     assert not is_free("3")
-    slots.pop().give_up()
+    slots.pop().release()
     assert is_free("3")
-    slots.pop().give_up()
+    slots.pop().release()
     settings.WEB_THREADS = 1
     assert is_free("1")
 
@@ -116,54 +116,54 @@ def test_a_reader_that_stops_after_1_kb_of_100_mb_loses_its_slot_within_15_secon
     next(reading), next(reading)
     began = time.monotonic()
     assert wait_until(is_free, 15)
-    assert time.monotonic() - began > WINDOW - 1
+    assert time.monotonic() - began > RATE_WINDOW - 1
     assert wait_until(lambda: copies() == 0, 2), "PostgreSQL's session of it has ended too"
-    with pytest.raises((TooSlow, OperationalError)):  # whichever notices first
+    with pytest.raises((ReaderTooSlow, OperationalError)):  # whichever notices first
         sum(map(len, reading))
     assert ended == [True]
     answer.close()
 
 
 def test_a_reader_that_never_begins_loses_its_slot_too(monkeypatch):
-    monkeypatch.setattr(export_slots, "WINDOW", 1.0)
+    monkeypatch.setattr(export_slots, "RATE_WINDOW", 1.0)
     answer = body([])
     assert not is_free()
     assert wait_until(is_free, 4)
     answer.close()
 
 
-def test_a_slow_reader_shuts_nobody_else_s_export_and_keeps_its_thread_counted(monkeypatch, settings):
+def test_a_slow_reader_ends_no_other_export_and_keeps_its_thread_counted(monkeypatch, settings):
     settings.WEB_THREADS = 4
-    monkeypatch.setattr(export_slots, "WINDOW", 1.0)
+    monkeypatch.setattr(export_slots, "RATE_WINDOW", 1.0)
     reading = iter(body([], HUGE))
     next(reading), next(reading)
     assert b"".join(body([], owner="8")).endswith(b"]3")
     assert wait_until(is_free, 4)
     other = Slot("8")
     assert not is_free("9"), "the thread is still in the server's hands"
-    other.give_up()
+    other.release()
     with suppress(Exception):
         reading.close()
     assert is_free("9")
 
 
-def test_whoever_reads_fast_enough_is_left_alone(monkeypatch):
-    monkeypatch.setattr(export_slots, "WINDOW", 0.5)
+def test_a_reader_that_is_fast_enough_keeps_its_slot(monkeypatch):
+    monkeypatch.setattr(export_slots, "RATE_WINDOW", 0.5)
     answer = body([], HUGE.replace("100000", "2000"))
     for _ in answer:
         time.sleep(0.05)  # 64 KB each: 1.3 MB a second
     assert is_free()
 
 
-def test_an_export_ends_after_its_longest_time(monkeypatch):
-    monkeypatch.setattr(export_slots, "LONGEST", 0.5)
+def test_an_export_ends_after_its_maximum_duration(monkeypatch):
+    monkeypatch.setattr(export_slots, "MAX_DURATION", 0.5)
     reading = iter(body([], HUGE))
-    with pytest.raises((TooSlow, OperationalError)):
+    with pytest.raises((ReaderTooSlow, OperationalError)):
         sum(map(lambda _: time.sleep(0.01) or 0, reading))
     assert is_free()
 
 
-def test_twenty_that_ask_at_once_get_one_slot(settings):
+def test_twenty_parallel_requests_get_one_slot(settings):
     settings.WEB_THREADS = 64
     got, lock = [], threading.Barrier(20)
 
@@ -178,10 +178,10 @@ def test_twenty_that_ask_at_once_get_one_slot(settings):
     for each in threads:
         each.join()
     assert len(got) == 1
-    got[0].give_up()
+    got[0].release()
 
 
-def test_a_file_made_whole_is_sent_at_the_same_pace(tmp_path):
+def test_a_file_made_whole_is_measured_too(tmp_path):
     file = (tmp_path / "x").open("w+b")
     file.write(b"a" * (CHUNK + 1))
     answer, size = file_body(file, Slot(STAFF))
@@ -192,33 +192,33 @@ def test_a_file_made_whole_is_sent_at_the_same_pace(tmp_path):
 # --- the pace, as arithmetic ---
 
 
-def slow_at(per_second, seconds, *, every=1.0):
-    pace, at = Pace(), 0.0
+def read_at_rate(per_second, seconds, *, every=1.0):
+    pace, at = ReadRate(), 0.0
     while at <= seconds:
-        pace.handed(int(per_second * every), at)
+        pace.sent(int(per_second * every), at)
         if pace.is_too_slow(at + every * 0.99):
             return at + every * 0.99
         at += every
-        pace.asked(at)
+        pace.requested(at)
     return None
 
 
-def test_the_pace_is_that_of_the_last_ten_seconds():
-    assert slow_at(LEAST_PACE * 1.2, 60) is None
-    assert slow_at(LEAST_PACE * 1.2, 60, every=0.01) is None
-    assert WINDOW <= slow_at(LEAST_PACE / 2, 60) <= WINDOW + 1
-    assert WINDOW <= slow_at(1024, 60, every=0.5) <= WINDOW + 1
+def test_the_rate_is_that_of_the_last_ten_seconds():
+    assert read_at_rate(MIN_RATE * 1.2, 60) is None
+    assert read_at_rate(MIN_RATE * 1.2, 60, every=0.01) is None
+    assert RATE_WINDOW <= read_at_rate(MIN_RATE / 2, 60) <= RATE_WINDOW + 1
+    assert RATE_WINDOW <= read_at_rate(1024, 60, every=0.5) <= RATE_WINDOW + 1
 
 
 def test_a_burst_counts_for_ten_seconds_and_not_for_longer():
-    pace = Pace()
-    pace.handed(10**9, 0.0)
-    assert not pace.is_too_slow(WINDOW - 0.1)
-    assert pace.is_too_slow(WINDOW + 0.1)
+    pace = ReadRate()
+    pace.sent(10**9, 0.0)
+    assert not pace.is_too_slow(RATE_WINDOW - 0.1)
+    assert pace.is_too_slow(RATE_WINDOW + 0.1)
 
 
 def test_time_in_which_postgresql_works_is_not_the_reader_s():
-    pace = Pace()
-    pace.handed(1, 0.0)
-    pace.asked(0.5)
+    pace = ReadRate()
+    pace.sent(1, 0.0)
+    pace.requested(0.5)
     assert not pace.is_too_slow(100.0)

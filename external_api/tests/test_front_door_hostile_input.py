@@ -1,4 +1,4 @@
-"""Whatever is thrown at an endpoint: the envelope, a 4xx, nothing stored, never 5xx, never HTML."""
+"""Hostile input to every endpoint: the envelope, a 4xx, nothing stored, never 5xx, never HTML."""
 
 import json
 
@@ -49,14 +49,14 @@ def post(front, path, body, content_type="application/json", **headers):
     return front.http.generic("POST", f"/v1/api{path}", body, content_type=content_type, headers=headers)
 
 
-def in_envelope(answer, status, code):
+def assert_envelope(answer, status, code):
     assert answer["Content-Type"] == "application/json"
     assert answer.status_code == status
     assert {"error", "message", "code"} <= set(answer.json())
     assert answer.json()["code"] == code
 
 
-def in_header(answer, status):
+def assert_registry_header(answer, status):
     """Contract 3's envelope."""
     assert answer["Content-Type"] == "application/json"
     assert answer.status_code == status
@@ -68,13 +68,13 @@ def in_header(answer, status):
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("path", POSTS)
 def test_hostile_json_on_every_endpoint(front, path, name):
-    in_envelope(post(front, path, HOSTILE[name]), 400, "ERR_VALIDATION")
+    assert_envelope(post(front, path, HOSTILE[name]), 400, "ERR_VALIDATION")
     assert not Applicant.objects.exists()
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_json_on_contract_3(registrar, name):
-    in_header(registrar.raw(HOSTILE[name]), 400)
+    assert_registry_header(registrar.raw(HOSTILE[name]), 400)
     assert not ExternalClient.objects.exists()
 
 
@@ -85,9 +85,9 @@ def test_every_field_of_a_registration_with_a_value_it_never_has(front, field, v
     if field == "apellido_materno" and value is None:
         assert answer.status_code == 201
     elif field in ("nombres", "apellido_paterno", "apellido_materno") and value == "x" * 10_000:
-        in_envelope(answer, 400, "ERR_VALIDATION")
+        assert_envelope(answer, 400, "ERR_VALIDATION")
     else:
-        in_envelope(answer, 400, "ERR_VALIDATION")
+        assert_envelope(answer, 400, "ERR_VALIDATION")
         assert field in answer.json()["details"] or "distrito" in answer.json()["details"]
 
 
@@ -98,7 +98,7 @@ def test_every_field_of_contract_3_with_a_value_it_never_has(registrar, field, v
     if field == "data_points" and value in ([], None):
         assert answer.status_code == 200
     else:
-        in_header(answer, 400)
+        assert_registry_header(answer, 400)
         assert list(answer.json()["content"]["errors"]) == [field]
         assert not ExternalClient.objects.exists()
 
@@ -117,8 +117,8 @@ def test_every_field_of_contract_3_with_a_value_it_never_has(registrar, field, v
     ],
 )
 def test_another_media_type(front, registrar, content_type):
-    in_envelope(post(front, "/client", json.dumps(REGISTRATION), content_type), 415, "ERR_UNSUPPORTED_MEDIA_TYPE")
-    in_header(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
+    assert_envelope(post(front, "/client", json.dumps(REGISTRATION), content_type), 415, "ERR_UNSUPPORTED_MEDIA_TYPE")
+    assert_registry_header(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
 
 
 @pytest.mark.parametrize(
@@ -131,15 +131,15 @@ def test_media_types_that_are_json(front, registrar, content_type):
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "*/*", "nonsense"])
 def test_the_answer_is_json_whatever_is_asked_for(front, accept):
-    in_envelope(front.get("/nothing", Accept=accept), 404, "ERR_NOT_FOUND")
-    in_header(front.http.get("/external/nothing", headers={"Accept": accept}), 404)
+    assert_envelope(front.get("/nothing", Accept=accept), 404, "ERR_NOT_FOUND")
+    assert_registry_header(front.http.get("/external/nothing", headers={"Accept": accept}), 404)
     assert front.get("/status", Accept=accept).json()["status"] == "ok"
 
 
 def test_a_body_over_two_mebibytes(front, registrar):
     much = {"extra": "x" * (2 * 1024 * 1024)}
-    in_envelope(post(front, "/client", json.dumps(REGISTRATION | much)), 413, "ERR_PAYLOAD_TOO_LARGE")
-    in_header(registrar.raw(json.dumps(EXTERNAL_CLIENT | much)), 413)
+    assert_envelope(post(front, "/client", json.dumps(REGISTRATION | much)), 413, "ERR_PAYLOAD_TOO_LARGE")
+    assert_registry_header(registrar.raw(json.dumps(EXTERNAL_CLIENT | much)), 413)
     just_under = {"extra": "x" * (2 * 1024 * 1024 - 1000)}
     assert post(front, "/client", json.dumps(REGISTRATION | just_under)).status_code == 201
     assert registrar.raw(json.dumps(EXTERNAL_CLIENT | just_under)).status_code == 200
@@ -148,15 +148,15 @@ def test_a_body_over_two_mebibytes(front, registrar):
 @pytest.mark.parametrize("query", ["?token=x", "?name=%20", "?format=api", "?a=%F0%9F%98%80"])
 def test_the_query_string_changes_nothing(front, query):
     assert front.get("/status" + query).status_code == 200
-    in_envelope(front.get(f"/client/{UNKNOWN}/cooldown/S{query}"), 404, "ERR_CLIENT_NOT_FOUND")
+    assert_envelope(front.get(f"/client/{UNKNOWN}/cooldown/S{query}"), 404, "ERR_CLIENT_NOT_FOUND")
 
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>", "{{ 7*7 }}", "{% load x %}", "'; DROP TABLE x; --"])
 def test_markup_and_templates_are_no_name(front, text):
-    in_envelope(post(front, "/client", json.dumps(REGISTRATION | {"nombres": text})), 400, "ERR_VALIDATION")
+    assert_envelope(post(front, "/client", json.dumps(REGISTRATION | {"nombres": text})), 400, "ERR_VALIDATION")
 
 
-def test_every_call_is_logged_without_what_it_carried(front):
+def test_every_call_is_logged_without_its_data(front):
     client = front.register()
     front.verify(client, "A1B2")
     front.get("/nothing")
@@ -172,6 +172,6 @@ def test_the_parser_takes_what_is_json(text):
     assert parse_object(b'{"a": ' + text.encode() + b"}", elements=100) == {"a": json.loads(text)}
 
 
-def test_the_parser_says_where_it_stumbled():
+def test_the_parser_names_line_and_column():
     with pytest.raises(BadRequest, match="línea 2, columna 3"):
         parse_object(b'{"a": 1,\n  b}', elements=100)

@@ -1,4 +1,4 @@
-"""Safe retries with Idempotency-Key."""
+"""Idempotency keys: safe retries."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ def test_the_same_key_with_another_body_or_path(front, keyed):
     assert Applicant.objects.get().names == "Juan"
 
 
-def test_contract_3_keeps_its_answers_too(registrar):
+def test_contract_3_stores_its_answers_too(registrar):
     key = {"Idempotency-Key": "cliente-1"}
     first, again = (registrar.post(EXTERNAL_CLIENT, **key) for _ in range(2))
     assert (first.status_code, again.status_code) == (200, 200)
@@ -73,7 +73,7 @@ def test_a_call_that_died_frees_its_key_after_a_minute_and_an_answer_lapses_afte
     assert front.post("/client", REGISTRATION | {"nombres": "Ana"}, **keyed).status_code == 201
 
 
-def test_final_refusals_are_kept_and_passing_ones_are_not(front, informa):
+def test_final_errors_are_stored_and_temporary_ones_are_not(front, informa):
     faulty = {**informa.headers, "Idempotency-Key": "faulty"}
     assert front.post("/client", {}, **faulty).status_code == 400
     assert front.post("/client", {}, **faulty)["Idempotency-Replayed"] == "true"
@@ -100,15 +100,15 @@ def test_without_a_credential_and_on_queries_the_header_is_ignored(front, keyed)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "con espacio", "ñ"])
-def test_a_key_that_is_none(front, informa, key):
+def test_a_malformed_key(front, informa, key):
     answer = front.post("/client", REGISTRATION, **{**informa.headers, "Idempotency-Key": key})
     assert (answer.status_code, answer.json()["code"]) == (400, "ERR_VALIDATION")
     assert "Idempotency-Key" in answer.json()["message"]
 
 
-def test_the_kept_answer_holds_no_code(front, keyed):
+def test_the_stored_answer_holds_no_code(front, keyed):
     client = front.register(keyed)
     front.ask(client, {**keyed, "Idempotency-Key": "otp"}, **SMS)
-    kept = bytes(IdempotentAnswer.objects.get(key="otp").body)
-    assert b"token_id" in kept
-    assert delivered_code().encode() not in kept
+    stored = bytes(IdempotentAnswer.objects.get(key="otp").body)
+    assert b"token_id" in stored
+    assert delivered_code().encode() not in stored

@@ -1,4 +1,4 @@
-"""The document's examples, compared whole."""
+"""Examples of contract 2's document, compared whole."""
 
 import re
 from datetime import UTC, datetime, timedelta

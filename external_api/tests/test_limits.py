@@ -1,4 +1,4 @@
-"""How much a caller may do, with Redis and without it."""
+"""Limits of a caller, with Redis and without it."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def limited(answer):
     return True
 
 
-@pytest.fixture(params=["redis", "redis away"])
-def redis_or_not(request):
-    if request.param == "redis away":
+@pytest.fixture(params=["redis", "redis unavailable"])
+def with_and_without_redis(request):
+    if request.param == "redis unavailable":
         breaker.trip(OSError("away"))
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_requests_a_minute_from_one_address(front, settings):
     settings.RATE_PER_ADDRESS = 3
     assert [front.get("/nothing").status_code for _ in range(3)] == [404] * 3
@@ -34,7 +34,7 @@ def test_requests_a_minute_from_one_address(front, settings):
     assert front.get("/status").status_code == 200, "status is never throttled"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_requests_a_minute_of_a_partner_do_not_touch_another(front, settings, informa, stranger):
     settings.RATE_PER_PARTNER = 2
     for _ in range(2):
@@ -46,10 +46,10 @@ def test_requests_a_minute_of_a_partner_do_not_touch_another(front, settings, in
     assert front.post("/client", {}, **informa.headers).status_code == 400
 
 
-@pytest.mark.usefixtures("redis_or_not")
-def test_contract_3_has_the_same_limits_in_its_own_words(settings, registrar, elsewhere):
+@pytest.mark.usefixtures("with_and_without_redis")
+def test_contract_3_has_the_same_limits_with_its_own_texts(settings, registrar, elsewhere):
     settings.RATE_PER_PARTNER, settings.RATE_PER_ADDRESS = 2, 10
-    theirs, nobody = Registrar(elsewhere.jwt), Registrar("x")
+    theirs, unknown = Registrar(elsewhere.jwt), Registrar("x")
 
     def said(answer):
         return answer.status_code, answer.json()["header"]["title"]
@@ -62,8 +62,8 @@ def test_contract_3_has_the_same_limits_in_its_own_words(settings, registrar, el
     logged = ApiRequest.objects.latest("id").pk
     assert answer.json()["header"]["event_id"] == f"event_{logged + 1}", "a number of its own, without a row"
     assert theirs.send().status_code == 200
-    assert [nobody.send().status_code for _ in range(2)] == [401, 401]
-    assert said(nobody.send()) == limited
+    assert [unknown.send().status_code for _ in range(2)] == [401, 401]
+    assert said(unknown.send()) == limited
     assert theirs.send().status_code == 200, "good ones from there still work"
 
 
@@ -74,7 +74,7 @@ def test_refused_credentials_come_at_a_fifth_of_the_rate(front, settings, inform
     assert front.post("/client", {}, **informa.headers).status_code == 400, "good ones from there still work"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_paid_messages_a_day(front, settings, informa):
     settings.PAID_MESSAGES_PER_DAY = 2
     clients = [front.register(informa.headers, documento=f"1234567{each}") for each in range(4)]
@@ -86,7 +86,7 @@ def test_paid_messages_a_day(front, settings, informa):
     assert front.ask(clients[3], informa.headers, via="C").status_code == 200, "mail costs nothing"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_codes_by_mail_a_day(front, settings, informa, stranger):
     settings.MAIL_CODES_PER_DAY = 2
     ids = [front.register(informa.headers, documento=f"1234567{n}", correo=f"a{n}@x.com") for n in range(3)]
@@ -98,7 +98,7 @@ def test_codes_by_mail_a_day(front, settings, informa, stranger):
     assert front.ask(third, via="C").status_code == 200, "in open mode it is the address"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_paid_messages_of_the_whole_installation(front, settings, informa, stranger, caplog):
     settings.PAID_MESSAGES_PER_DAY_TOTAL = 5
     asked = [(informa, "S", 0), (informa, "W", 1), (stranger, "S", 2), (stranger, "I", 3), (informa, "S", 4)]
@@ -111,7 +111,7 @@ def test_paid_messages_of_the_whole_installation(front, settings, informa, stran
     assert front.ask(front.register(informa.headers), informa.headers, via="C").status_code == 200
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_a_refused_request_costs_no_paid_message(front, settings):
     settings.PAID_MESSAGES_PER_DAY = 2
     client = front.register()
@@ -141,7 +141,7 @@ def guessed_at(front):
     return make
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_beyond_the_limit_of_wrong_codes_right_ones_pass_and_the_first_wrong_try_ends_a_code(
     front, settings, guessed_at
 ):
@@ -156,7 +156,7 @@ def test_beyond_the_limit_of_wrong_codes_right_ones_pass_and_the_first_wrong_try
     assert VerificationToken.objects.get(applicant=third[0]).outcome == "FALLIDO"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_the_limit_of_wrong_codes_grows_with_the_codes_verified(front, settings, guessed_at):
     settings.WRONG_CODES_PER_DAY = 1
     *right, victim, other = guessed_at(6)
@@ -167,7 +167,7 @@ def test_the_limit_of_wrong_codes_grows_with_the_codes_verified(front, settings,
     assert front.verify(other[0], "****").json()["code"] == "ERR_MAX_ATTEMPTS"
 
 
-@pytest.mark.usefixtures("redis_or_not")
+@pytest.mark.usefixtures("with_and_without_redis")
 def test_wrong_codes_raise_the_alarm_at_half_the_limit_and_at_the_limit(front, settings, guessed_at, caplog):
     settings.WRONG_CODES_PER_DAY = 4
     ((client, _),) = guessed_at(1)
@@ -194,7 +194,7 @@ def test_wrong_codes_of_one_caller_do_not_end_another_s_codes(front, settings, i
     assert front.verify(theirs, "****", **stranger.headers).json()["code"] == "ERR_INVALID_TOKEN"
 
 
-def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_speaks(front, settings):
+def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_names_it(front, settings):
     settings.RATE_PER_ADDRESS = 1
     assert front.get("/nothing", **{"X-Forwarded-For": "1.1.1.1"}).status_code == 404
     assert limited(front.get("/nothing", **{"X-Forwarded-For": "2.2.2.2"}))
@@ -209,7 +209,7 @@ def test_the_caller_s_address_is_the_socket_s_unless_a_trusted_proxy_speaks(fron
     ("address", "key"),
     [("1.2.3.4", "1.2.3.4"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("2001:db8:1:2::9", "2001:db8:1:2::")],
 )
-def test_an_ipv6_customer_is_counted_by_his_network(address, key):
+def test_an_ipv6_customer_is_counted_by_their_network(address, key):
     assert limiting_key(address) == key
 
 
@@ -219,8 +219,8 @@ def test_registering_is_limited_too(front, settings):
     assert limited(front.post("/client", REGISTRATION))
 
 
-@pytest.mark.usefixtures("redis_or_not")
-def test_an_anonymous_count_that_is_given_back_leaves_the_address_its_calls(settings):
+@pytest.mark.usefixtures("with_and_without_redis")
+def test_an_anonymous_count_that_is_given_back_does_not_count_for_the_address(settings):
     settings.RATE_PER_ADDRESS = 2
     for _ in range(5):
         limits.count_anonymous_request("1.2.3.4")

@@ -1,4 +1,4 @@
-"""The mail services' webhooks: passwords and keys, batches with odd events, soft bounces, complaints."""
+"""Webhooks of the mail services: passwords and keys, batches with odd events, soft bounces, complaints."""
 
 import base64
 import hashlib
@@ -56,11 +56,13 @@ def state_of(message):
 
 
 def remarks_on(message):
-    said = {mail_feedback.COMPLAINED, mail_feedback.UNSUBSCRIBED, mail_feedback.SOFT_BOUNCE}
-    return [each.detail for each in MessageEvent.objects.filter(message=message, detail__in=said).order_by("id")]
+    event_detail = {mail_feedback.COMPLAINED, mail_feedback.UNSUBSCRIBED, mail_feedback.SOFT_BOUNCE}
+    return [
+        each.detail for each in MessageEvent.objects.filter(message=message, detail__in=event_detail).order_by("id")
+    ]
 
 
-def tell(service, body, *, password="aval:clave", content_type="application/json", **headers):
+def send_report(service, body, *, password="aval:clave", content_type="application/json", **headers):
     auth = {"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(password.encode()).decode()} if password else {}
     raw = body if isinstance(body, str | bytes) else json.dumps(body)
     request = RequestFactory().post(
@@ -73,7 +75,7 @@ def by_mandrill(events, *, key="drill"):
     form = {"mandrill_events": json.dumps(events)}
     signed = "http://aval:clave@testserver/recibos/correo/mandrill/tracking/" + "".join(n + v for n, v in form.items())
     made = base64.b64encode(hmac.new(key.encode(), signed.encode(), hashlib.sha1).digest()).decode()
-    return tell(
+    return send_report(
         "mandrill", urlencode(form), content_type="application/x-www-form-urlencoded", HTTP_X_MANDRILL_SIGNATURE=made
     )
 
@@ -81,12 +83,14 @@ def by_mandrill(events, *, key="drill"):
 def by_mailersend(event, *, key="send"):
     raw = json.dumps(event)
     made = hmac.new(key.encode(), raw.encode(), hashlib.sha256).hexdigest()
-    return tell("mailersend", raw, HTTP_SIGNATURE=made)
+    return send_report("mailersend", raw, HTTP_SIGNATURE=made)
 
 
 def by_mailgun(data, *, key="gun"):
     made = hmac.new(key.encode(), b"1t", hashlib.sha256).hexdigest()
-    return tell("mailgun", {"signature": {"timestamp": "1", "token": "t", "signature": made}, "event-data": data})
+    return send_report(
+        "mailgun", {"signature": {"timestamp": "1", "token": "t", "signature": made}, "event-data": data}
+    )
 
 
 def activity(kind):
@@ -99,7 +103,7 @@ def activity(kind):
 @pytest.mark.parametrize("service", MAIL_SERVICES)
 @pytest.mark.parametrize("password", ["", "aval:otra", "otra", "ñ:ñ", "None"])
 def test_a_wrong_password_is_one_line_and_403(message, service, password, caplog):
-    assert tell(service, {}, password=password).status_code == 403
+    assert send_report(service, {}, password=password).status_code == 403
     assert [(each.getMessage(), each.exc_info) for each in caplog.records if each.levelno >= logging.WARNING] == [
         ("a report without a valid signature", None)
     ]
@@ -122,12 +126,12 @@ def test_a_wrong_signature_is_403_though_the_password_is_right(message, sender, 
     "body", [b"", b"[]", b"null", b"7", b'{"signature": 5}', b'{"signature": {"token": 1, "timestamp": "\xc3\xb1"}}']
 )
 def test_mailgun_without_a_readable_signature_is_403(body):
-    assert tell("mailgun", body).status_code == 403
+    assert send_report("mailgun", body).status_code == 403
 
 
 def test_a_password_that_is_right_counts_through_the_whole_site(message):
     assert any("correo/postmark/" in str(each.pattern) for each in urls.patterns())
-    assert tell("postmark", {"RecordType": "Delivery", "MessageID": "m1"}).status_code == 200
+    assert send_report("postmark", {"RecordType": "Delivery", "MessageID": "m1"}).status_code == 200
     assert state_of(message) == "DELIVERED"
 
 
@@ -149,8 +153,8 @@ def test_without_a_password_set_there_is_no_address_at_all():
     assert Client().post("/recibos/correo/postmark/tracking/", {}).status_code == 404
 
 
-def test_giants_are_not_read():
-    assert tell("postmark", "{}", CONTENT_LENGTH="99999999").status_code == 413
+def test_a_body_over_the_limit_is_not_read():
+    assert send_report("postmark", "{}", CONTENT_LENGTH="99999999").status_code == 413
 
 
 # --- batches -----------------------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ ODD = [None, 7, "x", [], {}, {"event": None}, {"event": ["bounce"]}, {"event": {
 def test_beside_an_event_that_cannot_be_read_the_good_ones_count(message, odd, caplog):
     good = {"event": "sent", "MessageID": "m1", "time": 1}
     taken_by(message, "mailjet")
-    assert tell("mailjet", [good, odd]).status_code == 200
+    assert send_report("mailjet", [good, odd]).status_code == 200
     assert state_of(message) == "DELIVERED"
 
 
@@ -170,7 +174,7 @@ def test_beside_an_event_that_cannot_be_read_the_good_ones_count(message, odd, c
 def test_the_same_with_sparkpost(message, odd, caplog):
     taken_by(message, "sparkpost")
     good = {"msys": {"message_event": {"type": "delivery", "transmission_id": "m1"}}}
-    assert tell("sparkpost", [odd, good, odd]).status_code == 200
+    assert send_report("sparkpost", [odd, good, odd]).status_code == 200
     assert state_of(message) == "DELIVERED"
     assert "parts of a report cannot be read" in caplog.text
 
@@ -185,22 +189,22 @@ def test_the_same_with_mandrill(message, odd):
 @pytest.mark.parametrize("body", ["", "{", "hola", "null", "7", "[]", "[" * 5000, '{"RecordType": 5}', "\x00"])
 @pytest.mark.parametrize("service", ["postmark", "brevo", "resend", "sparkpost", "mailjet"])
 def test_what_cannot_be_read_at_all_is_answered_2xx(service, body, caplog):
-    assert tell(service, body).status_code == 200
+    assert send_report(service, body).status_code == 200
     assert all(each.exc_info is None for each in caplog.records)
 
 
 @pytest.mark.parametrize("name", ["m\x001", "", None, {}, [], True, "x" * 5000, 10**300])
 def test_an_id_of_any_kind_breaks_nothing(message, name):
-    assert tell("postmark", {"RecordType": "Delivery", "MessageID": name}).status_code == 200
+    assert send_report("postmark", {"RecordType": "Delivery", "MessageID": name}).status_code == 200
     assert state_of(message) == "SENT"
 
 
-def test_database_away_asks_the_service_to_come_again(message, monkeypatch):
-    def away(*_, **__):
+def test_an_unavailable_database_asks_the_service_to_retry(message, monkeypatch):
+    def unavailable(*_, **__):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(receipts, "receive", away)
-    answer = tell("postmark", {"RecordType": "Delivery", "MessageID": "m1"})
+    monkeypatch.setattr(receipts, "receive", unavailable)
+    answer = send_report("postmark", {"RecordType": "Delivery", "MessageID": "m1"})
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
 
@@ -210,64 +214,64 @@ def test_database_away_asks_the_service_to_come_again(message, monkeypatch):
 def test_where_the_answer_could_not_be_read_the_report_finds_the_message_by_our_id(message):
     Message.objects.update(provider_id=str(message.pk))
     event = {"RecordType": "Delivery", "MessageID": "m7", "Metadata": {"aval": str(message.pk)}}
-    assert tell("postmark", event).status_code == 200
+    assert send_report("postmark", event).status_code == 200
     assert state_of(message) == "DELIVERED"
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {"aval": 5}, {"aval": "x"}, {"aval": str(uuid.UUID(int=1))}])
 def test_metadata_of_any_kind_breaks_nothing(message, metadata):
     event = {"event": "delivered", "message-id": "m7", "X-Mailin-custom": json.dumps(metadata)}
-    assert tell("brevo", event).status_code == 200
+    assert send_report("brevo", event).status_code == 200
     assert state_of(message) == "SENT"
 
 
 # --- soft bounces ------------------------------------------------------------------------------------------
 
 SOFT = {
-    "brevo": lambda: tell("brevo", {"event": "soft_bounce", "message-id": "m1"}),
-    "postmark": lambda: tell("postmark", {"RecordType": "Bounce", "Type": "SoftBounce", "MessageID": "m1"}),
+    "brevo": lambda: send_report("brevo", {"event": "soft_bounce", "message-id": "m1"}),
+    "postmark": lambda: send_report("postmark", {"RecordType": "Bounce", "Type": "SoftBounce", "MessageID": "m1"}),
     "mandrill": lambda: by_mandrill([{"event": "soft_bounce", "_id": "m1"}]),
     "mailersend": lambda: by_mailersend(activity("soft_bounced")),
-    "mailjet": lambda: tell("mailjet", {"event": "bounce", "MessageID": "m1", "hard_bounce": False, "time": 1}),
-    "resend": lambda: tell(
+    "mailjet": lambda: send_report("mailjet", {"event": "bounce", "MessageID": "m1", "hard_bounce": False, "time": 1}),
+    "resend": lambda: send_report(
         "resend", {"type": "email.bounced", "data": {"email_id": "m1", "bounce": {"message": "x", "type": "Transient"}}}
     ),
-    "sparkpost": lambda: tell(
+    "sparkpost": lambda: send_report(
         "sparkpost", [{"msys": {"message_event": {"type": "bounce", "bounce_class": "22", "transmission_id": "m1"}}}]
     ),
 }
 DELIVERED = {
-    "brevo": lambda: tell("brevo", {"event": "delivered", "message-id": "m1"}),
-    "postmark": lambda: tell("postmark", {"RecordType": "Delivery", "MessageID": "m1"}),
+    "brevo": lambda: send_report("brevo", {"event": "delivered", "message-id": "m1"}),
+    "postmark": lambda: send_report("postmark", {"RecordType": "Delivery", "MessageID": "m1"}),
     "mailersend": lambda: by_mailersend(activity("delivered")),
-    "mailjet": lambda: tell("mailjet", {"event": "sent", "MessageID": "m1", "time": 1}),
-    "resend": lambda: tell("resend", {"type": "email.delivered", "data": {"email_id": "m1"}}),
-    "sparkpost": lambda: tell(
+    "mailjet": lambda: send_report("mailjet", {"event": "sent", "MessageID": "m1", "time": 1}),
+    "resend": lambda: send_report("resend", {"type": "email.delivered", "data": {"email_id": "m1"}}),
+    "sparkpost": lambda: send_report(
         "sparkpost", [{"msys": {"message_event": {"type": "delivery", "transmission_id": "m1"}}}]
     ),
 }
 HARD = {
-    "brevo": lambda: tell("brevo", {"event": "hard_bounce", "message-id": "m1"}),
-    "postmark": lambda: tell("postmark", {"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "m1"}),
+    "brevo": lambda: send_report("brevo", {"event": "hard_bounce", "message-id": "m1"}),
+    "postmark": lambda: send_report("postmark", {"RecordType": "Bounce", "Type": "HardBounce", "MessageID": "m1"}),
     "mandrill": lambda: by_mandrill([{"event": "hard_bounce", "_id": "m1"}]),
     "mailersend": lambda: by_mailersend(activity("hard_bounced")),
-    "mailjet": lambda: tell("mailjet", {"event": "bounce", "MessageID": "m1", "hard_bounce": True, "time": 1}),
-    "resend": lambda: tell(
+    "mailjet": lambda: send_report("mailjet", {"event": "bounce", "MessageID": "m1", "hard_bounce": True, "time": 1}),
+    "resend": lambda: send_report(
         "resend", {"type": "email.bounced", "data": {"email_id": "m1", "bounce": {"message": "x", "type": "Permanent"}}}
     ),
-    "sparkpost": lambda: tell(
+    "sparkpost": lambda: send_report(
         "sparkpost", [{"msys": {"message_event": {"type": "bounce", "bounce_class": "10", "transmission_id": "m1"}}}]
     ),
 }
 
 
 @pytest.mark.parametrize("service", SOFT)
-def test_a_soft_bounce_is_not_the_last_word(message, service):
+def test_a_soft_bounce_is_not_final(message, service):
     taken_by(message, service)
     for _ in range(2):
         assert SOFT[service]().status_code == 200
     assert state_of(message) == "SENT"
-    assert remarks_on(message) == [mail_feedback.SOFT_BOUNCE], "once, however often it is told"
+    assert remarks_on(message) == [mail_feedback.SOFT_BOUNCE], "once, however often it is reported"
     assert not ProviderReceipt.objects.exists()
 
 
@@ -301,7 +305,7 @@ def test_a_temporary_failure_at_mailgun_is_nothing_and_a_permanent_one_is_final(
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "event_detail"),
     [
         ({"event": "spam", "message-id": "m1"}, mail_feedback.COMPLAINED),
         ({"event": "complaint", "message-id": "m1"}, mail_feedback.COMPLAINED),
@@ -309,17 +313,17 @@ def test_a_temporary_failure_at_mailgun_is_nothing_and_a_permanent_one_is_final(
     ],
 )
 @pytest.mark.parametrize("state", ["SENT", "DELIVERED"])
-def test_complaints_and_unsubscriptions_are_kept_beside_the_message_once(message, event, said, state):
+def test_complaints_and_unsubscriptions_are_stored_beside_the_message_once(message, event, event_detail, state):
     taken_by(message, "brevo")
     Message.objects.update(state=state)
     for _ in range(2):
-        assert tell("brevo", event).status_code == 200
+        assert send_report("brevo", event).status_code == 200
     assert state_of(message) == state
-    [kept] = MessageEvent.objects.filter(detail=said)
-    assert (kept.message_id, kept.state, kept.provider) == (message.pk, state, "brevo")
+    [stored] = MessageEvent.objects.filter(detail=event_detail)
+    assert (stored.message_id, stored.state, stored.provider) == (message.pk, state, "brevo")
 
 
-def test_a_complaint_about_nobodys_message_is_kept_nowhere(message):
-    assert tell("brevo", {"event": "spam", "message-id": "m1"}).status_code == 200, "postmark's m1"
-    assert tell("brevo", {"event": "spam", "message-id": "m9"}).status_code == 200
+def test_a_complaint_about_an_unknown_message_is_not_stored(message):
+    assert send_report("brevo", {"event": "spam", "message-id": "m1"}).status_code == 200, "postmark's m1"
+    assert send_report("brevo", {"event": "spam", "message-id": "m9"}).status_code == 200
     assert remarks_on(message) == []

@@ -1,4 +1,4 @@
-"""The document's examples of contract 1, compared whole (ids and times apart)."""
+"""Examples of contract 1's document, compared whole (ids and times apart)."""
 
 import re
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid, complete in both directions, and its examples are what its schemas say."""
+"""OpenAPI document: valid, complete in both directions, and its examples match their schemas."""
 
 import re
 
@@ -8,7 +8,7 @@ from django.urls import get_resolver, resolve
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator
 
-from external_api.frontdoor import errors as door
+from external_api.frontdoor import errors
 from external_api.frontdoor.views import UnknownPath
 from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA
@@ -17,7 +17,7 @@ from external_api.openapi import registry
 from external_api.openapi.generator import ContractGenerator, document
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.views import RegistryView
-from external_api.routing import SPACES
+from external_api.routing import CONTRACT_PREFIXES
 from external_api.tests.openapi_document import examples, faults, operations
 
 OPERATIONS = operations()
@@ -47,7 +47,7 @@ def test_every_schema_is_json_schema_and_every_example_fits_its_own(path, method
 
 
 @EACH
-def test_every_response_has_an_example_and_says_what_it_means(path, method, operation):
+def test_every_response_has_an_example_and_a_description(path, method, operation):
     assert operation["summary"]
     assert operation["description"]
     for status, response in operation["responses"].items():
@@ -59,7 +59,7 @@ def routes():
     """The URL map's own: name -> view, of all below the three URL spaces that is an endpoint."""
     found = {}
     for included in get_resolver().url_patterns:
-        if "/" + str(included.pattern) in SPACES:
+        if "/" + str(included.pattern) in CONTRACT_PREFIXES:
             for route in included.url_patterns:
                 if not issubclass(route.callback.cls, UnknownPath):
                     found[route.name] = route.callback.cls
@@ -84,7 +84,7 @@ def test_every_path_parameter_is_described():
         assert named == set(re.findall(r"\{(\w+)\}", path))
 
 
-def said_in(prefix):
+def texts_in(prefix):
     return "\n".join(
         response["description"]
         for path, _, operation in OPERATIONS
@@ -96,14 +96,14 @@ def said_in(prefix):
 @pytest.mark.parametrize(
     ("prefix", "names"),
     [
-        ("/api/v1", {text for refusal, (_, text) in NOPASANADA.items() if refusal is not door.NoSuchPath}),
+        ("/api/v1", {text for error, (_, text) in NOPASANADA.items() if error is not errors.NoSuchPath}),
         ("/v1/api", {f"{row.code}." for row in INFORMAPERU.values()}),
-        ("/external", {f"{row.title}." for refusal, row in REGISTRY.items() if refusal is not door.NoSuchPath}),
+        ("/external", {f"{row.title}." for error, row in REGISTRY.items() if error is not errors.NoSuchPath}),
     ],
 )
 def test_every_row_of_the_contracts_tables_is_in_it(prefix, names):
     """But for the 404 of a path that is no endpoint, which the introduction describes where no endpoint can meet it."""
-    assert {name for name in names if f"**{name}**" not in said_in(prefix)} == set()
+    assert {name for name in names if f"**{name}**" not in texts_in(prefix)} == set()
     assert "(404)" in document()["info"]["description"]
 
 
@@ -143,7 +143,7 @@ def test_operation_ids_are_unique_and_links_lead_to_them():
     assert {link["operationId"] for link in links} <= set(ids)
 
 
-def test_who_may_call_is_said():
+def test_security_of_every_operation_is_documented():
     schemes = set(document()["components"]["securitySchemes"])
     for path, _, operation in OPERATIONS:
         assert {name for each in operation["security"] for name in each} <= schemes
@@ -160,7 +160,7 @@ def test_contract_2_asks_for_a_credential_where_it_is_closed(settings, is_open):
     assert made == [*([{}] if is_open else []), {"tokenEmpresa": []}, {"jwtEmpresa": []}]
 
 
-def test_an_endpoint_that_nobody_described_stops_the_document(monkeypatch):
+def test_an_endpoint_without_a_description_stops_the_document(monkeypatch):
     monkeypatch.delitem(registry.OPERATIONS, RegistryView)
     with pytest.raises(KeyError):
         ContractGenerator().get_schema(public=True)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document prints is sent to the real views, and what comes back is what it prints."""
+"""Examples of the OpenAPI document, sent to the real views: the answers are those that it prints."""
 
 import json
 import re
@@ -40,7 +40,7 @@ ONE = "/v1/api/client/{client}"
 # --- contract 1 ---------------------------------------------------------------------------------------------
 
 
-def told(desk, body, **headers):
+def post_action(desk, body, **headers):
     authorized = {"Authorization": f"Bearer {desk.token}", **headers}
     return desk.http.post("/api/v1", body, content_type="application/json", headers=authorized)
 
@@ -50,16 +50,16 @@ def listing(answer):
 
 
 def test_alta_then_baja_and_both_queries(desk):
-    body = as_printed(told(desk, request_example("/api/v1", "alta")), "/api/v1", name="alta")
-    answer = told(desk, request_example("/api/v1", "clientes_autorizados"))
+    body = as_printed(post_action(desk, request_example("/api/v1", "alta")), "/api/v1", name="alta")
+    answer = post_action(desk, request_example("/api/v1", "clientes_autorizados"))
     listed = conforming(answer, "/api/v1", body=listing(answer))
     assert [row["id_solicitud"] for row in listed["resultados"]["data"]] == [body["id_solicitud"]]
     only = {**request_example("/api/v1", "baja"), "clientes": [{"correo": "juan.perez@dominio.com"}]}
-    as_printed(told(desk, only), "/api/v1", name="baja")
-    as_printed(told(desk, only), "/api/v1", name="baja")
-    conforming(told(desk, request_example("/api/v1", "baja")), "/api/v1")
+    as_printed(post_action(desk, only), "/api/v1", name="baja")
+    as_printed(post_action(desk, only), "/api/v1", name="baja")
+    conforming(post_action(desk, request_example("/api/v1", "baja")), "/api/v1")
     for name in ("mensajes_enviados", "mensajes_enviados entre fechas"):
-        answer = told(desk, request_example("/api/v1", name))
+        answer = post_action(desk, request_example("/api/v1", name))
         assert conforming(answer, "/api/v1", body=listing(answer))["resultados"] == {"cuenta": 0, "data": []}
 
 
@@ -74,9 +74,9 @@ def test_the_printed_lists(desk):
             "numero_documento": "10025687",
         }
     ]
-    told(desk, {"solicitud": "alta", "usuario": "x", "clientes": rows})
+    post_action(desk, {"solicitud": "alta", "usuario": "x", "clientes": rows})
     AuthorizedClient.objects.update(subscribed_at=datetime(2025, 12, 11, tzinfo=UTC))
-    answer = told(desk, request_example("/api/v1", "clientes_autorizados"))
+    answer = post_action(desk, request_example("/api/v1", "clientes_autorizados"))
     as_printed(answer, "/api/v1", name="clientes_autorizados", body=listing(answer))
 
 
@@ -91,8 +91,8 @@ def test_the_printed_lists(desk):
         "no",
     ],
 )
-def test_refusals_of_contract_1(desk, body):
-    as_printed(told(desk, body), "/api/v1")
+def test_errors_of_contract_1(desk, body):
+    as_printed(post_action(desk, body), "/api/v1")
 
 
 def test_the_front_door_of_contract_1(desk):
@@ -101,11 +101,11 @@ def test_the_front_door_of_contract_1(desk):
     as_printed(desk.http.post("/api/v1", b"x", content_type="text/plain"), "/api/v1")
     as_printed(desk.http.post("/api/v1", b" " * (8 * 1024 * 1024 + 1), content_type="application/json"), "/api/v1")
     alta = request_example("/api/v1", "alta")
-    told(desk, alta, **{"Idempotency-Key": "k"})
-    replay = told(desk, alta, **{"Idempotency-Key": "k"})
+    post_action(desk, alta, **{"Idempotency-Key": "k"})
+    replay = post_action(desk, alta, **{"Idempotency-Key": "k"})
     assert replay["Idempotency-Replayed"] == "true"
     as_printed(replay, "/api/v1", name="alta")
-    as_printed(told(desk, request_example("/api/v1", "baja"), **{"Idempotency-Key": "k"}), "/api/v1")
+    as_printed(post_action(desk, request_example("/api/v1", "baja"), **{"Idempotency-Key": "k"}), "/api/v1")
 
 
 # --- contract 2 ---------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_the_front_door_of_contract_2(front, informa):
     as_printed(front.post("/client", {}, **key), path)
 
 
-def test_a_rate_that_is_passed(front, settings):
+def test_a_rate_limit_that_is_exceeded(front, settings):
     settings.RATE_PER_ADDRESS = 1
     front.post("/client", {})
     answer = front.post("/client", {})
@@ -249,6 +249,6 @@ def test_the_registry(registrar):
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1/api", "/external"])
-def test_a_path_that_is_none_has_the_envelope_of_its_space(prefix):
+def test_an_unknown_path_has_the_envelope_of_its_contract(prefix):
     answer = InformaperuClient().http.get(f"{prefix}/no-existe")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")

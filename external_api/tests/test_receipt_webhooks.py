@@ -1,4 +1,4 @@
-"""The webhooks: signed reports count, others do not, and no report makes a provider try for ever."""
+"""Webhooks for receipts: signed reports count, others do not, and no report makes a provider retry for ever."""
 
 import base64
 import hashlib
@@ -109,7 +109,7 @@ def test_what_twilio_reports(http, message, form, state, detail):
 @pytest.mark.parametrize(
     "bad", [{"token": "otro"}, {"signature": ""}, {"signature": "no-es-base64"}, {"signature": "ñandú"}]
 )
-def test_twilio_without_its_signature_is_nobody(http, message, bad):
+def test_a_report_without_twilio_s_signature_is_403(http, message, bad):
     assert twilio(http, message.pk, status(), **bad).status_code == 403
     assert twilio(http, message.pk, status(AccountSid="AC999")).status_code == 403
     assert state_of(message) == "SENT"
@@ -163,7 +163,7 @@ def test_a_report_for_another_message_of_the_provider_changes_nothing(http, mess
     assert state_of(message) == "SENT"
 
 
-def test_a_report_of_nobody_we_know_is_answered_like_any_other(http, message):
+def test_a_report_on_an_unknown_message_is_answered_like_any_other(http, message):
     assert twilio(http, uuid.uuid4(), status(MessageSid="SM777")).status_code == 204
     assert twilio(http, message.pk, status()).status_code == 204
     assert twilio(http, message.pk, status()).status_code == 204
@@ -204,19 +204,19 @@ def test_what_meta_reports(http, message):
     assert event.detail == "el número no puede recibir por WhatsApp (131026)"
 
 
-def test_meta_without_its_signature_is_nobody(http, message):
+def test_a_report_without_meta_s_signature_is_403(http, message):
     assert meta(http, notification(wa(message)), secret="otro").status_code == 403
     assert http.post("/recibos/whatsapp", "{}", content_type="application/json").status_code == 403
     assert state_of(message) == "SENT"
 
 
-def test_without_an_app_secret_nothing_is_believed(http, message, settings):
+def test_without_an_app_secret_every_report_is_403(http, message, settings):
     settings.WHATSAPP_APP_SECRET = ""
     assert meta(http, notification(wa(message)), secret="").status_code == 403
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"hola", b"[" * 5000])
-def test_what_is_signed_and_no_json_is_logged_and_not_asked_for_again(http, body, caplog):
+def test_a_signed_body_that_is_not_json_is_logged_and_not_asked_for_again(http, body, caplog):
     assert meta(http, body).status_code == 204
     assert "parts of a report cannot be read" in caplog.text
 
@@ -360,16 +360,16 @@ def test_what_a_mail_service_reports(message, event_type, state):
     assert state_of(message) == state
 
 
-def test_database_away_asks_the_provider_to_come_again(http, message, monkeypatch):
-    def away(*_, **__):
+def test_an_unavailable_database_asks_the_provider_to_retry(http, message, monkeypatch):
+    def unavailable(*_, **__):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(receipts, "receive", away)
+    monkeypatch.setattr(receipts, "receive", unavailable)
     answer = twilio(http, message.pk, status())
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
 
 
-def test_no_get_no_giant(http, message):
+def test_a_get_and_a_body_over_the_limit_are_refused(http, message):
     assert http.get(f"/recibos/twilio/{message.pk}").status_code == 405
     assert http.post(f"/recibos/twilio/{message.pk}", CONTENT_LENGTH="99999999").status_code == 413
     assert http.post("/recibos/whatsapp", CONTENT_LENGTH="99999999").status_code == 413

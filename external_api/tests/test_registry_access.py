@@ -1,4 +1,4 @@
-"""Who opens contract 3: a partner's live JWT in the Authorization header, and nothing else."""
+"""Access to contract 3: a partner's live JWT in the Authorization header, and nothing else."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from conftest import forged as forged_of
 from external_api.informaperu.staff_tokens import issue_for
 
 pytestmark = pytest.mark.django_db
-NOBODYS = UUID("5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11")
+UNKNOWN_CLIENT = UUID("5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11")
 
 HEADER = {
     "title": "No Autorizado",
@@ -96,7 +96,7 @@ def test_a_malformed_token(registry, token):
         {"exp": 1},
         {"exp": None},
         {"without": ("jti",)},
-        {"jti": NOBODYS.hex},
+        {"jti": UNKNOWN_CLIENT.hex},
     ],
     ids=str,
 )
@@ -125,7 +125,7 @@ def test_an_expired_jwt(registry):
     assert refused(send(f"Bearer {registry.jwt}")), "staff may shorten its life: the row counts too"
 
 
-def test_a_revoked_jwt_from_the_next_request_on_and_another_lives_on(registry):
+def test_a_revoked_jwt_ends_with_the_next_request_and_another_stays_valid(registry):
     now = datetime.now(UTC)
     _, other = issue(registry.partner, "jwt", at=now, by="ana")
     revoke(Credential.objects.filter(kind="jwt").earliest("id"), at=now, by="ana", reason="se filtró")
@@ -150,8 +150,8 @@ def test_an_opaque_token(registry):
 
 
 def test_a_staff_login_does_not_open_it_nor_a_partner_s_jwt_the_staff_api(registry):
-    boss = User.objects.create_superuser("ana")
-    staff = issue_for(boss, at=datetime.now(UTC))
+    superuser = User.objects.create_superuser("ana")
+    staff = issue_for(superuser, at=datetime.now(UTC))
     assert refused(send(f"Bearer {staff}"))
     http = Client()
     assert http.get("/v1/api/admin/clients", headers={"Authorization": f"Bearer {staff}"}).status_code == 200
@@ -207,7 +207,7 @@ def test_another_partner_s_client_id_is_a_client_of_one_s_own(registry, registra
     }
 
 
-def test_who_is_refused_gets_401_whatever_else_is_wrong(registry):
+def test_a_call_without_access_gets_401_whatever_else_is_wrong(registry):
     http = Client(raise_request_exception=False)
     for call in (
         lambda: http.post(Registrar.path, b"{", content_type="application/json"),
@@ -221,9 +221,9 @@ def test_the_token_is_in_no_row_of_the_log_and_of_the_history(registrar, registr
     caplog.set_level("DEBUG")
     registrar.register()
     registrar.register(first_name="Ana")
-    kept = str(list(AuditEntry.objects.values())) + caplog.text
-    assert registry.jwt not in kept
-    assert registry.jwt.rpartition(".")[2] not in kept
+    stored = str(list(AuditEntry.objects.values())) + caplog.text
+    assert registry.jwt not in stored
+    assert registry.jwt.rpartition(".")[2] not in stored
 
 
 def test_a_new_partner_of_this_contract_alone(db):

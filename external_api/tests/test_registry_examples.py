@@ -1,4 +1,4 @@
-"""The document's examples of contract 3, compared whole (ids apart)."""
+"""Examples of contract 3's document, compared whole (ids apart)."""
 
 import re
 from uuid import UUID
@@ -54,8 +54,8 @@ def test_registering_a_client(registrar, registry, path):
         },
         "content": {"client_id": str(client.pk)},
     }
-    kept = {field.name: getattr(client, field.name) for field in client._meta.fields}
-    assert kept | {"id": None, "created_at": None, "updated_at": None, "name_words": None} == {
+    stored = {field.name: getattr(client, field.name) for field in client._meta.fields}
+    assert stored | {"id": None, "created_at": None, "updated_at": None, "name_words": None} == {
         "id": None,
         "partner": registry.partner,
         "client_id": "CL123456",
@@ -145,9 +145,9 @@ def test_values_keep_their_types(registrar):
         {"key": "digits", "value": "1"},
     ]
     registrar.register(data_points=points)
-    kept = ExternalClient.objects.get().data_points
-    assert kept == points
-    assert [type(point["value"]) for point in kept] == [str, str, bool, bool, int, float, int, type(None), str]
+    stored = ExternalClient.objects.get().data_points
+    assert stored == points
+    assert [type(point["value"]) for point in stored] == [str, str, bool, bool, int, float, int, type(None), str]
 
 
 @pytest.mark.parametrize("points", [[], None])
@@ -168,7 +168,7 @@ def test_texts_are_normalised(registrar):
     assert client.data_points == [{"key": "ciudad natal", "value": "Quetzaltenango centro"}]
 
 
-def test_what_else_is_sent_changes_nothing(registrar, registry):
+def test_unknown_fields_change_nothing(registrar, registry):
     mine = "00000000-0000-4000-8000-000000000000"
     client = registrar.register(id=mine, partner=1, created_at="2001-01-01", folded_name="X", is_staff=True)
     assert client != mine

@@ -1,4 +1,4 @@
-"""One row for each call, written by a statement of its own."""
+"""Request log: one row for each call, written by a statement of its own."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Who may use the staff API, for how long, and with which methods; and that its token opens nothing else."""
+"""Access to the staff API: accounts, lifetime of a token, methods; and that its token opens nothing else."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -53,7 +53,7 @@ def bearer(token):
 
 
 @pytest.mark.parametrize("is_open", [True, False])
-def test_nobody_enters_without_a_staff_token(informa, agent, settings, is_open):
+def test_every_endpoint_needs_a_staff_token(informa, agent, settings, is_open):
     settings.INFORMAPERU_OPEN = is_open
     token = issue_for(agent, at=datetime.now(UTC))
     for headers in (
@@ -89,13 +89,13 @@ def test_a_staff_token_ends_after_an_hour(agent):
 
 
 @pytest.mark.parametrize("change", [{"is_staff": False}, {"is_active": False}])
-def test_it_ends_when_its_holder_leaves(desk, agent, change):
+def test_a_token_ends_when_its_holder_is_no_longer_staff(desk, agent, change):
     assert desk.get(LISTS[0]).status_code == 200
     User.objects.filter(pk=agent.pk).update(**change)
     assert_refused(desk.headers)
 
 
-def test_it_ends_with_its_holder_and_with_his_password(desk, agent):
+def test_a_token_ends_with_its_holder_and_with_their_password(desk, agent):
     other = Desk(User.objects.create_user("luis", is_staff=True))
     agent.set_password("otra clave larga")
     agent.save()
@@ -176,14 +176,14 @@ def test_other_methods_are_refused(desk, method):
 
 
 @pytest.mark.parametrize("client", ["5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11", "x", "1", "%01", "0" * 500, "{}", "٠" * 32])
-def test_a_client_nobody_knows(desk, client):
+def test_an_unknown_client(desk, client):
     answer = desk.get(f"{BASE}/clients/{client}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "ERR_CLIENT_NOT_FOUND"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/messages/1", "/clients/x/tokens", "/users"])
-def test_a_path_nobody_knows(desk, path):
+def test_an_unknown_path(desk, path):
     answer = desk.get(BASE + path)
     assert answer.status_code == 404
     assert answer.json()["code"] == "ERR_NOT_FOUND"
@@ -194,7 +194,7 @@ def test_with_a_trailing_slash(desk):
     assert desk.get(f"{BASE}/clients/").json() == desk.get(f"{BASE}/clients").json()
 
 
-def test_who_looked_is_in_the_log(desk):
+def test_the_user_of_a_query_is_in_the_log(desk):
     desk.get(f"{BASE}/clients", documento="12345678")
     row = ApiRequest.objects.get()
     assert (row.user, row.action, row.status, row.partner) == ("ana", "admin/clients", 200, None)

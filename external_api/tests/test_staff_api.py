@@ -1,4 +1,4 @@
-"""The staff API: what an agent sees of clients and messages, page by page; a code is nowhere in it."""
+"""Staff API: clients and messages page by page, without a code."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -205,7 +205,7 @@ def test_a_code_is_in_no_answer(desk):
         assert not [secret for secret in hidden if secret in answer.content.decode()]
 
 
-def test_codes_of_long_ago_do_not_make_a_page_endless(desk):
+def test_a_client_s_page_shows_a_bounded_number_of_codes(desk):
     applicant = make_applicant()
     VerificationToken.objects.bulk_create(
         VerificationToken(
@@ -233,8 +233,8 @@ def test_codes_of_long_ago_do_not_make_a_page_endless(desk):
 
 
 @pytest.fixture
-def people(informa):
-    """Of a partner and proved; of nobody and asked for; of nobody, a passport, a day later."""
+def applicants(informa):
+    """One of a partner, validated; one without a partner, with a code; one without, a passport, a day later."""
     proved = make_applicant("11111111", partner=informa.partner)
     ask(proved, phone="911111111", partner=informa.partner)
     services.verify(proved.pk, CODE, origin=services.Origin(informa.partner), at=NOON)
@@ -271,10 +271,10 @@ def people(informa):
     ],
     ids=str,
 )
-def test_clients_are_filtered(desk, people, query, found):
+def test_clients_are_filtered(desk, applicants, query, found):
     ids = desk.ids("clients", **query)
-    assert sorted(ids) == sorted(people[name] for name in found)
-    assert not found or ids[0] == people[found[0]] or found[0] == "asked"  # two share a moment
+    assert sorted(ids) == sorted(applicants[name] for name in found)
+    assert not found or ids[0] == applicants[found[0]] or found[0] == "asked"  # two share a moment
 
 
 def test_days_are_whole_days_in_lima(desk):
@@ -285,7 +285,7 @@ def test_days_are_whole_days_in_lima(desk):
     assert desk.ids("clients", desde="2026-02-12", hasta="2026-02-12") == [str(last.pk), str(first.pk)]
 
 
-def test_messages_are_filtered(desk, people, informa):
+def test_messages_are_filtered(desk, applicants, informa):
     to_proved = Message.objects.get(recipient="911111111")
     to_asked = Message.objects.get(recipient="922222222")
     mail = ask(make_applicant("55555555"), via="C", at=NOON + timedelta(days=1))[1]
@@ -360,7 +360,7 @@ def test_a_page_has_fifty_rows_and_two_hundred_at_most(desk):
     assert len(desk.listed("clients", limit=1)["data"]) == 1
 
 
-def test_links_are_ours_whatever_the_host_header_says(desk, settings):
+def test_links_begin_with_public_url_whatever_the_host_header(desk, settings):
     settings.PUBLIC_URL = "https://aval.example.com"
     settings.ALLOWED_HOSTS = ["*"]
     for number in range(2):

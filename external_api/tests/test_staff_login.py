@@ -1,4 +1,4 @@
-"""`POST /v1/api/auth/login`: staff gets an hour; everybody else learns nothing, and after five tries not even that."""
+"""`POST /v1/api/auth/login`: staff get an hour; all others learn nothing, and are locked after five tries."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from clients.models import AuditEntry
-from external_api.informaperu.staff_tokens import StaffToken, user_behind
+from external_api.informaperu.staff_tokens import StaffToken, user_of_token
 from external_api.models import ApiRequest
 from staff import second_factor
 from staff.tests.authenticator import code, rested, wrong
@@ -78,7 +78,7 @@ def test_staff_gets_a_bearer_token_for_an_hour(cast):
     assert claims["exp"] - claims["iat"] == 3600
     assert (claims["aud"], claims["token_type"]) == ("aval:staff", "staff")
     ana = User.objects.get(username="ana")
-    assert user_behind(body["token"]) == ana
+    assert user_of_token(body["token"]) == ana
     assert ana.last_login is not None
     assert ana.password not in body["token"]
     assert ana.get_session_auth_hash() not in str(claims)
@@ -89,7 +89,7 @@ def test_with_and_without_a_trailing_slash(cast):
 
 
 @pytest.mark.parametrize("name", ["ana", "nadie", "inactiva", "cliente", "sinclave", "ANA", "' OR 1=1 --"])
-def test_whoever_is_refused_hears_the_same_after_the_same_work(cast, name):
+def test_every_failed_login_gets_the_same_answer_after_the_same_work(cast, name):
     CountingHasher.asked = 0
     answer = login(name, PASSWORD if name in ("inactiva", "cliente") else "otra")
     assert answer.status_code == 401
@@ -153,7 +153,7 @@ def test_asking_during_the_lock_does_not_lengthen_it(cast):
         assert int(login()["Retry-After"]) <= 60
 
 
-def test_a_login_that_succeeds_forgets_the_failures(cast):
+def test_a_successful_login_resets_the_failures(cast):
     fail(4)
     assert login().status_code == 200
     fail(4)
@@ -161,7 +161,7 @@ def test_a_login_that_succeeds_forgets_the_failures(cast):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_a_volley_five_at_most_are_compared(cast):
+def test_of_many_parallel_tries_five_at_most_are_compared(cast):
     def once(_):
         try:
             return login(password="otra").status_code
@@ -212,7 +212,7 @@ def test_calls_are_counted_per_address(cast, settings):
     ],
     ids=str,
 )
-def test_what_is_no_name_and_password_is_said_so(cast, body, fields):
+def test_a_body_without_name_and_password_names_the_fields(cast, body, fields):
     answer = Client(raise_request_exception=False).post("/v1/api/auth/login", body, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["code"] == "ERR_VALIDATION"
@@ -234,7 +234,7 @@ def test_it_is_a_post(method):
     assert answer["Allow"] == "POST"
 
 
-def test_neither_password_nor_token_is_kept_and_no_name_that_was_refused(cast, caplog):
+def test_neither_password_nor_token_nor_a_rejected_name_is_stored(cast, caplog):
     caplog.set_level("DEBUG")
     login("ana", "clave-errada-77")
     token = login().json()["token"]
@@ -242,10 +242,10 @@ def test_neither_password_nor_token_is_kept_and_no_name_that_was_refused(cast, c
     assert (failed.action, failed.status, failed.user) == ("login", 401, "")  # people type a password there by mistake
     assert (succeeded.action, succeeded.status, succeeded.user) == ("login", 200, "ana")
     login("ana", "clave-errada-77")
-    kept = " ".join(str(row) for row in AccessAttempt.objects.values_list()) + caplog.text
-    assert "clave-errada-77" not in kept
-    assert PASSWORD not in kept
-    assert token not in kept
+    stored = " ".join(str(row) for row in AccessAttempt.objects.values_list()) + caplog.text
+    assert "clave-errada-77" not in stored
+    assert PASSWORD not in stored
+    assert token not in stored
 
 
 # --- the second factor ---------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ def test_a_backup_code_does_too_once(cast):
 
 
 @pytest.mark.parametrize("more", [{}, {"codigo": ""}, {"codigo": None}, {"codigo": "x"}, {"codigo": "wrong"}], ids=str)
-def test_what_is_wrong_with_the_code_is_not_told_and_counts(key, more):
+def test_a_wrong_code_gets_the_common_answer_and_counts(key, more):
     more = {"codigo": wrong(key)} if more.get("codigo") == "wrong" else more
     for _ in range(5):
         CountingHasher.asked = 0
@@ -288,7 +288,7 @@ def test_what_is_wrong_with_the_code_is_not_told_and_counts(key, more):
     assert login(codigo=code(key), address="192.0.2.9").status_code in (200, 401), "another address is not locked"
 
 
-def test_a_code_is_not_looked_at_with_a_wrong_password(key):
+def test_a_code_is_not_checked_with_a_wrong_password(key):
     for _ in range(3):
         assert login(password="otra", codigo=wrong(key)).status_code == 401
     assert TOTPDevice.objects.get().throttling_failure_count == 0, "nobody locks the owner out without her password"
@@ -320,6 +320,6 @@ def test_a_code_is_in_no_log_either(key, caplog):
     assert login(codigo=good).status_code == 200
     login(password="otra", codigo=bad)
     rows = [*AccessAttempt.objects.values_list(), *ApiRequest.objects.values_list(), *AuditEntry.objects.values_list()]
-    kept = " ".join(str(row) for row in rows) + caplog.text
-    assert bad not in kept
-    assert good not in kept
+    stored = " ".join(str(row) for row in rows) + caplog.text
+    assert bad not in stored
+    assert good not in stored

@@ -1,4 +1,4 @@
-"""The staff API asks the rights of the pages, shows destinations as far as they go, and writes each query down."""
+"""Rights in the staff API: those of the pages; destinations are shown accordingly, and each query is audited."""
 
 from datetime import timedelta
 
@@ -46,9 +46,9 @@ def masked(rows):
 
 
 def test_an_account_without_a_right_sees_nothing(rows):
-    nobody = Desk(member("ana"))
+    no_rights = Desk(member("ana"))
     for path in (*paths(rows), f"{BASE}/clients/x", f"{BASE}/clients?desde=ayer"):
-        answer = nobody.get(path)
+        answer = no_rights.get(path)
         assert (answer.status_code, answer.json()) == (403, FORBIDDEN), path
 
 
@@ -101,7 +101,7 @@ def test_every_query_is_in_the_audit(rows, masked):
     assert (one.actor, one.data["shown"]) == ("ana", "completo")
 
 
-def test_what_was_asked_for_is_redacted_with_the_person(rows, masked):
+def test_the_filter_of_a_query_is_redacted_with_the_person(rows, masked):
     masked.get(f"{BASE}/clients", documento="12345678")
     masked.get(f"{BASE}/messages", destino=PHONE)
     redact_audit([], ["12345678", PHONE])
@@ -109,6 +109,6 @@ def test_what_was_asked_for_is_redacted_with_the_person(rows, masked):
     assert asked == [{"documento": REDACTED}, {"destino": REDACTED}]
 
 
-def test_what_was_refused_is_no_query(rows):
+def test_a_query_without_access_is_not_audited(rows):
     Desk(member("ana")).get(f"{BASE}/clients")
     assert not AuditEntry.objects.filter(action="staff_api.queried").exists()

@@ -1,4 +1,4 @@
-"""What a call may cost before it is known whose it is."""
+"""Bounds on the work for a call before its credential is known."""
 
 import json
 
@@ -52,7 +52,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(client, decoder, path, name):
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_with_a_good_token_too(client, registrar, desk, decoder, name):
+def test_a_bomb_with_a_valid_token_too(client, registrar, desk, decoder, name):
     body = b'{"token": "%s", ' % desk.token.encode() + BOMBS[name][1:]
     assert post(client, "/api/v1", body).status_code == 400
     assert registrar.raw(BOMBS[name]).status_code in (400, 413)
@@ -77,7 +77,7 @@ def test_ten_thousand_full_rows_of_nothing_but_commas_pass(desk: NopasanadaClien
         ('{"\\\\\\\\": "\\\\\\",,,"}', 2),
     ],
 )
-def test_what_stands_inside_of_strings_is_not_counted(text, counted):
+def test_elements_inside_of_strings_are_not_counted(text, counted):
     assert parse_object(text.encode(), elements=counted) == json.loads(text)
     with pytest.raises(strict_json.BadRequest, match="demasiados elementos"):
         parse_object(text.encode(), elements=counted - 1)
@@ -95,7 +95,7 @@ def test_a_header_credential_that_cannot_be_read_is_refused_and_never_absent(cli
         assert client.get("/v1/api/client/x/cooldown/S", headers={"Authorization": value}).status_code == 401, value
 
 
-def test_a_large_body_without_a_good_token_is_not_decoded(client, decoder):
+def test_a_large_body_without_a_valid_token_is_not_decoded(client, decoder):
     body = json.dumps({"token": "nobodys", "usuario": "M", "solicitud": "alta", "clientes": ["x" * 70_000]})
     assert post(client, "/api/v1", body).status_code == 401
 

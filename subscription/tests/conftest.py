@@ -1,4 +1,4 @@
-"""A person at the client's door: a browser with cookies, and a mailbox."""
+"""Visitor of the public pages: a browser with cookies, and a mailbox."""
 
 import re
 from datetime import datetime
@@ -16,16 +16,16 @@ from messaging.models import SandboxMessage
 ANA = "ana@example.com"
 
 
-def authorized(company: str = "Banco Andino", email: str = ANA, *, at: datetime | None = None) -> AuthorizedClient:
-    slug = re.sub(r"\W+", "-", company.lower()).strip("-")[:50]
-    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": company})
+def authorized(name: str = "Banco Andino", email: str = ANA, *, at: datetime | None = None) -> AuthorizedClient:
+    slug = re.sub(r"\W+", "-", name.lower()).strip("-")[:50]
+    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": name})
     return AuthorizedClient.objects.create(
         partner=partner, email=email, external_code="1", profile="A", request_id=1, created_at=at or timezone.now()
     )
 
 
-class Door:
-    """What one person does, with a browser that keeps cookies and sends what forms hold."""
+class Visitor:
+    """One person with a browser that keeps cookies and submits forms with their fields."""
 
     def __init__(self) -> None:
         self.http = Client(enforce_csrf_checks=True, raise_request_exception=True)
@@ -59,8 +59,8 @@ def token_of(path: str) -> str:
 
 
 @pytest.fixture
-def door(db: None) -> Door:
-    return Door()
+def visitor(db: None) -> Visitor:
+    return Visitor()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Staff reads the links and the evidence; nobody writes them, and no page holds a token."""
+"""Admin pages of links and evidence: read-only, and without a token on any page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,32 +14,32 @@ REQUESTS, CONSENTS = "/admin/subscription/subscriptionrequest/", "/admin/subscri
 
 
 @pytest.fixture
-def boss(db):
+def superuser(db):
     http = Client()
     http.force_login(User.objects.create_superuser("ana"))
     return http
 
 
 @pytest.fixture
-def made(door, client_of_banco):
-    door.press(door.link())
+def made(visitor, client_of_banco):
+    visitor.press(visitor.link())
     return SubscriptionRequest.objects.get(), ConsentRecord.objects.get()
 
 
-def test_lists_and_pages_show_no_token(boss, made):
+def test_lists_and_pages_show_no_token(superuser, made):
     request, consent = made
     secret = confirmation_token(request.pk).partition(".")[2]
     for path in (REQUESTS, f"{REQUESTS}{request.pk}/change/", CONSENTS, f"{CONSENTS}{consent.pk}/change/"):
-        answer = boss.get(path)
+        answer = superuser.get(path)
         assert answer.status_code == 200, path
         html = answer.content.decode()
         assert ANA in html
         assert secret not in html
-    assert "Banco Andino" in boss.get(CONSENTS).content.decode()
-    assert "PUBLICIDAD" in boss.get(f"{CONSENTS}{consent.pk}/change/").content.decode()
+    assert "Banco Andino" in superuser.get(CONSENTS).content.decode()
+    assert "PUBLICIDAD" in superuser.get(f"{CONSENTS}{consent.pk}/change/").content.decode()
 
 
-def test_search_by_address_or_id(boss, made):
+def test_search_by_address_or_id(superuser, made):
     request, _ = made
     for path, term, found in [
         (REQUESTS, " ANA@example.com ", True),
@@ -48,15 +48,19 @@ def test_search_by_address_or_id(boss, made):
         (CONSENTS, "ana@example.com", True),
         (CONSENTS, "otra@example.com", False),
     ]:
-        html = boss.get(path, {"q": term}).content.decode()
+        html = superuser.get(path, {"q": term}).content.decode()
         assert (f"{path}" in html and "field-email" in html) == found
 
 
-def test_nothing_can_be_written(boss, made):
+def test_nothing_can_be_written(superuser, made):
     for row in made:
         name = row._meta.model_name
-        assert boss.get(reverse(f"admin:subscription_{name}_add")).status_code == 403
-        assert boss.post(reverse(f"admin:subscription_{name}_change", args=[row.pk]), {"email": "x"}).status_code == 403
+        assert superuser.get(reverse(f"admin:subscription_{name}_add")).status_code == 403
         assert (
-            boss.post(reverse(f"admin:subscription_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+            superuser.post(reverse(f"admin:subscription_{name}_change", args=[row.pk]), {"email": "x"}).status_code
+            == 403
+        )
+        assert (
+            superuser.post(reverse(f"admin:subscription_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code
+            == 403
         )

@@ -1,4 +1,4 @@
-"""A confirmation link serves once, for 24 hours, if it is ours; looking at it changes nothing."""
+"""Confirmation links: valid once, for 24 hours, if signed by us; opening one changes nothing."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +13,10 @@ from clients.email_subscriptions import unsubscribe_token
 from clients.models import AuthorizedClient
 from messaging.models import Message, SandboxMessage
 from subscription.confirming import confirm, offer
-from subscription.errors import LinkIsDead
+from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
 from subscription.models import ConsentRecord, SubscriptionRequest
-from subscription.tests.conftest import ANA, Door, authorized, token_of
+from subscription.tests.conftest import ANA, Visitor, authorized, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -26,41 +26,41 @@ def state():
     return rows, ConsentRecord.objects.count()
 
 
-def test_get_and_head_confirm_nothing(door, client_of_banco):
-    link = door.link()
+def test_get_and_head_confirm_nothing(visitor, client_of_banco):
+    link = visitor.link()
     before = state()
     for _ in range(3):
-        assert door.http.get(link).status_code == 200
-        assert door.http.head(link).status_code == 200
-    assert door.http.get(link, headers={"Purpose": "prefetch"}).status_code == 200
+        assert visitor.http.get(link).status_code == 200
+        assert visitor.http.head(link).status_code == 200
+    assert visitor.http.get(link, headers={"Purpose": "prefetch"}).status_code == 200
     assert state() == before
-    assert door.http.put(link).status_code == 405
+    assert visitor.http.put(link).status_code == 405
 
 
-def test_a_post_without_the_text_that_was_read_confirms_nothing(door, client_of_banco):
-    link = door.link()
+def test_a_post_without_the_text_that_was_read_confirms_nothing(visitor, client_of_banco):
+    link = visitor.link()
     for body in ({}, {"texto": ""}, {"texto": "0" * 64}, {"texto": "ñ\x00"}):
-        assert door.http.post(link, body).status_code == 409
+        assert visitor.http.post(link, body).status_code == 409
     client_of_banco.refresh_from_db()
     assert not client_of_banco.is_subscribed
     assert not ConsentRecord.objects.exists()
 
 
-def test_the_page_needs_no_cookies(door, client_of_banco):
-    link = door.link()
-    read = door.fields(link)
+def test_the_page_needs_no_cookies(visitor, client_of_banco):
+    link = visitor.link()
+    read = visitor.fields(link)
     assert Client(enforce_csrf_checks=True).post(link, read, headers={"Origin": "null"}).status_code == 200
 
 
-def test_a_link_without_its_last_slash_serves_too(door, client_of_banco):
-    assert door.press(door.link().rstrip("/")).status_code == 200
+def test_a_link_without_its_last_slash_serves_too(visitor, client_of_banco):
+    assert visitor.press(visitor.link().rstrip("/")).status_code == 200
 
 
-def test_a_used_link_no_longer_serves_and_says_how_to_get_another(door, client_of_banco):
-    link = door.link()
-    read = door.fields(link)
-    assert door.http.post(link, read).status_code == 200
-    for answer in (door.http.get(link), door.http.post(link, read)):
+def test_a_used_link_no_longer_serves_and_says_how_to_get_another(visitor, client_of_banco):
+    link = visitor.link()
+    read = visitor.fields(link)
+    assert visitor.http.post(link, read).status_code == 200
+    for answer in (visitor.http.get(link), visitor.http.post(link, read)):
         assert answer.status_code == 410
         page = answer.content.decode()
         assert "Este enlace ya no sirve" in page
@@ -69,10 +69,10 @@ def test_a_used_link_no_longer_serves_and_says_how_to_get_another(door, client_o
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_20_presses_at_once_one_counts():
-    client, door = authorized(), Door()
-    link = door.link()
-    read = door.fields(link)
+def test_of_20_parallel_confirmations_one_counts():
+    client, visitor = authorized(), Visitor()
+    link = visitor.link()
+    read = visitor.fields(link)
 
     def press(_):
         try:
@@ -88,15 +88,15 @@ def test_of_20_presses_at_once_one_counts():
     assert client.is_subscribed
 
 
-def test_24_hours_are_still_in_time_and_a_microsecond_more_is_not(door, client_of_banco):
-    token = token_of(door.link())
+def test_24_hours_are_still_in_time_and_a_microsecond_more_is_not(visitor, client_of_banco):
+    token = token_of(visitor.link())
     request = SubscriptionRequest.objects.get()
     edge = request.requested_at + timedelta(hours=24)
     digest = offer(token, at=edge).consent.digest
     for late in (edge + timedelta(microseconds=1), edge + timedelta(days=400)):
-        with pytest.raises(LinkIsDead):
+        with pytest.raises(UnusableLink):
             offer(token, at=late)
-        with pytest.raises(LinkIsDead):
+        with pytest.raises(UnusableLink):
             confirm(token, digest=digest, address="192.0.2.1", at=late)
     confirm(token, digest=digest, address="192.0.2.1", at=edge)
     client_of_banco.refresh_from_db()
@@ -121,27 +121,27 @@ def forged(request):
     }
 
 
-def test_a_forged_link_looks_like_a_dead_one(door, client_of_banco):
-    door.link()
+def test_a_forged_link_is_answered_like_a_used_one(visitor, client_of_banco):
+    visitor.link()
     request = SubscriptionRequest.objects.get()
-    dead = None
+    unusable = None
     for what, token in forged(request).items():
         for answer in (
-            door.http.get(f"/suscripcion/confirmar/{token}/"),
-            door.http.post(f"/suscripcion/confirmar/{token}/", {"texto": "x"}),
+            visitor.http.get(f"/suscripcion/confirmar/{token}/"),
+            visitor.http.post(f"/suscripcion/confirmar/{token}/", {"texto": "x"}),
         ):
             assert answer.status_code == 410, what
-            dead = dead or answer.content
-            assert answer.content == dead, what
+            unusable = unusable or answer.content
+            assert answer.content == unusable, what
     client_of_banco.refresh_from_db()
     assert not client_of_banco.is_subscribed
 
 
-def test_the_token_is_in_clear_nowhere_in_our_database(door, client_of_banco):
-    link = door.link()
+def test_the_token_is_in_clear_nowhere_in_our_database(visitor, client_of_banco):
+    link = visitor.link()
     token = token_of(link)
     SandboxMessage.objects.all().delete()  # the developer's outbox is the mailbox here
-    door.press(link)
+    visitor.press(link)
     with connection.cursor() as cursor:
         cursor.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
         tables = [row[0] for row in cursor.fetchall()]
@@ -156,8 +156,8 @@ def test_the_token_is_in_clear_nowhere_in_our_database(door, client_of_banco):
     assert message.recipient == ANA
 
 
-def test_before_it_leaves_the_token_is_sealed(door, client_of_banco):
-    door.ask()
+def test_before_it_leaves_the_token_is_sealed(visitor, client_of_banco):
+    visitor.ask()
     message = Message.objects.get()
     token = confirmation_token(SubscriptionRequest.objects.get().pk)
     assert token.encode() not in bytes(message.sealed)

@@ -1,4 +1,4 @@
-"""What a person agreed to can be shown years later: who, to whom, when, from where, in which words."""
+"""Evidence of a consent: person, partner, time, address and text, which nobody can change."""
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -12,13 +12,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def record(door, client_of_banco):
-    door.http.defaults["REMOTE_ADDR"] = "192.0.2.7"
-    assert door.press(door.link()).status_code == 200
+def record(visitor, client_of_banco):
+    visitor.http.defaults["REMOTE_ADDR"] = "192.0.2.7"
+    assert visitor.press(visitor.link()).status_code == 200
     return ConsentRecord.objects.get()
 
 
-def test_a_consent_says_everything(record, client_of_banco):
+def test_a_consent_records_person_partner_time_address_and_text(record, client_of_banco):
     client_of_banco.refresh_from_db()
     assert record.authorized_client == client_of_banco
     assert record.request == SubscriptionRequest.objects.get()
@@ -30,10 +30,10 @@ def test_a_consent_says_everything(record, client_of_banco):
         assert word in record.text
 
 
-def test_the_page_shows_the_very_words_that_are_stored(door, client_of_banco):
-    link = door.link()
-    page = door.http.get(link).content.decode()
-    door.press(link)
+def test_the_page_shows_the_text_that_is_stored(visitor, client_of_banco):
+    link = visitor.link()
+    page = visitor.http.get(link).content.decode()
+    visitor.press(link)
     for paragraph in ConsentRecord.objects.get().text.split("\n\n"):
         assert f"<p>{paragraph}</p>" in page
 
@@ -68,12 +68,12 @@ def test_the_database_takes_no_consent_without_its_evidence(record, missing):
         ConsentRecord.objects.create(**{**fields, missing: instead})
 
 
-def test_other_words_are_another_text(settings):
+def test_a_changed_text_has_another_digest(settings):
     one = consent_to(["Banco Andino"], email=ANA, brand="Aval")
     assert one.digest == consent_to(["Banco Andino"], email=ANA, brand="Aval").digest
     assert one.digest != consent_to(["Banco Andino", "Caja"], email=ANA, brand="Aval").digest
     assert one.digest != consent_to(["Banco Andino"], email="x@example.com", brand="Aval").digest
 
 
-def test_a_name_with_braces_is_a_name():
+def test_a_partner_s_name_with_braces_is_printed_as_it_is():
     assert "{email} {0}" in consent_to(["{email} {0}"], email=ANA, brand="Aval").text

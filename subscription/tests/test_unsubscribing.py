@@ -1,4 +1,4 @@
-"""The way out: a button for people, one POST for mail programs, the same again and again."""
+"""Unsubscribing: a button for people, one POST for mail programs, and both are idempotent."""
 
 from datetime import timedelta
 
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.django_db
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
-def subscribed(company="Banco Andino", **changes):
-    client = authorized(company, at=timezone.now() - timedelta(days=1))
+def subscribed(name="Banco Andino", **changes):
+    client = authorized(name, at=timezone.now() - timedelta(days=1))
     AuthorizedClient.objects.filter(pk=client.pk).update(**{"subscribed_at": timezone.now(), **changes})
     client.refresh_from_db()
     return client
 
 
-def way_out(client):
+def unsubscribe_path(client):
     return unsubscribe_url(client.pk).removeprefix("http://localhost:8000")
 
 
@@ -37,7 +37,7 @@ def program():
 
 def test_the_link_in_a_bulletin_leads_here():
     client = subscribed()
-    assert resolve(way_out(client)).url_name == "subscription_unsubscribe"
+    assert resolve(unsubscribe_path(client)).url_name == "subscription_unsubscribe"
 
 
 @pytest.mark.parametrize("form", ["urlencoded", "multipart"])
@@ -45,10 +45,10 @@ def test_one_click_without_cookies(program, form):
     client = subscribed()
     if form == "urlencoded":
         answer = program.post(
-            way_out(client), "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
+            unsubscribe_path(client), "List-Unsubscribe=One-Click", content_type="application/x-www-form-urlencoded"
         )
     else:
-        answer = program.post(way_out(client), ONE_CLICK)
+        answer = program.post(unsubscribe_path(client), ONE_CLICK)
     assert (answer.status_code, answer.content.decode()) == (200, "Suscripción cancelada.\n")
     assert answer["Content-Type"].startswith("text/plain")
     assert not answer.cookies
@@ -58,13 +58,13 @@ def test_one_click_without_cookies(program, form):
     assert (record.act, record.how, record.text, record.text_version) == ("withdrawn", "one_click", "", "")
 
 
-def test_twice_is_once(program):
+def test_a_second_withdrawal_changes_nothing(program):
     client = subscribed()
-    first = program.post(way_out(client), ONE_CLICK)
+    first = program.post(unsubscribe_path(client), ONE_CLICK)
     client.refresh_from_db()
     when = client.unsubscribed_at
-    assert program.post(way_out(client), ONE_CLICK).content == first.content
-    assert program.post(way_out(client), {"alcance": "empresa"}).status_code == 200
+    assert program.post(unsubscribe_path(client), ONE_CLICK).content == first.content
+    assert program.post(unsubscribe_path(client), {"alcance": "empresa"}).status_code == 200
     client.refresh_from_db()
     assert client.unsubscribed_at == when
     assert ConsentRecord.objects.count() == 1
@@ -72,30 +72,30 @@ def test_twice_is_once(program):
 
 def test_opening_the_page_unsubscribes_nobody(program):
     client = subscribed()
-    assert program.get(way_out(client)).status_code == 200
-    assert program.head(way_out(client)).status_code == 200
+    assert program.get(unsubscribe_path(client)).status_code == 200
+    assert program.head(unsubscribe_path(client)).status_code == 200
     client.refresh_from_db()
     assert client.is_subscribed
 
 
-def test_one_company_is_left_the_other_stays(program):
+def test_one_partner_is_unsubscribed_the_other_stays(program):
     bank, caja = subscribed(), subscribed("Caja Sur")
-    program.post(way_out(bank), {"alcance": "empresa"})
+    program.post(unsubscribe_path(bank), {"alcance": "empresa"})
     caja.refresh_from_db()
     assert caja.is_subscribed
     record = ConsentRecord.objects.get()
     assert (record.authorized_client, record.how) == (bank, "page")
     assert record.text == "Ya no quiero recibir boletines ni alertas de Banco Andino en este correo."
-    assert record.text in program.get(way_out(bank)).content.decode()
+    assert record.text in program.get(unsubscribe_path(bank)).content.decode()
 
 
-def test_all_companies_at_once_but_nobody_elses_mailbox(program):
+def test_all_partners_at_once_but_no_other_mailbox(program):
     bank, caja = subscribed(), subscribed("Caja Sur")
     other = authorized("Caja Sur", "luis@example.com")
     AuthorizedClient.objects.filter(pk=other.pk).update(subscribed_at=timezone.now())
-    page = program.get(way_out(bank)).content.decode()
+    page = program.get(unsubscribe_path(bank)).content.decode()
     assert "Caja Sur" not in page, "a forwarded mail does not say who else writes"
-    answer = program.post(way_out(bank), {"alcance": "todas"})
+    answer = program.post(unsubscribe_path(bank), {"alcance": "todas"})
     assert "ninguna empresa" in answer.content.decode()
     for client, left in ((bank, False), (caja, False), (other, True)):
         client.refresh_from_db()
@@ -106,17 +106,17 @@ def test_all_companies_at_once_but_nobody_elses_mailbox(program):
     assert ConsentRecord.objects.count() == 2
 
 
-def test_the_link_of_an_authorisation_that_ended_means_the_company(program):
+def test_the_link_of_an_authorisation_that_ended_means_the_partner(program):
     old = subscribed(deauthorized_at=timezone.now())
     new = subscribed()
-    program.post(way_out(old), ONE_CLICK)
+    program.post(unsubscribe_path(old), ONE_CLICK)
     new.refresh_from_db()
     assert not new.is_subscribed
 
 
-def test_a_no_before_any_yes_is_kept(program):
+def test_a_withdrawal_before_any_consent_is_stored(program):
     client = authorized()
-    program.post(way_out(client), ONE_CLICK)
+    program.post(unsubscribe_path(client), ONE_CLICK)
     client.refresh_from_db()
     assert client.unsubscribed_at is not None
 
@@ -153,13 +153,13 @@ def test_a_token_names_its_client_and_no_other():
 
 def test_it_never_expires(program, monkeypatch):
     client = subscribed()
-    path = way_out(client)
+    path = unsubscribe_path(client)
     monkeypatch.setattr("time.time", lambda: timezone.now().timestamp() + 3e8)
     assert program.post(path, ONE_CLICK).status_code == 200
     assert AuthorizedClient.objects.get(email=ANA).unsubscribed_at is not None
 
 
-def test_one_click_in_a_mail_of_several_companies_means_them_all(program):
+def test_one_click_in_a_mail_of_several_partners_means_them_all(program):
     bank, shop = subscribed(), subscribed("Caja del Sur")
     program.post(f"/suscripcion/baja/{unsubscribe_token(bank.pk, everywhere=True)}/", ONE_CLICK)
     for each in (bank, shop):

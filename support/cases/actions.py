@@ -13,7 +13,7 @@ from messaging import caps
 from messaging.models import Via
 from support.cases.person_search import Person, latest_code
 from tokens import cooldown_overrides, services
-from tokens.cooldown import in_words
+from tokens.cooldown import format_wait
 from tokens.errors import CooldownActive, NoPendingToken, ViaNotAvailable
 from tokens.services import Origin
 
@@ -46,11 +46,11 @@ def forgive(person: Person, agent: Agent) -> str:
             reason=agent.reason,
             at=agent.at,
             address=agent.address,
-            often=agent.may_forgive_often,
+            may_exceed=agent.may_forgive_often,
         )
-    except cooldown_overrides.ForgivenOften:
+    except cooldown_overrides.ForgivenTooOften:
         raise CannotBeDone(
-            f"La espera de este destino ya se perdonó {cooldown_overrides.FORGIVEN_A_DAY} veces hoy. Perdonarla"
+            f"La espera de este destino ya se perdonó {cooldown_overrides.MAX_FORGIVEN_A_DAY} veces hoy. Perdonarla"
             " otra vez le corresponde al rol Operaciones: pídaselo a quien lo tenga."
         ) from None
     return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
@@ -121,7 +121,7 @@ def _reserve(applicant: Applicant, via: str, *, at: datetime) -> Callable[[], No
 
 def _why_not(refusal: Refused, agent: Agent) -> str:
     if isinstance(refusal, CooldownActive):
-        left = in_words(refusal.state.remaining(at=agent.at))
+        left = format_wait(refusal.state.remaining(at=agent.at))
         return f"Debe esperar {left}, o perdone la espera primero."
     if isinstance(refusal, ViaNotAvailable):
         return "Esa vía no está disponible."

@@ -17,7 +17,7 @@ from messaging.masking import masked
 from messaging.models import Message, Via
 from support.cases.person_search import Person, latest_code
 from tokens import cooldown_queries
-from tokens.cooldown import in_words
+from tokens.cooldown import format_wait
 from tokens.models import CodeTry, VerificationToken
 
 STUCK_AFTER = timedelta(seconds=15)
@@ -88,7 +88,7 @@ def of_codes(person: Person, *, at: datetime) -> Diagnosis:
         return _verified(applicant)
     if applicant.locked_at is not None:
         return _locked(applicant)
-    until = cooldown_queries.read(applicant.pk, token.via, token.destination, at=at).holding.available_at
+    until = cooldown_queries.read(applicant.pk, token.via, token.destination, at=at).applying.available_at
     waiting = _refused_by_the_ladder(applicant, token, until, at=at)
     if waiting is not None:
         return waiting
@@ -166,7 +166,7 @@ def _refused_by_the_ladder(
     return Diagnosis(
         Why.WAITING,
         f"Pidió otro código el {_at(asked.created_at)} y no salió: debe esperar hasta el {_at(until)}.",
-        f"Faltan {in_words(until - at)}. Puede perdonarle la espera.",
+        f"Faltan {format_wait(until - at)}. Puede perdonarle la espera.",
     )
 
 
@@ -174,7 +174,9 @@ def _can_ask(until: datetime | None, *, at: datetime) -> str:
     """When the next code can be requested."""
     if until is None:
         return "Puede pedir otro código ahora."
-    return f"Puede pedir otro código el {_at(until)} (faltan {in_words(until - at)}), o antes si le perdona la espera."
+    return (
+        f"Puede pedir otro código el {_at(until)} (faltan {format_wait(until - at)}), o antes si le perdona la espera."
+    )
 
 
 def _of_token(token: VerificationToken, *, then: str, at: datetime) -> Diagnosis:
@@ -187,7 +189,7 @@ def _of_token(token: VerificationToken, *, then: str, at: datetime) -> Diagnosis
             f"Ingresó el código correcto {_seconds(seconds)} tarde: venció el {_at(token.expires_at)}.",
             f"El código vale 2 minutos y 30 segundos. {then}",
         )
-    if token.wrong_tries and (token.outcome != Outcome.PENDING or token.is_over(at=at)):
+    if token.wrong_tries and (token.outcome != Outcome.PENDING or token.is_expired(at=at)):
         return Diagnosis(Why.WRONG, f"Ingresó mal el código {_times(token.wrong_tries)}.", then)
     if token.outcome == Outcome.CANCELLED:
         return Diagnosis(Why.CANCELLED, f"El código se canceló el {_at(token.finished_at)}.", then)
@@ -240,7 +242,7 @@ def _left(token: VerificationToken, message: Message, then: str, at: datetime) -
     what = f"El código se entregó a {to} el {_at(when)}" if arrived else f"El código salió hacia {to} el {_at(when)}"
     if arrived and message.events.filter(state=State.UNDELIVERED).exists():
         what += ", aunque antes el proveedor informó que no pudo entregarlo,"
-    if token.outcome == Outcome.PENDING and not token.is_over(at=at):
+    if token.outcome == Outcome.PENDING and not token.is_expired(at=at):
         left = (token.expires_at - at) // timedelta(seconds=1)
         return Diagnosis(Why.NOT_ENTERED, f"{what} y aún vale {_seconds(left)}.", "Puede ingresarlo ahora.")
     return Diagnosis(Why.NOT_ENTERED, f"{what} y no se ingresó.", then)

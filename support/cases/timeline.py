@@ -17,7 +17,7 @@ from messaging.masking import masked, masked_in
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord
 from support.cases.person_search import Person
-from tokens.cooldown import in_words
+from tokens.cooldown import format_wait
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 MAX_ENTRIES = 200
@@ -109,7 +109,7 @@ def _codes(tokens: Sequence[VerificationToken]) -> Iterator[Entry]:
             token.created_at,
             "código",
             f"Pidió un código por {token.get_via_display()} a {masked(token.via, token.destination)}",
-            f"pedido {number} en 24 horas; el siguiente, tras {in_words(wait)}" if wait else f"pedido {number}",
+            f"pedido {number} en 24 horas; el siguiente, tras {format_wait(wait)}" if wait else f"pedido {number}",
         )
         if token.finished_at is not None:
             title, tone = _END[token.outcome]

@@ -17,7 +17,7 @@ from support.access import ACT, ERASE, EXPORT, UNMASK, desk_page, page
 from support.cases import actions, timeline
 from support.cases.diagnosis import diagnose
 from support.cases.person_search import Person, Registered, name_of, person_of, search
-from tokens.cooldown_overrides import OFTEN
+from tokens.cooldown_overrides import FORGIVE_OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
     "cliente": Applicant,
@@ -156,7 +156,7 @@ def agent_of(request: HttpRequest) -> actions.Agent | None:
         reason=form.cleaned_data["motivo"],
         at=timezone.now(),
         address=caller_address(request.META),
-        may_forgive_often=request.user.has_perm(OFTEN),
+        may_forgive_often=request.user.has_perm(FORGIVE_OFTEN),
     )
 
 

@@ -21,7 +21,7 @@ from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Message, Via
 from messaging.queue.names import QUEUE_OF, QUEUES
 from support import sql
-from tokens.cooldown import WAITS, in_words
+from tokens.cooldown import WAITS, format_wait
 from tokens.models import VerificationToken
 
 CACHE_SECONDS = 30
@@ -91,7 +91,7 @@ def failures(*, at: datetime) -> Data:
 def waits(*, at: datetime) -> Data:
     """Clients who must wait now, by the wait that runs after their last request by a via."""
     found = dict(_rows(sql.WAITS, at))
-    rows = [[in_words(wait), rung, found[wait]] for rung, wait in enumerate(WAITS) if wait in found]
+    rows = [[format_wait(wait), rung, found[wait]] for rung, wait in enumerate(WAITS) if wait in found]
     return {"rows": rows, "clients": sum(found.values())}
 
 

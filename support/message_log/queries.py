@@ -129,7 +129,7 @@ def page(search: Search, *, before: Position | None = None, size: int = PER_PAGE
         ends = scope.only("created_at", "id")[LOOKED_THROUGH - 1 : LOOKED_THROUGH]
         floor = next((Position.of(row) for row in ends), None)
     if floor is not None:
-        rows = floor.and_newer(rows)
+        rows = floor.same_or_newer(rows)
     found = list((before.older(rows) if before is not None else rows)[: size + 1])
     kept = found[:size]
     newest = Position.of(kept[0]) if kept else None

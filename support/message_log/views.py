@@ -74,7 +74,7 @@ def export(request: HttpRequest, form: str) -> Any:
         rows = queries.cells(queries.searched(asked, at=at))
         return _as_csv(rows, slot) if form == "csv" else _as_xlsx(rows, slot)
     except Exception:
-        slot.give_up()
+        slot.release()
         raise
 
 

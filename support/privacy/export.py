@@ -21,7 +21,7 @@ from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.timeline import AUDITED
 from support.privacy.erasure import Dossier
 from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, audit_data
-from tokens.cooldown import in_words
+from tokens.cooldown import format_wait
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
 IDS_PER_QUERY = 500
@@ -82,7 +82,7 @@ def _value(row: Any, column: str) -> Any:
         case datetime():
             return display(value)
         case timedelta():
-            return in_words(value) if value else None
+            return format_wait(value) if value else None
         case Partner():
             return value.name
         case None | bool() | int() | list() | dict():

@@ -53,7 +53,7 @@ def export(request: HttpRequest, kind: str, key: str) -> Any:
         pieces = privacy_export.document(erasure.dossier_of(row), at=agent.at)
         body = Body((piece.encode() for piece in pieces), slot)
     except Exception:
-        slot.give_up()
+        slot.release()
         raise
     answer = StreamingHttpResponse(body, content_type="application/json; charset=utf-8")
     name = f"datos-personales-{timezone.localtime(agent.at):%Y%m%d-%H%M}.json"

@@ -11,9 +11,9 @@ from messaging.delivery import send
 from messaging.models import Message
 from messaging.retention import WithAProvider
 from subscription import confirming
-from subscription.errors import LinkIsDead
+from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
-from subscription.models import LIFE, ConsentRecord, SubscriptionRequest
+from subscription.models import LINK_LIFETIME, ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
 from support.privacy import erasure
 from support.tests.privacy_cast import ANA, CODE, everywhere
@@ -111,15 +111,16 @@ def test_a_link_confirmed_meanwhile_comes_first_or_is_dead(turn):
     now = timezone.now()
     AuthorizedClient.objects.update(created_at=now, subscribed_at=None)
     link = SubscriptionRequest.objects.create(
-        email=ANA.email, requested_at=now, expires_at=now + LIFE, address="192.0.2.9"
+        email=ANA.email, requested_at=now, expires_at=now + LINK_LIFETIME, address="192.0.2.9"
     )
     digest = confirming.offer(confirmation_token(link.pk), at=now).consent.digest
     confirm = outcome(
-        lambda: confirming.confirm(confirmation_token(link.pk), digest=digest, address="192.0.2.9", at=now), LinkIsDead
+        lambda: confirming.confirm(confirmation_token(link.pk), digest=digest, address="192.0.2.9", at=now),
+        UnusableLink,
     )
     first, entry = at_once([confirm, lambda: erase(rows.client)])
     assert entry is not None
-    assert first in ("done", "LinkIsDead")
+    assert first in ("done", "UnusableLink")
     assert ConsentRecord.objects.count() == 1 + (first == "done")
     assert SubscriptionRequest.objects.exclude(email="").count() == 0
     assert not AuthorizedClient.objects.exists()

@@ -251,7 +251,7 @@ def test_a_view_says_that_its_answer_shows_a_secret(nopasanada, monkeypatch):
     answers = [Client().post("/api/v1", body, content_type="application/json", headers=headers) for _ in range(2)]
     assert answers[0].content == answers[1].content
     assert answers[1]["Idempotency-Replayed"] == "true"
-    assert bytes(IdempotentAnswer.objects.get().body).startswith(idempotency.SEALED)
+    assert bytes(IdempotentAnswer.objects.get().body).startswith(idempotency.SEAL_MARK)
 
 
 def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, settings):

@@ -1,4 +1,4 @@
-"""The admin's pages: all open, bounded whatever the tables hold, nothing secret on them; and the two acts of staff."""
+"""Admin pages: each opens, at a bounded cost and without secrets; and the two actions of staff."""
 
 import base64
 import re
@@ -41,7 +41,7 @@ def quick_hashes(settings):
 
 
 @pytest.fixture
-def boss():
+def superuser():
     http = Client(REMOTE_ADDR="192.0.2.7")
     http.force_login(User.objects.create_superuser("ana"))
     return http
@@ -83,7 +83,7 @@ def ask(applicant, *, phone="987654321", at=None, credential=None):
 
 
 @pytest.fixture
-def rows(partner, boss):
+def rows(partner, superuser):
     """At least one row of everything that has a page, with markup wherever a partner could have put it."""
     credential, secret = issue(partner, "opaque", at=timezone.now(), by="ana")
     applicant = person(partner=partner, names=HOSTILE, paternal_surname=HOSTILE)
@@ -155,8 +155,8 @@ def test_what_has_a_page_is_chosen():
     assert not labels & {"messaging.SandboxMessage", "external_api.IdempotentAnswer", "sessions.Session"}
 
 
-def test_every_page_opens_and_markup_is_text(boss, rows):
-    seen = list(every_page(boss))
+def test_every_page_opens_and_markup_is_text(superuser, rows):
+    seen = list(every_page(superuser))
     ours = [model for model in registered() if model._meta.app_label in OURS]
     assert len(ours) >= 7
     assert all(model._default_manager.exists() for model in ours)
@@ -166,24 +166,24 @@ def test_every_page_opens_and_markup_is_text(boss, rows):
         assert "}}14{" not in html
 
 
-def test_no_page_shows_a_code_its_hmac_or_its_seal(boss, rows):
+def test_no_page_shows_a_code_its_hmac_or_its_seal(superuser, rows):
     token, message = VerificationToken.objects.get(), Message.objects.get()
     digest, seal = bytes(token.code_hmac), bytes(message.sealed)
     hidden = [CODE, digest.hex(), base64.b64encode(digest).decode(), str(digest), seal.decode(), "memory at", "hmac"]
-    for html in every_page(boss):
+    for html in every_page(superuser):
         shown = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html)  # 64 random letters may spell anything
         assert not [secret for secret in hidden if secret in shown]
-    assert "••••" in page(boss, page_of(message))
+    assert "••••" in page(superuser, page_of(message))
 
 
-def test_pages_are_in_spanish_under_one_name(boss, rows):
-    html = page(boss, "/admin/")
+def test_pages_are_in_spanish_under_one_name(superuser, rows):
+    html = page(superuser, "/admin/")
     assert "Administración" in html
     assert re.search(r"<title>\s*Administración \| Aval</title>", html)
     for word in ("Empresas", "Solicitantes", "Códigos", "Mensajes", "Solicitudes", "Auditoría", "Perdones de espera"):
         assert word.lower() in html.lower()
     for row in (Message.objects.get(), VerificationToken.objects.get(), Applicant.objects.get()):
-        shown = page(boss, page_of(row))
+        shown = page(superuser, page_of(row))
         for english in (">Partner:<", "Credential", "Request id", "Provider", "Handed over", "Reference", "Lease"):
             assert english not in shown
 
@@ -200,17 +200,17 @@ READ_ONLY = (
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
-def test_what_is_read_is_not_written(boss, rows, label):
+def test_a_read_only_page_refuses_to_write(superuser, rows, label):
     model = next(model for model in registered() if model._meta.label_lower == label)
     row = model._default_manager.first()
     before = model._default_manager.values().get(pk=row.pk)
     fields = {field.name: "1" for field in model._meta.fields}
-    assert boss.post(page_of(row), fields).status_code == 403
-    assert boss.get(list_of(model) + "add/").status_code == 403
-    assert boss.post(page_of(row).replace("/change/", "/delete/"), {"post": "yes"}).status_code == 403
-    boss.post(list_of(model), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
+    assert superuser.post(page_of(row), fields).status_code == 403
+    assert superuser.get(list_of(model) + "add/").status_code == 403
+    assert superuser.post(page_of(row).replace("/change/", "/delete/"), {"post": "yes"}).status_code == 403
+    superuser.post(list_of(model), {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
     assert model._default_manager.values().get(pk=row.pk) == before
-    assert 'name="_save"' not in page(boss, page_of(row))
+    assert 'name="_save"' not in page(superuser, page_of(row))
 
 
 def grow(partner, numbers):
@@ -223,11 +223,11 @@ def grow(partner, numbers):
         Client().get("/v1/api/client/x/cooldown/S")
 
 
-def test_a_list_costs_the_same_whatever_it_holds(boss, partner):
+def test_a_list_costs_the_same_whatever_it_holds(superuser, partner):
     def statements(label):
         model = next(model for model in registered() if model._meta.label_lower == label)
         with CaptureQueriesContext(connection) as queries:
-            page(boss, list_of(model))
+            page(superuser, list_of(model))
         return [query["sql"] for query in queries]
 
     grow(partner, range(2))
@@ -268,10 +268,10 @@ STRANGE = (
 
 
 @pytest.mark.parametrize("label", READ_ONLY)
-def test_a_strange_query_is_no_fault(boss, rows, label):
+def test_a_strange_query_is_no_internal_fault(superuser, rows, label):
     model = next(model for model in registered() if model._meta.label_lower == label)
     for query in STRANGE:
-        answer = boss.get(list_of(model), query, follow=True)
+        answer = superuser.get(list_of(model), query, follow=True)
         assert answer.status_code == 200, query
         assert "<script>alert(" not in answer.content.decode(), query
 
@@ -283,7 +283,7 @@ def found(http, model, term):
     return {str(row.pk) for row in http.get(list_of(model), {"q": term}).context["cl"].result_list}
 
 
-def test_people_codes_and_messages_are_found_by_what_an_agent_has(boss):
+def test_applicants_codes_and_messages_are_found_by_what_an_agent_has(superuser):
     proved, asked, other = person("11111111"), person("22222222"), person("AB1234567", document_type="PASAPORTE")
     first = ask(proved, phone="911111111")
     services.verify(proved.pk, CODE, origin=services.Origin(), at=timezone.now())
@@ -297,25 +297,25 @@ def test_people_codes_and_messages_are_found_by_what_an_agent_has(boss):
         ("JUAN22222222@EXAMPLE.COM", asked),
         ("ab1234567", other),
     ):
-        assert found(boss, Applicant, term) == {str(who.pk)}, term
+        assert found(superuser, Applicant, term) == {str(who.pk)}, term
     for term, token in (("911111111", first), ("11111111", first), (str(first.pk), first), (str(asked.pk), second)):
-        assert found(boss, VerificationToken, term) == {str(token.pk)}, term
+        assert found(superuser, VerificationToken, term) == {str(token.pk)}, term
     for term, token in (("911111111", first), (str(second.pk), second)):
-        assert found(boss, Message, term) == {str(Message.objects.get(reference=token.pk).pk)}, term
-    assert found(boss, Applicant, "933333333") == set()
-    assert len(found(boss, Applicant, " ")) == 3
+        assert found(superuser, Message, term) == {str(Message.objects.get(reference=token.pk).pk)}, term
+    assert found(superuser, Applicant, "933333333") == set()
+    assert len(found(superuser, Applicant, " ")) == 3
 
 
-def test_a_request_is_found_by_the_number_the_partner_quotes(boss, rows):
+def test_a_request_is_found_by_the_number_the_partner_quotes(superuser, rows):
     model = next(model for model in registered() if model._meta.label_lower == "external_api.apirequest")
     row = model._default_manager.get()
-    assert found(boss, model, str(row.pk)) == found(boss, model, f"event_{row.pk}") == {str(row.pk)}
-    assert found(boss, model, "x") == found(boss, model, "٣") == set()
+    assert found(superuser, model, str(row.pk)) == found(superuser, model, f"event_{row.pk}") == {str(row.pk)}
+    assert found(superuser, model, "x") == found(superuser, model, "٣") == set()
     for answer, count in (("4", 1), ("5", 0), ("2", 0), ("x", 1)):
-        assert boss.get(list_of(model), {"respuesta": answer}).context["cl"].result_count == count
+        assert superuser.get(list_of(model), {"respuesta": answer}).context["cl"].result_count == count
 
 
-# --- what staff may do ------------------------------------------------------------------------------------------------
+# --- actions of staff ------------------------------------------------------------------------------------------------
 
 
 def act(http, action, *applicants, **fields):
@@ -328,17 +328,19 @@ def waits(applicant):
     return state.available_at is not None
 
 
-def test_a_wait_is_forgiven_with_a_reason(boss):
+def test_a_wait_is_forgiven_with_a_reason(superuser):
     applicant = person()
     ask(applicant)
     assert waits(applicant)
-    form = act(boss, "forgive_wait", applicant).content.decode()
+    form = act(superuser, "forgive_wait", applicant).content.decode()
     assert 'name="reason"' in form
     assert "DNI 12345678" in form
     assert waits(applicant)  # nothing happens before the reason is given
     assert (
         "Perdonar espera: 1 de 1."
-        in act(boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="el operador falló").content.decode()
+        in act(
+            superuser, "forgive_wait", applicant, confirmed="yes", via="S", reason="el operador falló"
+        ).content.decode()
     )
     assert not waits(applicant)
     row = LadderForgiveness.objects.get()
@@ -348,19 +350,19 @@ def test_a_wait_is_forgiven_with_a_reason(boss):
     assert (entry.reason, entry.data) == ("el operador falló", {"via": "S"})
 
 
-def test_the_history_stays_when_a_wait_is_forgiven(boss):
+def test_the_history_stays_when_a_wait_is_forgiven(superuser):
     applicant = person()
     ask(applicant)
     before = VerificationToken.objects.values().get()
-    act(boss, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
+    act(superuser, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
     assert VerificationToken.objects.values().get() == before
 
 
-def test_a_lock_is_lifted_with_a_reason(boss):
+def test_a_lock_is_lifted_with_a_reason(superuser):
     locked, free = person("11111111", locked_at=timezone.now(), wrong_codes_in_a_row=100), person("22222222")
-    assert 'value="lift_lock"' in page(boss, page_of(locked))
-    assert 'value="lift_lock"' not in page(boss, page_of(free))
-    answer = act(boss, "lift_lock", locked, free, confirmed="yes", reason="llamó y se identificó")
+    assert 'value="lift_lock"' in page(superuser, page_of(locked))
+    assert 'value="lift_lock"' not in page(superuser, page_of(free))
+    answer = act(superuser, "lift_lock", locked, free, confirmed="yes", reason="llamó y se identificó")
     assert "Desbloquear: 1 de 2." in answer.content.decode()
     locked.refresh_from_db()
     assert (locked.locked_at, locked.wrong_codes_in_a_row) == (None, 0)
@@ -381,22 +383,22 @@ def test_a_lock_is_lifted_with_a_reason(boss):
     ],
     ids=str,
 )
-def test_without_a_reason_nothing_happens(boss, action, fields):
+def test_without_a_reason_nothing_happens(superuser, action, fields):
     applicant = person(locked_at=timezone.now())
-    answer = act(boss, action, applicant, confirmed="yes", **fields)
+    answer = act(superuser, action, applicant, confirmed="yes", **fields)
     assert "errorlist" in answer.content.decode()
     assert not AuditEntry.objects.exists()
     assert Applicant.objects.get().locked_at is not None
 
 
-def test_a_slip_does_not_forgive_everybody(boss):
+def test_selecting_all_rows_by_mistake_forgives_none(superuser):
     people = [person(f"{number:08}") for number in range(51)]
-    form = act(boss, "forgive_wait", people[0], select_across="1", index="0", confirmed="yes", via="S", reason="x")
+    form = act(superuser, "forgive_wait", people[0], select_across="1", index="0", confirmed="yes", via="S", reason="x")
     assert "50 solicitantes como máximo" in form.content.decode()
     assert not LadderForgiveness.objects.exists()
 
 
-def clerk(*permissions):
+def staff_with(*permissions):
     user = User.objects.create_user("luis", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     http = Client()
@@ -408,7 +410,7 @@ def test_each_act_has_its_permission(rows):
     applicant = Applicant.objects.get()
     Applicant.objects.update(locked_at=timezone.now())
     audited = AuditEntry.objects.count()
-    http = clerk("view_applicant")
+    http = staff_with("view_applicant")
     html = page(http, page_of(applicant))
     assert "forgive_wait" not in html
     assert "lift_lock" not in html
@@ -416,28 +418,28 @@ def test_each_act_has_its_permission(rows):
         act(http, action, applicant, confirmed="yes", via="S", reason="x")
     assert AuditEntry.objects.count() == audited
     User.objects.filter(username="luis").delete()
-    http = clerk("view_applicant", "add_ladderforgiveness")
+    http = staff_with("view_applicant", "add_ladderforgiveness")
     act(http, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
     act(http, "lift_lock", applicant, confirmed="yes", reason="x")
     actions = set(AuditEntry.objects.values_list("action", flat=True))
     assert actions == {"credential.issued", "external_client.registered", "ladder.forgiven", "staff.login_failed"}
 
 
-def test_both_acts_need_the_csrf_token(boss, rows):
+def test_both_acts_need_the_csrf_token(superuser, rows):
     strict = Client(enforce_csrf_checks=True)
-    strict.cookies = boss.cookies
+    strict.cookies = superuser.cookies
     assert act(strict, "forgive_wait", Applicant.objects.get(), confirmed="yes", via="S", reason="x").status_code == 403
     assert LadderForgiveness.objects.count() == 1
 
 
 def test_staff_without_permissions_and_strangers_see_nothing(rows):
-    http = clerk()
+    http = staff_with()
     for model in registered():
         assert http.get(list_of(model)).status_code == 403
         assert Client().get(list_of(model))["Location"].startswith("/admin/login/")
 
 
-def test_the_outbox_with_its_codes_has_no_page(boss):
+def test_the_outbox_with_its_codes_has_no_page(superuser):
     for name in ("messaging_sandboxmessage", "external_api_idempotentanswer"):
         with pytest.raises(NoReverseMatch):
             reverse(f"admin:{name}_changelist")

@@ -1,4 +1,4 @@
-"""The same code by the next via: after a refusal, after silence; once, alive, and never after it was settled."""
+"""Channel fallback: after a refusal or a silence, once, while the code is live, never after it has an outcome."""
 
 from datetime import timedelta
 
@@ -62,7 +62,7 @@ def messages():
     return [(each.via, each.state) for each in Message.objects.order_by("created_at", "id")]
 
 
-def secrets_kept():
+def secrets_stored():
     return Message.objects.filter(sealed__isnull=False).count()
 
 
@@ -86,7 +86,7 @@ def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant
     assert second.send_before == first.send_before
     assert VerificationToken.objects.count() == 1, "no rung: it belongs to the request that was accepted"
     assert services.verify(applicant.pk, code, origin=Origin(), at=timezone.now()).outcome == "VALIDADO"
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_with_our_id_has_come(
@@ -109,11 +109,11 @@ def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_wit
     silence(31)
     assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=31)) == 0
     assert messages() == [("W", "DELIVERED")]
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 @pytest.mark.parametrize("error", [GatewayError("550", permanent=True), GatewayError("x", permanent=True)])
-def test_a_refusal_falls_back_at_once_and_the_code_lives_on(asked, monkeypatch, error):
+def test_a_refusal_falls_back_at_once_and_the_code_stays_live(asked, monkeypatch, error):
     refuse(monkeypatch, error)
     deliver()
     assert token().outcome == "PENDIENTE", "not NO_ENVIADO: the next via has it"
@@ -134,10 +134,10 @@ def test_undelivered_falls_back_at_once_delivered_never(asked):
     second = Message.objects.get(via="W")
     receipts.receive(Report("sandbox", str(second.pk), "DELIVERED"), at=timezone.now())
     assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
-def test_a_code_that_came_back_arrived_whatever_its_provider_said(asked, applicant, settings):
+def test_a_code_that_was_typed_arrived_whatever_its_provider_reported(asked, applicant, settings):
     settings.AVAL_FALLBACK = {}
     code = delivered_code(PHONE)
     message = Message.objects.get()
@@ -149,7 +149,7 @@ def test_a_code_that_came_back_arrived_whatever_its_provider_said(asked, applica
     assert message.events.order_by("id").last().detail == "se ingresó su código"
 
 
-def test_a_code_that_came_back_too_late_arrived_too(asked, applicant, settings):
+def test_a_code_that_was_typed_too_late_arrived_too(asked, applicant, settings):
     settings.AVAL_FALLBACK = {}
     code = delivered_code(PHONE)
     Message.objects.update(state="UNKNOWN")
@@ -158,7 +158,7 @@ def test_a_code_that_came_back_too_late_arrived_too(asked, applicant, settings):
     assert messages() == [("S", "DELIVERED")]
 
 
-def test_a_wrong_code_says_nothing_of_its_message(asked, applicant, settings):
+def test_a_wrong_code_changes_nothing_of_its_message(asked, applicant, settings):
     settings.AVAL_FALLBACK = {}
     deliver()
     Message.objects.update(state="UNDELIVERED")
@@ -194,7 +194,7 @@ def test_better_news_before_the_fallback_has_begun_leaves_it_out(asked):
     for state in ("UNDELIVERED", "DELIVERED"):
         receipts.receive(Report("sandbox", str(message.pk), state), at=timezone.now())
     assert channel_fallback.sweep(at=timezone.now()) == 0
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 def test_from_sms_to_whatsapp_to_a_call_and_no_further(asked):
@@ -206,7 +206,7 @@ def test_from_sms_to_whatsapp_to_a_call_and_no_further(asked):
     silence(31)
     assert channel_fallback.sweep(at=timezone.now()) == 0
     assert messages() == [("S", "SENT"), ("W", "SENT"), ("I", "SENT")]
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 def test_when_every_via_refuses_the_rung_is_given_back_and_the_code_was_not_sent(asked, monkeypatch, settings):
@@ -258,12 +258,12 @@ def test_never_after_the_code_was_settled(asked, applicant, settle):
         )  # another via has a ladder of its own
         Message.objects.filter(via="C").update(state="CANCELLED", sealed=None)
     if settle != "expire":
-        assert secrets_kept() == 0, "settled: nobody may need it any more"
+        assert secrets_stored() == 0, "settled: nothing needs it any more"
     late = now + timedelta(seconds=31 if settle != "expire" else 140)
     assert channel_fallback.sweep(at=late) == 0
     sweeper.sweep(at=late)
     assert not Message.objects.filter(via="W").exists()
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 def test_unknown_waits_its_time_and_two_sweeps_start_one(asked, monkeypatch):
@@ -276,11 +276,11 @@ def test_unknown_waits_its_time_and_two_sweeps_start_one(asked, monkeypatch):
     assert [via for via, _ in messages()] == ["S", "W"]
 
 
-def test_off_by_default_nothing_is_kept_and_nothing_follows(applicant, settings):
+def test_off_by_default_no_seal_is_stored_and_no_fallback_starts(applicant, settings):
     settings.AVAL_FALLBACK = {"S": None, "W": None}
     services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
     assert channel_fallback.sweep(at=timezone.now() + timedelta(seconds=60)) == 0
 
 
@@ -288,7 +288,7 @@ def test_a_via_without_gateways_is_no_fallback(applicant, settings):
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "W": ()}
     services.request(applicant.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
-    assert secrets_kept() == 0
+    assert secrets_stored() == 0
 
 
 @pytest.mark.parametrize("cap", ["PAID_MESSAGES_PER_DAY", "PAID_MESSAGES_PER_DAY_TOTAL"])
@@ -304,7 +304,7 @@ def test_a_fallback_counts_as_paid_and_none_leaves_beyond_a_cap(asked, settings,
     Message.objects.filter(via="W").update(kept_until=timezone.now() + timedelta(minutes=1), sealed=b"x")
     assert channel_fallback.sweep(at=timezone.now()) == 0
     assert messages() == [("S", "SENT"), ("W", "SENT")]
-    assert secrets_kept() == 0, "what will not be used is not kept"
+    assert secrets_stored() == 0, "what will not be used is not kept"
 
 
 def test_a_fallback_that_does_not_start_is_not_counted(asked, settings, applicant):

@@ -1,4 +1,4 @@
-"""150 seconds: still in time at the end of them, refused after, closed by the sweep with nobody calling."""
+"""Expiry of codes: in time up to 150 s, refused after, closed by the sweep without a call."""
 
 import contextlib
 from datetime import timedelta
@@ -15,7 +15,7 @@ from tokens.models import TRANSITIONS, VerificationToken
 from tokens.services import Origin
 
 pytestmark = pytest.mark.django_db
-NOBODY = Origin()
+OPEN_FORM = Origin()
 CODE = "A1B2"
 
 
@@ -25,7 +25,7 @@ def seconds(number):
 
 @pytest.fixture
 def token(applicant):
-    made = services.request(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=NOW).token
+    made = services.request(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=NOW).token
     VerificationToken.objects.filter(pk=made.pk).update(code_hmac=codes.digest(made.pk, CODE))
     return made
 
@@ -37,14 +37,14 @@ def outcome(token):
 
 @pytest.mark.parametrize("after", [0, 149, 150])
 def test_in_time(token, after):
-    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(after))
+    services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(after))
     assert outcome(token) == "VALIDADO"
 
 
 @pytest.mark.parametrize("after", [150.000001, 151, 86_400])
 def test_too_late(token, after):
     with pytest.raises(TokenExpired):
-        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(after))
+        services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(after))
     token.refresh_from_db()
     assert token.wrong_tries == 0
 
@@ -53,33 +53,33 @@ def test_too_late(token, after):
 def test_the_sweep_closes_what_is_over_and_it_stays_expired_for_the_caller(token, tries, ending):
     for _ in range(tries):
         with pytest.raises(WrongCode):
-            services.verify(token.applicant_id, "ZZZZ", origin=NOBODY, at=seconds(10))
+            services.verify(token.applicant_id, "ZZZZ", origin=OPEN_FORM, at=seconds(10))
     settling.sweep(at=seconds(150))
     assert outcome(token) == "PENDIENTE"
     settling.sweep(at=seconds(150.1))
     assert outcome(token) == ending
     with pytest.raises(TokenExpired):
-        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(151))
+        services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(151))
     with pytest.raises(NoPendingToken):
-        services.cancel(token.applicant_id, origin=NOBODY, at=seconds(151))
-    assert services.expire(token.applicant_id, origin=NOBODY, at=seconds(151)) == ending
+        services.cancel(token.applicant_id, origin=OPEN_FORM, at=seconds(151))
+    assert services.expire(token.applicant_id, origin=OPEN_FORM, at=seconds(151)) == ending
 
 
-def test_a_code_nobody_took_in_time_ends_not_sent_and_its_client_may_ask_again(token):
+def test_a_code_no_provider_took_in_time_ends_not_sent_and_its_client_may_ask_again(token):
     sweeper.sweep(at=seconds(129))
     assert outcome(token) == "PENDIENTE"
     sweeper.sweep(at=seconds(130))
     assert Message.objects.get().state == "EXPIRED"
     assert outcome(token) == "NO_ENVIADO"
     with pytest.raises(NoPendingToken):
-        services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(131))
+        services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(131))
     again = services.request(
-        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(131)
+        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(131)
     )
     assert again.token.client_attempt == 1
 
 
-def test_the_sweep_catches_up_when_nobody_was_told(token, monkeypatch):
+def test_the_sweep_gives_back_a_rung_that_a_crash_left_taken(token, monkeypatch):
     monkeypatch.setattr("messaging.queue.transitions._listeners", [])
     sweeper.sweep(at=seconds(130))
     assert outcome(token) == "PENDIENTE"
@@ -87,21 +87,23 @@ def test_the_sweep_catches_up_when_nobody_was_told(token, monkeypatch):
     assert outcome(token) == "NO_ENVIADO"
 
 
-def test_expire_in_the_grace_leaves_the_code_alive(token):
+def test_expire_in_the_grace_period_leaves_the_code_live(token):
     with pytest.raises(TokenStillActive):
-        services.expire(token.applicant_id, origin=NOBODY, at=seconds(144.9))
-    assert services.expire(token.applicant_id, origin=NOBODY, at=seconds(145)) == "SIN_RESPUESTA"
+        services.expire(token.applicant_id, origin=OPEN_FORM, at=seconds(144.9))
+    assert services.expire(token.applicant_id, origin=OPEN_FORM, at=seconds(145)) == "SIN_RESPUESTA"
     assert outcome(token) == "PENDIENTE"
-    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(149))
+    services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(149))
 
 
-def test_asking_anew_ends_the_live_code_as_replaced_and_a_dead_one_as_what_it_was(token):
+def test_asking_anew_ends_a_live_code_as_replaced_and_an_expired_one_as_expired(token):
     second = services.request(
-        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(121)
+        token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(121)
     )
     assert outcome(token) == "REEMPLAZADO"
     assert Message.objects.get(reference=token.pk).state == "CANCELLED"
-    services.request(token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(300))
+    services.request(
+        token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(300)
+    )
     assert outcome(second.token) == "SIN_RESPUESTA"
 
 
@@ -115,12 +117,12 @@ def test_every_outcome_is_final():
 def test_what_has_ended_is_moved_by_no_act(token, ended):
     VerificationToken.objects.update(outcome=ended, finished_at=NOW)
     for act in (
-        lambda: services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(9)),
-        lambda: services.cancel(token.applicant_id, origin=NOBODY, at=seconds(9)),
-        lambda: services.expire(token.applicant_id, origin=NOBODY, at=seconds(200)),
+        lambda: services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(9)),
+        lambda: services.cancel(token.applicant_id, origin=OPEN_FORM, at=seconds(9)),
+        lambda: services.expire(token.applicant_id, origin=OPEN_FORM, at=seconds(200)),
         lambda: settling.sweep(at=seconds(200)),
         lambda: services.request(
-            token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(9)
+            token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(9)
         ),
     ):
         with contextlib.suppress(NoPendingToken, TokenExpired):
@@ -131,10 +133,10 @@ def test_what_has_ended_is_moved_by_no_act(token, ended):
 def test_a_request_that_waited_for_the_lock_comes_after_what_was_accepted_meanwhile(token):
     """Its clock was read first, its lock was granted last: it is the latest all the same."""
     later = services.request(
-        token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=NOBODY, at=seconds(-1)
+        token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(-1)
     ).token
     VerificationToken.objects.filter(pk=later.pk).update(code_hmac=codes.digest(later.pk, CODE))
     assert outcome(token) == "REEMPLAZADO"
     assert later.created_at > token.created_at
-    services.verify(token.applicant_id, CODE, origin=NOBODY, at=seconds(5))
+    services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(5))
     assert outcome(later) == "VALIDADO"

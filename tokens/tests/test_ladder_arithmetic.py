@@ -1,10 +1,10 @@
-"""The table of contract 2 as arithmetic: no database, no clock but the one passed in."""
+"""Cooldown ladder of contract 2 as arithmetic: no database, no clock but the one passed in."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tokens.cooldown import CooldownState, cooldown_state, holding, in_words, wait_before
+from tokens.cooldown import CooldownState, applying, cooldown_state, format_wait, wait_before
 
 T0 = datetime(2026, 2, 12, 8, 0, tzinfo=UTC)
 MIN, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -80,12 +80,12 @@ def test_a_wait_once_imposed_stands_though_earlier_requests_grow_older_than_a_da
     assert cooldown_state(ten, at=T0 + 24 * HOUR + 5 * MIN).available_at == ten[-1] + 24 * HOUR
 
 
-def test_the_longer_wait_holds():
+def test_the_longer_wait_applies():
     short, long = CooldownState(5, T0 + MIN), CooldownState(1, T0 + HOUR)
-    assert holding(short, long) is long
-    assert holding(long, short) is long
-    assert holding(CooldownState(1, None), CooldownState(3, None)).attempts_24h == 3
-    assert holding(CooldownState(7, None), CooldownState(0, T0)).available_at == T0
+    assert applying(short, long) is long
+    assert applying(long, short) is long
+    assert applying(CooldownState(1, None), CooldownState(3, None)).attempts_24h == 3
+    assert applying(CooldownState(7, None), CooldownState(0, T0)).available_at == T0
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_the_longer_wait_holds():
         (24 * HOUR - timedelta(seconds=30), "24 horas"),
     ],
 )
-def test_what_is_left_is_told_in_words_rounded_up(remaining, text):
-    assert in_words(remaining) == text
+def test_a_wait_is_printed_rounded_up(remaining, text):
+    assert format_wait(remaining) == text

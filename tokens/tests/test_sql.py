@@ -1,4 +1,4 @@
-"""The hand-written statements say and write what the ORM would, over histories made by chance."""
+"""Hand-written statements: they read and write what the ORM would, over random histories."""
 
 import random
 from datetime import timedelta
@@ -93,7 +93,7 @@ def _by_the_orm(person, via, phone):
     )
 
 
-def test_what_a_request_is_judged_by(history):
+def test_the_rows_that_decide_about_a_request(history):
     for person in history:
         for via, phone in (("S", PHONES[0]), ("S", PHONES[1]), ("W", PHONES[0]), ("C", "")):
             found = sql.lock_and_read(person.pk, person.partner_id, via, phone, at=NOW)
@@ -109,7 +109,7 @@ def test_what_a_request_is_judged_by(history):
                 assert all(getattr(found.latest, name) == getattr(other, name) for name in sql._TOKEN)
 
 
-def test_another_partner_s_applicant_is_nobody(history, informa, stranger):
+def test_another_partner_s_applicant_is_not_found(history, informa, stranger):
     mine, theirs = history[0], history[2]
     assert sql.lock_and_read(theirs.pk, informa.partner.pk, "S", PHONES[0], at=NOW) is None
     assert sql.lock_and_read_latest(theirs.pk, None) is None
@@ -173,6 +173,6 @@ def test_a_code_and_its_message_are_written_whole(informa, settings, via):
     assert (message.partner, message.credential, message.request_id) == (informa.partner, origin.credential, 77)
     assert (message.reference, message.via, message.created_at, message.next_attempt_at) == (kept.pk, via, NOW, NOW)
     assert message.recipient == kept.destination == (person.email if via == "C" else PHONES[0])
-    assert message.send_before == kept.expires_at - services.LEAST_LIFE
+    assert message.send_before == kept.expires_at - services.MIN_TIME_LEFT
     assert message.kept_until == (message.send_before if via == "S" else None)
     assert message.sealed

@@ -1,4 +1,4 @@
-"""The words around a code: an SMS fits one GSM-7 segment, and no text loses or shows its code."""
+"""Texts of codes: an SMS fits one GSM-7 segment, and no text loses or shows its code."""
 
 import pytest
 from django.core.checks import run_checks
@@ -87,7 +87,7 @@ def test_a_domain_outside_the_alphabet_warns_at_the_start(settings):
 
 
 @pytest.mark.parametrize("via", ["S", "W", "I", "C"])
-def test_every_via_has_its_words_with_the_code_masked(via):
+def test_every_via_has_its_text_with_the_code_masked(via):
     text = texts.compose(via)
     assert MASK in text.text
     assert MASK not in text.subject

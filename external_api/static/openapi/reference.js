@@ -1,10 +1,10 @@
 "use strict";
 
-const place = document.getElementById("reference");
+const element = document.getElementById("reference");
 
 window.ui = SwaggerUIBundle({
-  url: place.dataset.document,
-  domNode: place,
+  url: element.dataset.document,
+  domNode: element,
   presets: [SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
   deepLinking: true,
@@ -14,8 +14,8 @@ window.ui = SwaggerUIBundle({
   validatorUrl: null, // by default it would send the document to validator.swagger.io
 });
 
-// Swagger UI speaks English only; these are its own words on this page, each where it stands by itself.
-const words = {
+// Swagger UI is in English only: translations of its own texts on this page, for nodes with exactly this text.
+const translations = {
   Authorize: "Autorizar",
   Authorized: "Autorizado",
   "Available authorizations": "Credenciales",
@@ -57,8 +57,8 @@ function translate(root) {
   while (texts.nextNode()) {
     const node = texts.currentNode;
     const inCode = node.parentElement.closest("pre, code, textarea, option");
-    if (!inCode && Object.hasOwn(words, node.data.trim())) {
-      node.data = node.data.replace(node.data.trim(), words[node.data.trim()]);
+    if (!inCode && Object.hasOwn(translations, node.data.trim())) {
+      node.data = node.data.replace(node.data.trim(), translations[node.data.trim()]);
     }
   }
 }
@@ -70,4 +70,4 @@ new MutationObserver((changes) => {
       else if (node.nodeType === Node.TEXT_NODE && node.parentElement) translate(node.parentElement);
     }
   }
-}).observe(place, { childList: true, subtree: true });
+}).observe(element, { childList: true, subtree: true });

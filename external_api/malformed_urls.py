@@ -1,5 +1,5 @@
-"""Addresses that no text is in: a NUL, a lone surrogate, bytes that are no UTF-8. PostgreSQL keeps none of them, and
-each view that passed one on would be a fault of its own; so they stop before all views."""
+"""Guard against malformed URLs: those with a NUL, a lone surrogate, or bytes that are not UTF-8. PostgreSQL stores none
+of them, and each view that passed one on would fail; so they end before all views."""
 
 import re
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from django.http.response import HttpResponseBase
 from django.views.defaults import bad_request
 
 from clients.errors import Refused
-from external_api.frontdoor import errors as door
-from external_api.middleware import in_envelope
+from external_api.frontdoor import errors
+from external_api.middleware import error_response
 from external_api.routing import contract_of
 
-WORDS = "Contiene caracteres que no son texto."
+NOT_TEXT = "Contiene caracteres que no son texto."
 _CODE = re.compile(r"\A(/v1/api/client/[^/]+/verify/)[^/]*")
-"""A code of contract 2 that makes no sense is a wrong try: its view counts it and answers."""
+"""A malformed code of contract 2 is a wrong try: its view counts it and answers."""
 
 
-class ReadableAddress:
-    """400 for an address that is no text, in a contract's envelope below a contract; also for such a form of a page."""
+class MalformedUrlGuard:
+    """Answer 400 to a malformed URL, below a contract in its envelope; also to a malformed form of a page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -34,11 +34,11 @@ class ReadableAddress:
             return self.get_response(request)
         if contract is None:
             raise BadRequest("not a text")
-        return in_envelope(contract, fault)
+        return error_response(contract, fault)
 
     def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
-        """A form that is no text, and that a view passed on as it came: its fault, not ours. Django's forms refuse such
-        a field in words of their own, so it is asked only after a view stumbled over it."""
+        """Answer 400 to a malformed form that a view passed on. Django's forms have their own error for such a field,
+        so the form is checked only after a view failed."""
         form = request.__dict__.get("_post")
         if not isinstance(fault, (ValueError, DatabaseError)) or form is None:
             return None
@@ -48,7 +48,7 @@ class ReadableAddress:
 
 
 def is_text(text: str) -> bool:
-    """Whether PostgreSQL can hold it."""
+    """True where PostgreSQL can store the text."""
     try:
         return b"\x00" not in text.encode()
     except UnicodeEncodeError:
@@ -56,19 +56,19 @@ def is_text(text: str) -> bool:
 
 
 def _fault(path: str, query: str) -> Refused | None:
-    """What is wrong with an address; None: nothing. Of a path Django leaves encoded what it could not decode."""
-    if not _readable(unquote_to_bytes(_CODE.sub(r"\1", path))):
-        return door.BadRequest("La dirección contiene caracteres que no son texto.")
+    """The fault of a URL, or None. Django leaves encoded the parts of a path that it could not decode."""
+    if not _is_text_in_utf8(unquote_to_bytes(_CODE.sub(r"\1", path))):
+        return errors.BadRequest("La dirección contiene caracteres que no son texto.")
     for pair in query.encode("latin-1", "replace").split(b"&"):  # WSGI: each byte as the character of its number
         name, _, value = (unquote_to_bytes(part.replace(b"+", b" ")) for part in pair.partition(b"="))
-        if not _readable(name):
-            return door.BadRequest("La consulta contiene caracteres que no son texto.")
-        if not _readable(value):
-            return door.InvalidFields({name.decode()[:50]: [WORDS]})
+        if not _is_text_in_utf8(name):
+            return errors.BadRequest("La consulta contiene caracteres que no son texto.")
+        if not _is_text_in_utf8(value):
+            return errors.InvalidFields({name.decode()[:50]: [NOT_TEXT]})
     return None
 
 
-def _readable(raw: bytes) -> bool:
+def _is_text_in_utf8(raw: bytes) -> bool:
     try:
         raw.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Contract 3 refuses: every field with what it never has, every refusal with a deliberate row and its header."""
+"""Errors of contract 3: every field with invalid values, and every error with its row and header."""
 
 import json
 from unittest import mock
@@ -46,15 +46,15 @@ def refused(answer, status):
     return errors
 
 
-def test_every_refusal_has_a_row_and_every_row_has_words():
+def test_every_error_has_a_row_and_every_row_has_a_text():
     modules = (external_api.frontdoor.errors,)
-    refusals = {
+    errors_of_contract = {
         each
         for module in modules
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Refused) and each is not Refused
     }
-    assert refusals == set(TABLE)
+    assert errors_of_contract == set(TABLE)
     of_people = {each for each in vars(clients.errors).values() if isinstance(each, type) and issubclass(each, Refused)}
     of_contract_2 = {
         clients.errors.ApplicantNotFound,
@@ -111,7 +111,7 @@ def test_a_field_with_a_nul(registrar, field, text):
 
 @pytest.mark.parametrize("text", ["a\tb", "a\nb", "\x1b[31m", "a\u202eb", "a\u200bb", "\ufeffa"], ids=ascii)
 @pytest.mark.parametrize("field", ["first_name", "client_id", "origin"])
-def test_a_field_with_what_nobody_sees(registrar, field, text):
+def test_a_field_with_invisible_characters(registrar, field, text):
     errors = refused(registrar.send(**{field: text}), 400)
     assert errors == {field: ["Contiene caracteres que no se permiten."]}
 
@@ -167,7 +167,7 @@ def test_a_phone_as_people_write_it(registrar, phone):
     ],
     ids=ascii,
 )
-def test_what_is_no_phone(registrar, phone):
+def test_an_invalid_phone(registrar, phone):
     assert list(refused(registrar.send(phone=phone), 400)) == ["phone"]
     assert not ExternalClient.objects.exists()
 
@@ -209,7 +209,7 @@ TYPE = "value: Debe ser un texto, un número, true, false o null."
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_data_points_that_are_none(registrar, points, errors):
+def test_invalid_data_points(registrar, points, errors):
     assert refused(registrar.send(data_points=points), 400) == {"data_points": errors}
     assert not ExternalClient.objects.exists()
 
@@ -234,7 +234,7 @@ def test_one_answer_names_every_faulty_field(registrar):
     ]
 
 
-def test_a_refused_registration_changes_nothing_of_what_is_there(registrar):
+def test_an_invalid_registration_changes_nothing(registrar):
     registrar.register()
     before = ExternalClient.objects.values().get()
     refused(registrar.send(first_name="Ana", cui="1"), 400)
@@ -268,20 +268,20 @@ def test_another_media_type(registrar, content_type):
     refused(registrar.raw(json.dumps(EXTERNAL_CLIENT), content_type), 415)
 
 
-def test_the_database_away_is_event_0(registrar):
-    away = OperationalError("away")
+def test_an_unavailable_database_is_event_0(registrar):
+    unavailable = OperationalError("unavailable")
     with (
-        mock.patch("clients.credentials.Credential.objects.select_related", side_effect=away),
-        mock.patch("external_api.frontdoor.request_log.next_id", side_effect=away),
-        mock.patch("external_api.frontdoor.request_log.connection.cursor", side_effect=away),
+        mock.patch("clients.credentials.Credential.objects.select_related", side_effect=unavailable),
+        mock.patch("external_api.frontdoor.request_log.next_id", side_effect=unavailable),
+        mock.patch("external_api.frontdoor.request_log.connection.cursor", side_effect=unavailable),
     ):
         answer = registrar.send()
     refused(answer, 503)
     assert (answer.json()["header"]["event_id"], answer["Retry-After"]) == ("event_0", "5")
 
 
-def test_the_database_lost_on_the_way_keeps_the_call_s_number(registrar):
-    with mock.patch("external_api.registry.views.register", side_effect=OperationalError("away")):
+def test_a_database_lost_during_a_call_keeps_the_call_s_id(registrar):
+    with mock.patch("external_api.registry.views.register", side_effect=OperationalError("unavailable")):
         answer = registrar.send()
     refused(answer, 503)
     assert answer.json()["header"]["event_id"] == f"event_{ApiRequest.objects.get().pk}"
@@ -301,14 +301,14 @@ def test_a_host_we_do_not_serve_gets_the_envelope_too(registrar):
     }
 
 
-def test_when_everything_hangs_nobody_waits_for_a_number(settings):
+def test_when_everything_hangs_no_call_waits_for_an_id(settings):
     settings.WEB_THREADS = 1
-    room = OverloadGuard(lambda request: None)
+    guard = OverloadGuard(lambda request: None)
     with (
-        mock.patch.object(room._room, "acquire", return_value=False),
-        mock.patch.object(room, "_something_hangs", return_value=True),
+        mock.patch.object(guard._slots, "acquire", return_value=False),
+        mock.patch.object(guard, "_something_hangs", return_value=True),
         mock.patch("external_api.frontdoor.request_log.next_id", side_effect=AssertionError("asked the database")),
     ):
-        answer = room(RequestFactory().post("/external/client/registry"))
+        answer = guard(RequestFactory().post("/external/client/registry"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert json.loads(answer.content)["header"]["event_id"] == "event_0"

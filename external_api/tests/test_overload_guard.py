@@ -1,4 +1,4 @@
-"""`/status` finds a thread whatever hangs; others get a 503 instead of silence, and mere load refuses nobody."""
+"""Overload guard: `/status` finds a thread whatever hangs, others get a 503, and mere load causes none."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ from external_api.middleware import OverloadGuard
 
 
 @pytest.fixture
-def hanging(settings):
+def hanging_guard(settings):
     settings.WEB_THREADS = 2
     go = threading.Event()
 
@@ -31,20 +31,20 @@ def hanging(settings):
         assert [each.result().status_code for each in stuck] == [200, 200]
 
 
-def test_status_is_answered_and_others_are_told_to_come_back(hanging):
-    assert hanging(RequestFactory().get("/v1/api/status/")).status_code == 200
+def test_status_is_answered_and_others_get_503_with_retry_after(hanging_guard):
+    assert hanging_guard(RequestFactory().get("/v1/api/status/")).status_code == 200
     started = time.monotonic()
-    answer = hanging(RequestFactory().post("/v1/api/client/x/cancel"))
+    answer = hanging_guard(RequestFactory().post("/v1/api/client/x/cancel"))
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert b'"code":"ERR_UNAVAILABLE"' in answer.content
     assert 1.2 < time.monotonic() - started < 2.5
     started = time.monotonic()
-    assert hanging(RequestFactory().get("/v1/api/nothing")).status_code == 503
-    assert time.monotonic() - started < 0.4, "once it is known to hang, nobody waits long"
-    assert hanging(RequestFactory().get("/admin/")).status_code == 503
+    assert hanging_guard(RequestFactory().get("/v1/api/nothing")).status_code == 503
+    assert time.monotonic() - started < 0.4, "once it is known to hang, no request waits long"
+    assert hanging_guard(RequestFactory().get("/admin/")).status_code == 503
 
 
-def test_under_mere_load_everybody_waits_his_turn(settings):
+def test_under_mere_load_every_request_waits_and_is_answered(settings):
     settings.WEB_THREADS = 2
     middleware = OverloadGuard(lambda request: time.sleep(0.05) or HttpResponse("ok"))
     with ThreadPoolExecutor(20) as pool:
@@ -52,7 +52,7 @@ def test_under_mere_load_everybody_waits_his_turn(settings):
     assert answers == [200] * 60
 
 
-def test_two_slow_calls_turn_nobody_away_while_others_come_and_go(settings):
+def test_two_slow_calls_cause_no_503_while_others_finish(settings):
     settings.WEB_THREADS = 4
     middleware = OverloadGuard(lambda request: time.sleep(float(request.GET["for"])) or HttpResponse("ok"))
 

@@ -1,4 +1,4 @@
-"""From the form to the bulletin list and out again, as a person walks it."""
+"""The whole subscription as one person does it: ask, confirm, unsubscribe."""
 
 import pytest
 
@@ -17,27 +17,27 @@ def path_of(url):
     return url.removeprefix("http://localhost:8000")
 
 
-def test_ask_confirm_and_unsubscribe(door, client_of_banco):
-    assert "te enviamos un enlace" in door.ask().content.decode()
+def test_ask_confirm_and_unsubscribe(visitor, client_of_banco):
+    assert "te enviamos un enlace" in visitor.ask().content.decode()
     client_of_banco.refresh_from_db()
     assert not client_of_banco.is_subscribed
 
-    link = door.link()
-    page = door.http.get(link).content.decode()
+    link = visitor.link()
+    page = visitor.http.get(link).content.decode()
     assert "Banco Andino" in page
     assert ANA in page
-    answer = door.press(link)
+    answer = visitor.press(link)
     assert answer.status_code == 200
     assert "Tu suscripción está confirmada" in answer.content.decode()
     client_of_banco.refresh_from_db()
     assert client_of_banco.is_subscribed
 
     out = path_of(unsubscribe_url(client_of_banco.pk))
-    page = door.http.get(out).content.decode()
+    page = visitor.http.get(out).content.decode()
     assert "Banco Andino" in page
     assert ANA not in page, "a forwarded bulletin shows nobody's address"
     assert "a•••@example.com" in page
-    assert door.press(out).status_code == 200
+    assert visitor.press(out).status_code == 200
     client_of_banco.refresh_from_db()
     assert not client_of_banco.is_subscribed
     assert [(each.act, each.how) for each in ConsentRecord.objects.order_by("id")] == [
@@ -46,8 +46,8 @@ def test_ask_confirm_and_unsubscribe(door, client_of_banco):
     ]
 
 
-def test_the_mail_waits_among_the_codes_and_is_nobodys_campaign(door, client_of_banco):
-    door.ask()
+def test_the_mail_is_queued_among_the_codes_and_belongs_to_no_campaign(visitor, client_of_banco):
+    visitor.ask()
     message = Message.objects.get()
     request = SubscriptionRequest.objects.get()
     assert (message.kind, message.via, message.recipient) == ("suscripcion", "C", ANA)
@@ -55,54 +55,54 @@ def test_the_mail_waits_among_the_codes_and_is_nobodys_campaign(door, client_of_
     assert message.send_before < request.expires_at
 
 
-def test_one_link_for_all_companies_and_what_was_typed_is_mended(door):
+def test_one_link_for_all_partners_and_blanks_in_the_typed_address_are_removed(visitor):
     both = [authorized("Caja Sur"), authorized("Banco Andino")]
-    door.ask(" ANA@Example.com\u00a0")
+    visitor.ask(" ANA@Example.com\u00a0")
     link = newest_link()
-    page = door.http.get(link).content.decode()
+    page = visitor.http.get(link).content.decode()
     assert page.index("Banco Andino") < page.index("Caja Sur")
-    door.press(link)
+    visitor.press(link)
     for client in both:
         client.refresh_from_db()
         assert client.is_subscribed
     assert ConsentRecord.objects.filter(act="given").count() == 2
 
 
-def test_a_new_alta_after_baja_starts_unsubscribed_and_an_old_link_does_not_cover_it(door):
+def test_a_new_alta_after_baja_starts_unsubscribed_and_an_old_link_does_not_cover_it(visitor):
     client = authorized()
-    link = door.link()
+    link = visitor.link()
     assert deauthorize(client.partner, [ANA], at=NOW) == {ANA}
-    assert door.http.get(link).status_code == 410
+    assert visitor.http.get(link).status_code == 410
     row = Authorization(ANA, "", "", "", "", "2", "B")
     later = SubscriptionRequest.objects.get().requested_at.replace(year=2050)
     authorize(client.partner, [row], request_id=2, at=later)
-    assert door.http.get(link).status_code == 410
-    assert door.http.post(link, {"texto": "x"}).status_code == 410
+    assert visitor.http.get(link).status_code == 410
+    assert visitor.http.post(link, {"texto": "x"}).status_code == 410
     assert not any(each.is_subscribed for each in AuthorizedClient.objects.all())
 
 
-def test_a_company_that_left_in_between_is_not_subscribed_and_the_page_is_shown_again(door):
+def test_a_partner_that_left_in_between_is_not_subscribed_and_the_page_is_shown_again(visitor):
     stays, leaves = authorized("Caja Sur"), authorized("Banco Andino")
-    link = door.link()
-    read = door.fields(link)
+    link = visitor.link()
+    read = visitor.fields(link)
     deauthorize(leaves.partner, [ANA], at=NOW)
-    again = door.http.post(link, read)
+    again = visitor.http.post(link, read)
     assert again.status_code == 409
     assert "El texto cambió" in again.content.decode()
     stays.refresh_from_db()
     assert not stays.is_subscribed
     assert not ConsentRecord.objects.exists()
-    assert door.press(link).status_code == 200, "the link still serves"
+    assert visitor.press(link).status_code == 200, "the link still serves"
     stays.refresh_from_db()
     leaves.refresh_from_db()
     assert (stays.is_subscribed, leaves.is_subscribed) == (True, False)
 
 
-def test_an_old_link_does_not_undo_a_later_no(door, client_of_banco):
-    first, second = door.link(), door.link()
-    assert door.press(first).status_code == 200
-    door.press(path_of(unsubscribe_url(client_of_banco.pk)))
-    assert door.http.get(second).status_code == 410
-    assert door.press(door.link()).status_code == 200, "a link asked for after the no does"
+def test_an_old_link_does_not_undo_a_later_withdrawal(visitor, client_of_banco):
+    first, second = visitor.link(), visitor.link()
+    assert visitor.press(first).status_code == 200
+    visitor.press(path_of(unsubscribe_url(client_of_banco.pk)))
+    assert visitor.http.get(second).status_code == 410
+    assert visitor.press(visitor.link()).status_code == 200, "a link asked for after the no does"
     client_of_banco.refresh_from_db()
     assert client_of_banco.is_subscribed

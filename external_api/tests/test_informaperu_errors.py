@@ -1,4 +1,4 @@
-"""Every refusal code of contract 2 is reached, and every refusal has a deliberate row."""
+"""Errors of contract 2: each code is reached, and each error has a row in the table."""
 
 from datetime import UTC, datetime, timedelta
 from unittest import mock
@@ -44,16 +44,16 @@ def age(client, **ago):
     )
 
 
-def test_every_refusal_has_a_row_and_every_row_has_words():
+def test_every_error_has_a_row_and_every_row_has_a_text():
     modules = (clients.errors, tokens.errors, external_api.frontdoor.errors)
-    refusals = {
+    errors_of_contract = {
         each
         for module in modules
         for each in vars(module).values()
         if isinstance(each, type) and issubclass(each, Refused) and each is not Refused
     }
     answered_as_unauthorized = {CredentialRefused, ContractNotAllowed}
-    assert refusals - answered_as_unauthorized <= set(TABLE)
+    assert errors_of_contract - answered_as_unauthorized <= set(TABLE)
     for row in TABLE.values():
         assert row.code.startswith("ERR_")
         assert row.error
@@ -154,7 +154,7 @@ def test_a_changed_mailbox_ends_a_live_code_sent_to_the_old_one(front):
     assert code_of(front.verify(client, code)) == (400, "ERR_NO_PENDING_TOKEN")
     front.ask(client, via="S")
     front.register(correo="tercero@example.com")
-    assert front.verify(client, delivered_code()).status_code == 200, "a code sent to the phone lives on"
+    assert front.verify(client, delivered_code()).status_code == 200, "a code sent to the phone stays live"
 
 
 def test_already_validated(front, asked):
@@ -273,7 +273,7 @@ def test_an_expiry_after_wrong_tries_is_expirado(front, asked):
     assert front.post(f"/client/{asked}/expire").json()["data"] == {"status": "EXPIRADO"}
 
 
-def test_expire_is_refused_while_the_code_lives_and_accepted_in_its_last_five_seconds(front, asked):
+def test_expire_is_an_error_while_the_code_is_live_and_accepted_in_its_last_five_seconds(front, asked):
     assert code_of(front.post(f"/client/{asked}/expire")) == (409, "ERR_TOKEN_STILL_ACTIVE")
     code = delivered_code()
     age(asked, seconds=146)
@@ -347,7 +347,7 @@ def test_an_unknown_path(front, path, method):
         assert code_of(answer) == (404, "ERR_NOT_FOUND")
 
 
-def test_the_database_away_is_503_and_says_when_to_come_back(front):
+def test_an_unavailable_database_is_503_with_retry_after(front):
     with mock.patch("tokens.sql.lock_and_read", side_effect=OperationalError("away")):
         answer = front.ask("00000000-0000-4000-8000-000000000000")
     assert code_of(answer) == (503, "ERR_UNAVAILABLE")

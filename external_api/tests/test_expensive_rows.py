@@ -1,4 +1,4 @@
-"""What a row or a file of clients may cost: no spelling of it holds a thread for long."""
+"""Cost of a row or a file of clients: no spelling of it holds a thread for long."""
 
 import io
 import time
@@ -50,7 +50,7 @@ def label(number, length):
     return "".join(LETTERS[(number * (place + 3) + place * 7) % len(LETTERS)] for place in range(length))
 
 
-def everyday():
+def valid_row():
     return addressed(lambda number: f"u{number}@dominio{number}.com")
 
 
@@ -58,7 +58,7 @@ def everyday():
 
 
 def test_a_domain_that_many_rows_share_is_converted_once():
-    assert seconds(addressed(lambda number: f"u{number}@ñandú.pe")) < 6 * seconds(everyday())
+    assert seconds(addressed(lambda number: f"u{number}@ñandú.pe")) < 6 * seconds(valid_row())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_domain_that_many_rows_share_is_converted_once():
 def test_a_domain_that_cannot_fit_is_refused_before_it_is_converted(domain):
     rows = addressed(lambda number: f"u@{domain(number)}")
     assert all("Correo Invalido." in check_new(row).faults for row in rows[:10])
-    assert seconds(rows) < 25 * seconds(everyday())  # measured: 5 to 13; before: 100 to 600
+    assert seconds(rows) < 25 * seconds(valid_row())  # measured: 5 to 13; before: 100 to 600
 
 
 def test_the_longest_legal_domains_cost_a_conversion_each_and_no_more():
@@ -100,7 +100,7 @@ def test_marks_without_end_cost_no_more_than_their_length(field):
     assert time.process_time() - began < 3
 
 
-def test_what_languages_write_is_composed_as_ever():
+def test_letters_of_real_languages_are_composed():
     for text in ("e\u0301", "a" + "\u0323\u0302" * 3, "각", "Ợ", "क\u094d\u0937", "\u1f82", "-" * 80, "ñ" * 300):
         assert nfc(text) == unicodedata.normalize("NFC", text)
     long = "a" + MARKS * 20
@@ -109,7 +109,7 @@ def test_what_languages_write_is_composed_as_ever():
     assert normalised("  José \u00a0 Díaz ") == "José Díaz"
 
 
-def test_remembered_domains_are_bounded():
+def test_cached_domains_are_bounded():
     for number in range(3_000):
         spellings(f"ñ{number}.pe")
     assert spellings.cache_info().currsize == spellings.cache_info().maxsize <= 3_000
@@ -147,7 +147,7 @@ SHEETS = (
 
 
 @pytest.mark.parametrize(
-    ("part", "contents", "words"),
+    ("part", "contents", "text"),
     [
         ("xl/sharedStrings.xml", EMPTY_TEXTS, "demasiadas celdas o textos. Deje solo"),
         ("xl/sharedStrings.xml", EMPTY_TEXTS.replace("<si/>", "<x/>"), "demasiadas celdas o textos. Deje solo"),
@@ -159,10 +159,10 @@ SHEETS = (
         ("xl/sharedStrings.xml", ('<?xml version="1.0" encoding="cp037"?>' + EMPTY_TEXTS).encode("cp037"), "dañado"),
     ],
 )
-def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, words):
+def test_a_workbook_that_unfolds_is_refused_before_it_is_parsed(part, contents, text):
     data = xlsx({part: contents})
     began = time.monotonic()
-    with pytest.raises(WrongFile, match=words):
+    with pytest.raises(WrongFile, match=text):
         read(data, at_most=10_000, too_many="x")
     assert time.monotonic() - began < 5  # measured: 0.1 to 0.3; before: up to 147
 
@@ -174,18 +174,18 @@ def test_a_number_beyond_all_bounds_is_a_broken_workbook():
 
 
 def test_a_zip_of_very_many_parts_is_refused():
-    data = xlsx({f"x/{number}": "a" for number in range(limits.PARTS_AT_MOST + 1)})
+    data = xlsx({f"x/{number}": "a" for number in range(limits.MAX_PARTS + 1)})
     with pytest.raises(WrongFile, match="demasiado grande"):
         read(data, at_most=10_000, too_many="x")
 
 
-@pytest.mark.parametrize("bound", ["CELLS_AT_MOST", "TEXTS_AT_MOST"])
+@pytest.mark.parametrize("bound", ["MAX_CELLS", "MAX_TEXTS"])
 def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bound):
     monkeypatch.setattr(limits, bound, 10**9)
-    monkeypatch.setattr(limits, "ELEMENTS_AT_MOST", 10**9)
-    monkeypatch.setattr(limits, "SECONDS_AT_MOST", 0.5)
+    monkeypatch.setattr(limits, "MAX_ELEMENTS", 10**9)
+    monkeypatch.setattr(limits, "MAX_SECONDS", 0.5)
     texts, cells = EMPTY_TEXTS[:2_000_000] + "</sst>", COLUMNS
-    data = xlsx({"xl/sharedStrings.xml": texts} if bound == "TEXTS_AT_MOST" else {"xl/worksheets/sheet1.xml": cells})
+    data = xlsx({"xl/sharedStrings.xml": texts} if bound == "MAX_TEXTS" else {"xl/worksheets/sheet1.xml": cells})
     began = time.monotonic()
     with pytest.raises(WrongFile, match="más de 10 segundos"):
         read(data, at_most=10_000, too_many="x")
@@ -193,7 +193,7 @@ def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bou
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "text"),
     [
         (b"," * 5_000_000, "más de 100 columnas"),
         (",".join(FIELDS).encode() + b"\n" + b"," * 4_000_000, "más de 100 columnas"),
@@ -202,9 +202,9 @@ def test_whatever_the_bounds_let_through_ends_with_the_deadline(monkeypatch, bou
         (b'"' + b'""' * 2_000_000 + b'"', "mal formado"),
     ],
 )
-def test_a_csv_without_end_is_refused_soon(data, words):
+def test_a_csv_without_end_is_refused_soon(data, text):
     began = time.process_time()
-    with pytest.raises(WrongFile, match=words):
+    with pytest.raises(WrongFile, match=text):
         read(data, at_most=10_000, too_many="x")
     assert time.process_time() - began < 3
 

@@ -1,0 +1,16 @@
+"""HTTP headers of the front door's errors, the same in every contract."""
+
+from clients.errors import Refused
+from external_api.frontdoor import errors
+
+
+def error_headers(error: Refused) -> dict[str, str]:
+    """Allow (RFC 9110, 10.2.1), WWW-Authenticate (RFC 6750, 3) or Retry-After (RFC 9110, 10.2.3); else none."""
+    match error:
+        case errors.WrongMethod():
+            return {"Allow": ", ".join(error.allowed)}
+        case errors.Unauthorized():
+            return {"WWW-Authenticate": "Bearer"}
+        case errors.RateLimited() | errors.Unavailable():
+            return {"Retry-After": str(error.retry_after)}
+    return {}
