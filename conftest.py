@@ -128,7 +128,7 @@ def status_thread_lets_go(django_db_setup: None) -> Iterator[None]:
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Limits, rings, the breaker and what is known of providers start anew; the server is the tests' own."""
     breaker.closed_until = broker.closed_until = 0.0
-    monkeypatch.setattr(failover, "known", failover._Known())
+    monkeypatch.setattr(failover, "local", failover._LocalState())
     connection().flushdb()
     counters.forget()
     alarms.forget()

@@ -1,4 +1,4 @@
-"""Doorbells. The row, not the broker, knows what is due."""
+"""Celery tasks: wake-ups of workers, and sweeps. They carry no data; due messages are found in the database."""
 
 from celery import shared_task
 from django.utils import timezone

@@ -1,13 +1,13 @@
-"""What providers report after they took a message: arrived, or not, and why.
+"""Delivery receipts: what providers report after they took a message, and the message each report belongs to.
 
-A report may overtake our own record of the hand-over, come twice, late, out of order, or about a message that is not
-ours. So it is first written down as it came, once, and then applied to its message if that is known; whoever records
-that a provider took a message looks here for what the provider has already said. Whichever of the two comes second
-sees the other: each commits its own row before it looks for the other's.
+A report may arrive before our own record of the answer, twice, late, out of order, or about a message that is not ours.
+So it is first stored as received, once, and then applied to its message if that is known. The code that records that a
+provider took a message looks for reports stored earlier. Of these two transactions the second always sees the first:
+each commits its own row before it looks for the other's.
 
-A report settles one message, and its row says which:
+A report settles one message, whose id is kept in the report's row:
 
-| what the provider repeats                   | its message                                                          |
+| in the report                               | its message                                                          |
 |---------------------------------------------|----------------------------------------------------------------------|
 | our own id                                  | that one                                                             |
 | its own id                                  | the latest that was handed over under this id                        |
@@ -15,7 +15,7 @@ A report settles one message, and its row says which:
 | its id in another spelling, and a number    | the same (SMPP: decimal for hexadecimal, zeros in front)             |
 | an id that it did not give us, and a number | the latest to this number whose hand-over was answered without an id |
 
-Where a provider gives its ids again (SMPP) only what came after a message's hand-over counts for it.
+Where a provider reuses its ids (SMPP), a report counts only for a message that was handed over before it arrived.
 """
 
 import logging
@@ -31,43 +31,45 @@ from messaging.queue.transitions import move
 
 log = logging.getLogger(__name__)
 
-BY_NUMBER = timedelta(days=3)
-"""How old a message may be that a report finds by its number alone; no SMSC keeps one for longer."""
+MAX_AGE_BY_NUMBER = timedelta(days=3)
+"""Greatest age of a message that is found by its number alone; no SMSC keeps a message for longer."""
 _OF_FAMILY = "({0}.provider = {1} OR starts_with({0}.provider, {1} || ':'))"
-"""A gateway's name begins with its provider's: `twilio:S:+1202`. SMSCs report under the whole name."""
-EARLY = "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
-"""A report that came after the message's hand-over and has settled no other one."""
+"""SQL: a gateway's name begins with that of its provider (`twilio:S:+1202`). SMSCs report under the whole name."""
+SINCE_HAND_OVER = (
+    "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
+)
+"""SQL: the report came after the message's hand-over and has settled no other message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One provider's word on one message."""
+    """One provider's report on one message."""
 
-    provider: str  # what its gateway's name begins with: `twilio`, `whatsapp-cloud`, `smpp:host:port`, `postmark`
-    provider_id: str  # the provider's name for the message
+    provider: str  # prefix of its gateway's name: `twilio`, `whatsapp-cloud`, `smpp:host:port`, `postmark`
+    provider_id: str  # the provider's id for the message
     state: str  # DELIVERED or UNDELIVERED
-    detail: str = ""  # why not, in our words
-    message_id: UUID | None = None  # ours, where the provider repeats it
-    recipients: frozenset[str] = frozenset()  # one of them is whom it went to, as in Message; none: it does not say
-    spellings: frozenset[str] = frozenset()  # provider_id as the provider may have written it before
-    reuses_ids: bool = False  # the provider names a later message like an earlier one
-    omits_ids: bool = False  # the provider may have taken the message without naming it
+    detail: str = ""  # the reason, in our words
+    message_id: UUID | None = None  # our id, where the provider repeats it
+    recipients: frozenset[str] = frozenset()  # one of them is the recipient, as in Message; empty: not in the report
+    spellings: frozenset[str] = frozenset()  # other forms in which the provider may have given provider_id
+    reuses_ids: bool = False  # the provider may give a later message the id of an earlier one
+    omits_ids: bool = False  # the provider may have taken the message without giving an id
 
 
 def receive(report: Report, *, at: datetime) -> bool:
-    """Keeps a report and applies it. False: it changed nothing, or is about a message we have not (yet) recorded."""
-    known = None if report.message_id else _by_name(report, at=at)
-    row = _keep(report, known.name if known else report.provider_id, at=at)
-    message = report.message_id or _meant(known or _by_name(report, at=at)) or _by_number(report, at=at)
+    """Store a report and apply it. False: it changed nothing, or its message is not recorded (yet)."""
+    candidate = None if report.message_id else _find_by_id(report, at=at)
+    row = _save(report, candidate.name if candidate else report.provider_id, at=at)
+    message = report.message_id or _id_of(candidate or _find_by_id(report, at=at)) or _find_by_number(report, at=at)
     moved = message is not None and apply(row, message, report, at=at)
     log.info("a provider reported", extra={"provider": report.provider, "state": report.state, "known": moved})
     return moved
 
 
 def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
-    """Applies what providers reported before we had written down that they took the messages.
+    """Apply reports that arrived before we recorded that the providers took the messages.
 
-    `taken`: our id -> the gateway's name and its name for the message.
+    `taken`: our id -> (name of the gateway, the provider's id).
     """
     names = [provider_id for _, provider_id in taken.values() if provider_id]
     with connection.cursor() as cursor:
@@ -78,7 +80,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
             FROM messaging_providerreceipt AS receipt JOIN messaging_message AS message
               ON message.id = ANY(%(ids)s) AND message.provider_id = receipt.provider_id
              AND {_OF_FAMILY.format("message", "receipt.provider")}
-            WHERE receipt.provider_id = ANY(%(names)s) AND {EARLY}
+            WHERE receipt.provider_id = ANY(%(names)s) AND {SINCE_HAND_OVER}
             ORDER BY receipt.at, receipt.id
             """,  # noqa: S608  this module's constants
             {"ids": list(taken), "names": names},
@@ -90,7 +92,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
 
 
 def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
-    """Settles a message by the report in this row, unless the diagram refuses or it has settled another message."""
+    """Apply the report in this row to a message, if the transition is allowed and it has settled no other message."""
     with transaction.atomic():
         moved = move(
             report.state,
@@ -102,21 +104,21 @@ def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
             also="provider_id = CASE WHEN provider_id IN ('', id::text) AND %(name)s <> '' THEN %(name)s"
             " ELSE provider_id END",
         )
-        if moved and not _has_settled(row, message):
+        if moved and not _claim_receipt(row, message):
             transaction.set_rollback(True)
             return False
     return bool(moved)
 
 
 def key_of(recipient: str) -> str:
-    """A number as a row keeps it: a keyed hash, for a report may be about no message of ours and nobody erases it."""
+    """Keyed hash under which a report's row keeps a number: a report on no message of ours is in no erasure."""
     return salted_hmac("aval.receipt-recipient", recipient, algorithm="sha256").hexdigest()[:32]
 
 
-def came_back(reference: UUID, *, at: datetime) -> None:
-    """A code was typed as it was sent: a message that brought it arrived, whatever its provider said of it.
+def confirm_by_code(reference: UUID, *, at: datetime) -> None:
+    """Mark a message DELIVERED because its code was entered correctly, whatever the provider reported.
 
-    Changes nothing where another message of the code (a fallback) left well: that one may be what was read.
+    Changes nothing where another message with the code (a fallback) was taken: the code may come from that one.
     """
     move(
         "DELIVERED",
@@ -136,8 +138,8 @@ def came_back(reference: UUID, *, at: datetime) -> None:
     )
 
 
-def _keep(report: Report, name: str, *, at: datetime) -> int:
-    """Writes the report down; one that says the same of the same id again takes its place. Returns its row."""
+def _save(report: Report, name: str, *, at: datetime) -> int:
+    """Store the report and return the id of its row. A later report with the same id and state replaces it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -161,9 +163,11 @@ def _keep(report: Report, name: str, *, at: datetime) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _has_settled(row: int, message: UUID) -> bool:
-    """Writes down whose the report was, once; False: another message's. Its number is not needed any more, and its id
-    is the message's from now on, by which an erasure finds it."""
+def _claim_receipt(row: int, message: UUID) -> bool:
+    """Assign the report to a message, once. False: it belongs to another message.
+
+    The row's number is dropped, and its provider_id becomes the message's, by which an erasure finds it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -182,19 +186,19 @@ def _has_settled(row: int, message: UUID) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A message that a report may be about, and the provider's name for it as we have it."""
+class _Candidate:
+    """A message that a report may belong to. `name`: the provider's id for it, as we recorded it."""
 
     id: UUID
     name: str
 
 
-def _meant(known: _Known | None) -> UUID | None:
-    return known.id if known else None
+def _id_of(candidate: _Candidate | None) -> UUID | None:
+    return candidate.id if candidate else None
 
 
-def _by_name(report: Report, *, at: datetime) -> _Known | None:
-    """The latest message that the provider knows by this id; to whom the report names, where it names anybody."""
+def _find_by_id(report: Report, *, at: datetime) -> _Candidate | None:
+    """The latest message with this provider id, and with the report's recipient where it has one."""
     if not report.provider_id:
         return None
     with connection.cursor() as cursor:
@@ -203,7 +207,7 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
             SELECT id, provider_id FROM messaging_message AS message
             WHERE provider_id = ANY(%(names)s) AND {_OF_FAMILY.format("message", "%(family)s")}
               AND handed_over_at IS NOT NULL AND (handed_over_at <= %(at)s OR NOT %(reuses_ids)s)
-              AND (recipient = ANY(%(recipients)s) OR provider_id = %(name)s AND %(names_nobody)s)
+              AND (recipient = ANY(%(recipients)s) OR provider_id = %(name)s AND %(has_no_recipient)s)
             ORDER BY provider_id = %(name)s DESC, handed_over_at DESC LIMIT 1
             """,  # noqa: S608  this module's constants
             {
@@ -213,17 +217,17 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
                 "at": at,
                 "reuses_ids": report.reuses_ids,
                 "recipients": list(report.recipients),
-                "names_nobody": not report.recipients,
+                "has_no_recipient": not report.recipients,
             },
         )
         row = cursor.fetchone()
-    return _Known(*row) if row else None
+    return _Candidate(*row) if row else None
 
 
-def _by_number(report: Report, *, at: datetime) -> UUID | None:
-    """The latest message to this number that the provider took, or may have taken, without naming it.
+def _find_by_number(report: Report, *, at: datetime) -> UUID | None:
+    """The latest message to this number that the provider took, or may have taken, without giving an id.
 
-    None while another one to it is being handed over: the report may be about that one, whose id is not known yet.
+    None while another message to the number is being handed over: the report may belong to that one.
     """
     if not report.omits_ids or not report.recipients:
         return None
@@ -241,7 +245,12 @@ def _by_number(report: Report, *, at: datetime) -> UUID | None:
               )
             ORDER BY handed_over_at DESC LIMIT 1
             """,
-            {"recipients": list(report.recipients), "since": at - BY_NUMBER, "provider": report.provider, "at": at},
+            {
+                "recipients": list(report.recipients),
+                "since": at - MAX_AGE_BY_NUMBER,
+                "provider": report.provider,
+                "at": at,
+            },
         )
         row = cursor.fetchone()
     return row[0] if row else None

@@ -1,4 +1,4 @@
-"""A code between the request and its hand-over: Fernet (AES-128-CBC, HMAC-SHA256), key derived from SECRET_KEY."""
+"""Seal: encryption of a code between request and hand-over. Fernet (AES-128-CBC, HMAC-SHA256), key from SECRET_KEY."""
 
 import base64
 from functools import lru_cache
@@ -8,7 +8,7 @@ from django.conf import settings
 
 
 class CannotUnseal(Exception):
-    """The seal is of another key or was tampered with: the message can never be sent."""
+    """The seal was made with another key or has been changed. The message can never be sent."""
 
 
 @lru_cache

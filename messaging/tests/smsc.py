@@ -17,21 +17,21 @@ from messaging.gateways import gateway_from_url
 from messaging.models import Message
 from messaging.smpp.bind import Bind
 from messaging.smpp.pdus import pdu
-from messaging.smpp.timing import Pace
+from messaging.smpp.timing import Timing
 from messaging.tests.test_delivery import queue
 
-FAST = Pace(
+FAST = Timing(
     poll=0.01,
     connect=0.5,
     answer=0.4,
     idle=0.2,
     late=5.0,
     throttled=0.2,
-    farewell=0.2,
-    steady=0.15,
-    first_pause=0.02,
-    longest_pause=0.1,
-    look=0.03,
+    unbind=0.2,
+    stable_after=0.15,
+    first_backoff=0.02,
+    max_backoff=0.1,
+    check_every=0.03,
 )
 PHONE = "51987654321"
 
@@ -171,9 +171,9 @@ class Until:
         return self.is_set()
 
 
-def serve(gateway, condition: Callable[[], object], pace: Pace = FAST) -> None:
+def serve(gateway, condition: Callable[[], object], timing: Timing = FAST) -> None:
     """Keeps the bind in this thread, and so in this test's transaction, until the condition holds."""
-    Bind(gateway, Until(condition), pace).run()
+    Bind(gateway, Until(condition), timing).run()
 
 
 def gateway_at(port: int, settings, options: str = ""):

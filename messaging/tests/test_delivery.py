@@ -162,7 +162,7 @@ def test_waiting_for_a_rate_limit_costs_no_attempt(providers):
         assert delivery.deliver_due("codes") == 1
         assert len(providers[0].got) == 1, "it asked us to wait, and we do, whatever is due"
         Message.objects.update(next_attempt_at=timezone.now())
-        registry.known.resting.clear()
+        registry.local.paused_until.clear()
         providers[0].got.clear()
     delivery.deliver_due("codes")
     message.refresh_from_db()
@@ -240,7 +240,7 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
     assert (message.state, message.sealed) == ("UNKNOWN", None)
     sweeper.sweep(at=timezone.now() + timedelta(hours=1))
     assert delivery.deliver_due("codes") == 0, "never sent again by itself"
-    delivery.taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
+    delivery.record_taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
     message.refresh_from_db()
     assert message.state == "SENT"
 

@@ -35,7 +35,7 @@ def send(number=1):
 
 
 def chosen(two, message, *, at):
-    gateway, call = failover.choose(two, message, at=at)
+    gateway, call = failover.choose_provider(two, message, at=at)
     call.ended(failed=None)
     return gateway.name
 
@@ -47,7 +47,7 @@ def aside(name="primero"):
 def later(seconds, name="primero"):
     """The clock of the row, turned back: its time is up in `seconds`."""
     ProviderState.objects.filter(name=name).update(until=timezone.now() + timedelta(seconds=seconds))
-    failover.known.looked = float("-inf")
+    failover.local.read_at = float("-inf")
 
 
 def test_three_failures_set_a_provider_aside_with_a_dated_reason_and_the_rest_goes_to_the_other(two):
@@ -65,7 +65,7 @@ def test_three_failures_set_a_provider_aside_with_a_dated_reason_and_the_rest_go
 
 @pytest.mark.parametrize("answer", [OutcomeUnknown("silencio"), RuntimeError("boom")])
 def test_silence_and_faults_count_refusals_of_a_recipient_and_throttling_do_not(two, answer, monkeypatch):
-    monkeypatch.setattr(delivery, "THROTTLED", timedelta(0))
+    monkeypatch.setattr(delivery, "THROTTLE_PAUSE", timedelta(0))
     two[0].answers = [answer] * 3
     send(3)
     assert aside() is not None
@@ -74,7 +74,7 @@ def test_silence_and_faults_count_refusals_of_a_recipient_and_throttling_do_not(
     assert aside("segundo") is None
     two[1].answers = [GatewayError("429", permanent=False, throttled=True)] * 3
     for _ in range(3):
-        failover.known.resting.clear()
+        failover.local.paused_until.clear()
         send()
     assert aside("segundo") is None
 
@@ -115,7 +115,7 @@ def test_of_many_messages_one_at_a_time_probes(two):
     first, second = queue(), queue()
     assert chosen(two, first, at=at) == "primero"
     assert chosen(two, second, at=at) == "segundo"
-    assert chosen(two, second, at=at + failover.PROBE + timedelta(seconds=1)) == "primero"
+    assert chosen(two, second, at=at + failover.TRIAL_LEASE + timedelta(seconds=1)) == "primero"
 
 
 def test_when_all_are_set_aside_the_preferred_one_is_asked_all_the_same(two):
@@ -141,7 +141,7 @@ def test_what_staff_sets_aside_stays_until_staff_restores_it(two):
 
 
 def test_a_provider_with_all_its_places_taken_is_passed_over(two):
-    calls = [failover.begin("primero") for _ in range(failover.AT_ONCE)]
+    calls = [failover.begin("primero") for _ in range(failover.CALLS_PER_PROVIDER)]
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
     del two[1]
     message = queue()
@@ -158,8 +158,8 @@ def test_a_provider_with_all_its_places_taken_is_passed_over(two):
 
 def test_a_silent_provider_is_set_aside_while_its_calls_still_hang(two):
     calls = [failover.begin("primero") for _ in range(3)]
-    for window in failover.known.windows.values():
-        window.in_hand = {number: time.monotonic() - 3.1 for number in window.in_hand}
+    for window in failover.local.windows.values():
+        window.running = {number: time.monotonic() - 3.1 for number in window.running}
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
     assert aside().reason == "3 envíos sin respuesta desde hace más de 3 s"
     assert calls
@@ -170,7 +170,7 @@ def test_other_workers_hear_of_it_within_a_second(two):
     ProviderState.objects.create(
         name="primero", set_aside_at=timezone.now(), until=timezone.now() + timedelta(seconds=30), reason="otro"
     )
-    failover.known.looked -= failover.FRESH
+    failover.local.read_at -= failover.CACHE_SECONDS
     assert chosen(two, queue(), at=timezone.now()) == "segundo"
 
 

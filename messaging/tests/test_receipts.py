@@ -96,7 +96,7 @@ def test_better_news_wins_before_our_record_too_in_whatever_order_it_comes(far, 
     assert send.hand_over(claimed, far, at=timezone.now())
     for state in order:
         receipts.receive(report(state), at=timezone.now())
-    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.record_taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
 
 
@@ -104,7 +104,7 @@ def test_one_that_comes_before_our_record_counts_when_we_have_written_it(far):
     [claimed] = (queue() and send.claim("codes", at=timezone.now()),)[0]
     assert send.hand_over(claimed, far, at=timezone.now())
     assert not receipts.receive(report(), at=timezone.now()), "nobody knows SM1 yet"
-    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.record_taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
 
 
@@ -113,7 +113,7 @@ def test_one_with_our_own_id_need_not_wait_for_our_record(far):
     assert send.hand_over(claimed, far, at=timezone.now())
     assert receipts.receive(report(message_id=claimed.pk), at=timezone.now())
     assert state_of(claimed) == "DELIVERED"
-    send.taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
+    send.record_taken([(claimed, Receipt("SM1", "queued"))], at=timezone.now())
     assert state_of(claimed) == "DELIVERED", "the record comes too late and changes nothing"
 
 
@@ -148,7 +148,7 @@ def test_record_and_report_at_the_same_moment_never_miss_each_other(far):
 
         def record(claimed=claimed, number=number, gate=gate):
             gate.wait()
-            send.taken([(claimed, Receipt(f"SM{number}", "queued"))], at=timezone.now())
+            send.record_taken([(claimed, Receipt(f"SM{number}", "queued"))], at=timezone.now())
             connection.close()
 
         def hear(number=number, gate=gate):

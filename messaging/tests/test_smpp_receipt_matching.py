@@ -10,8 +10,8 @@ from messaging.delivery import receipts, send
 from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.smpp import delivery_receipts
-from messaging.smpp.delivery_receipts import Word
-from messaging.smpp.gateway_queue import Lane
+from messaging.smpp.delivery_receipts import DeliveryReceipt
+from messaging.smpp.gateway_queue import GatewayQueue
 from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
 from messaging.tests.test_delivery import Provider, queue
 from messaging.tests.test_smpp_receipts import GATEWAY, frame
@@ -31,7 +31,7 @@ def handed_over(recipient=NUMBER, provider=SMSC, **changes):
 
 
 def taken(message, name):
-    send.taken([(message, Receipt(name or str(message.pk), "smpp: aceptado"))], at=timezone.now())
+    send.record_taken([(message, Receipt(name or str(message.pk), "smpp: aceptado"))], at=timezone.now())
     delivery_receipts.catch_up(GATEWAY, message.pk, name or str(message.pk), at=timezone.now())
     return message
 
@@ -46,7 +46,7 @@ def long_ago(message, **ago):
 
 
 def hear(name, stat="DELIVRD", number="51" + NUMBER, us="AVAL", **more):
-    return delivery_receipts.keep(GATEWAY, Word(name, stat, "000", (number, us)), at=timezone.now(), **more)
+    return delivery_receipts.save(GATEWAY, DeliveryReceipt(name, stat, "000", (number, us)), at=timezone.now(), **more)
 
 
 # --- ids that the SMSC gives again -------------------------------------------------------------------------
@@ -105,19 +105,19 @@ def test_a_receipt_that_names_another_number_settles_nothing():
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_number_is_the_same_however_it_is_written_and_at_whichever_end(written, turned):
     addresses = ("AVAL", written) if turned else (written, "AVAL")
-    word = delivery_receipts.read(
+    receipt = delivery_receipts.read(
         frame(text=b"id:77 stat:DELIVRD err:000", source_addr=addresses[0], destination_addr=addresses[1])
     )
     mine, others = sent("77"), sent("77", OTHER)
-    assert delivery_receipts.keep(GATEWAY, word, at=timezone.now())
+    assert delivery_receipts.save(GATEWAY, receipt, at=timezone.now())
     assert (state(mine), state(others)) == ("DELIVERED", "SENT")
 
 
 @pytest.mark.parametrize("written", ["56987654321", "502987654321", "1987654321", "98765432", "9876543210"])
 def test_a_number_of_another_country_or_length_is_another_number(written):
-    word = delivery_receipts.read(frame(text=b"id:77 stat:DELIVRD err:000", source_addr=written))
+    receipt = delivery_receipts.read(frame(text=b"id:77 stat:DELIVRD err:000", source_addr=written))
     message = sent("77")
-    assert not delivery_receipts.keep(GATEWAY, word, at=timezone.now())
+    assert not delivery_receipts.save(GATEWAY, receipt, at=timezone.now())
     assert state(message) == "SENT"
 
 
@@ -136,13 +136,13 @@ def test_an_address_that_is_no_number_names_nobody(address):
 
 
 def test_a_receipt_of_before_the_hand_over_is_not_the_messages():
-    delivery_receipts.keep(
-        GATEWAY, Word("77", "DELIVRD", "000", (NUMBER, "AVAL")), at=timezone.now() - timedelta(hours=1)
+    delivery_receipts.save(
+        GATEWAY, DeliveryReceipt("77", "DELIVRD", "000", (NUMBER, "AVAL")), at=timezone.now() - timedelta(hours=1)
     )
     message = sent("77")
     assert state(message) == "SENT"
-    assert not delivery_receipts.keep(
-        GATEWAY, Word("77", "UNDELIV", "000", (NUMBER, "AVAL")), at=timezone.now() - timedelta(hours=1)
+    assert not delivery_receipts.save(
+        GATEWAY, DeliveryReceipt("77", "UNDELIV", "000", (NUMBER, "AVAL")), at=timezone.now() - timedelta(hours=1)
     )
     assert state(message) == "SENT"
 
@@ -215,11 +215,11 @@ NAMES = ["7750694562", "7750694562/2", "7750694562/", "a+b=c", "{5F-1}", "#12", 
 @pytest.mark.parametrize(("ours", "theirs"), list(itertools.permutations(NAMES[:3], 2)))
 def test_an_id_is_everything_up_to_the_next_blank(ours, theirs):
     first, second = sent(ours), sent(theirs, OTHER)
-    word = delivery_receipts.read(
+    receipt = delivery_receipts.read(
         frame(text=f"id:{theirs} sub:001 dlvrd:000 stat:UNDELIV err:001".encode(), source_addr="51911111111")
     )
-    assert word.name == theirs
-    assert delivery_receipts.keep(GATEWAY, word, at=timezone.now())
+    assert receipt.provider_id == theirs
+    assert delivery_receipts.save(GATEWAY, receipt, at=timezone.now())
     assert (state(first), state(second)) == ("SENT", "UNDELIVERED")
 
 
@@ -240,7 +240,7 @@ def test_an_id_of_any_characters_is_read_as_the_submits_answer_gave_it(settings,
 
 @pytest.mark.parametrize("text", [b"id: sub:001 dlvrd:001 stat:DELIVRD", b"id:stat:DELIVRD", b"sub:001 stat:DELIVRD"])
 def test_an_id_that_is_not_there_is_not_the_next_field(text):
-    assert delivery_receipts.read(frame(text=text)).name == ""
+    assert delivery_receipts.read(frame(text=text)).provider_id == ""
 
 
 @pytest.mark.parametrize("ending", [b"", b"\0"])
@@ -248,14 +248,14 @@ def test_the_parameter_wins_over_the_text_with_or_without_its_nul(ending):
     value = b"7750694562/2" + ending
     tail = b"\x00\x1e" + len(value).to_bytes(2) + value
     first, second = sent("7750694562"), sent("7750694562/2")
-    word = delivery_receipts.read(frame(text=b"id:7750694562 stat:DELIVRD err:000", tail=tail))
-    assert delivery_receipts.keep(GATEWAY, word, at=timezone.now())
+    receipt = delivery_receipts.read(frame(text=b"id:7750694562 stat:DELIVRD err:000", tail=tail))
+    assert delivery_receipts.save(GATEWAY, receipt, at=timezone.now())
     assert (state(first), state(second)) == ("SENT", "DELIVERED")
 
 
 def test_what_the_receipt_quotes_of_the_message_says_nothing():
-    word = delivery_receipts.read(frame(text=b"stat:UNDELIV err:001 Text:id:9 stat:DELIVRD err:000"))
-    assert (word.name, word.state, word.error) == ("", "UNDELIV", "001")
+    receipt = delivery_receipts.read(frame(text=b"stat:UNDELIV err:001 Text:id:9 stat:DELIVRD err:000"))
+    assert (receipt.provider_id, receipt.state, receipt.error) == ("", "UNDELIV", "001")
 
 
 # --- no id at all ------------------------------------------------------------------------------------------
@@ -324,13 +324,13 @@ def test_a_receipt_waits_while_another_message_to_its_number_is_being_handed_ove
 
 def test_what_was_never_answered_is_known_by_its_receipt(settings):
     """UNKNOWN, with a fallback that must not send the code again."""
-    lane = Lane(gateway_at(2775, settings))
+    gateway_queue = GatewayQueue(gateway_at(2775, settings))
     for early in (True, False):
         message = handed_over()
         if early:
             hear(f"a-{early}")
-        lane.answered(message, OutcomeUnknown("smpp: sin respuesta en 10 s"))
-        lane.record()
+        gateway_queue.add_answer(message, OutcomeUnknown("smpp: sin respuesta en 10 s"))
+        gateway_queue.record()
         if not early:
             assert state(message) == "UNKNOWN"
             hear(f"a-{early}")
@@ -355,7 +355,7 @@ def test_an_answer_whose_id_cannot_be_read_is_taken_and_its_receipt_counts(setti
 
 def test_no_provider_but_an_smsc_is_matched_by_number():
     message = handed_over(provider=Provider("twilio:S:+1202"))
-    send.taken([(message, Receipt(str(message.pk), "queued"))], at=timezone.now())
+    send.record_taken([(message, Receipt(str(message.pk), "queued"))], at=timezone.now())
     report = receipts.Report("twilio", "SM1", "DELIVERED", recipients=frozenset({NUMBER}))
     assert not receipts.receive(report, at=timezone.now())
     assert state(message) == "SENT"

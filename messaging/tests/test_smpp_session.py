@@ -424,8 +424,8 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
 
 
 def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(settings, monkeypatch):
-    monkeypatch.setattr(circuit_breaker, "SILENT", 0.1)
-    monkeypatch.setattr(session, "SILENT", 0.1)
+    monkeypatch.setattr(circuit_breaker, "SILENT_AFTER", 0.1)
+    monkeypatch.setattr(session, "SILENT_AFTER", 0.1)
 
     def silent(peer):
         peer.bound()
@@ -481,14 +481,14 @@ def test_tls_is_spoken_where_it_is_asked_for_and_certificates_are_checked(settin
 
 
 def test_an_answer_that_cannot_be_recorded_does_not_stop_the_others(settings, monkeypatch):
-    taken = send.taken
+    taken = send.record_taken
 
     def fails_for_one(answers, *, at):
         if answers[0][1].provider_id == "one":
             raise RuntimeError("a fault of our own")
         taken(answers, at=at)
 
-    monkeypatch.setattr(send, "taken", fails_for_one)
+    monkeypatch.setattr(send, "record_taken", fails_for_one)
     with smsc(lambda peer: (peer.bound(), peer.take("one"), peer.take("two"), peer.stay())) as port:
         gateway = gateway_at(port, settings, "&window=1")
         made = [waiting(gateway) for _ in range(2)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.gateways.smtp_codes import Fault, fault
+from messaging.gateways.smtp_codes import Fault, classify
 
 RECIPIENT = [
     "550 5.1.1 <ana@x.pe>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -124,7 +124,7 @@ OURS = [
 
 
 def of(reply, stage="rcpt"):
-    return fault(int(reply[:3]), reply[4:], stage=stage)
+    return classify(int(reply[:3]), reply[4:], stage=stage)
 
 
 @pytest.mark.parametrize("stage", ["rcpt", "data"])

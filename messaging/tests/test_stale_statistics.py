@@ -100,7 +100,7 @@ def test_a_step_takes_what_one_statement_may_hold_and_is_quick(rows, to):
     insert(QUEUED, **changes)
     steps.failures.clear()
     assert seconds(lambda: sweeper.sweep(at=at)) < 2 * PROMISED  # five hundred rows are written
-    assert Message.objects.filter(state=to).count() == sweeper.AT_ONCE
+    assert Message.objects.filter(state=to).count() == sweeper.BATCH_SIZE
     assert not steps.failures
 
 
@@ -119,9 +119,9 @@ def test_lanes_and_seals_are_quick():
     insert(QUEUED, state="QUEUED", lane="smpp:1", next_attempt_at=at - timedelta(minutes=1))
     insert(QUEUED, state="FAILED", kept_until=at - timedelta(minutes=1))
     assert seconds(lambda: sweeper.free_gateway_queues(at=at)) < PROMISED
-    assert seconds(lambda: channel_fallback.forget_old(at=at)) < PROMISED
-    assert Message.objects.filter(gateway_queue="", state="QUEUED").count() == sweeper.AT_ONCE
-    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == channel_fallback.AT_ONCE
+    assert seconds(lambda: channel_fallback.drop_expired_seals(at=at)) < PROMISED
+    assert Message.objects.filter(gateway_queue="", state="QUEUED").count() == sweeper.BATCH_SIZE
+    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == channel_fallback.BATCH_SIZE
 
 
 @pytest.mark.parametrize("table", ["messaging_message", "tokens_verificationtoken"])

@@ -50,7 +50,7 @@ def own_crew(monkeypatch):
     """Threads of the test's own, whose connections end with it."""
     pool = ThreadPoolExecutor(thread_pool.THREADS)
     monkeypatch.setattr(thread_pool, "_threads", pool)
-    monkeypatch.setattr(thread_pool, "_room", threading.BoundedSemaphore(thread_pool.THREADS))
+    monkeypatch.setattr(thread_pool, "_free_slots", threading.BoundedSemaphore(thread_pool.THREADS))
     yield
     closing = threading.Barrier(thread_pool.THREADS)
 
@@ -86,7 +86,7 @@ def test_codes_go_side_by_side(monkeypatch):
 
 
 def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threads_for(monkeypatch):
-    monkeypatch.setattr(failover, "AT_ONCE", 100)
+    monkeypatch.setattr(failover, "CALLS_PER_PROVIDER", 100)
     hangs = Silent("hangs")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [hangs])
     for _ in range(30):
@@ -108,7 +108,7 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
     assert time.monotonic() - began < 8
     assert len(well.got) == 25
     assert max(moment for _, moment in well.got) - began < 2, "the other via never noticed"
-    assert len(silent.got) <= failover.AT_ONCE
+    assert len(silent.got) <= failover.CALLS_PER_PROVIDER
     assert len(silent.got) + len(spare.got) == 25, "each was offered once: who was with the silent one is UNKNOWN"
     time.sleep(max(0.0, began + 4 - time.monotonic()))
     queue()
@@ -127,9 +127,9 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
         queue()
     for _ in range(4):
         thread_pool.deliver_due()
-    while len(silent.got) < failover.AT_ONCE or Message.objects.filter(state="QUEUED").count() < 10:
+    while len(silent.got) < failover.CALLS_PER_PROVIDER or Message.objects.filter(state="QUEUED").count() < 10:
         time.sleep(0.01)
-    assert len(silent.got) == failover.AT_ONCE
+    assert len(silent.got) == failover.CALLS_PER_PROVIDER
     waiting = Message.objects.filter(state="QUEUED")
     assert waiting.count() == 10
     assert {message.attempts for message in waiting} == {0}

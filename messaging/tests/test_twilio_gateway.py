@@ -97,9 +97,9 @@ def test_every_code_of_the_table(far, number):
     far.say(400, {"code": number, "message": "in English", "status": 400})
     with pytest.raises(GatewayError) as refusal:
         gateway(far).send(outgoing(), CODE)
-    assert refusal.value.permanent == (known.verdict is PERMANENT)
+    assert refusal.value.permanent == (known.outcome is PERMANENT)
     assert not refusal.value.about_recipient
-    assert refusal.value.throttled == (known.verdict is THROTTLED)
+    assert refusal.value.throttled == (known.outcome is THROTTLED)
     assert refusal.value.reply == f"twilio 400/{number}: {known.reason}"
 
 

@@ -31,7 +31,7 @@ def test_at_most_one_ring_waits(published):
 
 def test_a_lost_ring_lapses_by_itself(published):
     wakeup.wake("codes")
-    assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.WAITING_FOR
+    assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.PENDING_SECONDS
 
 
 @pytest.fixture
@@ -119,5 +119,5 @@ class Line(SimpleNamespace):
 )
 def test_a_connection_that_rabbitmq_has_closed_is_left_before_it_costs_a_ring(kind, connected, brings, left):
     line = Line(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
-    wakeup._leave_if_closed(line)
+    wakeup._drop_if_closed(line)
     assert line.left is left

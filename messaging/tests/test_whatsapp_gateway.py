@@ -63,11 +63,11 @@ def test_every_code_of_the_table_whatever_the_status(far, number, status):
     far.say(status, {"error": {"message": "in English", "code": number}})
     with pytest.raises((GatewayError, OutcomeUnknown)) as refusal:
         gateway(far).send(outgoing(), CODE)
-    assert isinstance(refusal.value, OutcomeUnknown) == (known.verdict is UNKNOWN)
+    assert isinstance(refusal.value, OutcomeUnknown) == (known.outcome is UNKNOWN)
     if isinstance(refusal.value, GatewayError):
-        assert refusal.value.permanent == (known.verdict is PERMANENT)
-        assert refusal.value.throttled == (known.verdict is THROTTLED)
-        assert refusal.value.about_recipient == (known.verdict is DEFERRED)
+        assert refusal.value.permanent == (known.outcome is PERMANENT)
+        assert refusal.value.throttled == (known.outcome is THROTTLED)
+        assert refusal.value.about_recipient == (known.outcome is DEFERRED)
     assert refusal.value.reply == f"whatsapp {status}/{number}: {known.reason}"
 
 

@@ -148,7 +148,7 @@ def test_a_server_set_aside_does_not_come_back_by_refusing_once_more(servers):
     for number in range(5):
         deliver(code(f"c{number}@dominio.com"))
     ProviderState.objects.update(until=timezone.now())
-    failover.known.looked = float("-inf")
+    failover.local.read_at = float("-inf")
     deliver(code("c9@dominio.com"))
     assert set_aside() == {name(bad)}
     assert 50 < (ProviderState.objects.get().until - timezone.now()).total_seconds() <= 60
@@ -264,9 +264,9 @@ def test_five_numbers_refused_in_a_row_by_an_sms_service_set_it_aside_too(settin
 
 def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monkeypatch):
     bad, good = servers({"body": "550 5.4.5 Daily user sending limit exceeded"}, {})
-    monkeypatch.setattr(bulk, "_WELCOME", "true")
-    monkeypatch.setattr(bulk, "_SENDING", "true")
-    monkeypatch.setattr(bulk.rendering, "letter", send.outgoing)
+    monkeypatch.setattr(bulk, "_STILL_SUBSCRIBED", "true")
+    monkeypatch.setattr(bulk, "_CAMPAIGN_SENDING", "true")
+    monkeypatch.setattr(bulk.rendering, "render", send.to_outgoing)
     message = queue(kind="boletin", via="C", recipient="ana@dominio.com", subject="x", text="y", secret=None)
     bulk.deliver_due()
     bulk.deliver_due()

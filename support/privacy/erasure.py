@@ -184,7 +184,7 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
     """Erases the person for good, in one transaction, and returns the entry that says so; None: somebody just did.
 
     Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
-    authorised clients, as whoever confirms takes them). Raises messaging.retention.WithAProvider, when nothing was
+    authorised clients, as whoever confirms takes them). Raises messaging.retention.MessageBeingSent, when nothing was
     done: a provider has one of the messages on the line.
     """
     with transaction.atomic():

@@ -13,7 +13,7 @@ from clients.models import AuditEntry
 from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
-from messaging.retention import WithAProvider
+from messaging.retention import MessageBeingSent
 from support.access import ERASE, EXPORT, desk_page, page
 from support.cases.actions import Agent
 from support.cases.person_search import Person
@@ -104,7 +104,7 @@ def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | 
     """The entry that says it is done; None, with a word to the agent, when it could not be done now."""
     try:
         entry = erasure.erase(row, agent)
-    except WithAProvider:
+    except MessageBeingSent:
         messages.error(request, "Un proveedor tiene ahora un mensaje suyo. No se borró nada: repita en un minuto.")
         return None
     except OperationalError:  # a lock that did not come in time, or two that waited for each other
