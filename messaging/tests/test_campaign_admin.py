@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from clients.models import AuditEntry, Partner
 from messaging.admin.campaign_steps import STEPS, TESTS_PER_HOUR
-from messaging.admin.campaigns import progress_of
 from messaging.campaigns import lifecycle
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Campaign, Message, SandboxMessage
@@ -151,7 +150,7 @@ def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, 
         html = page(boss, LIST)
     assert len(many) == len(few)
     everything = list(Campaign.objects.all())
-    assert progress_of(everything) == {one.pk: lifecycle.progress(one) for one in everything}
+    assert lifecycle.progress_by_campaign(everything) == {one.pk: lifecycle.progress(one) for one in everything}
     assert "100 %: 2 enviados, 1 fallidos, 1 sin respuesta clara" in html
 
 

@@ -79,7 +79,7 @@ def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
 
 
 def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkeypatch):
-    monkeypatch.setattr(lifecycle, "BATCH", 2)
+    monkeypatch.setattr(lifecycle, "BATCH_SIZE", 2)
     for each in range(5):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
@@ -90,8 +90,8 @@ def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkey
 
 
 def test_messages_are_made_only_so_far_ahead(partner, monkeypatch):
-    monkeypatch.setattr(lifecycle, "BATCH", 2)
-    monkeypatch.setattr(lifecycle, "AHEAD", 4)
+    monkeypatch.setattr(lifecycle, "BATCH_SIZE", 2)
+    monkeypatch.setattr(lifecycle, "MAX_WAITING", 4)
     for each in range(7):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
@@ -181,7 +181,7 @@ def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_
     launch(one)
     claimed = bulk.claim("bulk", at=timezone.now())
     lifecycle.pause(one, by="ana", at=timezone.now())
-    bulk._leave_the_rest(claimed, at=timezone.now())
+    bulk._release(claimed, at=timezone.now())
     message = one.messages.get()
     assert (message.state, message.next_attempt_at) == ("QUEUED", lifecycle.NEVER)
     Campaign.objects.update(state="SENDING")  # somebody resumed just before the worker gave it back
@@ -189,7 +189,7 @@ def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_
     assert bulk.deliver_due() == 1
 
 
-@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "take_back"])
+@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "withdraw"])
 def test_a_step_that_the_state_does_not_allow(act):
     one = campaign()
     with pytest.raises(lifecycle.WrongState):
