@@ -38,8 +38,8 @@ def sweep(*, at: datetime) -> None:
     )
     moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=BATCH_SIZE)) for to, where, detail in ways]
     wakes = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
-    lanes, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.drop_expired_seals, at=at)
-    run_each("messaging.sweep", [*moves, ("lanes", lanes), ("seals", seals), *wakes])
+    gateway_queues, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.drop_expired_seals, at=at)
+    run_each("messaging.sweep", [*moves, ("lanes", gateway_queues), ("seals", seals), *wakes])
 
 
 def _wake_if_due(queue: str, *, at: datetime) -> None:

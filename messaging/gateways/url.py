@@ -38,12 +38,12 @@ class GatewayUrl:
         raise BadGatewayUrl(f"{self.setting} ({self.scheme}://...): {problem}.")
 
     def check_address(self, option: str) -> None:
-        """Raises BadGatewayUrl where the option is given and is no http:// or https:// address."""
+        """Raise BadGatewayUrl where the option is given and is no http:// or https:// address."""
         if not self.options.get(option, "https://").startswith(("https://", "http://")):
             self.refuse(f"its option {option} must be an http:// or https:// address")
 
     def allow_options(self, *known: str) -> None:
-        """Raises BadGatewayUrl where the query has an option that is not among `known`."""
+        """Raise BadGatewayUrl where the query has an option that is not among `known`."""
         if not self.options.keys() <= set(known):
             self.refuse("its query may have " + " and ".join(known) if known else "it takes no query")
 

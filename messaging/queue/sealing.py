@@ -21,7 +21,7 @@ def seal(secret: str) -> bytes:
 
 
 def unseal(sealed: bytes) -> str:
-    """Raises CannotUnseal."""
+    """Decrypt a code. Raises CannotUnseal."""
     try:
         return _fernet(settings.SEAL_KEY).decrypt(bytes(sealed)).decode()
     except InvalidToken as fault:

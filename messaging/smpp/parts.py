@@ -19,7 +19,7 @@ the last part, this is less than the lease of a hand-over."""
 
 @dataclass
 class SmscTraits:
-    """What this process has learned about an SMSC. Kept from one session to the next."""
+    """Traits of an SMSC that this process has observed. Kept from one session to the next."""
 
     refuses_payload: bool = False
 

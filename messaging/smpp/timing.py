@@ -31,7 +31,7 @@ class Rate:
         self._not_before = float("-inf")
 
     def free_slots(self, wanted: int, *, now: float) -> int:
-        """How many of the `wanted` messages may leave now."""
+        """Number of the `wanted` messages that may leave now."""
         if now < self._not_before:
             return 0
         if not self._per_second:

@@ -1,4 +1,4 @@
-"""Campaigns in the admin: written as drafts, seen, tried out, and moved only through confirmed, audited steps."""
+"""Campaigns in the admin: drafts, preview, test mails, and confirmed, audited changes of state."""
 
 import re
 from datetime import timedelta
@@ -185,7 +185,7 @@ def test_scheduling_asks_to_confirm_the_number(boss, partner):
     assert (entry.actor, entry.address) == ("ana", "192.0.2.7")
 
 
-def test_nobody_is_not_worth_a_campaign(boss):
+def test_a_campaign_without_recipients_cannot_be_scheduled(boss):
     one = campaign()
     assert "Nadie la recibiría" in step(boss, one, "programar", recipients="0").content.decode()
     one.refresh_from_db()
@@ -227,7 +227,7 @@ def test_a_step_that_does_not_fit_the_state_says_so(boss):
         assert one.state == state
 
 
-def test_who_loses_a_race_is_told(boss, monkeypatch):
+def test_staff_who_lose_a_race_see_a_warning(boss, monkeypatch):
     one = campaign(state="SENDING")
 
     def meanwhile(*args, **kwargs):

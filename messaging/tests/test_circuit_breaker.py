@@ -1,4 +1,4 @@
-"""When a provider is failing: the arithmetic, second by second."""
+"""Circuit breaker: the arithmetic, second by second."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_a_message_taken_in_between_shows_that_the_refusals_were_about_the_recip
 
 
 @pytest.mark.parametrize("failed", [True, False])
-def test_after_a_verdict_new_evidence_is_needed(failed):
+def test_after_the_circuit_opens_new_evidence_is_needed(failed):
     made = window((0, 1, True), (1, 2, True), (2, 3, True))
     made.clear()
     assert made.open_reason(now=3) == ""

@@ -1,4 +1,4 @@
-"""Staff sees every provider in use, takes one out and puts it back, with a reason, if it may."""
+"""Providers in the admin: staff with the permission open and close circuits, with a reason."""
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -63,7 +63,7 @@ def test_who_may_only_look_only_looks(known):
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
 
-def test_a_provider_that_came_back_by_itself_tells_when(known):
+def test_a_provider_that_is_restored_automatically_shows_the_time(known):
     failover.open_circuit("sandbox", "3 fallas seguidas", at=timezone.now())
     failover.report_result("sandbox", failed=False, at=timezone.now())
     page = staff().get(f"{LIST}sandbox/change/").content.decode()

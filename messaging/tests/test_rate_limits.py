@@ -1,4 +1,4 @@
-"""Counts that hold over processes, with Redis, without it, and from one to the other."""
+"""Rate limits over several processes, with Redis, without it, and while it comes and goes."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def redis_is_back():
 
 
 def let_through(times, key="k", cap=CAP):
-    """How many of so many calls are within the day's cap."""
+    """Number of calls that are within the cap of the day."""
     passed = 0
     for _ in range(times):
         if counters.add_today(key, 1, at=NOW, cap=cap) <= cap:
@@ -92,7 +92,7 @@ def test_threads_let_the_cap_through_together(away):
 def test_what_redis_had_counted_today_is_known_when_it_goes(before):
     assert let_through(before) == before
     redis_goes()
-    counters.forget()  # and whoever counts on has seen none of it
+    counters.forget()  # a process that counts on has seen none of it
     assert CAP - before <= let_through(200) <= CAP * 1.1 - before
 
 
@@ -120,7 +120,7 @@ def test_a_redis_that_comes_and_goes_all_day_lets_no_more_through():
 
 
 @pytest.mark.django_db
-def test_a_redis_that_lost_its_memory_is_told_the_day_s_counts():
+def test_a_redis_that_lost_its_data_gets_the_counts_of_the_day():
     assert let_through(80) == 80
     connection().flushdb()
     assert CAP - 80 <= let_through(200) <= CAP * 1.1 - 80

@@ -1,4 +1,4 @@
-"""Delivery receipts over SMPP: how they are read, and how they find their message."""
+"""Delivery receipts over SMPP: reading, and finding the message."""
 
 import struct
 from datetime import timedelta
@@ -185,7 +185,7 @@ def test_an_id_is_everything_up_to_the_next_blank(name):
 @pytest.mark.parametrize(
     ("stat", "state"), [("UNDELIV", ""), ("EXPIRED", ""), ("ENROUTE", ""), ("DELIVRD", "DELIVERED")]
 )
-def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
+def test_in_an_intermediate_notification_only_delivered_is_final(stat, state):
     said = delivery_receipts.read(frame(esm_class=0x20, text=f"id:77 stat:{stat} err:000".encode()))
     assert (said.provider_id, said.report_state) == ("77", state)
 
@@ -244,7 +244,7 @@ def test_a_receipts_whole_text_is_one_whatever_esm_class_says(text, esm_class):
 
 
 @pytest.mark.parametrize("text", WRITTEN_BY_PEOPLE)
-def test_what_a_telephone_wrote_is_no_receipt_however_it_resembles_one(text):
+def test_a_telephones_message_is_no_receipt_even_if_it_resembles_one(text):
     assert delivery_receipts.read(frame(esm_class=0, text=text)) is None
 
 
@@ -296,7 +296,7 @@ database = pytest.mark.django_db
 
 @database
 @pytest.mark.parametrize(("number", "moves"), [("987654321", True), ("911111111", False), ("AVAL", False)])
-def test_what_came_like_a_telephones_message_counts_for_the_number_it_names_only(number, moves):
+def test_a_receipt_not_marked_as_one_counts_only_for_its_number(number, moves):
     message = sent("0a1B")
     receipt = DeliveryReceipt("0a1B", "DELIVRD", "000", (number, "AVAL"), is_plain=True)
     assert delivery_receipts.save(GATEWAY, receipt, at=timezone.now()) == moves
@@ -304,7 +304,7 @@ def test_what_came_like_a_telephones_message_counts_for_the_number_it_names_only
 
 
 @database
-def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
+def test_a_receipt_not_marked_as_one_is_not_matched_without_its_id():
     message = queue()
     Message.objects.filter(pk=message.pk).update(
         state="SENT", provider=GATEWAY, provider_id=str(message.pk), handed_over_at=timezone.now(), sealed=None
@@ -347,7 +347,7 @@ def made_receipt(name, state="DELIVRD", numbers=NUMBERS):
         ("B7C4E0F2-1C50", "b7c4e0f2-1c50"),
     ],
 )
-def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
+def test_a_receipt_finds_its_message_in_any_spelling_of_its_id(ours, theirs):
     message = sent(ours)
     assert delivery_receipts.save(GATEWAY, made_receipt(theirs), at=timezone.now())
     assert state(message) == "DELIVERED"
@@ -362,9 +362,9 @@ def test_the_name_as_it_came_goes_before_any_other_spelling():
 
 @database
 def test_another_spelling_counts_for_the_same_telephone_and_the_same_smsc_only():
-    elsewhere, somebody = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
+    elsewhere, another = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
     assert not delivery_receipts.save(GATEWAY, made_receipt("6699"), at=timezone.now())
-    assert (state(elsewhere), state(somebody)) == ("SENT", "SENT")
+    assert (state(elsewhere), state(another)) == ("SENT", "SENT")
 
 
 @database
@@ -385,7 +385,7 @@ def test_an_old_receipt_in_another_spelling_is_not_a_new_messages():
 
 
 @database
-def test_what_is_on_its_way_is_not_written_down_and_what_comes_twice_counts_once():
+def test_a_state_that_is_not_final_is_not_stored_and_a_repeated_receipt_counts_once():
     message = sent("77")
     assert not delivery_receipts.save(GATEWAY, made_receipt("77", "ENROUTE"), at=timezone.now())
     assert not ProviderReceipt.objects.exists()
@@ -395,8 +395,8 @@ def test_what_is_on_its_way_is_not_written_down_and_what_comes_twice_counts_once
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypatch):
-    """The SMSC keeps what we answer with a temporary error."""
+def test_a_receipt_that_could_not_be_stored_is_requested_again(settings, monkeypatch):
+    """The SMSC keeps a receipt that we answer with a temporary error."""
     answers, kept = [], receipts.receive
 
     def fails_once(report, *, at):
@@ -404,12 +404,12 @@ def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypa
         raise OperationalError("terminating connection due to administrator command")
 
     def script(peer):
-        peer.bound()
-        peer.take("abc")
+        peer.accept_bind()
+        peer.accept("abc")
         while not answers or answers[-1] != 0:
             peer.receipt("id:abc stat:DELIVRD err:000")
             answers.append(peer.read("deliver_sm_resp").status)
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -420,7 +420,7 @@ def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
+def test_answers_wait_for_an_unavailable_database_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
     taken, failures = send.record_taken, []
 
     def fails_twice(answers, *, at):
@@ -430,9 +430,9 @@ def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhi
         taken(answers, at=at)
 
     def script(peer):
-        peer.bound()
-        peer.take("abc")
-        peer.stay()
+        peer.accept_bind()
+        peer.accept("abc")
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)

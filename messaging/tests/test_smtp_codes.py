@@ -1,4 +1,4 @@
-"""Whose fault a mail server's refusal is, in the words of real servers. Names and numbers are made up."""
+"""Causes of mail servers' refusals, with texts of real servers. Names and numbers are made up."""
 
 import pytest
 
@@ -134,7 +134,7 @@ def test_a_code_about_the_recipient_is_for_good_at_rcpt_and_after_the_message(re
 
 
 @pytest.mark.parametrize("reply", RECIPIENT_BY_WORDS)
-def test_without_a_code_that_says_more_unmistakable_words_count_at_rcpt_alone(reply):
+def test_without_a_specific_code_an_unambiguous_text_counts_only_at_rcpt(reply):
     assert of(reply) is Fault.RECIPIENT
     assert of(reply, "data") is Fault.OURS
 

@@ -1,4 +1,4 @@
-"""E-mail over SMTP: what arrives, and what never leaves."""
+"""E-mail over SMTP: the mail that arrives, and mails that are never sent."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -164,7 +164,7 @@ def test_a_server_that_takes_seven_bits_gets_seven_bits():
     with scripted_server() as script:
         gateway_to(script.port).send(outgoing(text=text, html=html), CODE)
         (body,) = script.bodies
-        assert "mail FROM:<no-responder@aval.pe>" in script.heard
+        assert "mail FROM:<no-responder@aval.pe>" in script.commands
     assert body.isascii()
     assert max(map(len, body.split(b"\r\n"))) <= 998
     plain, beside = message_from_bytes(body, policy=policy.default).iter_parts()
@@ -175,7 +175,7 @@ def test_a_server_that_takes_seven_bits_gets_seven_bits():
 def test_a_server_that_takes_eight_bits_is_told_of_them():
     with scripted_server(ehlo="250-mx\r\n250-SIZE 100000\r\n250 8BITMIME") as script:
         gateway_to(script.port).send(outgoing(), CODE)
-        (said,) = [line for line in script.heard if line.startswith("mail")]
+        (said,) = [line for line in script.commands if line.startswith("mail")]
         assert said.upper().endswith("BODY=8BITMIME")
         assert "código es A1B2".encode() in script.bodies[0]
 
@@ -199,7 +199,7 @@ def test_where_starttls_is_demanded_and_not_offered_nothing_is_said():
 def test_a_starttls_that_fails_is_for_now(answer):
     with scripted_server(ehlo=HELLO_TLS, starttls=answer) as script:
         refusal = refused(script, scheme="smtp+tls", login="aval:s3creta@", **SHORT)
-        assert "s3creta" not in str(script.heard)
+        assert "s3creta" not in str(script.commands)
     assert not refusal.permanent
 
 
@@ -229,7 +229,7 @@ PASSWORD = "s3creta"
 
 
 def everything_said_by(error):
-    """An error and all that hangs on it, as a log would show it."""
+    """An error with its causes and contexts, as a log would show it."""
     told = []
     while error is not None:
         told += [str(error), repr(error), repr(error.args), str(vars(error))]
@@ -251,7 +251,7 @@ def everything_said_by(error):
         silence,
     ],
 )
-def test_a_failed_login_is_for_now_and_tells_no_password(answer):
+def test_a_failed_login_is_temporary_and_shows_no_password(answer):
     with scripted_server(ehlo="250-mx\r\n250 AUTH PLAIN", auth=answer) as script:
         refusal = refused(script, login=f"aval:{PASSWORD}@", **SHORT)
         assert "MAIL" not in script.verbs()
