@@ -257,10 +257,10 @@ def test_who_may_only_look_changes_nothing():
         assert f"../{each.slug}/" not in html
         assert http.post(at(one, each.slug)).status_code == 403
     assert http.post(at(one), WORDS).status_code == 403
-    assert clerk_less().get(at(one, "programar")).status_code == 302
+    assert clerk_without_permission().get(at(one, "programar")).status_code == 302
 
 
-def clerk_less():
+def clerk_without_permission():
     return Client()
 
 

@@ -215,7 +215,7 @@ ABOUT_US = [
 ]
 
 
-def own_words(body):
+def service_text(body):
     """A text in the service's answer that must be in the stored reply."""
     text = body if isinstance(body, str) else json.dumps(body)
     return next(
@@ -255,7 +255,7 @@ def test_errors_about_us_or_unclear_go_to_the_next_provider_with_the_services_te
         gateway.send(outgoing(), CODE)
     error = refusal.value
     assert (error.permanent, error.throttled, error.about_recipient) == (False, False, False)
-    assert own_words(body) in error.reply
+    assert service_text(body) in error.reply
 
 
 @pytest.mark.parametrize("odd", [["x"], {"x": 1}, 7, None])

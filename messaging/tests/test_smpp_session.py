@@ -206,11 +206,11 @@ def test_a_submit_that_did_not_leave_completely_goes_back_without_losing_an_atte
 
     over = threading.Event()
 
-    def deaf(peer):
+    def never_reads(peer):
         peer.accept_bind()
         over.wait(20)
 
-    with smsc(deaf) as port:
+    with smsc(never_reads) as port:
         gateway = gateway_at(port, settings, "&window=100")
         long = "x" * 60_000
         made = [waiting(gateway, text=long, secret=None) for _ in range(100)]
@@ -254,7 +254,7 @@ def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
 
 @pytest.mark.parametrize("octets", [b"HTTP/1.1 400 Bad Request\r\n\r\n", struct.pack(">LLLL", 8, 0x15, 0, 1)])
 def test_invalid_input_ends_the_connection_and_a_new_one_is_made(settings, octets):
-    def talks_nonsense(peer):
+    def send_garbage(peer):
         peer.accept_bind()
         peer.raw(octets)
         peer.keep_alive()
@@ -264,7 +264,7 @@ def test_invalid_input_ends_the_connection_and_a_new_one_is_made(settings, octet
         peer.keep_alive()
 
     bound = []
-    with smsc(talks_nonsense, lambda peer: (bound.append(1), well(peer))) as port:
+    with smsc(send_garbage, lambda peer: (bound.append(1), well(peer))) as port:
         serve(gateway_at(port, settings), lambda: bound)
 
 

@@ -228,7 +228,7 @@ def test_tls_with_a_server_that_speaks_in_clear_is_for_now():
 PASSWORD = "s3creta"
 
 
-def everything_said_by(error):
+def all_texts_of(error):
     """An error with its causes and contexts, as a log would show it."""
     told = []
     while error is not None:
@@ -256,8 +256,8 @@ def test_a_failed_login_is_temporary_and_shows_no_password(answer):
         refusal = refused(script, login=f"aval:{PASSWORD}@", **SHORT)
         assert "MAIL" not in script.verbs()
     assert not refusal.permanent
-    assert PASSWORD not in everything_said_by(refusal)
-    assert "AGF2YWwAczNjcmV0YQ==" not in everything_said_by(refusal)
+    assert PASSWORD not in all_texts_of(refusal)
+    assert "AGF2YWwAczNjcmV0YQ==" not in all_texts_of(refusal)
 
 
 @pytest.mark.parametrize("hello", ["250 mx", "250-mx\r\n250 AUTH GSSAPI"])
@@ -276,7 +276,7 @@ def test_a_server_that_repeats_the_code_does_not_get_it_into_our_records(verdict
         try:
             reply = gateway_to(script.port).send(outgoing(), CODE).reply
         except GatewayError as refusal:
-            reply = everything_said_by(refusal)
+            reply = all_texts_of(refusal)
     assert MASK in reply
     assert "A1B2." not in reply
     assert "a1b2" not in reply
@@ -292,7 +292,7 @@ def test_a_queue_id_that_is_the_code_itself_is_not_kept():
 
 def test_no_error_carries_the_code_or_the_text():
     with scripted_server(rcpt="550 no") as script:
-        told = everything_said_by(refused(script))
+        told = all_texts_of(refused(script))
     assert CODE not in told
     assert "comparta" not in told
 
