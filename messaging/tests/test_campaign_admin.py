@@ -54,7 +54,7 @@ def at(one, slug="change"):
     return f"{LIST}{one.pk}/{slug}/"
 
 
-def said(answer):
+def texts_shown(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
@@ -94,7 +94,7 @@ def test_what_is_no_draft_is_neither_written_nor_deleted(boss, state):
     one = campaign(state=state)
     assert 'name="subject"' not in page(boss, at(one))
     answer = boss.post(at(one), {**WORDS, "subject": "Otro"}, follow=True)
-    assert said(answer) == ["La campaña ya no es un borrador; no se guardó nada."]
+    assert texts_shown(answer) == ["La campaña ya no es un borrador; no se guardó nada."]
     assert boss.post(at(one, "delete"), {"post": "yes"}).status_code == 403
     one.refresh_from_db()
     assert (one.subject, one.state) == ("Novedades", state)
@@ -180,7 +180,7 @@ def test_scheduling_asks_to_confirm_the_number(boss, partner):
     one.refresh_from_db()
     assert (one.state, one.audience) == ("SCHEDULED", 1)
     assert one.scheduled_at == tomorrow.replace(second=0, microsecond=0)
-    assert said(answer) == [f"Programada para el {tomorrow:%d/%m/%Y %H:%M}: 1 destinatarios."]
+    assert texts_shown(answer) == [f"Programada para el {tomorrow:%d/%m/%Y %H:%M}: 1 destinatarios."]
     entry = AuditEntry.objects.get(action="campaign.scheduled")
     assert (entry.actor, entry.address) == ("ana", "192.0.2.7")
 
@@ -204,7 +204,7 @@ def test_from_now_through_a_pause_to_the_end(boss, partner):
         one.refresh_from_db()
         assert one.state == state
     assert step(boss, one, "anular", reason="").context["form"].errors["reason"]
-    assert said(step(boss, one, "anular", reason="precio errado")) == [
+    assert texts_shown(step(boss, one, "anular", reason="precio errado")) == [
         "Anulada; se retiraron 1 mensajes que aún no salían."
     ]
     one.refresh_from_db()
@@ -220,7 +220,7 @@ def test_a_step_that_does_not_fit_the_state_says_so(boss):
             fits = state in each.sources
             assert (at(one, each.slug) in shown) == fits
             if not fits:
-                assert said(step(boss, one, each.slug, reason="x")) == [
+                assert texts_shown(step(boss, one, each.slug, reason="x")) == [
                     "La campaña ya no está en ese estado; no se cambió nada."
                 ]
         one.refresh_from_db()
@@ -235,7 +235,7 @@ def test_staff_who_lose_a_race_see_a_warning(boss, monkeypatch):
 
     monkeypatch.setattr(lifecycle, "pause", meanwhile)
     answer = step(boss, one, "pausar")
-    assert said(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
+    assert texts_shown(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
 
 
 def test_looking_at_a_step_does_not_take_it(boss):
@@ -267,7 +267,7 @@ def clerk_without_permission():
 def test_a_test_leaves_at_once_for_one_address(boss, partner):
     one = campaign(subject="Oferta", is_advertising=True, html="<p>Hola</p>")
     answer = step(boss, one, "prueba", recipient=" Ana@Dominio.com ")
-    assert said(answer) == ["Prueba enviada a ana@dominio.com. sandbox respondió: sandbox"]
+    assert texts_shown(answer) == ["Prueba enviada a ana@dominio.com. sandbox respondió: sandbox"]
     sent = SandboxMessage.objects.get()
     assert (sent.to, sent.via) == ("ana@dominio.com", "C")
     assert not Message.objects.exists()
@@ -306,21 +306,23 @@ def test_the_provider_s_answer_is_shown(boss, monkeypatch, outcome, text):
     provider = Provider(outcome)
     monkeypatch.setattr("messaging.admin.campaign_steps.gateways_for", lambda via: (provider,))
     answer = step(boss, campaign(is_advertising=True), "prueba", recipient="ana@dominio.com")
-    assert said(answer) == [text]
+    assert texts_shown(answer) == [text]
     assert provider.taken[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
 
 
 def test_without_a_provider_a_test_says_so(boss, settings):
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": ()}
     answer = step(boss, campaign(), "prueba", recipient="ana@dominio.com")
-    assert said(answer) == ["No hay proveedor de correo: falta EMAIL_URL."]
+    assert texts_shown(answer) == ["No hay proveedor de correo: falta EMAIL_URL."]
 
 
 def test_tests_are_counted(boss):
     one = campaign()
     for _ in range(TESTS_PER_HOUR):
         step(boss, one, "prueba", recipient="ana@dominio.com")
-    assert said(step(boss, one, "prueba", recipient="ana@dominio.com"))[0].startswith("Demasiadas pruebas; espere")
+    assert texts_shown(step(boss, one, "prueba", recipient="ana@dominio.com"))[0].startswith(
+        "Demasiadas pruebas; espere"
+    )
     assert SandboxMessage.objects.count() == TESTS_PER_HOUR
 
 
