@@ -128,7 +128,7 @@ def close_status_connection(django_db_setup: None) -> Iterator[None]:
 def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Reset limits, wake-ups, circuit breakers and provider states; the Redis server is the tests' own."""
     breaker.closed_until = broker.closed_until = 0.0
-    monkeypatch.setattr(failover, "known", failover._Known())
+    monkeypatch.setattr(failover, "local", failover._LocalState())
     connection().flushdb()
     counters.forget()
     alarms.forget()

@@ -34,8 +34,8 @@ def _log_gateways(**_: object) -> None:
     log = logging.getLogger("aval.start")
     log.info("gateways", extra=used)
     try:
-        failover.introduce(sorted({name for names in used.values() for name in names}))
-    except Error as fault:  # a worker also starts without its database; the next one records them
+        failover.register(sorted({name for names in used.values() for name in names}))
+    except Error as fault:  # a worker starts without its database too, and the next one introduces them
         log.warning("providers were not written down", extra={"fault": repr(fault)[:200]})
 
 

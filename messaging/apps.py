@@ -7,7 +7,7 @@ class MessagingConfig(AppConfig):
     verbose_name = "Mensajes"
 
     def ready(self) -> None:
-        """Make every gateway once: a faulty URL stops the start, not the first message."""
+        """Make every gateway once, so that a wrong URL stops the start and not the first message."""
         from messaging.gateways import BadGatewayUrl, in_use
 
         try:

@@ -1,7 +1,7 @@
-"""Daily caps of messages: paid ones per caller and via and over the whole installation, codes by mail per caller.
+"""Daily caps on messages: paid ones per caller and via and for the whole installation, codes by mail per caller.
 
-Reserved before the act and put back if that is refused, so that parallel requests cannot exceed a cap. Do not call
-inside a transaction (`clients.rate_limits.counters`).
+A message is counted before the request and uncounted if that is refused, so that parallel requests cannot exceed the
+cap. Never call it inside a transaction (`clients.rate_limits.counters`).
 """
 
 import logging
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 _TOTAL = "paid:total"
 ALARM_SHARE = 0.8
-"""Share of the installation's cap that raises an alarm, early enough to raise the cap before anybody is refused."""
+"""Share of the installation's cap that raises an alarm, early enough to raise the cap before a request is refused."""
 
 
 class CapReached(Exception):
-    """A cap is reached for today; `seconds` until the next day in Lima."""
+    """The cap of the day is used up. `seconds`: until midnight in Lima."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ def key_of_partner(partner_id: int) -> str:
 
 
 def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> Callable[[], None]:
-    """Reserve one of the day's messages of a caller; call the result to put it back. Raises CapReached."""
+    """Count one message of a caller. Returns a function that uncounts it. Raises CapReached."""
     caps = _caps(via, caller, partner)
 
     def put_back() -> None:

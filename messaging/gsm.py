@@ -1,6 +1,6 @@
-"""Default alphabet of SMS, GSM 03.38 (3GPP TS 23.038): a segment holds 160 of its characters, and 70 of any other.
+"""GSM 03.38, the default alphabet of SMS (3GPP TS 23.038): a segment holds 160 of its characters, or 70 of any other.
 
-smpplib has the table but does not say which of its entries are gaps.
+smpplib has the table, but does not mark the entries that are gaps.
 """
 
 import unicodedata
@@ -8,7 +8,7 @@ import unicodedata
 from smpplib.gsm import gsm_encode
 
 _NOT_IN_GSM = frozenset("`\x1b")
-"""smpplib's table fills its gaps with the first and knows the second as the escape that begins a pair."""
+"""In smpplib's table the first fills the gaps, and the second is the escape that begins a pair."""
 _INSTEAD = {
     **dict.fromkeys("‘’‚´`′ʼ", "'"),
     **dict.fromkeys("“”„«»″", '"'),
@@ -30,12 +30,11 @@ _INSTEAD = {
     "Þ": "Th",
     "þ": "th",
 }
-"""Replacements for letters and signs that Unicode does not decompose."""
+"""Replacements for characters that Unicode does not decompose."""
 
 
 def encode(text: str) -> bytes:
-    """One octet for each character, two for those of the extension table. Raises UnicodeError for a character outside
-    the alphabet."""
+    """One octet for a character, two for one of the extension table. Raises UnicodeError for any other character."""
     if _NOT_IN_GSM & set(text):
         raise UnicodeError("not in GSM 03.38")
     return bytes(gsm_encode(text))
@@ -55,7 +54,7 @@ def outside(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """`Crédito Perú` -> `Crédito Peru`: characters of the alphabet stay, and those without a base letter become `?`."""
+    """`Crédito Perú` -> `Crédito Peru`: keeps the alphabet's characters, uses `?` for those without a base letter."""
     return "".join(_folded(each) for each in unicodedata.normalize("NFC", text))
 
 

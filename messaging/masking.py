@@ -1,4 +1,4 @@
-"""Masking of destinations, and of texts that repeat them."""
+"""Masking of destinations, alone and within texts, for staff who may not see them in full."""
 
 from clients.identity.phones import COUNTRY_PREFIX, mask_email, mask_phone
 from messaging.models import Via
@@ -10,7 +10,7 @@ def masked(via: str, destination: str) -> str:
 
 
 def masked_in(text: str, via: str, destination: str) -> str:
-    """The text with the destination masked wherever it stands: providers repeat it in their replies."""
+    """The text with every occurrence of the destination masked: providers repeat it in their replies."""
     if not destination:
         return text
     for spelling in (COUNTRY_PREFIX + destination, COUNTRY_PREFIX[1:] + destination, destination):

@@ -1,4 +1,4 @@
-"""Messages, which are the queue, their events, and the state of providers."""
+"""Models of messages (whose rows are the queue), their events, campaigns, providers and delivery receipts."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from clients.models import AuthorizedClient, Credential, Partner
 
 
 class Via(models.TextChoices):
-    """Vias to a client, by the letters of contract 2."""
+    """Channels of a message, by the letters of contract 2."""
 
     SMS = "S", "SMS"
     WHATSAPP = "W", "WhatsApp"
@@ -21,7 +21,7 @@ class Via(models.TextChoices):
 
 
 def no_line_break(text: str) -> None:
-    """A line break in a subject would begin another header (CR/LF injection)."""
+    """Refuse line breaks in a subject: they would begin another header (CR/LF injection). Raises ValidationError."""
     if not text.isprintable():
         raise ValidationError("No puede tener saltos de línea ni caracteres de control.")
 
@@ -33,7 +33,7 @@ class Campaign(models.Model):
                  |         |  ^
                  |         v  |
                  |        PAUSED
-                 `---------`--`--> CANCELLED      SCHEDULED -> DRAFT takes it back to be rewritten
+                 `---------`--`--> CANCELLED      SCHEDULED -> DRAFT: withdrawn, to be edited
     """
 
     class Type(models.TextChoices):
@@ -44,9 +44,9 @@ class Campaign(models.Model):
         DRAFT = "DRAFT", "Borrador"  # being written
         SCHEDULED = "SCHEDULED", "Programada"  # begins at scheduled_at
         SENDING = "SENDING", "Enviando"  # messages are made and leave
-        PAUSED = "PAUSED", "En pausa"  # nothing leaves until it is resumed
+        PAUSED = "PAUSED", "En pausa"  # no message leaves until it is resumed
         DONE = "DONE", "Terminada"  # every message is settled
-        CANCELLED = "CANCELLED", "Anulada"  # what had not left does not leave
+        CANCELLED = "CANCELLED", "Anulada"  # messages that had not left are cancelled
 
     type = models.CharField("tipo", max_length=8, choices=Type.choices)
     subject = models.CharField("asunto", max_length=180, validators=[no_line_break])
@@ -66,8 +66,8 @@ class Campaign(models.Model):
     state = models.CharField("estado", max_length=9, choices=State.choices, default=State.DRAFT)
     scheduled_at = models.DateTimeField("comienza", null=True, blank=True)
     audience = models.PositiveIntegerField("destinatarios", null=True)  # counted when it was scheduled
-    last_client_id = models.BigIntegerField(default=0)  # the fan-out has come so far
-    fanned_out_at = models.DateTimeField(null=True)  # every message is made
+    last_client_id = models.BigIntegerField(default=0)  # messages are made up to this client
+    fanned_out_at = models.DateTimeField(null=True)  # all messages are made
     created_by = models.CharField("creada por", max_length=150)
     created_at = models.DateTimeField("creada")
     started_at = models.DateTimeField("comenzó", null=True)
@@ -89,20 +89,20 @@ class Campaign(models.Model):
 
 
 class Message(models.Model):
-    """One message to one recipient. The row is the queue: Redis only rings (docs/adr/0001).
+    """One message to one recipient. The rows are the queue; Redis only carries wake-ups (docs/adr/0001).
 
     QUEUED -> SENDING -> SENT -> DELIVERED
-       |         |         `---> UNDELIVERED       the provider's receipt says no
-       |         |-----> QUEUED                    refused for now, or its claim lapsed before the hand-over
-       |         |-----> FAILED                    refused for good, or tries used up
+       |         |         `---> UNDELIVERED       receipt: not delivered
+       |         |-----> QUEUED                    temporary refusal, or the claim lapsed before the hand-over
+       |         |-----> FAILED                    permanent refusal, or no attempts left
        |         |-----> UNKNOWN                   handed over, no clear answer: never sent again by itself
-       |         |-----> DELIVERED, UNDELIVERED    a receipt that overtook our own record
+       |         |-----> DELIVERED, UNDELIVERED    a receipt that came before our own record
        |         `-----> EXPIRED, CANCELLED        only before the hand-over
-       |-------> EXPIRED                           its code died before a provider took it
-       `-------> CANCELLED                         superseded, cancelled, or its client removed, first
+       |-------> EXPIRED                           its code expired before a provider took it
+       `-------> CANCELLED                         superseded, cancelled, or its client removed
 
     UNKNOWN -> SENT (late answer, same claim), DELIVERED, UNDELIVERED
-    UNDELIVERED -> DELIVERED                       a later receipt, or the code that came back, says that it arrived
+    UNDELIVERED -> DELIVERED                       a later receipt, or the code was entered correctly
     """
 
     class Kind(models.TextChoices):
@@ -112,15 +112,15 @@ class Message(models.Model):
         BULLETIN = "boletin", "Boletín"
 
     class State(models.TextChoices):
-        QUEUED = "QUEUED", "En cola"  # due at next_attempt_at, nobody has it
-        SENDING = "SENDING", "Enviando"  # a worker holds it until lease_until; handed_over_at says how far it came
+        QUEUED = "QUEUED", "En cola"  # due at next_attempt_at, not claimed
+        SENDING = "SENDING", "Enviando"  # claimed until lease_until; handed over where handed_over_at is set
         SENT = "SENT", "Enviado"  # a provider took it
-        DELIVERED = "DELIVERED", "Entregado"  # the provider's receipt says it arrived
-        UNDELIVERED = "UNDELIVERED", "No entregado"  # the provider's receipt says it did not; better news may follow
-        FAILED = "FAILED", "Fallido"  # no provider took it, and none will be asked again
-        UNKNOWN = "UNKNOWN", "Sin respuesta clara"  # it may have left or not: said, not guessed
-        EXPIRED = "EXPIRED", "Vencido"  # its time was up before the hand-over
-        CANCELLED = "CANCELLED", "Anulado"  # it was no longer wanted before the hand-over
+        DELIVERED = "DELIVERED", "Entregado"  # receipt: delivered
+        UNDELIVERED = "UNDELIVERED", "No entregado"  # receipt: not delivered; a better one may follow
+        FAILED = "FAILED", "Fallido"  # no provider took it, and none will be tried again
+        UNKNOWN = "UNKNOWN", "Sin respuesta clara"  # handed over, perhaps sent
+        EXPIRED = "EXPIRED", "Vencido"  # send_before passed before the hand-over
+        CANCELLED = "CANCELLED", "Anulado"  # no longer wanted, before the hand-over
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
@@ -128,14 +128,12 @@ class Message(models.Model):
     request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
     kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
     via = models.CharField("vía", max_length=1, choices=Via.choices)
-    recipient = models.CharField("destino", max_length=254)  # empty: forgotten (messaging.retention)
+    recipient = models.CharField("destino", max_length=254)  # empty: erased (messaging.retention)
     subject = models.CharField("asunto", max_length=200, blank=True)
     text = models.TextField("texto")  # its code masked
     html = models.TextField(blank=True)
-    sealed = models.BinaryField(null=True)  # the code, Fernet; blanked once nobody may need it
-    kept_until = models.DateTimeField(
-        null=True
-    )  # a fallback may need the code: it stays after the hand-over, till then
+    sealed = models.BinaryField(null=True)  # the code, Fernet; NULL once it is not needed
+    kept_until = models.DateTimeField(null=True)  # a fallback may need the code until then
     state = models.CharField("estado", max_length=11, choices=State.choices, default=State.QUEUED)
     attempts = models.PositiveSmallIntegerField("intentos", default=0)  # hand-overs, not claims
     claim_id = models.UUIDField(null=True)
@@ -177,7 +175,7 @@ class Message(models.Model):
             models.UniqueConstraint(
                 name="one_message_per_campaign_and_address",
                 fields=["campaign", "recipient"],
-                condition=Q(campaign__isnull=False) & ~Q(recipient=""),  # empty: its time was over
+                condition=Q(campaign__isnull=False) & ~Q(recipient=""),  # empty: erased
             ),
             models.CheckConstraint(
                 name="a_settled_message_holds_no_secret",
@@ -189,11 +187,11 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            # what a claim takes: bounded by what waits, whatever the history
+            # for claims: its size depends on waiting messages, not on the history
             models.Index("kind", "next_attempt_at", name="message_due", condition=Q(state="QUEUED")),
             models.Index("lease_until", name="message_leased", condition=Q(state="SENDING")),
             models.Index("send_before", name="message_dying", condition=Q(state__in=["QUEUED", "SENDING"])),
-            # what went wrong: the rungs to give back, and what an agent looks for, however rare it is
+            # for rungs to give back, and for agents who search for failed messages, however rare
             models.Index(
                 "created_at",
                 "id",
@@ -203,12 +201,12 @@ class Message(models.Model):
             models.Index("reference", name="message_by_reference"),
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
             models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),
-            # a receipt names a message as its provider does; with what is older than any receipt it is not concerned
+            # a receipt has the provider's id of its message
             models.Index("provider_id", "provider", name="message_at_provider", condition=~Q(provider_id="")),
             models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),
             models.Index("created_at", "id", name="message_by_time"),
             models.Index("recipient", "created_at", name="message_by_recipient"),
-            # what may have to be forgotten, oldest first; what was is not looked at again each night
+            # for retention, oldest first, without messages that are blanked already
             models.Index("created_at", name="message_with_recipient", condition=~Q(recipient="")),
             # mensajes_enviados of contract 1
             models.Index(
@@ -236,13 +234,13 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     S.EXPIRED: frozenset(),
     S.CANCELLED: frozenset(),
 }
-"""Transitions in the class docstring of Message, as data; `messaging.queue.transitions.move` allows no others."""
+"""The diagram of Message as data; `messaging.queue.transitions.move` allows no other change."""
 
 
 class MessageEvent(models.Model):
-    """Append-only: one row for each hand-over, each later change of state, and each receipt.
+    """Append-only: one row for each hand-over to a provider, change of state and receipt.
 
-    A claim alone leaves no row, since it is not an attempt.
+    A claim alone writes no row, because it is not an attempt.
     """
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="events", db_index=False)
@@ -261,19 +259,19 @@ class MessageEvent(models.Model):
 
 
 class ProviderState(models.Model):
-    """Shared circuit breaker of a provider: whether it is set aside, since when, until when and why.
+    """Circuit of a provider, shared by all workers: open or closed, since when, until when, and why.
 
-    No row: it never was. Each worker judges by its own calls (`messaging.delivery.circuit_breaker`); the result is
-    shared.
+    Without a row the circuit is closed. Each worker decides from its own calls when to open it
+    (`messaging.delivery.circuit_breaker`).
     """
 
     name = models.CharField("proveedor", max_length=100, primary_key=True)  # as Gateway.name
     set_aside_at = models.DateTimeField("apartado desde", null=True)
-    until = models.DateTimeField("hasta", null=True)  # then one message may try it; null: until somebody restores it
+    until = models.DateTimeField("hasta", null=True)  # then one message may try it; null: until staff restore it
     reason = models.CharField("motivo", max_length=300, blank=True)
-    by = models.CharField("por", max_length=150, blank=True)  # empty: by itself
-    in_a_row = models.PositiveSmallIntegerField("veces seguidas", default=0)  # each time it stays away twice as long
-    probe_until = models.DateTimeField(null=True)  # somebody is trying it; the next may after this
+    by = models.CharField("por", max_length=150, blank=True)  # empty: not by staff
+    in_a_row = models.PositiveSmallIntegerField("veces seguidas", default=0)  # the backoff doubles each time
+    probe_until = models.DateTimeField(null=True)  # a trial runs; the next one may begin after this
 
     class Meta:
         verbose_name = "proveedor"
@@ -288,7 +286,7 @@ class ProviderState(models.Model):
 
 
 class ProviderEvent(models.Model):
-    """Append-only: when a provider was set aside or restored, and why."""
+    """Append-only: one row for each opening and closing of a provider's circuit, with the reason."""
 
     class What(models.TextChoices):
         SET_ASIDE = "set_aside", "Apartado"
@@ -309,19 +307,22 @@ class ProviderEvent(models.Model):
 
 
 class ProviderReceipt(models.Model):
-    """Delivery receipt of a provider. The same receipt twice is one row.
+    """Delivery receipt: a provider's report on a message that it took. The same report twice is one row.
 
-    It may come before we have recorded that the provider took the message, and about messages that are not ours: it is
-    stored as it came, and applied when its message is known (`messaging.delivery.receipts`). A receipt settles one
-    message; one about a later message with the same id at the provider replaces the row.
+    A report may come before our record that the provider took the message, or about a message that is not ours. It is
+    stored as received and applied when its message is known (`messaging.delivery.receipts`). A report settles one
+    message; a report on a later message with the same provider id replaces the row.
     """
 
-    provider = models.CharField("proveedor", max_length=100)  # the family: twilio, whatsapp-cloud, smpp:host, postmark
+    provider = models.CharField(
+        "proveedor", max_length=100
+    )  # prefix of the gateway's name: twilio, whatsapp-cloud, smpp:host, postmark
     provider_id = models.CharField("id en el proveedor", max_length=200)
-    message_id = models.UUIDField(null=True)  # where the provider repeats ours; else the message that it settled
-    recipients = ArrayField(
-        models.CharField(max_length=32), default=list, db_default=[]
-    )  # keyed hashes of the numbers that it names, until it has settled a message
+    message_id = models.UUIDField(
+        null=True
+    )  # our id where the provider repeats it, else that of the message it settled
+    recipients = ArrayField(models.CharField(max_length=32), default=list, db_default=[])
+    """Keyed hashes of the numbers in the report; empty once it has settled a message."""
     state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
     detail = models.CharField("detalle", max_length=300, blank=True)
     at = models.DateTimeField("fecha")
@@ -341,7 +342,7 @@ class ProviderReceipt(models.Model):
 
 
 class SandboxMessage(models.Model):
-    """Message delivered by a `sandbox://` gateway, with the code in clear. Only with SANDBOX=true."""
+    """A message of a `sandbox://` gateway: the developer's outbox, with the code in clear. Only with SANDBOX=true."""
 
     message_id = models.UUIDField()
     via = models.CharField(max_length=1, choices=Via.choices)
@@ -357,12 +358,14 @@ class SandboxMessage(models.Model):
 
 
 class RateCount(models.Model):
-    """Counter of a limit, for the time that Redis is unavailable (`clients.rate_limits.postgres_counters`). A crash
-    empties the table."""
+    """Counter of a rate limit while Redis is unavailable (`clients.rate_limits.postgres_counters`).
 
-    key = models.CharField(max_length=40, primary_key=True)  # a keyed hash of whom and when it counts
-    known = models.IntegerField(default=0)  # as far as Redis was known to have counted
-    added = models.IntegerField(default=0)  # counted here, and not in Redis yet
+    The table is unlogged: a crash empties it.
+    """
+
+    key = models.CharField(max_length=40, primary_key=True)  # keyed hash of the caller and the window
+    known = models.IntegerField(default=0)  # last count known from Redis
+    added = models.IntegerField(default=0)  # counted here, not in Redis yet
     ends_at = models.DateTimeField()
 
     class Meta:

@@ -1,9 +1,7 @@
-"""Retention of messages: recipients are removed; what remains says that a partner sent a message, how, when, and its
-outcome.
+"""Retention and erasure of messages: blanks recipient and texts, keeps company, via, times and state.
 
-Partner, credential, request and campaign stay, for the statistics and because a company that routes messages must be
-able to show where they came from (DL 1723). A message that waits, is being sent, or may still need its seal is not
-touched.
+Company, credential, request and campaign stay, for statistics and because a company that routes messages must be able
+to show their origin (DL 1723). A message that is queued, being sent, or may still need its seal is not changed.
 """
 
 from collections.abc import Sequence
@@ -20,13 +18,13 @@ from messaging.queue.transitions import move
 _ADDRESS = r"[^\s<>\"''(),;:]+@[^\s<>\"''(),;:]+"
 _PHONE = r"\+?([0-9]{2,3}[ -]?)?9[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}"
 _REPLY = f"regexp_replace(regexp_replace(provider_reply, '{_ADDRESS}', '•••', 'g'), '{_PHONE}', '•••', 'g')"
-"""Provider's reply without the mailbox or phone that it may repeat."""
+"""SQL: the provider's reply without the mailbox or telephone that it may repeat."""
 
 _BLANK = f"""
     recipient = '', subject = '', text = '', html = '', provider_id = '', sealed = NULL, kept_until = NULL,
     claim_id = NULL, provider_reply = {_REPLY}
 """
-"""SET clause of a settled message. Its claim is removed too: a very late answer overwrites nothing."""
+"""SET clauses that blank a settled message. The claim goes too, so that a very late answer overwrites nothing."""
 
 OF_THEIR_CODES = f"""
     messages AS MATERIALIZED (
@@ -38,16 +36,16 @@ OF_THEIR_CODES = f"""
         UPDATE messaging_message AS message SET {_BLANK} FROM messages WHERE message.id = messages.id
     )
 """  # noqa: S608  this module's constants
-"""Part of a statement with `their_codes`, the ids that messages have as their reference: erased here too, since nothing
-else would find them."""
+"""Part of a statement with the CTE `their_codes`, ids of codes: blanks their messages in the same statement, because
+without the codes these messages could not be found any more."""
 
-LATELY = timedelta(days=30)
-"""No campaign runs longer."""
+LONGEST_CAMPAIGN = timedelta(days=30)
+"""Longest time that a campaign takes."""
 
 RULES = (
     RetentionRule(
         "messages",
-        # a campaign that still runs tells by recipients whom it has written to
+        # a campaign that still runs needs the recipients, so as not to write to one twice
         """
         SELECT message.id FROM messaging_message AS message
         WHERE recipient <> '' AND created_at < %(before)s AND state NOT IN ('QUEUED', 'SENDING')
@@ -65,7 +63,7 @@ RULES = (
         kept("messages"),
         of="message",
     ),
-    # a campaign may have made a message of what it had read a moment before its client was erased
+    # a campaign may have made a message for a client whom it had read just before their erasure
     RetentionRule(
         "messages_of_the_erased",
         """
@@ -76,9 +74,11 @@ RULES = (
         WHERE client.forgotten_at >= %(before)s AND campaign.state <> 'DRAFT' AND campaign.started_at >= %(before)s
           AND message.recipient <> '' AND message.state NOT IN ('QUEUED', 'SENDING')
         """,
-        f", blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)"  # noqa: S608
-        " SELECT count(*) FROM over",
-        lambda: LATELY,
+        f"""
+        , blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)
+        SELECT count(*) FROM over
+        """,  # noqa: S608  this module's constants
+        lambda: LONGEST_CAMPAIGN,
         of="message",
     ),
     RetentionRule(
@@ -101,7 +101,7 @@ RULES = (
         kept("sandbox"),
     ),
     RetentionRule(
-        "rate_counts",  # each row says itself when it is over
+        "rate_counts",  # ends_at is in each row
         "SELECT key AS id FROM messaging_ratecount WHERE ends_at < %(at)s ORDER BY ends_at",
         deleting("messaging_ratecount", "key"),
         lambda: timedelta(0),
@@ -109,16 +109,16 @@ RULES = (
 )
 
 
-class WithAProvider(Exception):
-    """A message is being handed to a provider now; the outcome is known in a minute."""
+class MessageBeingSent(Exception):
+    """One of the messages is being handed over to a provider. Its state is settled within a minute."""
 
 
 def messages_of(
     *, references: Sequence[UUID], clients: Sequence[int], mailboxes: Sequence[str], shared: Sequence[str] = ()
 ) -> list[UUID]:
-    """Messages of codes, and messages to mailboxes; to a `shared` mailbox only those sent to one of `clients`.
+    """Ids of the messages of codes and of those to mailboxes; to a `shared` mailbox only those of `clients`.
 
-    Each by its index: messages to an authorised client went to their mailbox.
+    Each part uses an index: messages of an authorised client are found by their mailbox.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -137,24 +137,24 @@ def messages_of(
 
 
 def erase(ids: Sequence[UUID], *, to: Sequence[str], at: datetime) -> int:
-    """Cancel what has not been sent and blank the rest, with events and receipts; return how many messages.
+    """Cancel messages that have not left, and blank all of them with their events and receipts. Returns how many.
 
-    `to`: destinations that the sandbox's outbox may show. Runs in the caller's transaction. Raises WithAProvider: the
-    process that is calling the provider would store its reply afterwards.
+    `to`: the destinations whose sandbox messages are deleted. Part of the caller's transaction.
+    Raises MessageBeingSent: the worker that has the message would later record the provider's reply.
     """
     SandboxMessage.objects.filter(to__in=to).delete()
-    ordered = sorted(ids)  # over all pieces as within each: whoever locks several messages goes by their ids
+    ordered = sorted(ids)  # all code that locks several messages locks them by id
     return sum(_erase(ordered[start : start + BATCH], at=at) for start in range(0, len(ordered), BATCH))
 
 
 def _erase(ids: Sequence[UUID], *, at: datetime) -> int:
-    """One batch of them: a statement takes 65,535 parameters and five seconds at most, and a person may have been sent
-    a message a minute for a year."""
+    """Erase one batch: a statement takes at most 65,535 parameters and five seconds, and one person may have got a
+    message every minute for a year."""
     move("CANCELLED", "id = ANY(%(ids)s)", {"ids": list(ids)}, at=at, detail="datos borrados")
     mine = Message.objects.filter(pk__in=ids).order_by("pk").select_for_update()
     states = {row[0]: (row[1], row[2]) for row in mine.values_list("pk", "state", "provider_id")}
     if any(state in (Message.State.QUEUED, Message.State.SENDING) for state, _ in states.values()):
-        raise WithAProvider
+        raise MessageBeingSent
     names = [name for _, name in states.values() if name]
     ProviderReceipt.objects.filter(provider_id__in=names).delete()
     params: dict[str, Any] = {"ids": list(states)}
@@ -162,5 +162,6 @@ def _erase(ids: Sequence[UUID], *, at: datetime) -> int:
         cursor.execute(
             "UPDATE messaging_messageevent SET detail = '' WHERE message_id = ANY(%(ids)s) AND detail <> ''", params
         )
-        cursor.execute(f"UPDATE messaging_message SET {_BLANK} WHERE id = ANY(%(ids)s)", params)  # noqa: S608
+        sql = f"UPDATE messaging_message SET {_BLANK} WHERE id = ANY(%(ids)s)"  # noqa: S608  this module's constant
+        cursor.execute(sql, params)
         return int(cursor.rowcount)

@@ -1,4 +1,4 @@
-"""Steps of a sweep, isolated from each other: one that fails does not stop the others."""
+"""Runner for the steps of a sweep: a step that fails does not prevent the others."""
 
 import logging
 from collections import Counter
@@ -9,16 +9,16 @@ from django.db import close_old_connections, connection
 log = logging.getLogger(__name__)
 
 Step = tuple[str, Callable[[], object]]
-"""Name in the log, and function."""
+"""Name in the log, and the function to call."""
 
 failures: Counter[str] = Counter()
-"""Failures of each step since this process began."""
+"""Number of failures of each step since this process began."""
 
 
 def run_each(sweep: str, steps: Iterable[Step]) -> int:
-    """Run all steps in order. An exception is logged and counted; returns how many failed.
+    """Run the steps in order. Exceptions are logged and counted. Returns how many steps failed.
 
-    The next sweep tries again. A step that fails every time is an error every two seconds, with its count.
+    The next sweep tries again. A step that always fails logs an error every two seconds, with its count.
     """
     failed = 0
     for name, act in steps:

@@ -1,4 +1,4 @@
-"""Celery tasks of deliveries and sweeps. They carry no data: the row, not the broker, knows what is due."""
+"""Celery tasks: wake-ups of workers, and sweeps. They carry no data; due messages are found in the database."""
 
 from celery import shared_task
 from django.utils import timezone

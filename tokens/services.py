@@ -267,7 +267,7 @@ def _record_late_try(token: VerificationToken, typed: str, *, at: datetime) -> R
         right = codes.matches(token.pk, bytes(token.code_hmac), typed)
         CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
         if right:
-            receipts.came_back(token.pk, at=at)
+            receipts.confirm_by_code(token.pk, at=at)
     return TokenExpired()
 
 
@@ -275,10 +275,10 @@ def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Re
     states = sql.accept(token.pk, at=at)
     if states is None:
         return NoPendingToken()
-    if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_armed():
+    if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_enabled():
         outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
-        receipts.came_back(token.pk, at=at)
+        receipts.confirm_by_code(token.pk, at=at)
     token.outcome = Outcome.VALIDATED
     return token
 

@@ -25,7 +25,7 @@ def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
     arrive, so the code stays live and can be answered.
     """
     references = [each.reference for each in moved if each.kind == Message.Kind.VERIFICATION and each.reference]
-    if channel_fallback.is_armed():
+    if channel_fallback.is_enabled():
         references = none_taken(references)
     _return_rungs(references, certainly=state != Message.State.UNKNOWN, at=at)
 
@@ -40,7 +40,7 @@ def catch_up(*, at: datetime) -> None:
     """Give back the rungs of recent messages that no provider took, where a crash prevented `give_back`."""
     by_certainty: dict[bool, list[UUID]] = {True: [], False: []}
     lately = dict(not_taken_lately(Message.Kind.VERIFICATION, at=at))
-    for reference in none_taken(list(lately)) if channel_fallback.is_armed() else lately:
+    for reference in none_taken(list(lately)) if channel_fallback.is_enabled() else lately:
         by_certainty[lately[reference] != Message.State.UNKNOWN].append(reference)
     for certainly, references in by_certainty.items():
         _return_rungs(references, certainly=certainly, at=at)

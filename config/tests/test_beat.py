@@ -9,8 +9,8 @@ from config.celeryconfig import beat_schedule
 from messaging.queue import wakeup
 
 
-def test_the_sweep_after_a_lost_wakeup_sends_it_again():
-    assert beat_schedule["messaging.sweep"]["schedule"] > wakeup.WAITING_FOR
+def test_the_sweep_after_a_lost_ring_rings_anew():
+    assert beat_schedule["messaging.sweep"]["schedule"] > wakeup.PENDING_SECONDS
 
 
 def test_sweeps_that_pile_up_are_one():

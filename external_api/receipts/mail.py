@@ -16,7 +16,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from messaging.delivery import mail_feedback, receipts
-from messaging.delivery.mail_feedback import Remark
+from messaging.delivery.mail_feedback import MailFeedback
 from messaging.delivery.receipts import Report
 from messaging.gateways.http import identifier
 from messaging.gateways.mail import METADATA
@@ -49,7 +49,7 @@ def record_tracking_event(sender: Any, event: Any, esp_name: str, **_: Any) -> N
     name, service, at = name or str(ours), esp_name.lower(), timezone.now()
     remark = mail_feedback.SOFT_BOUNCE if kind == "bounced" and _is_soft(event.esp_event) else REMARKS.get(kind)
     if remark is not None:
-        mail_feedback.keep(Remark(service, name, remark, ours), at=at)
+        mail_feedback.save(MailFeedback(service, name, remark, ours), at=at)
         return
     state = STATES.get(kind)
     if state is not None:

@@ -50,7 +50,7 @@ def message():
         name = "twilio:S:+1202"
 
     assert send.hand_over(claimed, Far(), at=now)
-    send.taken([(claimed, Receipt("SM1", "queued"))], at=now)
+    send.record_taken([(claimed, Receipt("SM1", "queued"))], at=now)
     return claimed
 
 

@@ -1,4 +1,4 @@
-"""Steps of a campaign in the admin: each with its form, its warning and the states it starts from."""
+"""Steps that staff can take with a campaign: form, warning, and the states in which each is offered."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,26 +21,25 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
 from messaging.models import Campaign
 
 State = Campaign.State
-FURTHEST = timedelta(days=365)
+MAX_DAYS_AHEAD = timedelta(days=365)
 TESTS_PER_HOUR = 20
-"""Test mails an hour for each staff member. A test is sent at once, past every queue, and must not become a way to
-send."""
+"""Test mails for each member of staff. They are sent at once and past the queue, and must not be a way to send more."""
 
 
 @dataclass(frozen=True)
-class Who:
-    """Who takes a step, when and from where, for the audit."""
+class Actor:
+    """The member of staff who takes a step, with address and time, for the audit."""
 
     by: str
     address: str
     at: datetime
 
-    def words(self) -> dict[str, Any]:
+    def as_kwargs(self) -> dict[str, Any]:
         return {"by": self.by, "address": self.address, "at": self.at}
 
 
 class WhenInput(UnfoldAdminTextInputWidget):
-    """Date and time input in the one format that browsers understand."""
+    """Input of date and time, in the only format that browsers accept for `datetime-local`."""
 
     def __init__(self) -> None:
         super().__init__(attrs={"type": "datetime-local"})
@@ -50,12 +49,12 @@ class WhenInput(UnfoldAdminTextInputWidget):
 
 
 class StepForm(forms.Form):
-    """Form that confirms a step. Some steps ask for more."""
+    """Confirmation form of a step. Subclasses have fields."""
 
-    def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, campaign: Campaign, staff: Actor, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data)
         self.campaign = campaign
-        self.who = who
+        self.staff = staff
 
 
 class CancelForm(StepForm, ReasonForm):
@@ -70,16 +69,16 @@ class ScheduleForm(StepForm):
         label="Escriba el número de destinatarios para confirmar", min_value=0, widget=UnfoldAdminIntegerFieldWidget
     )
 
-    def __init__(self, campaign: Campaign, who: Who, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(campaign, who, data)
+    def __init__(self, campaign: Campaign, staff: Actor, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(campaign, staff, data)
         self.reach = lifecycle.count_audience(campaign)
-        """Audience shown on the page; counted again when the form comes back."""
+        """Shown on the page, and counted again when the form is submitted."""
 
     def clean_begins(self) -> datetime:
         begins: datetime | None = self.cleaned_data["begins"]
         if begins is None:
-            return self.who.at
-        if not self.who.at - timedelta(minutes=5) <= begins <= self.who.at + FURTHEST:
+            return self.staff.at
+        if not self.staff.at - timedelta(minutes=5) <= begins <= self.staff.at + MAX_DAYS_AHEAD:
             raise forms.ValidationError("Debe ser de ahora a un año.")
         return begins
 
@@ -103,46 +102,48 @@ class TestForm(StepForm):
             raise forms.ValidationError("No es una dirección de correo.") from None
 
 
-Said = tuple[int, str]
-"""Result for staff: a level of django.contrib.messages, and a text."""
+Notice = tuple[int, str]
+"""Result of a step, shown to staff: a level of django.contrib.messages, and a sentence."""
 
 
-def _schedule(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    reach = lifecycle.schedule(campaign, begins=data["begins"], **who.words())
+def _schedule(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    reach = lifecycle.schedule(campaign, begins=data["begins"], **staff.as_kwargs())
     begins = timezone.localtime(data["begins"])
     return SUCCESS, f"Programada para el {begins:%d/%m/%Y %H:%M}: {reach} destinatarios."
 
 
-def _pause(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    lifecycle.pause(campaign, **who.words())
+def _pause(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    lifecycle.pause(campaign, **staff.as_kwargs())
     return SUCCESS, "En pausa: ya no sale nada hasta que se reanude."
 
 
-def _resume(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    lifecycle.resume(campaign, **who.words())
+def _resume(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    lifecycle.resume(campaign, **staff.as_kwargs())
     return SUCCESS, "Reanudada."
 
 
-def _cancel(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    taken = lifecycle.cancel(campaign, reason=data["reason"], **who.words())
+def _cancel(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    taken = lifecycle.cancel(campaign, reason=data["reason"], **staff.as_kwargs())
     return SUCCESS, f"Anulada; se retiraron {taken} mensajes que aún no salían."
 
 
-def _take_back(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    lifecycle.take_back(campaign, **who.words())
+def _withdraw(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    lifecycle.withdraw(campaign, **staff.as_kwargs())
     return SUCCESS, "Otra vez es un borrador."
 
 
-def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
-    """Send a test to one address, past the queue: staff wants the provider's answer now. It is no client's message, so
-    no row of a message is made; the audit entry is written before it is sent."""
+def _send_test(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    """Send a test mail to one address, past the queue, because staff want the provider's answer now.
+
+    It is no client's message, so it has no row among messages. The audit entry is written before it is sent.
+    """
     gateways = gateways_for("C")
     if not gateways:
         return ERROR, "No hay proveedor de correo: falta EMAIL_URL."
-    wait = counters.hit_hour(f"campaign-test:{who.by}", TESTS_PER_HOUR)
+    wait = counters.hit_hour(f"campaign-test:{staff.by}", TESTS_PER_HOUR)
     if wait:
         return WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos."
-    audit(campaign, "campaign.tested", **who.words(), recipient=data["recipient"])
+    audit(campaign, "campaign.tested", **staff.as_kwargs(), recipient=data["recipient"])
     text, html = rendering.preview(campaign)
     message = Outgoing(
         id=uuid4(),
@@ -165,11 +166,13 @@ def _try_out(campaign: Campaign, data: dict[str, Any], who: Who) -> Said:
 
 @dataclass(frozen=True)
 class Step:
-    slug: str  # in the address of its page
+    """A step of a campaign in the admin."""
+
+    slug: str  # in the URL of its page
     label: str
     warning: str
     sources: frozenset[str]
-    take: Callable[[Campaign, dict[str, Any], Who], Said]
+    act: Callable[[Campaign, dict[str, Any], Actor], Notice]
     form: type[StepForm] = StepForm
     icon: str = "arrow_forward"
 
@@ -185,7 +188,7 @@ STEPS = (
         "Enviar prueba",
         "Sale de inmediato a una sola dirección, con [PRUEBA] en el asunto.",
         frozenset(State.values),
-        _try_out,
+        _send_test,
         TestForm,
         "outgoing_mail",
     ),
@@ -219,7 +222,7 @@ STEPS = (
         "Volver a borrador",
         "No saldrá; se podrá corregir y programar otra vez.",
         frozenset({State.SCHEDULED}),
-        _take_back,
+        _withdraw,
         icon="edit_note",
     ),
     Step(

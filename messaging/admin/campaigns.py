@@ -1,17 +1,15 @@
-"""Bulletins and alerts in the admin: drafts are written, previewed, tested and sent, running campaigns paused or
-cancelled.
+"""Admin pages of campaigns: drafts, preview, test mail, and a confirmation page for each change of state.
 
-`messaging.campaigns.lifecycle` changes the state; each step is confirmed on a page of its own.
-"""
+The changes themselves are in `messaging.campaigns.lifecycle`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -23,10 +21,10 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from clients.admin.audit_mixin import Audited
 from clients.admin.base import BoundedList, Page, actor, address
 from clients.identity.names import normalised
-from messaging.admin.campaign_steps import STEPS, Step, Who
+from messaging.admin.campaign_steps import STEPS, Actor, Step
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import Progress, WrongState
-from messaging.models import Campaign, Message
+from messaging.models import Campaign
 
 T = TypeVar("T")
 State = Campaign.State
@@ -36,17 +34,18 @@ TOO_LATE = "La campaña ya no está en ese estado; no se cambió nada."
 
 class CampaignForm(ModelForm):
     def clean_profiles(self) -> list[str]:
-        """Profiles spelled as alta stores them; otherwise they would match nobody."""
+        """Normalise profiles as alta stores them, because otherwise they would match no client."""
         return list(dict.fromkeys(normalised(profile) for profile in self.cleaned_data["profiles"]))
 
 
 class PageWithProgress(BoundedList):
-    """Paginator that counts the progress of all campaigns of a page in one query."""
+    """List with the progress of each campaign, counted in one query for the whole page."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         page = list(self.result_list)
-        counted = in_time(lambda: progress_of(page)) or {}
+        begun = [campaign for campaign in page if has_begun(campaign)]
+        counted = unless_timed_out(lambda: lifecycle.progress_by_campaign(begun)) or {}
         for campaign in page:
             campaign.counted = counted.get(campaign.pk)
         self.result_list = page
@@ -54,8 +53,7 @@ class PageWithProgress(BoundedList):
 
 @admin.register(Campaign)
 class CampaignAdmin(Audited, Page):
-    """A draft can be edited and deleted. A campaign that was sent, or is about to be, can only be viewed and moved to
-    another state."""
+    """Page of campaigns. Drafts can be edited and deleted; all others can only be viewed and change their state."""
 
     audited_as = "campaign"
     not_audited = frozenset({"last_client_id", "fanned_out_at"})
@@ -110,7 +108,7 @@ class CampaignAdmin(Audited, Page):
             progress.unclear,
         )
 
-    # --- who may do what: once it is no draft, nobody writes it ---
+    # --- permissions: only a draft can be edited ---
 
     def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.state == State.DRAFT)
@@ -119,7 +117,7 @@ class CampaignAdmin(Audited, Page):
         return obj is not None and obj.state == State.DRAFT and super().has_delete_permission(request, obj)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Campaign | None:
-        """Campaign, locked while a form is saved: it must not be scheduled while it is being edited."""
+        """The campaign, locked while a form is saved: it must not be scheduled while it is edited."""
         campaign = super().get_object(request, object_id, from_field)
         if campaign is not None and request.method == "POST":
             return Campaign.objects.select_for_update().filter(pk=campaign.pk).first()
@@ -136,7 +134,7 @@ class CampaignAdmin(Audited, Page):
             messages.warning(request, "La campaña ya no es un borrador; no se guardó nada.")
             return HttpResponseRedirect(request.path)
 
-    # --- writing ---
+    # --- saving ---
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         if not change:
@@ -147,7 +145,7 @@ class CampaignAdmin(Audited, Page):
         return {"subject": row.subject}
 
     def response_post_save_add(self, request: HttpRequest, obj: Campaign) -> HttpResponseRedirect:
-        return back_to(obj)  # where it can be looked at
+        return back_to(obj)  # for the preview
 
     def response_post_save_change(self, request: HttpRequest, obj: Campaign) -> HttpResponseRedirect:
         return back_to(obj)
@@ -164,10 +162,10 @@ class CampaignAdmin(Audited, Page):
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
-            context.update(self._seen(request, obj))
+            context.update(self._page_context(request, obj))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def _seen(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
+    def _page_context(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         text, html = rendering.preview(campaign)
         is_over = campaign.state in (State.DONE, State.CANCELLED)
         may = request.user.has_perm(CHANGE)
@@ -175,9 +173,9 @@ class CampaignAdmin(Audited, Page):
             "steps": [step for step in STEPS if may and campaign.state in step.sources],
             "preview_text": text,
             "preview_html": html,
-            "progress": in_time(lambda: lifecycle.progress(campaign)) if has_begun(campaign) else None,
-            "reach": None if is_over else in_time(lambda: lifecycle.count_audience(campaign)),
-            "reach_by_partner": [] if is_over else in_time(lambda: reach_by_partner(campaign)),
+            "progress": unless_timed_out(lambda: lifecycle.progress(campaign)) if has_begun(campaign) else None,
+            "reach": None if is_over else unless_timed_out(lambda: lifecycle.count_audience(campaign)),
+            "reach_by_partner": [] if is_over else unless_timed_out(lambda: reach_by_partner(campaign)),
             "is_over": is_over,
         }
 
@@ -191,7 +189,7 @@ class CampaignAdmin(Audited, Page):
         ]
 
     def step_view(self, request: HttpRequest, key: int, step: Step) -> HttpResponse:
-        """Confirm a step, then take it."""
+        """Ask for confirmation of a step, then do it."""
         if not request.user.has_perm(CHANGE):
             raise PermissionDenied
         campaign = Campaign.objects.filter(pk=key).first()
@@ -200,11 +198,11 @@ class CampaignAdmin(Audited, Page):
         if campaign.state not in step.sources:
             messages.warning(request, TOO_LATE)
             return back_to(campaign)
-        who = Who(by=actor(request), address=address(request), at=timezone.now())
-        form = step.form(campaign, who, request.POST if request.method == "POST" else None)
+        staff = Actor(by=actor(request), address=address(request), at=timezone.now())
+        form = step.form(campaign, staff, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
-                level, text = step.take(campaign, form.cleaned_data, who)
+                level, text = step.act(campaign, form.cleaned_data, staff)
             except WrongState:
                 level, text = messages.WARNING, TOO_LATE
             messages.add_message(request, level, text)
@@ -230,38 +228,15 @@ def has_begun(campaign: Campaign) -> bool:
 
 
 def reach_by_partner(campaign: Campaign) -> list[tuple[str, int]]:
-    """Authorisations of each partner. A client authorised by two partners is in both and gets one message."""
+    """Authorisations of each partner. A client authorised by two is counted for both and gets one message."""
     rows = lifecycle.audience(campaign).values_list("partner__name").annotate(number=Count("pk"))
     return list(rows.order_by("partner__name"))
 
 
-def progress_of(page: Sequence[Campaign]) -> dict[int, Progress]:
-    """`lifecycle.progress` of several campaigns at once."""
-    rows: Iterable[Any] = (
-        Message.objects.filter(campaign__in=[campaign.pk for campaign in page if has_begun(campaign)])
-        .values("campaign")
-        .annotate(
-            sent=Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
-            failed=Count("pk", filter=Q(state="FAILED")),
-            unclear=Count("pk", filter=Q(state="UNKNOWN")),
-            skipped=Count("pk", filter=Q(state__in=["CANCELLED", "EXPIRED"])),
-            made=Count("pk"),
-        )
-    )
-    by_key = {campaign.pk: campaign for campaign in page}
-    found = {}
-    for row in rows:
-        campaign, made = by_key[row.pop("campaign")], row.pop("made")
-        whole = made if campaign.fanned_out_at is not None else max(made, campaign.audience or 0)
-        found[campaign.pk] = Progress(audience=whole, **row)
-    return found
-
-
-def in_time(question: Callable[[], T]) -> T | None:
-    """Result of a query, or None if it runs into the statement timeout: millions of rows must not break the whole
-    page."""
+def unless_timed_out(query: Callable[[], T]) -> T | None:
+    """The result of a query; None when the database cancels it. A slow count must not fail the whole page."""
     try:
         with transaction.atomic():
-            return question()
+            return query()
     except OperationalError:
         return None

@@ -1,4 +1,4 @@
-"""Messages and their events in the admin, read-only. The sealed code is never shown, not even to staff."""
+"""Admin pages of messages and their events, read-only. The sealed code is never shown, not even to staff."""
 
 from contextlib import suppress
 from typing import Any
@@ -32,10 +32,18 @@ class MessageAdmin(ReadOnly):
         (None, {"fields": ("number", "company", "kind", "via", "recipient", "subject", "text")}),
         ("Envío", {"fields": ("state", "attempts", "next_attempt_at", "send_before", "handed_over")}),
         ("Llegada", {"fields": ("sent_at", "delivered_at")}),
-        ("Proveedor", {"fields": ("provider", "name_there", "provider_reply")}),
+        ("Proveedor", {"fields": ("provider", "id_at_provider", "provider_reply")}),
         ("Origen", {"fields": ("credential_used", "request_number", "code", "created_at")}),
     )
-    readonly_fields = ("number", "company", "handed_over", "name_there", "credential_used", "request_number", "code")
+    readonly_fields = (
+        "number",
+        "company",
+        "handed_over",
+        "id_at_provider",
+        "credential_used",
+        "request_number",
+        "code",
+    )
 
     def get_queryset(self, request: Any) -> QuerySet[Message]:
         return super().get_queryset(request).defer("html", "sealed")
@@ -43,7 +51,7 @@ class MessageAdmin(ReadOnly):
     def get_search_results(
         self, request: Any, queryset: QuerySet[Message], search_term: str
     ) -> tuple[QuerySet[Message], bool]:
-        """Exact search, in columns that have an index: the list has ten million rows."""
+        """Exact search by indexed columns, because the list may have ten million rows."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -65,7 +73,7 @@ class MessageAdmin(ReadOnly):
         return moment(message.handed_over_at) or "—"
 
     @admin.display(description="id en el proveedor")
-    def name_there(self, message: Message) -> str:
+    def id_at_provider(self, message: Message) -> str:
         return message.provider_id or "—"
 
     @admin.display(description="credencial")

@@ -1,5 +1,4 @@
-"""Providers in the admin: in use or set aside, since when, until when and why. Staff can set one aside and restore
-it."""
+"""Admin pages of providers: state and history of each circuit breaker, which staff can open and close."""
 
 from typing import Any
 
@@ -15,7 +14,7 @@ from clients.admin.credentials import ReasonForm
 from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
 
-LATEST = 50
+MAX_EVENTS = 50
 """Changes shown on a provider's page."""
 
 
@@ -53,7 +52,7 @@ class ProviderStateAdmin(ReadOnly):
 
     @admin.display(description="últimos cambios")
     def history(self, state: ProviderState) -> str:
-        events = ProviderEvent.objects.filter(provider=state.name).order_by("-at", "-id")[:LATEST]
+        events = ProviderEvent.objects.filter(provider=state.name).order_by("-at", "-id")[:MAX_EVENTS]
         return render_to_string("admin/messaging/providerstate/history.html", {"events": list(events)})
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
@@ -69,7 +68,7 @@ class ProviderStateAdmin(ReadOnly):
 
     @admin.action(description="Restablecer…", permissions=["operate"])
     def put_back(self, request: HttpRequest, queryset: QuerySet[ProviderState]) -> HttpResponse | None:
-        def act(state: ProviderState, **word: Any) -> bool:
-            return failover.restore(state.name, **word)
+        def act(state: ProviderState, **details: Any) -> bool:
+            return failover.restore(state.name, **details)
 
         return run_on_selected(self, request, queryset, "put_back", "Restablecer", RestoreForm, act)

@@ -1,1 +1,1 @@
-"""Campaigns of bulletins and alerts: their states, their audience, their mails."""
+"""Campaigns of bulletins and alerts: states, audience, rendering of mails."""

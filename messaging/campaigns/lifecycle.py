@@ -1,31 +1,33 @@
-"""Lifecycle of bulletins and alerts: audience, start, pause and end, and the making of their messages.
+"""Lifecycle of campaigns: audience, changes of state, creation of messages, progress.
 
-Messages are made a few thousand ahead of those sent, not all at once. A campaign of a million then costs table and
-queue no more than one of ten thousand, and a pause or cancellation touches only those few thousand.
+Messages are made a few thousand at a time, ahead of delivery. So a campaign of a million costs the queue no more than
+one of ten thousand, and pausing or cancelling changes only the messages that are made.
 """
 
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from clients.models import AuthorizedClient, audit
-from messaging.models import Campaign
+from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.transitions import move
 from messaging.steps import run_each
 
 log = logging.getLogger(__name__)
 
-AHEAD = 5_000
-"""Most waiting messages of a campaign."""
-BATCH = 1_000
+MAX_WAITING = 5_000
+"""Waiting messages of one campaign at most."""
+BATCH_SIZE = 1_000
 """Messages made by one statement."""
 NEVER = datetime(9999, 12, 30, tzinfo=UTC)
-"""Due date of the messages of a paused campaign."""
+"""Due time of a paused campaign's messages."""
 
 State = Campaign.State
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -36,11 +38,11 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     State.DONE: frozenset(),
     State.CANCELLED: frozenset(),
 }
-"""Transitions in the class docstring of Campaign, as data."""
+"""The diagram of Campaign as data."""
 
 
 class WrongState(Exception):
-    """The campaign's state does not allow this step, or no longer."""
+    """The campaign's state does not allow this change (any more)."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ class Progress:
 
 
 def count_audience(campaign: Campaign) -> int:
-    """Mailboxes, not authorisations: a client authorised by two partners gets one message."""
+    """Number of mailboxes, not of authorisations: a client authorised by two partners gets one message."""
     return audience(campaign).values("email").distinct().count()
 
 
 def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
-    """Clients the campaign would reach now: authorised, subscribed, of its partners and profiles."""
+    """The clients that it would reach now: authorised, subscribed, of its partners and profiles."""
     clients = AuthorizedClient.objects.filter(
         deauthorized_at__isnull=True, subscribed_at__isnull=False, unsubscribed_at__isnull=True
     )
@@ -81,94 +83,117 @@ def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
 
 
 def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, address: str | None = None) -> int:
-    """Schedule the campaign; return how many clients it would reach now. Raises WrongState."""
+    """Schedule a campaign. Returns the present size of its audience. Raises WrongState."""
     count = count_audience(campaign)
-    _step(campaign, State.SCHEDULED, by=by, at=at, address=address, scheduled_at=begins, audience=count)
+    _change_state(campaign, State.SCHEDULED, by=by, at=at, address=address, scheduled_at=begins, audience=count)
     wakeup.wake("bulk")
     return count
 
 
-def take_back(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Turn a scheduled campaign into a draft again. Raises WrongState."""
-    _step(campaign, State.DRAFT, by=by, at=at, address=address, scheduled_at=None)
+def withdraw(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
+    """Make a scheduled campaign a draft again. Raises WrongState."""
+    _change_state(campaign, State.DRAFT, by=by, at=at, address=address, scheduled_at=None)
 
 
 def pause(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Pause: nothing more is sent except what a worker holds at this moment. Raises WrongState."""
+    """Pause a campaign. Only messages that are handed over already still leave. Raises WrongState."""
     with transaction.atomic():
-        _step(campaign, State.PAUSED, by=by, at=at, address=address)
-        _put_off(campaign, NEVER)
+        _change_state(campaign, State.PAUSED, by=by, at=at, address=address)
+        _set_due(campaign, NEVER)
 
 
 def resume(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Raises WrongState."""
+    """Resume a paused campaign. Raises WrongState."""
     with transaction.atomic():
         if campaign.state != State.PAUSED:
             raise WrongState
-        _step(campaign, State.SENDING, by=by, at=at, address=address)
-        _put_off(campaign, at)
+        _change_state(campaign, State.SENDING, by=by, at=at, address=address)
+        _set_due(campaign, at)
     wakeup.wake("bulk")
 
 
 def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", address: str | None = None) -> int:
-    """Cancel; return how many messages were taken back. A message that a worker holds is checked again before its
-    hand-over."""
+    """Cancel a campaign. Returns the number of messages cancelled. Claimed ones are checked again at the hand-over.
+
+    Raises WrongState.
+    """
     with transaction.atomic():
-        _step(campaign, State.CANCELLED, by=by, at=at, address=address, reason=reason, finished_at=at)
+        _change_state(campaign, State.CANCELLED, by=by, at=at, address=address, reason=reason, finished_at=at)
         taken = move("CANCELLED", "campaign_id = %(campaign)s", {"campaign": campaign.pk}, at=at, detail="anulada")
     return len(taken)
 
 
 def run(*, at: datetime) -> None:
-    """Sweep: start what is due, make messages for running campaigns, close those that have ended. Two at once do no
-    harm, and a campaign that fails holds up no other."""
+    """Sweep: start due campaigns, make messages for running ones, close those that have ended.
+
+    Two sweeps at once do no harm, and a campaign that fails does not delay the others.
+    """
     due = Campaign.objects.filter(state=State.SCHEDULED, scheduled_at__lte=at)
     run_each("campaigns.begin", [(str(each.pk), partial(_begin, each, at=at)) for each in due])
     running = Campaign.objects.filter(state=State.SENDING)
-    run_each("campaigns.go_on", [(str(each.pk), partial(_go_on, each, at=at)) for each in running])
+    run_each("campaigns.go_on", [(str(each.pk), partial(_continue, each, at=at)) for each in running])
 
 
 def _begin(campaign: Campaign, *, at: datetime) -> None:
-    if _moved(campaign, State.SENDING, started_at=at):
+    if _move(campaign, State.SENDING, started_at=at):
         log.info("campaign begins", extra={"campaign": campaign.pk, "audience": campaign.audience})
 
 
-def _go_on(campaign: Campaign, *, at: datetime) -> None:
-    # a worker that gave messages back while somebody resumed may have put them off for ever
-    made = _put_off(campaign, at, only_due=NEVER)
+def _continue(campaign: Campaign, *, at: datetime) -> None:
+    # a worker that returned messages while the campaign was resumed may have set them to NEVER
+    made = _set_due(campaign, at, only_due=NEVER)
     if campaign.fanned_out_at is None:
         made += _fan_out(campaign, at=at)
-    elif not _waiting(campaign) and _moved(campaign, State.DONE, finished_at=at):
+    elif not _waiting(campaign) and _move(campaign, State.DONE, finished_at=at):
         log.info("campaign has ended", extra={"campaign": campaign.pk})
     if made:
         wakeup.wake("bulk")
 
 
 def refill(*, at: datetime) -> None:
-    """Make the next messages of running campaigns when a worker has found fewer than it could take, without waiting for
-    the sweep."""
+    """Make the next messages of running campaigns before the sweep does, when a worker got less than a batch."""
     running = Campaign.objects.filter(state=State.SENDING, fanned_out_at__isnull=True)
     if sum(_fan_out(campaign, at=at) for campaign in running):
         wakeup.wake("bulk")
 
 
+_COUNTS = {
+    "sent": Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
+    "failed": Count("pk", filter=Q(state="FAILED")),
+    "unclear": Count("pk", filter=Q(state="UNKNOWN")),
+    "skipped": Count("pk", filter=Q(state__in=["CANCELLED", "EXPIRED"])),
+    "made": Count("pk"),
+}
+"""Aggregates over messages: the fields of Progress, and `made`, the number of messages."""
+
+
 def progress(campaign: Campaign) -> Progress:
-    """Progress, counted from the messages themselves."""
-    counts = campaign.messages.aggregate(
-        sent=Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
-        failed=Count("pk", filter=Q(state="FAILED")),
-        unclear=Count("pk", filter=Q(state="UNKNOWN")),
-        skipped=Count("pk", filter=Q(state__in=["CANCELLED", "EXPIRED"])),
-        made=Count("pk"),
-    )
+    """Progress of one campaign, counted from its messages."""
+    return _progress_from(campaign, campaign.messages.aggregate(**_COUNTS))
+
+
+def progress_by_campaign(campaigns: Sequence[Campaign]) -> dict[int, Progress]:
+    """Progress of several campaigns by primary key, in one query. Those without messages are left out."""
+    by_key = {campaign.pk: campaign for campaign in campaigns}
+    rows: Iterable[Any] = Message.objects.filter(campaign__in=list(by_key)).values("campaign").annotate(**_COUNTS)
+    found = {}
+    for row in rows:
+        key = row.pop("campaign")
+        found[key] = _progress_from(by_key[key], row)
+    return found
+
+
+def _progress_from(campaign: Campaign, counts: dict[str, int]) -> Progress:
     made = counts.pop("made")
-    whole = made if campaign.fanned_out_at is not None else max(made, campaign.audience or 0)
-    return Progress(audience=whole, **counts)
+    audience = made if campaign.fanned_out_at is not None else max(made, campaign.audience or 0)
+    return Progress(audience=audience, **counts)
 
 
 def _fan_out(campaign: Campaign, *, at: datetime) -> int:
-    """Make the next messages, up to AHEAD that wait. Can be restarted anywhere: the campaign's row holds how far it
-    came, and no client gets two."""
+    """Make the next messages, up to MAX_WAITING. Returns how many.
+
+    It can be interrupted at any point: `last_client_id` records how far it came, and no client gets two messages.
+    """
     made = 0
     while True:
         with transaction.atomic():
@@ -177,13 +202,13 @@ def _fan_out(campaign: Campaign, *, at: datetime) -> int:
                 .filter(pk=campaign.pk, state=State.SENDING, fanned_out_at__isnull=True)
                 .first()
             )
-            if locked is None or _waiting(locked) >= AHEAD:
+            if locked is None or _waiting(locked) >= MAX_WAITING:
                 return made
             ids = list(
                 audience(locked)
                 .filter(pk__gt=locked.last_client_id)
                 .order_by("pk")
-                .values_list("pk", flat=True)[:BATCH]
+                .values_list("pk", flat=True)[:BATCH_SIZE]
             )
             if not ids:
                 Campaign.objects.filter(pk=locked.pk).update(fanned_out_at=at)
@@ -193,7 +218,7 @@ def _fan_out(campaign: Campaign, *, at: datetime) -> int:
 
 
 def _make_messages(campaign: Campaign, ids: list[int], *, at: datetime) -> int:
-    """One statement for a batch. Text and HTML stay with the campaign: a copy for each client would fill the disk."""
+    """Make a batch in one statement. Text and HTML stay with the campaign: a copy per client would fill the disk."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -212,7 +237,7 @@ def _make_messages(campaign: Campaign, ids: list[int], *, at: datetime) -> int:
 
 
 def _waiting(campaign: Campaign) -> int:
-    """Number of unsettled messages. States are literals, so that the partial index is used."""
+    """Number of its messages that are queued or being sent. The states are literals, for the partial index."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND state IN ('QUEUED', 'SENDING')",
@@ -221,8 +246,8 @@ def _waiting(campaign: Campaign) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _put_off(campaign: Campaign, due: datetime, *, only_due: datetime | None = None) -> int:
-    """Set when the waiting messages are due."""
+def _set_due(campaign: Campaign, due: datetime, *, only_due: datetime | None = None) -> int:
+    """Set the due time of its waiting messages; with `only_due`, of those with this due time. Returns how many."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE messaging_message SET next_attempt_at = %(due)s"
@@ -233,18 +258,18 @@ def _put_off(campaign: Campaign, due: datetime, *, only_due: datetime | None = N
         return int(cursor.rowcount)
 
 
-def _moved(campaign: Campaign, to: str, **changes: object) -> bool:
-    """Conditional UPDATE of the state; False if another process was first."""
+def _move(campaign: Campaign, to: str, **changes: object) -> bool:
+    """Change the state by a conditional UPDATE. False: another process was first."""
     sources = [state for state, targets in TRANSITIONS.items() if to in targets]
     return bool(Campaign.objects.filter(pk=campaign.pk, state__in=sources).update(state=to, **changes))
 
 
-def _step(
+def _change_state(
     campaign: Campaign, to: str, *, by: str, at: datetime, address: str | None, reason: str = "", **changes: object
 ) -> None:
-    """A step taken by staff: checked, done, audited."""
+    """Change the state for staff, with its audit entry. Raises WrongState."""
     with transaction.atomic():
-        if not _moved(campaign, to, **changes):
+        if not _move(campaign, to, **changes):
             raise WrongState
         audit(campaign, f"campaign.{to.lower()}", at=at, by=by, reason=reason, address=address)
     campaign.refresh_from_db()

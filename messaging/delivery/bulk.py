@@ -1,7 +1,7 @@
-"""Delivery of bulletins and alerts: a hundred a claim, ten a hand-over, over one kept connection.
+"""Delivery of bulletins and alerts: a hundred messages in a claim, ten in a hand-over, over one kept connection.
 
-Whether a client may still get mail is checked at the hand-over, not when the message is made: a baja or an
-unsubscription stops queued messages without touching them.
+The subscription of a client is checked at the hand-over, not when the message is made. So a baja or an unsubscription
+stops queued messages without changing their rows.
 """
 
 import logging
@@ -9,16 +9,25 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import NEVER
 from messaging.delivery import failover
-from messaging.delivery.send import Answer, Sender, claim, give_back, not_taken, offer, record, settle, take_back, taken
+from messaging.delivery.send import (
+    Answer,
+    Sender,
+    call_provider,
+    claim,
+    give_back,
+    hand_over_together,
+    record,
+    record_not_taken,
+    record_taken,
+    report_result,
+    take_back,
+)
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
@@ -28,25 +37,27 @@ from messaging.queue.transitions import move
 
 log = logging.getLogger(__name__)
 
-TEN = 10
-"""Messages of one hand-over: at most so many become UNKNOWN when a worker dies."""
+HAND_OVER_SIZE = 10
+"""Messages in one hand-over, and so the most that a killed worker leaves UNKNOWN."""
 LEASE = timedelta(seconds=90)
-"""Lease of ten messages, each of which may take the gateway's 20 s at worst. What has not begun after GIVE_BACK goes
-back to the queue."""
-GIVE_BACK = 60.0
+"""Lease of ten messages. Each takes up to the gateway's timeout of 20 s, and none begins after BATCH_TIMEOUT."""
+BATCH_TIMEOUT = 60.0
+"""Seconds after which the messages of a hand-over that have not begun go back to the queue."""
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120))
 
-_WELCOME = """
+_STILL_SUBSCRIBED = """
     EXISTS (SELECT FROM clients_authorizedclient AS client WHERE client.id = authorized_client_id
             AND client.deauthorized_at IS NULL AND client.subscribed_at IS NOT NULL
             AND client.unsubscribed_at IS NULL)
 """
-_SENDING = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING')"
-_ALIVE = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state IN ('SENDING', 'PAUSED'))"
+_CAMPAIGN_SENDING = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING')"
+_CAMPAIGN_LIVE = (
+    "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state IN ('SENDING', 'PAUSED'))"
+)
 
 
 def deliver_due() -> int:
-    """Send one batch of what is due; a full batch wakes another worker. Returns how many were claimed."""
+    """Claim and send a batch of due messages. A full batch wakes another worker. Returns how many were claimed."""
     batch = claim("bulk", at=timezone.now())
     if len(batch) == BATCH["bulk"]:
         wakeup.wake("bulk")
@@ -54,88 +65,79 @@ def deliver_due() -> int:
         lifecycle.refill(at=timezone.now())
     with ExitStack() as kept:
         senders: dict[str, Sender] = {}
-        for start in range(0, len(batch), TEN):
-            _deliver_ten(batch[start : start + TEN], senders, kept)
+        for start in range(0, len(batch), HAND_OVER_SIZE):
+            _deliver_together(batch[start : start + HAND_OVER_SIZE], senders, kept)
     return len(batch)
 
 
-def _deliver_ten(ten: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
+def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
     at = timezone.now()
     try:
-        gateway, place = failover.choose(gateways_for(ten[0].via), ten[0], at=at)
-        place.ended(failed=None)  # each letter is a call of its own
+        gateway, call = failover.choose_provider(gateways_for(messages[0].via), messages[0], at=at)
+        call.ended(failed=None)  # each message is a call of its own
     except failover.NoProvider:
-        for message in ten:
+        for message in messages:
             record(message, "FAILED", at=at, reply="no hay proveedor de correo")
         log.error("bulletins cannot be sent: EMAIL_URL is not set")
         return
     except failover.NotNow as wait:
-        for message in ten:
+        for message in messages:
             due = at + timedelta(seconds=wait.seconds)
             give_back(message, at=at, due=due, detail="los proveedores están ocupados")
         return
     if gateway.name not in senders:
         senders[gateway.name] = _kept_connection(gateway, kept)
-    handed = hand_over(ten, gateway, at=timezone.now())
-    _leave_the_rest([message for message in ten if message.id not in handed], at=timezone.now())
-    ours = [message for message in ten if message.id in handed]
-    for message in ours:
-        message.attempts, message.provider = handed[message.id], gateway.name
-    _offer_all(ours, senders[gateway.name])
+    handed = hand_over(messages, gateway, at=timezone.now())
+    _release([message for message in messages if message not in handed], at=timezone.now())
+    _call_all(handed, senders[gateway.name])
 
 
-def _offer_all(ours: Sequence[Message], sender: Sender) -> None:
-    """Send one after another over the kept connection; record those that were taken together."""
+def _call_all(messages: Sequence[Message], sender: Sender) -> None:
+    """Send messages one by one over the kept connection. Those that are taken are recorded together."""
     began = time.monotonic()
     were_taken: list[tuple[Message, Receipt]] = []
-    for message in ours:
-        if time.monotonic() - began > GIVE_BACK:
+    for message in messages:
+        if time.monotonic() - began > BATCH_TIMEOUT:
             take_back(message, at=timezone.now())  # the ones before it took too long
             continue
-        answer: Answer = offer(message, sender, rendering.letter(message), None, failover.begin(message.provider))
+        answer: Answer = call_provider(
+            message, sender, rendering.render(message), None, failover.begin(message.provider)
+        )
         if isinstance(answer, Receipt):
-            failover.took(message.provider)
+            failover.message_taken(message.provider)
             were_taken.append((message, answer))
         else:
-            not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
-            settle(message.provider, answer, at=timezone.now())
+            record_not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
+            report_result(message.provider, answer, at=timezone.now())
     if were_taken:
-        taken(were_taken, at=timezone.now())
-        settle(were_taken[0][0].provider, were_taken[0][1], at=timezone.now())
+        record_taken(were_taken, at=timezone.now())
+        report_result(were_taken[0][0].provider, were_taken[0][1], at=timezone.now())
 
 
-def hand_over(ten: Sequence[Message], gateway: Gateway, *, at: datetime) -> dict[UUID, int]:
-    """Mark those of the ten that are still claimed and still wanted; return id -> attempt."""
-    sql = f"""
-        WITH handed AS (
-            UPDATE messaging_message
-            SET handed_over_at = %(at)s, lease_until = %(lease)s, attempts = attempts + 1, provider = %(provider)s
-            WHERE id = ANY(%(ids)s) AND claim_id = %(claim)s AND state = 'SENDING' AND handed_over_at IS NULL
-              AND {_WELCOME} AND {_SENDING}
-            RETURNING id, attempts
-        )
-        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
-        SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING message_id, attempt
-    """  # noqa: S608  the conditions are this module's constants
-    params: dict[str, Any] = {"at": at, "lease": at + LEASE, "provider": gateway.name, "claim": ten[0].claim_id}
-    with connection.cursor() as cursor:
-        cursor.execute(sql, {**params, "ids": [message.id for message in ten]})
-        return dict(cursor.fetchall())
+def hand_over(messages: Sequence[Message], gateway: Gateway, *, at: datetime) -> list[Message]:
+    """Mark the hand-over of messages of a claim whose client is still subscribed and whose campaign is sending."""
+    condition = f"{_STILL_SUBSCRIBED} AND {_CAMPAIGN_SENDING}"
+    return hand_over_together(messages, gateway, at=at, lease=LEASE, condition=condition)
 
 
-def _leave_the_rest(rest: Sequence[Message], *, at: datetime) -> None:
-    """Messages not handed over: cancelled if their client does not want them any more, otherwise back to the queue of a
-    paused campaign."""
-    if not rest:
+def _release(messages: Sequence[Message], *, at: datetime) -> None:
+    """Give up claimed messages that were not handed over: cancel those that are no longer wanted, queue the others."""
+    if not messages:
         return
     ours = "id = ANY(%(ids)s) AND claim_id = %(claim)s AND handed_over_at IS NULL"
-    params = {"ids": [message.id for message in rest], "claim": rest[0].claim_id, "never": NEVER}
-    move("CANCELLED", f"{ours} AND NOT ({_WELCOME} AND {_ALIVE})", params, at=at, detail="el cliente ya no lo recibe")
+    params = {"ids": [message.id for message in messages], "claim": messages[0].claim_id, "never": NEVER}
+    move(
+        "CANCELLED",
+        f"{ours} AND NOT ({_STILL_SUBSCRIBED} AND {_CAMPAIGN_LIVE})",
+        params,
+        at=at,
+        detail="el cliente ya no lo recibe",
+    )
     move("QUEUED", ours, params, at=at, detail="campaña en pausa", also="next_attempt_at = %(never)s")
 
 
 def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:
-    """Connection for the whole batch, if the gateway can keep one."""
+    """One connection for the whole batch, where the gateway can keep one; else the gateway itself."""
     session = getattr(gateway, "session", None)
     sender: Sender = kept.enter_context(session()) if session else gateway
     return sender

@@ -1,6 +1,6 @@
-"""Feedback of mail services besides delivery: complaints, unsubscriptions, soft bounces.
+"""Feedback of mail services that changes no state: complaints, unsubscriptions, soft bounces.
 
-Each becomes an event of its message, which keeps its state. The same feedback twice is one event.
+Each becomes an event of its message with one of the details below. The same feedback twice is one event.
 """
 
 import logging
@@ -15,24 +15,23 @@ log = logging.getLogger(__name__)
 COMPLAINED = "el destinatario lo marcó como no deseado"
 UNSUBSCRIBED = "el destinatario pidió no recibir más correos"
 SOFT_BOUNCE = "el buzón lo devolvió por ahora"
-"""Values of `MessageEvent.detail`, by which the feedback is found."""
+"""Values of `MessageEvent.detail`, by which such messages and their recipients are found."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """One piece of feedback about one message."""
+class MailFeedback:
+    """One item of feedback on one message."""
 
-    provider: str  # what its gateway's name begins with, as in `messaging.delivery.receipts.Report`
+    provider: str  # prefix of its gateway's name, as in `messaging.delivery.receipts.Report`
     provider_id: str
     detail: str
-    message_id: UUID | None = None  # ours, where the provider repeats it
+    message_id: UUID | None = None  # our id, where the provider repeats it
 
 
-def keep(remark: Remark, *, at: datetime) -> bool:
-    """Store feedback as an event of its message. False: it is stored already, or no message of ours is known by this
-    id."""
+def save(feedback: MailFeedback, *, at: datetime) -> bool:
+    """Store feedback as an event of its message. False: it is stored already, or the message is not known."""
     where = "provider_id = %(provider_id)s AND (provider = %(family)s OR starts_with(provider, %(family)s || ':'))"
-    if remark.message_id is not None:
+    if feedback.message_id is not None:
         where = "id = %(message)s"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -46,12 +45,14 @@ def keep(remark: Remark, *, at: datetime) -> bool:
             """,  # noqa: S608  both conditions stand above
             {
                 "at": at,
-                "detail": remark.detail[:300],
-                "provider_id": remark.provider_id,
-                "family": remark.provider,
-                "message": remark.message_id,
+                "detail": feedback.detail[:300],
+                "provider_id": feedback.provider_id,
+                "family": feedback.provider,
+                "message": feedback.message_id,
             },
         )
         written = bool(cursor.rowcount)
-    log.info("a provider remarked", extra={"provider": remark.provider, "detail": remark.detail, "known": written})
+    log.info(
+        "mail feedback received", extra={"provider": feedback.provider, "detail": feedback.detail, "known": written}
+    )
     return written

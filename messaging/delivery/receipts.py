@@ -1,13 +1,13 @@
-"""Delivery receipts: what providers report after they took a message.
+"""Delivery receipts: what providers report after they took a message, and the message each report belongs to.
 
-A receipt may arrive before our own record of the hand-over, twice, late, out of order, or about a message that is not
-ours. So it is first stored as it came, once, and then applied to its message if that is known. Whoever records that a
-provider took a message looks here for earlier receipts. Whichever of the two comes second sees the other: each commits
-its own row before it looks for the other's.
+A report may arrive before our own record of the answer, twice, late, out of order, or about a message that is not ours.
+So it is first stored as received, once, and then applied to its message if that is known. The code that records that a
+provider took a message looks for reports stored earlier. Of these two transactions the second always sees the first:
+each commits its own row before it looks for the other's.
 
-A receipt settles one message, and its row says which:
+A report settles one message, whose id is kept in the report's row:
 
-| what the provider repeats                   | its message                                                          |
+| in the report                               | its message                                                          |
 |---------------------------------------------|----------------------------------------------------------------------|
 | our own id                                  | that one                                                             |
 | its own id                                  | the latest that was handed over under this id                        |
@@ -15,7 +15,7 @@ A receipt settles one message, and its row says which:
 | its id in another spelling, and a number    | the same (SMPP: decimal for hexadecimal, leading zeros)              |
 | an id that it did not give us, and a number | the latest to this number whose hand-over was answered without an id |
 
-If a provider reuses its ids (SMPP), only receipts after a message's hand-over count for it.
+Where a provider reuses its ids (SMPP), a report counts only for a message that was handed over before it arrived.
 """
 
 import logging
@@ -31,43 +31,45 @@ from messaging.queue.transitions import move
 
 log = logging.getLogger(__name__)
 
-BY_NUMBER = timedelta(days=3)
-"""Greatest age of a message that a receipt finds by its number alone; no SMSC keeps one longer."""
+MAX_AGE_BY_NUMBER = timedelta(days=3)
+"""Greatest age of a message that is found by its number alone; no SMSC keeps a message for longer."""
 _OF_FAMILY = "({0}.provider = {1} OR starts_with({0}.provider, {1} || ':'))"
-"""A gateway's name begins with its provider's: `twilio:S:+1202`. SMSCs report under the whole name."""
-EARLY = "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
-"""Receipt that came after the message's hand-over and has settled no other message."""
+"""SQL: a gateway's name begins with that of its provider (`twilio:S:+1202`). SMSCs report under the whole name."""
+SINCE_HAND_OVER = (
+    "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
+)
+"""SQL: the report came after the message's hand-over and has settled no other message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Receipt of a provider about one message."""
+    """One provider's report on one message."""
 
-    provider: str  # what its gateway's name begins with: `twilio`, `whatsapp-cloud`, `smpp:host:port`, `postmark`
-    provider_id: str  # the provider's name for the message
+    provider: str  # prefix of its gateway's name: `twilio`, `whatsapp-cloud`, `smpp:host:port`, `postmark`
+    provider_id: str  # the provider's id for the message
     state: str  # DELIVERED or UNDELIVERED
-    detail: str = ""  # why not, in our words
-    message_id: UUID | None = None  # ours, where the provider repeats it
-    recipients: frozenset[str] = frozenset()  # one of them is whom it went to, as in Message; none: it does not say
-    spellings: frozenset[str] = frozenset()  # provider_id as the provider may have written it before
-    reuses_ids: bool = False  # the provider names a later message like an earlier one
-    omits_ids: bool = False  # the provider may have taken the message without naming it
+    detail: str = ""  # the reason, in our words
+    message_id: UUID | None = None  # our id, where the provider repeats it
+    recipients: frozenset[str] = frozenset()  # one of them is the recipient, as in Message; empty: not in the report
+    spellings: frozenset[str] = frozenset()  # other forms in which the provider may have given provider_id
+    reuses_ids: bool = False  # the provider may give a later message the id of an earlier one
+    omits_ids: bool = False  # the provider may have taken the message without giving an id
 
 
 def receive(report: Report, *, at: datetime) -> bool:
-    """Store a receipt and apply it. False: it changed nothing, or its message is not (yet) recorded."""
-    known = None if report.message_id else _by_name(report, at=at)
-    row = _keep(report, known.name if known else report.provider_id, at=at)
-    message = report.message_id or _meant(known or _by_name(report, at=at)) or _by_number(report, at=at)
+    """Store a report and apply it. False: it changed nothing, or its message is not recorded (yet)."""
+    candidate = None if report.message_id else _find_by_id(report, at=at)
+    row = _save(report, candidate.name if candidate else report.provider_id, at=at)
+    message = report.message_id or _id_of(candidate or _find_by_id(report, at=at)) or _find_by_number(report, at=at)
     moved = message is not None and apply(row, message, report, at=at)
     log.info("a provider reported", extra={"provider": report.provider, "state": report.state, "known": moved})
     return moved
 
 
 def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
-    """Apply receipts that came before we recorded that the provider took the messages.
+    """Apply reports that arrived before we recorded that the providers took the messages.
 
-    `taken`: our id -> the gateway's name and its id for the message.
+    `taken`: our id -> (name of the gateway, the provider's id).
     """
     names = [provider_id for _, provider_id in taken.values() if provider_id]
     with connection.cursor() as cursor:
@@ -78,7 +80,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
             FROM messaging_providerreceipt AS receipt JOIN messaging_message AS message
               ON message.id = ANY(%(ids)s) AND message.provider_id = receipt.provider_id
              AND {_OF_FAMILY.format("message", "receipt.provider")}
-            WHERE receipt.provider_id = ANY(%(names)s) AND {EARLY}
+            WHERE receipt.provider_id = ANY(%(names)s) AND {SINCE_HAND_OVER}
             ORDER BY receipt.at, receipt.id
             """,  # noqa: S608  this module's constants
             {"ids": list(taken), "names": names},
@@ -90,8 +92,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
 
 
 def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
-    """Settle a message by this receipt, unless the transition is not allowed or the receipt has settled another
-    message."""
+    """Apply the report in this row to a message, if the transition is allowed and it has settled no other message."""
     with transaction.atomic():
         moved = move(
             report.state,
@@ -103,21 +104,21 @@ def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
             also="provider_id = CASE WHEN provider_id IN ('', id::text) AND %(name)s <> '' THEN %(name)s"
             " ELSE provider_id END",
         )
-        if moved and not _has_settled(row, message):
+        if moved and not _claim_receipt(row, message):
             transaction.set_rollback(True)
             return False
     return bool(moved)
 
 
 def key_of(recipient: str) -> str:
-    """Keyed hash of a number: a receipt may be about no message of ours, and then no erasure would find it."""
+    """Keyed hash under which a report's row keeps a number: a report on no message of ours is in no erasure."""
     return salted_hmac("aval.receipt-recipient", recipient, algorithm="sha256").hexdigest()[:32]
 
 
-def came_back(reference: UUID, *, at: datetime) -> None:
-    """A code was verified: the message that carried it arrived, whatever its provider said.
+def confirm_by_code(reference: UUID, *, at: datetime) -> None:
+    """Mark a message DELIVERED because its code was entered correctly, whatever the provider reported.
 
-    Changes nothing if another message of the code (a fallback) was sent: that one may be what was read.
+    Changes nothing where another message with the code (a fallback) was taken: the code may come from that one.
     """
     move(
         "DELIVERED",
@@ -137,8 +138,8 @@ def came_back(reference: UUID, *, at: datetime) -> None:
     )
 
 
-def _keep(report: Report, name: str, *, at: datetime) -> int:
-    """Store the receipt; it replaces an equal one about the same id. Returns its row."""
+def _save(report: Report, name: str, *, at: datetime) -> int:
+    """Store the report and return the id of its row. A later report with the same id and state replaces it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -162,9 +163,11 @@ def _keep(report: Report, name: str, *, at: datetime) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _has_settled(row: int, message: UUID) -> bool:
-    """Record which message the receipt settled, once; False: it was another one. Its number is no longer needed, and
-    its id is the message's from now on, so that an erasure finds it."""
+def _claim_receipt(row: int, message: UUID) -> bool:
+    """Assign the report to a message, once. False: it belongs to another message.
+
+    The row's number is dropped, and its provider_id becomes the message's, by which an erasure finds it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -183,19 +186,19 @@ def _has_settled(row: int, message: UUID) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Message that a receipt may be about, and the provider's id for it as we have it."""
+class _Candidate:
+    """A message that a report may belong to. `name`: the provider's id for it, as we recorded it."""
 
     id: UUID
     name: str
 
 
-def _meant(known: _Known | None) -> UUID | None:
-    return known.id if known else None
+def _id_of(candidate: _Candidate | None) -> UUID | None:
+    return candidate.id if candidate else None
 
 
-def _by_name(report: Report, *, at: datetime) -> _Known | None:
-    """The latest message that the provider knows by this id; to the number in the receipt, if it has one."""
+def _find_by_id(report: Report, *, at: datetime) -> _Candidate | None:
+    """The latest message with this provider id, and with the report's recipient where it has one."""
     if not report.provider_id:
         return None
     with connection.cursor() as cursor:
@@ -204,7 +207,7 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
             SELECT id, provider_id FROM messaging_message AS message
             WHERE provider_id = ANY(%(names)s) AND {_OF_FAMILY.format("message", "%(family)s")}
               AND handed_over_at IS NOT NULL AND (handed_over_at <= %(at)s OR NOT %(reuses_ids)s)
-              AND (recipient = ANY(%(recipients)s) OR provider_id = %(name)s AND %(names_nobody)s)
+              AND (recipient = ANY(%(recipients)s) OR provider_id = %(name)s AND %(has_no_recipient)s)
             ORDER BY provider_id = %(name)s DESC, handed_over_at DESC LIMIT 1
             """,  # noqa: S608  this module's constants
             {
@@ -214,17 +217,17 @@ def _by_name(report: Report, *, at: datetime) -> _Known | None:
                 "at": at,
                 "reuses_ids": report.reuses_ids,
                 "recipients": list(report.recipients),
-                "names_nobody": not report.recipients,
+                "has_no_recipient": not report.recipients,
             },
         )
         row = cursor.fetchone()
-    return _Known(*row) if row else None
+    return _Candidate(*row) if row else None
 
 
-def _by_number(report: Report, *, at: datetime) -> UUID | None:
+def _find_by_number(report: Report, *, at: datetime) -> UUID | None:
     """The latest message to this number that the provider took, or may have taken, without giving an id.
 
-    None while another one to it is being handed over: the receipt may be about that one, whose id is not known yet.
+    None while another message to the number is being handed over: the report may belong to that one.
     """
     if not report.omits_ids or not report.recipients:
         return None
@@ -242,7 +245,12 @@ def _by_number(report: Report, *, at: datetime) -> UUID | None:
               )
             ORDER BY handed_over_at DESC LIMIT 1
             """,
-            {"recipients": list(report.recipients), "since": at - BY_NUMBER, "provider": report.provider, "at": at},
+            {
+                "recipients": list(report.recipients),
+                "since": at - MAX_AGE_BY_NUMBER,
+                "provider": report.provider,
+                "at": at,
+            },
         )
         row = cursor.fetchone()
     return row[0] if row else None

@@ -1,9 +1,9 @@
-"""Delivery of due messages: claim, act, record.
+"""Delivery of due messages in three steps: claim, hand over to the provider, record the answer.
 
-A claim is one UPDATE that commits before anything else, with a lease and an id of its own. Just before the provider is
-called, a second UPDATE marks the hand-over; zero rows mean that the message was lost to somebody else. The record is a
+A claim is one UPDATE that commits first, with a lease and an id of its own. A second UPDATE marks the hand-over just
+before the provider is called; a worker that finds zero rows there has lost the message and skips it. The record is a
 third UPDATE and counts only for the same claim. So a message is sent at least once up to the hand-over and at most once
-after it, and a worker may die anywhere.
+after it, and a worker may be killed at any point.
 """
 
 import logging
@@ -11,7 +11,7 @@ import random
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
@@ -28,27 +28,27 @@ from messaging.queue.transitions import move, sent_together
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=5)
-"""From the claim to the hand-over. What lapses goes back to the queue."""
+"""Time from the claim to the hand-over. A message whose lease lapses goes back to the queue."""
 HAND_OVER_LEASE = timedelta(seconds=30)
-"""From the hand-over to the record; longer than any gateway's own deadline. What lapses becomes UNKNOWN."""
+"""Time from the hand-over to the record; longer than any gateway's timeout. A message whose lease lapses is UNKNOWN."""
 RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=30))
-"""Retry delays. After a temporary refusal a provider that was not asked yet is asked at once, then each in turn after
-these delays. The refusal after the last delay is final."""
-THROTTLED = timedelta(seconds=1)
-"""Backoff for a provider that asks us to wait without saying how long."""
+"""Delays after temporary refusals. Providers that were not tried yet are tried at once; then they are tried in turn
+after these delays. The refusal after the last delay is final."""
+THROTTLE_PAUSE = timedelta(seconds=1)
+"""Pause for a provider that throttles us without saying for how long."""
 
 
-def one_after_another(batch: Sequence[Message]) -> None:
+def deliver_one_by_one(batch: Sequence[Message]) -> None:
     for message in batch:
         deliver(message)
 
 
 def deliver_due(
-    queue: str, *, limit: int | None = None, send: Callable[[Sequence[Message]], None] = one_after_another
+    queue: str, *, limit: int | None = None, send: Callable[[Sequence[Message]], None] = deliver_one_by_one
 ) -> int:
-    """Send what is due in a queue, one batch (or `limit`) at most; a full batch wakes another worker.
+    """Claim and send due messages, one batch (or `limit`) at most. A full batch wakes another worker.
 
-    Returns how many were claimed. A worker passes its thread pool as `send` (`messaging.delivery.thread_pool`).
+    Returns how many were claimed. A worker for codes passes a `send` that uses its `messaging.delivery.thread_pool`.
     """
     most = limit or BATCH[queue]
     batch = claim(queue, at=timezone.now(), limit=most)
@@ -59,7 +59,7 @@ def deliver_due(
 
 
 Answer = Receipt | GatewayError | OutcomeUnknown
-"""Outcome of a call to a provider."""
+"""The result of a call to a provider."""
 
 
 class Sender(Protocol):
@@ -69,9 +69,9 @@ class Sender(Protocol):
 
 
 def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: str = "") -> Sequence[Message]:
-    """Claim up to a batch (or `limit`) of due messages for LEASE. No two workers get the same one.
+    """Take up to a batch (or `limit`) of due messages for LEASE. No two workers get the same message.
 
-    `gateway_queue`: those that wait for the process of one gateway (SMPP), not for any worker.
+    `gateway_queue`: messages for the process of this gateway (SMPP) instead of those for any worker.
     """
     sql = f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
@@ -87,11 +87,11 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
 
 
 def deliver(message: Message) -> None:
-    """Hand one claimed message to a provider and record the answer."""
+    """Send one claimed message by the provider that failover chooses, and record the answer."""
     at = timezone.now()
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
-        gateway, call = failover.choose(gateways_for(message.via), message, at=at)
+        gateway, call = failover.choose_provider(gateways_for(message.via), message, at=at)
     except (failover.NoProvider, CannotUnseal) as fault:
         record(message, "FAILED", at=at, reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
@@ -103,69 +103,72 @@ def deliver(message: Message) -> None:
         if gateway.own_process:
             give_back(message, at=at, due=at, detail=f"para {gateway.name}", gateway_queue=gateway.name)
         elif hand_over(message, gateway, at=timezone.now()):
-            attempt(message, gateway, outgoing(message), secret, call, delays=RETRY_DELAYS)
+            send_and_record(message, gateway, to_outgoing(message), secret, call, delays=RETRY_DELAYS)
         else:
             log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
     finally:
-        call.ended(failed=None)  # if nobody has said better
+        call.ended(failed=None)  # no effect where the answer has ended it already
 
 
-def attempt(
+def send_and_record(
     message: Message,
     gateway: Sender,
-    letter: Outgoing,
+    outgoing: Outgoing,
     secret: str | None,
     call: failover.Call,
     *,
     delays: Sequence[timedelta],
 ) -> None:
-    """Call the provider with a message that was handed over, and record the outcome. A worker that was paused in
-    between calls nobody with an expired code."""
-    if letter.send_before is not None and timezone.now() >= letter.send_before:
+    """Call the provider for a message that is handed over, and record the answer.
+
+    A message that expired in between (on a machine that was paused) is taken back and not sent.
+    """
+    if outgoing.send_before is not None and timezone.now() >= outgoing.send_before:
         take_back(message, at=timezone.now())
         return
-    answer = offer(message, gateway, letter, secret, call)
+    answer = call_provider(message, gateway, outgoing, secret, call)
     try:
-        note(message, answer, at=timezone.now(), delays=delays)
-    except (OperationalError, InterfaceError):  # the session went while the provider was on the line
+        record_answer(message, answer, at=timezone.now(), delays=delays)
+    except (OperationalError, InterfaceError):  # the database connection broke during the call
         close_old_connections()
-        note(message, answer, at=timezone.now(), delays=delays)
-    settle(message.provider, answer, at=timezone.now())
+        record_answer(message, answer, at=timezone.now(), delays=delays)
+    report_result(message.provider, answer, at=timezone.now())
 
 
-def note(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
-    """Record the outcome of one call. It counts for the message's claim only, so twice is once."""
+def record_answer(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
+    """Record the answer to one call. Idempotent, because it counts only for the message's claim."""
     if isinstance(answer, Receipt):
-        failover.took(message.provider)
-        taken([(message, answer)], at=at)
+        failover.message_taken(message.provider)
+        record_taken([(message, answer)], at=at)
     else:
-        not_taken(message, answer, at=at, delays=delays)
+        record_not_taken(message, answer, at=at, delays=delays)
 
 
-def offer(message: Message, gateway: Sender, letter: Outgoing, secret: str | None, call: failover.Call) -> Answer:
-    """The call itself. Nothing is raised: every outcome is an answer."""
+def call_provider(
+    message: Message, gateway: Sender, outgoing: Outgoing, secret: str | None, call: failover.Call
+) -> Answer:
+    """Call the provider. Raises nothing: every error becomes an answer."""
     answer: Answer
     try:
-        answer = gateway.send(letter, secret)
+        answer = gateway.send(outgoing, secret)
     except (GatewayError, OutcomeUnknown) as other:
         answer = other
     except Exception:
-        # A fault of the gateway's own code: whether the message left cannot be known, so it is not sent twice.
+        # A bug in the gateway: the message may have left, so it must not be sent twice.
         log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
         answer = OutcomeUnknown("error interno")
-    call.ended(failed=says_of_its_health(answer))
+    call.ended(failed=provider_failed(answer))
     return answer
 
 
-def settle(provider: str, answer: Answer, *, at: datetime) -> None:
-    """Effect of an answer on the provider's circuit. An open circuit closes by a message that is taken, not by a
-    refusal."""
-    if says_of_its_health(answer) is not None:
-        failover.settle(provider, failed=not isinstance(answer, Receipt), at=at)
+def report_result(provider: str, answer: Answer, *, at: datetime) -> None:
+    """Report an answer to the provider's circuit breaker. Only a message taken closes a circuit, not a refusal."""
+    if provider_failed(answer) is not None:
+        failover.report_result(provider, failed=not isinstance(answer, Receipt), at=at)
 
 
-def says_of_its_health(answer: Answer) -> bool | None:
-    """Whether the provider failed; None if the answer does not tell."""
+def provider_failed(answer: Answer) -> bool | None:
+    """True: the provider failed. None: the answer says nothing about its health."""
     if isinstance(answer, Unsendable):
         return None
     if isinstance(answer, GatewayError):
@@ -175,38 +178,47 @@ def says_of_its_health(answer: Answer) -> bool | None:
 
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
-    """Mark the hand-over: still our claim, still wanted, still in time. False: the message is no longer ours to
-    send."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH handed AS (
-                UPDATE messaging_message
-                SET handed_over_at = %(at)s, lease_until = %(lease)s, attempts = attempts + 1, provider = %(provider)s
-                WHERE id = %(id)s AND claim_id = %(claim)s AND state = 'SENDING' AND handed_over_at IS NULL
-                  AND (send_before IS NULL OR send_before > %(at)s)
-                RETURNING id, attempts
-            )
-            INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
-            SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING attempt
-            """,
-            {
-                "at": at,
-                "lease": at + HAND_OVER_LEASE,
-                "provider": gateway.name,
-                "id": message.id,
-                "claim": message.claim_id,
-            },
+    """Mark the hand-over of one message. False: the claim has ended, or the message was cancelled or has expired."""
+    in_time = "(send_before IS NULL OR send_before > %(at)s)"
+    return bool(hand_over_together([message], gateway, at=at, lease=HAND_OVER_LEASE, condition=in_time))
+
+
+def hand_over_together(
+    messages: Sequence[Message], gateway: Gateway, *, at: datetime, lease: timedelta, condition: str
+) -> list[Message]:
+    """Mark the hand-over of messages of one claim that are still ours and meet `condition` (SQL, a constant).
+
+    Returns those that are handed over, with their `attempts` and `provider` updated.
+    """
+    sql = f"""
+        WITH handed AS (
+            UPDATE messaging_message
+            SET handed_over_at = %(at)s, lease_until = %(lease)s, attempts = attempts + 1, provider = %(provider)s
+            WHERE id = ANY(%(ids)s) AND claim_id = %(claim)s AND state = 'SENDING' AND handed_over_at IS NULL
+              AND {condition}
+            RETURNING id, attempts
         )
-        row = cursor.fetchone()
-    if row is None:
-        return False
-    message.attempts, message.provider = row[0], gateway.name
-    return True
+        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
+        SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING message_id, attempt
+    """  # noqa: S608  the conditions are constants of the callers
+    params: dict[str, Any] = {
+        "at": at,
+        "lease": at + lease,
+        "provider": gateway.name,
+        "ids": [message.id for message in messages],
+        "claim": messages[0].claim_id,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        attempts: dict[uuid.UUID, int] = dict(cursor.fetchall())
+    handed = [message for message in messages if message.id in attempts]
+    for message in handed:
+        message.attempts, message.provider = attempts[message.id], gateway.name
+    return handed
 
 
 def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gateway_queue: str = "") -> None:
-    """Claimed, not handed over: back to the queue, or into the queue of a gateway with its own process."""
+    """Return a message that is claimed but not handed over: to the queue, or to that of a gateway's own process."""
     move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s AND handed_over_at IS NULL",
@@ -218,8 +230,8 @@ def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gat
 
 
 def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin intentarlo") -> bool:
-    """Claimed, or marked as handed over without a call: back to the common queue, due at once, without counting an
-    attempt. False: the claim had ended."""
+    """Return a message for which no provider was called to the queue of all workers, due at once, without losing an
+    attempt, whether or not it is marked as handed over. False: the claim had ended."""
     moved = move(
         "QUEUED",
         "id = %(id)s AND claim_id = %(claim)s",
@@ -231,8 +243,8 @@ def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin int
     return bool(moved)
 
 
-def outgoing(message: Message) -> Outgoing:
-    """The message as a gateway sees it."""
+def to_outgoing(message: Message) -> Outgoing:
+    """The part of a message that a gateway sees."""
     return Outgoing(
         id=message.id,
         kind=message.kind,
@@ -245,24 +257,24 @@ def outgoing(message: Message) -> Outgoing:
     )
 
 
-def taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
-    """Providers took these messages of one claim. Receipts that came early are applied."""
+def record_taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
+    """Record messages of one claim that a provider took, and apply receipts that arrived before this record."""
     rows = [(message.id, receipt.provider_id, receipt.reply) for message, receipt in answers]
     moved = sent_together(answers[0][0].claim_id, rows, at=at) if answers else set()
     for message, _ in answers:
-        _say(message, "SENT", message.id in moved)
+        _log_outcome(message, "SENT", message.id in moved)
     receipts.catch_up({message.id: (message.provider, receipt.provider_id) for message, receipt in answers}, at=at)
 
 
-def not_taken(
+def record_not_taken(
     message: Message, answer: GatewayError | OutcomeUnknown, *, at: datetime, delays: Sequence[timedelta]
 ) -> None:
-    """A provider did not take it: retry, with another provider if there is one, or fail; or the outcome is unknown."""
+    """Record a refusal or an unclear answer: FAILED, UNKNOWN, or QUEUED again, for another provider if there is one."""
     if isinstance(answer, OutcomeUnknown):
         record(message, "UNKNOWN", at=at, reply=answer.reply)
         return
     if answer.permanent and not answer.unsupported and not isinstance(answer, Unsendable):
-        failover.refused(message.provider, message.recipient)
+        failover.recipient_refused(message.provider, message.recipient)
     gateways = gateways_for(message.via)
     others = len(gateways) - 1
     if _is_final(message, answer, gateways, tries=len(delays) + others):
@@ -276,7 +288,7 @@ def not_taken(
 
 
 def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway], *, tries: int) -> bool:
-    """Whether a refusal is final: permanent, by the last provider left, or after the last delay."""
+    """Test whether a refusal is final: permanent, from the last provider that can send it, or after the last delay."""
     if message.attempts > tries and not answer.throttled:
         return True
     if not answer.unsupported:
@@ -287,17 +299,17 @@ def _is_final(message: Message, answer: GatewayError, gateways: Sequence[Gateway
 
 
 def _delay(message: Message, answer: GatewayError, others: int, delays: Sequence[timedelta]) -> timedelta:
-    """Time until the next try. A provider that asked for a pause gets it."""
+    """Delay until the next attempt. A provider that asked for a pause is paused."""
     asked = timedelta(seconds=answer.retry_after or 0)
-    if answer.throttled:  # the others are asked at once; this one by nobody here until then
-        wait = max(asked, THROTTLED)
-        failover.rest(message.provider, wait.total_seconds())
+    if answer.throttled:  # other providers are tried at once, this one not before the pause ends
+        wait = max(asked, THROTTLE_PAUSE)
+        failover.back_off(message.provider, wait.total_seconds())
         return timedelta(0) if others else wait
     if answer.unsupported:
         return timedelta(0)
     if message.attempts <= others:
         if not answer.about_recipient:
-            failover.rest(message.provider, asked.total_seconds())
+            failover.back_off(message.provider, asked.total_seconds())
         return timedelta(0)
     delay = max(delays[message.attempts - 1 - others], asked)
     return delay + delay * random.random() / 10  # noqa: S311  spreads retries, guards nothing
@@ -313,7 +325,7 @@ def record(
     next_attempt_at: datetime | None = None,
     counted: bool = True,
 ) -> None:
-    """Counts only for the claim that acted: a worker that wakes after its lease overwrites nothing."""
+    """Record a state. Counts only for the same claim, so a worker that resumes after its lease overwrites nothing."""
     moved = move(
         to,
         "id = %(id)s AND claim_id = %(claim)s",
@@ -330,10 +342,10 @@ def record(
         also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s,"
         " lane = '', attempts = attempts - %(uncounted)s",
     )
-    _say(message, to, bool(moved))
+    _log_outcome(message, to, bool(moved))
 
 
-def _say(message: Message, to: str, moved: bool) -> None:
+def _log_outcome(message: Message, to: str, moved: bool) -> None:
     extra = {"message_id": str(message.id), "state": to, "attempt": message.attempts, "via": message.via}
     if moved:
         log.info("message settled" if to != "QUEUED" else "message will be tried again", extra=extra)

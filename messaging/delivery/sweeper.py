@@ -1,7 +1,7 @@
-"""Sweeper, run by beat every two seconds: no message stays where a dead worker or a lost wake-up left it.
+"""Sweeper for messages, run by beat every two seconds: recovers those of killed workers and of lost wake-ups.
 
-Every statement is a claim or a conditional UPDATE over a partial index, so two beats at once do no harm and the cost
-depends on what is live, not on the history.
+Every statement is a claim or a conditional UPDATE over a partial index. So two sweeps at once do no harm, and the cost
+depends on live messages, not on the history.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,18 @@ from messaging.queue.names import QUEUES
 from messaging.queue.transitions import move
 from messaging.steps import run_each
 
-LANE_PATIENCE = timedelta(seconds=5)
-"""How long a message waits for its gateway's process before it is released."""
+GATEWAY_QUEUE_TIMEOUT = timedelta(seconds=5)
+"""Time a message waits for the process of its gateway before it goes back to the queue of all workers."""
 SILENT_PROCESS = "su proceso no recoge los mensajes"
-"""Reason for opening the circuit of a gateway whose process is silent. The process closes it when it is back
-(messaging.smpp)."""
-AT_ONCE = 500
-"""Rows of one statement: a sweep after a long outage must not hold its locks for long."""
+"""Reason for which the circuit is then opened. The gateway's process closes it when it runs again (messaging.smpp)."""
+BATCH_SIZE = 500
+"""Rows in one statement: a sweep after a long outage must not hold its locks for long."""
 
 
 def sweep(*, at: datetime) -> None:
-    """Return lapsed claims, turn lapsed hand-overs into UNKNOWN, expire dead messages, and wake workers for what is
-    due.
+    """Expire messages, return lapsed claims to the queue, make lapsed hand-overs UNKNOWN, and wake workers.
 
-    A step that fails does not stop the others (messaging.steps).
+    A step that fails does not prevent the others (messaging.steps).
     """
     lapsed = "lease_until < %(at)s"
     ways = (
@@ -38,10 +36,10 @@ def sweep(*, at: datetime) -> None:
         ("QUEUED", f"{lapsed} AND handed_over_at IS NULL", "reclamo vencido"),
         ("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", "sin respuesta"),
     )
-    moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=AT_ONCE)) for to, where, detail in ways]
-    rings = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
-    lanes, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.forget_old, at=at)
-    run_each("messaging.sweep", [*moves, ("lanes", lanes), ("seals", seals), *rings])
+    moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=BATCH_SIZE)) for to, where, detail in ways]
+    wakes = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
+    gateway_queues, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.drop_expired_seals, at=at)
+    run_each("messaging.sweep", [*moves, ("lanes", gateway_queues), ("seals", seals), *wakes])
 
 
 def _wake_if_due(queue: str, *, at: datetime) -> None:
@@ -50,28 +48,28 @@ def _wake_if_due(queue: str, *, at: datetime) -> None:
 
 
 def free_gateway_queues(*, at: datetime) -> None:
-    """Release what a gateway's own process does not take, and open that gateway's circuit as silent."""
+    """Move messages that a gateway's process does not take back to the queue of all workers; open its circuit."""
     late = "state = 'QUEUED' AND lane <> '' AND next_attempt_at < %(late)s"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            WITH left_lying AS MATERIALIZED (
-                SELECT id, lane FROM messaging_message WHERE {late} LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
+            WITH abandoned AS MATERIALIZED (
+                SELECT id, lane FROM messaging_message WHERE {late} LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
             ), freed AS (
                 UPDATE messaging_message AS message SET lane = '', next_attempt_at = %(at)s
-                FROM left_lying WHERE message.id = left_lying.id
+                FROM abandoned WHERE message.id = abandoned.id
             )
-            SELECT DISTINCT lane FROM left_lying
+            SELECT DISTINCT lane FROM abandoned
             """,  # noqa: S608  this module's constants
-            {"late": at - LANE_PATIENCE, "at": at},
+            {"late": at - GATEWAY_QUEUE_TIMEOUT, "at": at},
         )
-        silent = [lane for (lane,) in cursor.fetchall()]
-    for lane in silent:
-        failover.open_circuit(lane, SILENT_PROCESS, at=at)
+        silent = [name for (name,) in cursor.fetchall()]
+    for name in silent:
+        failover.open_circuit(name, SILENT_PROCESS, at=at)
 
 
 def none_taken(references: Sequence[UUID]) -> list[UUID]:
-    """References of whose messages no provider took any, nor is about to. A fallback is one more try."""
+    """References of which no message was taken by a provider, or may still be. A fallback counts as an attempt."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reference FROM messaging_message WHERE reference = ANY(%s) GROUP BY reference"
@@ -90,24 +88,23 @@ def is_due(queue: str, *, at: datetime) -> bool:
                 WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %s AND lane = ''
                   AND (send_before IS NULL OR send_before > %s)
             )
-            """,  # noqa: S608
+            """,  # noqa: S608  this module's constants
             [at, at],
         )
         return bool(cursor.fetchone()[0])
 
 
-RECENT = timedelta(hours=1)
-"""How far back a listener that missed a call looks for itself; far longer than any restart."""
+LOOKBACK = timedelta(hours=1)
+"""Period in which a listener that missed a call searches by itself; far longer than any restart."""
 
 
 def not_taken_lately(kind: str, *, at: datetime) -> list[tuple[UUID, str]]:
-    """(reference, state) of messages that no provider is known to have taken in the last hour, newest first, 1,000 at
-    most."""
+    """(reference, state) of messages of the last hour that no provider is known to have taken: the newest 1,000."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT reference, state FROM messaging_message"
             " WHERE state IN ('FAILED', 'UNKNOWN', 'EXPIRED') AND created_at >= %s AND kind = %s"
             " AND reference IS NOT NULL AND kept_until IS NULL ORDER BY created_at DESC LIMIT 1000",
-            [at - RECENT, kind],
+            [at - LOOKBACK, kind],
         )
         return list(cursor.fetchall())

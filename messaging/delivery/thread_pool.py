@@ -1,7 +1,7 @@
-"""Thread pool that calls providers for the `codes` queue.
+"""Thread pool of a worker for the queue `codes`: one thread for each call to a provider.
 
-Each code has a thread of its own while its provider answers, so that a hanging provider delays neither the other codes
-of its claim nor the next claim. No more is claimed than there are free threads.
+A provider that hangs delays neither the other codes of the claim nor the next claim. A claim takes no more messages
+than there are free threads.
 """
 
 import logging
@@ -20,41 +20,43 @@ from messaging.queue.names import BATCH
 log = logging.getLogger(__name__)
 
 THREADS = settings.WORKER_THREADS
-"""More than a single provider may have, so that a silent one cannot take them all. Each thread keeps a database
+"""More than `failover.CALLS_PER_PROVIDER`, so that a silent provider cannot hold them all. Each thread keeps a database
 connection."""
 
-_room = BoundedSemaphore(THREADS)
+_free_slots = BoundedSemaphore(THREADS)
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codes")
 
 
 def deliver_due() -> int:
-    """Claim what is due in `codes`, as much as there are free slots, and send it in the pool. Returns how many were
-    claimed; a process that ends waits with `finish`."""
-    places = _take_places(BATCH["codes"])
-    if not places:
-        return 0  # every thread waits for a provider; the next sweep rings again
+    """Claim due messages of `codes`, as many as there are free threads, and send them in the pool.
+
+    Returns how many were claimed, without waiting for them; `finish` waits.
+    """
+    slots = _take_slots(BATCH["codes"])
+    if not slots:
+        return 0  # every thread waits for a provider; the next sweep wakes a worker again
     claimed = 0
     try:
-        claimed = send.deliver_due("codes", limit=places, send=_side_by_side)
+        claimed = send.deliver_due("codes", limit=slots, send=_submit_all)
         return claimed
     finally:
-        for _ in range(places - claimed):
-            _room.release()
+        for _ in range(slots - claimed):
+            _free_slots.release()
 
 
-def _side_by_side(batch: Sequence[Message]) -> None:
-    """Waits for nothing: the slots bound what is running, and each thread frees its own."""
+def _submit_all(batch: Sequence[Message]) -> None:
+    """Start a thread for each message and return. The slots bound their number; each thread releases its own."""
     for message in batch:
         _threads.submit(_deliver, message)
 
 
 def finish() -> None:
-    """Wait for running calls, so that a worker told to end leaves nothing half done."""
+    """Wait for running calls, so that a worker that is told to end leaves none unfinished."""
     _threads.shutdown(wait=True)
 
 
-def _take_places(wanted: int) -> int:
-    take = partial(_room.acquire, blocking=False)
+def _take_slots(wanted: int) -> int:
+    take = partial(_free_slots.acquire, blocking=False)
     return next((taken for taken in range(wanted) if not take()), wanted)
 
 
@@ -63,7 +65,7 @@ def _deliver(message: Message) -> None:
     try:
         send.deliver(message)
     except Exception:
-        # The row knows how far it came: its lease ends, and the sweep frees it or says UNKNOWN.
+        # The row records how far the message came: when its lease ends, the sweep frees it or makes it UNKNOWN.
         log.exception("a delivery broke off", extra={"message_id": str(message.id)})
     finally:
-        _room.release()
+        _free_slots.release()

@@ -1,4 +1,4 @@
-"""Gateways: the class for each URL scheme, and the gateways in use."""
+"""Gateways: their URL schemes, and the gateways that the settings name."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 MAIL_SCHEMES = ("smtp", "smtp+tls", "smtps", "smtp+ssl")
-"""Plain, STARTTLS required, and two names for TLS from the first byte."""
+"""Without TLS, with required STARTTLS, and two names for TLS from the first byte."""
 
 
 MAIL_SERVICES = ("postmark", "mailgun", "brevo", "resend", "sparkpost", "mandrill", "mailersend", "mailjet")
@@ -30,29 +30,28 @@ MAIL_SERVICES = ("postmark", "mailgun", "brevo", "resend", "sparkpost", "mandril
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """Module of a gateway, which has `from_url(url, via) -> Gateway`, and the vias it serves.
+class _Scheme:
+    """The module of a gateway, with `from_url(url, via) -> Gateway`, and the vias it can serve.
 
-    Imported when a setting first names it: a provider's SDK costs memory in every process.
+    The module is imported when a setting first names it, because an SDK costs memory in every process.
     """
 
     module: str
     vias: frozenset[str]
 
 
-SCHEMES: dict[str, _Kind] = {
-    "sandbox": _Kind("messaging.gateways.sandbox", frozenset("SWIC")),
-    **{scheme: _Kind("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
-    **{scheme: _Kind("messaging.gateways.esp", frozenset("C")) for scheme in MAIL_SERVICES},
-    "smpp": _Kind("messaging.gateways.smpp", frozenset("S")),
-    "twilio": _Kind("messaging.gateways.twilio", frozenset("SWI")),
-    "whatsapp-cloud": _Kind("messaging.gateways.whatsapp_cloud", frozenset("W")),
+SCHEMES: dict[str, _Scheme] = {
+    "sandbox": _Scheme("messaging.gateways.sandbox", frozenset("SWIC")),
+    **{scheme: _Scheme("messaging.gateways.smtp", frozenset("C")) for scheme in MAIL_SCHEMES},
+    **{scheme: _Scheme("messaging.gateways.esp", frozenset("C")) for scheme in MAIL_SERVICES},
+    "smpp": _Scheme("messaging.gateways.smpp", frozenset("S")),
+    "twilio": _Scheme("messaging.gateways.twilio", frozenset("SWI")),
+    "whatsapp-cloud": _Scheme("messaging.gateways.whatsapp_cloud", frozenset("W")),
 }
 
 
 def gateway_from_url(url: str, via: str) -> Gateway:
-    """Gateway of a URL. Raises BadGatewayUrl, without any part of its credentials, if it describes none for this
-    via."""
+    """Make the gateway of a URL. Raises BadGatewayUrl, without any credentials, if it is not one for this via."""
     setting = SETTINGS[via]
     parsed = parse(url, setting)
     kind = SCHEMES.get(parsed.scheme)
@@ -67,12 +66,12 @@ def gateway_from_url(url: str, via: str) -> Gateway:
 
 
 def gateways_for(via: str) -> tuple[Gateway, ...]:
-    """Gateways of a via, the preferred one first, made on first use. Empty: the via is not offered."""
-    return _made(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
+    """The gateways of a via, the preferred one first, made at the first call. Empty: the via is not offered."""
+    return _gateways(via, tuple(settings.AVAL_GATEWAYS.get(via, ())))
 
 
 def accounts(scheme: str) -> list[GatewayUrl]:
-    """Gateways of a scheme in all settings: the accounts whose signature a receipt may have."""
+    """The parsed URLs of a scheme in all settings: the accounts that may have signed a receipt."""
     urls = [(via, url) for via in SETTINGS for url in settings.AVAL_GATEWAYS.get(via, ())]
     return [parse(url, SETTINGS[via]) for via, url in urls if scheme_of(url) == scheme]
 
@@ -83,11 +82,11 @@ def in_use() -> dict[str, list[str]]:
 
 
 def is_sandbox(url: str) -> bool:
-    """Whether a URL delivers to the developer's outbox only."""
+    """True if a URL delivers only to the developer's outbox."""
     return scheme_of(url) == "sandbox"
 
 
 @lru_cache(maxsize=32)
-def _made(via: str, urls: tuple[str, ...]) -> tuple[Gateway, ...]:
-    """Cached by URL, so that a test with other settings gets other gateways and need not clear anything."""
+def _gateways(via: str, urls: tuple[str, ...]) -> tuple[Gateway, ...]:
+    """Cached by URL, so that other settings give other gateways without clearing the cache."""
     return tuple(gateway_from_url(url, via) for url in urls)

@@ -1,4 +1,4 @@
-"""Gateway protocol: what every gateway gets, returns and raises. A gateway carries one message to one provider."""
+"""Interface of gateways: the message they are given, the receipt they return, the errors they raise."""
 
 import html
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import Protocol
 from uuid import UUID
 
 MASK = "••••"
-"""Placeholder for the code in every stored text. The gateway puts in the code when it sends."""
+"""Placeholder of the code in every text that is stored. Only a gateway puts in the code, when it sends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Message as a gateway sees it. Its texts are left out of `repr`, so that no log holds a client's data."""
+    """One message as a gateway sees it. `repr` omits its texts, so that they are never logged."""
 
     id: UUID
     kind: str
@@ -21,35 +21,35 @@ class Outgoing:
     subject: str  # empty but for e-mail; never holds the code
     text: str = field(repr=False)
     html: str = field(repr=False)  # empty: plain text only
-    send_before: datetime | None  # the end of its code's life; it must not reach anybody after it
+    send_before: datetime | None  # the end of its code's lifetime; it must not arrive later
     headers: tuple[tuple[str, str], ...] = ()  # further e-mail headers, such as List-Unsubscribe
 
     def text_with(self, secret: str | None) -> str:
-        """Plain text with its code, or as it is without one."""
+        """The plain text with the code in the place of MASK; unchanged where there is no code."""
         return self.text if secret is None else self.text.replace(MASK, secret)
 
     def html_with(self, secret: str | None) -> str:
-        """HTML with its code, or as it is without one."""
+        """The HTML with the code in the place of MASK; unchanged where there is no code."""
         return self.html if secret is None else self.html.replace(MASK, html.escape(secret))
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider took the message. It has not arrived yet."""
+    """A provider took the message. It has not been delivered yet."""
 
-    provider_id: str  # the provider's name for it, or ours where it gave none
-    reply: str  # what the provider said, for the staff's eyes
+    provider_id: str  # the provider's id for it, or ours where it gave none
+    reply: str  # the provider's reply, shown to staff
 
 
 class GatewayError(Exception):
-    """The provider certainly did not take the message: it may be offered again, here or elsewhere.
+    """The provider certainly did not take the message: it may be sent again, by this provider or another.
 
-    With `permanent=False` alone it is about us or the provider, or unclear: the next provider is asked at once, and it
-    counts against this one. `permanent`: this recipient or message will be refused by every provider, each time.
-    `unsupported` (with `permanent`): this provider never can, another one may; it counts against nobody.
-    `about_recipient`: for now, because of this recipient (greylisting, a full mailbox); it counts against nobody.
-    `throttled`: the provider is healthy and asked us to come later; this is no attempt. `retry_after`: seconds it asked
-    us to wait. `reply` holds neither the code nor our credentials.
+    `permanent=False` alone: about us or the provider, or unclear. The next provider is tried at once, and the error
+    counts as a failure of this one. `permanent`: every provider will refuse this recipient or message each time.
+    `unsupported` (with `permanent`): this provider can never send it, another may; no failure. `about_recipient`:
+    temporary, because of this recipient (greylisting, a full mailbox); no failure. `throttled`: the provider asked us
+    to slow down; neither a failure nor an attempt. `retry_after`: seconds it asked us to wait. `reply` holds neither
+    the code nor our credentials.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class GatewayError(Exception):
 
 
 class Unsendable(GatewayError):
-    """No provider can take this message, and none was asked."""
+    """No provider can take this message, and none was called."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply, permanent=True)
 
 
 class OutcomeUnknown(Exception):
-    """Handed over without a clear answer: it may have been taken and must not be offered again."""
+    """No clear answer came: the message may have been taken, and must not be sent again."""
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply)
@@ -87,22 +87,24 @@ class OutcomeUnknown(Exception):
 
 
 class Gateway(Protocol):
-    """Provider with one set of credentials. Safe to use from several threads at once."""
+    """One provider, used with one set of credentials. Thread-safe."""
 
     name: str
-    """Name for staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
+    """Shown to staff, up to 100 characters: `smtp:mail.example.com:587`, `sandbox`. Never holds credentials."""
     own_process: bool
-    """Whether only a process of its own may send by it, because it keeps a connection open (SMPP)."""
+    """True: only a process of its own may send by it, because it keeps a session open (SMPP)."""
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        """Send the message with its code within half a minute.
+        """Send the message with its code, within half a minute.
 
         Raises GatewayError (not taken) or OutcomeUnknown (perhaps taken).
         """
 
 
 def can_reach(gateway: Gateway, recipient: str) -> bool:
-    """False if the gateway has found that its provider cannot reach such a recipient (SMTPUTF8). Only gateways that can
-    find out have this method."""
+    """False if the gateway knows that its provider cannot reach such a recipient (SMTPUTF8).
+
+    Only gateways that can know this have a method of the same name.
+    """
     asks = getattr(gateway, "can_reach", None)
     return asks is None or bool(asks(recipient))

@@ -1,4 +1,4 @@
-"""Meaning of a provider's own error code for a message."""
+"""Error codes of providers: the outcome that each means for a message, and its text for staff."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,31 +6,34 @@ from enum import Enum
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 
 
-class Verdict(Enum):
-    PERMANENT = "permanent"  # this recipient or text is refused each time, by anybody
-    DEFERRED = "deferred"  # not to this recipient, for now; the provider is well
+class Outcome(Enum):
+    """Outcome of a call that did not succeed."""
+
+    PERMANENT = "permanent"  # every provider refuses this recipient or text each time
+    DEFERRED = "deferred"  # temporary and about this recipient; no failure of the provider
     TEMPORARY = "temporary"  # about us or the provider, or unclear: another provider, or later
     THROTTLED = "throttled"  # too fast; no attempt is lost
-    UNKNOWN = "unknown"  # it may have been taken
+    UNKNOWN = "unknown"  # perhaps taken
 
 
-PERMANENT, DEFERRED, TEMPORARY, THROTTLED, UNKNOWN = Verdict
+PERMANENT, DEFERRED, TEMPORARY, THROTTLED, UNKNOWN = Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Meaning of a code, and its text for staff, in Spanish."""
+    """The outcome of an error code and its reason for staff, in Spanish."""
 
-    verdict: Verdict
+    outcome: Outcome
     reason: str
 
-    def judgement(self, reply: str, *, retry_after: float | None = None) -> GatewayError | OutcomeUnknown:
-        if self.verdict is UNKNOWN:
+    def to_exception(self, reply: str, *, retry_after: float | None = None) -> GatewayError | OutcomeUnknown:
+        """The exception that a gateway raises for this code. It is returned, not raised."""
+        if self.outcome is UNKNOWN:
             return OutcomeUnknown(reply)
         return GatewayError(
             reply,
-            permanent=self.verdict is PERMANENT,
+            permanent=self.outcome is PERMANENT,
             retry_after=retry_after,
-            throttled=self.verdict is THROTTLED,
-            about_recipient=self.verdict is DEFERRED,
+            throttled=self.outcome is THROTTLED,
+            about_recipient=self.outcome is DEFERRED,
         )

@@ -1,17 +1,17 @@
-"""E-mail through the HTTP API of a mail service, by django-anymail: Postmark, Mailgun, Brevo, Resend and others.
+"""E-mail gateway for the HTTP APIs of mail services, with django-anymail: Postmark, Mailgun, Brevo, Resend and others.
 
-| it ended                                                                  | judgement                        |
+| result of the request                                                     | outcome                          |
 |---------------------------------------------------------------------------|----------------------------------|
-| the service's own code is known (`esp_codes`)                             | by that                          |
+| the service's own code is known (`esp_codes`)                             | that of the code                 |
 | the recipient queued or sent; any other 2xx, whatever its body            | Receipt                          |
-| the recipient rejected or invalid, as anymail reads the answer            | refused for good                 |
-| 400, 422 to an address with accents before the @                          | this service never can           |
-| 429                                                                       | refused for now, no attempt lost |
-| any other 4xx, 503; no connection, no TLS                                 | refused for now, next provider   |
-| a message that anymail cannot express for this service                    | this service never can           |
+| the recipient rejected or invalid, as anymail reads the answer            | permanent refusal                |
+| 400, 422 to an address with accents before the @                          | unsupported by this service      |
+| 429                                                                       | throttled, no attempt lost       |
+| any other 4xx, 503; no connection, no TLS                                 | temporary refusal, next provider |
+| a message that anymail cannot express for this service                    | unsupported by this service      |
 | any other 5xx; no answer or a cut after the request was sent              | OutcomeUnknown                   |
 
-Our message's id goes along as metadata, where the service has any, and its reports repeat it.
+Our message's id is sent as metadata, where the service has any, and its reports repeat it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,13 +26,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from messaging.gateways import esp_codes, http, mail
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
-from messaging.gateways.codes import PERMANENT, Code, Verdict
+from messaging.gateways.codes import PERMANENT, Code, Outcome
 from messaging.gateways.url import GatewayUrl
 
 
 @dataclass(frozen=True)
 class Service:
-    """Names of a service's keys, as anymail's backend takes them: the URL's user, its password, its options."""
+    """anymail's parameters for the user, the password and the options of a service's URL."""
 
     backend: str
     user: str
@@ -77,7 +77,7 @@ class EspGateway:
         """Several messages over one HTTP connection, for one thread."""
         backend = self.backend()
         backend.open()
-        backend.session.max_redirects = 0  # a redirected POST is not our message any more
+        backend.session.max_redirects = 0  # a redirected POST loses our message
         try:
             yield _Session(self, backend)
         finally:
@@ -87,7 +87,7 @@ class EspGateway:
         return self._class(timeout=(http.CONNECT_TIMEOUT, http.READ_TIMEOUT), fail_silently=False, **self._keys)
 
     def cleaned(self, text: str, secret: str | None) -> str:
-        """Text fit to be stored: without our keys and the code, on one line."""
+        """A text fit to be stored: without our keys and the code, on one line."""
         return http.cleaned(text, secret, *self._hidden)
 
 
@@ -96,7 +96,7 @@ class _Session:
         self._gateway = gateway
         self._backend = backend
         self._response: requests.Response | None = None
-        backend.session.hooks["response"].append(self._hear)
+        backend.session.hooks["response"].append(self._keep_response)
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         email = mail.compose(message, secret)
@@ -106,13 +106,13 @@ class _Session:
         try:
             self._backend.send_messages([email])
         except (AnymailError, LookupError, TypeError, ValueError, AttributeError) as error:
-            failure = error  # anymail's, or its surprise at an answer that it did not expect
+            failure = error  # anymail's own, or one from an answer that it does not expect
         outcome = self._outcome(email, message, failure, secret)
         if isinstance(outcome, Receipt):
             return outcome
-        raise outcome  # out here it does not carry the original, whose text quotes the payload
+        raise outcome  # outside the except block: its context would quote the payload
 
-    def _hear(self, response: requests.Response, *_: Any, **__: Any) -> None:
+    def _keep_response(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._response = response
 
     def _outcome(
@@ -123,46 +123,48 @@ class _Session:
         reply = _reply(self._response)
         status = getattr(email, "anymail_status", None)
         states = {str(state) for state in getattr(status, "status", None) or ()}
-        words = self._gateway.cleaned(f"{reply.status} {reply.words.strip() or self._response.reason or ''}", secret)
-        verdict = esp_codes.verdict(self._gateway.service, reply) or _by_states(states)
-        if verdict is None and (reply.is_taken or states & {"sent", "queued"}):
-            said = f"{self._gateway.name}: {', '.join(sorted(states)) or 'taken, without a word we can read'}"
-            return Receipt(http.identifier(getattr(status, "message_id", None)) or str(message.id), said)
+        text = self._gateway.cleaned(
+            f"{reply.status} {reply.error_text.strip() or self._response.reason or ''}", secret
+        )
+        known = esp_codes.classify(self._gateway.service, reply) or _by_states(states)
+        if known is None and (reply.is_taken or states & {"sent", "queued"}):
+            status_text = f"{self._gateway.name}: {', '.join(sorted(states)) or 'taken, without a word we can read'}"
+            return Receipt(http.identifier(getattr(status, "message_id", None)) or str(message.id), status_text)
         if reply.status in _ABOUT_THE_REQUEST and not message.recipient.rpartition("@")[0].isascii():
-            return GatewayError(words, permanent=True, unsupported=True)
-        if verdict is not None:
-            return Code(verdict, words).judgement(words, retry_after=http.retry_after(reply.headers))
-        return http.judged(reply, words)
+            return GatewayError(text, permanent=True, unsupported=True)
+        if known is not None:
+            return Code(known, text).to_exception(text, retry_after=http.retry_after(reply.headers))
+        return http.classify(reply, text)
 
     def _unanswered(self, failure: Exception | None, secret: str | None) -> GatewayError | OutcomeUnknown:
         cause = getattr(failure, "__cause__", None)
         if isinstance(failure, AnymailError) and not isinstance(failure, requests.RequestException):
             return GatewayError(self._gateway.cleaned(str(failure), secret), permanent=True, unsupported=True)
-        words = f"{self._gateway.name}: sin respuesta ({type(cause or failure).__name__})"
+        text = f"{self._gateway.name}: sin respuesta ({type(cause or failure).__name__})"
         never_sent = failure is not None and (http.never_sent(failure) or (cause and http.never_sent(cause)))
-        return GatewayError(words, permanent=False) if never_sent else OutcomeUnknown(words)
+        return GatewayError(text, permanent=False) if never_sent else OutcomeUnknown(text)
 
 
 _ABOUT_THE_REQUEST = frozenset({400, 422})
 
 
-def _by_states(states: set[str]) -> Verdict | None:
-    """Outcome by anymail's reading of the recipient's status."""
+def _by_states(states: set[str]) -> Outcome | None:
+    """The outcome by the recipient's status, as anymail reads the answer."""
     return PERMANENT if states & {"invalid", "rejected"} and not states & {"sent", "queued"} else None
 
 
 def _reply(response: requests.Response) -> http.Reply:
-    """Answer in the form of our other gateways; a truncated body counts as none."""
+    """The answer in the form of `http.Reply`; a body that broke off counts as empty."""
     body = b""
     with suppress(requests.RequestException, RuntimeError, OSError):
-        body = response.content[: http.LARGEST_REPLY]
+        body = response.content[: http.MAX_REPLY_SIZE]
     return http.Reply(response.status_code, response.headers, body.decode("utf-8", "replace"))
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """`postmark://SERVER_TOKEN@/`, `mailgun://KEY@/?domain=mg.example.com`, `mailjet://KEY:SECRET@/`.
+    """Make a gateway from `postmark://SERVER_TOKEN@/`, `mailgun://KEY@/?domain=mg.example.com` or the like.
 
-    `?api=https://...` names another address of the API: a region, a proxy, a test's own server.
+    `?api=https://...`: another address of the API, such as a region or a proxy. Raises BadGatewayUrl.
     """
     service = SERVICES[url.scheme]
     if not url.user or bool(url.password) != bool(service.password):

@@ -1,8 +1,8 @@
-"""What a mail service's own error code means for a message of ours (sources: each service's API reference). Only what
-is certain stands here; what does not is judged by what django-anymail made of it, then by its HTTP status
-(`messaging.gateways.http`: a 4xx is unclear, next provider).
+"""Error codes of mail services, with the outcome of each (sources: each service's API reference). Only certain cases
+are here. For all others the status that django-anymail reads counts, then the HTTP status (`messaging.gateways.http`: a
+4xx is unclear, next provider).
 
-| service    | about the recipient, for good                         | certain, and not about the recipient           |
+| service    | permanent, about the recipient                        | certain, and not about the recipient           |
 |------------|-------------------------------------------------------|------------------------------------------------|
 | Postmark   | ErrorCode 406; 300 about `To` (anymail)               | any other ErrorCode                            |
 | Mandrill   | `invalid`; reject_reason hard-bounce, spam, unsub,    | any other reject_reason; a named error, also   |
@@ -14,14 +14,14 @@ is certain stands here; what does not is judged by what django-anymail made of i
 | Resend     | validation_error about the `to` field                 | a daily or monthly quota, though it says 429   |
 | SparkPost  | a suppressed recipient; all rejected (anymail)        |                                                |
 
-Mandrill's soft-bounce is about the recipient for now.
+Mandrill's soft-bounce is temporary and about the recipient.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from messaging.gateways.codes import DEFERRED, PERMANENT, TEMPORARY, Verdict
+from messaging.gateways.codes import DEFERRED, PERMANENT, TEMPORARY, Outcome
 from messaging.gateways.http import Reply, number
 
 _INACTIVE_RECIPIENT, _INVALID_REQUEST = 406, 300
@@ -30,33 +30,33 @@ _OF_THE_RECIPIENT = frozenset({"hard-bounce", "spam", "unsub", "custom", "invali
 _SAYS_INVALID = re.compile(r"must be a valid|not (?:a )?valid|is invalid|invalid", re.IGNORECASE)
 
 
-def verdict(service: str, reply: Reply) -> Verdict | None:
-    """Meaning of the service's own code; None if nothing is certain."""
-    judge = _JUDGES.get(service)
-    return judge(reply) if judge is not None else None
+def classify(service: str, reply: Reply) -> Outcome | None:
+    """The outcome by the service's own code; None: not certain."""
+    classifier = _CLASSIFIERS.get(service)
+    return classifier(reply) if classifier is not None else None
 
 
-def _postmark(reply: Reply) -> Verdict | None:
+def _postmark(reply: Reply) -> Outcome | None:
     code = number(_field(reply.parsed, "ErrorCode"))
     if not code or code == _INVALID_REQUEST or reply.status >= 500 or reply.status == 429:
         return None
     return PERMANENT if code == _INACTIVE_RECIPIENT else TEMPORARY
 
 
-def _mandrill(reply: Reply) -> Verdict | None:
-    said = reply.parsed
-    if isinstance(said, list):
-        status, reason = (_text(_field(_first(said), name)) for name in ("status", "reject_reason"))
+def _mandrill(reply: Reply) -> Outcome | None:
+    answer = reply.parsed
+    if isinstance(answer, list):
+        status, reason = (_text(_field(_first(answer), name)) for name in ("status", "reject_reason"))
         if status not in _REJECTED:
             return None
         if reason == "soft-bounce":
             return DEFERRED
         return PERMANENT if status == "invalid" or reason in ("", *_OF_THE_RECIPIENT) else TEMPORARY
-    is_certain = _field(said, "status") == "error" and _field(said, "name") not in ("GeneralError", "", None)
+    is_certain = _field(answer, "status") == "error" and _field(answer, "name") not in ("GeneralError", "", None)
     return TEMPORARY if is_certain and not reply.is_taken else None
 
 
-def _mailjet(reply: Reply) -> Verdict | None:
+def _mailjet(reply: Reply) -> Outcome | None:
     message = _first(_field(reply.parsed, "Messages"))
     errors = _field(message, "Errors")
     if not isinstance(errors, list) or not errors:
@@ -65,7 +65,7 @@ def _mailjet(reply: Reply) -> Verdict | None:
     return PERMANENT if all(re.match(r"To\b", each) for each in related) else TEMPORARY
 
 
-def _mailersend(reply: Reply) -> Verdict | None:
+def _mailersend(reply: Reply) -> Outcome | None:
     warning = _field(_first(_field(reply.parsed, "warnings")), "type")
     if reply.is_taken and warning == "ALL_SUPPRESSED":
         return PERMANENT
@@ -76,27 +76,27 @@ def _mailersend(reply: Reply) -> Verdict | None:
     return PERMANENT if about_to and _SAYS_INVALID.search(str(errors)) else None
 
 
-def _mailgun(reply: Reply) -> Verdict | None:
+def _mailgun(reply: Reply) -> Outcome | None:
     if reply.is_taken:
         return TEMPORARY if "Mailgun Magnificent API" in reply.body else None
-    return _by_words(reply, r"['\"]?\bto\b['\"]? parameter is not a valid address")
+    return _by_text(reply, r"['\"]?\bto\b['\"]? parameter is not a valid address")
 
 
-def _brevo(reply: Reply) -> Verdict | None:
-    return _by_words(reply, r"not valid in to\b")
+def _brevo(reply: Reply) -> Outcome | None:
+    return _by_text(reply, r"not valid in to\b")
 
 
-def _resend(reply: Reply) -> Verdict | None:
+def _resend(reply: Reply) -> Outcome | None:
     if str(_field(reply.parsed, "name")) in ("daily_quota_exceeded", "monthly_quota_exceeded"):
         return TEMPORARY
-    return _by_words(reply, r"invalid [`'\"]?to[`'\"]? field")
+    return _by_text(reply, r"invalid [`'\"]?to[`'\"]? field")
 
 
-def _sparkpost(reply: Reply) -> Verdict | None:
-    return _by_words(reply, r"recipient address (?:was |is )?suppressed")
+def _sparkpost(reply: Reply) -> Outcome | None:
+    return _by_text(reply, r"recipient address (?:was |is )?suppressed")
 
 
-_JUDGES: Mapping[str, Callable[[Reply], Verdict | None]] = {
+_CLASSIFIERS: Mapping[str, Callable[[Reply], Outcome | None]] = {
     "postmark": _postmark,
     "mandrill": _mandrill,
     "mailjet": _mailjet,
@@ -108,9 +108,9 @@ _JUDGES: Mapping[str, Callable[[Reply], Verdict | None]] = {
 }
 
 
-def _by_words(reply: Reply, pattern: str) -> Verdict | None:
-    """PERMANENT if a 400 or 422 says so about the recipient."""
-    return PERMANENT if reply.status in (400, 422) and re.search(pattern, reply.words, re.IGNORECASE) else None
+def _by_text(reply: Reply, pattern: str) -> Outcome | None:
+    """PERMANENT where the text of a 400 or 422 matches a pattern about the recipient."""
+    return PERMANENT if reply.status in (400, 422) and re.search(pattern, reply.error_text, re.IGNORECASE) else None
 
 
 def _field(value: Any, name: str) -> Any:
@@ -118,7 +118,7 @@ def _field(value: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Text of a value of the service; empty if it has none."""
+    """A field's value as text; empty where there is none."""
     return "" if value is None else str(value)
 
 

@@ -1,17 +1,16 @@
-"""One POST to a provider's HTTP API, and what its end means: the judgement that no API's documentation prints.
+"""HTTP client for providers' APIs: one request, and the outcome of answers without a known error code.
 
-| it ended                                                     | judgement                          |
+| result of the request                                        | outcome                            |
 |--------------------------------------------------------------|------------------------------------|
 | any 2xx, whatever its body                                   | taken                              |
-| 429                                                          | refused for now, no attempt lost   |
-| any other 4xx, 503; no connection, no TLS                    | refused for now, next provider     |
+| 429                                                          | throttled, no attempt lost         |
+| any other 4xx, 503; no connection, no TLS                    | temporary refusal, next provider   |
 | any other 5xx, 3xx; no answer or a cut after the body left   | OutcomeUnknown                     |
 
-That is for answers whose own code we do not know; what is known stands in the provider's table of codes. A 4xx alone
-never says that it is about the recipient: 400 and 422 are also said to an account without credit, 401 to a wrong key.
-A redirect is an answer of nobody we know: our message is not offered to a second address, and whether the first took it
-cannot be told. Every call has a connection of its own: one that was kept and died meanwhile looks the same as one that
-died under our message.
+Known error codes are in the provider's own table. A 4xx alone never means that the error is about the recipient: 400
+and 422 also come for an account without credit, 401 for a wrong key. Redirects are not followed: our message is not
+sent to a second address, and the first one may have taken it. Every call has a connection of its own: a failure of a
+kept connection could not be told from one that happened during our request.
 """
 
 import html
@@ -32,12 +31,12 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
 """Seconds."""
 TOTAL_TIMEOUT = 20.0
 """Seconds for the whole answer: below the 30 of a hand-over's lease."""
-LARGEST_REPLY = 64 * 1024
-"""Bytes read of an answer."""
+MAX_REPLY_SIZE = 64 * 1024
+"""Bytes; what comes after them is not read."""
 REPLY_LENGTH = 300
 """Characters of a reply that are stored: as many as a message's row holds."""
 ID_LENGTH = 200
-_TELLING = frozenset(
+_ERROR_FIELDS = frozenset(
     {
         "code",
         "errorcode",
@@ -54,16 +53,16 @@ _TELLING = frozenset(
         "error",
     }
 )
-"""Fields in which services say what is wrong, in lower case."""
-_DEEPEST = 6
-LOOKED_AT = 4096
+"""Names of JSON fields with error codes and texts, in lower case."""
+_MAX_DEPTH = 6
+SEARCHED_LENGTH = 4096
 """Characters of a page that are searched for its text."""
 _TAGS = re.compile(r"<(?:style|script)\b.*?</(?:style|script)>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer of a provider: its status, and at most LARGEST_REPLY bytes of its body."""
+    """A provider's answer, with any status and at most MAX_REPLY_SIZE bytes of its body."""
 
     status: int
     headers: Mapping[str, str]
@@ -82,16 +81,16 @@ class Reply:
             return None
 
     @property
-    def said(self) -> dict[str, Any] | None:
-        """JSON object of the body; None if it has none."""
+    def json_object(self) -> dict[str, Any] | None:
+        """The JSON object in the body; None where there is none."""
         found = self.parsed
         return found if isinstance(found, dict) else None
 
     @property
-    def words(self) -> str:
-        """What the service says in its body: of JSON the telling fields, of HTML the text."""
-        told = " ".join(_told(self.parsed))
-        return told or html.unescape(_TAGS.sub(" ", self.body[:LOOKED_AT]))
+    def error_text(self) -> str:
+        """The error text in the body: the error fields of JSON, the text of HTML."""
+        found = " ".join(_error_texts(self.parsed))
+        return found or html.unescape(_TAGS.sub(" ", self.body[:SEARCHED_LENGTH]))
 
 
 def call(
@@ -104,10 +103,9 @@ def call(
     data: Any = None,
     json: Any = None,
 ) -> Reply:
-    """One request, one answer. Raises GatewayError (it was never sent) or OutcomeUnknown (it was sent, and no status
-    came back).
+    """Send one request. Raises GatewayError: it never left; OutcomeUnknown: it left and no status came back.
 
-    A body that breaks off or arrives too slowly is cut: the status has said what counts.
+    A body that breaks off or takes too long is cut: the status is enough.
     """
     began = time.monotonic()
     try:
@@ -129,37 +127,36 @@ def call(
             body = _body(response, until=began + TOTAL_TIMEOUT)
             return Reply(response.status_code, response.headers, body.decode("utf-8", "replace"))
     except (requests.RequestException, OSError) as error:
-        words = f"sin respuesta ({type(error).__name__})"
-        ended: Exception = GatewayError(words, permanent=False) if never_sent(error) else OutcomeUnknown(words)
+        text = f"sin respuesta ({type(error).__name__})"
+        ended: Exception = GatewayError(text, permanent=False) if never_sent(error) else OutcomeUnknown(text)
     raise ended  # out here it does not carry the original, which quotes the request
 
 
-def judged(reply: Reply, words: str) -> GatewayError | OutcomeUnknown:
-    """Outcome of an answer that is no success, if the provider's own code says nothing better."""
+def classify(reply: Reply, text: str) -> GatewayError | OutcomeUnknown:
+    """The outcome of an unsuccessful answer by its status, where the provider's own code is not known."""
     if 400 <= reply.status < 500 or reply.status == 503:
         return GatewayError(
-            words, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
+            text, permanent=False, retry_after=retry_after(reply.headers), throttled=reply.status == 429
         )
-    return OutcomeUnknown(words)
+    return OutcomeUnknown(text)
 
 
 def number(value: Any) -> int | None:
-    """Error code as a number, however it is written; None if it is none."""
+    """An error code, a number or a string of digits, as a number; None where it is neither."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9 else None
 
 
 def identifier(value: Any) -> str:
-    """Provider's id for a message, fit to be stored; empty if it is none."""
+    """A provider's id for a message, fit to be stored; empty where it is not a valid one."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)[:ID_LENGTH]
     return value.strip()[:ID_LENGTH] if isinstance(value, str) and value.isprintable() else ""
 
 
 def never_sent(error: BaseException) -> bool:
-    """Whether the connection failed before the request could be sent; requests raises one class for before and
-    after."""
+    """True if the connection failed before the request left; requests raises the same class for before and after."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError):
         return True
     inner = error.args[0] if error.args else None
@@ -168,45 +165,45 @@ def never_sent(error: BaseException) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, in the form that services send; an HTTP date is ignored."""
+    """Seconds in the header Retry-After; None where it is missing or an HTTP date."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) <= 5 else None
 
 
 def cleaned(text: str, *hidden: str | None) -> str:
-    """Text fit to be stored: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
+    """A text fit to be stored: one printable line of at most REPLY_LENGTH characters, without our keys and the code."""
     for each in hidden:
         if each:
             text = re.sub(re.escape(each), MASK, text, flags=re.IGNORECASE)
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:REPLY_LENGTH]
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:REPLY_LENGTH]
 
 
 def _integer(digits: str) -> int | str:
-    """Integer of JSON. Python refuses to read thousands of digits, and with them the whole body."""
+    """An integer; a string where it is too long, because Python's limit on digits would fail the whole body."""
     return int(digits) if len(digits) <= 20 else digits
 
 
-def _told(value: Any, depth: int = 0) -> Iterator[str]:
-    """Texts and numbers of the telling fields, in their order, each once."""
-    if depth > _DEEPEST:
+def _error_texts(value: Any, depth: int = 0) -> Iterator[str]:
+    """Texts and numbers of the error fields, in their order."""
+    if depth > _MAX_DEPTH:
         return
     if isinstance(value, list):
         for each in value[:5]:
-            yield from _told(each, depth + 1)
+            yield from _error_texts(each, depth + 1)
     elif isinstance(value, dict):
         for name, each in value.items():
             if isinstance(each, dict | list):
-                yield from _told(each, depth + 1)
-            elif name.lower() in _TELLING and isinstance(each, str | int) and each != "":
+                yield from _error_texts(each, depth + 1)
+            elif name.lower() in _ERROR_FIELDS and isinstance(each, str | int) and each != "":
                 yield str(each)
 
 
 def _body(response: requests.Response, *, until: float) -> bytes:
-    """The body as far as time and size allow."""
+    """The part of the body that arrives within the time and the size."""
     read = b""
     with suppress(OSError, HTTPError):
-        while len(read) < LARGEST_REPLY and time.monotonic() < until:
-            part = response.raw.read1(LARGEST_REPLY - len(read), decode_content=True)
+        while len(read) < MAX_REPLY_SIZE and time.monotonic() < until:
+            part = response.raw.read1(MAX_REPLY_SIZE - len(read), decode_content=True)
             if not part:
                 break
             read += part

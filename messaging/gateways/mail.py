@@ -1,4 +1,4 @@
-"""Composition of an e-mail, for every mail provider."""
+"""Composition of e-mails, the same for every provider."""
 
 import re
 from email import charset
@@ -12,7 +12,7 @@ from clients.identity.emails import InvalidEmail, canonical_email, smtp_address
 from messaging.gateways.base import GatewayError, Outgoing, Unsendable
 
 METADATA = "aval"
-"""Name under which a mail service stores our message's id and repeats it in its reports."""
+"""Name of the metadata with our message's id, which a mail service repeats in its reports."""
 
 _QUOTED_PRINTABLE = charset.Charset("utf-8")
 _QUOTED_PRINTABLE.body_encoding = charset.QP
@@ -22,11 +22,10 @@ _LINE_BREAKS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -> EmailMultiAlternatives:
-    """E-mail with its code: plain text, and HTML beside it if there is any.
+    """Compose the e-mail with its code: plain text, and HTML where there is any.
 
-    `seven_bit` writes the bodies in quoted-printable, for a server that takes nothing else. Raises GatewayError:
-    permanent if the subject or a header has a line break (what follows would be a header of an attacker) or the
-    recipient is no address; temporary if our own address is none.
+    `seven_bit`: write the bodies in quoted-printable, for a server without 8BITMIME. Raises Unsendable: a line break in
+    the subject or a header (header injection), or an invalid recipient; GatewayError: DEFAULT_FROM_EMAIL is invalid.
     """
     check(message)
     mail = EmailMultiAlternatives(
@@ -44,7 +43,7 @@ def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -
 
 
 def check(message: Outgoing) -> None:
-    """Raises what `compose` raises, without composing."""
+    """Raise Unsendable in the same cases as `compose`."""
     recipient(message)
     if any(map(_LINE_BREAKS.search, (message.subject, *_headers(message).values()))):
         raise Unsendable("salto de línea en el asunto o en una cabecera")
@@ -53,16 +52,16 @@ def check(message: Outgoing) -> None:
 def _headers(message: Outgoing) -> dict[str, str]:
     return {
         "Message-ID": message_id(message),
-        "Auto-Submitted": "auto-generated",  # RFC 3834: no robot should answer
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no automatic answers
         "X-Auto-Response-Suppress": "All",  # the same for Exchange
         **dict(message.headers),
     }
 
 
 def recipient(message: Outgoing) -> str:
-    """Recipient's address for SMTP. Raises GatewayError if it is no address.
+    """The recipient's address in the form for SMTP. Raises Unsendable: it is not an address.
 
-    It was checked when it was stored, and is checked again because a blank or a `>` in it would be read as SMTP.
+    It was checked when it was stored. It is checked again because a blank or a `>` in it could inject SMTP commands.
     """
     try:
         return smtp_address(canonical_email(message.recipient))
@@ -76,21 +75,21 @@ def envelope_sender() -> str:
 
 
 def message_id(message: Outgoing) -> str:
-    """Message-ID, the same at every attempt, so that a mailbox recognises a message that it gets twice."""
+    """The Message-ID, the same at every attempt, so that a mailbox can detect duplicates."""
     return f"<{message.id}@{_sender()[1].rpartition('@')[2]}>"
 
 
 def _sender() -> tuple[str, str]:
-    """DEFAULT_FROM_EMAIL as a header and as a bare address. Raises a temporary GatewayError: ours to repair."""
-    found = _taken_apart(settings.DEFAULT_FROM_EMAIL)
+    """DEFAULT_FROM_EMAIL as a header and as a bare address. Raises GatewayError, temporary: the operator can fix it."""
+    found = _parse_sender(settings.DEFAULT_FROM_EMAIL)
     if found is None:
         raise GatewayError("DEFAULT_FROM_EMAIL no es una dirección de correo", permanent=False)
     return found
 
 
 @lru_cache(maxsize=4)
-def _taken_apart(sender: str) -> tuple[str, str] | None:
-    """Cached, instead of five times a mail."""
+def _parse_sender(sender: str) -> tuple[str, str] | None:
+    """Parsed and cached, because composing a mail needs it five times."""
     name, address = parseaddr(sender)
     try:
         address = smtp_address(address)

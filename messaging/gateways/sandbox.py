@@ -1,4 +1,4 @@
-"""`sandbox://`: messages go to the developer's outbox, with their code in clear, and to nobody else."""
+"""Sandbox gateway, `sandbox://`: writes messages to the developer's outbox, with the code in clear, and sends none."""
 
 from django.apps import apps
 from django.utils import timezone
@@ -8,7 +8,7 @@ from messaging.gateways.url import GatewayUrl
 
 
 class SandboxGateway:
-    """Gateway that writes a row and never refuses."""
+    """Gateway that writes a row for each message and never fails."""
 
     name = "sandbox"
     own_process = False

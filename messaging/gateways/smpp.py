@@ -1,18 +1,18 @@
-"""SMS straight to an operator's centre (SMSC) over SMPP 3.4: `smpp://USER:PASSWORD@HOST:2775/?sender=AVAL`.
+"""SMPP 3.4 gateway, to an operator's SMSC: `smpp://USER:PASSWORD@HOST:2775/?sender=AVAL`.
 
 | option        | meaning                                                                                          |
 |---------------|--------------------------------------------------------------------------------------------------|
 | `sender`      | a name (up to 11 characters), a number (%2B51... or 7 to 15 digits) or a short code (3 to 6)      |
-| `source_ton`, `source_npi` | the sender's type and plan, where the operator wants others than its form says      |
+| `source_ton`, `source_npi` | the sender's TON and NPI, where the operator wants others than those of its form    |
 | `tls`         | `true`: SMPP over TLS; certificates are always verified                                          |
 | `ca`          | with tls: a file of certificates in PEM, of a private authority                                  |
-| `window`      | submits that may wait for their answer at once, 10 where it is not said                          |
-| `per_second`  | messages a second at most, as the contract with the operator says; by default no limit of ours   |
-| `system_type` | what some operators ask for in the bind                                                          |
+| `window`      | submits that may be outstanding at once; 10 by default                                           |
+| `per_second`  | messages a second at most, from the contract with the operator; by default no limit of ours      |
+| `system_type` | a field of the bind that some operators require                                                  |
 | `long_password` | `true`: the operator issued a password of 9 to 15 characters, more than SMPP 3.4 allows        |
-| `bind`        | `transceiver`, or `transmitter` where receipts come to somebody else                             |
+| `bind`        | `transceiver`, or `transmitter` where another client gets the receipts                           |
 
-It keeps a line open, so only a process of its own sends by it: `manage.py smpp_gateway` (`messaging.smpp`).
+It keeps a session open, so only a process of its own sends by it: `manage.py smpp_gateway` (`messaging.smpp`).
 """
 
 import re
@@ -24,11 +24,11 @@ from messaging.gateways.url import GatewayUrl
 
 PORT = 2775
 WINDOW = 10
-MOST_WINDOW, MOST_PER_SECOND = 100, 1000
+MAX_WINDOW, MAX_PER_SECOND = 100, 1000
 BINDS = ("transceiver", "transmitter")
 
-PASSWORD, LONG_PASSWORD = 8, 15
-"""Characters: what SMPP 3.4 allows, and what some operators issue."""
+MAX_PASSWORD, MAX_LONG_PASSWORD = 8, 15
+"""Characters: the limit of SMPP 3.4, and the longest that operators issue nevertheless."""
 
 _OPTIONS = (
     "sender",
@@ -52,7 +52,7 @@ _SENDERS = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Account at the SMSC and its limits. Shown without its credentials."""
+    """Account at an SMSC: credentials, sender and limits. `repr` omits the credentials."""
 
     host: str
     port: int
@@ -69,7 +69,7 @@ class Account:
 
 
 class SmppGateway:
-    """One bind to one SMSC. Workers only put messages into its queue; `messaging.smpp` sends them."""
+    """One bind to one SMSC. Workers only put messages into its queue; the process of `messaging.smpp` sends them."""
 
     own_process = True
 
@@ -82,12 +82,12 @@ class SmppGateway:
         return f"<SmppGateway {self.name}>"
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        """Raises GatewayError: only its own process may send by it."""
+        """Raise GatewayError: only its own process may send."""
         raise GatewayError("por SMPP solo envía su propio proceso", permanent=False)
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """Raises BadGatewayUrl: the URL lacks what a bind needs, or has an unknown option."""
+    """Make a gateway. Raises BadGatewayUrl: a part that a bind needs is missing, or an option is not known."""
     if not url.host:
         url.refuse("it needs a host")
     if url.path:
@@ -110,8 +110,8 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
         sender=sender,
         source_ton=_number(url, "source_ton", ton, 0, 6),
         source_npi=_number(url, "source_npi", npi, 0, 18),
-        window=_number(url, "window", WINDOW, 1, MOST_WINDOW),
-        per_second=_number(url, "per_second", 0, 1, MOST_PER_SECOND),
+        window=_number(url, "window", WINDOW, 1, MAX_WINDOW),
+        per_second=_number(url, "per_second", 0, 1, MAX_PER_SECOND),
         system_type=system_type,
         bind=bind,
         tls=_tls(url),
@@ -122,12 +122,12 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
 def _check_credentials(url: GatewayUrl) -> None:
     is_ascii = (url.user + url.password).isascii()
     if _flag(url, "long_password"):
-        if not is_ascii or len(url.user) > 15 or len(url.password) > LONG_PASSWORD:
-            url.refuse(f"it may have 15 ASCII characters of user and {LONG_PASSWORD} of password")
-    elif not is_ascii or len(url.user) > 15 or len(url.password) > PASSWORD:
+        if not is_ascii or len(url.user) > 15 or len(url.password) > MAX_LONG_PASSWORD:
+            url.refuse(f"it may have 15 ASCII characters of user and {MAX_LONG_PASSWORD} of password")
+    elif not is_ascii or len(url.user) > 15 or len(url.password) > MAX_PASSWORD:
         url.refuse(
-            f"SMPP 3.4 allows 15 ASCII characters of user and {PASSWORD} of password; for a longer one, up to "
-            f"{LONG_PASSWORD}, say long_password=true"
+            f"SMPP 3.4 allows 15 ASCII characters of user and {MAX_PASSWORD} of password; for a longer one, up to "
+            f"{MAX_LONG_PASSWORD}, say long_password=true"
         )
 
 
@@ -139,7 +139,7 @@ def _flag(url: GatewayUrl, name: str) -> bool:
 
 
 def _sender(url: GatewayUrl) -> tuple[str, int, int]:
-    """Sender as sent to the SMSC, with its TON and NPI."""
+    """The sender as it is sent, its TON and its NPI."""
     given = url.options.get("sender", "")
     known = next(((found[1], ton, npi) for form, ton, npi in _SENDERS if (found := form.fullmatch(given))), None)
     if known is None:

@@ -1,9 +1,9 @@
-"""SMPP status codes and message states, and their meaning for a message (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
+"""SMPP status codes and message states, with the outcome of each (source: SMPP 3.4, sections 5.1.3 and 5.2.28,
 appendix B).
 
-PERMANENT is about this recipient: only an invalid number. TEMPORARY is about our account, our sender or the SMSC, or
-unclear: another provider may do better, or a later try. THROTTLED asks us to slow down and costs no attempt. UNKNOWN is
-an SMSC that failed while it handled the message: it may have taken it.
+PERMANENT is about the recipient: only an invalid number. TEMPORARY is about our account, our sender or the SMSC, or
+unclear: another provider, or a later attempt, may succeed. THROTTLED asks us to slow down and costs no attempt. UNKNOWN
+is a failure inside the SMSC: it may have taken the message.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
@@ -13,7 +13,7 @@ ALREADY_BOUND = 0x00000005
 SUBMIT: dict[int, Code] = {
     # this recipient
     0x0000000B: Code(PERMANENT, "el número de destino no es válido"),
-    # our account, our sender, how this SMSC wants to be spoken to, or nobody knows
+    # our account, our sender, the way this SMSC wants its PDUs, or unclear
     0x00000001: Code(TEMPORARY, "largo de mensaje no válido"),
     0x00000002: Code(TEMPORARY, "largo de comando no válido"),
     0x00000003: Code(TEMPORARY, "comando desconocido"),
@@ -42,16 +42,16 @@ SUBMIT: dict[int, Code] = {
     # too fast
     0x00000014: Code(THROTTLED, "la cola del SMSC está llena"),
     0x00000058: Code(THROTTLED, "demasiados mensajes por segundo"),
-    # it failed on its way
+    # failures inside the SMSC
     0x00000008: Code(UNKNOWN, "falla interna del SMSC"),
     0x000000FE: Code(UNKNOWN, "falla de entrega en el SMSC"),
     0x000000FF: Code(UNKNOWN, "falla desconocida del SMSC"),
 }
-"""command_status of a submit_sm_resp or generic_nack -> meaning."""
+"""command_status of a submit_sm_resp or generic_nack -> outcome."""
 
 REFUSES_PAYLOAD = frozenset({0x00000001, 0x00000002, 0x000000C0, 0x000000C1, 0x000000C2, 0x000000C3, 0x000000C4})
-"""Status codes of an SMSC that does not know message_payload: a parameter that it does not allow or understand, or a
-text without any length. For a submit without that parameter they mean what SUBMIT says."""
+"""Answers of an SMSC that does not support message_payload: a parameter that it does not allow or understand, or a text
+without any length. To a submit without that parameter they have the meaning in SUBMIT."""
 
 BIND: dict[int, str] = {
     ALREADY_BOUND: "ya hay una sesión abierta con este usuario",
@@ -62,7 +62,7 @@ BIND: dict[int, str] = {
     0x00000053: "tipo de sistema no válido",
     0x00000058: "demasiados intentos de sesión",
 }
-"""command_status of a bind's answer -> why there is no session."""
+"""command_status of a bind's answer -> the reason why there is no session."""
 
 STATES: dict[str, str] = {
     "DELIVERED": "",
@@ -75,7 +75,7 @@ STATES: dict[str, str] = {
     "SKIPPED": "el operador lo omitió",
     "ERROR": "error en la red del operador",
 }
-"""Final states -> why it did not arrive; others (SCHEDULED, ENROUTE, ACCEPTED) are not final."""
+"""Final states -> the reason why it was not delivered. Others (SCHEDULED, ENROUTE, ACCEPTED) are not final."""
 
 STATE_NUMBERS: dict[int, str] = {
     2: "DELIVERED",
@@ -86,9 +86,9 @@ STATE_NUMBERS: dict[int, str] = {
     8: "REJECTED",
     9: "SKIPPED",
 }
-"""The same states in the parameter message_state (SMPP 5.0, section 4.7.15)."""
+"""Final states by the number in the parameter message_state (SMPP 5.0, section 4.7.15)."""
 
-_SPELLINGS: dict[str, str] = {
+_FULL_NAMES: dict[str, str] = {
     **{state: state for state in STATES},
     "DELIVRD": "DELIVERED",
     "UNDELIVERED": "UNDELIVERABLE",
@@ -100,8 +100,8 @@ _SPELLINGS: dict[str, str] = {
     "CANCELED": "DELETED",
     "FAILURE": "FAILED",
 }
-"""Full spellings of some vendors; appendix B of SMPP 3.4 cuts them to seven letters, others elsewhere."""
-_WORDS: dict[str, str] = {
+"""Full spellings of vendors. Appendix B of SMPP 3.4 cuts them to seven letters, some vendors to another number."""
+_SYNONYMS: dict[str, str] = {
     "ERR": "ERROR",
     "REJ": "REJECTED",
     "DLVRD": "DELIVERED",
@@ -119,27 +119,27 @@ _WORDS: dict[str, str] = {
     "DELIVERYERROR": "ERROR",
     "UNKNWN": "UNKNOWN",
 }
-"""Other words for the states."""
-_SHORTEST = 4
-"""Letters that tell one state from another: UNDE, DELI, DELE."""
+"""Other spellings, matched only in full."""
+_MIN_LETTERS = 4
+"""Letters that distinguish the states: UNDE, DELI, DELE."""
 
 
 def final_state(written: str) -> str:
-    """Final state in a receipt's text, however it is spelled or cut off; empty if it is not known.
+    """The final state of a receipt's `stat:` field, in any spelling or cut off; empty: not final, or not known.
 
-    A number is one of message_state. A word that only begins like a state (DELIVERY_PENDING) is another word.
+    A number is a value of message_state. A longer word that begins like a state (DELIVERY_PENDING) does not match.
     """
     if written.isascii() and written.isdigit():
         return STATE_NUMBERS.get(int(written[:4]), "")
     word = "".join(letter for letter in written.upper() if letter.isalpha())
-    if word in _WORDS:
-        return _WORDS[word]
-    if len(word) < _SHORTEST:
+    if word in _SYNONYMS:
+        return _SYNONYMS[word]
+    if len(word) < _MIN_LETTERS:
         return ""
-    return next((state for spelling, state in _SPELLINGS.items() if spelling.startswith(word)), "")
+    return next((state for spelling, state in _FULL_NAMES.items() if spelling.startswith(word)), "")
 
 
 def meaning(status: int) -> Code:
-    """Meaning of an error status. One that is not in the table (an operator's own): the SMSC failed, so it did not take
-    the message, but nothing is said about the recipient."""
+    """The code of an error status. One that is not in the table (an operator's own) is TEMPORARY: the SMSC did not take
+    the message, and the status does not say that it is about the recipient."""
     return SUBMIT.get(status) or Code(TEMPORARY, "rechazado con un código propio del operador")

@@ -1,17 +1,17 @@
-"""E-mail over SMTP, through Django's mail backend: one connection for each message, and a judgement of how it ended.
+"""SMTP gateway for e-mail, on Django's mail backend.
 
-| it ended                                                                  | judgement                            |
+| result of the dialogue                                                    | outcome                              |
 |---------------------------------------------------------------------------|--------------------------------------|
 | 2xx to the message                                                        | Receipt                              |
-| 5xx about the recipient (`smtp_codes`)                                    | refused for good                     |
-| 4xx about the recipient: greylisting, a full mailbox                      | for now, nothing against this server |
-| no SMTPUTF8 where it is needed, or too big for this server                | this server never can                |
-| any other 4xx or 5xx, at any step                                         | refused for now, next provider       |
-| no connection, no TLS, no answer or a cut before 354                      | refused for now, next provider       |
+| 5xx about the recipient (`smtp_codes`)                                    | permanent refusal                    |
+| 4xx about the recipient: greylisting, a full mailbox                      | temporary, no failure of this server |
+| no SMTPUTF8 where it is needed, or too big for this server                | unsupported by this server           |
+| any other 4xx or 5xx, at any step                                         | temporary refusal, next provider     |
+| no connection, no TLS, no answer or a cut before 354                      | temporary refusal, next provider     |
 | no answer, a cut or nonsense after 354                                    | OutcomeUnknown                       |
 
-What is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) another server
-may take: it is asked at once, and this one has failed.
+A refusal that is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) is a
+failure of this server, and the next server is tried at once.
 """
 
 import base64
@@ -29,25 +29,25 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from messaging.gateways import mail
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
-from messaging.gateways.smtp_codes import Fault, fault
+from messaging.gateways.smtp_codes import Fault, classify
 from messaging.gateways.smtp_connection import Connection, Dialogue
 from messaging.gateways.url import GatewayUrl
 
 STEP_TIMEOUT = 10.0
 TOTAL_TIMEOUT = 20.0
-"""Seconds; below the 30 of a hand-over's lease, so that we answer before our claim lapses."""
+"""Seconds for each step and for the whole dialogue; below the 30 of a hand-over's lease."""
 
 REPLY_LENGTH = 300
-"""As much as a message's row holds."""
-REMEMBERED = 600.0
-"""Seconds for which a server without SMTPUTF8 is not asked for it again; it may be repaired meanwhile."""
+"""Characters of a reply that are stored: the size of the column."""
+SMTPUTF8_RETRY = 600.0
+"""Seconds after which a server that lacked SMTPUTF8 is tried again with such an address."""
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465, "smtp+ssl": 465}
 _QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.IGNORECASE | re.ASCII)  # Postfix; Exim
 
 
 class SmtpGateway:
-    """SMTP server, usually a relay that knows us. Holds no connection, so threads may share it."""
+    """One SMTP server, usually a relay for authenticated clients. Holds no connection, so threads may share it."""
 
     own_process = False
 
@@ -72,8 +72,7 @@ class SmtpGateway:
 
     @contextmanager
     def session(self) -> Iterator["_Session"]:
-        """One connection for several messages, for one thread; opened by the first message, and again after a
-        failure."""
+        """One connection for several messages, for one thread. After a failure the next message opens another one."""
         session = _Session(self)
         try:
             yield session
@@ -81,17 +80,17 @@ class SmtpGateway:
             session.close()
 
     def can_reach(self, recipient: str) -> bool:
-        """False: the recipient needs SMTPUTF8, and this server was seen without it recently."""
+        """False: the address needs SMTPUTF8, and this server lacked it within the last SMTPUTF8_RETRY seconds."""
         return _needs_no_smtputf8(recipient) or time.monotonic() >= self._lacks_smtputf8_until
 
     def lacks_smtputf8(self) -> None:
-        self._lacks_smtputf8_until = time.monotonic() + REMEMBERED
+        self._lacks_smtputf8_until = time.monotonic() + SMTPUTF8_RETRY
 
     def dialogue(self, message: Outgoing) -> Dialogue:
         return Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
 
-    def hidden(self, secret: str | None) -> "_Hidden":
-        return _Hidden(self._url, secret)
+    def redactor(self, secret: str | None) -> "_Redactor":
+        return _Redactor(self._url, secret)
 
     def backend(self, dialogue: Dialogue) -> "_Backend":
         backend = _Backend(
@@ -109,31 +108,31 @@ class SmtpGateway:
 
 
 class _Session:
-    """Sender over a kept connection (`SmtpGateway.session`)."""
+    """Session of a gateway: sends several messages over one connection."""
 
     def __init__(self, gateway: SmtpGateway) -> None:
         self._gateway = gateway
         self._backend: _Backend | None = None
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
-        mail.check(message)  # what cannot be sent at all needs no connection to fail
+        mail.check(message)  # fails before a connection is opened
         dialogue = self._gateway.dialogue(message)
-        hidden = self._gateway.hidden(secret)
+        redactor = self._gateway.redactor(secret)
         try:
             _transmit(self._connection(dialogue), message, secret)
-            return _receipt(dialogue, message, hidden)
+            return _receipt(dialogue, message, redactor)
         except (OSError, ValueError) as error:
-            # smtplib's errors, TLS's and the socket's are OSErrors; what it cannot decode, base64 say, a ValueError.
+            # Errors of smtplib, TLS and the socket are OSErrors; a reply that cannot be decoded is a ValueError.
             code = _code_of(error)
             if dialogue.handed_over and 200 <= code <= 299:
-                return _receipt(dialogue, message, hidden)  # smtplib knows no success but 250
-            judgement = _judgement(error, code, dialogue, hidden)
+                return _receipt(dialogue, message, redactor)  # smtplib accepts only 250
+            outcome = _classify(error, code, dialogue, redactor)
         except GatewayError as own:
-            judgement = own
-        self.close()  # after a refusal the dialogue's state is anybody's guess
-        if isinstance(judgement, GatewayError) and judgement.unsupported and not _needs_no_smtputf8(message.recipient):
+            outcome = own
+        self.close()  # after a refusal the state of the dialogue is not known
+        if isinstance(outcome, GatewayError) and outcome.unsupported and not _needs_no_smtputf8(message.recipient):
             self._gateway.lacks_smtputf8()
-        raise judgement  # out here, it does not carry the original, which may quote the code or our password
+        raise outcome  # outside the except block: its context may quote the code or our password
 
     def close(self) -> None:
         if self._backend is not None:
@@ -144,17 +143,17 @@ class _Session:
         if self._backend is None:
             self._backend = self._gateway.backend(dialogue)
             self._backend.open()
-        self._backend.take_up(dialogue)
+        self._backend.use_dialogue(dialogue)
         return cast(Connection, self._backend.connection)
 
 
 class _Backend(EmailBackend):
-    """Django's backend on our connection. It opens, secures and logs in; it never fails at QUIT."""
+    """Django's backend on our connection: connects, secures and logs in. Errors of QUIT are ignored."""
 
     dialogue: Dialogue
 
-    def take_up(self, dialogue: Dialogue) -> None:
-        """Begin the next message's dialogue on the same connection."""
+    def use_dialogue(self, dialogue: Dialogue) -> None:
+        """Use the dialogue of the next message on the same connection."""
         self.dialogue = dialogue
         if self.connection is not None:
             cast(Connection, self.connection).dialogue = dialogue
@@ -164,17 +163,17 @@ class _Backend(EmailBackend):
         return partial(Connection, dialogue=self.dialogue)
 
     def _close_connection(self, connection: Connection) -> None:
-        self.dialogue.begin_farewell()
+        self.dialogue.begin_quit()
         try:
             connection.quit()
         except OSError:
-            pass  # everything is decided, whatever the server says now
+            pass  # the outcome is known already
         finally:
             connection.close()
 
 
-class _Hidden:
-    """Texts that must not be stored with a server's reply: our credentials and the code."""
+class _Redactor:
+    """Removes our credentials and the code from a server's replies before they are stored."""
 
     def __init__(self, url: GatewayUrl, secret: str | None) -> None:
         self._credentials = []
@@ -182,28 +181,28 @@ class _Hidden:
             plain = [url.password, url.user]
             encoded = [base64.b64encode(form.encode()).decode() for form in (*plain, f"\0{url.user}\0{url.password}")]
             self._credentials = sorted([*plain, *encoded], key=len, reverse=True)
-        # As a word: a queue id may hold the same four characters by chance.
+        # As a whole word: a queue id may contain the same four characters by chance.
         self._code = re.compile(rf"(?<![0-9a-z]){re.escape(secret)}(?![0-9a-z])", re.IGNORECASE) if secret else None
 
-    def cleaned(self, text: str) -> str:
-        """Text fit to be stored and shown: no secrets, no control characters, one line."""
+    def redact(self, text: str) -> str:
+        """A text fit to be stored and shown: no secrets, no control characters, one line."""
         for credential in self._credentials:
             text = text.replace(credential, "***")
         if self._code is not None:
             text = self._code.sub(MASK, text)
-        printable = "".join(letter if letter.isprintable() else " " for letter in text)
+        printable = "".join(character if character.isprintable() else " " for character in text)
         return " ".join(printable.split())
 
 
 def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
-    """MAIL, RCPT and DATA on a connection that is open and logged in."""
+    """Send MAIL, RCPT and DATA on a connection that is open and logged in."""
     connection.ehlo_or_helo_if_needed()
     recipient = mail.recipient(message)
     eight_bit = connection.has_extn("8bitmime")
     email = mail.compose(message, secret, seven_bit=not eight_bit).message()
     options = ["BODY=8BITMIME"] if eight_bit else []
     if not recipient.isascii():
-        # Django would write =?utf-8?...?= for the part before the @, which is another mailbox.
+        # Django would write =?utf-8?...?= for the part before the @, which names another mailbox.
         if not (connection.has_extn("smtputf8") and eight_bit):
             words = "el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)"
             raise GatewayError(words, permanent=True, unsupported=True)
@@ -214,20 +213,20 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:
-    """A domain has an ASCII form, a local part has none."""
+    """True if the part before the @ is ASCII. A domain has an ASCII form, that part has none."""
     return recipient.rpartition("@")[0].isascii()
 
 
-def _receipt(dialogue: Dialogue, message: Outgoing, hidden: _Hidden) -> Receipt:
+def _receipt(dialogue: Dialogue, message: Outgoing, redactor: _Redactor) -> Receipt:
     code, words = dialogue.reply
-    reply = hidden.cleaned(f"{code} {words.decode('utf-8', 'replace')}")
+    reply = redactor.redact(f"{code} {words.decode('utf-8', 'replace')}")
     named = _QUEUE_ID.search(reply)
     provider_id = (named[1] or named[2]) if named else mail.message_id(message)
     return Receipt(provider_id=provider_id, reply=reply[:REPLY_LENGTH])
 
 
 def _code_of(error: Exception) -> int:
-    """Reply code of the server behind an error; 0 if there is none."""
+    """The server's reply code in an error; 0 where there is none, or an invalid one."""
     code = 0
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = next(iter(error.recipients.values()))[0]
@@ -236,23 +235,23 @@ def _code_of(error: Exception) -> int:
     return code if 200 <= code <= 599 else 0
 
 
-def _judgement(error: Exception, code: int, dialogue: Dialogue, hidden: _Hidden) -> GatewayError | OutcomeUnknown:
-    """Outcome of an error for the message. See the table in the module's docstring."""
+def _classify(error: Exception, code: int, dialogue: Dialogue, redactor: _Redactor) -> GatewayError | OutcomeUnknown:
+    """The outcome of an error, by the table at the top of this module."""
     if 400 <= code <= 599:
         words = dialogue.reply[1].decode("utf-8", "replace")
-        whose = fault(code, words, stage=dialogue.stage)
+        whose = classify(code, words, stage=dialogue.stage)
         return GatewayError(
-            hidden.cleaned(f"{code} {words}")[:REPLY_LENGTH],
+            redactor.redact(f"{code} {words}")[:REPLY_LENGTH],
             permanent=whose in (Fault.RECIPIENT, Fault.UNSUPPORTED),
             unsupported=whose is Fault.UNSUPPORTED,
             about_recipient=whose is Fault.RECIPIENT_FOR_NOW,
         )
-    reply = hidden.cleaned(f"{_explained(error, dialogue.stage)} ({dialogue.stage.upper()})")[:REPLY_LENGTH]
+    reply = redactor.redact(f"{_reason(error, dialogue.stage)} ({dialogue.stage.upper()})")[:REPLY_LENGTH]
     return OutcomeUnknown(reply) if dialogue.handed_over else GatewayError(reply, permanent=False)
 
 
-def _explained(error: Exception, stage: str) -> str:
-    """Text for staff if there is no reply of the server."""
+def _reason(error: Exception, stage: str) -> str:
+    """The reason in Spanish for staff, where there is no reply of the server to show."""
     cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else error
     match cause:
         case socket.gaierror():
@@ -273,7 +272,7 @@ def _explained(error: Exception, stage: str) -> str:
 
 
 def _tls_context(url: GatewayUrl) -> ssl.SSLContext | None:
-    """Cached: reading the system's certificates costs some 20 ms. Certificates and names are always checked."""
+    """The TLS context, made once because reading the system's certificates costs some 20 ms. Always verifies."""
     if url.scheme == "smtp":
         return None
     try:
@@ -283,7 +282,10 @@ def _tls_context(url: GatewayUrl) -> ssl.SSLContext | None:
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """`smtp+tls://user:password@host:587?ca=/path.pem`; user and password together or not at all."""
+    """Make a gateway from `smtp+tls://user:password@host:587?ca=/path.pem`. Raises BadGatewayUrl.
+
+    User and password must be given together or not at all.
+    """
     if not url.host:
         url.refuse("it needs a host")
     if url.path:

@@ -1,20 +1,20 @@
-"""Whose fault an SMTP server's refusal is (sources: RFC 3463 and IANA's registry of enhanced status codes, RFC 5321,
-RFC 6531, RFC 7504).
+"""SMTP replies: classifies a refusal by its cause, the recipient or us (sources: RFC 3463 and IANA's registry of
+enhanced status codes, RFC 5321, RFC 6531, RFC 7504).
 
 | a reply to RCPT, to DATA or to the message                                       | is about                  |
 |----------------------------------------------------------------------------------|---------------------------|
 | 5xx with X.1.1 to X.1.4, X.1.6, X.1.10, X.2.1, X.2.2, X.2.4, X.7.17, X.7.18; 556 | the recipient             |
-| 5xx to RCPT without a code that says more (none, X.0.0, X.1.0, X.2.0, X.5.0) and | the recipient             |
-| with words that cannot mean anything else: "user unknown"                        |                           |
-| 4xx to RCPT, but for 421, X.3.z, X.1.7, X.1.8                                    | the recipient, for now    |
-| 4xx later, or a 5xx whose enhanced code begins with 4, with a code as above      | the recipient, for now    |
-| X.6.7 to X.6.10 (SMTPUTF8); X.3.4, X.2.3 and 552 with words of it (size)         | what this server can take |
-| anything else                                                                    | us, the server, or nobody |
-|                                                                                  | can tell                  |
+| 5xx to RCPT without a specific code (none, X.0.0, X.1.0, X.2.0, X.5.0) and with  | the recipient             |
+| an unambiguous text: "user unknown"                                              |                           |
+| 4xx to RCPT, except 421, X.3.z, X.1.7, X.1.8                                     | the recipient, temporary  |
+| 4xx later, or a 5xx whose enhanced code begins with 4, with a code as above      | the recipient, temporary  |
+| X.6.7 to X.6.10 (SMTPUTF8); X.3.4, X.2.3, and 552 with a text about the size     | this server's limits      |
+| anything else                                                                    | us, the server, or        |
+|                                                                                  | unclear                   |
 
-Words about who sends (a sender that is refused, relaying, a sending quota, a block list) turn each of the first four
-into the last: Postfix delays what it has against a client or a sender until RCPT, and some servers number it like a
-mailbox. Before RCPT everything is about us but for the size: 5.1.1 to MAIL is about our sender.
+A text about the sender (a refused sender, relaying, a sending quota, a block list) moves each of the first four rows to
+the last: Postfix delays refusals of a client or a sender until RCPT, and some servers give them a mailbox's code.
+Before RCPT everything except the size is about us: 5.1.1 to MAIL is about our sender.
 """
 
 import re
@@ -22,23 +22,25 @@ from enum import Enum
 
 
 class Fault(Enum):
-    RECIPIENT = "recipient"  # for good, by anybody
+    """Cause of a refusal."""
+
+    RECIPIENT = "recipient"  # permanent: every server refuses this recipient
     RECIPIENT_FOR_NOW = "recipient for now"
-    UNSUPPORTED = "unsupported"  # this server never can
-    OURS = "ours"  # us, the server, or nobody knows: another server may
+    UNSUPPORTED = "unsupported"  # this server can never take it
+    OURS = "ours"  # us, the server, or unclear: another server may take it
 
 
 _RECIPIENT = {"1.1", "1.2", "1.3", "1.4", "1.6", "1.10", "2.1", "2.2", "2.4", "7.17", "7.18"}
 _SENDER = {"1.7", "1.8"}
 _SIZE_CODES = {"3.4", "2.3"}
 _UNSUPPORTED = {"6.7", "6.8", "6.9", "6.10"} | _SIZE_CODES
-_SAYS_NOTHING = {"", "0.0", "1.0", "2.0", "5.0"}
-_NO_MAIL_THERE = 556
+_UNSPECIFIC = {"", "0.0", "1.0", "2.0", "5.0"}
+_NO_MAIL_DOMAIN = 556
 _CLOSING = 421
 _TOO_BIG = 552
 
-LOOKED_AT = 2000
-"""Characters of a reply that are read; the rest says nothing more."""
+SEARCHED_LENGTH = 2000
+"""Characters of a reply that are searched."""
 
 _ADDRESS = re.compile(r"<[^<>\s]{0,320}>|[^\s<>]{1,254}@[^\s<>]{1,254}")
 _AT_THE_START = re.compile(r"^[\s#(\[:]*([245])\.(\d{1,3})\.(\d{1,3})(?![\d.]*\d)", re.MULTILINE)
@@ -67,7 +69,7 @@ _ABOUT_SENDER = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Phrases about the sender, whatever the code beside them."""
+"""Texts about the sender, whatever their code."""
 
 _MAY_BE_ABOUT_US = re.compile(
     r"""
@@ -82,13 +84,13 @@ _MAY_BE_ABOUT_US = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Phrases beside which no other phrase is unmistakable."""
+"""Texts that may be about us: with one of them, no other text is unambiguous."""
 
-_WHO = r"""(?: user | recipient | mailbox | account | alias | addressee | local \s+ part
+_RECIPIENT_NOUN = r"""(?: user | recipient | mailbox | account | alias | addressee | local \s+ part
     | usuario | buz[oó]n | destinatario | cuenta )"""
 _SAYS_RECIPIENT = re.compile(
     rf"""
-    \b {_WHO} \b .{{0,80}}? \b (?:
+    \b {_RECIPIENT_NOUN} \b .{{0,80}}? \b (?:
         unknown | not \s+ found | (?: does \s+ not | doesn't | did \s+ not | not ) \s+ (?: exist | have \s+ an? \b )
         | non-?existent | full | disabled | deactivated | inactive | unavailable | is \s+ invalid
         | (?: over | exceeds? | exceeded ) \s+ (?: its \s+ | the \s+ | storage \s+ )? quota
@@ -96,55 +98,55 @@ _SAYS_RECIPIENT = re.compile(
         | desconocid[oa] | no \s+ existe | inexistente | llen[oa] | inv[aá]lid[oa] | no \s+ encontrad[oa]
     )
     | \b (?: unknown | no \s+ such | invalid | non-?existent | not \s+ a \s+ (?: valid | known ) | bad ) \s+
-      (?: local \s+ | destination \s+ | e?-?mail \s+ )? (?: {_WHO} | person )
+      (?: local \s+ | destination \s+ | e?-?mail \s+ )? (?: {_RECIPIENT_NOUN} | person )
     | \b mailbox \s+ (?: quota | size | storage )? \s* (?: limit \s+ )? exceeded
     | \b no \s+ mailbox \s+ here | \b unroute?able \s+ address | \b undeliverable \s+ address
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Phrases that can only be about the recipient, at RCPT."""
+"""Texts that, at RCPT, can only be about the recipient."""
 
 _GREYLISTED = re.compile(r"gr[ae]y.?list", re.IGNORECASE)
 _SIZE = re.compile(r"(?!.*\bmailbox\b).*(?:\bsize\b|\btoo (?:big|large|long)\b)", re.IGNORECASE | re.DOTALL)
 
 
-def fault(code: int, words: str, *, stage: str) -> Fault:
-    """Whose fault a reply of 4xx or 5xx is. `stage`: the command it answers; `data` also stands for the message."""
-    words = _ADDRESS.sub(" ", words[:LOOKED_AT])  # whoever is called relay@ says nothing by it
-    temporary, detail = _enhanced(code, words)
-    about_sender = bool(_ABOUT_SENDER.search(words))
+def classify(code: int, text: str, *, stage: str) -> Fault:
+    """Classify a reply of 4xx or 5xx. `stage`: the command it answers; `data` includes the message itself."""
+    text = _ADDRESS.sub(" ", text[:SEARCHED_LENGTH])  # an address such as relay@ is no evidence
+    temporary, detail = _enhanced(code, text)
+    about_sender = bool(_ABOUT_SENDER.search(text))
     if stage not in ("rcpt", "data"):
-        is_too_big = stage == "mail" and code >= 500 and _is_too_big(code, detail, words)
+        is_too_big = stage == "mail" and code >= 500 and _is_too_big(code, detail, text)
         return Fault.UNSUPPORTED if is_too_big else Fault.OURS
     if code < 500:
         at_rcpt = stage == "rcpt" and not _is_about_server(code, detail)
         about_recipient = at_rcpt or (detail in _RECIPIENT and code != _CLOSING)
-        spared = about_recipient and (not about_sender or _GREYLISTED.search(words))
+        spared = about_recipient and (not about_sender or _GREYLISTED.search(text))
         return Fault.RECIPIENT_FOR_NOW if spared else Fault.OURS
-    if not about_sender and _is_about_recipient(code, detail, words, stage=stage):
+    if not about_sender and _is_about_recipient(code, detail, text, stage=stage):
         return Fault.RECIPIENT_FOR_NOW if temporary else Fault.RECIPIENT
-    return Fault.UNSUPPORTED if detail in _UNSUPPORTED or _is_too_big(code, detail, words) else Fault.OURS
+    return Fault.UNSUPPORTED if detail in _UNSUPPORTED or _is_too_big(code, detail, text) else Fault.OURS
 
 
 def _is_about_server(code: int, detail: str) -> bool:
     return code == _CLOSING or detail.startswith("3.") or detail in _SENDER
 
 
-def _is_about_recipient(code: int, detail: str, words: str, *, stage: str) -> bool:
-    if detail in _RECIPIENT or code == _NO_MAIL_THERE:
+def _is_about_recipient(code: int, detail: str, text: str, *, stage: str) -> bool:
+    if detail in _RECIPIENT or code == _NO_MAIL_DOMAIN:
         return True
-    if stage != "rcpt" or detail not in _SAYS_NOTHING or _MAY_BE_ABOUT_US.search(words):
+    if stage != "rcpt" or detail not in _UNSPECIFIC or _MAY_BE_ABOUT_US.search(text):
         return False
-    return bool(_SAYS_RECIPIENT.search(words))
+    return bool(_SAYS_RECIPIENT.search(text))
 
 
-def _is_too_big(code: int, detail: str, words: str) -> bool:
-    return detail in _SIZE_CODES or (not detail and code == _TOO_BIG and bool(_SIZE.match(words)))
+def _is_too_big(code: int, detail: str, text: str) -> bool:
+    return detail in _SIZE_CODES or (not detail and code == _TOO_BIG and bool(_SIZE.match(text)))
 
 
-def _enhanced(code: int, words: str) -> tuple[bool, str]:
-    """Whether the enhanced status code is temporary, and its subject and detail, `1.1`; empty: none."""
-    found = _AT_THE_START.search(words) or _MARKED.search(words)
+def _enhanced(code: int, text: str) -> tuple[bool, str]:
+    """(temporary, subject and detail such as `1.1`) of the enhanced status code; the latter is empty without a code."""
+    found = _AT_THE_START.search(text) or _MARKED.search(text)
     if found is None:
         return code < 500, ""
     return found[1] == "4", f"{int(found[2])}.{int(found[3])}"

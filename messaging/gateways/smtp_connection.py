@@ -1,8 +1,8 @@
-"""SMTP connection that knows its stage in the dialogue and has a total timeout.
+"""SMTP connection that tracks the stage of the dialogue and has a limit on its total time.
 
 `smtplib` raises the same errors before and after a server has taken the message, and its timeout starts again with
-every byte: a server that sends one every nine seconds would hold a thread for hours. The protocol itself stays
-smtplib's.
+every byte: a server that sends one every nine seconds would hold a thread for hours. This module fixes both and leaves
+the protocol to smtplib.
 """
 
 import io
@@ -19,44 +19,43 @@ from django.utils import timezone
 from messaging.gateways.base import GatewayError
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds for each address of a host: a dead one must leave time for the next."""
+"""Seconds for each address of a host, so that a dead address leaves time for the next."""
 QUIT_TIMEOUT = 1.0
-"""Seconds for QUIT. Everything is decided by then."""
+"""Seconds for QUIT. The outcome is known by then."""
 
 _STAGES = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "quit"})
 _CHUNK = 16 * 1024
-_MOST_BYTES = 1024 * 1024
-"""Bytes of all replies: a few kilobytes are usual, and a server that never stops sending must not fill our memory."""
+_MAX_BYTES = 1024 * 1024
+"""Bytes read in one connection at most. Replies have a few kilobytes; an endless one must not fill our memory."""
 
 
 class Dialogue:
-    """Stage of one dialogue and its time: `step` seconds for each wait, `total` for all of them.
+    """Stage and time limits of one dialogue: `step` seconds for each wait, `total` for all of them.
 
-    The name look-up is the one wait without a limit of ours; the system's resolver has its own, and its time is taken
-    from the total.
+    Only the name look-up has no limit of ours. The system's resolver has its own, and its time counts in the total.
     """
 
     def __init__(self, *, step: float, total: float, send_before: datetime | None) -> None:
         self.stage = "connect"
-        self.handed_over = False  # 354 came: from here on the server may have the message
+        self.handed_over = False  # after 354 the server may have the message
         self.reply: tuple[int, bytes] = (0, b"")
         self.send_before = send_before
         self._step = step
         self._ends = time.monotonic() + total
 
     def left(self) -> float:
-        """Seconds the next wait may take. Raises TimeoutError if none are left."""
+        """Seconds that the next wait may take. Raises TimeoutError: none are left."""
         left = min(self._step, self._ends - time.monotonic())
         if left <= 0:
             raise TimeoutError("out of time")
         return left
 
-    def begin_farewell(self) -> None:
+    def begin_quit(self) -> None:
         self._ends = time.monotonic() + QUIT_TIMEOUT
 
 
 class Connection(smtplib.SMTP):
-    """smtplib's client on a Dialogue. With a `context`, TLS from the first byte."""
+    """smtplib's client with a Dialogue. With a `context`: TLS from the first byte."""
 
     def __init__(
         self,
@@ -73,18 +72,18 @@ class Connection(smtplib.SMTP):
         super().__init__(host, port, local_hostname)
 
     def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        plain = self._reach(host, port)
+        plain = self._connect_first(host, port)
         if self._tls is None:
             return plain
         try:
-            plain.settimeout(self.dialogue.left())  # the whole handshake's, not each byte's
+            plain.settimeout(self.dialogue.left())  # for the whole handshake, not for each byte
             return self._tls.wrap_socket(plain, server_hostname=host)
         except BaseException:
             plain.close()
             raise
 
-    def _reach(self, host: str, port: int) -> socket.socket:
-        """Connection to the first address of the host that answers."""
+    def _connect_first(self, host: str, port: int) -> socket.socket:
+        """A connection to the first address of the host that answers."""
         failure = OSError("no address")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             reached = socket.socket(family, kind, protocol)
@@ -106,7 +105,7 @@ class Connection(smtplib.SMTP):
             super().send(data[start : start + _CHUNK])
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        if cmd.lower() in _STAGES:  # a part of AUTH's conversation comes this way too, and is no stage
+        if cmd.lower() in _STAGES:  # the later lines of AUTH also come here, and are no stage
             self.dialogue.stage = cmd.lower()
         super().putcmd(cmd, args)
 
@@ -116,7 +115,7 @@ class Connection(smtplib.SMTP):
         try:
             self.dialogue.reply = super().getreply()
         except smtplib.SMTPResponseException:
-            # A line without an end, for which smtplib makes up a 500. The server said nothing of the kind.
+            # A line without an end, for which smtplib raises a 500 that the server did not send.
             raise smtplib.SMTPServerDisconnected("unreadable reply") from None
         if self.dialogue.stage == "data" and self.dialogue.reply[0] == 354:
             self.dialogue.handed_over = True
@@ -138,17 +137,17 @@ class Connection(smtplib.SMTP):
         return super().data(msg)
 
     def rset(self) -> tuple[int, bytes]:
-        """Does nothing: smtplib would send a reset after each refusal, and wait; our connections carry one mail."""
+        """Send nothing. smtplib would send RSET after each refusal and wait; our connections end there."""
         return 250, b""
 
 
 class _TimedReader(io.RawIOBase):
-    """Socket reader limited by what is left of the dialogue's time, measured for every piece that arrives."""
+    """Reader of a socket that sets its timeout to the dialogue's remaining time before every read."""
 
     def __init__(self, sock: socket.socket, connection: "Connection") -> None:
         self._sock = sock
-        self._connection = connection  # and not its dialogue: on a kept connection each message has its own
-        self._bytes_left = _MOST_BYTES
+        self._connection = connection  # not its dialogue, which changes with each message
+        self._bytes_left = _MAX_BYTES
 
     def readable(self) -> bool:
         return True
@@ -159,6 +158,6 @@ class _TimedReader(io.RawIOBase):
         self._bytes_left -= count
         if self._bytes_left < 0:
             raise OSError("the server does not stop talking")
-        with suppress(TimeoutError):  # what has come is an answer, even at the last moment
-            self._sock.settimeout(self._connection.dialogue.left())  # the TLS handshake after STARTTLS begins with this
+        with suppress(TimeoutError):  # octets that arrived at the last moment still count
+            self._sock.settimeout(self._connection.dialogue.left())  # the TLS handshake after STARTTLS uses it
         return count

@@ -1,6 +1,6 @@
-"""Code read aloud in a call: each character by its Spanish name, slowly, and all of it twice.
+"""TwiML for voice calls: reads a code aloud in Spanish, one character at a time.
 
-Letters that sound alike on a telephone get a word (B de burro, V de vaca).
+Letters that sound alike on a telephone are read with a word that begins with them (B de burro, V de vaca).
 """
 
 from twilio.twiml.voice_response import VoiceResponse
@@ -9,7 +9,7 @@ from messaging.gateways.base import MASK
 
 LANGUAGE = "es-MX"
 PAUSE = 1
-"""Seconds between two characters: the time to write one down."""
+"""Seconds between two characters, enough to write one down."""
 
 NAMES = {
     "0": "cero",
@@ -49,7 +49,7 @@ NAMES = {
 
 
 def twiml(text: str, secret: str | None, *, voice: str) -> str:
-    """TwiML that says the text, with the code in place of its MASK, one character at a time."""
+    """TwiML that reads the text, with the code in the place of MASK, one character at a time."""
     call = VoiceResponse()
     pieces = text.split(MASK) if secret else [text]
     for number, piece in enumerate(pieces):

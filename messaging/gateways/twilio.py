@@ -1,4 +1,4 @@
-"""SMS, WhatsApp and voice through Twilio, by its official SDK: `twilio://SID:TOKEN@/?from=%2B12025550123`.
+"""Twilio gateway for SMS, WhatsApp and voice, on its official SDK: `twilio://SID:TOKEN@/?from=%2B12025550123`.
 
 | option        | meaning                                                                                        |
 |---------------|------------------------------------------------------------------------------------------------|
@@ -7,8 +7,8 @@
 | `voice`       | voice: the name of the voice that reads, as in TwiML's `<Say>`; by default Polly's Mia         |
 | `api`         | another address of the API: a region, a proxy, a test's own server                             |
 
-A code's remaining life goes along as `validity_period`. Twilio takes no reference of ours but repeats the address it
-reports to, so that holds our message's id; it is given where PUBLIC_URL can be reached from outside.
+A code's remaining lifetime is sent as `validity_period`. Twilio has no field for our message's id, so the callback URL
+contains it. The URL is sent only where PUBLIC_URL can be reached from outside.
 """
 
 import json
@@ -32,18 +32,18 @@ from messaging.gateways.twilio_codes import RECEIPT, REQUEST
 from messaging.gateways.url import GatewayUrl
 
 PATH = "/recibos/twilio/"
-"""Path of Twilio's reports under PUBLIC_URL; the message's id follows (external_api.receipts)."""
-LEAST_VALIDITY, MOST_VALIDITY = 1, 36_000
-"""Seconds, as Twilio takes them."""
+"""Path of the callback URL under PUBLIC_URL; the message's id follows (external_api.receipts)."""
+MIN_VALIDITY, MAX_VALIDITY = 1, 36_000
+"""Seconds: the range of Twilio's `validity_period`."""
 RING_SECONDS = 25
-"""How long a telephone rings before a call counts as not answered."""
+"""Seconds that a telephone rings before a call counts as not answered."""
 VOICE = "Polly.Mia"  # Mexican Spanish, the nearest to Peru's among Twilio's standard voices
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _BY_STATUS = frozenset({429, 503})
-"""Statuses that decide whatever code stands beside them: with Retry-After."""
+"""Statuses that count more than the error code: they come with Retry-After."""
 _FAILED = frozenset({"failed", "undelivered", "canceled", "cancelled", "busy", "no-answer"})
-"""States in which Twilio creates a message that it will never send."""
+"""Statuses of messages that Twilio creates and never sends."""
 
 
 class TwilioGateway:
@@ -56,7 +56,7 @@ class TwilioGateway:
         self._from = url.options["from"]
         self._content = url.options.get("content", "")
         self._voice = url.options.get("voice", VOICE)
-        self._client = Client(url.user, url.password, http_client=_Line(url.options.get("api", "")))
+        self._client = Client(url.user, url.password, http_client=_HttpClient(url.options.get("api", "")))
         self._send: Callable[[Outgoing, str | None], Any] = {"S": self._sms, "W": self._whatsapp, "I": self._call}[via]
         self.name = f"twilio:{via}:{self._from}"[:100]
 
@@ -67,13 +67,13 @@ class TwilioGateway:
         try:
             made = self._send(message, secret)
         except _Refused as refusal:
-            judgement = self._judged(refusal.reply, secret)
+            outcome = self._classify(refusal.reply, secret)
         else:
             status = made.status or "taken, without a word we can read"
             if str(status).lower() not in _FAILED:
                 return Receipt(provider_id=made.sid or str(message.id), reply=http.cleaned(f"twilio: {status}"))
-            judgement = _created_and_failed(str(status), http.number(getattr(made, "error_code", None)))
-        raise judgement  # out here it does not carry the original, which may quote the code
+            outcome = _created_and_failed(str(status), http.number(getattr(made, "error_code", None)))
+        raise outcome  # outside the except block: its context may quote the code
 
     def _sms(self, message: Outgoing, secret: str | None) -> Any:
         return self._client.messages.create(
@@ -85,13 +85,13 @@ class TwilioGateway:
         )
 
     def _whatsapp(self, message: Outgoing, secret: str | None) -> Any:
-        words: dict[str, Any] = {"body": message.text_with(secret)}
+        content: dict[str, Any] = {"body": message.text_with(secret)}
         if self._content:
-            words = {"content_sid": self._content, "content_variables": json.dumps({"1": secret or message.text})}
+            content = {"content_sid": self._content, "content_variables": json.dumps({"1": secret or message.text})}
         return self._client.messages.create(
             to=f"whatsapp:{_number(message)}",
             validity_period=_validity(message.send_before),
-            **words,
+            **content,
             **self._sender("whatsapp:"),
             **_report_to(message.id),
         )
@@ -110,30 +110,32 @@ class TwilioGateway:
             return {"messaging_service_sid": self._from}
         return {"from_": channel + self._from}
 
-    def _judged(self, reply: http.Reply, secret: str | None) -> GatewayError | OutcomeUnknown:
-        """By Twilio's own code if the table has it, otherwise by the status."""
-        said = reply.said or {}
-        number = http.number(said.get("code"))
+    def _classify(self, reply: http.Reply, secret: str | None) -> GatewayError | OutcomeUnknown:
+        """The outcome by Twilio's own code where the table has it, else by the status."""
+        answer = reply.json_object or {}
+        number = http.number(answer.get("code"))
         known = REQUEST.get(number) if number is not None else None
-        words = known.reason if known else str(said.get("message") or reply.words)
+        content = known.reason if known else str(answer.get("message") or reply.error_text)
         which = reply.status if number is None else f"{reply.status}/{number}"
-        kept = http.cleaned(f"twilio {which}: {words}", secret, self._token, self._sid)
+        kept = http.cleaned(f"twilio {which}: {content}", secret, self._token, self._sid)
         if known is None or reply.status >= 500 or reply.status in _BY_STATUS:
-            return http.judged(reply, kept)
-        return known.judgement(kept, retry_after=http.retry_after(reply.headers))
+            return http.classify(reply, kept)
+        return known.to_exception(kept, retry_after=http.retry_after(reply.headers))
 
 
 class _Refused(Exception):
-    """Answer that is no success, before the SDK reads it: the SDK knows two shapes of one, and drops Retry-After."""
+    """An unsuccessful answer. Raised before the SDK sees it, which knows two forms of one and drops Retry-After."""
 
     def __init__(self, reply: http.Reply) -> None:
         super().__init__()
         self.reply = reply
 
 
-class _Line(HttpClient):
-    """HTTP client of the SDK with our own: our deadlines, no redirects, a capped answer, our classification of
-    failures. Of a success the SDK gets what we read, in the types that it expects."""
+class _HttpClient(HttpClient):
+    """HTTP client of the SDK on `messaging.gateways.http`: our timeouts, no redirects, a limited answer, our errors.
+
+    Of a successful answer the SDK sees only the fields that we read, in the types that it expects.
+    """
 
     def __init__(self, api: str) -> None:
         self._api = api
@@ -155,14 +157,14 @@ class _Line(HttpClient):
         reply = http.call(method, url, auth=auth, headers=headers, params=params, data=data)
         if not reply.is_taken:
             raise _Refused(reply)
-        said = reply.said or {}
-        status, error_code = said.get("status"), http.number(said.get("error_code"))
-        made = {"sid": http.identifier(said.get("sid")), "status": status if isinstance(status, str) else None}
+        answer = reply.json_object or {}
+        status, error_code = answer.get("status"), http.number(answer.get("error_code"))
+        made = {"sid": http.identifier(answer.get("sid")), "status": status if isinstance(status, str) else None}
         return Response(reply.status, json.dumps({**made, "error_code": error_code}), dict(reply.headers))
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """Raises BadGatewayUrl: the URL lacks what Twilio needs, or has an unknown option."""
+    """Make a gateway. Raises BadGatewayUrl: a part that Twilio needs is missing, or an option is not known."""
     if not url.user or not url.password:
         url.refuse("it needs twilio://SID:TOKEN@/")
     if url.host or url.port or url.path:
@@ -177,10 +179,10 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
 
 
 def _created_and_failed(status: str, number: int | None) -> GatewayError | OutcomeUnknown:
-    """Created and failed in one answer: permanent, unless its code is known to be about us."""
+    """The outcome of a message that was created and failed at once: permanent, unless its code has another outcome."""
     known = REQUEST.get(number) if number else None
     if known is not None:
-        return known.judgement(http.cleaned(f"twilio {status}/{number}: {known.reason}"))
+        return known.to_exception(http.cleaned(f"twilio {status}/{number}: {known.reason}"))
     reason = f"/{number}: {RECEIPT.get(number, 'motivo de Twilio')}" if number else ""
     return GatewayError(http.cleaned(f"twilio {status}{reason}"), permanent=True)
 
@@ -193,11 +195,11 @@ def _number(message: Outgoing) -> str:
 
 
 def _validity(send_before: datetime | None) -> int:
-    """Seconds for which Twilio may keep the message in its queue: no longer than it is valid."""
+    """Seconds that Twilio may keep the message in its queue."""
     if send_before is None:
-        return MOST_VALIDITY
+        return MAX_VALIDITY
     left = int((send_before - timezone.now()).total_seconds())
-    return max(LEAST_VALIDITY, min(left, MOST_VALIDITY))
+    return max(MIN_VALIDITY, min(left, MAX_VALIDITY))
 
 
 def _report_to(message_id: UUID) -> dict[str, str]:

@@ -1,9 +1,9 @@
-"""Twilio's error codes for a message, and their meaning (source: Twilio, Error and Warning Dictionary). Codes that are
-not here are classified by HTTP status (a 4xx: unclear, next provider), or shown by number in a receipt.
+"""Twilio's error codes for messages, with the outcome of each (source: Twilio, Error and Warning Dictionary). For
+other codes the HTTP status counts (a 4xx: unclear, next provider); in a receipt the number is shown.
 
-PERMANENT is about this recipient or this text: no other provider will do better. TEMPORARY is about our account, our
-sender or the network: another provider may do better, or a later try, and it counts against this one. THROTTLED asks us
-to slow down and costs no attempt.
+PERMANENT is about this recipient or this text: no other provider will succeed. TEMPORARY is about our account, our
+sender or the network: another provider, or a later attempt, may succeed, and it counts as a failure of this one.
+THROTTLED asks us to slow down and costs no attempt.
 """
 
 from messaging.gateways.codes import PERMANENT, TEMPORARY, THROTTLED, Code
@@ -86,4 +86,4 @@ RECEIPT: dict[int, str] = {
     63032: "WhatsApp no lo entrega a este cliente",
     63049: "Meta decidió no entregarlo",
 }
-"""Reasons in a receipt, with our text for staff."""
+"""Reasons in a receipt, in Spanish for staff."""

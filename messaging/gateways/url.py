@@ -1,5 +1,6 @@
-"""Parsing of a gateway's URL. Errors name the setting and the fault and never quote: what looks like a host or an
-option may be part of a password in which a character was not percent-encoded."""
+"""Parser for gateways' URLs. Its errors name the setting and the problem and never quote the URL.
+
+A part that looks like a host or an option may be the end of a password that was not percent-encoded."""
 
 import re
 from collections.abc import Mapping
@@ -16,12 +17,12 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+-]{0,30}")
 
 
 class BadGatewayUrl(ValueError):
-    """A gateway's URL cannot be used. The text is fit for a console or a log: it holds no part of the URL."""
+    """A gateway's URL cannot be used. The text may be logged: it holds no part of the URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayUrl:
-    """`scheme://user:password@host:port/path?options`, percent-decoded. Shown without its credentials."""
+    """`scheme://user:password@host:port/path?options`, percent-decoded. `repr` omits the credentials."""
 
     setting: str
     scheme: str
@@ -33,16 +34,16 @@ class GatewayUrl:
     options: Mapping[str, str] = field(repr=False)
 
     def refuse(self, problem: str) -> Never:
-        """Raises BadGatewayUrl about this URL; `problem` must not quote it."""
+        """Raise BadGatewayUrl for this URL. `problem` must not quote it."""
         raise BadGatewayUrl(f"{self.setting} ({self.scheme}://...): {problem}.")
 
     def check_address(self, option: str) -> None:
-        """Raises BadGatewayUrl if the option is there and is no HTTP address."""
+        """Raise BadGatewayUrl where the option is given and is no http:// or https:// address."""
         if not self.options.get(option, "https://").startswith(("https://", "http://")):
             self.refuse(f"its option {option} must be an http:// or https:// address")
 
     def allow_options(self, *known: str) -> None:
-        """Raises BadGatewayUrl if the query has an unknown option."""
+        """Raise BadGatewayUrl where the query has an option that is not among `known`."""
         if not self.options.keys() <= set(known):
             self.refuse("its query may have " + " and ".join(known) if known else "it takes no query")
 
@@ -66,10 +67,10 @@ def parse(url: str, setting: str) -> GatewayUrl:
         refuse("its URL holds a blank or a control character")
     if "#" in url:
         refuse("its URL holds a '#'; in a user or password write it %23")
-    taken_apart = _taken_apart(url)
-    if taken_apart is None:
+    split = _split(url)
+    if split is None:
         refuse("its port or query cannot be read; percent-encode the characters : / ? # [ ] @ in a user or password")
-    parts, port, pairs = taken_apart
+    parts, port, pairs = split
     host, options = parts.hostname or "", dict(pairs)
     if len(options) != len(pairs):
         refuse("an option stands twice in its query")
@@ -89,8 +90,8 @@ def parse(url: str, setting: str) -> GatewayUrl:
     )
 
 
-def _taken_apart(url: str) -> tuple[SplitResult, int | None, list[tuple[str, str]]] | None:
-    """URL, port and options, or None. Without the library's error, which quotes what it could not read."""
+def _split(url: str) -> tuple[SplitResult, int | None, list[tuple[str, str]]] | None:
+    """The URL's parts, port and options; None if it cannot be parsed. The library's error would quote the URL."""
     try:
         parts = urlsplit(url)
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True) if parts.query else []

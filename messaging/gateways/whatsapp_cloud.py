@@ -1,15 +1,15 @@
-"""WhatsApp through Meta's Cloud API: `whatsapp-cloud://TOKEN@/PHONE_NUMBER_ID?template=codigo`.
+"""WhatsApp gateway on Meta's Cloud API: `whatsapp-cloud://TOKEN@/PHONE_NUMBER_ID?template=codigo`.
 
 | option     | meaning                                                                                            |
 |------------|----------------------------------------------------------------------------------------------------|
 | `template` | the approved authentication template whose one parameter is the code, with its copy-code button    |
-| `lang`     | the template's language, `es` where it is not said                                                 |
+| `lang`     | the template's language; `es` by default                                                           |
 | `version`  | the Graph API's version                                                                            |
 | `api`      | another address of the API: a proxy, a test's own server                                           |
 
-Meta takes a message's time to live from its template, not from the message: `manage.py whatsapp_template` makes one
-whose messages Meta drops after 2 minutes, within a code's life. Our message's id goes along as
-`biz_opaque_callback_data`, and every receipt repeats it.
+A message's time to live is a property of its template: `manage.py whatsapp_template` creates one whose messages Meta
+drops after 2 minutes, within a code's lifetime. Our message's id is sent as `biz_opaque_callback_data`, and every
+receipt repeats it.
 """
 
 import re
@@ -48,10 +48,10 @@ class WhatsAppCloudGateway:
         reply = http.call(
             "POST", self._endpoint, headers={"Authorization": f"Bearer {self._token}"}, json=self._body(message, secret)
         )
-        said = reply.said or {}
+        answer = reply.json_object or {}
         if reply.is_taken:
-            return _receipt(said, message)
-        raise self._judged(reply, said.get("error"), secret)
+            return _receipt(answer, message)
+        raise self._classify(reply, answer.get("error"), secret)
 
     def _body(self, message: Outgoing, secret: str | None) -> dict[str, Any]:
         if secret is None:
@@ -77,25 +77,25 @@ class WhatsAppCloudGateway:
             "biz_opaque_callback_data": str(message.id),
         }
 
-    def _judged(self, reply: http.Reply, error: Any, secret: str | None) -> GatewayError | OutcomeUnknown:
-        """By Meta's own code if the table has it: Meta answers 400, 500 and even 503 to permanent faults."""
+    def _classify(self, reply: http.Reply, error: Any, secret: str | None) -> GatewayError | OutcomeUnknown:
+        """The outcome by Meta's own code where the table has it: permanent errors come with 400, 500 and even 503."""
         error = error if isinstance(error, dict) else {}
         number = http.number(error.get("code"))
         known = REQUEST.get(number) if number is not None else None
         which = reply.status if number is None else f"{reply.status}/{number}"
-        words = http.cleaned(f"whatsapp {which}: {known.reason if known else reply.words}", secret, self._token)
+        text = http.cleaned(f"whatsapp {which}: {known.reason if known else reply.error_text}", secret, self._token)
         if known is not None:
-            return known.judgement(words, retry_after=http.retry_after(reply.headers))
-        return http.judged(reply, words)
+            return known.to_exception(text, retry_after=http.retry_after(reply.headers))
+        return http.classify(reply, text)
 
 
 def address_of(url: GatewayUrl, path: str) -> str:
-    """Path of the Graph API at the address in the gateway's URL."""
+    """The URL of a path of the Graph API, at the address and version of the gateway's URL."""
     return f"{url.options.get('api', API).rstrip('/')}/{url.options.get('version', VERSION)}/{path}"
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:
-    """Raises BadGatewayUrl: the URL lacks what Meta needs, or has an unknown option."""
+    """Make a gateway. Raises BadGatewayUrl: a part that Meta needs is missing, or an option is not known."""
     if not url.user or url.password:
         url.refuse("it needs its token before the @ and nothing else")
     if url.host or url.port:
@@ -111,10 +111,10 @@ def from_url(url: GatewayUrl, via: str) -> Gateway:
     return WhatsAppCloudGateway(url)
 
 
-def _receipt(said: dict[str, Any], message: Outgoing) -> Receipt:
-    """Taken; with Meta's own id if it can be read. Its reports name our id in any case."""
+def _receipt(answer: dict[str, Any], message: Outgoing) -> Receipt:
+    """The receipt of a taken message, with Meta's id if it can be read. Meta's reports repeat our id in any case."""
     try:
-        [made] = said["messages"]
+        [made] = answer["messages"]
         name, status = http.identifier(made["id"]), made.get("message_status", "accepted")
     except (KeyError, TypeError, ValueError, AttributeError):
         name, status = "", ""

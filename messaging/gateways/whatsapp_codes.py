@@ -1,5 +1,6 @@
-"""Cloud API error codes for a template message, and their meaning (source: Meta, WhatsApp Cloud API, Error codes). Meta
-asks to go by `code`, never by its titles; the same codes come in answers and in receipts."""
+"""Error codes of Meta's Cloud API for template messages, with the outcome of each (source: Meta, WhatsApp Cloud API,
+Error codes). Meta asks clients to use `code`, never the titles. The same codes come in answers and in receipts.
+"""
 
 from messaging.gateways.codes import DEFERRED, PERMANENT, TEMPORARY, THROTTLED, UNKNOWN, Code
 
@@ -32,7 +33,7 @@ REQUEST: dict[int, Code] = {
     132015: Code(TEMPORARY, "la plantilla está en pausa"),
     132016: Code(TEMPORARY, "la plantilla está deshabilitada"),
     133010: Code(TEMPORARY, "el número de origen no está registrado"),
-    # it is having difficulties, and says that it did not take it
+    # the service fails and says that it did not take the message
     131016: Code(TEMPORARY, "el servicio no está disponible"),
     131057: Code(TEMPORARY, "la cuenta está en mantenimiento"),
     133004: Code(TEMPORARY, "el servicio no está disponible"),
@@ -50,10 +51,10 @@ REQUEST: dict[int, Code] = {
     131021: Code(PERMANENT, "el destino es el número de origen"),
     131026: Code(PERMANENT, "el número no puede recibir por WhatsApp"),
     131050: Code(PERMANENT, "el cliente no quiere recibir mensajes de esta empresa"),
-    # it may have been taken
+    # perhaps taken
     1: Code(UNKNOWN, "falla desconocida"),
     2: Code(UNKNOWN, "el servicio falló"),
     131000: Code(UNKNOWN, "falla desconocida"),
 }
-"""Code -> meaning. A code that is not here and comes with a 4xx is unclear: the next provider. UNKNOWN where a retry
-would send the same client a second message."""
+"""Code -> outcome. A code that is not here and comes with a 4xx is unclear: the next provider. UNKNOWN prevents that
+another provider sends the same message to the client a second time."""

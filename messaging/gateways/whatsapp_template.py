@@ -1,7 +1,7 @@
-"""Authentication template for codes: created and read through Meta's Business Management API.
+"""WhatsApp's authentication template for codes: created and checked through Meta's Business Management API.
 
-Meta stores a message's time to live with its template (`message_send_ttl_seconds`, 30 to 900 for authentication) and
-drops what has not arrived by then, so that no code arrives expired. A code lives 150 s.
+A message's time to live is set in its template (`message_send_ttl_seconds`, 30 to 900 for authentication). Meta drops
+messages that have not arrived by then, so that no code arrives after its lifetime of 150 s.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from messaging.gateways.url import GatewayUrl
 from messaging.gateways.whatsapp_cloud import LANGUAGE, address_of
 
 TTL_SECONDS = 120
-CODE_LIFE_SECONDS = 150
+CODE_LIFETIME_SECONDS = 150
 EXPIRATION_MINUTES = 2
-"""Minutes in the footer; whole minutes, rounded down."""
+"""Minutes in the text of the footer, rounded down."""
 
 
-class TemplateFault(Exception):
-    """Meta refused, or no WHATSAPP_URL is set. The text says what is missing, without the token."""
+class TemplateError(Exception):
+    """Meta refused, or WHATSAPP_URL names no gateway. The text is the reason, without the token."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """Template as Meta has it."""
+    """A template at Meta."""
 
     name: str
     language: str
@@ -33,13 +33,13 @@ class Template:
 
     @property
     def outlives_a_code(self) -> bool:
-        return self.ttl_seconds is None or not 0 < self.ttl_seconds <= CODE_LIFE_SECONDS
+        return self.ttl_seconds is None or not 0 < self.ttl_seconds <= CODE_LIFETIME_SECONDS
 
 
-def make(business_account: str) -> str:
-    """Create the template that WHATSAPP_URL names; return its status. Raises TemplateFault."""
+def create(business_account: str) -> str:
+    """Create the template that WHATSAPP_URL names. Returns its status at Meta. Raises TemplateError."""
     url = _account()
-    name, language = _wanted(url)
+    name, language = _name_and_language(url)
     answer = _call(
         "POST",
         url,
@@ -59,10 +59,13 @@ def make(business_account: str) -> str:
     return str(answer.get("status", "PENDING"))
 
 
-def look(business_account: str) -> Template | None:
-    """The template that WHATSAPP_URL names, as Meta has it, or None. Raises TemplateFault."""
+def find(business_account: str) -> Template | None:
+    """Find the template that WHATSAPP_URL names. None: Meta has none with its name and language.
+
+    Raises TemplateError.
+    """
     url = _account()
-    name, language = _wanted(url)
+    name, language = _name_and_language(url)
     params = {"name": name, "fields": "name,language,status,message_send_ttl_seconds", "limit": "100"}
     answer = _call("GET", url, f"{business_account}/message_templates", params=params)
     for each in answer.get("data") or ():
@@ -75,11 +78,11 @@ def look(business_account: str) -> Template | None:
 def _account() -> GatewayUrl:
     found = accounts("whatsapp-cloud")
     if not found:
-        raise TemplateFault("WHATSAPP_URL names no whatsapp-cloud:// gateway.")
+        raise TemplateError("WHATSAPP_URL names no whatsapp-cloud:// gateway.")
     return found[0]
 
 
-def _wanted(url: GatewayUrl) -> tuple[str, str]:
+def _name_and_language(url: GatewayUrl) -> tuple[str, str]:
     return url.options["template"], url.options.get("lang", LANGUAGE)
 
 
@@ -87,13 +90,13 @@ def _call(method: str, url: GatewayUrl, path: str, **more: Any) -> dict[str, Any
     headers = {"Authorization": f"Bearer {url.user}"}
     try:
         reply = http.call(method, address_of(url, path), headers=headers, **more)
-    except (GatewayError, OutcomeUnknown) as fault:
-        raise TemplateFault(f"Meta does not answer: {fault.reply}.") from None
-    said = reply.said
-    if said is None:
-        raise TemplateFault("Meta's answer cannot be read.")
+    except (GatewayError, OutcomeUnknown) as failure:
+        raise TemplateError(f"Meta does not answer: {failure.reply}.") from None
+    answer = reply.json_object
+    if answer is None:
+        raise TemplateError("Meta's answer cannot be read.")
     if not reply.is_taken:
-        error = said.get("error")
+        error = answer.get("error")
         words = str((error or {}).get("error_user_msg") or (error or {}).get("message") or reply.status)
-        raise TemplateFault(f"Meta refuses: {http.cleaned(words, url.user)}")
-    return said
+        raise TemplateError(f"Meta refuses: {http.cleaned(words, url.user)}")
+    return answer

@@ -1,6 +1,6 @@
-"""Fallback to another via: the messages whose code is sent again, and how long their seal is kept.
+"""Channel fallback, the part about messages: those that are due for another via, and their sealed codes.
 
-Only what messages know is here. Whether the code is still live, and which via comes next, is up to the caller.
+The caller decides whether the code is still valid and which via comes next (`tokens.channel_fallback`).
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-AT_ONCE = 200
-"""Messages that a sweep reads."""
+BATCH_SIZE = 200
+"""Rows in one statement of a sweep."""
 
 
 @dataclass(frozen=True)
 class Overdue:
-    """Message that was refused, or whose provider has not reported in time that it arrived."""
+    """A message that failed, did not arrive, or whose receipt has not come in time."""
 
     id: UUID
     reference: UUID
@@ -25,21 +25,21 @@ class Overdue:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What the new message takes over from the old one."""
+class TakenOver:
+    """Fields of a message that its fallback takes over."""
 
     sealed: bytes
     recipient: str
     send_before: datetime
 
 
-def is_armed() -> bool:
-    """Whether any via has a fallback."""
+def is_enabled() -> bool:
+    """True if the settings give any via a fallback."""
     return any(settings.AVAL_FALLBACK.values())
 
 
-def overdue(via: str, patience: timedelta, *, at: datetime) -> list[Overdue]:
-    """Messages of a via that failed, did not arrive, or had no receipt for so long. Bounded by what is live."""
+def overdue(via: str, wait: timedelta, *, at: datetime) -> list[Overdue]:
+    """Messages of a via that failed, did not arrive, or got no receipt within `wait`. BATCH_SIZE at most."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -48,15 +48,15 @@ def overdue(via: str, patience: timedelta, *, at: datetime) -> list[Overdue]:
                 state IN ('FAILED', 'UNDELIVERED')
                 OR state IN ('SENT', 'UNKNOWN') AND handed_over_at <= %(before)s
             )
-            ORDER BY kept_until LIMIT {AT_ONCE:d}
-            """,  # noqa: S608
-            {"at": at, "via": via, "before": at - patience},
+            ORDER BY kept_until LIMIT {BATCH_SIZE:d}
+            """,  # noqa: S608  this module's constants
+            {"at": at, "via": via, "before": at - wait},
         )
         return [Overdue(*row) for row in cursor.fetchall()]
 
 
-def take_over(message_id: UUID) -> Taken | None:
-    """Take the seal out of a message, once: of two sweeps one gets it. None: it is gone, or arrived meanwhile."""
+def take_over(message_id: UUID) -> TakenOver | None:
+    """Take the sealed code out of a message, once: of two sweeps one gets it. None: it is gone, or the code arrived."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -72,12 +72,12 @@ def take_over(message_id: UUID) -> Taken | None:
             [message_id],
         )
         row = cursor.fetchone()
-    return Taken(bytes(row[0]), row[1], row[2]) if row else None
+    return TakenOver(bytes(row[0]), row[1], row[2]) if row else None
 
 
-def forget(references: Sequence[UUID]) -> None:
-    """The code is settled: its seals are no longer needed."""
-    if is_armed():
+def drop_seals(references: Sequence[UUID]) -> None:
+    """Drop the seals of codes that are settled and need no fallback any more."""
+    if is_enabled():
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE messaging_message SET kept_until = NULL,"
@@ -87,16 +87,16 @@ def forget(references: Sequence[UUID]) -> None:
             )
 
 
-def forget_old(*, at: datetime) -> None:
-    """Drop seals that are older than any fallback could use, whatever the setting says today."""
+def drop_expired_seals(*, at: datetime) -> None:
+    """Drop seals that are older than a fallback may use, whatever the setting says today."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE messaging_message
             SET kept_until = NULL, sealed = CASE WHEN state IN ('QUEUED', 'SENDING') THEN sealed END
             WHERE id = ANY (ARRAY(
-                SELECT id FROM messaging_message WHERE kept_until <= %s LIMIT {AT_ONCE:d} FOR UPDATE SKIP LOCKED
+                SELECT id FROM messaging_message WHERE kept_until <= %s LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
             ))
-            """,  # noqa: S608
+            """,  # noqa: S608  this module's constants
             [at],
         )

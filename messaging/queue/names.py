@@ -1,7 +1,7 @@
-"""Queues: the kinds of messages in each, the size of a claim, and the order. Celery's queues have the same names."""
+"""Queues: the messages of each, the size of a claim, the order. Celery's queues have the same names."""
 
 QUEUES = {"codes": "kind IN ('verificacion', 'suscripcion')", "bulk": "kind IN ('alerta', 'boletin')"}
 QUEUE_OF = {"verificacion": "codes", "suscripcion": "codes", "alerta": "bulk", "boletin": "bulk"}
 BATCH = {"codes": 10, "bulk": 100}
 ORDER = {"codes": "next_attempt_at", "bulk": "kind, next_attempt_at"}
-"""Alerts before bulletins, in the alphabetical order of their names and so of the index."""
+"""Alerts before bulletins: the order of their names in the alphabet, and so in the index."""

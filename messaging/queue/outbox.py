@@ -1,4 +1,4 @@
-"""Outbox: enqueue and cancel messages in the caller's own transaction."""
+"""Outbox: queues a message and cancels it again, within the caller's transaction."""
 
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ INSERT = """
         '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
     )
 """
-"""INSERT with the parameters of `as_parameters`, for a statement that writes a message beside something else."""
+"""Takes the parameters of `as_parameters`. For statements that write a message together with other rows."""
 
 
 def fields(
@@ -49,8 +49,8 @@ def fields(
 ) -> dict[str, Any]:
     """Fields of a new message.
 
-    `text` and `html` hold the mask where `secret` belongs. `keep_secret`: a fallback may need it until `send_before`,
-    so it outlives the hand-over.
+    `text` and `html` hold the mask in the place of `secret`. `keep_secret`: keep it after the hand-over until
+    `send_before`, because a fallback may need it.
     """
     return {
         "id": uuid4(),
@@ -79,18 +79,18 @@ def as_parameters(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def wake_after_commit(kind: str) -> None:
-    """Wake a worker after the commit. Robust: an unavailable broker never turns committed work into an error."""
+    """Wake a worker once the transaction has committed. Robust: a broker that is away causes no error."""
     transaction.on_commit(partial(wakeup.wake, QUEUE_OF[kind]), robust=True)
 
 
 def enqueue(*, kind: str, **others: Any) -> Message:
-    """Insert a message with these `fields`, and wake a worker once the caller's transaction has committed."""
+    """Write the row of a message with these `fields`, and wake a worker once the caller's transaction has committed."""
     message = Message.objects.create(**fields(kind=kind, **others))
     wake_after_commit(kind)
     return message
 
 
 def cancel(references: list[UUID], *, at: datetime, detail: str) -> list[Moved]:
-    """Cancel what has not been handed over; messages with a provider are not affected. No fallback follows."""
-    channel_fallback.forget(references)
+    """Cancel messages that are not handed over yet. None of the references gets a fallback any more."""
+    channel_fallback.drop_seals(references)
     return move("CANCELLED", "reference = ANY(%(references)s)", {"references": references}, at=at, detail=detail)

@@ -1,5 +1,4 @@
-"""Seal of a code between request and hand-over: Fernet (AES-128-CBC, HMAC-SHA256), with a key derived from
-SECRET_KEY."""
+"""Seal: encryption of a code between request and hand-over. Fernet (AES-128-CBC, HMAC-SHA256), key from SECRET_KEY."""
 
 import base64
 from functools import lru_cache
@@ -9,7 +8,7 @@ from django.conf import settings
 
 
 class CannotUnseal(Exception):
-    """The seal is of another key or was tampered with: the message can never be sent."""
+    """The seal was made with another key or has been changed. The message can never be sent."""
 
 
 @lru_cache
@@ -22,7 +21,7 @@ def seal(secret: str) -> bytes:
 
 
 def unseal(sealed: bytes) -> str:
-    """Raises CannotUnseal."""
+    """Decrypt a code. Raises CannotUnseal."""
     try:
         return _fernet(settings.SEAL_KEY).decrypt(bytes(sealed)).decode()
     except InvalidToken as fault:

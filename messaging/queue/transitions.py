@@ -1,4 +1,4 @@
-"""State machine of messages: every change is a conditional UPDATE that also writes the event, in one statement.
+"""State machine of messages: every change of state is one conditional UPDATE that also writes the event.
 
 States are literals in the SQL, not parameters: with a bound state the planner never uses the partial indexes for a
 prepared statement (docs/adr/0003).
@@ -30,16 +30,16 @@ _CHANGES = {
     S.EXPIRED: f"{_OVER}, {_HELD}",
     S.CANCELLED: f"{_OVER}, {_HELD}",
 }
-"""Columns that change with the state. A code stays (`kept_until`) only while a fallback may need it."""
+"""SET clauses of each new state. A code is kept (`kept_until`) only while a fallback may need it."""
 _ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
 
 NOT_TAKEN = frozenset({S.FAILED, S.UNKNOWN, S.EXPIRED})
-"""States in which no provider is known to have taken the message: the requester's attempt is given back."""
+"""States in which no provider is known to have taken the message: the person who asked for it gets the attempt back."""
 
 
 @dataclass(frozen=True)
 class Moved:
-    """Message whose state just changed."""
+    """A message whose state was changed."""
 
     id: UUID
     kind: str
@@ -50,17 +50,17 @@ _listeners: list[Callable[[Sequence[Moved], str, datetime], None]] = []
 
 
 def when_not_taken(listener: Callable[[Sequence[Moved], str, datetime], None]) -> None:
-    """Register a listener for messages that ended FAILED, UNKNOWN or EXPIRED.
+    """Register a listener for messages that end FAILED, UNKNOWN or EXPIRED.
 
-    It is called outside the statement that moved them, so that its locks are never taken after a message's. A listener
-    that missed a call because of a crash must find out by itself (`Message.reference` and the index
+    It is called outside the statement that moved them, so that a listener's locks are never taken after a message's.
+    A call that is lost in a crash must be made up for by the listener (`Message.reference` and the index
     `message_went_wrong`).
     """
     _listeners.append(listener)
 
 
 def _guard(to: str) -> str:
-    """States from which `to` may be reached, as SQL literals; only before the hand-over where the diagram says so."""
+    """SQL condition: a state that may change to `to`; for EXPIRED and CANCELLED also that there was no hand-over."""
     sources = [state for state, targets in TRANSITIONS.items() if to in targets]
     allowed = ", ".join(f"'{state}'" for state in sources)
     if to in _ONLY_BEFORE_HAND_OVER:
@@ -71,21 +71,20 @@ def _guard(to: str) -> str:
 def move(
     to: str, where: str, params: dict[str, Any], *, at: datetime, detail: str = "", also: str = "", limit: int = 0
 ) -> list[Moved]:
-    """Move the messages that match `where` (SQL over messaging_message) to the state `to`, if the diagram allows it.
+    """Move the messages that match `where` (SQL over messaging_message) to the state `to`, if TRANSITIONS allows it.
 
-    `params` are the named parameters of `where` and of `also`, which are further SET clauses. `detail` goes into the
-    event. With a `limit`, locked rows are skipped, as a sweep needs. Returns the messages moved.
+    `params` are the named parameters of `where` and of `also`, further SET clauses. `detail` goes into the event.
+    With a `limit`, locked rows are skipped: that is for sweeps. Returns the messages moved.
     """
     if to == S.SENDING:
         raise ValueError("a message becomes SENDING by a claim (messaging.delivery.send), which writes no event")
     where = f"{_guard(to)} AND {where}"
     if limit:
-        # An array, read once: as a join PostgreSQL may run the inner query once per row, while its statistics say that
-        # nothing is queued. What it locks still passes the guard, so the update need not ask again.
-        rows = f"SELECT id FROM messaging_message WHERE {where} LIMIT {limit:d} FOR UPDATE SKIP LOCKED"  # noqa: S608
+        # An array, read once: as a join, PostgreSQL may run the inner query for each row while its statistics say that
+        # nothing is queued. The locked rows meet the guard, so the update does not check it again.
+        rows = f"SELECT id FROM messaging_message WHERE {where} LIMIT {limit:d} FOR UPDATE SKIP LOCKED"  # noqa: S608  as below
         where = f"id = ANY (ARRAY({rows}))"
     changes = ", ".join(part for part in (f"state = '{to}'", _CHANGES[Message.State(to)], also) if part)
-    # Every piece of this text is written in this package; what comes from outside is bound.
     sql = f"""
         WITH moved AS (
             UPDATE messaging_message SET {changes} WHERE {where}
@@ -95,7 +94,7 @@ def move(
             SELECT id, %(at)s, '{to}', attempts, provider, %(detail)s FROM moved
         )
         SELECT id, kind, reference FROM moved
-    """  # noqa: S608
+    """  # noqa: S608  every piece of the text is a constant of this project; values are bound
     with connection.cursor() as cursor:
         cursor.execute(sql, {**params, "at": at, "detail": detail[:300]})
         moved = [Moved(*row) for row in cursor.fetchall()]
@@ -106,9 +105,9 @@ def move(
 
 
 def sent_together(claim: UUID | None, rows: Sequence[tuple[UUID, str, str]], *, at: datetime) -> set[UUID]:
-    """Move messages of one claim to SENT, each as (id, the provider's id for it, its reply); return which moved.
+    """Move messages of one claim to SENT. `rows`: (id, provider's id, reply) of each. Returns the ids that moved.
 
-    Like `move`, in one statement: a commit for each mail would cost more than sending it.
+    Like `move`, in one statement for all: a commit for each mail would cost more than sending it.
     """
     answers = [{"id": str(each), "provider_id": name[:200], "reply": reply[:300]} for each, name, reply in rows]
     sql = f"""

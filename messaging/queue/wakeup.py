@@ -1,7 +1,7 @@
-"""Wake-up of workers: the task "something is due in this queue", at most one at a time.
+"""Wake-ups: a Celery task that tells a worker to look into a queue, at most one at a time for each queue.
 
-One `SET NX` instead of a task for every message. The row is the truth: a wake-up that is lost, or never sent because
-Redis is unavailable, costs the seconds until the next sweep.
+A `SET NX` in Redis saves the publish for every further message. The rows are the queue: a wake-up that is lost, or not
+sent because Redis is away, delays a message until the next sweep.
 """
 
 import logging
@@ -16,12 +16,12 @@ from clients.rate_limits.redis_client import BrokerUnavailable, RedisUnavailable
 log = logging.getLogger(__name__)
 
 TASKS = {"codes": "messaging.deliver_codes", "bulk": "messaging.deliver_bulk"}
-WAITING_FOR = 1
-"""Seconds after which an unacknowledged wake-up counts as lost and the next one is sent: a worker that was killed or is
-frozen takes it along. Shorter than the period of the sweep, which wakes again, so that a lost wake-up costs one sweep
-and not two. One wake-up too many finds nothing to do."""
-LISTENED_TO = 10
-"""Seconds after which a worker may ignore a wake-up: the sweep has sent another."""
+PENDING_SECONDS = 1
+"""Seconds after which an unanswered wake-up counts as lost and the next one is sent: a worker that was killed or is
+frozen never answers. Less than the period of the sweep, which sends wake-ups too, so that a lost one costs one sweep
+and not two. A wake-up too many finds nothing to do."""
+TASK_EXPIRES = 10
+"""Seconds after which the task expires: by then the sweep has sent another one."""
 
 
 def _key(queue: str) -> str:
@@ -29,14 +29,14 @@ def _key(queue: str) -> str:
 
 
 def wake(queue: str) -> bool:
-    """Send a wake-up unless one is waiting. Never raises for an unavailable broker; returns whether one was sent."""
+    """Send a wake-up unless one is pending. True: it was sent. Raises nothing if Redis or the broker fails."""
     try:
-        if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=WAITING_FOR)):
+        if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=PENDING_SECONDS)):
             return False
     except RedisUnavailable:
         if settings.REDIS_IS_BROKER:
             return False
-        # whether a ring is waiting cannot be known: one too many finds nothing to do
+        # a pending wake-up cannot be detected: one too many finds nothing to do
     try:
         broker.call(lambda: _publish(queue))
     except BrokerUnavailable:
@@ -46,30 +46,30 @@ def wake(queue: str) -> bool:
 
 def _publish(queue: str) -> None:
     with current_app.producer_pool.acquire(block=True) as producer:
-        _leave_if_closed(producer.connection)
+        _drop_if_closed(producer.connection)
         current_app.send_task(
-            TASKS[queue], queue=queue, expires=LISTENED_TO, retry=False, ignore_result=True, producer=producer
+            TASKS[queue], queue=queue, expires=TASK_EXPIRES, retry=False, ignore_result=True, producer=producer
         )
 
 
-def _leave_if_closed(connection: Connection) -> None:
-    """Drop a connection that RabbitMQ has closed; a kept one would cost a wake-up, or the pause of a circuit.
+def _drop_if_closed(connection: Connection) -> None:
+    """Drop a connection that RabbitMQ has closed. A publish over it is lost, or fails and opens the broker's circuit.
 
-    What is published over it is lost or fails, and nothing says so before, since a publisher never reads.
+    Reading is the only way to notice: a process that only publishes never reads from the connection.
     """
     if not connection.connected or connection.transport.driver_type != "amqp":
         return
     try:
         connection.drain_events(timeout=0.001)
     except TimeoutError:
-        return  # nothing to hear: it is well
+        return  # no close frame: the connection is open
     except (AMQPError, OSError):
         connection.collect()
 
 
 def acknowledge(queue: str) -> None:
-    """A worker is about to look: what becomes due from now on needs a wake-up of its own."""
+    """Mark the wake-up as answered: messages that become due from now on need another one."""
     try:
         breaker.call(lambda: connection().delete(_key(queue)))
     except RedisUnavailable:
-        log.info("could not clear a ring: it lapses by itself", extra={"queue": queue})
+        log.info("could not clear a wake-up: it lapses by itself", extra={"queue": queue})

@@ -1,4 +1,4 @@
-"""Socket connection to an SMSC. Never blocks, and reassembles PDUs that come in pieces."""
+"""Connection to an SMSC: a non-blocking socket that keeps partial PDUs until the rest of them arrives."""
 
 import select
 import socket
@@ -12,19 +12,19 @@ from messaging.gateways.smpp import Account
 
 HEADER = struct.Struct(">LLLL")
 """command_length, command_id, command_status, sequence_number (SMPP 3.4, section 3.2)."""
-LONGEST_PDU = 70_000
-"""Most octets of a PDU; message_payload may have 65,535. A longer one is no SMPP, or an attack."""
-AT_ONCE = 1 << 20
-"""Most octets of one read, so that a flood does not keep us from sending."""
+MAX_PDU_SIZE = 70_000
+"""Octets. message_payload may have 65,535; a longer PDU is not SMPP, or is an attack."""
+MAX_READ = 1 << 20
+"""Octets that one call of `receive` reads at most, so that a flood of input does not keep us from sending."""
 
 
-class LineBroken(Exception):
-    """There is no connection, or no longer; the text is the reason, in Spanish for staff."""
+class ConnectionLost(Exception):
+    """The connection could not be made or has ended. The text is the reason, in Spanish for the staff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """PDU as it came, with its body unread and left out of `repr`: it may hold a client's text."""
+    """One PDU as received, its body not parsed. `repr` omits the body: it may hold a client's text."""
 
     command: int
     status: int
@@ -39,61 +39,61 @@ class Frame:
         return self.raw[HEADER.size :]
 
 
-class Line:
-    """Connection. `ended` says why no more frames will come."""
+class Connection:
+    """One connection. `ended` is empty while it is open, then the reason why it ended, in Spanish."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self._socket = connection
+    def __init__(self, link: socket.socket) -> None:
+        link.setblocking(False)
+        self._socket = link
         self._in = bytearray()
         self._out = bytearray()
-        self._stuck_since: float | None = None
+        self._blocked_since: float | None = None
         self.written = 0
-        """Octets the system has taken since the beginning."""
+        """Octets that the operating system has taken since the connection was made."""
         self.ended = ""
 
     @property
     def is_writable(self) -> bool:
-        """Nothing waits to be written: what is put now is sent now."""
+        """The write buffer is empty: octets that are put now leave now."""
         return not self._out and not self.ended
 
-    def stuck_for(self, *, now: float) -> float:
-        """Seconds since the SMSC last took some of the waiting octets."""
-        return now - self._stuck_since if self._stuck_since is not None else 0.0
+    def blocked_for(self, *, now: float) -> float:
+        """Seconds since the SMSC last took any octets, where some wait to be written; else 0."""
+        return now - self._blocked_since if self._blocked_since is not None else 0.0
 
     def put(self, octets: bytes) -> int:
-        """Write, or keep what does not fit; returns the value of `written` when all of it has been sent."""
+        """Write octets, or buffer those that do not fit. Returns the value of `written` once all of them have left."""
         end = self.written + len(self._out) + len(octets)
         self._out += octets
         self.flush()
         return end
 
     def flush(self) -> None:
-        """Write what can be written now."""
+        """Write as much of the buffer as the socket takes now."""
         while self._out and not self.ended:
             try:
                 count = self._socket.send(self._out)
             except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-                if self._stuck_since is None:
-                    self._stuck_since = time.monotonic()
+                if self._blocked_since is None:
+                    self._blocked_since = time.monotonic()
                 return
             except OSError:
                 self.ended = "se cortó la conexión"
                 return
             del self._out[:count]
             self.written += count
-            self._stuck_since = None
+            self._blocked_since = None
 
     def wait(self, seconds: float) -> None:
-        """Wait until something comes, waiting octets can be sent, or the time is up."""
+        """Wait until input arrives, buffered octets can be written, or `seconds` have passed."""
         if not self.ended:
             select.select([self._socket], [self._socket] if self._out else [], [], seconds)
             self.flush()
 
     def receive(self) -> list[Frame]:
-        """PDUs that are complete. What came before the end of the connection is still returned."""
+        """The complete PDUs received so far, including those that came before the connection ended."""
         taken = 0
-        while taken < AT_ONCE:
+        while taken < MAX_READ:
             try:
                 octets = self._socket.recv(65_536)
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -111,7 +111,7 @@ class Line:
         frames = []
         while len(self._in) >= HEADER.size:
             length, command, status, sequence = HEADER.unpack_from(self._in)
-            if not HEADER.size <= length <= LONGEST_PDU:
+            if not HEADER.size <= length <= MAX_PDU_SIZE:
                 self.ended = "el SMSC envió algo que no es SMPP"
                 self._in.clear()
             if len(self._in) < length:
@@ -126,28 +126,28 @@ class Line:
             self._socket.close()
 
 
-def connect(account: Account, *, timeout: float) -> Line:
-    """Connect, with TLS if the account says so; `timeout` in seconds for each. Raises LineBroken."""
+def connect(account: Account, *, timeout: float) -> Connection:
+    """Connect, with TLS where the account says so. `timeout`: seconds for each step. Raises ConnectionLost."""
     try:
         plain = socket.create_connection((account.host, account.port), timeout=timeout)
-    except OSError as fault:
-        raise LineBroken(_explained(fault)) from None
+    except OSError as error:
+        raise ConnectionLost(_reason(error)) from None
     try:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Line(account.tls.wrap_socket(plain, server_hostname=account.host) if account.tls else plain)
-    except OSError as fault:
+        return Connection(account.tls.wrap_socket(plain, server_hostname=account.host) if account.tls else plain)
+    except OSError as error:
         plain.close()
-        raise LineBroken(_explained(fault)) from None
+        raise ConnectionLost(_reason(error)) from None
 
 
-def _explained(fault: OSError) -> str:
-    match fault:
+def _reason(error: OSError) -> str:
+    match error:
         case socket.gaierror():
             return "no se encuentra el servidor"
         case ssl.SSLCertVerificationError():
-            return f"certificado del servidor no válido: {fault.verify_message}"
+            return f"certificado del servidor no válido: {error.verify_message}"
         case ssl.SSLError():
-            return f"falló la conexión segura: {fault.reason or 'TLS'}"
+            return f"falló la conexión segura: {error.reason or 'TLS'}"
         case ConnectionRefusedError():
             return "el servidor rechaza la conexión"
         case TimeoutError():

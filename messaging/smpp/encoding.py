@@ -1,4 +1,4 @@
-"""Encoding of a text for SMPP: its data coding, its segments, and its validity period."""
+"""Encoding of texts for SMPP: data_coding, division into segments, validity period."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,36 +9,36 @@ from smpplib.consts import SMPP_ENCODING_DEFAULT, SMPP_ENCODING_ISO10646
 from messaging import gsm
 
 GSM_SEGMENT, UCS2_SEGMENT = 160, 140
-"""Octets of a single segment: 160 septets, each in an octet of its own (unpacked), or 70 UCS-2 characters."""
+"""Octets of one segment: 160 septets, each sent in an octet of its own (unpacked), or 70 UCS-2 characters."""
 GSM_PART, UCS2_PART = 153, 134
-"""Octets of one of several segments, beside the user data header (3GPP TS 23.040, section 9.2.3.24.1)."""
-MOST_PARTS = 255
-LONGEST_VALIDITY = timedelta(days=3)
+"""Octets of one of several segments, beside its user data header (3GPP TS 23.040, section 9.2.3.24.1)."""
+MAX_PARTS = 255
+MAX_VALIDITY = timedelta(days=3)
 _ESCAPE = 0x1B
-"""Begins a character of the extension table."""
+"""First octet of a character from the extension table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     data_coding: int
     octets: bytes
-    is_long: bool  # more than one segment: it goes as message_payload, and the SMSC divides it, or we do
+    is_long: bool  # more than one segment: sent as message_payload, which the SMSC divides, or in parts
 
     def fields(self) -> dict[str, Any]:
-        """Fields of a submit_sm. One message is one PDU whatever its length: one answer, one id, no lost half."""
+        """Fields of a submit_sm. A message of any length is one PDU, so it has one answer, one id, and no lost part."""
         return {"data_coding": self.data_coding, ("message_payload" if self.is_long else "short_message"): self.octets}
 
     def parts(self, reference: int) -> list[bytes]:
-        """Text divided for an SMSC that refuses message_payload, each part with its user data header.
+        """Divide the text, for an SMSC that refuses message_payload: each part with its user data header.
 
-        No character is cut in two. Raises ValueError if it is too long. smpplib's own division cuts characters.
+        No character is cut in two, as smpplib's own division would do. Raises ValueError where the text is too long.
         """
         pieces, rest = [], self.octets
         while rest:
             end = self._end_of_part(rest)
             pieces.append(rest[:end])
             rest = rest[end:]
-        if len(pieces) > MOST_PARTS:
+        if len(pieces) > MAX_PARTS:
             raise ValueError("the text is too long")
         head = bytes((5, 0, 3, reference % 256, len(pieces)))
         return [head + bytes((number,)) + piece for number, piece in enumerate(pieces, 1)]
@@ -51,7 +51,7 @@ class Encoded:
 
 
 def encoded(text: str) -> Encoded:
-    """GSM 03.38 if every character is in it, two octets for those of its extension; otherwise UCS-2."""
+    """Encode in GSM 03.38 where it has every character (two octets for those of its extension table), else in UCS-2."""
     try:
         octets = gsm.encode(text)
     except UnicodeError:
@@ -61,11 +61,13 @@ def encoded(text: str) -> Encoded:
 
 
 def validity(send_before: datetime | None, *, at: datetime) -> str | None:
-    """Relative validity_period (SMPP 3.4, section 7.1.1.2) that ends with the code's life, in whole seconds rounded
-    down. Empty: the SMSC's own. None: less than a second is left, and it must not be sent."""
+    """The relative validity_period (SMPP 3.4, section 7.1.1.2) up to `send_before`, in whole seconds, rounded down.
+
+    Empty: the SMSC's default applies. None: less than a second is left, the message must not be sent.
+    """
     if send_before is None:
         return ""
-    left = int(min(send_before - at, LONGEST_VALIDITY).total_seconds())
+    left = int(min(send_before - at, MAX_VALIDITY).total_seconds())
     if left < 1:
         return None
     minutes, seconds = divmod(left, 60)

@@ -1,6 +1,6 @@
-"""Queue of an SMPP gateway in the database: claim, hand over and record, as in any worker.
+"""Queue of one SMPP gateway: claims, hand-overs, records and delivery receipts in the database.
 
-Answers are kept in memory until they are recorded, so that an unavailable database costs no record of a sent message.
+Answers are kept in memory until they are recorded, so that an outage of the database loses none of them.
 """
 
 import logging
@@ -26,47 +26,46 @@ from messaging.smpp import delivery_receipts
 log = logging.getLogger(__name__)
 
 QUEUE = "codes"
-NO_LINE = "sin sesión SMPP: "
-"""Prefix of the reason for which this process opens its provider's circuit; the sweeper has another."""
-WAITS = timedelta(seconds=2)
-"""How long a message waits for our own rate before its claim on the queue is renewed; the sweeper releases it after 5
-s."""
+NO_SESSION = "sin sesión SMPP: "
+"""Prefix of the reason when this process opens the circuit of its provider. The sweep has another reason."""
+REFRESH_AFTER = timedelta(seconds=2)
+"""Age at which the due time of a message that waits for our own rate is renewed. The sweep takes it away after 5 s."""
 
 
-class Lane:
-    """Messages that wait for one gateway, and answers that wait for the database."""
+class GatewayQueue:
+    """The messages that wait for one gateway, and the answers that are not recorded yet."""
 
     def __init__(self, gateway: SmppGateway) -> None:
         self.gateway = gateway
         self.name = gateway.name
         self._unrecorded: deque[tuple[Message, Answer | None]] = deque()
-        self._next_try = 0.0
+        self._retry_at = 0.0
 
-    # --- on its way out ---
+    # --- sending and recording ---
 
     def claim(self, limit: int) -> Sequence[Message]:
-        """Claim up to so many messages for the 5 s of a lease. Empty while the database is unavailable."""
+        """Claim up to `limit` messages for the 5 s of a lease. Empty while the database is unavailable."""
         if not self.record():
-            return []  # first what was: a full memory of answers must not grow
+            return []  # answers are recorded first, so that their number is bounded
         try:
             return send.claim(QUEUE, at=timezone.now(), limit=limit, gateway_queue=self.name)
-        except Error as fault:
-            self._away(fault)
+        except Error as error:
+            self._database_failed(error)
             return []
 
     def hand_over(self, message: Message) -> tuple[bool, str | None]:
-        """Whether the message may be sent now, and its code. In doubt it goes back to the queue."""
+        """Hand over a message. Returns (may it be sent now, its code). In doubt the message goes back to the queue."""
         at = timezone.now()
         try:
             try:
                 secret = self.secret_of(message)
-            except CannotUnseal as fault:
-                send.record(message, "FAILED", at=at, reply=type(fault).__name__)
+            except CannotUnseal as error:
+                send.record(message, "FAILED", at=at, reply=type(error).__name__)
                 log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
                 return False, None
             handed = send.hand_over(message, self.gateway, at=at)
-        except Error as fault:
-            self._away(fault)
+        except Error as error:
+            self._database_failed(error)
             self.give_back([message])
             return False, None
         if not handed:
@@ -74,66 +73,66 @@ class Lane:
         return handed, secret
 
     def secret_of(self, message: Message) -> str | None:
-        """Code of a message that was handed over, once more."""
+        """The code of a message that is claimed, decrypted. Raises CannotUnseal."""
         return unseal(bytes(message.sealed)) if message.sealed is not None else None
 
     def give_back(self, messages: Sequence[Message]) -> None:
-        """Messages that were not sent, whether or not they were marked as handed over: no attempt is counted."""
+        """Return claimed messages that did not leave, whether or not they were handed over. No attempt is lost."""
         self._unrecorded.extend((message, None) for message in messages)
 
-    def answered(self, message: Message, answer: Answer) -> None:
-        """Outcome of a message. It counts once it is recorded."""
+    def add_answer(self, message: Message, answer: Answer) -> None:
+        """Keep the answer for a message until `record` has written it."""
         self._unrecorded.append((message, answer))
 
     def record(self) -> bool:
-        """Record outcomes, oldest first; False: the database is unavailable, and some of them wait."""
-        while self._unrecorded and time.monotonic() >= self._next_try:
+        """Record the answers, oldest first. False: the database is unavailable and some still wait."""
+        while self._unrecorded and time.monotonic() >= self._retry_at:
             message, answer = self._unrecorded[0]
             try:
                 self._record_one(message, answer)
-            except (OperationalError, InterfaceError) as fault:
-                self._away(fault)
+            except (OperationalError, InterfaceError) as error:
+                self._database_failed(error)
                 break
             except Exception:
-                # A fault of our own must not stop all that comes behind: the row's lease ends, and it is UNKNOWN.
+                # A bug must not block the answers behind this one: its lease ends, and the message becomes UNKNOWN.
                 log.exception("an answer could not be recorded", extra={"message_id": str(message.id)})
             self._unrecorded.popleft()
-        return not self._unrecorded and time.monotonic() >= self._next_try
+        return not self._unrecorded and time.monotonic() >= self._retry_at
 
     def _record_one(self, message: Message, answer: Answer | None) -> None:
-        """Idempotent: each step counts only for the message's claim."""
+        """Record one answer. Idempotent: each step counts only for the claim of the message."""
         at = timezone.now()
         if answer is None:
             if send.take_back(message, at=at, detail="no llegó a salir"):
                 wakeup.wake(QUEUE)
             return
-        send.note(message, answer, at=at, delays=RETRY_DELAYS)
+        send.record_answer(message, answer, at=at, delays=RETRY_DELAYS)
         if isinstance(answer, (Receipt, OutcomeUnknown)):
             name = answer.provider_id if isinstance(answer, Receipt) else ""
             delivery_receipts.catch_up(self.name, message.id, name, at=at)
-        send.settle(self.name, answer, at=at)
+        send.report_result(self.name, answer, at=at)
 
-    def _away(self, fault: Error) -> None:
-        """The database failed: drop its connection, and try again in a second."""
-        self._next_try = time.monotonic() + 1
+    def _database_failed(self, error: Error) -> None:
+        """Drop the database connection after a failure and try again in a second."""
+        self._retry_at = time.monotonic() + 1
         connection.close()
-        log.warning("the database did not answer", extra={"provider": self.name, "fault": type(fault).__name__})
+        log.warning("the database did not answer", extra={"provider": self.name, "fault": type(error).__name__})
 
     # --- receipts ---
 
-    def report(self, word: delivery_receipts.Word) -> bool:
-        """Store a receipt; False: the database is unavailable, and the sender must repeat it."""
+    def save_receipt(self, receipt: delivery_receipts.DeliveryReceipt) -> bool:
+        """Store a receipt. False: the database is unavailable, and the SMSC must send the receipt again."""
         try:
-            delivery_receipts.keep(self.name, word, at=timezone.now(), sender=self.gateway.account.sender)
-        except Error as fault:
-            self._away(fault)
+            delivery_receipts.save(self.name, receipt, at=timezone.now(), sender=self.gateway.account.sender)
+        except Error as error:
+            self._database_failed(error)
             return False
         return True
 
-    # --- the lane as a whole ---
+    # --- health of the gateway ---
 
-    def keep_waiting(self) -> None:
-        """Renew messages that wait for our own rate, so that the sweeper does not release them."""
+    def refresh_waiting(self) -> None:
+        """Renew the due time of messages that wait for our own rate, so that the sweep does not take them away."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -142,34 +141,38 @@ class Lane:
                     WHERE state = 'QUEUED' AND {QUEUES[QUEUE]} AND lane = %(gateway_queue)s
                         AND next_attempt_at < %(late)s
                     """,  # noqa: S608  a constant
-                    {"gateway_queue": self.name, "late": timezone.now() - WAITS, "waits": WAITS.total_seconds()},
+                    {
+                        "gateway_queue": self.name,
+                        "late": timezone.now() - REFRESH_AFTER,
+                        "waits": REFRESH_AFTER.total_seconds(),
+                    },
                 )
-        except Error as fault:
-            self._away(fault)
+        except Error as error:
+            self._database_failed(error)
 
-    def is_well(self) -> None:
-        """The session is bound and answers: close a circuit that was opened for lack of one."""
+    def close_circuit(self) -> None:
+        """Close the circuit if it was opened because there was no session, or because this process was silent."""
         try:
             state = failover.open_circuits().get(self.name)
-            if state is not None and (state.reason.startswith(NO_LINE) or state.reason == SILENT_PROCESS):
-                failover.settle(self.name, failed=False, at=timezone.now())
-        except Error as fault:
-            self._away(fault)
+            if state is not None and (state.reason.startswith(NO_SESSION) or state.reason == SILENT_PROCESS):
+                failover.report_result(self.name, failed=False, at=timezone.now())
+        except Error as error:
+            self._database_failed(error)
 
-    def looks_silent(self) -> None:
-        """Submits have waited too long for their answer: apply the circuit breaker, as every worker does."""
+    def report_silent(self) -> None:
+        """Report a failure because submits wait too long for their answers, as a worker does for its running calls."""
         try:
-            failover.settle(self.name, failed=True, at=timezone.now())
-        except Error as fault:
-            self._away(fault)
+            failover.report_result(self.name, failed=True, at=timezone.now())
+        except Error as error:
+            self._database_failed(error)
 
-    def has_no_line(self, reason: str) -> None:
-        """The bind failed: other providers go first until it succeeds."""
+    def open_circuit(self, reason: str) -> None:
+        """Open the circuit because no session could be bound: other providers go first until one can."""
         at = timezone.now()
         try:
             if self.name in failover.open_circuits():
-                failover.settle(self.name, failed=True, at=at)  # for longer, where its time was up
+                failover.report_result(self.name, failed=True, at=at)  # doubles the backoff where it has ended
             else:
-                failover.open_circuit(self.name, NO_LINE + reason, at=at)
-        except Error as fault:
-            self._away(fault)
+                failover.open_circuit(self.name, NO_SESSION + reason, at=at)
+        except Error as error:
+            self._database_failed(error)

@@ -1,4 +1,4 @@
-"""PDUs that we send, through smpplib, and reading of those that come."""
+"""PDUs: the requests and answers we send, built with smpplib, and identifiers read from what arrives."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from smpplib.command_codes import get_command_code
 
 from clients.identity.phones import to_e164
 from messaging.gateways.base import Outgoing
-from messaging.gateways.smpp import LONG_PASSWORD, Account
+from messaging.gateways.smpp import MAX_LONG_PASSWORD, Account
 from messaging.smpp.connection import Frame
 from messaging.smpp.encoding import encoded
 
 RESPONSE = 0x80000000
-"""Bit that marks a response."""
+"""The bit of command_id that is set in responses."""
 SUBMIT_RESP = get_command_code("submit_sm_resp")
 GENERIC_NACK = get_command_code("generic_nack")
 ENQUIRE_LINK = get_command_code("enquire_link")
@@ -24,29 +24,29 @@ UNBIND_RESP = get_command_code("unbind_resp")
 ALERT_NOTIFICATION = get_command_code("alert_notification")
 
 OK: int = consts.SMPP_ESME_ROK
-LATER: int = consts.SMPP_ESME_RX_T_APPN
-"""Status for a receipt that could not be stored: the SMSC keeps it and repeats it."""
-LONGEST_ID = 200
+RETRY_LATER: int = consts.SMPP_ESME_RX_T_APPN
+"""Status that answers a receipt we could not store: the SMSC keeps it and sends it again."""
+MAX_ID_LENGTH = 200
 UNKNOWN_COMMAND: int = consts.SMPP_ESME_RINVCMDID
 
-_PASSWORD = Param(type=str, max=LONG_PASSWORD + 1)
+_PASSWORD = Param(type=str, max=MAX_LONG_PASSWORD + 1)
 _ANSWERS = {DELIVER_SM: "deliver_sm_resp", DATA_SM: "data_sm_resp", UNBIND: "unbind_resp"}
 
 
 def pdu(command: str, sequence: int, status: int = OK, **fields: Any) -> bytes:
-    """PDU as octets."""
-    octets: bytes = _made(command, sequence, status, **fields).generate()
+    """One PDU, encoded."""
+    octets: bytes = _build(command, sequence, status, **fields).generate()
     return octets
 
 
-def _made(command: str, sequence: int, status: int, **fields: Any) -> Any:
-    made = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
-    made.sequence = sequence
-    return made
+def _build(command: str, sequence: int, status: int, **fields: Any) -> Any:
+    built = smpp.make_pdu(command, sequence=sequence, status=status, **fields)
+    built.sequence = sequence
+    return built
 
 
 def bind(account: Account, sequence: int) -> bytes:
-    made = _made(
+    built = _build(
         f"bind_{account.bind}",
         sequence,
         OK,
@@ -54,20 +54,20 @@ def bind(account: Account, sequence: int) -> bytes:
         password=account.password,
         system_type=account.system_type,
     )
-    made.params = {**made.params, "password": _PASSWORD}  # smpplib cuts it off at 8
-    octets: bytes = made.generate()
+    built.params = {**built.params, "password": _PASSWORD}  # smpplib cuts it off at 8
+    octets: bytes = built.generate()
     return octets
 
 
 def submit(account: Account, sequence: int, message: Outgoing, secret: str | None, *, validity: str) -> bytes:
-    """submit_sm that asks for a receipt. Raises ValueError, without the number: the recipient is no mobile."""
+    """A submit_sm that asks for a receipt. Raises ValueError, without the number, where the recipient is no mobile."""
     return _submit(account, sequence, message.recipient, validity, **encoded(message.text_with(secret)).fields())
 
 
 def submit_part(
     account: Account, sequence: int, recipient: str, part: bytes, *, data_coding: int, is_last: bool, validity: str
 ) -> bytes:
-    """Part of a text with its header. The last one asks for the receipt, which is the message's."""
+    """A submit_sm for one part of a text, with its header. Only the last part asks for a receipt, for the message."""
     return _submit(
         account,
         sequence,
@@ -99,7 +99,7 @@ def _submit(
 
 
 def answer(frame: Frame, status: int = OK) -> bytes:
-    """Response to a request; to an unknown one, that it is unknown."""
+    """The response to a request; a generic_nack where its command is not known."""
     if frame.command == ENQUIRE_LINK:
         return pdu("enquire_link_resp", frame.sequence)
     command = _ANSWERS.get(frame.command)
@@ -109,12 +109,14 @@ def answer(frame: Frame, status: int = OK) -> bytes:
 
 
 def message_id(frame: Frame) -> str:
-    """SMSC's id for a message, in a submit_sm_resp; empty if it gave none. Some leave out the last NUL."""
+    """The SMSC's id for a message, from a submit_sm_resp; empty where it gave none. Some SMSCs omit the last NUL."""
     return printable(frame.body.partition(b"\0")[0])
 
 
 def printable(octets: bytes) -> str:
-    """Identifier of the SMSC: ASCII, without characters that could break a line, as long as we store one (the protocol
-    has 64). Empty if it is not ASCII: half an id might be another message's."""
+    """An identifier of the SMSC: printable ASCII, cut to MAX_ID_LENGTH (the protocol allows 64 characters).
+
+    Empty where it is not ASCII: a partial id might be that of another message.
+    """
     text = octets.decode("ascii") if octets.isascii() else ""
-    return "".join(letter for letter in text if letter.isprintable())[:LONGEST_ID].strip()
+    return "".join(character for character in text if character.isprintable())[:MAX_ID_LENGTH].strip()

@@ -1,4 +1,4 @@
-"""A provider's HTTP API on this machine: keeps what it was asked and answers as it is told, also badly."""
+"""Fake HTTP API of a provider on this machine: stores requests and gives scripted answers, also broken ones."""
 
 import json
 import socket
@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 
 
 @dataclass
-class Asked:
-    """One request as it arrived."""
+class Request:
+    """One request as received."""
 
     path: str
     headers: dict[str, str]
@@ -30,10 +30,10 @@ class Asked:
 
 @dataclass
 class Provider:
-    """`answers`: (status, headers, body), or a callable that gets the handler and answers; the last one stays."""
+    """Fake API. `answers`: (status, headers, body), or a callable that takes the handler; the last one is repeated."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
     answers: list = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -50,12 +50,12 @@ def silent(handler: BaseHTTPRequestHandler) -> None:
 
 
 def cut(handler: BaseHTTPRequestHandler) -> None:
-    """Goes away after it read the request, before a word of an answer."""
+    """Close the connection after reading the request, before any answer."""
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def half(handler: BaseHTTPRequestHandler) -> None:
-    """Breaks off in the middle of its answer."""
+    """Close the connection in the middle of the answer."""
     handler.wfile.write(b'HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n{"sid": ')
     handler.wfile.flush()
     handler.connection.shutdown(socket.SHUT_RDWR)
@@ -79,9 +79,9 @@ def provider() -> Iterator[Provider]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            with known.lock:
-                known.asked.append(Asked(self.path, dict(self.headers.items()), body))
-                answer = known.answers.pop(0) if len(known.answers) > 1 else known.answers[0]
+            with made.lock:
+                made.requests.append(Request(self.path, dict(self.headers.items()), body))
+                answer = made.answers.pop(0) if len(made.answers) > 1 else made.answers[0]
             if callable(answer):
                 self.close_connection = True
                 answer(self)
@@ -99,12 +99,12 @@ def provider() -> Iterator[Provider]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # who hangs up on us is part of the test
-    known = Provider(f"http://127.0.0.1:{server.server_address[1]}")
+    server.handle_error = lambda *_: None  # clients that disconnect are part of the tests
+    made = Provider(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield known
+        yield made
     finally:
         server.shutdown()
         server.server_close()

@@ -1,6 +1,6 @@
-"""An SMSC that follows a script, one for each connection, to misbehave in every way that real ones do.
+"""Scripted SMSC for tests: one script for each connection, to misbehave in the ways that real ones do.
 
-smpplib's PDUs on both sides: what nobody here wrote speaks with us in tests/test_smpp_simulator.py.
+Both sides use smpplib's PDUs here. An independent SMSC is used in tests/test_smpp_simulator.py.
 """
 
 import socket
@@ -17,21 +17,21 @@ from messaging.gateways import gateway_from_url
 from messaging.models import Message
 from messaging.smpp.bind import Bind
 from messaging.smpp.pdus import pdu
-from messaging.smpp.timing import Pace
+from messaging.smpp.timing import Timing
 from messaging.tests.test_delivery import queue
 
-FAST = Pace(
+FAST = Timing(
     poll=0.01,
     connect=0.5,
     answer=0.4,
     idle=0.2,
     late=5.0,
     throttled=0.2,
-    farewell=0.2,
-    steady=0.15,
-    first_pause=0.02,
-    longest_pause=0.1,
-    look=0.03,
+    unbind=0.2,
+    stable_after=0.15,
+    first_backoff=0.02,
+    max_backoff=0.1,
+    check_every=0.03,
 )
 PHONE = "51987654321"
 
@@ -45,7 +45,7 @@ class Peer:
         self.numbers = iter(range(1, 1000))
 
     def next(self):
-        """The next PDU, whatever it is; None at the end of the line."""
+        """The next PDU of any kind; None once the connection has ended."""
         head = self._exactly(4)
         if head is None:
             return None
@@ -53,43 +53,43 @@ class Peer:
         return smpp.parse_pdu(raw, sequence=0, allow_unknown_opt_params=True)
 
     def read(self, command: str):
-        """The next PDU of this kind, while every enquire_link before it is answered."""
+        """The next PDU of this kind. Every enquire_link before it is answered."""
         while (got := self.next()) is not None:
             if got.command == command:
                 return got
             assert got.command == "enquire_link", got.command
-            self.say("enquire_link_resp", got.sequence)
-        raise AssertionError(f"the line ended before a {command}")
+            self.send("enquire_link_resp", got.sequence)
+        raise AssertionError(f"the connection ended before a {command}")
 
-    def say(self, command: str, sequence: int | None = None, status: int = 0, **fields) -> None:
+    def send(self, command: str, sequence: int | None = None, status: int = 0, **fields) -> None:
         self.raw(pdu(command, next(self.numbers) if sequence is None else sequence, status, **fields))
 
     def raw(self, octets: bytes) -> None:
         self.connection.sendall(octets)
 
-    def bound(self, status: int = 0):
+    def accept_bind(self, status: int = 0):
         bind = self.next()
-        self.say(f"{bind.command}_resp", bind.sequence, status)
+        self.send(f"{bind.command}_resp", bind.sequence, status)
         return bind
 
-    def take(self, name: str):
-        """Takes the next submit under this name."""
+    def accept(self, name: str):
+        """Accept the next submit with this message id."""
         submit = self.read("submit_sm")
-        self.say("submit_sm_resp", submit.sequence, message_id=name)
+        self.send("submit_sm_resp", submit.sequence, message_id=name)
         return submit
 
     def receipt(self, text: str, **fields) -> None:
-        self.say(
+        self.send(
             "deliver_sm", esm_class=4, source_addr=PHONE, destination_addr="AVAL", short_message=text.encode(), **fields
         )
 
-    def stay(self) -> list[str]:
-        """Answers enquire_link and unbind until the other side hangs up; what else came."""
+    def keep_alive(self) -> list[str]:
+        """Answer enquire_link and unbind until the client disconnects. Returns the commands of all other PDUs."""
         others = []
         with suppress(OSError):
             while (got := self.next()) is not None:
                 if got.command in ("enquire_link", "unbind"):
-                    self.say(f"{got.command}_resp", got.sequence)
+                    self.send(f"{got.command}_resp", got.sequence)
                 else:
                     others.append(got.command)
         return others
@@ -109,8 +109,10 @@ Script = Callable[[Peer], object]
 
 @contextmanager
 def smsc(*scripts: Script, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Its port. Connection after connection follows the next script and is closed at the script's end; afterwards
-    nobody listens. What fails in a script fails the test."""
+    """Run the SMSC and yield its port. Each connection follows the next script and is closed at the end of it.
+
+    After the last one further connections are refused. An error in a script fails the test.
+    """
     faults: list[BaseException] = []
 
     def run() -> None:
@@ -146,14 +148,14 @@ def url(port: int, options: str = "") -> str:
 
 
 def waiting(gateway, **changes) -> Message:
-    """A message that a worker has put into the gateway's lane."""
+    """A message that a worker has put into the gateway's queue."""
     message = queue(**changes)
     Message.objects.filter(pk=message.pk).update(gateway_queue=gateway.name)
     return message
 
 
 class Until:
-    """Stands for the event that stops a bind: it is set once the condition holds, which must not take long."""
+    """Event that stops a bind once the condition holds. Fails the test if that takes longer than `seconds`."""
 
     def __init__(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
         self.condition = condition
@@ -171,13 +173,13 @@ class Until:
         return self.is_set()
 
 
-def serve(gateway, condition: Callable[[], object], pace: Pace = FAST) -> None:
-    """Keeps the bind in this thread, and so in this test's transaction, until the condition holds."""
-    Bind(gateway, Until(condition), pace).run()
+def serve(gateway, condition: Callable[[], object], timing: Timing = FAST) -> None:
+    """Run the bind in this thread, and so in this test's transaction, until the condition holds."""
+    Bind(gateway, Until(condition), timing).run()
 
 
 def gateway_at(port: int, settings, options: str = ""):
-    """The one gateway for SMS of this test."""
+    """Make the only gateway for SMS of this test."""
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "S": (url(port, options),)}
     return gateway_from_url(url(port, options), "S")
 

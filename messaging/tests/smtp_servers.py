@@ -1,4 +1,4 @@
-"""SMTP for the tests: a real server (aiosmtpd), one that misbehaves exactly where it is told to, and our side."""
+"""SMTP servers for tests: a real one (aiosmtpd), a scripted one that misbehaves, and helpers for the client side."""
 
 import contextlib
 import datetime
@@ -32,7 +32,7 @@ from messaging.gateways.url import parse
 
 @dataclass
 class Mailbox:
-    """What a real server received."""
+    """Mails that a real server received."""
 
     mails: list[Any] = field(default_factory=list)  # aiosmtpd's envelopes
     peers: list[Any] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Mailbox:
         return "250 2.0.0 Ok: queued as 4XyZ12abc"
 
     def only(self) -> EmailMessage:
-        """The one mail that came, parsed."""
+        """The only mail received, parsed."""
         (envelope,) = self.mails
         parsed = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(parsed, EmailMessage)
@@ -53,7 +53,7 @@ class Mailbox:
 
 @contextlib.contextmanager
 def real_server(**options: Any) -> Iterator[Mailbox]:
-    """aiosmtpd on a free port. `ssl_context`: TLS at once; `tls_context`: STARTTLS; and the rest of its options."""
+    """Run aiosmtpd on a free port. `ssl_context`: TLS at once; `tls_context`: STARTTLS; other options are passed on."""
     mailbox = Mailbox(port=free_port())
     controller = Controller(
         mailbox, hostname="127.0.0.1", port=mailbox.port, server_hostname="mx.example.com", **options
@@ -83,7 +83,7 @@ def free_port() -> int:
 
 @dataclass
 class Authority:
-    """A certificate authority of our own, and server certificates of it."""
+    """Certificate authority for tests, which issues server certificates."""
 
     folder: Path
     key: ec.EllipticCurvePrivateKey
@@ -130,7 +130,7 @@ def _certificate(
     *,
     subject: x509.GeneralName | None,
 ) -> x509.Certificate:
-    """A certificate for a server (`subject`), or without one the authority's own."""
+    """A certificate for a server (`subject`); without a subject that of the authority."""
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -153,19 +153,19 @@ Act = Callable[[socket.socket], None]
 
 
 def cut(connection: socket.socket) -> None:
-    """Hangs up."""
+    """Close the connection."""
     connection.shutdown(socket.SHUT_RDWR)
 
 
 def silence(connection: socket.socket) -> None:
-    """Says nothing until the client gives up."""
+    """Send nothing until the client gives up."""
     with contextlib.suppress(OSError):
         while connection.recv(4096):
             pass
 
 
 def trickle(connection: socket.socket) -> None:
-    """One byte at a time, each in good time, and never an end of the line."""
+    """Send one byte at a time, each within the timeout, and never the end of a line."""
     with contextlib.suppress(OSError):
         while True:
             connection.sendall(b"2")
@@ -178,7 +178,7 @@ def endless_line(connection: socket.socket) -> None:
 
 
 def endless_reply(connection: socket.socket) -> None:
-    """Line after line, as fast as they are read, each saying that more will come."""
+    """Send an endless reply of many lines."""
     with contextlib.suppress(OSError):
         while True:
             connection.sendall(b"250-" + b"x" * 1000 + b"\r\n")
@@ -194,22 +194,22 @@ def reply_then(reply: str, act: Act) -> Act:
 
 @dataclass
 class Script:
-    """What a misbehaving server heard."""
+    """Commands and bodies that a scripted server received."""
 
     port: int
-    heard: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
 
     def verbs(self) -> list[str]:
-        return [line.split(" ")[0].split(":")[0].upper() for line in self.heard]
+        return [line.split(" ")[0].split(":")[0].upper() for line in self.commands]
 
 
 @contextlib.contextmanager
 def scripted_server(**answers: str | Act) -> Iterator[Script]:
-    """Answers `greeting`, `ehlo`, `mail`, `rcpt`, `data`, `body`, `quit` and so on well, but for those named.
+    """Run a server that succeeds at `greeting`, `ehlo`, `mail`, `rcpt`, `data`, `body` and `quit`, except in `answers`.
 
-    An answer is a reply or something to do with the connection, after which nothing more is said.
+    An answer is a reply, or a function of the connection after which the server sends nothing more.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     script = Script(port=listener.getsockname()[1])
@@ -253,7 +253,7 @@ def _converse(connection: socket.socket, script: Script, answers: dict[str, str 
         if not _answer(connection, "greeting", answers):
             return
         while line := lines.readline():
-            script.heard.append(line.decode("utf-8", "replace").strip())
+            script.commands.append(line.decode("utf-8", "replace").strip())
             step = script.verbs()[-1].lower()
             if not _answer(connection, step, answers):
                 return
@@ -266,7 +266,7 @@ def _converse(connection: socket.socket, script: Script, answers: dict[str, str 
 
 
 def _answer(connection: socket.socket, step: str, answers: dict[str, str | Act]) -> bool:
-    """Whether the conversation goes on."""
+    """Answer one step. Returns True if the dialogue goes on."""
     answer = answers.get(step, _GOOD.get(step, "500 What?"))
     if callable(answer):
         answer(connection)

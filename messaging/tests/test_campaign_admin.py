@@ -1,4 +1,4 @@
-"""Campaigns in the admin: written as drafts, seen, tried out, and moved only through confirmed, audited steps."""
+"""Campaigns in the admin: drafts, preview, test mails, and confirmed, audited changes of state."""
 
 import re
 from datetime import timedelta
@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from clients.models import AuditEntry, Partner
 from messaging.admin.campaign_steps import STEPS, TESTS_PER_HOUR
-from messaging.admin.campaigns import progress_of
 from messaging.campaigns import lifecycle
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Campaign, Message, SandboxMessage
@@ -55,7 +54,7 @@ def at(one, slug="change"):
     return f"{LIST}{one.pk}/{slug}/"
 
 
-def said(answer):
+def texts_shown(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
@@ -95,7 +94,7 @@ def test_what_is_no_draft_is_neither_written_nor_deleted(boss, state):
     one = campaign(state=state)
     assert 'name="subject"' not in page(boss, at(one))
     answer = boss.post(at(one), {**WORDS, "subject": "Otro"}, follow=True)
-    assert said(answer) == ["La campaña ya no es un borrador; no se guardó nada."]
+    assert texts_shown(answer) == ["La campaña ya no es un borrador; no se guardó nada."]
     assert boss.post(at(one, "delete"), {"post": "yes"}).status_code == 403
     one.refresh_from_db()
     assert (one.subject, one.state) == ("Novedades", state)
@@ -151,7 +150,7 @@ def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, 
         html = page(boss, LIST)
     assert len(many) == len(few)
     everything = list(Campaign.objects.all())
-    assert progress_of(everything) == {one.pk: lifecycle.progress(one) for one in everything}
+    assert lifecycle.progress_by_campaign(everything) == {one.pk: lifecycle.progress(one) for one in everything}
     assert "100 %: 2 enviados, 1 fallidos, 1 sin respuesta clara" in html
 
 
@@ -181,12 +180,12 @@ def test_scheduling_asks_to_confirm_the_number(boss, partner):
     one.refresh_from_db()
     assert (one.state, one.audience) == ("SCHEDULED", 1)
     assert one.scheduled_at == tomorrow.replace(second=0, microsecond=0)
-    assert said(answer) == [f"Programada para el {tomorrow:%d/%m/%Y %H:%M}: 1 destinatarios."]
+    assert texts_shown(answer) == [f"Programada para el {tomorrow:%d/%m/%Y %H:%M}: 1 destinatarios."]
     entry = AuditEntry.objects.get(action="campaign.scheduled")
     assert (entry.actor, entry.address) == ("ana", "192.0.2.7")
 
 
-def test_nobody_is_not_worth_a_campaign(boss):
+def test_a_campaign_without_recipients_cannot_be_scheduled(boss):
     one = campaign()
     assert "Nadie la recibiría" in step(boss, one, "programar", recipients="0").content.decode()
     one.refresh_from_db()
@@ -205,7 +204,7 @@ def test_from_now_through_a_pause_to_the_end(boss, partner):
         one.refresh_from_db()
         assert one.state == state
     assert step(boss, one, "anular", reason="").context["form"].errors["reason"]
-    assert said(step(boss, one, "anular", reason="precio errado")) == [
+    assert texts_shown(step(boss, one, "anular", reason="precio errado")) == [
         "Anulada; se retiraron 1 mensajes que aún no salían."
     ]
     one.refresh_from_db()
@@ -221,14 +220,14 @@ def test_a_step_that_does_not_fit_the_state_says_so(boss):
             fits = state in each.sources
             assert (at(one, each.slug) in shown) == fits
             if not fits:
-                assert said(step(boss, one, each.slug, reason="x")) == [
+                assert texts_shown(step(boss, one, each.slug, reason="x")) == [
                     "La campaña ya no está en ese estado; no se cambió nada."
                 ]
         one.refresh_from_db()
         assert one.state == state
 
 
-def test_who_loses_a_race_is_told(boss, monkeypatch):
+def test_staff_who_lose_a_race_see_a_warning(boss, monkeypatch):
     one = campaign(state="SENDING")
 
     def meanwhile(*args, **kwargs):
@@ -236,7 +235,7 @@ def test_who_loses_a_race_is_told(boss, monkeypatch):
 
     monkeypatch.setattr(lifecycle, "pause", meanwhile)
     answer = step(boss, one, "pausar")
-    assert said(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
+    assert texts_shown(answer) == ["La campaña ya no está en ese estado; no se cambió nada."]
 
 
 def test_looking_at_a_step_does_not_take_it(boss):
@@ -258,17 +257,17 @@ def test_who_may_only_look_changes_nothing():
         assert f"../{each.slug}/" not in html
         assert http.post(at(one, each.slug)).status_code == 403
     assert http.post(at(one), WORDS).status_code == 403
-    assert clerk_less().get(at(one, "programar")).status_code == 302
+    assert clerk_without_permission().get(at(one, "programar")).status_code == 302
 
 
-def clerk_less():
+def clerk_without_permission():
     return Client()
 
 
 def test_a_test_leaves_at_once_for_one_address(boss, partner):
     one = campaign(subject="Oferta", is_advertising=True, html="<p>Hola</p>")
     answer = step(boss, one, "prueba", recipient=" Ana@Dominio.com ")
-    assert said(answer) == ["Prueba enviada a ana@dominio.com. sandbox respondió: sandbox"]
+    assert texts_shown(answer) == ["Prueba enviada a ana@dominio.com. sandbox respondió: sandbox"]
     sent = SandboxMessage.objects.get()
     assert (sent.to, sent.via) == ("ana@dominio.com", "C")
     assert not Message.objects.exists()
@@ -307,21 +306,23 @@ def test_the_provider_s_answer_is_shown(boss, monkeypatch, outcome, text):
     provider = Provider(outcome)
     monkeypatch.setattr("messaging.admin.campaign_steps.gateways_for", lambda via: (provider,))
     answer = step(boss, campaign(is_advertising=True), "prueba", recipient="ana@dominio.com")
-    assert said(answer) == [text]
+    assert texts_shown(answer) == [text]
     assert provider.taken[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
 
 
 def test_without_a_provider_a_test_says_so(boss, settings):
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": ()}
     answer = step(boss, campaign(), "prueba", recipient="ana@dominio.com")
-    assert said(answer) == ["No hay proveedor de correo: falta EMAIL_URL."]
+    assert texts_shown(answer) == ["No hay proveedor de correo: falta EMAIL_URL."]
 
 
 def test_tests_are_counted(boss):
     one = campaign()
     for _ in range(TESTS_PER_HOUR):
         step(boss, one, "prueba", recipient="ana@dominio.com")
-    assert said(step(boss, one, "prueba", recipient="ana@dominio.com"))[0].startswith("Demasiadas pruebas; espere")
+    assert texts_shown(step(boss, one, "prueba", recipient="ana@dominio.com"))[0].startswith(
+        "Demasiadas pruebas; espere"
+    )
     assert SandboxMessage.objects.count() == TESTS_PER_HOUR
 
 

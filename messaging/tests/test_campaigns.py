@@ -1,4 +1,4 @@
-"""Bulletins and alerts: whom they reach, in what order, once each, and how they stop."""
+"""Bulletins and alerts: audience, order, one message for each client, pause and cancellation."""
 
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -79,7 +79,7 @@ def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
 
 
 def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkeypatch):
-    monkeypatch.setattr(lifecycle, "BATCH", 2)
+    monkeypatch.setattr(lifecycle, "BATCH_SIZE", 2)
     for each in range(5):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
@@ -90,8 +90,8 @@ def test_making_messages_can_be_broken_off_and_repeated_anywhere(partner, monkey
 
 
 def test_messages_are_made_only_so_far_ahead(partner, monkeypatch):
-    monkeypatch.setattr(lifecycle, "BATCH", 2)
-    monkeypatch.setattr(lifecycle, "AHEAD", 4)
+    monkeypatch.setattr(lifecycle, "BATCH_SIZE", 2)
+    monkeypatch.setattr(lifecycle, "MAX_WAITING", 4)
     for each in range(7):
         subscriber(partner, f"c{each}@dominio.com")
     one = campaign()
@@ -109,7 +109,7 @@ def test_messages_are_made_only_so_far_ahead(partner, monkeypatch):
     assert (done.sent, done.left, done.percent) == (7, 0, 100)
 
 
-def test_a_letter_has_a_footer_and_a_one_click_way_out(partner, smtp):
+def test_a_mail_has_a_footer_and_one_click_unsubscribe(partner, smtp):
     who = subscriber(partner, "ana@dominio.com")
     launch(campaign(html="<html><body><p>Hola</p></body></html>", is_advertising=True))
     send_all()
@@ -123,8 +123,10 @@ def test_a_letter_has_a_footer_and_a_one_click_way_out(partner, smtp):
     assert client_of(url.rstrip("/").rpartition("/")[2]) == (who.pk, True), "a campaign of every company"
     text, page = (part.get_content() for part in mail.iter_parts())
     assert "por encargo de Uno" in text
-    assert url in text and "•••• no es un código." in text  # noqa: PT018
-    assert url.replace("&", "&amp;") in page and page.rstrip().endswith("</body></html>")  # noqa: PT018
+    assert url in text
+    assert "•••• no es un código." in text
+    assert url.replace("&", "&amp;") in page
+    assert page.rstrip().endswith("</body></html>")
     assert (message.state, message.text, message.request_id) == ("SENT", "", 7)
 
 
@@ -140,7 +142,7 @@ def test_a_hundred_a_claim_over_one_connection_alerts_before_bulletins(partner, 
 
 
 @pytest.mark.parametrize("change", ["deauthorized_at", "unsubscribed_at"])
-def test_whoever_leaves_while_a_campaign_runs_is_not_sent_to(partner, change):
+def test_a_client_who_unsubscribes_while_a_campaign_runs_gets_no_message(partner, change):
     stays, leaves = subscriber(partner, "si@dominio.com"), subscriber(partner, "no@dominio.com")
     one = campaign()
     launch(one)
@@ -181,15 +183,15 @@ def test_what_is_claimed_when_a_campaign_is_paused_waits_and_leaves_after_it_is_
     launch(one)
     claimed = bulk.claim("bulk", at=timezone.now())
     lifecycle.pause(one, by="ana", at=timezone.now())
-    bulk._leave_the_rest(claimed, at=timezone.now())
+    bulk._release(claimed, at=timezone.now())
     message = one.messages.get()
     assert (message.state, message.next_attempt_at) == ("QUEUED", lifecycle.NEVER)
-    Campaign.objects.update(state="SENDING")  # somebody resumed just before the worker gave it back
+    Campaign.objects.update(state="SENDING")  # staff resumed it just before the worker gave it back
     lifecycle.run(at=timezone.now())
     assert bulk.deliver_due() == 1
 
 
-@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "take_back"])
+@pytest.mark.parametrize("act", ["pause", "resume", "cancel", "withdraw"])
 def test_a_step_that_the_state_does_not_allow(act):
     one = campaign()
     with pytest.raises(lifecycle.WrongState):

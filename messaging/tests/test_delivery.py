@@ -1,4 +1,4 @@
-"""Claim, act, record: each step tried with a gateway of the test's own."""
+"""Claim, act, record: each step with a gateway of the test's own."""
 
 import uuid
 from datetime import timedelta
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Provider:
-    """Says what it is told to; keeps what it was given."""
+    """Gateway with scripted answers that stores the messages it gets."""
 
     own_process = False
 
@@ -80,15 +80,15 @@ def test_two_workers_never_claim_the_same_message(providers):
     assert delivery.claim("codes", at=timezone.now()) == []
 
 
-def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_rings_again(providers, monkeypatch):
-    rung = []
-    monkeypatch.setattr(wakeup, "wake", rung.append)
+def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_wakes_another_worker(providers, monkeypatch):
+    wakeups = []
+    monkeypatch.setattr(wakeup, "wake", wakeups.append)
     made = [queue(at=timezone.now() - timedelta(seconds=30 - each)) for each in range(12)]
     assert delivery.deliver_due("codes") == 10
-    assert rung == ["codes"]
+    assert wakeups == ["codes"]
     assert [each for _, each in providers[0].got] == [message.id for message in made[:10]]
     assert delivery.deliver_due("codes") == 2
-    assert rung == ["codes"]
+    assert wakeups == ["codes"]
 
 
 def test_a_refusal_for_now_goes_back_to_the_queue_and_on_to_the_next_provider(providers):
@@ -121,7 +121,7 @@ def test_the_next_provider_at_once_then_again_after_5_15_and_30_seconds(provider
     assert [len(provider.got) for provider in providers] == ([4] if number == 1 else [3, 2])
 
 
-def test_a_worker_that_slept_between_the_hand_over_and_the_call_sends_no_dead_code(providers, monkeypatch):
+def test_a_worker_paused_between_hand_over_and_call_sends_no_expired_code(providers, monkeypatch):
     message = queue()
     hand_over = delivery.hand_over
 
@@ -162,7 +162,7 @@ def test_waiting_for_a_rate_limit_costs_no_attempt(providers):
         assert delivery.deliver_due("codes") == 1
         assert len(providers[0].got) == 1, "it asked us to wait, and we do, whatever is due"
         Message.objects.update(next_attempt_at=timezone.now())
-        registry.known.resting.clear()
+        registry.local.paused_until.clear()
         providers[0].got.clear()
     delivery.deliver_due("codes")
     message.refresh_from_db()
@@ -197,7 +197,7 @@ def test_what_is_final_at_once(providers, answer, state):
     assert delivery.deliver_due("codes") == 0
 
 
-def test_a_code_that_died_between_claim_and_hand_over_does_not_leave(providers):
+def test_a_code_that_expired_between_claim_and_hand_over_is_not_sent(providers):
     message = queue()
     [claimed] = delivery.claim("codes", at=timezone.now())
     Message.objects.update(send_before=timezone.now())
@@ -228,7 +228,7 @@ def test_a_worker_that_wakes_after_its_lease_overwrites_nothing(providers):
     assert len(providers[0].got) == 1
 
 
-def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_claim_settles_it(providers):
+def test_a_hand_over_of_a_killed_worker_is_unknown_and_a_late_answer_of_its_claim_settles_it(providers):
     message = queue()
     [claimed] = delivery.claim("codes", at=timezone.now())
     assert delivery.hand_over(claimed, providers[0], at=timezone.now())
@@ -240,12 +240,12 @@ def test_a_hand_over_whose_worker_died_is_unknown_and_a_late_answer_of_the_same_
     assert (message.state, message.sealed) == ("UNKNOWN", None)
     sweeper.sweep(at=timezone.now() + timedelta(hours=1))
     assert delivery.deliver_due("codes") == 0, "never sent again by itself"
-    delivery.taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
+    delivery.record_taken([(claimed, Receipt("ref", "202"))], at=timezone.now())
     message.refresh_from_db()
     assert message.state == "SENT"
 
 
-def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_somebody_else(providers):
+def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_another_worker(providers):
     message = queue()
     delivery.claim("codes", at=timezone.now())
     sweeper.sweep(at=timezone.now() + timedelta(seconds=4))
@@ -256,7 +256,7 @@ def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_somebody_else(prov
     assert (message.state, message.attempts) == ("SENT", 1), "a released claim costs no attempt"
 
 
-def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_instead_of_circling(providers, monkeypatch, settings):
+def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_and_is_not_retried(providers, monkeypatch, settings):
     settings.SEAL_KEY = b"k" * 32
     message = queue()
     settings.SEAL_KEY = b"z" * 32
@@ -270,17 +270,17 @@ def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_instead_of_cir
     assert message.state == "FAILED"
 
 
-def test_the_sweep_rings_for_what_is_due_and_not_for_what_is_not(monkeypatch):
-    rung = []
-    monkeypatch.setattr(wakeup, "wake", rung.append)
+def test_the_sweep_wakes_workers_only_for_due_messages(monkeypatch):
+    wakeups = []
+    monkeypatch.setattr(wakeup, "wake", wakeups.append)
     sweeper.sweep(at=NOW)
-    assert rung == []
+    assert wakeups == []
     message = queue(at=NOW, send_before=NOW + timedelta(minutes=2))
     sweeper.sweep(at=NOW)
-    assert rung == ["codes"]
+    assert wakeups == ["codes"]
     Message.objects.filter(pk=message.pk).update(next_attempt_at=NOW + timedelta(seconds=5))
     sweeper.sweep(at=NOW)
-    assert rung == ["codes"]
+    assert wakeups == ["codes"]
 
 
 @pytest.mark.parametrize("via", ["S", "W", "I", "C"])
@@ -292,7 +292,7 @@ def test_the_sandbox_delivers_every_via_to_its_outbox(via):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_session_that_went_while_the_provider_answered_costs_no_record(providers):
-    """A real one: PostgreSQL ends it from outside, as a restart or an operator does."""
+    """A real database connection that PostgreSQL ends from outside, as a restart or an operator does."""
     message = queue()
 
     def send(letter, secret):

@@ -1,4 +1,4 @@
-"""A gateway's URL: what it becomes, what is refused, and that no refusal gives a password away."""
+"""Gateways' URLs: the gateway of each, the errors, and that no error shows a password."""
 
 import itertools
 
@@ -77,7 +77,7 @@ BAD = [
     ("smtp://mail.example.com:smtp", "cannot be read"),
     ("smtp://mail.example.com:-25", "cannot be read"),
     ("smtp://mail.example.com:２５", "cannot be read"),
-    # passwords in which somebody forgot to encode a character
+    # passwords with a character that is not encoded
     ("smtp+tls://u:hunter2/x@mail.example.com", "cannot be read"),
     ("smtp+tls://u:25/hunter2@mail.example.com", "has a path"),
     ("smtp+tls://u:hunter2#x@mail.example.com", "#"),

@@ -1,4 +1,4 @@
-"""Mail services' HTTP APIs: taken, refused for now, refused for good, not known; keys and codes kept out."""
+"""Mail services' HTTP APIs: the outcomes of their answers; keys and codes are never stored."""
 
 import contextlib
 import json
@@ -25,15 +25,15 @@ def our_address(settings):
 
 @contextlib.contextmanager
 def service(status=200, body=TAKEN, headers=(), act=None, url="postmark://server-key@/"):
-    """A service's API on a free port; `act` does something else than answering."""
-    heard = []
+    """Run a service's API on a free port. `act`: a function called instead of answering."""
+    requests = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
             raw = self.rfile.read(int(self.headers["Content-Length"]))
-            heard.append((self.headers, json.loads(raw) if raw.startswith(b"{") else raw, self.client_address))
+            requests.append((self.headers, json.loads(raw) if raw.startswith(b"{") else raw, self.client_address))
             if act is not None:
                 return act(self)
             answer = body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -53,7 +53,7 @@ def service(status=200, body=TAKEN, headers=(), act=None, url="postmark://server
     thread.start()
     try:
         api = f"{'&' if '?' in url else '?'}api=http://127.0.0.1:{server.server_port}/"
-        yield gateway_from_url(url + api, "C"), heard
+        yield gateway_from_url(url + api, "C"), requests
     finally:
         server.shutdown()
         server.server_close()
@@ -61,16 +61,16 @@ def service(status=200, body=TAKEN, headers=(), act=None, url="postmark://server
 
 
 def cut(handler):
-    """Breaks the connection off with a reset, after the request was read."""
+    """Reset the connection after reading the request."""
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     handler.close_connection = True
     handler.connection.close()
 
 
 def test_a_mail_is_taken_with_its_code_headers_and_both_bodies():
-    with service() as (gateway, heard):
+    with service() as (gateway, requests):
         receipt = gateway.send(outgoing(html="<b>••••</b>", headers=(("List-Unsubscribe", "<https://x>"),)), CODE)
-    headers, sent, _ = heard[0]
+    headers, sent, _ = requests[0]
     assert headers["X-Postmark-Server-Token"] == "server-key"
     assert (sent["To"], sent["Subject"]) == ("ana@dominio.com", "Su código de verificación")
     assert "A1B2" in sent["TextBody"]
@@ -81,10 +81,10 @@ def test_a_mail_is_taken_with_its_code_headers_and_both_bodies():
 
 
 def test_many_mails_over_one_connection():
-    with service() as (gateway, heard), gateway.session() as session:
+    with service() as (gateway, requests), gateway.session() as session:
         for _ in range(5):
             session.send(outgoing(), CODE)
-    assert len({peer for _, _, peer in heard}) == 1
+    assert len({peer for _, _, peer in requests}) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 408, 429, 503])
@@ -215,8 +215,8 @@ ABOUT_US = [
 ]
 
 
-def own_words(body):
-    """Something that the service said, to be found in what is kept."""
+def service_text(body):
+    """A text in the service's answer that must be in the stored reply."""
     text = body if isinstance(body, str) else json.dumps(body)
     return next(
         (
@@ -249,13 +249,13 @@ def test_what_is_about_the_recipient_is_refused_for_good(name, status, body):
 
 
 @pytest.mark.parametrize(("name", "status", "body"), ABOUT_US)
-def test_what_is_about_us_or_unclear_goes_to_the_next_provider_in_the_services_own_words(name, status, body):
+def test_errors_about_us_or_unclear_go_to_the_next_provider_with_the_services_text(name, status, body):
     answering = service(status, body, JSON, url=URLS[name])
     with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
         gateway.send(outgoing(), CODE)
     error = refusal.value
     assert (error.permanent, error.throttled, error.about_recipient) == (False, False, False)
-    assert own_words(body) in error.reply
+    assert service_text(body) in error.reply
 
 
 @pytest.mark.parametrize("odd", [["x"], {"x": 1}, 7, None])
@@ -279,7 +279,7 @@ def test_who_is_suppressed_is_read_whatever_the_content_type():
             assert refusal.value.permanent
 
 
-def test_a_soft_bounce_that_mandrill_remembers_is_for_now_and_counts_against_nobody():
+def test_a_soft_bounce_at_mandrill_is_temporary_and_no_failure():
     answering = service(200, mandrill("rejected", "soft-bounce"), JSON, url=URLS["mandrill"])
     with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
         gateway.send(outgoing(), CODE)
@@ -292,30 +292,32 @@ def test_a_soft_bounce_that_mandrill_remembers_is_for_now_and_counts_against_nob
 )
 def test_a_success_that_cannot_be_read_is_taken_and_goes_by_our_id(name, body):
     for headers in (JSON, []):
-        with service(200, body, headers, url=URLS[name]) as (gateway, heard):
+        with service(200, body, headers, url=URLS[name]) as (gateway, requests):
             receipt = gateway.send(outgoing(), CODE)
         assert receipt.provider_id == "0198c0de-0000-4000-8000-000000000001"
-        assert len(heard) == 1
+        assert len(requests) == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(URLS) - {"mailersend"}))
 def test_our_id_goes_along_where_the_service_has_metadata(name):
-    with service(500, {}, JSON, url=URLS[name]) as (gateway, heard), pytest.raises(OutcomeUnknown):
+    with service(500, {}, JSON, url=URLS[name]) as (gateway, requests), pytest.raises(OutcomeUnknown):
         gateway.send(outgoing(), CODE)
-    assert "0198c0de-0000-4000-8000-000000000001" in str(heard[0][1]).partition("Message-ID")[0] + str(heard[0][1])
-    assert "aval" in str(heard[0][1]).lower()
+    assert "0198c0de-0000-4000-8000-000000000001" in str(requests[0][1]).partition("Message-ID")[0] + str(
+        requests[0][1]
+    )
+    assert "aval" in str(requests[0][1]).lower()
 
 
 def test_what_anymail_cannot_express_for_a_service_may_go_by_another(monkeypatch):
     def cannot(*_):
         raise AnymailUnsupportedFeature("merge_data")
 
-    with service() as (gateway, heard):
+    with service() as (gateway, requests):
         monkeypatch.setattr(gateway._class, "build_message_payload", cannot)
         with pytest.raises(GatewayError) as refusal:
             gateway.send(outgoing(), CODE)
     assert refusal.value.unsupported
-    assert heard == []
+    assert requests == []
 
 
 def test_a_fault_before_any_answer_is_not_known(monkeypatch):
@@ -329,7 +331,7 @@ def test_a_fault_before_any_answer_is_not_known(monkeypatch):
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_an_address_with_accents_that_this_service_refuses_may_go_by_another(status):
+def test_an_address_with_accents_that_this_service_refuses_is_unsupported(status):
     answering = service(status, {"ErrorCode": 300, "Message": "Invalid 'To' address: 'josé@dominio.com'."})
     with answering as (gateway, _), pytest.raises(GatewayError) as refusal:
         gateway.send(outgoing(recipient="josé@dominio.com"), CODE)
@@ -341,9 +343,9 @@ def test_an_address_with_accents_that_this_service_refuses_may_go_by_another(sta
     [{"status": 500}, {"status": 502}, {"status": 504}, {"act": cut}, {"status": 302, "headers": [("Location", "/x")]}],
 )
 def test_not_known(answer):
-    with service(**answer) as (gateway, heard), pytest.raises(OutcomeUnknown):
+    with service(**answer) as (gateway, requests), pytest.raises(OutcomeUnknown):
         gateway.send(outgoing(), CODE)
-    assert len(heard) == 1, "never asked twice"
+    assert len(requests) == 1, "never asked twice"
 
 
 def test_silence_after_the_request_is_not_known(monkeypatch):

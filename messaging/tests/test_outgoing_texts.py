@@ -1,4 +1,4 @@
-"""The code joins its text only on the way out."""
+"""The code is put into its text only by the gateway."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -22,7 +22,7 @@ def outgoing(**changes):
     return Outgoing(**{**values, **changes})
 
 
-def test_the_mask_gives_way_to_the_code_wherever_it_stands():
+def test_every_mask_is_replaced_by_the_code():
     assert outgoing().text_with("A1B2") == "Su código es A1B2. Repetimos: A1B2."
     assert outgoing().html_with("A1B2") == "<b>A1B2</b>"
 
@@ -42,7 +42,7 @@ def test_the_texts_are_not_in_the_repr():
     assert str(UUID(int=1)) in shown
 
 
-def test_a_message_cannot_be_changed_on_its_way():
+def test_an_outgoing_message_is_immutable():
     with pytest.raises(AttributeError):
         outgoing().recipient = "otra@dominio.com"
 

@@ -1,4 +1,4 @@
-"""Staff sees every provider in use, takes one out and puts it back, with a reason, if it may."""
+"""Providers in the admin: staff with the permission open and close circuits, with a reason."""
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -16,7 +16,7 @@ LIST = "/admin/messaging/providerstate/"
 @pytest.fixture
 def known(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    failover.introduce(["sandbox", "twilio:S:+1202"])
+    failover.register(["sandbox", "twilio:S:+1202"])
 
 
 def staff(*codenames):
@@ -63,9 +63,9 @@ def test_who_may_only_look_only_looks(known):
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
 
-def test_a_provider_that_came_back_by_itself_tells_when(known):
+def test_a_provider_that_is_restored_automatically_shows_the_time(known):
     failover.open_circuit("sandbox", "3 fallas seguidas", at=timezone.now())
-    failover.settle("sandbox", failed=False, at=timezone.now())
+    failover.report_result("sandbox", failed=False, at=timezone.now())
     page = staff().get(f"{LIST}sandbox/change/").content.decode()
     assert "3 fallas seguidas" in page
     assert "volvió a responder" in page
@@ -74,5 +74,5 @@ def test_a_provider_that_came_back_by_itself_tells_when(known):
 
 def test_introducing_twice_changes_nothing(known):
     failover.open_circuit("sandbox", "x", at=timezone.now())
-    failover.introduce(["sandbox"])
+    failover.register(["sandbox"])
     assert ProviderState.objects.get(name="sandbox").is_open

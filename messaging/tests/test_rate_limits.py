@@ -1,4 +1,4 @@
-"""Counts that hold over processes, with Redis, without it, and from one to the other."""
+"""Rate limits over several processes, with Redis, without it, and while it comes and goes."""
 
 import os
 import subprocess
@@ -17,16 +17,16 @@ from messaging.models import RateCount
 CAP = 100
 
 
-def redis_goes():
+def stop_redis():
     breaker.trip(OSError("away"))
 
 
-def redis_is_back():
+def restore_redis():
     breaker.closed_until = 0.0
 
 
 def let_through(times, key="k", cap=CAP):
-    """How many of so many calls are within the day's cap."""
+    """Number of calls that are within the cap of the day."""
     passed = 0
     for _ in range(times):
         if counters.add_today(key, 1, at=NOW, cap=cap) <= cap:
@@ -82,7 +82,7 @@ def test_processes_without_redis_let_the_cap_through_together():
 @pytest.mark.parametrize("away", [False, True])
 def test_threads_let_the_cap_through_together(away):
     if away:
-        redis_goes()
+        stop_redis()
     assert sum(at_once([lambda: let_through(10, cap=40)] * 8)) <= 40
     assert sum(at_once([lambda: hits(10, allowed=40)] * 8)) == 40
 
@@ -91,17 +91,17 @@ def test_threads_let_the_cap_through_together(away):
 @pytest.mark.parametrize("before", [1, 30, 52, 99, 100])
 def test_what_redis_had_counted_today_is_known_when_it_goes(before):
     assert let_through(before) == before
-    redis_goes()
-    counters.forget()  # and whoever counts on has seen none of it
+    stop_redis()
+    counters.forget()  # a process that counts on has seen none of it
     assert CAP - before <= let_through(200) <= CAP * 1.1 - before
 
 
 @pytest.mark.django_db
 def test_what_was_counted_without_redis_is_added_to_it_when_it_is_back():
     total = let_through(30)
-    redis_goes()
+    stop_redis()
     total += let_through(40)
-    redis_is_back()
+    restore_redis()
     total += let_through(200)
     assert CAP <= total <= CAP * 1.1
     assert RateCount.objects.get().added == 0
@@ -112,15 +112,15 @@ def test_a_redis_that_comes_and_goes_all_day_lets_no_more_through():
     total = 0
     for _ in range(20):
         total += let_through(8)
-        redis_goes()
+        stop_redis()
         total += let_through(3)
-        redis_is_back()
+        restore_redis()
     total += let_through(100)
     assert CAP <= total <= CAP * 1.1
 
 
 @pytest.mark.django_db
-def test_a_redis_that_lost_its_memory_is_told_the_day_s_counts():
+def test_a_redis_that_lost_its_data_gets_the_counts_of_the_day():
     assert let_through(80) == 80
     connection().flushdb()
     assert CAP - 80 <= let_through(200) <= CAP * 1.1 - 80
@@ -131,18 +131,18 @@ def test_what_is_taken_and_put_back_many_times_counts_for_nothing():
     for _ in range(300):
         counters.add_today("k", 1, at=NOW, cap=10)
         counters.add_today("k", -1, at=NOW, cap=10)
-    redis_goes()
+    stop_redis()
     for _ in range(300):
         counters.add_today("k", 1, at=NOW, cap=10)
         counters.add_today("k", -1, at=NOW, cap=10)
-    redis_is_back()
+    restore_redis()
     assert let_through(20, cap=10) in (9, 10)
 
 
 @pytest.mark.django_db
 def test_the_hits_of_the_last_minutes_are_known_when_redis_goes():
     assert hits(60) == 60
-    redis_goes()
+    stop_redis()
     assert hits(100) in range(39, 42)
     assert hits(5) == 0
 
@@ -150,17 +150,17 @@ def test_the_hits_of_the_last_minutes_are_known_when_redis_goes():
 @pytest.mark.django_db
 def test_the_hits_without_redis_are_known_to_it_when_it_is_back():
     assert hits(40) == 40
-    redis_goes()
+    stop_redis()
     assert hits(30) in range(29, 32)
     with pytest.MonkeyPatch.context() as patch:  # it looks whether Redis is back, and it is not
         patch.setattr(counters, "_shared", lambda: (_ for _ in ()).throw(OSError("still away")))
-        redis_is_back()
+        restore_redis()
         assert hits(1) == 1
-    redis_is_back()
+    restore_redis()
     assert hits(100) in range(29, 32)
-    redis_goes()
+    stop_redis()
     assert hits(100) in range(2)
-    redis_is_back()
+    restore_redis()
     assert hits(100) in range(2)
 
 
@@ -176,7 +176,7 @@ def test_a_window_before_weighs_in_by_what_is_left_of_it():
 
 @pytest.mark.django_db
 def test_no_caller_stands_in_the_table():
-    redis_goes()
+    stop_redis()
     hits(1, key="req:a192.0.2.1")
     counters.add_today("paid:S:a192.0.2.1", 1, at=NOW, cap=5)
     assert not [key for key in RateCount.objects.values_list("key", flat=True) if "192" in key and "." in key]

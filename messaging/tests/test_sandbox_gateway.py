@@ -1,4 +1,4 @@
-"""`sandbox://`: the developer's outbox."""
+"""Sandbox gateway: the developer's outbox."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""A text as it goes on the line: its alphabet, its length, its life, its sender."""
+"""Texts over SMPP: alphabet, length, validity, sender."""
 
 from datetime import timedelta
 
@@ -130,7 +130,7 @@ def test_a_number_that_is_no_mobile_is_refused_without_being_named():
         (timedelta(seconds=-5), None),
     ],
 )
-def test_its_life_at_the_smsc_ends_with_the_codes(left, expected):
+def test_the_validity_at_the_smsc_ends_with_the_codes_lifetime(left, expected):
     assert validity(NOW + left, at=NOW) == expected
 
 

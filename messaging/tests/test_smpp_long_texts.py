@@ -1,4 +1,4 @@
-"""More than one segment: as message_payload, and in parts where an SMSC refuses that; never twice."""
+"""Texts of several segments: as message_payload, and in parts where an SMSC refuses that; never twice."""
 
 import time
 from datetime import timedelta
@@ -18,10 +18,10 @@ THROTTLED, BAD_NUMBER, SUBMIT_FAILED = 0x58, 0x0B, 0x45
 
 
 def refuse_payload(peer, status=0xC0, command="submit_sm_resp"):
-    """Refuses the next submit, which must be a payload."""
+    """Refuse the next submit, which must have message_payload."""
     submit = peer.read("submit_sm")
     assert (submit.message_payload, submit.short_message) == (WHOLE, b"")
-    peer.say(command, submit.sequence, status)
+    peer.send(command, submit.sequence, status)
 
 
 def take_part(peer, name, number, of=3):
@@ -30,7 +30,7 @@ def take_part(peer, name, number, of=3):
     assert submit.esm_class == 0x40
     assert submit.registered_delivery == (1 if number == of else 0)
     assert (submit.short_message[:3], submit.short_message[4:6]) == (b"\x05\x00\x03", bytes((of, number)))
-    peer.say("submit_sm_resp", submit.sequence, message_id=name)
+    peer.send("submit_sm_resp", submit.sequence, message_id=name)
     return submit
 
 
@@ -50,12 +50,12 @@ def tries(message):
 @pytest.mark.parametrize("status", REFUSALS)
 def test_where_the_payload_is_refused_the_text_goes_in_parts_and_its_receipt_counts(settings, status, command):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer, status, command)
         take_parts(peer, "p")
         peer.receipt("id:p3 sub:001 dlvrd:001 stat:DELIVRD err:000")
         peer.read("deliver_sm_resp")
-        assert peer.stay() == []
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -66,17 +66,17 @@ def test_where_the_payload_is_refused_the_text_goes_in_parts_and_its_receipt_cou
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
 
-def test_what_an_smsc_refuses_is_remembered_in_this_session_and_the_next(settings):
+def test_a_refusal_of_message_payload_is_remembered_for_later_sessions(settings):
     def first(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         take_parts(peer, "a")
         take_parts(peer, "b")
 
     def second(peer):
-        peer.bound()
+        peer.accept_bind()
         take_parts(peer, "c")
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(first, second) as port:
         gateway = gateway_at(port, settings)
@@ -93,17 +93,17 @@ def test_what_an_smsc_refuses_is_remembered_in_this_session_and_the_next(setting
 
 def test_several_long_texts_that_are_outstanding_are_all_divided(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         submits = [peer.read("submit_sm") for _ in range(2)]
         for submit in submits:
-            peer.say("submit_sm_resp", submit.sequence, 0xC0)
+            peer.send("submit_sm_resp", submit.sequence, 0xC0)
         got = []
         for _ in range(6):
             submit = peer.read("submit_sm")
             got.append(submit.short_message[3:6])
-            peer.say("submit_sm_resp", submit.sequence, message_id=submit.short_message[3:6].hex())
+            peer.send("submit_sm_resp", submit.sequence, message_id=submit.short_message[3:6].hex())
         assert len(set(got)) == 6, "each text has a reference of its own"
-        assert peer.stay() == []
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -114,9 +114,9 @@ def test_several_long_texts_that_are_outstanding_are_all_divided(settings):
 @pytest.mark.parametrize("status", REFUSALS)
 def test_the_same_answer_to_a_short_text_means_what_it_says(settings, status):
     def script(peer):
-        peer.bound()
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, status)
-        assert peer.stay() == []
+        peer.accept_bind()
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, status)
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -137,10 +137,10 @@ def test_the_same_answer_to_a_short_text_means_what_it_says(settings, status):
 )
 def test_a_refusal_of_the_first_part_is_one_of_the_message(settings, status, expected, attempts):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, status)
-        assert peer.stay() == []
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, status)
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -153,11 +153,11 @@ def test_a_refusal_of_the_first_part_is_one_of_the_message(settings, status, exp
 @pytest.mark.parametrize("status", [SUBMIT_FAILED, BAD_NUMBER, 0x08, 0xC0])
 def test_a_refusal_of_a_later_part_is_unknown_and_nothing_is_sent_again(settings, status):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         take_part(peer, "p1", 1)
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, status)
-        assert peer.stay() == []
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, status)
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -170,15 +170,15 @@ def test_a_part_that_came_too_fast_is_offered_again_and_the_others_are_not(setti
     times = []
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         take_part(peer, "p1", 1)
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, THROTTLED)
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, THROTTLED)
         times.append(time.monotonic())
         take_part(peer, "p2", 2)
         times.append(time.monotonic())
         take_part(peer, "p3", 3)
-        assert peer.stay() == []
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -190,10 +190,10 @@ def test_a_part_that_came_too_fast_is_offered_again_and_the_others_are_not(setti
 
 @pytest.mark.parametrize("taken", [0, 1])
 def test_a_connection_that_ends_between_two_parts(settings, taken):
-    """After none is taken: back to the queue, unless it left and nobody knows. After one: UNKNOWN."""
+    """Before a part is taken: back to the queue, unless one left and its outcome is unclear. After one: UNKNOWN."""
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         for number in range(taken):
             take_part(peer, f"p{number + 1}", number + 1)
@@ -208,11 +208,11 @@ def test_a_connection_that_ends_between_two_parts(settings, taken):
 
 def test_a_part_without_an_answer_is_unknown_and_no_other_follows(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         take_part(peer, "p1", 1)
         peer.read("submit_sm")
-        assert peer.stay() == []
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -224,13 +224,13 @@ def test_parts_count_in_the_agreed_rate(settings):
     arrived = []
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         arrived.append(time.monotonic())
         for number in (1, 2, 3):
             take_part(peer, f"p{number}", number)
             arrived.append(time.monotonic())
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings, "&per_second=2")
@@ -239,15 +239,15 @@ def test_parts_count_in_the_agreed_rate(settings):
     assert arrived[3] - arrived[1] > 0.9, "two in any second"
 
 
-def test_told_to_stop_it_sends_the_parts_that_are_left(settings):
+def test_at_shutdown_the_remaining_parts_are_sent(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         take_part(peer, "p1", 1)
         time.sleep(0.1)
         take_part(peer, "p2", 2)
         take_part(peer, "p3", 3)
-        assert peer.stay() == []
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -256,14 +256,14 @@ def test_told_to_stop_it_sends_the_parts_that_are_left(settings):
     assert (state(message), Message.objects.get(pk=message.pk).provider_id) == ("SENT", "p3")
 
 
-def test_a_code_whose_life_ends_between_two_parts_leaves_no_further(settings):
+def test_a_code_that_expires_between_two_parts_sends_no_further_part(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         refuse_payload(peer)
         submit = peer.read("submit_sm")
         time.sleep(0.2)
-        peer.say("submit_sm_resp", submit.sequence, message_id="p1")
-        assert peer.stay() == []
+        peer.send("submit_sm_resp", submit.sequence, message_id="p1")
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -274,9 +274,9 @@ def test_a_code_whose_life_ends_between_two_parts_leaves_no_further(settings):
 
 def test_a_text_of_more_than_255_parts_fails(settings):
     def script(peer):
-        peer.bound()
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, 0xC0)
-        assert peer.stay() == []
+        peer.accept_bind()
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, 0xC0)
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)

@@ -1,4 +1,4 @@
-"""Delivery receipts over SMPP: how they are read, and how they find their message."""
+"""Delivery receipts over SMPP: reading, and finding the message."""
 
 import struct
 from datetime import timedelta
@@ -11,7 +11,7 @@ from messaging.delivery import receipts, send
 from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.smpp import delivery_receipts
 from messaging.smpp.connection import Frame
-from messaging.smpp.delivery_receipts import Word, spellings
+from messaging.smpp.delivery_receipts import DeliveryReceipt, spellings
 from messaging.smpp.pdus import DATA_SM, DELIVER_SM, pdu
 from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
 from messaging.tests.test_delivery import queue
@@ -44,9 +44,9 @@ def frame(command="deliver_sm", *, text=b"", tail=b"", **fields):
     ],
 )
 def test_a_receipts_text_says_which_message_and_what_became_of_it(stat, err, state, detail):
-    word = delivery_receipts.read(frame(text=TEXT % (stat, err)))
-    assert (word.name, word.numbers) == ("0a1B", NUMBERS)
-    assert (word.report_state, word.detail) == (state, detail)
+    receipt = delivery_receipts.read(frame(text=TEXT % (stat, err)))
+    assert (receipt.provider_id, receipt.numbers) == ("0a1B", NUMBERS)
+    assert (receipt.report_state, receipt.detail) == (state, detail)
 
 
 CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIRED", "REJECTED", "DELETED", "SKIPPED")]
@@ -129,11 +129,11 @@ CUT = [word[:7] for word in ("DELIVERED", "UNDELIVERABLE", "UNDELIVERED", "EXPIR
     ],
 )
 def test_every_final_state_is_recognised_however_it_is_spelled(written, state):
-    word = delivery_receipts.read(
+    receipt = delivery_receipts.read(
         frame(text=b"id:77 sub:001 dlvrd:001 stat:" + written.encode() + b" err:000 text:DELIVRD")
     )
-    assert word.report_state == state
-    assert bool(word.detail) == (state == "UNDELIVERED")
+    assert receipt.report_state == state
+    assert bool(receipt.detail) == (state == "UNDELIVERED")
 
 
 @pytest.mark.parametrize(
@@ -174,20 +174,20 @@ def test_every_number_of_message_state_is_recognised(number, state):
 @pytest.mark.parametrize("esm_class", [0, 0x04, 0x24, 0x44, 0x84])
 def test_the_fields_of_a_receipt_are_read_in_any_order_and_however_they_are_parted(text, esm_class):
     said = delivery_receipts.read(frame(esm_class=esm_class, text=text.encode()))
-    assert (said.name, said.report_state, said.error) == ("77", "UNDELIVERED", "069")
+    assert (said.provider_id, said.report_state, said.error) == ("77", "UNDELIVERED", "069")
 
 
 @pytest.mark.parametrize("name", ["77;8", "77,8", "a=b/c==", "a:b", "7.7", "77;", "0x1F"])
 def test_an_id_is_everything_up_to_the_next_blank(name):
-    assert delivery_receipts.read(frame(text=f"id:{name} sub:001 stat:DELIVRD err:000".encode())).name == name
+    assert delivery_receipts.read(frame(text=f"id:{name} sub:001 stat:DELIVRD err:000".encode())).provider_id == name
 
 
 @pytest.mark.parametrize(
     ("stat", "state"), [("UNDELIV", ""), ("EXPIRED", ""), ("ENROUTE", ""), ("DELIVRD", "DELIVERED")]
 )
-def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
+def test_in_an_intermediate_notification_only_delivered_is_final(stat, state):
     said = delivery_receipts.read(frame(esm_class=0x20, text=f"id:77 stat:{stat} err:000".encode()))
-    assert (said.name, said.report_state) == ("77", state)
+    assert (said.provider_id, said.report_state) == ("77", state)
 
 
 @pytest.mark.parametrize("coding", [0, 8])
@@ -195,18 +195,18 @@ def test_of_a_word_on_the_way_only_an_arrival_is_final(stat, state):
 @pytest.mark.parametrize("field", ["text", "message_payload"])
 def test_a_receipt_in_utf_16_is_read(encoding, coding, field):
     text = "id:0a1B/2 sub:001 dlvrd:001 stat:UNDELIV err:069 text:clave ñandú 日".encode(encoding)
-    word = delivery_receipts.read(frame(data_coding=coding, **{field: text}))
-    assert (word.name, word.report_state, word.error) == ("0a1B/2", "UNDELIVERED", "069")
+    receipt = delivery_receipts.read(frame(data_coding=coding, **{field: text}))
+    assert (receipt.provider_id, receipt.report_state, receipt.error) == ("0a1B/2", "UNDELIVERED", "069")
 
 
 def test_a_receipt_that_says_utf_16_and_is_ascii_is_read():
-    assert delivery_receipts.read(frame(data_coding=8, text=TEXT % (b"DELIVRD", b"000") + b"\0")).name == "0a1B"
+    assert delivery_receipts.read(frame(data_coding=8, text=TEXT % (b"DELIVRD", b"000") + b"\0")).provider_id == "0a1B"
 
 
 def test_a_header_before_the_text_is_passed_over():
     text = b"\x05\x00\x03\x07\x01\x01" + "id:77 stat:DELIVRD err:000".encode("utf-16-be")
-    word = delivery_receipts.read(frame(esm_class=0x44, text=text))
-    assert (word.name, word.report_state) == ("77", "DELIVERED")
+    receipt = delivery_receipts.read(frame(esm_class=0x44, text=text))
+    assert (receipt.provider_id, receipt.report_state) == ("77", "DELIVERED")
 
 
 # --- esm_class 0 -------------------------------------------------------------------------------------------
@@ -239,26 +239,30 @@ WRITTEN_BY_PEOPLE = [
 @pytest.mark.parametrize("text", PLAIN)
 @pytest.mark.parametrize("esm_class", [0, 0x03, 0x08, 0x80])
 def test_a_receipts_whole_text_is_one_whatever_esm_class_says(text, esm_class):
-    word = delivery_receipts.read(frame(esm_class=esm_class, text=text))
-    assert (word.name, word.report_state, word.is_plain) == ("0a1B", "DELIVERED", True)
+    receipt = delivery_receipts.read(frame(esm_class=esm_class, text=text))
+    assert (receipt.provider_id, receipt.report_state, receipt.is_plain) == ("0a1B", "DELIVERED", True)
 
 
 @pytest.mark.parametrize("text", WRITTEN_BY_PEOPLE)
-def test_what_a_telephone_wrote_is_no_receipt_however_it_resembles_one(text):
+def test_a_telephones_message_is_no_receipt_even_if_it_resembles_one(text):
     assert delivery_receipts.read(frame(esm_class=0, text=text)) is None
 
 
 def test_parameters_go_before_the_text_and_are_enough_alone():
     said = delivery_receipts.read(frame(text=TEXT % (b"ENROUTE", b"000"), receipted_message_id="77", message_state=2))
-    assert (said.name, said.report_state) == ("77", "DELIVERED")
+    assert (said.provider_id, said.report_state) == ("77", "DELIVERED")
     alone = delivery_receipts.read(frame(esm_class=0, receipted_message_id="77", message_state=5))
-    assert (alone.name, alone.report_state, alone.detail) == ("77", "UNDELIVERED", "el operador no pudo entregarlo")
+    assert (alone.provider_id, alone.report_state, alone.detail) == (
+        "77",
+        "UNDELIVERED",
+        "el operador no pudo entregarlo",
+    )
 
 
 def test_a_receipt_may_come_as_a_payload_or_as_data_sm():
     text = TEXT % (b"DELIVRD", b"000")
     assert delivery_receipts.read(frame(message_payload=text)).report_state == "DELIVERED"
-    assert delivery_receipts.read(frame("data_sm", message_payload=text)).name == "0a1B"
+    assert delivery_receipts.read(frame("data_sm", message_payload=text)).provider_id == "0a1B"
 
 
 @pytest.mark.parametrize(
@@ -292,21 +296,21 @@ database = pytest.mark.django_db
 
 @database
 @pytest.mark.parametrize(("number", "moves"), [("987654321", True), ("911111111", False), ("AVAL", False)])
-def test_what_came_like_a_telephones_message_counts_for_the_number_it_names_only(number, moves):
+def test_a_receipt_not_marked_as_one_counts_only_for_its_number(number, moves):
     message = sent("0a1B")
-    word = Word("0a1B", "DELIVRD", "000", (number, "AVAL"), is_plain=True)
-    assert delivery_receipts.keep(GATEWAY, word, at=timezone.now()) == moves
+    receipt = DeliveryReceipt("0a1B", "DELIVRD", "000", (number, "AVAL"), is_plain=True)
+    assert delivery_receipts.save(GATEWAY, receipt, at=timezone.now()) == moves
     assert state(message) == ("DELIVERED" if moves else "SENT")
 
 
 @database
-def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
+def test_a_receipt_not_marked_as_one_is_not_matched_without_its_id():
     message = queue()
     Message.objects.filter(pk=message.pk).update(
         state="SENT", provider=GATEWAY, provider_id=str(message.pk), handed_over_at=timezone.now(), sealed=None
     )
-    word = Word("0a1B", "UNDELIV", "000", NUMBERS, is_plain=True)
-    assert not delivery_receipts.keep(GATEWAY, word, at=timezone.now())
+    receipt = DeliveryReceipt("0a1B", "UNDELIV", "000", NUMBERS, is_plain=True)
+    assert not delivery_receipts.save(GATEWAY, receipt, at=timezone.now())
     assert state(message) == "SENT"
 
 
@@ -314,7 +318,7 @@ def test_what_came_like_a_telephones_message_is_not_matched_without_its_id():
 def test_undelivered_then_delivered_is_delivered():
     message = sent("77")
     for stat in ("UNDELIV", "DELIVRD", "UNDELIV"):
-        delivery_receipts.keep(GATEWAY, word("77", stat), at=timezone.now())
+        delivery_receipts.save(GATEWAY, made_receipt("77", stat), at=timezone.now())
     assert state(message) == "DELIVERED"
     assert Message.objects.get(pk=message.pk).delivered_at is not None
 
@@ -327,8 +331,8 @@ def sent(name, *, recipient="987654321", provider=GATEWAY):
     return message
 
 
-def word(name, state="DELIVRD", numbers=NUMBERS):
-    return Word(name, state, "000", numbers)
+def made_receipt(name, state="DELIVRD", numbers=NUMBERS):
+    return DeliveryReceipt(name, state, "000", numbers)
 
 
 @database
@@ -343,30 +347,30 @@ def word(name, state="DELIVRD", numbers=NUMBERS):
         ("B7C4E0F2-1C50", "b7c4e0f2-1c50"),
     ],
 )
-def test_a_receipt_finds_its_message_whatever_way_its_name_is_written(ours, theirs):
+def test_a_receipt_finds_its_message_in_any_spelling_of_its_id(ours, theirs):
     message = sent(ours)
-    assert delivery_receipts.keep(GATEWAY, word(theirs), at=timezone.now())
+    assert delivery_receipts.save(GATEWAY, made_receipt(theirs), at=timezone.now())
     assert state(message) == "DELIVERED"
 
 
 @database
 def test_the_name_as_it_came_goes_before_any_other_spelling():
     hexadecimal, decimal = sent("1a2b"), sent("6699")
-    delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now())
+    delivery_receipts.save(GATEWAY, made_receipt("6699"), at=timezone.now())
     assert (state(hexadecimal), state(decimal)) == ("SENT", "DELIVERED")
 
 
 @database
 def test_another_spelling_counts_for_the_same_telephone_and_the_same_smsc_only():
-    elsewhere, somebody = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
-    assert not delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now())
-    assert (state(elsewhere), state(somebody)) == ("SENT", "SENT")
+    elsewhere, another = sent("1a2b", provider="smpp:other:2775"), sent("1a2b", recipient="911111111")
+    assert not delivery_receipts.save(GATEWAY, made_receipt("6699"), at=timezone.now())
+    assert (state(elsewhere), state(another)) == ("SENT", "SENT")
 
 
 @database
 def test_an_early_receipt_in_another_spelling_is_applied_when_its_message_is_known():
     message = sent("")
-    delivery_receipts.keep(GATEWAY, word("6699", "UNDELIV"), at=timezone.now())
+    delivery_receipts.save(GATEWAY, made_receipt("6699", "UNDELIV"), at=timezone.now())
     Message.objects.filter(pk=message.pk).update(provider_id="1a2b")
     delivery_receipts.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
     assert state(message) == "UNDELIVERED"
@@ -374,25 +378,25 @@ def test_an_early_receipt_in_another_spelling_is_applied_when_its_message_is_kno
 
 @database
 def test_an_old_receipt_in_another_spelling_is_not_a_new_messages():
-    delivery_receipts.keep(GATEWAY, word("6699"), at=timezone.now() - timedelta(hours=1))
+    delivery_receipts.save(GATEWAY, made_receipt("6699"), at=timezone.now() - timedelta(hours=1))
     message = sent("1a2b")
     delivery_receipts.catch_up(GATEWAY, message.pk, "1a2b", at=timezone.now())
     assert state(message) == "SENT"
 
 
 @database
-def test_what_is_on_its_way_is_not_written_down_and_what_comes_twice_counts_once():
+def test_a_state_that_is_not_final_is_not_stored_and_a_repeated_receipt_counts_once():
     message = sent("77")
-    assert not delivery_receipts.keep(GATEWAY, word("77", "ENROUTE"), at=timezone.now())
+    assert not delivery_receipts.save(GATEWAY, made_receipt("77", "ENROUTE"), at=timezone.now())
     assert not ProviderReceipt.objects.exists()
-    assert delivery_receipts.keep(GATEWAY, word("77"), at=timezone.now())
-    assert not delivery_receipts.keep(GATEWAY, word("77"), at=timezone.now())
+    assert delivery_receipts.save(GATEWAY, made_receipt("77"), at=timezone.now())
+    assert not delivery_receipts.save(GATEWAY, made_receipt("77"), at=timezone.now())
     assert MessageEvent.objects.filter(message=message).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypatch):
-    """The SMSC keeps what we answer with a temporary error."""
+def test_a_receipt_that_could_not_be_stored_is_requested_again(settings, monkeypatch):
+    """The SMSC keeps a receipt that we answer with a temporary error."""
     answers, kept = [], receipts.receive
 
     def fails_once(report, *, at):
@@ -400,12 +404,12 @@ def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypa
         raise OperationalError("terminating connection due to administrator command")
 
     def script(peer):
-        peer.bound()
-        peer.take("abc")
+        peer.accept_bind()
+        peer.accept("abc")
         while not answers or answers[-1] != 0:
             peer.receipt("id:abc stat:DELIVRD err:000")
             answers.append(peer.read("deliver_sm_resp").status)
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -416,8 +420,8 @@ def test_a_receipt_we_could_not_write_down_is_asked_for_again(settings, monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
-    taken, failures = send.taken, []
+def test_answers_wait_for_an_unavailable_database_and_nothing_is_claimed_meanwhile(settings, monkeypatch):
+    taken, failures = send.record_taken, []
 
     def fails_twice(answers, *, at):
         if len(failures) < 2:
@@ -426,14 +430,14 @@ def test_answers_wait_for_a_database_that_is_away_and_nothing_is_claimed_meanwhi
         taken(answers, at=at)
 
     def script(peer):
-        peer.bound()
-        peer.take("abc")
-        peer.stay()
+        peer.accept_bind()
+        peer.accept("abc")
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
         message = waiting(gateway)
-        monkeypatch.setattr(send, "taken", fails_twice)
+        monkeypatch.setattr(send, "record_taken", fails_twice)
         serve(gateway, lambda: state(message) == "SENT")
     assert len(failures) == 2
     assert Message.objects.get(pk=message.pk).provider_id == "abc"

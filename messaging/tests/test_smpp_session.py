@@ -1,4 +1,4 @@
-"""A bound session with an SMSC that follows a script: what is sent, what each answer means, how a line ends."""
+"""A bound session with a scripted SMSC: submits, their answers, ends of the connection."""
 
 import struct
 import threading
@@ -27,12 +27,12 @@ def reloaded(message):
     return Message.objects.get(pk=message.pk)
 
 
-def test_a_code_leaves_as_a_submit_sm_that_dies_with_it_and_asks_for_a_receipt(settings):
+def test_a_code_is_sent_as_a_submit_sm_that_expires_with_it_and_asks_for_a_receipt(settings):
     seen = []
 
     def script(peer):
-        seen.extend([peer.bound(), peer.take("4f2a")])
-        peer.stay()
+        seen.extend([peer.accept_bind(), peer.accept("4f2a")])
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings, "&system_type=SMS")
@@ -53,16 +53,16 @@ def test_a_code_leaves_as_a_submit_sm_that_dies_with_it_and_asks_for_a_receipt(s
 
 def test_only_the_window_is_outstanding_and_each_answer_finds_its_own_message(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         first = [peer.read("submit_sm") for _ in range(3)]
         peer.connection.settimeout(0.15)
         with pytest.raises(TimeoutError):
             peer.read("submit_sm")
         peer.connection.settimeout(5)
         for submit in reversed(first):
-            peer.say("submit_sm_resp", submit.sequence, message_id=submit.short_message.decode().split()[-1])
-        peer.take("last")
-        peer.stay()
+            peer.send("submit_sm_resp", submit.sequence, message_id=submit.short_message.decode().split()[-1])
+        peer.accept("last")
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings, "&window=3")
@@ -75,11 +75,11 @@ def test_no_more_than_the_agreed_number_leaves_in_any_second(settings):
     arrived = []
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         for number in range(7):
-            peer.take(str(number))
+            peer.accept(str(number))
             arrived.append(time.monotonic())
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings, "&per_second=3")
@@ -105,9 +105,9 @@ def test_no_more_than_the_agreed_number_leaves_in_any_second(settings):
 )
 def test_what_an_error_means(settings, status, expected, attempts, reply):
     def script(peer):
-        peer.bound()
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, status)
-        assert peer.stay() == []
+        peer.accept_bind()
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, status)
+        assert peer.keep_alive() == []
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -117,16 +117,16 @@ def test_what_an_error_means(settings, status, expected, attempts, reply):
     assert (row.state, row.attempts, row.provider_reply, row.gateway_queue) == (expected, attempts, reply, "")
 
 
-def test_a_throttled_line_rests_and_then_goes_on(settings):
+def test_a_throttled_session_pauses_and_then_goes_on(settings):
     times = []
 
     def script(peer):
-        peer.bound()
-        peer.say("submit_sm_resp", peer.read("submit_sm").sequence, THROTTLED)
+        peer.accept_bind()
+        peer.send("submit_sm_resp", peer.read("submit_sm").sequence, THROTTLED)
         times.append(time.monotonic())
-        peer.take("ok")
+        peer.accept("ok")
         times.append(time.monotonic())
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -143,9 +143,9 @@ def test_a_throttled_line_rests_and_then_goes_on(settings):
 
 def test_a_nack_of_a_submit_says_that_it_was_not_taken(settings):
     def script(peer):
-        peer.bound()
-        peer.say("generic_nack", peer.read("submit_sm").sequence, 3)
-        peer.stay()
+        peer.accept_bind()
+        peer.send("generic_nack", peer.read("submit_sm").sequence, 3)
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -158,13 +158,13 @@ def test_silence_is_unknown_and_a_late_answer_settles_it(settings):
     seen = []
 
     def quiet(peer):
-        peer.bound()
+        peer.accept_bind()
         submit = peer.read("submit_sm")
         deadline = time.monotonic() + 2 * FAST.answer
         while time.monotonic() < deadline:
-            peer.say("enquire_link_resp", peer.read("enquire_link").sequence)
-        peer.say("submit_sm_resp", submit.sequence, message_id="late")
-        peer.stay()
+            peer.send("enquire_link_resp", peer.read("enquire_link").sequence)
+        peer.send("submit_sm_resp", submit.sequence, message_id="late")
+        peer.keep_alive()
 
     with smsc(quiet) as port:
         gateway = gateway_at(port, settings)
@@ -176,15 +176,15 @@ def test_silence_is_unknown_and_a_late_answer_settles_it(settings):
     assert [event.state for event in MessageEvent.objects.order_by("id")] == ["SENDING", "UNKNOWN", "SENT"]
 
 
-def test_what_was_outstanding_when_the_line_broke_is_unknown_and_nothing_is_sent_again(settings):
+def test_submits_outstanding_when_the_connection_broke_are_unknown_and_not_sent_again(settings):
     def cut(peer):
-        peer.bound()
+        peer.accept_bind()
         peer.read("submit_sm")
 
     def second(peer):
-        peer.bound()
-        peer.take("second")
-        assert peer.stay() == []
+        peer.accept_bind()
+        peer.accept("second")
+        assert peer.keep_alive() == []
 
     with smsc(cut, second) as port:
         gateway = gateway_at(port, settings)
@@ -201,16 +201,16 @@ def test_what_was_outstanding_when_the_line_broke_is_unknown_and_nothing_is_sent
     assert (row.state, row.provider_reply) == ("UNKNOWN", "smpp: se cortó la conexión antes de la respuesta")
 
 
-def test_what_did_not_leave_whole_goes_back_without_having_lost_a_try(settings):
-    """The SMSC reads nothing any more: what fits into the system's buffers has left, the rest certainly has not."""
+def test_a_submit_that_did_not_leave_completely_goes_back_without_losing_an_attempt(settings):
+    """The SMSC reads nothing more: octets in the system's buffers have left, the rest certainly has not."""
 
     over = threading.Event()
 
-    def deaf(peer):
-        peer.bound()
+    def never_reads(peer):
+        peer.accept_bind()
         over.wait(20)
 
-    with smsc(deaf) as port:
+    with smsc(never_reads) as port:
         gateway = gateway_at(port, settings, "&window=100")
         long = "x" * 60_000
         made = [waiting(gateway, text=long, secret=None) for _ in range(100)]
@@ -235,7 +235,7 @@ def test_what_did_not_leave_whole_goes_back_without_having_lost_a_try(settings):
 
 def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         first, second = peer.read("submit_sm"), peer.read("submit_sm")
         octets = b"".join(
             pdu("submit_sm_resp", each.sequence, message_id=f"n{each.sequence}") for each in (first, second)
@@ -243,7 +243,7 @@ def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
         for cut in (octets[:3], octets[3:18], octets[18:]):
             peer.raw(cut)
             time.sleep(0.05)
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -253,24 +253,24 @@ def test_a_pdu_in_pieces_is_one_and_several_in_one_piece_are_several(settings):
 
 
 @pytest.mark.parametrize("octets", [b"HTTP/1.1 400 Bad Request\r\n\r\n", struct.pack(">LLLL", 8, 0x15, 0, 1)])
-def test_nonsense_ends_the_line_and_a_new_one_is_made(settings, octets):
-    def talks_nonsense(peer):
-        peer.bound()
+def test_invalid_input_ends_the_connection_and_a_new_one_is_made(settings, octets):
+    def send_garbage(peer):
+        peer.accept_bind()
         peer.raw(octets)
-        peer.stay()
+        peer.keep_alive()
 
     def well(peer):
-        peer.bound()
-        peer.stay()
+        peer.accept_bind()
+        peer.keep_alive()
 
     bound = []
-    with smsc(talks_nonsense, lambda peer: (bound.append(1), well(peer))) as port:
+    with smsc(send_garbage, lambda peer: (bound.append(1), well(peer))) as port:
         serve(gateway_at(port, settings), lambda: bound)
 
 
-def test_a_submit_half_answered_when_the_line_breaks_is_unknown(settings):
+def test_a_submit_half_answered_when_the_connection_breaks_is_unknown(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         peer.raw(pdu("submit_sm_resp", peer.read("submit_sm").sequence, message_id="abc")[:-2])
 
     with smsc(script) as port:
@@ -279,15 +279,15 @@ def test_a_submit_half_answered_when_the_line_breaks_is_unknown(settings):
         serve(gateway, lambda: state(message) == "UNKNOWN")
 
 
-def test_a_line_that_went_dead_is_found_out_by_asking(settings):
+def test_a_dead_connection_is_detected_by_enquire_link(settings):
     def dead(peer):
-        peer.bound()
+        peer.accept_bind()
         assert peer.next().command == "enquire_link"
         while peer.next() is not None:
             pass
 
     bound = []
-    with smsc(dead, lambda peer: (peer.bound(), bound.append(1), peer.stay())) as port:
+    with smsc(dead, lambda peer: (peer.accept_bind(), bound.append(1), peer.keep_alive())) as port:
         serve(gateway_at(port, settings), lambda: bound)
 
 
@@ -295,11 +295,11 @@ def test_the_smsc_may_ask_too_and_what_we_do_not_know_is_refused(settings):
     answers = []
 
     def script(peer):
-        peer.bound()
-        peer.say("enquire_link", 77)
+        peer.accept_bind()
+        peer.send("enquire_link", 77)
         peer.raw(struct.pack(">LLLL", 16, 0x00010203, 0, 78))
         answers.extend(peer.next() for _ in range(2))
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         serve(gateway_at(port, settings), lambda: len(answers) == 2)
@@ -311,34 +311,34 @@ def test_the_smsc_may_ask_too_and_what_we_do_not_know_is_refused(settings):
 
 def test_an_unbind_of_the_smsc_waits_for_its_answers_and_is_answered(settings):
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         submit = peer.read("submit_sm")
-        peer.say("unbind", 5)
+        peer.send("unbind", 5)
         time.sleep(0.05)
-        peer.say("submit_sm_resp", submit.sequence, message_id="abc")
+        peer.send("submit_sm_resp", submit.sequence, message_id="abc")
         assert peer.next().command == "unbind_resp"
 
     bound = []
-    with smsc(script, lambda peer: (peer.bound(), bound.append(1), peer.stay())) as port:
+    with smsc(script, lambda peer: (peer.accept_bind(), bound.append(1), peer.keep_alive())) as port:
         gateway = gateway_at(port, settings)
         message = waiting(gateway)
         serve(gateway, lambda: bound)
     assert state(message) == "SENT"
 
 
-def test_told_to_stop_it_waits_for_what_is_outstanding_and_takes_leave(settings):
+def test_at_shutdown_it_waits_for_outstanding_answers_and_unbinds(settings):
     said = []
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         submit = peer.read("submit_sm")
         peer.connection.settimeout(0.15)
         with pytest.raises(TimeoutError):
             peer.read("unbind")
         peer.connection.settimeout(5)
-        peer.say("submit_sm_resp", submit.sequence, message_id="abc")
+        peer.send("submit_sm_resp", submit.sequence, message_id="abc")
         said.append(peer.read("unbind").command)
-        peer.say("unbind_resp", 3)
+        peer.send("unbind_resp", 3)
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -371,8 +371,10 @@ def test_a_refused_bind_sets_the_provider_aside_with_its_reason_until_it_is_boun
             reasons.append(row.reason)
         return reasons and row is None
 
-    refuse = lambda peer: peer.bound(status)  # noqa: E731
-    with smsc(refuse, refuse, lambda peer: (peer.bound(), peer.stay())) as port:
+    def refuse(peer):
+        peer.accept_bind(status)
+
+    with smsc(refuse, refuse, lambda peer: (peer.accept_bind(), peer.keep_alive())) as port:
         gateway = gateway_at(port, settings)
         message = waiting(gateway)
         serve(gateway, bound_again)
@@ -381,8 +383,8 @@ def test_a_refused_bind_sets_the_provider_aside_with_its_reason_until_it_is_boun
     assert reloaded(message).attempts <= 1
 
 
-def test_nobody_listening_is_a_reason_too(settings):
-    with smsc(lambda peer: peer.bound()) as port:
+def test_a_refused_connection_is_a_reason_too(settings):
+    with smsc(lambda peer: peer.accept_bind()) as port:
         gateway = gateway_at(port, settings)
         serve(gateway, lambda: ProviderState.objects.filter(set_aside_at__isnull=False).exists())
     assert ProviderState.objects.get().reason == "sin sesión SMPP: el servidor rechaza la conexión"
@@ -390,7 +392,11 @@ def test_nobody_listening_is_a_reason_too(settings):
 
 def test_a_second_process_that_may_not_bind_does_not_set_the_first_ones_provider_aside(settings):
     tries = []
-    refuse = lambda peer: (peer.bound(0x05), tries.append(1))  # noqa: E731
+
+    def refuse(peer):
+        peer.accept_bind(0x05)
+        tries.append(1)
+
     with smsc(refuse, refuse) as port:
         serve(gateway_at(port, settings), lambda: len(tries) == 2)
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
@@ -398,8 +404,8 @@ def test_a_second_process_that_may_not_bind_does_not_set_the_first_ones_provider
 
 def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_else(settings):
     def script(peer):
-        peer.bound()
-        peer.stay()
+        peer.accept_bind()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -424,12 +430,12 @@ def test_a_bind_restores_what_the_sweep_set_aside_for_its_absence_and_nothing_el
 
 
 def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(settings, monkeypatch):
-    monkeypatch.setattr(circuit_breaker, "SILENT", 0.1)
-    monkeypatch.setattr(session, "SILENT", 0.1)
+    monkeypatch.setattr(circuit_breaker, "SILENT_AFTER", 0.1)
+    monkeypatch.setattr(session, "SILENT_AFTER", 0.1)
 
     def silent(peer):
-        peer.bound()
-        peer.stay()
+        peer.accept_bind()
+        peer.keep_alive()
 
     with smsc(silent) as port:
         gateway = gateway_at(port, settings)
@@ -440,7 +446,7 @@ def test_submits_without_an_answer_set_the_provider_aside_before_their_deadline(
 
 
 def test_what_waits_for_our_own_rate_is_not_freed_by_the_sweep(settings):
-    with smsc(lambda peer: (peer.bound(), peer.take("one"), peer.stay())) as port:
+    with smsc(lambda peer: (peer.accept_bind(), peer.accept("one"), peer.keep_alive())) as port:
         gateway = gateway_at(port, settings, "&per_second=1")
         made = [waiting(gateway, at=timezone.now() - timedelta(seconds=4)) for _ in range(2)]
 
@@ -453,7 +459,7 @@ def test_what_waits_for_our_own_rate_is_not_freed_by_the_sweep(settings):
     assert not ProviderState.objects.filter(set_aside_at__isnull=False).exists()
 
 
-def test_while_there_is_no_line_codes_go_by_the_next_provider_and_come_back_with_it(settings):
+def test_without_a_session_codes_go_to_the_next_provider_and_return_with_it(settings):
     gateway = gateway_at(1, settings)
     settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "S": (*settings.AVAL_GATEWAYS["S"], "sandbox://")}
     serve(gateway, lambda: ProviderState.objects.filter(set_aside_at__isnull=False).exists())
@@ -466,9 +472,9 @@ def test_tls_is_spoken_where_it_is_asked_for_and_certificates_are_checked(settin
     ours, others = [make_authority(made) for made in (tmp_path / "ours", tmp_path / "others") if made.mkdir() is None]
 
     def script(peer):
-        peer.bound()
-        peer.take("abc")
-        peer.stay()
+        peer.accept_bind()
+        peer.accept("abc")
+        peer.keep_alive()
 
     with smsc(script, tls=ours.server_context("127.0.0.1")) as port:
         gateway = gateway_at(port, settings, f"&tls=true&ca={ours.file}")
@@ -481,35 +487,35 @@ def test_tls_is_spoken_where_it_is_asked_for_and_certificates_are_checked(settin
 
 
 def test_an_answer_that_cannot_be_recorded_does_not_stop_the_others(settings, monkeypatch):
-    taken = send.taken
+    taken = send.record_taken
 
     def fails_for_one(answers, *, at):
         if answers[0][1].provider_id == "one":
             raise RuntimeError("a fault of our own")
         taken(answers, at=at)
 
-    monkeypatch.setattr(send, "taken", fails_for_one)
-    with smsc(lambda peer: (peer.bound(), peer.take("one"), peer.take("two"), peer.stay())) as port:
+    monkeypatch.setattr(send, "record_taken", fails_for_one)
+    with smsc(lambda peer: (peer.accept_bind(), peer.accept("one"), peer.accept("two"), peer.keep_alive())) as port:
         gateway = gateway_at(port, settings, "&window=1")
         made = [waiting(gateway) for _ in range(2)]
         serve(gateway, lambda: state(made[1]) == "SENT")
     assert state(made[0]) == "SENDING", "its lease ends, and the sweep says UNKNOWN"
 
 
-# --- receipts on the line ----------------------------------------------------------------------------------
+# --- receipts in a session ----------------------------------------------------------------------------------
 
 
 def test_a_receipt_before_the_answer_and_one_twice_and_one_in_hexadecimal(settings):
     acks = []
 
     def script(peer):
-        peer.bound()
+        peer.accept_bind()
         submit = peer.read("submit_sm")
         peer.receipt("id:6699 sub:001 dlvrd:001 stat:DELIVRD err:000 text:clave A1B2")
         peer.receipt("id:6699 sub:001 dlvrd:001 stat:DELIVRD err:000 text:clave A1B2")
-        peer.say("submit_sm_resp", submit.sequence, message_id="1A2B")
+        peer.send("submit_sm_resp", submit.sequence, message_id="1A2B")
         acks.extend(peer.read("deliver_sm_resp") for _ in range(2))
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port:
         gateway = gateway_at(port, settings)
@@ -519,14 +525,14 @@ def test_a_receipt_before_the_answer_and_one_twice_and_one_in_hexadecimal(settin
     assert MessageEvent.objects.filter(message=message, state="DELIVERED").count() == 1
 
 
-def test_a_telephones_message_is_acknowledged_and_kept_nowhere(settings, caplog):
+def test_a_telephones_message_is_acknowledged_and_not_stored(settings, caplog):
     acks = []
 
     def script(peer):
-        peer.bound()
-        peer.say("deliver_sm", source_addr="51987654321", destination_addr="AVAL", short_message=b"mi clave es A1B2")
+        peer.accept_bind()
+        peer.send("deliver_sm", source_addr="51987654321", destination_addr="AVAL", short_message=b"mi clave es A1B2")
         acks.append(peer.read("deliver_sm_resp").status)
-        peer.stay()
+        peer.keep_alive()
 
     with smsc(script) as port, caplog.at_level("DEBUG"):
         serve(gateway_at(port, settings), lambda: acks)
@@ -541,10 +547,10 @@ def test_no_log_line_holds_a_code_a_password_or_a_number(settings, caplog):
     with (
         smsc(
             lambda peer: (
-                peer.bound(),
-                peer.take("abc"),
+                peer.accept_bind(),
+                peer.accept("abc"),
                 peer.receipt("id:abc stat:UNDELIV err:001 text:A1B2"),
-                peer.stay(),
+                peer.keep_alive(),
             )
         ) as port,
         caplog.at_level("DEBUG"),
@@ -558,14 +564,14 @@ def test_no_log_line_holds_a_code_a_password_or_a_number(settings, caplog):
 
 
 def test_a_message_whose_number_no_smsc_could_reach_fails_at_once(settings):
-    with smsc(lambda peer: (peer.bound(), peer.stay())) as port:
+    with smsc(lambda peer: (peer.accept_bind(), peer.keep_alive())) as port:
         gateway = gateway_at(port, settings)
         message = waiting(gateway, recipient="12345")
         serve(gateway, lambda: state(message) == "FAILED")
     assert reloaded(message).provider_reply == "el destino no es un celular"
 
 
-def test_a_worker_puts_a_code_into_the_lane_and_sends_nothing_itself(settings):
+def test_a_worker_puts_a_code_into_the_gateways_queue_and_sends_nothing_itself(settings):
     gateway = gateway_at(2775, settings)
     message = waiting(gateway)
     Message.objects.update(gateway_queue="")

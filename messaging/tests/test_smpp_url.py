@@ -1,4 +1,4 @@
-"""`smpp://...`: what it becomes, what is refused, and that nothing gives the password away."""
+"""`smpp://...`: the gateway, the errors, and that nothing shows the password."""
 
 import pytest
 
@@ -98,7 +98,7 @@ def test_it_serves_sms_alone(via):
         gateway_from_url("smpp://u:hunter2@smsc/?sender=AVAL", via)
 
 
-def test_nobody_but_its_process_sends_by_it():
+def test_only_its_own_process_sends_by_it():
     with pytest.raises(GatewayError):
         gateway_from_url("smpp://u:hunter2@smsc/?sender=AVAL", "S").send(None, None)
 

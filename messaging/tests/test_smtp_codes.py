@@ -1,8 +1,8 @@
-"""Whose fault a mail server's refusal is, in the words of real servers. Names and numbers are made up."""
+"""Causes of mail servers' refusals, with texts of real servers. Names and numbers are made up."""
 
 import pytest
 
-from messaging.gateways.smtp_codes import Fault, fault
+from messaging.gateways.smtp_codes import Fault, classify
 
 RECIPIENT = [
     "550 5.1.1 <ana@x.pe>: Recipient address rejected: User unknown in virtual mailbox table",
@@ -123,32 +123,32 @@ OURS = [
 ]
 
 
-def of(reply, stage="rcpt"):
-    return fault(int(reply[:3]), reply[4:], stage=stage)
+def cause_of(reply, stage="rcpt"):
+    return classify(int(reply[:3]), reply[4:], stage=stage)
 
 
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 @pytest.mark.parametrize("reply", RECIPIENT)
 def test_a_code_about_the_recipient_is_for_good_at_rcpt_and_after_the_message(reply, stage):
-    assert of(reply, stage) is Fault.RECIPIENT
+    assert cause_of(reply, stage) is Fault.RECIPIENT
 
 
 @pytest.mark.parametrize("reply", RECIPIENT_BY_WORDS)
-def test_without_a_code_that_says_more_unmistakable_words_count_at_rcpt_alone(reply):
-    assert of(reply) is Fault.RECIPIENT
-    assert of(reply, "data") is Fault.OURS
+def test_without_a_specific_code_an_unambiguous_text_counts_only_at_rcpt(reply):
+    assert cause_of(reply) is Fault.RECIPIENT
+    assert cause_of(reply, "data") is Fault.OURS
 
 
 @pytest.mark.parametrize("stage", ["rcpt", "data"])
 @pytest.mark.parametrize("reply", OURS)
 def test_what_is_about_us_or_unclear_is_never_the_recipients_fault(reply, stage):
-    assert of(reply, stage) is Fault.OURS
+    assert cause_of(reply, stage) is Fault.OURS
 
 
 @pytest.mark.parametrize("reply", RECIPIENT + RECIPIENT_BY_WORDS)
 @pytest.mark.parametrize("stage", ["connect", "ehlo", "starttls", "auth", "mail"])
 def test_before_rcpt_everything_is_about_us(reply, stage):
-    assert of(reply, stage) is Fault.OURS
+    assert cause_of(reply, stage) is Fault.OURS
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_before_rcpt_everything_is_about_us(reply, stage):
     ],
 )
 def test_a_4xx_to_rcpt_is_about_the_recipient_for_now(reply):
-    assert of(reply) is Fault.RECIPIENT_FOR_NOW
+    assert cause_of(reply) is Fault.RECIPIENT_FOR_NOW
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_a_4xx_to_rcpt_is_about_the_recipient_for_now(reply):
     ],
 )
 def test_a_4xx_to_rcpt_that_speaks_of_the_server_or_of_us_counts_against_it(reply):
-    assert of(reply) is Fault.OURS
+    assert cause_of(reply) is Fault.OURS
 
 
 def test_a_4xx_after_the_message_is_about_the_recipient_only_by_its_code():
-    assert of("452 4.2.2 mailbox full", "data") is Fault.RECIPIENT_FOR_NOW
-    assert of("451 4.7.1 try again", "data") is Fault.OURS
-    assert of("450 mailbox busy", "data") is Fault.OURS
+    assert cause_of("452 4.2.2 mailbox full", "data") is Fault.RECIPIENT_FOR_NOW
+    assert cause_of("451 4.7.1 try again", "data") is Fault.OURS
+    assert cause_of("450 mailbox busy", "data") is Fault.OURS
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
@@ -199,9 +199,9 @@ def test_a_4xx_after_the_message_is_about_the_recipient_only_by_its_code():
     "reply", ["552 5.3.4 Message size exceeds fixed limit", "552 message too big", "550 5.2.3 message too long"]
 )
 def test_a_message_too_big_for_this_server_may_fit_another(reply, stage):
-    assert of(reply, stage) is Fault.UNSUPPORTED
+    assert cause_of(reply, stage) is Fault.UNSUPPORTED
 
 
 @pytest.mark.parametrize("reply", ["553 5.6.7 SMTPUTF8 is required", "550 5.6.10 no", "554 5.6.9 no"])
 def test_an_address_this_server_cannot_carry_may_go_by_another(reply):
-    assert of(reply) is Fault.UNSUPPORTED
+    assert cause_of(reply) is Fault.UNSUPPORTED

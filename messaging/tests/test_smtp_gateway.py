@@ -1,4 +1,4 @@
-"""E-mail over SMTP: what arrives, and what never leaves."""
+"""E-mail over SMTP: the mail that arrives, and mails that are never sent."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -164,7 +164,7 @@ def test_a_server_that_takes_seven_bits_gets_seven_bits():
     with scripted_server() as script:
         gateway_to(script.port).send(outgoing(text=text, html=html), CODE)
         (body,) = script.bodies
-        assert "mail FROM:<no-responder@aval.pe>" in script.heard
+        assert "mail FROM:<no-responder@aval.pe>" in script.commands
     assert body.isascii()
     assert max(map(len, body.split(b"\r\n"))) <= 998
     plain, beside = message_from_bytes(body, policy=policy.default).iter_parts()
@@ -175,7 +175,7 @@ def test_a_server_that_takes_seven_bits_gets_seven_bits():
 def test_a_server_that_takes_eight_bits_is_told_of_them():
     with scripted_server(ehlo="250-mx\r\n250-SIZE 100000\r\n250 8BITMIME") as script:
         gateway_to(script.port).send(outgoing(), CODE)
-        (said,) = [line for line in script.heard if line.startswith("mail")]
+        (said,) = [line for line in script.commands if line.startswith("mail")]
         assert said.upper().endswith("BODY=8BITMIME")
         assert "código es A1B2".encode() in script.bodies[0]
 
@@ -199,7 +199,7 @@ def test_where_starttls_is_demanded_and_not_offered_nothing_is_said():
 def test_a_starttls_that_fails_is_for_now(answer):
     with scripted_server(ehlo=HELLO_TLS, starttls=answer) as script:
         refusal = refused(script, scheme="smtp+tls", login="aval:s3creta@", **SHORT)
-        assert "s3creta" not in str(script.heard)
+        assert "s3creta" not in str(script.commands)
     assert not refusal.permanent
 
 
@@ -228,8 +228,8 @@ def test_tls_with_a_server_that_speaks_in_clear_is_for_now():
 PASSWORD = "s3creta"
 
 
-def everything_said_by(error):
-    """An error and all that hangs on it, as a log would show it."""
+def all_texts_of(error):
+    """An error with its causes and contexts, as a log would show it."""
     told = []
     while error is not None:
         told += [str(error), repr(error), repr(error.args), str(vars(error))]
@@ -251,13 +251,13 @@ def everything_said_by(error):
         silence,
     ],
 )
-def test_a_failed_login_is_for_now_and_tells_no_password(answer):
+def test_a_failed_login_is_temporary_and_shows_no_password(answer):
     with scripted_server(ehlo="250-mx\r\n250 AUTH PLAIN", auth=answer) as script:
         refusal = refused(script, login=f"aval:{PASSWORD}@", **SHORT)
         assert "MAIL" not in script.verbs()
     assert not refusal.permanent
-    assert PASSWORD not in everything_said_by(refusal)
-    assert "AGF2YWwAczNjcmV0YQ==" not in everything_said_by(refusal)
+    assert PASSWORD not in all_texts_of(refusal)
+    assert "AGF2YWwAczNjcmV0YQ==" not in all_texts_of(refusal)
 
 
 @pytest.mark.parametrize("hello", ["250 mx", "250-mx\r\n250 AUTH GSSAPI"])
@@ -276,7 +276,7 @@ def test_a_server_that_repeats_the_code_does_not_get_it_into_our_records(verdict
         try:
             reply = gateway_to(script.port).send(outgoing(), CODE).reply
         except GatewayError as refusal:
-            reply = everything_said_by(refusal)
+            reply = all_texts_of(refusal)
     assert MASK in reply
     assert "A1B2." not in reply
     assert "a1b2" not in reply
@@ -292,7 +292,7 @@ def test_a_queue_id_that_is_the_code_itself_is_not_kept():
 
 def test_no_error_carries_the_code_or_the_text():
     with scripted_server(rcpt="550 no") as script:
-        told = everything_said_by(refused(script))
+        told = all_texts_of(refused(script))
     assert CODE not in told
     assert "comparta" not in told
 

@@ -1,4 +1,4 @@
-"""How a conversation with an SMTP server can end, and what each end means for the message."""
+"""Results of a dialogue with an SMTP server, and the outcome of each."""
 
 import socket
 import time
@@ -204,7 +204,7 @@ def test_a_refused_connection_is_for_now():
     assert not refusal.value.permanent
 
 
-def test_a_host_nobody_knows_is_for_now(monkeypatch):
+def test_an_unknown_host_is_a_temporary_error(monkeypatch):
     def unknown(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -224,7 +224,7 @@ def test_a_dead_address_of_the_host_does_not_hide_the_next_one(monkeypatch):
         assert len(mailbox.mails) == 1
 
 
-def test_a_code_whose_life_ended_during_the_talk_is_not_handed_over():
+def test_a_code_that_expires_during_the_dialogue_is_not_handed_over():
     with scripted_server() as script:
         refusal = refused(script, outgoing(send_before=datetime.now(UTC) - timedelta(seconds=1)))
         assert "DATA" not in script.verbs()

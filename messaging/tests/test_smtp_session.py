@@ -1,4 +1,4 @@
-"""One connection for many messages: as long as all goes well, and not beyond."""
+"""One connection for many messages, until the first failure."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A sweep goes on whatever one of its steps meets."""
+"""A sweep runs all its steps, even if one fails."""
 
 from datetime import timedelta
 
@@ -26,14 +26,14 @@ def fails(*_, **__):
 def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
     message(kind="verificacion", via="S", send_before=timezone.now() - timedelta(seconds=1))
     message(kind="boletin", via="C")
-    rung = []
-    monkeypatch.setattr(sweeper.wakeup, "wake", rung.append)
+    wakeups = []
+    monkeypatch.setattr(sweeper.wakeup, "wake", wakeups.append)
     monkeypatch.setattr(sweeper, "free_gateway_queues", fails)
     steps.failures.clear()
     for _ in range(2):
         sweeper.sweep(at=timezone.now())
     assert Message.objects.filter(state="EXPIRED").count() == 1
-    assert rung == ["bulk", "bulk"], "the steps after it"
+    assert wakeups == ["bulk", "bulk"], "the steps after it"
     said = [each for each in caplog.records if each.message == "a step of a sweep failed"]
     assert [(each.sweep, each.step, each.failures) for each in said] == [
         ("messaging.sweep", "lanes", 1),

@@ -1,4 +1,4 @@
-"""Side by side: a provider that hangs delays neither the codes claimed with it nor those of the other provider."""
+"""Thread pool: a provider that hangs delays neither the codes of its claim nor those of another provider."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ class Answers:
 
 
 class Silent(Answers):
-    """Takes the message and says nothing until the deadline."""
+    """Takes the message and sends no answer until its timeout."""
 
     def __init__(self, name):
         super().__init__(name)
@@ -46,11 +46,11 @@ class Silent(Answers):
 
 
 @pytest.fixture(autouse=True)
-def own_crew(monkeypatch):
-    """Threads of the test's own, whose connections end with it."""
+def own_pool(monkeypatch):
+    """A thread pool for one test, whose database connections end with it."""
     pool = ThreadPoolExecutor(thread_pool.THREADS)
     monkeypatch.setattr(thread_pool, "_threads", pool)
-    monkeypatch.setattr(thread_pool, "_room", threading.BoundedSemaphore(thread_pool.THREADS))
+    monkeypatch.setattr(thread_pool, "_free_slots", threading.BoundedSemaphore(thread_pool.THREADS))
     yield
     closing = threading.Barrier(thread_pool.THREADS)
 
@@ -64,7 +64,7 @@ def own_crew(monkeypatch):
 
 
 def work_until(done, *, seconds):
-    """What a worker and the sweeps do: tasks one after another, a sweep a second."""
+    """Run tasks as a worker does, with a sweep every second, until `done()` is true."""
     end, swept = time.monotonic() + seconds, time.monotonic()
     while not done():
         assert time.monotonic() < end, [(m.state, m.provider, m.provider_reply) for m in Message.objects.all()]
@@ -75,9 +75,9 @@ def work_until(done, *, seconds):
             swept = time.monotonic()
 
 
-def test_codes_go_side_by_side(monkeypatch):
-    far = Answers("far", 0.3)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [far])
+def test_codes_are_sent_in_parallel(monkeypatch):
+    provider = Answers("provider", 0.3)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
     for _ in range(10):
         queue()
     began = time.monotonic()
@@ -85,15 +85,15 @@ def test_codes_go_side_by_side(monkeypatch):
     assert time.monotonic() - began < 1.5, "ten times 0.3 s one after another would be three"
 
 
-def test_a_task_returns_though_a_call_hangs_and_claims_no_more_than_it_has_threads_for(monkeypatch):
-    monkeypatch.setattr(failover, "AT_ONCE", 100)
+def test_a_task_returns_while_a_call_hangs_and_claims_no_more_than_there_are_free_threads(monkeypatch):
+    monkeypatch.setattr(failover, "CALLS_PER_PROVIDER", 100)
     hangs = Silent("hangs")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [hangs])
     for _ in range(30):
         queue()
     claimed = [thread_pool.deliver_due() for _ in range(4)]
     assert claimed == [10, 6, 0, 0]
-    assert Message.objects.filter(state="QUEUED").count() == 14, "they wait in the queue, for anybody"
+    assert Message.objects.filter(state="QUEUED").count() == 14, "they wait in the queue, for any worker"
     hangs.over.set()
 
 
@@ -108,7 +108,7 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
     assert time.monotonic() - began < 8
     assert len(well.got) == 25
     assert max(moment for _, moment in well.got) - began < 2, "the other via never noticed"
-    assert len(silent.got) <= failover.AT_ONCE
+    assert len(silent.got) <= failover.CALLS_PER_PROVIDER
     assert len(silent.got) + len(spare.got) == 25, "each was offered once: who was with the silent one is UNKNOWN"
     time.sleep(max(0.0, began + 4 - time.monotonic()))
     queue()
@@ -127,9 +127,9 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
         queue()
     for _ in range(4):
         thread_pool.deliver_due()
-    while len(silent.got) < failover.AT_ONCE or Message.objects.filter(state="QUEUED").count() < 10:
+    while len(silent.got) < failover.CALLS_PER_PROVIDER or Message.objects.filter(state="QUEUED").count() < 10:
         time.sleep(0.01)
-    assert len(silent.got) == failover.AT_ONCE
+    assert len(silent.got) == failover.CALLS_PER_PROVIDER
     waiting = Message.objects.filter(state="QUEUED")
     assert waiting.count() == 10
     assert {message.attempts for message in waiting} == {0}
@@ -137,9 +137,9 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
     silent.over.set()
 
 
-def test_finish_waits_for_what_is_in_hand(monkeypatch):
-    far = Answers("far", 0.5)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [far])
+def test_finish_waits_for_running_calls(monkeypatch):
+    provider = Answers("provider", 0.5)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
     deliver = thread_pool._deliver
     monkeypatch.setattr(thread_pool, "_deliver", lambda message: (deliver(message), connection.close()))
     monkeypatch.setattr(thread_pool, "_threads", ThreadPoolExecutor(2))

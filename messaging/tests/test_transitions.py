@@ -1,4 +1,4 @@
-"""A message moves along the diagram of its docstring and no other way: every pair is tried."""
+"""Messages change their state only as in the diagram of their docstring: every pair is tried."""
 
 import itertools
 import re

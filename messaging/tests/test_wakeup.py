@@ -1,4 +1,4 @@
-"""One ring while a ring is waiting; a Redis that is away costs the caller a second at most, and no error."""
+"""Wake-ups: at most one is pending; a Redis that is away costs the caller a second at most, and no error."""
 
 import socket
 import time
@@ -15,12 +15,12 @@ from messaging.queue import wakeup
 
 @pytest.fixture
 def published(monkeypatch):
-    rung = []
-    monkeypatch.setattr(wakeup, "_publish", rung.append)
-    return rung
+    wakeups = []
+    monkeypatch.setattr(wakeup, "_publish", wakeups.append)
+    return wakeups
 
 
-def test_at_most_one_ring_waits(published):
+def test_at_most_one_wakeup_is_pending(published):
     assert wakeup.wake("codes") is True
     assert wakeup.wake("codes") is False
     assert published == ["codes"]
@@ -29,14 +29,14 @@ def test_at_most_one_ring_waits(published):
     assert published == ["codes", "codes"]
 
 
-def test_a_lost_ring_lapses_by_itself(published):
+def test_a_lost_wakeup_lapses_by_itself(published):
     wakeup.wake("codes")
-    assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.WAITING_FOR
+    assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.PENDING_SECONDS
 
 
 @pytest.fixture
 def frozen(monkeypatch, tmp_path):
-    """A server that takes connections and never says a word, as a stopped Redis does."""
+    """A server that accepts connections and sends nothing, as a stopped Redis does."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "frozen.sock"))
     listener.listen()
@@ -65,7 +65,7 @@ def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(froz
     assert published == []
 
 
-def test_the_breaker_lets_somebody_try_again_after_its_pause():
+def test_the_breaker_allows_another_attempt_after_its_pause():
     breaker.trip(OSError("away"))
     with pytest.raises(RedisUnavailable):
         breaker.call(lambda: 1)
@@ -73,8 +73,8 @@ def test_the_breaker_lets_somebody_try_again_after_its_pause():
     assert breaker.call(lambda: 1) == 1
 
 
-def test_rabbitmq_is_rung_while_redis_is_away(published, settings):
-    """One task too many finds nothing to do; none at all would keep every code until Redis is back."""
+def test_wakeups_go_to_rabbitmq_while_redis_is_away(published, settings):
+    """A task too many finds nothing to do; no task at all would delay every code until Redis is back."""
     breaker.trip(OSError("away"))
     assert wakeup.wake("codes") is False
     settings.REDIS_IS_BROKER = False
@@ -92,11 +92,11 @@ def test_a_broker_that_is_away_says_nothing_of_redis(monkeypatch, fault, caplog)
     assert [each.message for each in caplog.records] == ["the broker is away"]
     assert breaker.call(lambda: 1) == 1
     assert wakeup.wake("bulk") is False
-    assert len(caplog.records) == 1, "nobody asks again during the pause"
+    assert len(caplog.records) == 1, "no further call during the pause"
 
 
-class Line(SimpleNamespace):
-    """A kept connection to a broker, and what reading it brings."""
+class BrokerConnection(SimpleNamespace):
+    """A kept connection to a broker. `brings`: the result of reading from it."""
 
     left = False
 
@@ -110,14 +110,14 @@ class Line(SimpleNamespace):
 @pytest.mark.parametrize(
     ("kind", "connected", "brings", "left"),
     [
-        ("amqp", True, TimeoutError(), False),  # it is silent: it is well
+        ("amqp", True, TimeoutError(), False),  # nothing to read: open
         ("amqp", True, OSError("Server unexpectedly closed connection"), True),
         ("amqp", True, ConnectionForced("shutdown"), True),
-        ("amqp", False, AssertionError("read"), False),  # it is opened anew anyway
+        ("amqp", False, AssertionError("read"), False),  # it will be opened again
         ("redis", True, AssertionError("read"), False),
     ],
 )
-def test_a_connection_that_rabbitmq_has_closed_is_left_before_it_costs_a_ring(kind, connected, brings, left):
-    line = Line(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
-    wakeup._leave_if_closed(line)
-    assert line.left is left
+def test_a_connection_that_rabbitmq_has_closed_is_dropped_before_it_costs_a_wakeup(kind, connected, brings, left):
+    kept = BrokerConnection(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
+    wakeup._drop_if_closed(kept)
+    assert kept.left is left

@@ -1,4 +1,4 @@
-"""Meta's Cloud API: the authentication template as its documentation prints it, and what its error codes mean."""
+"""Meta's Cloud API: the request for the authentication template, and the outcomes of its error codes."""
 
 import pytest
 
@@ -17,23 +17,23 @@ MADE = {
 
 
 @pytest.fixture
-def far():
+def api():
     with provider() as made:
         made.say(200, MADE)
         yield made
 
 
-def gateway(far, options=""):
-    return gateway_from_url(f"whatsapp-cloud://EAAJ@/1055?template=codigo{options}&api={far.url}", "W")
+def gateway(api, options=""):
+    return gateway_from_url(f"whatsapp-cloud://EAAJ@/1055?template=codigo{options}&api={api.url}", "W")
 
 
-def test_the_template_with_the_code_in_its_body_and_on_its_button(far):
-    receipt = gateway(far).send(outgoing(via="W"), CODE)
+def test_the_template_with_the_code_in_its_body_and_on_its_button(api):
+    receipt = gateway(api).send(outgoing(via="W"), CODE)
     assert (receipt.provider_id, receipt.reply) == ("wamid.HBgL", "whatsapp: accepted")
-    [asked] = far.asked
-    assert asked.path == "/v24.0/1055/messages"
-    assert asked.headers["Authorization"] == "Bearer EAAJ"
-    assert asked.json == {
+    [sent] = api.requests
+    assert sent.path == "/v24.0/1055/messages"
+    assert sent.headers["Authorization"] == "Bearer EAAJ"
+    assert sent.json == {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
         "to": "51987654321",
@@ -50,48 +50,48 @@ def test_the_template_with_the_code_in_its_body_and_on_its_button(far):
     }
 
 
-def test_language_and_version(far):
-    gateway(far, "&lang=es_MX&version=v25.0").send(outgoing(), CODE)
-    assert far.asked[0].path == "/v25.0/1055/messages"
-    assert far.asked[0].json["template"]["language"] == {"code": "es_MX"}
+def test_language_and_version(api):
+    gateway(api, "&lang=es_MX&version=v25.0").send(outgoing(), CODE)
+    assert api.requests[0].path == "/v25.0/1055/messages"
+    assert api.requests[0].json["template"]["language"] == {"code": "es_MX"}
 
 
 @pytest.mark.parametrize("number", list(REQUEST))
 @pytest.mark.parametrize("status", [400, 500])
-def test_every_code_of_the_table_whatever_the_status(far, number, status):
+def test_every_code_of_the_table_whatever_the_status(api, number, status):
     known = REQUEST[number]
-    far.say(status, {"error": {"message": "in English", "code": number}})
+    api.say(status, {"error": {"message": "in English", "code": number}})
     with pytest.raises((GatewayError, OutcomeUnknown)) as refusal:
-        gateway(far).send(outgoing(), CODE)
-    assert isinstance(refusal.value, OutcomeUnknown) == (known.verdict is UNKNOWN)
+        gateway(api).send(outgoing(), CODE)
+    assert isinstance(refusal.value, OutcomeUnknown) == (known.outcome is UNKNOWN)
     if isinstance(refusal.value, GatewayError):
-        assert refusal.value.permanent == (known.verdict is PERMANENT)
-        assert refusal.value.throttled == (known.verdict is THROTTLED)
-        assert refusal.value.about_recipient == (known.verdict is DEFERRED)
+        assert refusal.value.permanent == (known.outcome is PERMANENT)
+        assert refusal.value.throttled == (known.outcome is THROTTLED)
+        assert refusal.value.about_recipient == (known.outcome is DEFERRED)
     assert refusal.value.reply == f"whatsapp {status}/{number}: {known.reason}"
 
 
 @pytest.mark.parametrize("code", [999999, None, [], True, 10**30, "x"])
-def test_a_code_nobody_listed_is_unclear_and_keeps_metas_own_words(far, code):
-    far.say(400, {"error": {"message": "(#1) Something new", "code": code, "error_data": {"details": "look here"}}})
+def test_an_unlisted_code_is_unclear_and_keeps_metas_text(api, code):
+    api.say(400, {"error": {"message": "(#1) Something new", "code": code, "error_data": {"details": "look here"}}})
     with pytest.raises(GatewayError) as refusal:
-        gateway(far).send(outgoing(), CODE)
+        gateway(api).send(outgoing(), CODE)
     assert not refusal.value.permanent
     assert "(#1) Something new" in refusal.value.reply
     assert "look here" in refusal.value.reply
 
 
 @pytest.mark.parametrize("messages", [[{"id": "wamid\u0000"}], [{"id": {}}], [{}], ["x"], {"id": "x"}, 5, [{"id": ""}]])
-def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(far, messages):
-    far.say(200, {"messages": messages})
-    assert gateway(far).send(outgoing(), CODE).provider_id == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+def test_a_success_of_any_shape_is_taken_and_goes_by_our_id(api, messages):
+    api.say(200, {"messages": messages})
+    assert gateway(api).send(outgoing(), CODE).provider_id == "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-def test_only_codes_leave_by_whatsapp(far):
+def test_only_codes_leave_by_whatsapp(api):
     with pytest.raises(GatewayError) as refusal:
-        gateway(far).send(outgoing(), None)
+        gateway(api).send(outgoing(), None)
     assert refusal.value.permanent
-    assert far.asked == []
+    assert api.requests == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The template codes leave with: asked for with a life within a code's, and refused when it would outlive one."""
+"""The template for codes: created with a time to live below a code's lifetime, refused when it is longer."""
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,7 +9,7 @@ TOKEN = "EAAJ-secreto"
 
 
 @pytest.fixture
-def far(settings):
+def api(settings):
     with provider() as made:
         url = f"whatsapp-cloud://{TOKEN}@/1055?template=codigo&api={made.url}"
         settings.AVAL_GATEWAYS = {"S": (), "W": (url,), "I": (), "C": ()}
@@ -21,14 +21,14 @@ def listed(**changes):
     return {"data": [{"name": "codigo", "language": "en", "status": "APPROVED"}, {**found, **changes}]}
 
 
-def test_it_is_asked_for_with_a_life_of_two_minutes(far, capsys):
-    far.say(200, {"id": "1", "status": "PENDING", "category": "AUTHENTICATION"})
+def test_the_template_is_created_with_a_time_to_live_of_two_minutes(api, capsys):
+    api.say(200, {"id": "1", "status": "PENDING", "category": "AUTHENTICATION"})
     call_command("whatsapp_template", "2244")
     assert "its status is PENDING" in capsys.readouterr().out
-    [asked] = far.asked
-    assert asked.path == "/v24.0/2244/message_templates"
-    assert asked.headers["Authorization"] == f"Bearer {TOKEN}"
-    assert asked.json == {
+    [sent] = api.requests
+    assert sent.path == "/v24.0/2244/message_templates"
+    assert sent.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert sent.json == {
         "name": "codigo",
         "language": "es",
         "category": "AUTHENTICATION",
@@ -41,15 +41,15 @@ def test_it_is_asked_for_with_a_life_of_two_minutes(far, capsys):
     }
 
 
-def test_check_says_that_it_is_fit(far, capsys):
-    far.say(200, listed())
+def test_check_says_that_it_is_fit(api, capsys):
+    api.say(200, listed())
     call_command("whatsapp_template", "2244", "--check")
     assert capsys.readouterr().out == "codigo (es) is approved; its messages live 120 s.\n"
-    assert far.asked[0].path.startswith("/v24.0/2244/message_templates?name=codigo&")
+    assert api.requests[0].path.startswith("/v24.0/2244/message_templates?name=codigo&")
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "text"),
     [
         (listed(message_send_ttl_seconds=600), "live 600 s, longer than a code"),
         (listed(message_send_ttl_seconds=None), "live 30 days, longer"),
@@ -59,14 +59,14 @@ def test_check_says_that_it_is_fit(far, capsys):
         ("no es json", "cannot be read"),
     ],
 )
-def test_check_fails_for_what_is_not(far, answer, words):
-    far.say(200, answer)
-    with pytest.raises(CommandError, match=words):
+def test_check_fails_for_what_is_not(api, answer, text):
+    api.say(200, answer)
+    with pytest.raises(CommandError, match=text):
         call_command("whatsapp_template", "2244", "--check")
 
 
-def test_what_meta_refuses_is_told_without_the_token(far):
-    far.say(400, {"error": {"code": 100, "message": f"bad {TOKEN}", "error_user_msg": f"Nombre en uso {TOKEN}"}})
+def test_a_refusal_by_meta_is_shown_without_the_token(api):
+    api.say(400, {"error": {"code": 100, "message": f"bad {TOKEN}", "error_user_msg": f"Nombre en uso {TOKEN}"}})
     with pytest.raises(CommandError) as fault:
         call_command("whatsapp_template", "2244")
     assert "Nombre en uso" in str(fault.value)

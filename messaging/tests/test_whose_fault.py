@@ -1,4 +1,4 @@
-"""Two mail servers, the preferred one refusing in the words of real services: what becomes of codes and bulletins."""
+"""Two mail servers, the preferred one refusing with texts of real services: the way of codes and bulletins."""
 
 from contextlib import ExitStack
 
@@ -24,7 +24,7 @@ NOT_THE_RECIPIENT = {
     "out of quota (Exchange Online)": {"body": "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceeded"},
     "a sender not verified (SES)": {"body": "554 Message rejected: Email address is not verified"},
     "a sender unknown at MAIL": {"mail": "550 5.1.1 sender unknown"},
-    "a code nobody knows": {"rcpt": "599 what?"},
+    "an unknown code": {"rcpt": "599 what?"},
 }
 
 
@@ -35,7 +35,7 @@ def our_address(settings):
 
 @pytest.fixture
 def servers(settings):
-    """Starts scripted servers and makes them the gateways of C, the first one preferred."""
+    """Start scripted servers and make them the gateways of C, the first one preferred."""
     with ExitStack() as running:
 
         def start(*answers):
@@ -52,7 +52,7 @@ def code(recipient="ana@dominio.com"):
 
 
 def deliver(message):
-    """Until it is settled, whatever it has to wait for; the clock is turned for it. Returns the tries."""
+    """Deliver until the message is settled, moving its due time forward. Returns the number of attempts."""
     for tries in range(20):
         Message.objects.filter(pk=message.pk).update(next_attempt_at=timezone.now())
         if not send.deliver_due("codes"):
@@ -82,7 +82,7 @@ def test_what_is_not_the_recipients_fault_goes_to_the_next_server_at_once_and_co
         message.refresh_from_db()
         assert (message.state, message.provider) == ("SENT", name(good))
         event = MessageEvent.objects.filter(message=message, state="QUEUED").get()
-        assert next(iter(answers.values()))[:20] in event.detail, "the server's own words"
+        assert next(iter(answers.values()))[:20] in event.detail, "the server's own text"
     assert set_aside() == {name(bad)}
 
 
@@ -104,7 +104,7 @@ def test_where_every_server_refuses_unclearly_it_ends_too(servers):
 
 
 @pytest.mark.parametrize("reply", ["550 5.1.1 user unknown", "550 No such user here", "552 5.2.2 mailbox full"])
-def test_a_recipient_nobody_knows_is_final_and_no_other_server_is_asked(servers, reply):
+def test_an_unknown_recipient_is_final_and_no_other_server_is_tried(servers, reply):
     _, good = servers({"rcpt": reply}, {})
     message = code()
     assert deliver(message) == 1
@@ -114,7 +114,7 @@ def test_a_recipient_nobody_knows_is_final_and_no_other_server_is_asked(servers,
 
 
 @pytest.mark.parametrize("reply", ["452 4.2.2 mailbox full", "450 4.2.0 greylisted", "451 4.7.1 Greylisting in action"])
-def test_greylisting_and_full_mailboxes_set_nobody_aside_and_are_tried_again_later(servers, reply):
+def test_greylisting_and_full_mailboxes_open_no_circuit_and_are_tried_again_later(servers, reply):
     only, *_ = servers({"rcpt": reply})
     messages = [code(f"c{number}@dominio.com") for number in range(4)]
     for expected in (5, 15, 30):
@@ -129,7 +129,7 @@ def test_greylisting_and_full_mailboxes_set_nobody_aside_and_are_tried_again_lat
     assert only.connections == 12
 
 
-def test_five_different_recipients_refused_in_a_row_set_the_server_aside_whatever_it_says(servers):
+def test_five_different_recipients_refused_in_a_row_open_the_circuit_whatever_the_text(servers):
     bad, good = servers({"rcpt": "550 5.1.1 user unknown"}, {})
     for number in range(4):
         deliver(code(f"c{number}@dominio.com"))
@@ -143,18 +143,18 @@ def test_five_different_recipients_refused_in_a_row_set_the_server_aside_whateve
     assert (message.state, message.provider) == ("SENT", name(good))
 
 
-def test_a_server_set_aside_does_not_come_back_by_refusing_once_more(servers):
+def test_a_refusal_does_not_close_an_open_circuit(servers):
     bad, _ = servers({"rcpt": "550 5.1.1 user unknown"}, {})
     for number in range(5):
         deliver(code(f"c{number}@dominio.com"))
     ProviderState.objects.update(until=timezone.now())
-    failover.known.looked = float("-inf")
+    failover.local.read_at = float("-inf")
     deliver(code("c9@dominio.com"))
     assert set_aside() == {name(bad)}
     assert 50 < (ProviderState.objects.get().until - timezone.now()).total_seconds() <= 60
 
 
-def test_addresses_that_no_server_was_asked_about_count_against_nobody(servers):
+def test_addresses_that_were_never_sent_to_a_server_are_no_failure(servers):
     [only] = servers({})
     for number in range(6):
         message = code(f"c{number} dominio.com")
@@ -208,7 +208,7 @@ def test_a_message_too_big_for_the_first_server_goes_by_the_second_and_is_final_
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "words"),
+    ("status", "body", "text"),
     [
         (
             422,
@@ -220,29 +220,29 @@ def test_a_message_too_big_for_the_first_server_goes_by_the_second_and_is_final_
     ],
 )
 def test_a_mail_service_whose_account_is_in_trouble_is_followed_by_the_next_provider(
-    servers, settings, status, body, words
+    servers, settings, status, body, text
 ):
     [good] = servers({})
-    with provider() as far:
-        far.say(status, body)
-        postmark = f"postmark://server-key@/?api={far.url}/"
+    with provider() as api:
+        api.say(status, body)
+        postmark = f"postmark://server-key@/?api={api.url}/"
         settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (postmark, *settings.AVAL_GATEWAYS["C"])}
         for number in range(4):
             message = code(f"c{number}@dominio.com")
             deliver(message)
             assert (message.state, message.provider) == ("SENT", name(good))
-        assert len(far.asked) == 3
+        assert len(api.requests) == 3
     assert set_aside() == {"postmark"}
-    assert words in MessageEvent.objects.filter(state="QUEUED").first().detail
+    assert text in MessageEvent.objects.filter(state="QUEUED").first().detail
 
 
 def test_an_inactive_recipient_of_a_mail_service_stays_final(servers, settings):
     [good] = servers({})
-    with provider() as far:
-        far.say(
+    with provider() as api:
+        api.say(
             422, {"ErrorCode": 406, "Message": "Found inactive addresses: ana@dominio.com. Inactive recipients are"}
         )
-        postmark = f"postmark://server-key@/?api={far.url}/"
+        postmark = f"postmark://server-key@/?api={api.url}/"
         settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (postmark, *settings.AVAL_GATEWAYS["C"])}
         message = code()
         assert deliver(message) == 1
@@ -251,10 +251,10 @@ def test_an_inactive_recipient_of_a_mail_service_stays_final(servers, settings):
     assert good.connections == 0
 
 
-def test_five_numbers_refused_in_a_row_by_an_sms_service_set_it_aside_too(settings):
-    with provider() as far:
-        far.say(400, {"code": 21211, "message": "Invalid 'To'"})
-        url = f"twilio://AC1:token@/?from=%2B12025550123&api={far.url}"
+def test_five_numbers_refused_in_a_row_by_an_sms_service_open_its_circuit_too(settings):
+    with provider() as api:
+        api.say(400, {"code": 21211, "message": "Invalid 'To'"})
+        url = f"twilio://AC1:token@/?from=%2B12025550123&api={api.url}"
         settings.AVAL_GATEWAYS = {"S": (url,), "W": (), "I": (), "C": ()}
         for number in range(5):
             assert set_aside() == set()
@@ -264,9 +264,9 @@ def test_five_numbers_refused_in_a_row_by_an_sms_service_set_it_aside_too(settin
 
 def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monkeypatch):
     bad, good = servers({"body": "550 5.4.5 Daily user sending limit exceeded"}, {})
-    monkeypatch.setattr(bulk, "_WELCOME", "true")
-    monkeypatch.setattr(bulk, "_SENDING", "true")
-    monkeypatch.setattr(bulk.rendering, "letter", send.outgoing)
+    monkeypatch.setattr(bulk, "_STILL_SUBSCRIBED", "true")
+    monkeypatch.setattr(bulk, "_CAMPAIGN_SENDING", "true")
+    monkeypatch.setattr(bulk.rendering, "render", send.to_outgoing)
     message = queue(kind="boletin", via="C", recipient="ana@dominio.com", subject="x", text="y", secret=None)
     bulk.deliver_due()
     bulk.deliver_due()

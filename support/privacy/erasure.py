@@ -171,9 +171,9 @@ def note_export(row: Registered, agent: Agent) -> None:
 def erase(row: Registered, agent: Agent) -> AuditEntry | None:
     """Erase the person in one transaction; return the audit entry. None if they were just erased by another call.
 
-    Runs beside live traffic: locks are taken in the common order (applicants, destinations, tokens, messages; links
-    before authorised clients, as in a confirmation). Raises messaging.retention.WithAProvider, and erases nothing,
-    while a provider is being called with one of the messages.
+    Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
+    authorised clients, as whoever confirms takes them). Raises messaging.retention.MessageBeingSent, when nothing was
+    done: a provider has one of the messages on the line.
     """
     with transaction.atomic():
         person = _locked(row)

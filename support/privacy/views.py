@@ -13,8 +13,7 @@ from clients.models import AuditEntry
 from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
-from messaging.retention import WithAProvider
-from staff.pages import ReasonForm
+from messaging.retention import MessageBeingSent
 from support.access import ERASE, EXPORT, desk_page, page
 from support.cases.actions import Agent
 from support.cases.person_search import Person, Registered
@@ -104,7 +103,7 @@ def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | 
     """Audit entry of the erasure; None, with a message to the agent, if it could not be done now."""
     try:
         entry = erasure.erase(row, agent)
-    except WithAProvider:
+    except MessageBeingSent:
         messages.error(request, "Un proveedor tiene ahora un mensaje suyo. No se borró nada: repita en un minuto.")
         return None
     except OperationalError:  # a lock that did not come in time, or two that waited for each other

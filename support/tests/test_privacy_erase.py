@@ -15,7 +15,7 @@ from conftest import NOW, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
 from messaging.delivery import send
 from messaging.models import Message, MessageEvent
-from messaging.retention import WithAProvider
+from messaging.retention import MessageBeingSent
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
 from support.cases.person_search import search
@@ -262,7 +262,7 @@ def test_a_provider_that_has_a_message_on_the_line_is_waited_for_and_nothing_is_
         state="SENDING", claim_id=ana.token.pk, lease_until=NOW, handed_over_at=NOW
     )
     before = snapshot()
-    with pytest.raises(WithAProvider):
+    with pytest.raises(MessageBeingSent):
         erasure.erase(ana.applicant, agent())
     assert snapshot() == before
 

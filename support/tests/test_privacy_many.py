@@ -7,7 +7,7 @@ import pytest
 import messaging.retention
 from conftest import NOW
 from messaging.models import Message, MessageEvent, ProviderReceipt
-from messaging.retention import WithAProvider
+from messaging.retention import MessageBeingSent
 
 pytestmark = pytest.mark.django_db
 MORE_THAN_A_STATEMENT_TAKES = 65_536
@@ -55,5 +55,5 @@ def test_every_piece_is_taken_back_or_blanked(monkeypatch):
 def test_one_with_a_provider_in_any_piece_stops_all(monkeypatch, place):
     monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENDING" if number == place else "SENT") for number in range(1, 11)]
-    with pytest.raises(WithAProvider):
+    with pytest.raises(MessageBeingSent):
         messaging.retention.erase(ids, to=[], at=NOW)

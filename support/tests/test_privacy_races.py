@@ -9,7 +9,7 @@ from clients.models import Applicant, AuditEntry, AuthorizedClient
 from conftest import at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
-from messaging.retention import WithAProvider
+from messaging.retention import MessageBeingSent
 from subscription import confirming
 from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
@@ -88,7 +88,7 @@ def test_a_code_typed_meanwhile_validates_first_or_finds_nobody(turn):
 def test_workers_that_send_meanwhile_send_first_or_not_at_all(turn):
     applicant = make_applicant(f"3000000{turn}")
     ask(applicant, "S")
-    erased = outcome(lambda: erase(applicant), WithAProvider)
+    erased = outcome(lambda: erase(applicant), MessageBeingSent)
     done = at_once([lambda: send.deliver_due("codes"), erased, lambda: send.deliver_due("codes")])
     if done[1] != "done":
         assert Applicant.objects.filter(pk=applicant.pk).exists(), "refused: nothing was done"

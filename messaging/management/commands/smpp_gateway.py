@@ -13,11 +13,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         gateways = process.gateways()
         if not gateways:
-            raise CommandError("SMS_URL names no smpp:// gateway: there is nothing to keep a line to.")
+            raise CommandError("SMS_URL names no smpp:// gateway: there is no SMSC to connect to.")
         stopping = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         if not process.run(gateways, stopping):
             raise CommandError(
-                "A bind fell or did not end in time, as the log says; what it had outstanding will be UNKNOWN."
+                "A bind failed or did not end in time (see the log); its outstanding messages will be UNKNOWN."
             )

@@ -1,4 +1,4 @@
-"""Command that creates or shows the WhatsApp template for codes."""
+"""Command that creates or checks the WhatsApp template for codes."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from messaging.gateways import whatsapp_template
 
 class Command(BaseCommand):
     help = (
-        "Asks Meta for the authentication template that WHATSAPP_URL names, with a time to live within a code's life; "
-        "with --check it only says how the template stands."
+        "Creates at Meta the authentication template that WHATSAPP_URL names, with a time to live within a code's "
+        "lifetime; with --check it only checks the template."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,11 +23,11 @@ class Command(BaseCommand):
             raise CommandError("The id of the WhatsApp Business account is a number.")
         try:
             if not options["check"]:
-                self.stdout.write(f"Meta took the template; its status is {whatsapp_template.make(account)}.")
+                self.stdout.write(f"Meta took the template; its status is {whatsapp_template.create(account)}.")
                 return
-            found = whatsapp_template.look(account)
-        except whatsapp_template.TemplateFault as fault:
-            raise CommandError(str(fault)) from None
+            found = whatsapp_template.find(account)
+        except whatsapp_template.TemplateError as error:
+            raise CommandError(str(error)) from None
         if found is None:
             raise CommandError("Meta has no template of that name and language: run this command without --check.")
         if found.outlives_a_code:
