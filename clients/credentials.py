@@ -42,7 +42,7 @@ def jwt_backend(audience: str) -> TokenBackend:
 class PartnerToken(Token):
     """Long-lived JWT of a partner. Its type and audience keep it apart from the token of a staff login."""
 
-    token_type = "partner"  # noqa: S105
+    token_type = "partner"  # noqa: S105  a claim, not a secret
     lifetime = JWT_LIFETIME
 
     @property

@@ -127,4 +127,4 @@ def _wanted(request: HttpRequest) -> str:
     if came_from and url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
         parts = urlsplit(came_from)
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
-    return next(room for room in GUARDED_PATHS if request.path_info.startswith(room))
+    return next(path for path in GUARDED_PATHS if request.path_info.startswith(path))

@@ -55,8 +55,8 @@ class LimitedPaginator(Paginator):
         if self.count < COUNTED:
             return _spaced(self.count)
         rows = cast("QuerySet[Any]", self.object_list)
-        everybody = rows.model._default_manager.all()  # which itself leaves out who was forgotten
-        is_narrowed = rows.query.where != everybody.query.where
+        unfiltered = rows.model._default_manager.all()  # which itself leaves out people who were erased
+        is_narrowed = rows.query.where != unfiltered.query.where
         estimate = 0 if is_narrowed else _estimate(rows.model._meta.db_table)
         return f"unos {_spaced(estimate)}" if estimate > COUNTED else f"más de {_spaced(COUNTED)}"
 

@@ -39,17 +39,17 @@ class ExternalClients(models.QuerySet[Any]):
         text = normalised(term)
         if not text:
             return self
-        everybody = self.model._default_manager.values_list("pk")
-        branches = [everybody.filter(client_id=text), everybody.filter(cui=text)]
+        rows_of_all = self.model._default_manager.values_list("pk")
+        branches = [rows_of_all.filter(client_id=text), rows_of_all.filter(cui=text)]
         with suppress(ValueError):
-            branches.append(everybody.filter(pk=UUID(text)))
+            branches.append(rows_of_all.filter(pk=UUID(text)))
         digits = re.sub("[^0-9]", "", text)
         is_number = bool(digits) and _PHONE.fullmatch(text) is not None
         if is_number:
-            branches.append(everybody.filter(phone_digits=digits))
+            branches.append(rows_of_all.filter(phone_digits=digits))
         words = folded(text).split()[:_MAX_WORDS]
         if words and not is_number:  # a number begins nobody's name, and PostgreSQL would expect that it does
-            branches.append(everybody.filter(_names_begin_with(words)))
+            branches.append(rows_of_all.filter(_names_begin_with(words)))
         return self.filter(pk__in=branches[0].union(*branches[1:]))
 
 

@@ -156,8 +156,8 @@ def test_254_octets_pass_and_255_do_not():
 
 def test_capitals_that_grow_in_lower_case_do_not_pass_the_limit():
     domain = ".".join(["b" * 62] * 3) + ".pe"
-    room = 254 - 1 - len(domain)
-    grows = "a" * (room % 2) + "Ⱥ" * (room // 2) + "@" + domain  # two octets; its small letter has three
+    octets_left = 254 - 1 - len(domain)
+    grows = "a" * (octets_left % 2) + "Ⱥ" * (octets_left // 2) + "@" + domain  # two octets; its small letter has three
     assert len(grows.encode()) == 254
     with pytest.raises(InvalidEmail):
         canonical_email(grows)

@@ -15,10 +15,11 @@ RUN = "aval_run"
 FILES = {OWNER: "owner_password", RUN: "run_password"}
 
 HBA = f"""\
-# Written by Aval (config/embedded/roles.py). The superuser does not log in.
+# Written by Aval (config/embedded_roles.py). The superuser does not log in.
 local all {OWNER} scram-sha-256
 local aval {RUN} scram-sha-256
 """
+"""Byte for byte as in 0.1: processes of both versions compare it, to see whether the server has these roles."""
 
 _ROLES = """
 DO $$ DECLARE wanted text; BEGIN

@@ -22,7 +22,7 @@ from clients.admin.base import actor, address
 from clients.models import AuthorizedClient, Contract, Partner, audit
 from external_api.client_import.jobs import Outcome, Rows, apply, csv_body, preview, xlsx_body
 from external_api.client_import.limits import WrongFile
-from external_api.client_import.spreadsheets import FIELDS, MAX_BYTES, REQUIRED, Line, read
+from external_api.client_import.spreadsheets import FIELDS, MAX_BYTES, REQUIRED, SheetRow, read
 from external_api.frontdoor.errors import Unavailable
 from external_api.nopasanada.contract import MAX_ROWS, TABLE, ClientsRequired, TooManyClients
 
@@ -45,7 +45,7 @@ class ImportForm(forms.Form):
         help_text="CSV en UTF-8 (con coma o punto y coma) o XLSX, hasta 5 MB.",
         widget=UnfoldAdminFileFieldWidget,
     )
-    lines: list[Line]
+    lines: list[SheetRow]
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import JSONArray
 
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_import.spreadsheets import COLUMNS, FIELDS, Line, csv_text, total_line, write_xlsx
+from external_api.client_import.spreadsheets import COLUMNS, FIELDS, SheetRow, csv_text, total_line, write_xlsx
 from external_api.frontdoor import request_log
 from external_api.frontdoor.export_slots import STAFF
 from external_api.frontdoor.exports import Body, Export, file_body
@@ -44,7 +44,7 @@ class Outcome:
     request_id: int = 0
 
 
-def preview(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcome:
+def preview(partner: Partner, lines: Sequence[SheetRow], *, at: datetime) -> Outcome:
     """Return the outcome that `apply` would have now: run the same code and roll back, so that the rules cannot
     differ."""
     with transaction.atomic():
@@ -53,7 +53,7 @@ def preview(partner: Partner, lines: Sequence[Line], *, at: datetime) -> Outcome
     return outcome
 
 
-def apply(partner: Partner, lines: Sequence[Line], *, at: datetime, by: str, address: str, file: str) -> Outcome:
+def apply(partner: Partner, lines: Sequence[SheetRow], *, at: datetime, by: str, address: str, file: str) -> Outcome:
     """Authorise the valid lines and record who asked for it: as a request of contract 1, and in the audit."""
     began = time.perf_counter()
     with transaction.atomic():
@@ -141,11 +141,11 @@ def xlsx_body(rows: Rows) -> tuple[Body, int]:
         raise
 
 
-def _rows(lines: Sequence[Line]) -> list[Any]:
+def _rows(lines: Sequence[SheetRow]) -> list[Any]:
     return [dict(zip(FIELDS, cells, strict=True)) for _, cells in lines]
 
 
-def _outcome(lines: Sequence[Line], results: dict[str, Any], request_id: int = 0) -> Outcome:
+def _outcome(lines: Sequence[SheetRow], results: dict[str, Any], request_id: int = 0) -> Outcome:
     faults = [
         Fault(lines[fault["indice"]][0], lines[fault["indice"]][1][FIELDS.index("correo")], fault["errores"])
         for fault in results["fallos"]

@@ -56,7 +56,7 @@ _BROKEN_XLSX = (
     ArithmeticError,
 )
 
-Line = tuple[int, list[str]]
+SheetRow = tuple[int, list[str]]
 """A line's number, as the spreadsheet shows it, and its cells."""
 
 
@@ -70,7 +70,7 @@ def original(cell: str) -> str:
     return cell[1:] if _UNDONE.match(cell) else cell
 
 
-def read(data: bytes, *, at_most: int, too_many: str) -> list[Line]:
+def read(data: bytes, *, at_most: int, too_many: str) -> list[SheetRow]:
     """The filled lines of a file as values of FIELDS, with their numbers. Raises WrongFile."""
     if len(data) > MAX_BYTES:
         raise WrongFile("El archivo pasa de 5 MB.")
@@ -81,7 +81,7 @@ def read(data: bytes, *, at_most: int, too_many: str) -> list[Line]:
         raise WrongFile("El archivo está vacío.")
     indexes = _column_indexes(header[1])
     ended = _indexes_by_name(header[1]).get(ENDED)
-    rows: list[Line] = []
+    rows: list[SheetRow] = []
     for number, cells in lines:
         if ended is not None and cells[ended : ended + 1] not in ([], [""]):
             raise WrongFile(f"La fila {number} está dada de baja; quítela para no autorizarla otra vez.")
@@ -113,7 +113,7 @@ def write_xlsx(
     book.save(into)
 
 
-def _csv(data: bytes) -> Iterator[Line]:
+def _csv(data: bytes) -> Iterator[SheetRow]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -129,7 +129,7 @@ def _csv(data: bytes) -> Iterator[Line]:
         raise WrongFile(f"El CSV está mal formado cerca de la línea {reader.line_num}.") from None
 
 
-def _xlsx(data: bytes, deadline: Deadline) -> Iterator[Line]:
+def _xlsx(data: bytes, deadline: Deadline) -> Iterator[SheetRow]:
     """Read the first sheet, from a zip that measures its parts: 31 KB can unfold into millions of cells and texts."""
     try:
         with BoundedZip(io.BytesIO(data), deadline) as parts:
@@ -154,7 +154,7 @@ def _as_text(cell: Any) -> str:
     return str(cell)[:MAX_CELL_LENGTH].strip(" ")
 
 
-def _filled(lines: Iterator[Line], deadline: Deadline) -> Iterator[Line]:
+def _filled(lines: Iterator[SheetRow], deadline: Deadline) -> Iterator[SheetRow]:
     """Leave out empty lines, and the last line of an export."""
     for number, cells in lines:
         deadline.check()

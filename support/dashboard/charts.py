@@ -20,7 +20,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Line:
+class Segment:
     x1: float
     x2: float
     y: float
@@ -32,18 +32,18 @@ class Hours:
     """Chart of a day by hour: nested bars for today, a line for yesterday."""
 
     bars: list[Bar]
-    before: list[Line]
-    grid: list[Line]
+    before: list[Segment]
+    grid: list[Segment]
     labels: list[tuple[float, str]]
 
 
 def of_hours(today: Sequence[Sequence[int]], yesterday: Sequence[int]) -> Hours:
     """`today`: the series of each hour, from the widest to the narrowest; `yesterday`: the widest one's values."""
     ticks = round_steps(max([*(counts[0] for counts in today), *yesterday], default=0))
-    room, slot = HEIGHT - TOP - BOTTOM, (WIDTH - LEFT - RIGHT) / max(1, len(today))
+    plot_height, slot = HEIGHT - TOP - BOTTOM, (WIDTH - LEFT - RIGHT) / max(1, len(today))
 
     def y(value: int) -> float:
-        return round(TOP + room * (1 - value / ticks[-1]), 1)
+        return round(TOP + plot_height * (1 - value / ticks[-1]), 1)
 
     bars, before = [], []
     for hour, counts in enumerate(today):
@@ -54,8 +54,8 @@ def of_hours(today: Sequence[Sequence[int]], yesterday: Sequence[int]) -> Hours:
                 x = round(left + (slot - width) / 2, 1)
                 bars.append(Bar(x, y(value), round(width, 1), round(y(0) - y(value), 1), series))
         if yesterday[hour]:
-            before.append(Line(round(left + 1, 1), round(left + slot - 1, 1), y(yesterday[hour])))
-    grid = [Line(LEFT, WIDTH - RIGHT, y(tick), f"{tick:,}") for tick in ticks]
+            before.append(Segment(round(left + 1, 1), round(left + slot - 1, 1), y(yesterday[hour])))
+    grid = [Segment(LEFT, WIDTH - RIGHT, y(tick), f"{tick:,}") for tick in ticks]
     labels = [(round(LEFT + (hour + 0.5) * slot, 1), f"{hour:02d}") for hour in range(0, len(today), 3)]
     return Hours(bars, before, grid, labels)
 

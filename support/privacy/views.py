@@ -14,6 +14,7 @@ from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
 from messaging.retention import MessageBeingSent
+from staff.pages import ReasonForm
 from support.access import ERASE, EXPORT, desk_page, page
 from support.cases.actions import Agent
 from support.cases.person_search import Person, Registered

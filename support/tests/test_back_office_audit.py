@@ -14,8 +14,8 @@ from clients.admin.audit_mixin import Audited
 from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
 from conftest import make_applicant
 from staff import login_audit
-from tests.factories import PartnerFactory
 from testkit.packages import APPS, sources
+from tests.factories import PartnerFactory
 from tokens.tests.test_admin_pages import ask
 
 pytestmark = pytest.mark.django_db
