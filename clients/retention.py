@@ -28,26 +28,25 @@ REDACTED = "[borrado]"
 class RetentionRule:
     """Retention rule: which rows of a kind have expired, and how they are removed.
 
-    `which` selects the `id` of these rows, oldest first, with the parameters %(before)s and %(at)s. `away` follows
-    `WITH over AS (...)`: statements over `over`, the last of which returns the number of rows.
-    """
+    `select_sql` selects the `id` of these rows, oldest first, with the parameters %(before)s and %(at)s. `delete_sql`
+    follows `WITH over AS (...)`: statements over `over`, the last of which returns the number of rows."""
 
     name: str
-    which: str
-    away: str
-    kept: Callable[[], timedelta | None]
-    of: str = ""  # which table's rows are locked, where `which` reads several
+    select_sql: str
+    delete_sql: str
+    period: Callable[[], timedelta | None]
+    of: str = ""  # which table's rows are locked, where `select_sql` reads several
 
     @property
     def statement(self) -> str:
         """The whole statement that removes a batch."""
         lock = f"FOR UPDATE {f'OF {self.of} ' if self.of else ''}SKIP LOCKED"
-        return f"WITH over AS MATERIALIZED ({self.which} LIMIT {BATCH:d} {lock}) {self.away}"
+        return f"WITH over AS MATERIALIZED ({self.select_sql} LIMIT {BATCH:d} {lock}) {self.delete_sql}"
 
     def before(self, *, at: datetime) -> datetime | None:
         """Rows older than this have expired; None: they are kept for ever."""
-        kept = self.kept()
-        return None if kept is None else at - kept
+        period = self.period()
+        return None if period is None else at - period
 
     def batch(self, *, at: datetime) -> int:
         """Remove the oldest expired rows, BATCH at most; return how many."""
@@ -63,7 +62,7 @@ class RetentionRule:
             return 0
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = '10min'")
-            statement = f"SELECT count(*) FROM ({self.which}) AS over"  # noqa: S608  a rule's own SQL
+            statement = f"SELECT count(*) FROM ({self.select_sql}) AS over"  # noqa: S608  a rule's own SQL
             cursor.execute(statement, {"before": before, "at": at})
             return int(cursor.fetchone()[0])
 
@@ -73,7 +72,7 @@ class RetentionRule:
             return int(cursor.fetchone()[0])
 
 
-def kept(name: str) -> Callable[[], timedelta | None]:
+def period_of(name: str) -> Callable[[], timedelta | None]:
     """Retention period of a kind, from its setting at each run."""
 
     def found() -> timedelta | None:
@@ -83,8 +82,8 @@ def kept(name: str) -> Callable[[], timedelta | None]:
     return found
 
 
-def deleting(table: str, key: str = "id", *, then: str = " SELECT count(*) FROM over") -> str:
-    """`away` for rows that nothing refers to."""
+def delete_sql_of(table: str, key: str = "id", *, then: str = " SELECT count(*) FROM over") -> str:
+    """`delete_sql` for rows that nothing refers to."""
     removal = f"DELETE FROM {table} AS each USING over WHERE each.{key} = over.id"  # noqa: S608  names of our tables
     return f", {table}_gone AS ({removal}){then}"
 
@@ -110,7 +109,7 @@ RULES = (
         " AND forgotten_at IS NULL ORDER BY deauthorized_at",
         f", blanked AS (UPDATE clients_authorizedclient AS client SET {CLIENT_BLANK} FROM over"  # noqa: S608  a constant
         " WHERE client.id = over.id) SELECT count(*) FROM over",
-        kept("deauthorized"),
+        period_of("deauthorized"),
     ),
 )
 """Retention rules of this app. External clients have none: they stay as long as their partner keeps them."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from clients.retention import RetentionRule, deleting, kept
+from clients.retention import RetentionRule, delete_sql_of, period_of
 from external_api.frontdoor.idempotency import ANSWER_LIFETIME, SEAL_MARK
 from external_api.models import ApiRequest
 
@@ -14,13 +14,13 @@ RULES = (
     RetentionRule(
         "requests",
         "SELECT id FROM external_api_apirequest WHERE created_at < %(before)s ORDER BY created_at",
-        deleting("external_api_apirequest"),
-        kept("requests"),
+        delete_sql_of("external_api_apirequest"),
+        period_of("requests"),
     ),
     RetentionRule(
         "answers",
         "SELECT id FROM external_api_idempotentanswer WHERE created_at < %(before)s ORDER BY created_at",
-        deleting("external_api_idempotentanswer"),
+        delete_sql_of("external_api_idempotentanswer"),
         lambda: ANSWER_LIFETIME,  # fixed by the contracts, not a setting
     ),
 )

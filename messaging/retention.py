@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from clients.retention import BATCH, RetentionRule, deleting, kept
+from clients.retention import BATCH, RetentionRule, delete_sql_of, period_of
 from messaging.models import Message, ProviderReceipt, SandboxMessage
 from messaging.queue.transitions import move
 
@@ -60,7 +60,7 @@ RULES = (
         , blanked AS (UPDATE messaging_message AS message SET {_BLANK} FROM over WHERE message.id = over.id)
         SELECT count(*) FROM over
         """,  # noqa: S608  this module's constants
-        kept("messages"),
+        period_of("messages"),
         of="message",
     ),
     # a campaign may have made a message for a client whom it had read just before their erasure
@@ -84,26 +84,26 @@ RULES = (
     RetentionRule(
         "receipts",
         "SELECT id FROM messaging_providerreceipt WHERE at < %(before)s ORDER BY at",
-        deleting("messaging_providerreceipt"),
-        kept("receipts"),
+        delete_sql_of("messaging_providerreceipt"),
+        period_of("receipts"),
     ),
     # few rows, all of them about providers
     RetentionRule(
         "provider_events",
         "SELECT id FROM messaging_providerevent WHERE at < %(before)s ORDER BY id",
-        deleting("messaging_providerevent"),
-        kept("provider_events"),
+        delete_sql_of("messaging_providerevent"),
+        period_of("provider_events"),
     ),
     RetentionRule(
         "sandbox",
         "SELECT id FROM messaging_sandboxmessage WHERE created < %(before)s ORDER BY id",
-        deleting("messaging_sandboxmessage"),
-        kept("sandbox"),
+        delete_sql_of("messaging_sandboxmessage"),
+        period_of("sandbox"),
     ),
     RetentionRule(
         "rate_counts",  # ends_at is in each row
         "SELECT key AS id FROM messaging_ratecount WHERE ends_at < %(at)s ORDER BY ends_at",
-        deleting("messaging_ratecount", "key"),
+        delete_sql_of("messaging_ratecount", "key"),
         lambda: timedelta(0),
     ),
 )

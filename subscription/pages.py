@@ -10,12 +10,12 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from staff.pages import PRIVATE_HEADERS
+
 View = Callable[..., HttpResponse]
 
 MAX_BODY = 16 * 1024
 """Bytes; a form of one field. Checked before anything reads the body: an upload would go to disk first."""
-
-_HEADERS = {"Cache-Control": "no-store, private", "X-Robots-Tag": "noindex, nofollow"}
 
 
 def form_page(view: View) -> View:
@@ -43,7 +43,7 @@ def _private_page(view: View, *, referrer: str) -> View:
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = HttpResponse(status=413) if _too_large(request) else guarded(request, *args, **kwargs)
-        for name, value in (*_HEADERS.items(), ("Referrer-Policy", referrer)):
+        for name, value in (*PRIVATE_HEADERS.items(), ("Referrer-Policy", referrer)):
             response.headers[name] = value
         return response
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from clients.retention import RetentionRule, kept
+from clients.retention import RetentionRule, period_of
 from subscription.models import SubscriptionRequest
 
 _USED = "EXISTS (SELECT FROM subscription_consentrecord AS consent WHERE consent.request_id = link.id)"
@@ -42,7 +42,7 @@ RULES = (
         "SELECT id FROM subscription_subscriptionrequest WHERE email <> '' AND requested_at < %(before)s"
         " AND expires_at < %(at)s ORDER BY requested_at",
         _DELETE_SQL,
-        kept("links"),
+        period_of("links"),
     ),
     # the evidence of a live subscription stays, however old
     _Evidence(
@@ -58,7 +58,7 @@ RULES = (
         , gone AS (DELETE FROM subscription_consentrecord AS consent USING over WHERE consent.id = over.id)
         SELECT count(*) FROM over
         """,
-        kept("consents"),
+        period_of("consents"),
         of="consent",
     ),
 )

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from clients.models import Applicant
-from clients.retention import APPLICANT_BLANK, BATCH, RetentionRule, deleting, erase_applicants, kept
+from clients.retention import APPLICANT_BLANK, BATCH, RetentionRule, delete_sql_of, erase_applicants, period_of
 from messaging.retention import OF_THEIR_CODES
 from tokens import destinations, services
 from tokens.cooldown import LOOK_BACK
@@ -21,7 +21,7 @@ from tokens.models import LadderForgiveness, VerificationToken
 
 
 def _period_after_ladders(name: str) -> Callable[[], timedelta | None]:
-    setting = kept(name)
+    setting = period_of(name)
 
     def period() -> timedelta | None:
         days = setting()
@@ -44,13 +44,13 @@ ERASED = RetentionRule(
     "codes_of_the_erased",
     "SELECT id FROM tokens_verificationtoken WHERE forget_at < %(at)s AND forget_at IS NOT NULL"
     " AND outcome <> 'PENDIENTE' ORDER BY forget_at",
-    CODES.away,
+    CODES.delete_sql,
     lambda: timedelta(0),  # the row itself knows when
 )
 FORGIVEN = RetentionRule(
     "forgiveness",  # few rows; the audit keeps who forgave, when and why
     "SELECT id FROM tokens_ladderforgiveness WHERE at < %(before)s ORDER BY id",
-    deleting("tokens_ladderforgiveness"),
+    delete_sql_of("tokens_ladderforgiveness"),
     _period_after_ladders("codes"),
 )
 
@@ -59,13 +59,15 @@ FORGIVEN = RetentionRule(
 class _InactiveApplicants(RetentionRule):
     """Rule in two statements, not one: a code requested between the search and the lock counts as activity."""
 
-    which_locked: str = ""  # `which` again, of the rows that are locked by now
+    select_locked_sql: str = ""  # `select_sql` again, of the rows that are locked by now
 
     def _run(self, sql: str, params: dict[str, Any]) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"{self.which} LIMIT {BATCH:d} FOR UPDATE OF applicant SKIP LOCKED", params)
+            cursor.execute(f"{self.select_sql} LIMIT {BATCH:d} FOR UPDATE OF applicant SKIP LOCKED", params)
             locked = [row[0] for row in cursor.fetchall()]
-            cursor.execute(f"WITH over AS MATERIALIZED ({self.which_locked}) {self.away}", {**params, "locked": locked})
+            cursor.execute(
+                f"WITH over AS MATERIALIZED ({self.select_locked_sql}) {self.delete_sql}", {**params, "locked": locked}
+            )
             return int(cursor.fetchone()[0])
 
 
@@ -98,7 +100,7 @@ def _inactive_applicants(name: str, state: str, since: str) -> RetentionRule:
         delete_sql,
         _period_after_ladders(name),
         of="applicant",
-        which_locked=f"{inactive} AND applicant.id = ANY(%(locked)s)",
+        select_locked_sql=f"{inactive} AND applicant.id = ANY(%(locked)s)",
     )
 
 

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import JSONArray
 
+from clients.local_time import LIMA
 from clients.models import AuthorizedClient, Contract, Partner, audit
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, SheetRow, csv_text, total_line, write_xlsx
 from external_api.frontdoor import request_log
@@ -25,7 +26,6 @@ from external_api.frontdoor.export_slots import STAFF
 from external_api.frontdoor.exports import Body, Export, file_body
 from external_api.models import ApiRequest
 from external_api.nopasanada import bulk
-from external_api.nopasanada.contract import LIMA
 
 
 @dataclass(frozen=True)

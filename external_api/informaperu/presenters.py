@@ -3,15 +3,13 @@
 import math
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from clients.local_time import LIMA
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.cooldown import CooldownState
-
-LIMA = ZoneInfo("America/Lima")
 
 
 def lima(moment: datetime) -> str:

@@ -1,7 +1,7 @@
 """Serializers of the staff API's queries: filters and page size."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,10 @@ from rest_framework.request import Request
 
 from clients.identity import documents, phones
 from clients.identity.emails import InvalidEmail, canonical_email
+from clients.local_time import midnight
 from clients.models import Applicant
 from external_api.frontdoor.errors import BadRequest, InvalidFields
 from external_api.frontdoor.fields import Text, checked
-from external_api.informaperu.presenters import LIMA
 from external_api.informaperu.serializers import Email
 from messaging.models import Message, Via
 
@@ -158,4 +158,4 @@ def checked_query(serializer_class: type[ListQuery], request: Request) -> tuple[
 def _midnight(day: str, *, days_later: int = 0) -> datetime | None:
     if not day:
         return None
-    return datetime.combine(date.fromisoformat(day) + timedelta(days=days_later), time(), LIMA)
+    return midnight(date.fromisoformat(day) + timedelta(days=days_later))

@@ -6,11 +6,11 @@ Source: "Documento de Integración API NoPasaNadaPE v1"; the texts are copied fr
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
 from clients.errors import Refused
+from clients.local_time import LIMA
 from clients.models import Contract
 from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
@@ -19,7 +19,6 @@ from external_api.frontdoor.headers import error_headers
 if TYPE_CHECKING:
     from external_api.frontdoor.views import ContractView
 
-LIMA = ZoneInfo("America/Lima")
 MAX_ROWS = 10_000
 
 

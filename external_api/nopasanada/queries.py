@@ -4,9 +4,10 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from clients.local_time import midnight
 from clients.models import Partner
 from external_api.frontdoor.exports import Export
-from external_api.nopasanada.contract import LIMA, WrongDate
+from external_api.nopasanada.contract import WrongDate
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -54,7 +55,7 @@ def whole_days(since: Any, until: Any) -> tuple[datetime, datetime]:
     last = _day(until) or date(9999, 12, 30)
     if first > last:
         raise WrongDate
-    return _midnight(first), _midnight(last + timedelta(days=1))
+    return midnight(first), midnight(last + timedelta(days=1))
 
 
 def _day(value: Any) -> date | None:
@@ -67,7 +68,3 @@ def _day(value: Any) -> date | None:
     except ValueError:
         raise WrongDate from None
     return min(max(day, date(1, 1, 2)), date(9999, 12, 30))
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=LIMA)

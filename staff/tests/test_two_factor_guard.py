@@ -55,7 +55,7 @@ def logged_in(user):
 
 
 def addresses(patterns=None, before=""):
-    """Every address below the rooms of the staff."""
+    """Every address below the guarded paths."""
     for each in get_resolver().url_patterns if patterns is None else patterns:
         route = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: VALUES.get(match[1], "1"), str(each.pattern))
         route = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: VALUES.get(match[1], "1"), route)

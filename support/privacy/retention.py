@@ -17,7 +17,7 @@ import external_api.retention
 import messaging.retention
 import subscription.retention
 import tokens.retention
-from clients.retention import BATCH, RetentionRule, deleting, kept
+from clients.retention import BATCH, RetentionRule, delete_sql_of, period_of
 
 log = logging.getLogger(__name__)
 
@@ -25,32 +25,32 @@ STAFF = (
     RetentionRule(
         "sessions",
         "SELECT session_key AS id FROM django_session WHERE expire_date < %(before)s ORDER BY expire_date",
-        deleting("django_session", "session_key"),
+        delete_sql_of("django_session", "session_key"),
         lambda: timedelta(0),  # they say themselves when they are over
     ),
     RetentionRule(
         "logins",
         "SELECT id FROM axes_accessattempt WHERE attempt_time < %(before)s ORDER BY id",
-        deleting("axes_accessattemptexpiration", "access_attempt_id", then=deleting("axes_accessattempt")),
-        kept("logins"),
+        delete_sql_of("axes_accessattemptexpiration", "access_attempt_id", then=delete_sql_of("axes_accessattempt")),
+        period_of("logins"),
     ),
     RetentionRule(
         "login_failures",  # few rows: one a name that was tried
         "SELECT name AS id FROM clients_loginfailures WHERE last_at < %(before)s ORDER BY name",
-        deleting("clients_loginfailures", "name"),
-        kept("logins"),
+        delete_sql_of("clients_loginfailures", "name"),
+        period_of("logins"),
     ),
     RetentionRule(
         "login_addresses",
         "SELECT key AS id FROM clients_loginaddress WHERE last_at < %(before)s ORDER BY key",
-        deleting("clients_loginaddress", "key"),
-        kept("logins"),
+        delete_sql_of("clients_loginaddress", "key"),
+        period_of("logins"),
     ),
     RetentionRule(
         "admin_log",
         "SELECT id FROM django_admin_log WHERE action_time < %(before)s ORDER BY id",
-        deleting("django_admin_log"),
-        kept("admin_log"),
+        delete_sql_of("django_admin_log"),
+        period_of("admin_log"),
     ),
 )
 

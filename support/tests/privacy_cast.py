@@ -1,4 +1,4 @@
-"""One person in every room, and another who must keep everything: what copy and erasure are tried on."""
+"""One person in every app, and another who must keep everything: what copy and erasure are tried on."""
 
 from dataclasses import dataclass
 from datetime import timedelta

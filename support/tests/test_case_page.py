@@ -49,7 +49,7 @@ def test_a_case_of_nobody_is_no_case(chief, kind, key):
 
 
 def more_of_everything(number):
-    """The same person once more in every room, at another company."""
+    """The same person once more in every app, at another partner."""
     at = timezone.now() - timedelta(minutes=number)
     bank = PartnerFactory(name=f"Banco {number}", slug=f"banco-{number}")
     person = Applicant.objects.create(

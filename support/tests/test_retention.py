@@ -520,7 +520,7 @@ def test_a_big_table_is_read_from_its_oldest_row_by_an_index(name):
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute(f"EXPLAIN {kind(name).which} LIMIT 10", {"before": NOW, "at": NOW})
+        cursor.execute(f"EXPLAIN {kind(name).select_sql} LIMIT 10", {"before": NOW, "at": NOW})
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert BY_INDEX[name] in plan, plan
     assert "Sort" not in plan, plan
