@@ -126,3 +126,11 @@ def test_no_statement_joins_with_a_query_that_has_a_limit(path):
     """`id IN (SELECT ... LIMIT n)` may run once per row while statistics are stale; `= ANY (ARRAY(SELECT ...))` runs
     once (messaging/tests/test_stale_statistics.py)."""
     assert not re.search(r"\bIN \((?:\s|\"|')*(?:SELECT|\{)[^;]{0,600}?\bLIMIT\b", path.read_text())
+
+
+def test_no_test_module_imports_another():
+    """What two of them need is a module of its own, so that neither's fixtures come along unseen."""
+    for path in BASE_DIR.rglob("test_*.py"):
+        if ".venv" not in path.parts:
+            found = [name for name in imports(ast.parse(path.read_text())) if re.search(r"\btests\.test_", name)]
+            assert found == [], path

@@ -22,6 +22,7 @@ from external_api.client_import.limits import MAX_UNZIPPED_BYTES, WrongFile
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, neutral, original, read
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -252,7 +253,7 @@ def test_the_previewed_rows_cannot_be_exchanged(superuser, partner):
 
 
 def test_only_partners_that_may_use_the_contract(superuser, informa, nopasanada):
-    off = Partner.objects.create(name="Apagada", slug="apagada", is_active=False)
+    off = PartnerFactory(name="Apagada", slug="apagada", is_active=False)
     for each in (informa.partner, off):
         assert upload(superuser, each, as_bytes(GOOD)).context["form"].errors["partner"]
     checked = upload(superuser, nopasanada.partner, as_bytes(GOOD))

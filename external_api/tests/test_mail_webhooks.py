@@ -17,7 +17,7 @@ from external_api.receipts import mail_views, urls
 from messaging.delivery import mail_feedback, receipts
 from messaging.gateways import MAIL_SERVICES
 from messaging.models import Message, MessageEvent, ProviderReceipt
-from messaging.tests.test_delivery import queue
+from messaging.tests.queued import queue
 
 pytestmark = pytest.mark.django_db
 

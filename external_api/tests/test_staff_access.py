@@ -14,7 +14,7 @@ from clients.errors import CredentialRefused
 from conftest import make_applicant
 from external_api.informaperu.staff_tokens import issue_for
 from external_api.models import ApiRequest
-from external_api.tests.test_staff_api import BASE, LISTS, SEES_ALL, Desk, member
+from external_api.tests.staff_agent import BASE, LISTS, SEES_ALL, Desk, member
 
 pytestmark = pytest.mark.django_db
 

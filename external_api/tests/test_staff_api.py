@@ -2,16 +2,13 @@
 
 import base64
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
 from django.conf import settings as site
-from django.contrib.auth.models import Permission, User
-from django.test import Client
 
 from conftest import make_applicant
-from external_api.informaperu.staff_tokens import issue_for
+from external_api.tests.staff_agent import BASE, LISTS, NOON, SEES_ALL, Desk, ask, member
 from messaging.models import Message, MessageEvent
 from tokens import services
 from tokens.models import VerificationToken
@@ -19,44 +16,11 @@ from tokens.models import VerificationToken
 pytestmark = pytest.mark.django_db
 
 CODE = "Q7ZX"
-BASE = "/v1/api/admin"
-LISTS = (f"{BASE}/clients", f"{BASE}/messages")
-NOON = datetime(2026, 2, 12, 17, 0, tzinfo=UTC)
-"""12:00 in Lima."""
 
 
 @pytest.fixture(autouse=True)
 def known_code(monkeypatch):
     monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
-
-
-class Desk:
-    """An agent with a token, over Django's test client."""
-
-    def __init__(self, user):
-        self.http = Client(raise_request_exception=False)
-        self.headers = {"Authorization": f"Bearer {issue_for(user, at=datetime.now(UTC))}"}
-
-    def get(self, path, **query):
-        return self.http.get(path + ("?" + urlencode(query) if query else ""), headers=self.headers)
-
-    def listed(self, what, **query):
-        answer = self.get(f"{BASE}/{what}", **query)
-        assert answer.status_code == 200, answer.content
-        return answer.json()
-
-    def ids(self, what, **query):
-        return [row["id"] for row in self.listed(what, **query)["data"]]
-
-
-SEES_ALL = ("view_applicant", "view_verificationtoken", "view_message")
-
-
-def member(name="ana", *rights):
-    """One of the staff with these rights and no role."""
-    user = User.objects.create_user(name, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=rights))
-    return user
 
 
 @pytest.fixture
@@ -67,14 +31,6 @@ def agent(db):
 @pytest.fixture
 def desk(agent):
     return Desk(agent)
-
-
-def ask(applicant, *, at=NOON, via="S", phone="987654321", partner=None):
-    """A code for the applicant and the message that carries it."""
-    origin = services.Origin(partner)
-    destination = {} if via == "C" else {"phone": phone, "operator": "CLARO"}
-    token = services.request(applicant.pk, via=via, **destination, origin=origin, at=at).token
-    return token, Message.objects.get(reference=token.pk)
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import make_applicant
-from external_api.tests.test_staff_api import BASE, LISTS, SEES_ALL, Desk, ask, member
+from external_api.tests.staff_agent import BASE, LISTS, SEES_ALL, Desk, ask, member
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from clients.models import AuditEntry
 from clients.retention import REDACTED, redact_audit
 from conftest import make_applicant
-from external_api.tests.test_staff_api import BASE, NOON, SEES_ALL, Desk, ask, member
+from external_api.tests.staff_agent import BASE, NOON, SEES_ALL, Desk, ask, member
 from messaging.models import MessageEvent
 
 pytestmark = pytest.mark.django_db

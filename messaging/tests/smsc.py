@@ -18,7 +18,7 @@ from messaging.models import Message
 from messaging.smpp.bind import Bind
 from messaging.smpp.pdus import pdu
 from messaging.smpp.timing import Timing
-from messaging.tests.test_delivery import queue
+from messaging.tests.queued import queue
 
 FAST = Timing(
     poll=0.01,

@@ -11,12 +11,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.models import AuditEntry, Partner
+from clients.models import AuditEntry
 from messaging.admin.campaign_steps import STEPS, TESTS_PER_HOUR
 from messaging.campaigns import lifecycle
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Campaign, Message, SandboxMessage
-from messaging.tests.test_campaigns import campaign, launch, send_all, subscriber
+from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
+from tests.factories import PartnerFactory
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +28,7 @@ WORDS = {"type": "boletin", "subject": "Hola", "text": "Un texto", "html": "", "
 
 @pytest.fixture
 def partner():
-    return Partner.objects.create(name="Uno", slug="uno")
+    return PartnerFactory(name="Uno", slug="uno")
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def test_the_preview_runs_nothing(boss):
 
 
 def test_a_draft_shows_whom_it_would_reach(boss, partner):
-    other = Partner.objects.create(name="Dos", slug="dos")
+    other = PartnerFactory(name="Dos", slug="dos")
     for each in (partner, other):
         subscriber(each, "ana@dominio.com")
     subscriber(partner, "eva@dominio.com")
@@ -281,19 +283,6 @@ def test_a_test_goes_to_one_address_only(boss, address):
     assert not SandboxMessage.objects.exists()
 
 
-class Provider:
-    name = "uno"
-
-    def __init__(self, outcome):
-        self.outcome, self.taken = outcome, []
-
-    def send(self, message, secret):
-        self.taken.append(message)
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
-
-
 @pytest.mark.parametrize(
     ("outcome", "text"),
     [
@@ -303,11 +292,11 @@ class Provider:
     ],
 )
 def test_the_provider_s_answer_is_shown(boss, monkeypatch, outcome, text):
-    provider = Provider(outcome)
+    provider = FakeGateway("uno", outcome)
     monkeypatch.setattr("messaging.admin.campaign_steps.gateways_for", lambda via: (provider,))
     answer = step(boss, campaign(is_advertising=True), "prueba", recipient="ana@dominio.com")
     assert texts_shown(answer) == [text]
-    assert provider.taken[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
+    assert provider.messages[0].subject == "[PRUEBA] PUBLICIDAD: Novedades"
 
 
 def test_without_a_provider_a_test_says_so(boss, settings):

@@ -7,48 +7,21 @@ import pytest
 from django.utils import timezone
 
 from clients.email_subscriptions import client_of
-from clients.models import AuditEntry, AuthorizedClient, Partner
+from clients.models import AuditEntry, AuthorizedClient
 from conftest import NOW
 from messaging.campaigns import lifecycle
 from messaging.delivery import bulk, sweeper
 from messaging.models import Campaign, Message
+from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
 from messaging.tests.smtp_servers import real_server
+from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def partner():
-    return Partner.objects.create(name="Uno", slug="uno")
-
-
-def subscriber(partner, email, **changes):
-    fields = {"external_code": "C", "profile": "VIP", "request_id": 7, "created_at": NOW, "subscribed_at": NOW}
-    return AuthorizedClient.objects.create(partner=partner, email=email, **{**fields, **changes})
-
-
-def campaign(**changes):
-    fields = {
-        "type": "boletin",
-        "subject": "Novedades",
-        "text": "Hola.\n•••• no es un código.",
-        "is_advertising": False,
-        "created_by": "ana",
-        "created_at": NOW,
-    }
-    return Campaign.objects.create(**{**fields, **changes})
-
-
-def launch(one):
-    now = timezone.now()
-    reach = lifecycle.schedule(one, begins=now, by="ana", at=now)
-    lifecycle.run(at=now)
-    return reach
-
-
-def send_all():
-    while bulk.deliver_due():
-        pass
+    return PartnerFactory(name="Uno", slug="uno")
 
 
 @pytest.fixture
@@ -61,7 +34,7 @@ def smtp(settings):
 
 
 def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
-    other = Partner.objects.create(name="Dos", slug="dos")
+    other = PartnerFactory(name="Dos", slug="dos")
     subscriber(partner, "si@dominio.com")
     subscriber(other, "si@dominio.com")
     subscriber(other, "dos@dominio.com")

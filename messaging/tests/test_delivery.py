@@ -1,6 +1,5 @@
 """Claim, act, record: each step with a gateway of the test's own."""
 
-import uuid
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -16,49 +15,17 @@ from messaging.delivery import sweeper
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, MessageEvent, SandboxMessage
 from messaging.queue import outbox, wakeup
+from messaging.tests.queued import queue
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
 
-class Provider:
-    """Gateway with scripted answers that stores the messages it gets."""
-
-    own_process = False
-
-    def __init__(self, name, *answers):
-        self.name = name
-        self.answers = list(answers)
-        self.got = []
-
-    def send(self, message, secret):
-        self.got.append((message.text_with(secret), message.id))
-        answer = self.answers.pop(0) if self.answers else Receipt("ref", "250 ok")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
 @pytest.fixture
 def providers(monkeypatch):
-    made = [Provider("primero"), Provider("segundo")]
+    made = [FakeGateway("primero"), FakeGateway("segundo")]
     monkeypatch.setattr(delivery, "gateways_for", lambda via: made)
     return made
-
-
-def queue(**changes):
-    now = timezone.now()
-    fields = {
-        "kind": "verificacion",
-        "via": "S",
-        "recipient": "987654321",
-        "subject": "",
-        "text": "clave ••••",
-        "secret": "A1B2",
-        "reference": uuid.uuid4(),
-        "send_before": now + timedelta(minutes=2),
-        "at": now,
-    }
-    return outbox.enqueue(**{**fields, **changes})
 
 
 def test_a_message_leaves_with_its_code_and_keeps_none(providers):

@@ -11,7 +11,8 @@ from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
-from messaging.tests.test_delivery import Provider, queue
+from messaging.tests.queued import queue
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +21,7 @@ NO_CONNECTION = GatewayError("no hay conexión", permanent=False)
 
 @pytest.fixture
 def two(monkeypatch):
-    made = [Provider("primero"), Provider("segundo")]
+    made = [FakeGateway("primero"), FakeGateway("segundo")]
     monkeypatch.setattr(delivery, "gateways_for", lambda via: made)
     return made
 

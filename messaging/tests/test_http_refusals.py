@@ -2,37 +2,20 @@
 
 import socket
 import time
-from datetime import timedelta
-from uuid import UUID
 
 import pytest
-from django.utils import timezone
 
 from messaging.gateways import gateway_from_url
-from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing
+from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.tests.http_provider import cut, half, provider, silent, trickling
+from messaging.tests.outgoing_messages import CODE, outgoing
 
-CODE = "A1B2"
 TOKEN = "token-muy-secreto"
 URLS = {
     "twilio": f"twilio://AC123:{TOKEN}@/?from=%2B12025550123&api={{}}",
     "whatsapp-cloud": f"whatsapp-cloud://{TOKEN}@/1055?template=codigo&api={{}}",
 }
 VIA = {"twilio": "S", "whatsapp-cloud": "W"}
-
-
-def outgoing(**changes):
-    fields = {
-        "id": UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6"),
-        "kind": "verificacion",
-        "via": "S",
-        "recipient": "987654321",
-        "subject": "",
-        "text": "Aval: tu clave es ••••.",
-        "html": "",
-        "send_before": timezone.now() + timedelta(seconds=100),
-    }
-    return Outgoing(**{**fields, **changes})
 
 
 @pytest.fixture(params=list(URLS))

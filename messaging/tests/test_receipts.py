@@ -11,14 +11,15 @@ from messaging.delivery import receipts, send, sweeper
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import Receipt
 from messaging.models import MessageEvent, ProviderReceipt
-from messaging.tests.test_delivery import Provider, queue
+from messaging.tests.queued import queue
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def provider(monkeypatch):
-    made = Provider("twilio:S:+1202")
+    made = FakeGateway("twilio:S:+1202")
     monkeypatch.setattr(send, "gateways_for", lambda via: [made])
     return made
 

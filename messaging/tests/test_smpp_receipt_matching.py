@@ -12,14 +12,15 @@ from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.smpp import delivery_receipts
 from messaging.smpp.delivery_receipts import DeliveryReceipt
 from messaging.smpp.gateway_queue import GatewayQueue
+from messaging.tests.queued import queue
+from messaging.tests.smpp_frames import GATEWAY, frame
 from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
-from messaging.tests.test_delivery import Provider, queue
-from messaging.tests.test_smpp_receipts import GATEWAY, frame
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
 NUMBER, OTHER = "987654321", "911111111"
-SMSC = Provider(GATEWAY)
+SMSC = FakeGateway(GATEWAY)
 
 
 def handed_over(recipient=NUMBER, provider=SMSC, **changes):
@@ -181,7 +182,7 @@ def test_early_receipts_in_another_spelling_count_for_their_number_and_once():
 
 
 def test_an_smsc_whose_name_begins_like_anothers_is_another_one():
-    message = handed_over(provider=Provider("smpp:127.0.0.1:27751"))
+    message = handed_over(provider=FakeGateway("smpp:127.0.0.1:27751"))
     taken(message, "77")
     assert not receive("77")
     assert state(message) == "SENT"
@@ -354,7 +355,7 @@ def test_an_answer_whose_id_cannot_be_read_is_taken_and_its_receipt_counts(setti
 
 
 def test_no_provider_but_an_smsc_is_matched_by_number():
-    message = handed_over(provider=Provider("twilio:S:+1202"))
+    message = handed_over(provider=FakeGateway("twilio:S:+1202"))
     send.record_taken([(message, Receipt(str(message.pk), "queued"))], at=timezone.now())
     report = receipts.Report("twilio", "SM1", "DELIVERED", recipients=frozenset({NUMBER}))
     assert not receipts.receive(report, at=timezone.now())

@@ -12,20 +12,13 @@ from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.smpp import delivery_receipts
 from messaging.smpp.connection import Frame
 from messaging.smpp.delivery_receipts import DeliveryReceipt, spellings
-from messaging.smpp.pdus import DATA_SM, DELIVER_SM, pdu
+from messaging.smpp.pdus import DELIVER_SM
+from messaging.tests.queued import queue
+from messaging.tests.smpp_frames import GATEWAY, frame
 from messaging.tests.smsc import gateway_at, serve, smsc, state, waiting
-from messaging.tests.test_delivery import queue
 
-GATEWAY = "smpp:127.0.0.1:2775"
 TEXT = b"id:0a1B sub:001 dlvrd:001 submit date:2602121030 done date:2602121031 stat:%s err:%s text:clave A1B2"
 NUMBERS = ("987654321", "AVAL")
-
-
-def frame(command="deliver_sm", *, text=b"", tail=b"", **fields):
-    fields = {"esm_class": 4, "source_addr": "51987654321", "destination_addr": "AVAL", **fields}
-    raw = pdu(command, 1, short_message=text, **fields) + tail
-    raw = struct.pack(">L", len(raw)) + raw[4:]
-    return Frame(DELIVER_SM if command == "deliver_sm" else DATA_SM, 0, 1, raw)
 
 
 @pytest.mark.parametrize(

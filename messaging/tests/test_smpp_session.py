@@ -14,9 +14,9 @@ from messaging.delivery.sweeper import SILENT_PROCESS
 from messaging.models import Message, MessageEvent, ProviderReceipt, ProviderState
 from messaging.smpp import session
 from messaging.smpp.pdus import pdu
+from messaging.tests.queued import queue
 from messaging.tests.smsc import FAST, gateway_at, serve, smsc, state, waiting
 from messaging.tests.smtp_servers import make_authority
-from messaging.tests.test_delivery import queue
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from messaging.delivery import send as delivery
 from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.models import Message, ProviderState
 from messaging.queue import wakeup
-from messaging.tests.test_delivery import queue
+from messaging.tests.queued import queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from messaging.gateways.codes import PERMANENT, THROTTLED
 from messaging.gateways.spoken import NAMES
 from messaging.gateways.twilio_codes import REQUEST
 from messaging.tests.http_provider import provider
-from messaging.tests.test_http_refusals import CODE, outgoing
+from messaging.tests.outgoing_messages import CODE, outgoing
 
 MADE = {"sid": "SM0123456789abcdef0123456789abcdef", "status": "queued"}
 ACCOUNT = "/2010-04-01/Accounts/AC123"

@@ -7,7 +7,7 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.gateways.codes import DEFERRED, PERMANENT, THROTTLED, UNKNOWN
 from messaging.gateways.whatsapp_codes import REQUEST
 from messaging.tests.http_provider import provider
-from messaging.tests.test_http_refusals import CODE, outgoing
+from messaging.tests.outgoing_messages import CODE, outgoing
 
 MADE = {
     "messaging_product": "whatsapp",

@@ -8,8 +8,8 @@ from django.utils import timezone
 from messaging.delivery import bulk, failover, send
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
 from messaging.tests.http_provider import provider
+from messaging.tests.queued import queue
 from messaging.tests.smtp_servers import scripted_server
-from messaging.tests.test_delivery import queue
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from conftest import make_applicant
 from staff import login_audit
 from testkit.packages import APPS, sources
 from tests.factories import PartnerFactory
-from tokens.tests.test_admin_pages import ask
+from tokens.tests.hostile_codes import ask
 
 pytestmark = pytest.mark.django_db
 

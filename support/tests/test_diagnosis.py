@@ -17,6 +17,7 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
 from tests.factories import PartnerFactory
+from tests.gateways import FakeGateway
 from tokens import services
 from tokens import sweeper as settling
 from tokens.cooldown_overrides import forgive
@@ -26,18 +27,6 @@ from tokens.services import Origin
 pytestmark = pytest.mark.django_db
 CODE = "Q7ZX"
 PHONE = "987654321"
-
-
-class Far:
-    name, own_process = "lejano", False
-
-    def __init__(self, answer):
-        self.answer = answer
-
-    def send(self, message, secret):
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
 
 
 @pytest.fixture
@@ -60,7 +49,7 @@ def ask(ana, now):
 
 
 def send(monkeypatch, answer):
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [Far(answer)])
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [FakeGateway("lejano", always=answer)])
     delivery.deliver_due("codes")
 
 

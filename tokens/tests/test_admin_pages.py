@@ -16,16 +16,17 @@ from django.utils import timezone
 from clients.admin.base import LimitedPaginator
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import Applicant, AuditEntry, AuthorizedClient, Partner
+from clients.models import Applicant, AuditEntry, AuthorizedClient
 from messaging.delivery import failover
-from messaging.models import Campaign, Message, MessageEvent, SandboxMessage
+from messaging.models import Campaign, Message, SandboxMessage
+from tests.factories import PartnerFactory
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
+from tokens.tests.hostile_codes import HOSTILE, ask
 
 pytestmark = pytest.mark.django_db
 
 CODE = "Q7ZX"
-HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
 OURS = ("clients", "tokens", "messaging", "external_api")
 APPLICANTS = "/admin/clients/applicant/"
 
@@ -49,7 +50,7 @@ def superuser():
 
 @pytest.fixture
 def partner():
-    return Partner.objects.create(name=HOSTILE, slug="financiera")
+    return PartnerFactory(name=HOSTILE, slug="financiera")
 
 
 def person(number="12345678", partner=None, **changes):
@@ -70,16 +71,6 @@ def person(number="12345678", partner=None, **changes):
         "updated_at": now,
     }
     return Applicant.objects.create(partner=partner, **fields | changes)
-
-
-def ask(applicant, *, phone="987654321", at=None, credential=None):
-    """A code for the applicant, the message that carries it and an event of that."""
-    at = at or timezone.now()
-    origin = services.Origin(applicant.partner, credential)
-    token = services.request(applicant.pk, via="S", phone=phone, operator="CLARO", origin=origin, at=at).token
-    message = Message.objects.get(reference=token.pk)
-    MessageEvent.objects.create(message=message, at=at, state="SENT", attempt=1, provider=HOSTILE[:90], detail=HOSTILE)
-    return token
 
 
 @pytest.fixture

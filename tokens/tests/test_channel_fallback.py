@@ -12,6 +12,7 @@ from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
+from tests.gateways import FakeGateway
 from tokens import channel_fallback, services
 from tokens import sweeper as settling
 from tokens.errors import TokenExpired, WrongCode
@@ -39,13 +40,8 @@ def refuse(monkeypatch, error, via="S"):
     """The gateway of a via answers so; the others are the sandbox's."""
     from messaging.gateways import gateways_for
 
-    class Refuses:
-        name, own_process = f"no-{via}", False
-
-        def send(self, message, secret):
-            raise error
-
-    monkeypatch.setattr(delivery, "gateways_for", lambda each: [Refuses()] if each == via else gateways_for(each))
+    refuses = FakeGateway(f"no-{via}", always=error)
+    monkeypatch.setattr(delivery, "gateways_for", lambda each: [refuses] if each == via else gateways_for(each))
 
 
 def deliver():
@@ -94,13 +90,11 @@ def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_wit
 ):
     """Meta took it with 200 and an empty body: it goes by our own id until Meta's report names both."""
 
-    class Unreadable:
-        name, own_process = "whatsapp-cloud:1055", False
-
-        def send(self, message, secret):
-            return Receipt(str(message.id), "whatsapp: taken, without a word we can read")
-
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [Unreadable()])
+    unreadable = FakeGateway(
+        "whatsapp-cloud:1055",
+        always=lambda message: Receipt(str(message.id), "whatsapp: taken, without a word we can read"),
+    )
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [unreadable])
     services.request(applicant.pk, via="W", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
     [message] = Message.objects.all()
@@ -212,13 +206,8 @@ def test_from_sms_to_whatsapp_to_a_call_and_no_further(asked):
 def test_when_every_via_refuses_the_rung_is_given_back_and_the_code_was_not_sent(asked, monkeypatch, settings):
     settings.AVAL_FALLBACK = {"S": ("W", 30), "W": None}
 
-    class Refuses:
-        name, own_process = "nadie", False
-
-        def send(self, message, secret):
-            raise GatewayError("550", permanent=True)
-
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [Refuses()])
+    refuses = FakeGateway("nadie", always=GatewayError("550", permanent=True))
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [refuses])
     deliver()
     settling.sweep(at=timezone.now())
     deliver()

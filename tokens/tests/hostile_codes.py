@@ -1,0 +1,18 @@
+"""Code whose message and event hold markup."""
+
+from django.utils import timezone
+
+from messaging.models import Message, MessageEvent
+from tokens import services
+
+HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
+
+
+def ask(applicant, *, phone="987654321", at=None, credential=None):
+    """A code for the applicant, the message that carries it and an event of that."""
+    at = at or timezone.now()
+    origin = services.Origin(applicant.partner, credential)
+    token = services.request(applicant.pk, via="S", phone=phone, operator="CLARO", origin=origin, at=at).token
+    message = Message.objects.get(reference=token.pk)
+    MessageEvent.objects.create(message=message, at=at, state="SENT", attempt=1, provider=HOSTILE[:90], detail=HOSTILE)
+    return token
