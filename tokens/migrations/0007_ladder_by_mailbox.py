@@ -47,4 +47,4 @@ class Migration(migrations.Migration):
             index=models.Index(_key(), models.F("at"), name=NAMES[1], condition=models.Q(("via", "C"))),
         ),
         migrations.RunSQL("RESET lock_timeout", migrations.RunSQL.noop),
-    ]
+    ]  # fmt: skip
