@@ -24,15 +24,16 @@ def _use_worker_timeouts(**_: object) -> None:
 
 @worker_ready.connect
 def _log_gateways(**_: object) -> None:
-    """Log the gateways in use and record their providers in the database."""
+    """Log the version and the gateways in use, and record their providers in the database."""
     from django.db import Error
 
+    from config.version import VERSION
     from messaging.delivery import failover
     from messaging.gateways import in_use
 
     used = in_use()
     log = logging.getLogger("aval.start")
-    log.info("gateways", extra=used)
+    log.info("gateways", extra={"version": VERSION, **used})
     try:
         failover.register(sorted({name for names in used.values() for name in names}))
     except Error as fault:  # a worker starts without its database too, and the next one introduces them

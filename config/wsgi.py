@@ -15,10 +15,11 @@ application = Handler()
 
 
 def _log_gateways() -> None:
-    """Log the gateways once at the start: in staging some vias are real and some are not."""
+    """Log version and gateways once at the start: in staging some vias are real and some are not."""
+    from config.version import VERSION
     from messaging.gateways import in_use
 
-    logging.getLogger("aval.start").info("gateways", extra=in_use())
+    logging.getLogger("aval.start").info("gateways", extra={"version": VERSION, **in_use()})
 
 
 def _log_text_warnings() -> None:

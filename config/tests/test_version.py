@@ -1,5 +1,6 @@
 """One version, wherever somebody asks what runs."""
 
+import logging
 import re
 
 import pytest
@@ -25,3 +26,15 @@ def test_the_admin_and_the_reference_say_it(settings):
     http.force_login(User.objects.create_superuser("jefa"))
     assert f"Aval {VERSION}" in http.get("/admin/").content.decode()
     assert http.get("/referencia/openapi.json").json()["info"]["version"] == VERSION
+
+
+def test_a_server_and_a_worker_log_it_when_they_start(monkeypatch):
+    from config import celery, wsgi
+    from messaging.delivery import failover
+
+    logged = []
+    monkeypatch.setattr(failover, "register", lambda names: None)
+    monkeypatch.setattr(logging.getLogger("aval.start"), "info", lambda text, extra: logged.append((text, extra)))
+    wsgi._log_gateways()
+    celery._log_gateways()
+    assert [(text, extra["version"]) for text, extra in logged] == [("gateways", VERSION)] * 2
