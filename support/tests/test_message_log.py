@@ -17,6 +17,7 @@ from messaging.models import Message
 from support.message_log import queries
 from support.message_log.queries import PER_PAGE, PILLS
 from tests.factories import MessageFactory, PartnerFactory, staff_browser
+from tests.plans import drop_other_indexes
 
 pytestmark = pytest.mark.django_db
 LOG = "/soporte/mensajes/"
@@ -192,6 +193,7 @@ def test_an_export_reads_on_to_the_end(agent, monkeypatch):
 def test_what_went_wrong_is_found_by_its_own_index():
     rows = queries.searched({"grupo": "fallidos", "desde": date(2020, 1, 1)}, at=timezone.now()).rows[:50]
     with connection.cursor() as cursor:
+        drop_other_indexes(cursor, "message_went_wrong")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         sql, params = rows.query.sql_with_params()

@@ -23,6 +23,7 @@ from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, Pro
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
 from tests.factories import PartnerFactory
+from tests.plans import drop_other_indexes
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -517,6 +518,7 @@ BY_INDEX = {
 @pytest.mark.parametrize("name", list(BY_INDEX))
 def test_a_big_table_is_read_from_its_oldest_row_by_an_index(name):
     with connection.cursor() as cursor:
+        drop_other_indexes(cursor, BY_INDEX[name])
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
