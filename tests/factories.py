@@ -46,17 +46,10 @@ class StaffUserFactory(DjangoModelFactory):
 
 
 class MessageFactory(DjangoModelFactory):
-    """Message with a code by SMS that waits; traits for what became of it."""
+    """Message with a code by SMS that waits."""
 
     class Meta:
         model = Message
-
-    class Params:
-        sent = factory.Trait(state="SENT", sent_at=factory.SelfAttribute("created_at"), provider="sandbox")
-        delivered = factory.Trait(
-            sent=True, state="DELIVERED", delivered_at=factory.SelfAttribute("created_at"), provider="sandbox"
-        )
-        failed = factory.Trait(state="FAILED")
 
     kind = "verificacion"
     via = "S"

@@ -17,6 +17,7 @@ from clients.admin.base import LimitedPaginator
 from clients.credentials import issue
 from clients.external_clients import Details, register
 from clients.models import Applicant, AuditEntry, AuthorizedClient
+from conftest import make_applicant
 from messaging.delivery import failover
 from messaging.models import Campaign, Message, SandboxMessage
 from tests.factories import PartnerFactory
@@ -55,22 +56,7 @@ def partner():
 
 def person(number="12345678", partner=None, **changes):
     now = timezone.now()
-    fields = {
-        "document_type": "DNI",
-        "document_number": number,
-        "check_character": "9",
-        "names": "Juan",
-        "paternal_surname": "Perez",
-        "maternal_surname": "Gomez",
-        "email": f"juan{number}@example.com",
-        "department": "LIMA",
-        "province": "LIMA",
-        "district": "MIRAFLORES",
-        "ubigeo": "150122",
-        "created_at": now,
-        "updated_at": now,
-    }
-    return Applicant.objects.create(partner=partner, **fields | changes)
+    return make_applicant(number, partner=partner, **{"created_at": now, "updated_at": now, **changes})
 
 
 @pytest.fixture
