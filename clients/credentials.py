@@ -14,12 +14,13 @@ from functools import lru_cache
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
+from clients import sql
 from clients.errors import CredentialRefused
 from clients.models import Credential, Partner, audit
 
@@ -128,14 +129,31 @@ def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", 
 
     Raises CredentialRefused for everything else, without saying why.
     """
-    if OPAQUE.fullmatch(raw):
-        lookup = Q(digest=_digest(raw), kind=Credential.Kind.OPAQUE)
-    else:
-        lookup = Q(jti=_jti(raw), kind=Credential.Kind.JWT)
-    credential = Credential.objects.select_related("partner").filter(lookup, kind__in=kinds).first()
+    kind, value = _kind_and_value(raw)
+    credential = _find(kind, value) if kind in kinds else None
     if credential is None or not credential.is_live(at=at) or not credential.partner.is_active:
         raise CredentialRefused
     _note_use(credential, at=at)
+    return credential
+
+
+def _kind_and_value(raw: str) -> tuple[str, str | UUID]:
+    """Kind of a credential, and the value by which its row is found."""
+    if OPAQUE.fullmatch(raw):
+        return Credential.Kind.OPAQUE, _digest(raw)
+    return Credential.Kind.JWT, _jti(raw)
+
+
+def _find(kind: str, value: str | UUID) -> Credential | None:
+    """Credential with its partner. By a statement of its own: the ORM would be a quarter of a call's cost."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.CREDENTIAL[kind], {"value": value})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    columns = len(sql.CREDENTIAL_COLUMNS)
+    credential = Credential.from_db(connection.alias, sql.CREDENTIAL_COLUMNS, row[:columns])
+    credential.partner = Partner.from_db(connection.alias, sql.PARTNER_COLUMNS, row[columns:])
     return credential
 
 

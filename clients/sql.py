@@ -1,5 +1,38 @@
 """Hand-written statements of `clients`. A test runs each through EXPLAIN (tests/test_sql.py)."""
 
+CREDENTIAL_COLUMNS = (
+    "id",
+    "partner_id",
+    "kind",
+    "digest",
+    "jti",
+    "prefix",
+    "created_at",
+    "expires_at",
+    "revoked_at",
+    "last_used_at",
+)
+PARTNER_COLUMNS = (
+    "id",
+    "name",
+    "slug",
+    "is_active",
+    "contracts",
+    "requests_per_minute",
+    "paid_messages_per_day",
+    "created_at",
+)
+CREDENTIAL = {
+    kind: f"""
+        SELECT {", ".join(f"credential.{each}" for each in CREDENTIAL_COLUMNS)},
+            {", ".join(f"partner.{each}" for each in PARTNER_COLUMNS)}
+        FROM clients_credential AS credential JOIN clients_partner AS partner ON partner.id = credential.partner_id
+        WHERE credential.{column} = %(value)s AND credential.kind = '{kind}'
+    """  # noqa: S608  this module's constants
+    for kind, column in (("opaque", "digest"), ("jwt", "jti"))
+}
+"""A credential of each kind, with its partner. The columns are those of the models, in their order (`from_db`)."""
+
 ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::regclass"
 """Rows of a table by its statistics."""
 

@@ -255,3 +255,14 @@ def test_issuing_and_revoking_are_written_down_without_the_secret(partner, kind,
     assert {first.object_id, second.object_id} == {str(credential.pk)}
     written = json.dumps([first.data, second.data]) + caplog.text
     assert secret not in written
+
+
+@pytest.mark.parametrize("kind", Credential.Kind.values)
+def test_the_row_that_is_found_is_the_one_of_the_orm(partner, kind):
+    credential, secret = issued(partner, kind, expires_at=NOW + timedelta(days=3))
+    found = authenticate(secret, at=NOW)
+    same = Credential.objects.select_related("partner").get(pk=credential.pk)
+    for mine, theirs in ((found, same), (found.partner, same.partner)):
+        assert not mine.get_deferred_fields()
+        for field in mine._meta.concrete_fields:
+            assert field.attname == "last_used_at" or getattr(mine, field.attname) == getattr(theirs, field.attname)
