@@ -33,13 +33,24 @@ WARN_EVERY = 60.0
 """Seconds between two warnings of one process. A proxy with unreadable elements sends them with every request."""
 HOPS = 20
 """Elements that are read, from the right: more than anybody has proxies, and a bound on the cost of a long list."""
+KEPT_AS = "aval.caller_address"
+"""Name of the variable. A header cannot set it: theirs begin with HTTP_."""
 _BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)
 _IN_BRACKETS = re.compile(r"\[([^\[\]]*)\](?::\w*)?")
 _BEFORE_A_PORT = re.compile(r"(.+):\w*", re.DOTALL)
 
 
-def caller_address(meta: Mapping[str, Any]) -> str:
-    """Client address as text. X-Forwarded-For counts only behind TRUSTED_PROXIES, since anybody can write it."""
+def caller_address(meta: dict[str, Any]) -> str:
+    """Client address as text, worked out once a request and kept among its variables.
+
+    X-Forwarded-For counts only behind TRUSTED_PROXIES, since anybody can write it.
+    """
+    if KEPT_AS not in meta:
+        meta[KEPT_AS] = _address_of(meta)
+    return str(meta[KEPT_AS])
+
+
+def _address_of(meta: Mapping[str, Any]) -> str:
     address = _parse(meta.get("REMOTE_ADDR", ""))
     if address is None:
         return "0.0.0.0"  # noqa: S104  a Unix socket has no address; nothing is bound here

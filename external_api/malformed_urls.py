@@ -28,10 +28,10 @@ class MalformedUrlGuard:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        contract = contract_of(request.path_info)
         fault = _fault(request.path_info, str(request.META.get("QUERY_STRING", "")))
         if fault is None:
             return self.get_response(request)
+        contract = contract_of(request.path_info)
         if contract is None:
             raise BadRequest("not a text")
         return error_response(contract, fault)
