@@ -71,6 +71,36 @@ def applying(client: CooldownState, destination: CooldownState) -> CooldownState
     return destination if rank(destination) > rank(client) else client
 
 
+@dataclass(frozen=True)
+class Ladders:
+    client: CooldownState
+    destination: CooldownState
+    own: CooldownState
+    """State of the destination's ladder without other partners' requests."""
+    at: datetime
+    """Moment of the reading, not before any request on them: a clock read before waiting for a lock can be."""
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[bool, bool, datetime]], *, at: datetime) -> "Ladders":
+        """Build from rows of: on the client's ladder, asked by the applicant's own partner, requested at."""
+        at = max([at, *(created for _, _, created in rows)])
+        return cls(
+            client=cooldown_state([created for of_client, _, created in rows if of_client], at=at),
+            destination=cooldown_state([created for of_client, _, created in rows if not of_client], at=at),
+            own=cooldown_state([created for of_client, own, created in rows if own and not of_client], at=at),
+            at=at,
+        )
+
+    @property
+    def applying(self) -> CooldownState:
+        return applying(self.client, self.destination)
+
+    @property
+    def seen_by_partner(self) -> CooldownState:
+        """The state a partner may see: how long to wait, and of the requests behind it only its own."""
+        return CooldownState(applying(self.client, self.own).attempts_24h, self.applying.available_at)
+
+
 def format_wait(remaining: timedelta) -> str:
     """Format a wait, rounded up to a minute, as contract 2 prints it: `2 minutos`, `1 hora 20 minutos`, `24 horas`."""
     minutes = max(1, -(-remaining // timedelta(minutes=1)))

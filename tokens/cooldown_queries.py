@@ -1,15 +1,13 @@
 """Queries of the two cooldown ladders: which requests count, and how long the client must wait."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
 
 from messaging.models import Via
 from tokens import destinations
-from tokens.cooldown import LOOK_BACK, CooldownState, applying, cooldown_state
+from tokens.cooldown import LOOK_BACK, Ladders
 
 _COUNTING = """
     SELECT true, true, created_at FROM tokens_verificationtoken
@@ -27,8 +25,6 @@ _COUNTING = """
 counts on neither. A validated code does not count on the destination's. Requests up to the last forgiveness do not
 count on the ladder that was forgiven. Each row of the destination's ladder says whether the applicant's own partner
 asked."""
-NEXT_MOMENT = timedelta(microseconds=1)
-"""The least time between two requests on a ladder."""
 
 
 def counting(via: str, destination: str) -> str:
@@ -37,36 +33,6 @@ def counting(via: str, destination: str) -> str:
 
 
 _STATEMENTS = {via: counting(via, "%(destination)s") for via in Via.values}
-
-
-@dataclass(frozen=True)
-class Ladders:
-    client: CooldownState
-    destination: CooldownState
-    own: CooldownState
-    """State of the destination's ladder without other partners' requests."""
-    at: datetime
-    """Moment of the reading, not before any request on them: a clock read before waiting for a lock can be."""
-
-    @classmethod
-    def of(cls, rows: Sequence[tuple[bool, bool, datetime]], *, at: datetime) -> "Ladders":
-        """Build from rows of: on the client's ladder, asked by the applicant's own partner, requested at."""
-        at = max([at, *(created for _, _, created in rows)])
-        return cls(
-            client=cooldown_state([created for of_client, _, created in rows if of_client], at=at),
-            destination=cooldown_state([created for of_client, _, created in rows if not of_client], at=at),
-            own=cooldown_state([created for of_client, own, created in rows if own and not of_client], at=at),
-            at=at,
-        )
-
-    @property
-    def applying(self) -> CooldownState:
-        return applying(self.client, self.destination)
-
-    @property
-    def seen_by_partner(self) -> CooldownState:
-        """The state a partner may see: how long to wait, and of the requests behind it only its own."""
-        return CooldownState(applying(self.client, self.own).attempts_24h, self.applying.available_at)
 
 
 def read(applicant_id: UUID, via: str, destination: str, *, at: datetime) -> Ladders:
