@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -18,7 +19,24 @@ GRACE = timedelta(seconds=5)
 """A browser's timer may be this much ahead of ours; `expire` is accepted that much before the end."""
 
 
-class VerificationToken(models.Model):
+class TimeLimited:
+    """A code that ends by itself, as a row or as plain values."""
+
+    __slots__ = ()
+
+    expires_at: Any
+    wrong_tries: Any
+
+    def is_expired(self, *, at: datetime) -> bool:
+        return bool(at > self.expires_at)
+
+    def closing_outcome(self) -> str:
+        """The outcome of a code that ends because its time is up."""
+        outcomes = VerificationToken.Outcome
+        return outcomes.EXPIRED if self.wrong_tries else outcomes.NO_ANSWER
+
+
+class VerificationToken(TimeLimited, models.Model):
     """A code sent to a destination, and its outcome. One PENDIENTE at most for each applicant.
 
     PENDIENTE -> VALIDADO       the code came back in time
@@ -87,13 +105,6 @@ class VerificationToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_via_display()} {self.created_at:%d/%m/%Y %H:%M:%S}"
-
-    def is_expired(self, *, at: datetime) -> bool:
-        return at > self.expires_at
-
-    def closing_outcome(self) -> str:
-        """The outcome of a code that ends because its time is up."""
-        return self.Outcome.EXPIRED if self.wrong_tries else self.Outcome.NO_ANSWER
 
 
 O = VerificationToken.Outcome  # noqa: E741  read as a set of outcomes below

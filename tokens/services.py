@@ -1,7 +1,8 @@
 """Operations on codes: register, request, verify, cancel, expire.
 
 Each takes the time from its caller (`at`), takes its locks in one order (applicant, destination, token, message) and
-decides inside the transaction. An error is raised after the commit, so that what it counted is stored.
+decides inside the transaction, by `tokens.decisions`. An error is raised after the commit, so that what it counted is
+stored.
 """
 
 from collections.abc import Mapping
@@ -13,27 +14,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Value, When
 
-from clients.errors import ApplicantAlreadyValidated, ApplicantLocked, ApplicantNotFound, Refused
+from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
 from messaging.delivery import receipts
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
 from tokens import channel_fallback as fallback
-from tokens import codes, cooldown_queries, sql, texts
-from tokens.cooldown import CooldownState, wait_before
-from tokens.errors import (
-    CooldownActive,
-    NoPendingToken,
-    TokenExpired,
-    TokenStillActive,
-    TriesUsedUp,
-    ViaNotAvailable,
-    WrongCode,
-)
+from tokens import codes, cooldown_queries, decisions, sql, texts
+from tokens.cooldown import CooldownState
+from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, TriesUsedUp, ViaNotAvailable, WrongCode
 from tokens.models import CODE_LIFETIME, GRACE, MAX_TRIES, CodeTry, VerificationToken
 
-LOCK_AFTER = 100
-"""Wrong codes in a row over all of an applicant's tokens (NIST SP 800-63B, 5.2.2)."""
 MIN_TIME_LEFT = timedelta(seconds=20)
 """A code that would reach its client with less than this left is not sent: it could not be typed in time."""
 
@@ -46,11 +37,16 @@ _LATE = (CodeTry.Result.LATE, CodeTry.Result.LATE_WRONG)
 
 @dataclass(frozen=True)
 class Origin:
-    """The caller: the partner whose clients the call may touch (None: those registered without a credential)."""
+    """The caller: the partner whose clients the call may touch (None: those registered without a credential).
+
+    `row`: row of the request log that a successful request or verification writes with its own changes. The message of
+    a code then carries the row's id instead of `request_id`.
+    """
 
     partner: Partner | None = None
     credential: Credential | None = None
     request_id: int | None = None
+    row: sql.RequestRow | None = None
 
     @property
     def partner_id(self) -> int | None:
@@ -81,7 +77,7 @@ def register(data: Mapping[str, str], *, origin: Origin, at: datetime) -> Applic
             if old_email != data["email"]:
                 live = _latest(applicant)
                 if live is not None and live.destination == old_email:
-                    _end(live, Outcome.CANCELLED, at=at)
+                    _end_if_live(live, Outcome.CANCELLED, at=at)
     if applicant.is_validated:
         raise ApplicantAlreadyValidated
     return applicant
@@ -100,22 +96,16 @@ def request(
         found = sql.lock_and_read(applicant_id, origin.partner_id, via, phone, at=at)
         if found is None:
             raise ApplicantNotFound
-        if found.applicant.is_validated:
-            raise ApplicantAlreadyValidated
-        if found.applicant.locked_at is not None:
-            raise ApplicantLocked
-        at = found.ladders.at
-        if found.ladders.applying.available_at is not None:
-            raise CooldownActive(found.ladders.seen_by_partner, via=via, at=at)
-        _end(found.latest, Outcome.REPLACED, at=at)
-        token = _issue(found, via, operator, origin=origin, at=at)
-    proved = found.proved_before_by
-    return Requested(token, Applicant.objects.filter(pk=proved).first() if proved else None)
+        new = decisions.request(found, via, at=at)
+        if found.latest is not None and new.ends_latest_as:
+            _end(found.latest.id, new.ends_latest_as, at=new.at)
+        proved = found.proved_before_by
+        proved_before_by = Applicant.objects.filter(pk=proved).first() if proved else None
+        token = _issue(found, new, via, operator, origin=origin)
+    return Requested(token, proved_before_by)
 
 
-def verify(
-    applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime
-) -> VerificationToken:
+def verify(applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime) -> None:
     """Compare the typed text with the applicant's latest code. A wrong one is counted before it is answered, and number
     `tries` ends the code.
 
@@ -125,10 +115,10 @@ def verify(
         found = sql.lock_and_read_latest(applicant_id, origin.partner_id)
         if found is None:
             raise ApplicantNotFound
-        result = _check_code(*found, typed, tries=tries, at=at)
-    if isinstance(result, Refused):
-        raise result
-    return result
+        person, code = found
+        refused = _check_code(person, code, typed, tries=tries, row=origin.row, at=at)
+    if refused is not None:
+        raise refused
 
 
 def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
@@ -141,12 +131,12 @@ def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
         token = _latest(applicant)
         if token is None or token.outcome != Outcome.PENDING or token.is_expired(at=at):
             raise NoPendingToken
-        _end(token, Outcome.CANCELLED, at=at)
+        _end_if_live(token, Outcome.CANCELLED, at=at)
 
 
 def withdraw(applicant: Applicant, *, at: datetime) -> None:
     """End the live code, if any, of an applicant whose row the caller has locked."""
-    _end(_latest(applicant), Outcome.CANCELLED, at=at)
+    _end_if_live(_latest(applicant), Outcome.CANCELLED, at=at)
 
 
 def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
@@ -165,7 +155,7 @@ def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
         if at < token.expires_at - GRACE:
             raise TokenStillActive
         if token.is_expired(at=at):
-            _end(token, token.closing_outcome(), at=at)
+            _end_if_live(token, token.closing_outcome(), at=at)
         return str(token.closing_outcome())
 
 
@@ -203,23 +193,23 @@ def _last_destination(applicant: Applicant, via: str) -> str:
     return last or (applicant.email if via == Via.EMAIL else "")
 
 
-def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: datetime) -> VerificationToken:
+def _issue(
+    found: decisions.Snapshot, new: decisions.NewCode, via: str, operator: str, *, origin: Origin
+) -> VerificationToken:
     token_id, code = uuid4(), codes.generate()
-    client_attempt = found.ladders.client.attempts_24h + 1
-    destination_attempt = found.ladders.destination.attempts_24h + 1
     token = VerificationToken(
         id=token_id,
-        applicant_id=found.applicant.pk,
+        applicant_id=found.person.id,
         via=via,
         destination=found.destination,
         operator=operator,
         code_hmac=codes.digest(token_id, code),
-        created_at=at,
-        expires_at=at + CODE_LIFETIME,
-        client_attempt=client_attempt,
-        client_wait=wait_before(client_attempt + 1),
-        destination_attempt=destination_attempt,
-        destination_wait=wait_before(destination_attempt + 1),
+        created_at=new.at,
+        expires_at=new.at + CODE_LIFETIME,
+        client_attempt=new.client_attempt,
+        client_wait=new.client_wait,
+        destination_attempt=new.destination_attempt,
+        destination_wait=new.destination_wait,
     )
     text = texts.compose(via)
     message = outbox.fields(
@@ -236,80 +226,83 @@ def _issue(found: sql.Snapshot, via: str, operator: str, *, origin: Origin, at: 
         partner=origin.partner,
         credential=origin.credential,
         request_id=origin.request_id,
-        at=at,
+        at=new.at,
     )
-    sql.insert_token_and_message(token, message)
+    sql.insert_token_and_message(token, message, origin.row)
     outbox.wake_after_commit(Message.Kind.VERIFICATION)
     return token
 
 
 def _check_code(
-    applicant: Applicant, token: VerificationToken | None, typed: str, *, tries: int, at: datetime
-) -> VerificationToken | Refused:
-    if applicant.locked_at is not None:
-        return ApplicantLocked()
-    if token is None:
-        return NoPendingToken()
-    if token.outcome in (Outcome.EXPIRED, Outcome.NO_ANSWER):
-        return _record_late_try(token, typed, at=at)
-    if token.outcome != Outcome.PENDING:
-        return NoPendingToken()
-    if token.is_expired(at=at):
-        return _record_late_try(token, typed, at=at)
-    if codes.matches(token.pk, bytes(token.code_hmac), typed):
-        return _accept(token, at=at)
-    return _count_wrong(applicant, token, tries=tries, at=at)
+    person: decisions.Person,
+    code: decisions.Code | None,
+    typed: str,
+    *,
+    tries: int,
+    row: sql.RequestRow | None,
+    at: datetime,
+) -> Refused | None:
+    """Compare and write. Returns the error of a try that was counted; raises the one of a try that changed nothing."""
+    late = decisions.is_late(person, code, at=at)
+    assert code is not None, "no code is neither late nor in time"  # noqa: S101  narrows the type
+    right = codes.matches(code.id, code.code_hmac, typed)
+    if late:
+        return _record_late_try(code, right=right, at=at)
+    if right:
+        _accept(code, row=row, at=at)
+        return None
+    return _count_wrong(person, code, tries=tries, at=at)
 
 
-def _record_late_try(token: VerificationToken, typed: str, *, at: datetime) -> Refused:
+def _record_late_try(code: decisions.Code, *, right: bool, at: datetime) -> Refused:
     """Store a late try, up to MAX_LATE_TRIES. The answer is the same for a right code; the row notes it."""
-    if CodeTry.objects.filter(token=token, result__in=_LATE).count() < MAX_LATE_TRIES:
-        right = codes.matches(token.pk, bytes(token.code_hmac), typed)
-        CodeTry.objects.create(token=token, at=at, result=_LATE[0] if right else _LATE[1])
+    if CodeTry.objects.filter(token=code.id, result__in=_LATE).count() < MAX_LATE_TRIES:
+        CodeTry.objects.create(token_id=code.id, at=at, result=_LATE[0] if right else _LATE[1])
         if right:
-            receipts.confirm_by_code(token.pk, at=at)
+            receipts.confirm_by_code(code.id, at=at)
     return TokenExpired()
 
 
-def _accept(token: VerificationToken, *, at: datetime) -> VerificationToken | Refused:
-    states = sql.accept(token.pk, at=at)
+def _accept(code: decisions.Code, *, row: sql.RequestRow | None, at: datetime) -> None:
+    """Raises NoPendingToken where the sweep has ended the code meanwhile: then nothing is written."""
+    states = sql.mark_accepted(code.id, row, at=at)
     if states is None:
-        return NoPendingToken()
+        raise NoPendingToken
     if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_enabled():
-        outbox.cancel([token.pk], at=at, detail="el código ya fue validado")
+        outbox.cancel([code.id], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
-        receipts.confirm_by_code(token.pk, at=at)
-    token.outcome = Outcome.VALIDATED
-    return token
+        receipts.confirm_by_code(code.id, at=at)
 
 
-def _count_wrong(applicant: Applicant, token: VerificationToken, *, tries: int, at: datetime) -> Refused:
+def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, at: datetime) -> Refused:
     """Count a wrong try in one conditional UPDATE: of any number of tries at once exactly five are compared."""
     is_last = When(wrong_tries__gte=tries - 1, then=Value(Outcome.FAILED))
-    counted = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
+    counted = VerificationToken.objects.filter(pk=code.id, outcome=Outcome.PENDING, wrong_tries__lt=MAX_TRIES).update(
         wrong_tries=F("wrong_tries") + 1,
         outcome=Case(is_last, default=F("outcome")),
         finished_at=Case(When(wrong_tries__gte=tries - 1, then=Value(at)), default=F("finished_at")),
     )
     if not counted:
         return NoPendingToken()
-    CodeTry.objects.create(token=token, at=at, result=CodeTry.Result.WRONG)
-    in_a_row = applicant.wrong_codes_in_a_row + 1
-    Applicant.objects.filter(pk=applicant.pk).update(
-        wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if in_a_row >= LOCK_AFTER else None
+    CodeTry.objects.create(token_id=code.id, at=at, result=CodeTry.Result.WRONG)
+    decided = decisions.wrong_try(person, code, tries=tries)
+    Applicant.objects.filter(pk=person.id).update(
+        wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if decided.locks_applicant else None
     )
-    remaining = tries - (token.wrong_tries + 1)
-    if remaining > 0:
-        return WrongCode(remaining)
-    outbox.cancel([token.pk], at=at, detail="se agotaron los intentos")
+    if decided.remaining > 0:
+        return WrongCode(decided.remaining)
+    outbox.cancel([code.id], at=at, detail="se agotaron los intentos")
     return TriesUsedUp()
 
 
-def _end(token: VerificationToken | None, outcome: str, *, at: datetime) -> None:
+def _end_if_live(token: VerificationToken | None, outcome: str, *, at: datetime) -> None:
     """End a code that is still live and cancel its message; one whose time is up gets the outcome of that."""
-    if token is None or token.outcome != Outcome.PENDING:
-        return
-    ended = token.closing_outcome() if token.is_expired(at=at) else outcome
-    live = VerificationToken.objects.filter(pk=token.pk, outcome=Outcome.PENDING)
-    if live.update(outcome=ended, finished_at=at):
-        outbox.cancel([token.pk], at=at, detail=f"código {ended}")
+    ended = decisions.outcome_of_end(token, outcome, at=at)
+    if token is not None and ended:
+        _end(token.pk, ended, at=at)
+
+
+def _end(token_id: UUID, outcome: str, *, at: datetime) -> None:
+    live = VerificationToken.objects.filter(pk=token_id, outcome=Outcome.PENDING)
+    if live.update(outcome=outcome, finished_at=at):
+        outbox.cancel([token_id], at=at, detail=f"código {outcome}")

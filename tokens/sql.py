@@ -1,50 +1,39 @@
 """Hand-written statements of the two operations that every client waits for: requesting a code and verifying it.
 
 The ORM is the largest cost of a request (docs/adr/0065), so these two operations have one statement for each step, and
-`tokens.services` has the rules. Rows are returned as instances of the models, with the columns that a decision needs.
-An operation locks in one statement and reads in a later one: a statement that does both would decide by the snapshot
-that it took before it waited for the lock.
+`tokens.decisions` has the rules. Rows are returned as the plain values that a decision needs. An operation locks in one
+statement and reads in a later one: a statement that does both would decide by the snapshot that it took before it
+waited for the lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from clients.models import Applicant
 from messaging.models import Via
 from messaging.queue import outbox
 from tokens import cooldown_queries, destinations
 from tokens.cooldown import LOOK_BACK
+from tokens.decisions import Code, Person, Snapshot
 from tokens.models import MAX_TRIES, VerificationToken
 
-_APPLICANT = ("id", "partner_id", "email", "state", "wrong_codes_in_a_row", "locked_at")
-_TOKEN = (
-    "id",
-    "applicant_id",
-    "via",
-    "destination",
-    "operator",
-    "code_hmac",
-    "wrong_tries",
-    "created_at",
-    "expires_at",
-    "outcome",
-)
-"""In the order of the model's fields, which `from_db` asks for; so are the applicant's."""
+_PERSON = tuple(field.name for field in fields(Person))
+_CODE = tuple(field.name for field in fields(Code))
 _EMAIL = "(SELECT email FROM clients_applicant WHERE id = %(applicant)s)"
 
 _LOCK = f"""
-    SELECT {", ".join(_APPLICANT)} FROM clients_applicant
+    SELECT {", ".join(_PERSON)} FROM clients_applicant
     WHERE id = %(applicant)s AND partner_id IS NOT DISTINCT FROM %(partner)s::bigint AND forgotten_at IS NULL
     FOR NO KEY UPDATE
 """  # noqa: S608  this module's constants, here and below
 _LATEST = f"""
-    SELECT {", ".join(_TOKEN)} FROM tokens_verificationtoken
+    SELECT {", ".join(_CODE)} FROM tokens_verificationtoken
     WHERE applicant_id = %(applicant)s ORDER BY created_at DESC LIMIT 1
 """  # noqa: S608  only this module's constants are put in
 
@@ -53,7 +42,7 @@ def _lock_both(destination: str) -> str:
     """SQL that locks the applicant, then the destination: a function of the outer SELECT runs after the row lock."""
     return f"""
         WITH applicant AS MATERIALIZED ({_LOCK})
-        SELECT {", ".join(_APPLICANT)}, {destinations.advisory_lock("%(via)s", destination)} FROM applicant
+        SELECT {", ".join(_PERSON)}, {destinations.advisory_lock("%(via)s", destination)} FROM applicant
     """  # noqa: S608  only this module's constants are put in
 
 
@@ -84,20 +73,18 @@ _LADDERS_AND_LATEST = {
     for via in Via.values
     for has_partner in (True, False)
 }
-_ISSUE = f"""
-    WITH token AS (
-        INSERT INTO tokens_verificationtoken (
-            id, applicant_id, via, destination, operator, code_hmac, wrong_tries, created_at, expires_at, outcome,
-            client_attempt, client_wait, destination_attempt, destination_wait
-        ) VALUES (
-            %(token_id)s, %(token_applicant_id)s, %(token_via)s, %(token_destination)s, %(token_operator)s,
-            %(token_code_hmac)s, 0, %(token_created_at)s, %(token_expires_at)s, 'PENDIENTE',
-            %(token_client_attempt)s, %(token_client_wait)s, %(token_destination_attempt)s, %(token_destination_wait)s
-        )
+_INSERT_CODE = """
+    INSERT INTO tokens_verificationtoken (
+        id, applicant_id, via, destination, operator, code_hmac, wrong_tries, created_at, expires_at, outcome,
+        client_attempt, client_wait, destination_attempt, destination_wait
+    ) VALUES (
+        %(token_id)s, %(token_applicant_id)s, %(token_via)s, %(token_destination)s, %(token_operator)s,
+        %(token_code_hmac)s, 0, %(token_created_at)s, %(token_expires_at)s, 'PENDIENTE',
+        %(token_client_attempt)s, %(token_client_wait)s, %(token_destination_attempt)s, %(token_destination_wait)s
     )
-    {outbox.INSERT}
-"""  # noqa: S608  only this module's constants are put in
-_ACCEPT = f"""
+"""
+ISSUE = f"WITH token AS ({_INSERT_CODE}) {outbox.INSERT}"
+ACCEPT = f"""
     WITH accepted AS (
         UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
         WHERE id = %(token)s AND outcome = 'PENDIENTE' AND wrong_tries < {MAX_TRIES}
@@ -111,20 +98,32 @@ _ACCEPT = f"""
 """  # noqa: S608  only this module's constants are put in
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """Rows that decide about a request for a code."""
+@lru_cache
+def issue(request_insert: str) -> str:
+    """ISSUE that also writes the row of the request, whose id goes into the message."""
+    message = outbox.INSERT.replace("%(message_request_id)s", "(SELECT id FROM request)")
+    return f"WITH request AS ({request_insert}), token AS ({_INSERT_CODE}) {message}"
 
-    applicant: Applicant
-    destination: str
-    latest: VerificationToken | None
-    ladders: cooldown_queries.Ladders
-    proved_before_by: UUID | None
-    """The last other applicant of the same partner who proved this destination."""
+
+@lru_cache
+def accept(request_insert: str) -> str:
+    """ACCEPT that also writes the row of the request."""
+    return ACCEPT.replace("WITH accepted AS (", f"WITH request AS ({request_insert}), accepted AS (", 1)
+
+
+@dataclass(frozen=True)
+class RequestRow:
+    """Row of the request log, to be written together with what the request changes: one statement and one commit less.
+
+    `insert` is an INSERT that returns the row's id; `parameters` gives its parameters when it is written.
+    """
+
+    insert: str
+    parameters: Callable[[], dict[str, Any]]
 
 
 def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, at: datetime) -> Snapshot | None:
-    """Lock the applicant and the destination, and read what counts; None: this partner has no such applicant."""
+    """Lock the applicant and the destination, and read what decides; None: this partner has no such applicant."""
     params = {
         "applicant": applicant_id,
         "partner": partner_id,
@@ -137,52 +136,50 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
     )
     if locked is None:
         return None
-    applicant = _instance(Applicant, _APPLICANT, locked)
-    latest, (of_client, own, created), proved = found[: len(_TOKEN)], found[len(_TOKEN) : -1], found[-1]
-    token = _instance(VerificationToken, _TOKEN, latest)
-    if token is not None:
-        # Callers read their clocks before they wait for the lock, and get it in any order: the latest code must be the
-        # one that was accepted last.
-        at = max(at, token.created_at + cooldown_queries.NEXT_MOMENT)
+    person = Person(*locked[: len(_PERSON)])
+    latest, (of_client, own, created), proved = found[: len(_CODE)], found[len(_CODE) : -1], found[-1]
     return Snapshot(
-        applicant=applicant,
-        destination=applicant.email if via == Via.EMAIL else phone,
-        latest=token,
-        ladders=cooldown_queries.Ladders.of(list(zip(of_client or (), own or (), created or (), strict=True)), at=at),
+        person=person,
+        destination=person.email if via == Via.EMAIL else phone,
+        latest=Code(*latest) if latest[0] is not None else None,
+        requests=list(zip(of_client or (), own or (), created or (), strict=True)),
         proved_before_by=proved,
     )
 
 
-def lock_and_read_latest(
-    applicant_id: UUID, partner_id: int | None
-) -> tuple[Applicant, VerificationToken | None] | None:
+def lock_and_read_latest(applicant_id: UUID, partner_id: int | None) -> tuple[Person, Code | None] | None:
     """Lock the applicant, and read their latest code; None: this partner has no such applicant."""
     params = {"applicant": applicant_id, "partner": partner_id}
     locked, latest = _in_one_exchange([(_LOCK, params), (_LATEST, params)])
     if locked is None:
         return None
-    return _instance(Applicant, _APPLICANT, locked), _instance(VerificationToken, _TOKEN, latest or (None,))
+    return Person(*locked), Code(*latest) if latest is not None else None
 
 
-def insert_token_and_message(token: VerificationToken, message: dict[str, Any]) -> None:
-    """Insert both. `message`: as `outbox.fields` makes it."""
-    columns = {f"token_{field.attname}": getattr(token, field.attname) for field in token._meta.concrete_fields}
+def insert_token_and_message(token: VerificationToken, message: dict[str, Any], row: RequestRow | None) -> None:
+    """Insert both, and the row of the request. `message`: as `outbox.fields` makes it."""
+    columns: dict[str, Any] = {
+        f"token_{field.attname}": getattr(token, field.attname) for field in token._meta.concrete_fields
+    }
+    columns |= outbox.as_parameters(message)
     with connection.cursor() as cursor:
-        cursor.execute(_ISSUE, columns | outbox.as_parameters(message))
+        if row is None:
+            cursor.execute(ISSUE, columns)
+        else:
+            cursor.execute(issue(row.insert), columns | row.parameters())
 
 
-def accept(token_id: UUID, *, at: datetime) -> set[str] | None:
-    """End a live code as validated, and mark its applicant as validated. Return the states of its messages; None: the
-    code was no longer live."""
+def mark_accepted(token_id: UUID, row: RequestRow | None, *, at: datetime) -> set[str] | None:
+    """End a live code as validated, mark its applicant as validated, and write the row of the request. Return the
+    states of the code's messages; None: the code was no longer live."""
+    params: dict[str, Any] = {"token": token_id, "at": at}
     with connection.cursor() as cursor:
-        cursor.execute(_ACCEPT, {"token": token_id, "at": at})
-        row = cursor.fetchone()
-    return set(row[0]) if row else None
-
-
-def _instance(model: Any, names: Sequence[str], row: Sequence[Any]) -> Any:
-    """Build an instance with these columns; the others are read when asked for."""
-    return model.from_db(connection.alias, names, row[: len(names)]) if row[0] is not None else None
+        if row is None:
+            cursor.execute(ACCEPT, params)
+        else:
+            cursor.execute(accept(row.insert), params | row.parameters())
+        found = cursor.fetchone()
+    return set(found[0]) if found else None
 
 
 def _in_one_exchange(statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.conf import settings
 
@@ -24,7 +25,7 @@ class Caller:
     partner: Partner | None
     address: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         return caps.key_of_partner(self.partner.pk) if self.partner else f"a{limiting_key(self.address)}"
 

@@ -1,15 +1,18 @@
-"""Request log: one ApiRequest row a call, written when the answer is known. Its id is taken when first needed."""
+"""Request log: one ApiRequest row a call, written when the answer is known, or together with what the call changes.
+
+Its id is taken when first needed.
+"""
 
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import Error, connection
 
 from clients.errors import Refused
+from external_api import sql
 from external_api.frontdoor.errors import Unavailable
-from external_api.models import ApiRequest
 
 if TYPE_CHECKING:
     from external_api.frontdoor.views import ContractView
@@ -17,21 +20,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def _insert(columns: list[str]) -> str:
-    """The INSERT of these columns, with parameters of their names."""
-    names, values = (", ".join(form.format(each) for each in columns) for form in ('"{}"', "%({})s"))
-    return f"INSERT INTO {ApiRequest._meta.db_table} ({names}) VALUES ({values})"  # noqa: S608  the model's own names
-
-
-_WITH_ID = [str(field.column) for field in ApiRequest._meta.concrete_fields]
-_INSERT_WITH_ID = _insert(_WITH_ID)
-_INSERT = _insert([column for column in _WITH_ID if column != "id"])
-
-
 def next_id() -> int:
     """Take an id from the sequence of ApiRequest's key; each call has its own, also one that leaves no row."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('external_api_apirequest_id_seq')")
+        cursor.execute(sql.NEXT_REQUEST_ID)
         return int(cursor.fetchone()[0])
 
 
@@ -45,9 +37,8 @@ def id_in_answer(error: Refused, view: "ContractView | None") -> int:
         return 0
 
 
-def write(
+def row(
     *,
-    id: int | None,
     contract: str,
     partner_id: int | None,
     user: str,
@@ -60,26 +51,32 @@ def write(
     subject: UUID | None = None,
     successes: int | None = None,
     failures: int | None = None,
-) -> None:
-    """Write the row. Never raises: an answer is not lost because its log row could not be written."""
-    row = {
-        "contract": contract,
-        "partner_id": partner_id,
-        "user": user,
-        "subject": subject,
-        "action": action,
-        "status": status,
-        "code": code,
-        "successes": successes,
-        "failures": failures,
-        "address": address or None,
-        "duration_ms": duration_ms,
-        "created_at": at,
+) -> dict[str, Any]:
+    """Values of a row but for its id, as parameters of INSERT."""
+    return {
+        "request_contract": contract,
+        "request_partner_id": partner_id,
+        "request_user": user,
+        "request_subject": subject,
+        "request_action": action,
+        "request_status": status,
+        "request_code": code,
+        "request_successes": successes,
+        "request_failures": failures,
+        "request_address": address or None,
+        "request_duration_ms": duration_ms,
+        "request_created_at": at,
     }
+
+
+def write(id: int | None, values: dict[str, Any]) -> None:
+    """Write a row. Never raises: an answer is not lost because its log row could not be written."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute(*((_INSERT, row) if id is None else (_INSERT_WITH_ID, row | {"id": id})))
+            if id is None:
+                cursor.execute(sql.INSERT_REQUEST, values)
+            else:
+                cursor.execute(sql.INSERT_REQUEST_WITH_ID, values | {"request_id": id})
     except Error as fault:
-        log.error(
-            "a request could not be logged", extra={"action": action, "status": status, "fault": repr(fault)[:200]}
-        )
+        extra = {"action": values["request_action"], "status": values["request_status"], "fault": repr(fault)[:200]}
+        log.error("a request could not be logged", extra=extra)

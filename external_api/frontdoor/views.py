@@ -27,6 +27,8 @@ from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.errors import InternalFault, NoSuchPath, RateLimited, Unauthorized, Unavailable, WrongMethod
 from external_api.models import IdempotentAnswer
+from external_api.sql import INSERT_REQUEST
+from tokens.sql import RequestRow
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +81,7 @@ class ContractView(APIView):
     successes: int | None = None
     failures: int | None = None
     _request_id: int | None = None
+    _caller: limits.Caller | None = None
     _idempotent: IdempotentAnswer | None = None
 
     @property
@@ -87,7 +90,11 @@ class ContractView(APIView):
 
     @property
     def caller(self) -> limits.Caller:
-        return limits.Caller(self.partner, self.address)
+        """The caller of now: its address's until a credential is checked, its partner's from then on."""
+        partner = self.credential.partner if self.credential else None
+        if self._caller is None or self._caller.partner is not partner:
+            self._caller = limits.Caller(partner, self.address)
+        return self._caller
 
     @property
     def request_id(self) -> int:
@@ -240,14 +247,22 @@ class ContractView(APIView):
 
     def write_log(self, status: int) -> None:
         """Write the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
-        request_log.write(
-            id=self._request_id,
+        request_log.write(self._request_id, self._log_row(status, self.answer_code))
+
+    def row_of_success(self, status: int = 200) -> RequestRow:
+        """The ApiRequest row of a success, for an act that writes it with its own changes. The view then sets `logged`
+        to False, once the act has returned."""
+        return RequestRow(INSERT_REQUEST, lambda: self._log_row(status, ""))
+
+    def _log_row(self, status: int, code: str) -> dict[str, Any]:
+        partner = self.partner
+        return request_log.row(
             contract=self.contract.name,
-            partner_id=self.partner.pk if self.partner else None,
+            partner_id=partner.pk if partner else None,
             user=self.user_name,
             action=self.action,
             status=status,
-            code=self.answer_code,
+            code=code,
             address=self.address,
             duration_ms=round((time.perf_counter() - self._started) * 1000),
             at=self.at,

@@ -19,6 +19,7 @@ from messaging.models import Via
 from tokens import services
 from tokens.errors import TriesUsedUp, WrongCode
 from tokens.models import CODE_LIFETIME
+from tokens.sql import RequestRow
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -38,9 +39,9 @@ class InformaPeruView(ContractView):
         self.subject = client_id(text)
         return self.subject
 
-    def origin(self, *, numbered: bool = False) -> services.Origin:
-        """Origin of the call; `numbered` where a message will carry the request's id (DL 1723)."""
-        return services.Origin(self.partner, self.credential, self.request_id if numbered else None)
+    def origin(self, *, row: RequestRow | None = None) -> services.Origin:
+        """Origin of the call, with its row of the request log where the act writes it."""
+        return services.Origin(self.partner, self.credential, row=row)
 
 
 class ClientView(InformaPeruView):
@@ -62,12 +63,14 @@ class TokenView(InformaPeruView):
     def post(self, request: Request, client: str) -> Answer:
         applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
+        origin = self.origin(row=self.row_of_success())  # a message carries its request's id (DL 1723)
         put_back = limits.reserve_message(self.caller, asked["via"], at=self.at)
         try:
-            requested = services.request(applicant_id, **asked, origin=self.origin(numbered=True), at=self.at)
+            requested = services.request(applicant_id, **asked, origin=origin, at=self.at)
         except Exception:
             put_back()
             raise
+        self.logged = False
         body: dict[str, Any] = {"message": f"Token generado y enviado vía {asked['via']}"}
         if requested.proved_before_by is not None:
             body["warning"] = reuse_warning(asked["via"], requested.proved_before_by)
@@ -85,10 +88,12 @@ class VerifyView(InformaPeruView):
         applicant_id = self.client(client)
         tries = limits.tries_allowed(self.caller, at=self.at)
         try:
-            services.verify(applicant_id, token, tries=tries, origin=self.origin(), at=self.at)
+            origin = self.origin(row=self.row_of_success())
+            services.verify(applicant_id, token, tries=tries, origin=origin, at=self.at)
         except (WrongCode, TriesUsedUp):
             limits.count_wrong_code(self.caller, at=self.at)
             raise
+        self.logged = False
         limits.count_verified_code(self.caller, at=self.at)
         message = "Token verificado exitosamente. Registro completado."
         return Answer(200, {"message": message, "data": {"status": "VALIDADO"}})

@@ -1,12 +1,16 @@
-"""Request log: one row for each call, written by a statement of its own."""
+"""Request log: one row for each call, written by a statement of its own or with what the call changes."""
 
+from unittest import mock
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 
-from conftest import NOW
+from conftest import NOW, make_applicant
 from external_api.frontdoor import request_log
 from external_api.models import ApiRequest
+from messaging.models import Message
+from messaging.queue.sealing import unseal
 
 pytestmark = pytest.mark.django_db
 
@@ -25,11 +29,52 @@ def test_a_request_s_row_is_written_whole():
         "successes": 1,
         "failures": 2,
     }
-    request_log.write(id=None, at=NOW, **row)
+    values = request_log.row(at=NOW, **row)
+    request_log.write(None, values)
     number = request_log.next_id()
-    request_log.write(id=number, at=NOW, **row)
+    request_log.write(number, values)
     first, second = ApiRequest.objects.order_by("pk")
     assert (second.pk, second.pk - first.pk) == (number, 1)
     for name, value in row.items():
         assert getattr(first, name) == getattr(second, name) == value
     assert first.created_at == NOW
+
+
+def test_a_code_and_its_verification_write_their_rows_with_their_changes(client, informa, django_assert_num_queries):
+    """Of a success there is one row, and the message of a code carries its id. The statements are counted: credential,
+    lock, read, write, and those of the transaction."""
+    headers = {"authorization": f"Bearer {informa.token}"}
+    people = [make_applicant(partner=informa.partner, document_number=f"4000000{n}") for n in range(2)]
+
+    def ask(number):
+        body = {"via": "S", "telefono": f"98765432{number}", "operador": "CLARO"}
+        return client.post(f"/v1/api/client/{people[number].pk}/token", body, "application/json", headers=headers)
+
+    assert ask(0).status_code == 200, "the first call of a day also begins its counts"
+    with django_assert_num_queries(6):
+        assert ask(1).status_code == 200
+    message, row = Message.objects.get(recipient="987654321"), ApiRequest.objects.latest("pk")
+    assert (row.pk, row.action, row.status, row.code) == (message.request_id, "token", 200, "")
+    assert (row.partner, row.contract, row.address) == (informa.partner, "informaperu", "127.0.0.1")
+    assert row.subject == people[1].pk
+    code = unseal(bytes(message.sealed))
+    Message.objects.update(state="SENT", sent_at=NOW, sealed=None, provider="sandbox")
+    with django_assert_num_queries(6):
+        assert client.get(f"/v1/api/client/{people[1].pk}/verify/{code}", headers=headers).status_code == 200
+    rows = [(each.action, each.status, each.subject) for each in ApiRequest.objects.order_by("pk")]
+    assert rows == [("token", 200, people[0].pk), ("token", 200, people[1].pk), ("verify", 200, people[1].pk)]
+
+
+@pytest.mark.parametrize("fault", [OperationalError("away"), RuntimeError("a bug")])
+def test_a_code_that_could_not_be_written_leaves_the_row_of_its_error_alone(client, informa, fault):
+    applicant = make_applicant(partner=informa.partner)
+    with mock.patch("messaging.queue.outbox.wake_after_commit", side_effect=fault):
+        answer = client.post(
+            f"/v1/api/client/{applicant.pk}/token",
+            {"via": "S", "telefono": "987654321", "operador": "CLARO"},
+            "application/json",
+            headers={"authorization": f"Bearer {informa.token}"},
+        )
+    assert answer.status_code in (500, 503)
+    assert [each.status for each in ApiRequest.objects.all()] == [answer.status_code]
+    assert not Message.objects.exists()

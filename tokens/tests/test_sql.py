@@ -11,7 +11,8 @@ from django.db.models.fields import NOT_PROVIDED
 from clients.models import Applicant
 from conftest import NOW, make_applicant
 from messaging.models import Message
-from tokens import cooldown_queries, destinations, services, sql
+from tokens import cooldown_queries, decisions, destinations, services, sql
+from tokens.cooldown import Ladders
 from tokens.models import LadderForgiveness, VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -101,12 +102,14 @@ def test_the_rows_that_decide_about_a_request(history):
                 assert found is None
                 continue
             same = Applicant.objects.get(pk=person.pk)
-            assert all(getattr(found.applicant, name) == getattr(same, name) for name in sql._APPLICANT)
-            latest = found.latest and found.latest.pk
-            assert (found.destination, latest, found.ladders, found.proved_before_by) == _by_the_orm(same, via, phone)
+            assert all(getattr(found.person, name) == getattr(same, name) for name in sql._PERSON)
+            latest = found.latest and found.latest.id
+            at = NOW if found.latest is None else max(NOW, found.latest.created_at + decisions.NEXT_MOMENT)
+            ladders = Ladders.of(found.requests, at=at)
+            assert (found.destination, latest, ladders, found.proved_before_by) == _by_the_orm(same, via, phone)
             if found.latest:
                 other = VerificationToken.objects.get(pk=latest)
-                assert all(getattr(found.latest, name) == getattr(other, name) for name in sql._TOKEN)
+                assert all(getattr(found.latest, name) == getattr(other, name) for name in sql._CODE)
 
 
 def test_another_partner_s_applicant_is_not_found(history, informa, stranger):
@@ -115,7 +118,7 @@ def test_another_partner_s_applicant_is_not_found(history, informa, stranger):
     assert sql.lock_and_read_latest(theirs.pk, None) is None
     assert sql.lock_and_read_latest(mine.pk, None) is None
     assert sql.lock_and_read_latest(uuid4(), informa.partner.pk) is None
-    assert sql.lock_and_read_latest(mine.pk, informa.partner.pk)[0] == mine
+    assert sql.lock_and_read_latest(mine.pk, informa.partner.pk)[0].id == mine.pk
 
 
 @pytest.mark.parametrize(("via", "destination"), [("S", PHONES[0]), ("C", "ana.paz@gmail.com")])
