@@ -47,7 +47,8 @@ def give_back_minute(key: str, allowed: int) -> None:
     """Take back one hit of `hit_minute`, for a call that is counted under another key after all."""
     item, now = _minute(allowed), time.time()
     try:
-        breaker.call(lambda: SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1))
+        with breaker:
+            SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1)
         _in_redis.add(item.key_for(key), item.get_expiry(), -1, now=now)
     except RedisUnavailable:
         _report_to_postgres(now=now)
@@ -71,7 +72,8 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
     names = {key: _day_key(key, at) for key in caps}
     ends = _expires_at(at)
     try:
-        counts = breaker.call(lambda: _add_in_redis(names, amount))
+        with breaker:
+            counts = _add_in_redis(names, amount)
     except RedisUnavailable:
         _report_to_postgres(now=time.time())
         return {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
@@ -96,7 +98,8 @@ def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
     """Counts of the day, with what this process has not added yet (`add_one_roughly`)."""
     names = [_day_key(key, at) for key in keys]
     try:
-        found: Any = breaker.call(lambda: connection().mget([_shared().prefixed_key(name) for name in names]))
+        with breaker:
+            found: Any = connection().mget([_shared().prefixed_key(name) for name in names])
     except RedisUnavailable:
         found = [postgres_counters.count(name) for name in names]
     return [int(each or 0) + _unadded.count(name) for each, name in zip(found, names, strict=True)]
@@ -123,6 +126,9 @@ class _OwnHits:
         self._counts: dict[tuple[str, int, int], int] = {}
         self._swept = 0.0
 
+    def __bool__(self) -> bool:
+        return bool(self._counts)
+
     def add(self, name: str, seconds: int, amount: int, *, now: float) -> None:
         key = (name, int(now // seconds), seconds)
         with self._lock:
@@ -134,8 +140,6 @@ class _OwnHits:
 
     def take(self, *, now: float, most: int = REMEMBERED) -> dict[tuple[str, int, int], int]:
         """Return the recent hits and drop them."""
-        if not self._counts:
-            return {}
         with self._lock:
             taken = dict(self._counts.popitem() for _ in range(min(most, len(self._counts))))
         return {key: count for key, count in taken.items() if _is_recent(key, now)}
@@ -196,18 +200,15 @@ def _minute(allowed: int) -> RateLimitItem:
 
 def _hit(item: RateLimitItem, key: str) -> int:
     name, seconds = item.key_for(key), item.get_expiry()
-
-    def count() -> tuple[bool, float]:
-        limiter = SlidingWindowCounterRateLimiter(_shared())
-        hit = limiter.hit(item, key)
-        _report_to_redis(now=now)
-        if hit:
-            return True, 0.0
-        return False, limiter.get_window_stats(item, key).reset_time
-
-    now = time.time()
+    reset, now = 0.0, time.time()
     try:
-        allowed, reset = breaker.call(count)
+        with breaker:
+            limiter = SlidingWindowCounterRateLimiter(_shared())
+            allowed = limiter.hit(item, key)
+            if _in_postgres:
+                _report_to_redis(now=now)
+            if not allowed:
+                reset = limiter.get_window_stats(item, key).reset_time
     except RedisUnavailable:
         _report_to_postgres(now=now)
         wait = postgres_counters.hit(name, item.amount, seconds=seconds, now=now)
@@ -243,7 +244,8 @@ def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
     missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost what it knew
     if missing:
         try:
-            seen = breaker.call(lambda: int(_shared().incr(name, 2 * DAY_SECONDS, amount=missing)))
+            with breaker:
+                seen = int(_shared().incr(name, 2 * DAY_SECONDS, amount=missing))
         except RedisUnavailable:
             return postgres_counters.add(name, added, ends=ends)
     postgres_counters.know(name, seen=seen, ends=ends)

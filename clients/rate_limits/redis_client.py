@@ -6,9 +6,8 @@ asks for that long and everything works without it: the sweeper wakes the worker
 
 import logging
 import time
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
+from types import TracebackType
 
 import redis
 from amqp.exceptions import AMQPError
@@ -18,7 +17,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TIMEOUT = 1.0
 """Seconds to connect and to wait for an answer."""
@@ -39,7 +37,10 @@ class BrokerUnavailable(Unavailable):
 
 
 class Breaker:
-    """Circuit breaker: lets one call in PAUSE seconds find out whether a service is back."""
+    """Circuit breaker, as a context manager around calls to a service.
+
+    A fault in it opens the circuit for PAUSE seconds and is raised as `away`; meanwhile entering raises `away` at once.
+    """
 
     def __init__(
         self, words: str, away: type[Unavailable], faults: tuple[type[Exception], ...], pause: float = PAUSE
@@ -48,13 +49,12 @@ class Breaker:
         self.words, self.away, self.faults, self.pause = words, away, faults, pause
         self.closed_until = 0.0
 
-    def call(self, act: Callable[[], T]) -> T:
-        """Raises `away`; at once while the circuit is open."""
+    def __enter__(self) -> None:
         if time.monotonic() < self.closed_until:
             raise self.away
-        try:
-            return act()
-        except self.faults as fault:
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(fault, self.faults):
             self.trip(fault)
             raise self.away from fault
 

@@ -31,14 +31,17 @@ def _key(queue: str) -> str:
 def wake(queue: str) -> bool:
     """Send a wake-up unless one is pending. True: it was sent. Raises nothing if Redis or the broker fails."""
     try:
-        if not breaker.call(lambda: connection().set(_key(queue), 1, nx=True, ex=PENDING_SECONDS)):
+        with breaker:
+            is_first = connection().set(_key(queue), 1, nx=True, ex=PENDING_SECONDS)
+        if not is_first:
             return False
     except RedisUnavailable:
         if settings.REDIS_IS_BROKER:
             return False
         # a pending wake-up cannot be detected: one too many finds nothing to do
     try:
-        broker.call(lambda: _publish(queue))
+        with broker:
+            _publish(queue)
     except BrokerUnavailable:
         return False
     return True
@@ -70,6 +73,7 @@ def _drop_if_closed(connection: Connection) -> None:
 def acknowledge(queue: str) -> None:
     """Mark the wake-up as answered: messages that become due from now on need another one."""
     try:
-        breaker.call(lambda: connection().delete(_key(queue)))
+        with breaker:
+            connection().delete(_key(queue))
     except RedisUnavailable:
         log.info("could not clear a wake-up: it lapses by itself", extra={"queue": queue})

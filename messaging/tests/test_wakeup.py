@@ -67,10 +67,11 @@ def test_a_frozen_redis_costs_one_caller_a_second_and_the_next_ones_nothing(froz
 
 def test_the_breaker_allows_another_attempt_after_its_pause():
     breaker.trip(OSError("away"))
-    with pytest.raises(RedisUnavailable):
-        breaker.call(lambda: 1)
+    with pytest.raises(RedisUnavailable), breaker:
+        pytest.fail("no call is made during the pause")
     breaker.closed_until = time.monotonic() - 0.001
-    assert breaker.call(lambda: 1) == 1
+    with breaker:
+        assert wakeup.connection().ping()
 
 
 def test_wakeups_go_to_rabbitmq_while_redis_is_away(published, settings):
@@ -90,7 +91,8 @@ def test_a_broker_that_is_away_says_nothing_of_redis(monkeypatch, fault, caplog)
     monkeypatch.setattr(wakeup, "_publish", away)
     assert wakeup.wake("codes") is False
     assert [each.message for each in caplog.records] == ["the broker is away"]
-    assert breaker.call(lambda: 1) == 1
+    with breaker:
+        assert wakeup.connection().ping()
     assert wakeup.wake("bulk") is False
     assert len(caplog.records) == 1, "no further call during the pause"
 

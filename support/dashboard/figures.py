@@ -136,14 +136,15 @@ def panel(name: str, *, at: datetime) -> Data:
     """Figures of a panel with their time, up to 30 s old. Without Redis they are always new."""
     key = f"{settings.REDIS_PREFIX}dashboard:{name}"
     try:
-        kept = breaker.call(lambda: redis_connection().get(key))
+        with breaker:
+            kept = redis_connection().get(key)
         if kept is not None:
             return dict(json.loads(kept))  # type: ignore[arg-type]
     except RedisUnavailable:
         return _asked(name, at=at)
     fresh = _asked(name, at=at)
-    with suppress(RedisUnavailable):  # which the breaker has logged; the next look asks anew
-        breaker.call(lambda: redis_connection().set(key, json.dumps(fresh), ex=CACHE_SECONDS))
+    with suppress(RedisUnavailable), breaker:  # which has logged it; the next look asks anew
+        redis_connection().set(key, json.dumps(fresh), ex=CACHE_SECONDS)
     return fresh
 
 
