@@ -51,9 +51,11 @@ class ContractEnvelope:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        contract = contract_of(request.path_info)
         response = self.get_response(request)
-        if contract is None or getattr(response, "contract", None) == contract.name:
+        if hasattr(response, "contract"):
+            return response
+        contract = contract_of(request.path_info)
+        if contract is None:
             return response
         return error_response_for_status(contract, response.status_code)
 

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from django.conf import settings
 
-from clients.client_ip import limiting_key
 from clients.models import Partner
 from clients.rate_limits import alarms, counters
 from external_api.frontdoor.errors import RateLimited
@@ -23,11 +21,12 @@ class Caller:
     """Subject of a limit: the partner, or in open mode the address."""
 
     partner: Partner | None
-    address: str
+    address_key: str
+    """The address as limits count it (`clients.client_ip.limiting_key`)."""
 
-    @cached_property
+    @property
     def key(self) -> str:
-        return caps.key_of_partner(self.partner.pk) if self.partner else f"a{limiting_key(self.address)}"
+        return caps.key_of_partner(self.partner.pk) if self.partner else f"a{self.address_key}"
 
     @property
     def requests_per_minute(self) -> int:
@@ -38,24 +37,22 @@ class Caller:
 
 def count_request(caller: Caller) -> None:
     """Raises RateLimited."""
-    _raise_if_limited(counters.hit_minute(f"req:{caller.key}", caller.requests_per_minute))
+    seconds = counters.hit_minute(f"req:{caller.key}", caller.requests_per_minute)
+    if seconds:
+        raise RateLimited(seconds)
 
 
-def count_anonymous_request(address: str) -> None:
-    """Count a call of an address against RATE_PER_ADDRESS, before its body is decoded. Raises RateLimited."""
-    count_request(Caller(None, address))
-
-
-def give_back_anonymous_request(address: str) -> None:
-    """Take that count back, for a call whose body held a valid credential: it is then counted as its partner's."""
-    caller = Caller(None, address)
+def give_back_request(caller: Caller) -> None:
+    """Take back a count of an address, for a call that is counted as its partner's after all."""
     counters.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)
 
 
-def count_refused_credential(address: str) -> None:
+def count_refused_credential(caller: Caller) -> None:
     """Raises RateLimited."""
     allowed = max(1, int(settings.RATE_PER_ADDRESS) // REFUSED_SHARE)
-    _raise_if_limited(counters.hit_minute(f"refused:a{limiting_key(address)}", allowed))
+    seconds = counters.hit_minute(f"refused:a{caller.address_key}", allowed)
+    if seconds:
+        raise RateLimited(seconds)
 
 
 def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
@@ -105,8 +102,3 @@ def _wrong_codes_allowed(verified: int) -> int:
 
 def _code_keys(caller: Caller) -> tuple[str, str]:
     return f"wrong:{caller.key}", f"verified:{caller.key}"
-
-
-def _raise_if_limited(seconds: int) -> None:
-    if seconds:
-        raise RateLimited(seconds)

@@ -4,6 +4,7 @@ Its id is taken when first needed.
 """
 
 import logging
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -46,13 +47,13 @@ def row(
     status: int,
     code: str,
     address: str,
-    duration_ms: int,
+    started: float,
     at: datetime,
     subject: UUID | None = None,
     successes: int | None = None,
     failures: int | None = None,
 ) -> dict[str, Any]:
-    """Values of a row but for its id, as parameters of INSERT."""
+    """Values of a row but for its id, as parameters of INSERT. `started`: of the call, by `time.perf_counter`."""
     return {
         "request_contract": contract,
         "request_partner_id": partner_id,
@@ -64,7 +65,7 @@ def row(
         "request_successes": successes,
         "request_failures": failures,
         "request_address": address or None,
-        "request_duration_ms": duration_ms,
+        "request_duration_ms": round((time.perf_counter() - started) * 1000),
         "request_created_at": at,
     }
 

@@ -22,8 +22,10 @@ MAX_INTEGER_DIGITS = 18
 
 
 def read_body(request: WSGIRequest, *, limit: int) -> bytes:
-    """Read the raw body; the web server gives the length of a chunked one. Raises TooLarge (limit in bytes), or
-    BadRequest when the body breaks off."""
+    """Read the raw body, which costs only its memory so far; the web server gives the length of a chunked one.
+
+    Raises TooLarge (limit in bytes), BadRequest when the body breaks off, WrongMediaType for a body that is not JSON.
+    """
     try:
         announced = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -38,10 +40,12 @@ def read_body(request: WSGIRequest, *, limit: int) -> bytes:
         raise TooLarge(limit)
     if len(body) < announced:
         raise BadRequest("El cuerpo llegó incompleto.")
+    if body:
+        _check_media_type(request.META.get("CONTENT_TYPE", ""))
     return body
 
 
-def check_media_type(content_type: str) -> None:
+def _check_media_type(content_type: str) -> None:
     """Raises WrongMediaType unless it is application/json, with charset UTF-8 if it names one."""
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if kind != "application/json":
@@ -53,7 +57,12 @@ def check_media_type(content_type: str) -> None:
 
 
 def parse_object(body: bytes, *, elements: int) -> dict[str, Any]:
-    """Parse a body of at most `elements` brackets, colons and commas. Raises BadRequest, with a reason in Spanish."""
+    """Parse a body of at most `elements` brackets, colons and commas; without one, the object is empty.
+
+    Raises BadRequest, with a reason in Spanish.
+    """
+    if not body:
+        return {}
     if _has_more_elements(body, elements):
         raise BadRequest("El JSON tiene demasiados elementos.")
     try:

@@ -6,6 +6,8 @@ domain are answered by the contract's own table.
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import Any, ClassVar, cast
 from uuid import UUID
@@ -19,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from clients.client_ip import caller_address
+from clients.client_ip import caller_address, limiting_key
 from clients.credentials import authenticate
 from clients.errors import ContractNotAllowed, CredentialRefused, Refused
 from clients.models import Credential, Partner
@@ -72,6 +74,8 @@ class ContractView(APIView):
     """True where the answer holds a credential or the like: it is then stored sealed for a retry."""
 
     credential: Credential | None = None
+    caller: limits.Caller
+    """The address, and from the check of a credential on its partner."""
     body: dict[str, Any]
     raw_body: bytes = b""
     user_name: str = ""
@@ -81,20 +85,11 @@ class ContractView(APIView):
     successes: int | None = None
     failures: int | None = None
     _request_id: int | None = None
-    _caller: limits.Caller | None = None
     _idempotent: IdempotentAnswer | None = None
 
     @property
     def partner(self) -> Partner | None:
         return self.credential.partner if self.credential else None
-
-    @property
-    def caller(self) -> limits.Caller:
-        """The caller of now: its address's until a credential is checked, its partner's from then on."""
-        partner = self.credential.partner if self.credential else None
-        if self._caller is None or self._caller.partner is not partner:
-            self._caller = limits.Caller(partner, self.address)
-        return self._caller
 
     @property
     def request_id(self) -> int:
@@ -106,6 +101,7 @@ class ContractView(APIView):
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         self.at = timezone.now()
         self.address = caller_address(request.META)
+        self.caller = limits.Caller(None, limiting_key(self.address))
         self._started = time.perf_counter()
         try:
             return self._dispatch(request, *args, **kwargs)
@@ -138,8 +134,10 @@ class ContractView(APIView):
         if self.rate_limited:
             limits.count_request(self.caller)
         if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
-            self.read_body(request)
-            self.check_idempotency_key(request)
+            self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
+            self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
+            if "HTTP_IDEMPOTENCY_KEY" in request.META:
+                self.check_idempotency_key(request)
 
     def prepare(self, request: Request) -> None:
         """Set what every answer needs, also an error's."""
@@ -195,9 +193,13 @@ class ContractView(APIView):
                 raise self._unauthorized()
             return
         try:
-            self.credential = self.credential_of(raw)
+            self.set_credential(self.credential_of(raw))
         except (CredentialRefused, ContractNotAllowed) as fault:
             raise self._unauthorized() from fault
+
+    def set_credential(self, credential: Credential | None) -> None:
+        self.credential = credential
+        self.caller = limits.Caller(credential.partner if credential else None, self.caller.address_key)
 
     def credential_of(self, raw: str) -> Credential:
         """Raises CredentialRefused, ContractNotAllowed."""
@@ -207,23 +209,9 @@ class ContractView(APIView):
         return credential
 
     def _unauthorized(self) -> Unauthorized:
-        self.credential = None
-        limits.count_refused_credential(self.address)
+        self.set_credential(None)
+        limits.count_refused_credential(self.caller)
         return Unauthorized()
-
-    def read_body(self, request: Request) -> None:
-        self.read_raw_body(request)
-        self.decode_body()
-
-    def read_raw_body(self, request: Request) -> None:
-        """Read the body's bytes, which cost only their memory so far."""
-        self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
-        if self.raw_body:
-            strict_json.check_media_type(request.META.get("CONTENT_TYPE", ""))
-
-    def decode_body(self) -> None:
-        if self.raw_body:
-            self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
 
     def check_idempotency_key(self, request: Request) -> None:
         key = request.headers.get("Idempotency-Key")
@@ -247,16 +235,17 @@ class ContractView(APIView):
 
     def write_log(self, status: int) -> None:
         """Write the ApiRequest row; a view that streams calls it itself, when the stream has ended."""
-        request_log.write(self._request_id, self._log_row(status, self.answer_code))
+        request_log.write(self._request_id, self._log_row(status, self.answer_code)())
 
     def row_of_success(self, status: int = 200) -> RequestRow:
         """The ApiRequest row of a success, for an act that writes it with its own changes. The view then sets `logged`
         to False, once the act has returned."""
-        return RequestRow(INSERT_REQUEST, lambda: self._log_row(status, ""))
+        return RequestRow(INSERT_REQUEST, self._log_row(status, ""))
 
-    def _log_row(self, status: int, code: str) -> dict[str, Any]:
+    def _log_row(self, status: int, code: str) -> Callable[[], dict[str, Any]]:
         partner = self.partner
-        return request_log.row(
+        return partial(
+            request_log.row,
             contract=self.contract.name,
             partner_id=partner.pk if partner else None,
             user=self.user_name,
@@ -264,7 +253,7 @@ class ContractView(APIView):
             status=status,
             code=code,
             address=self.address,
-            duration_ms=round((time.perf_counter() - self._started) * 1000),
+            started=self._started,
             at=self.at,
             subject=self.subject,
             successes=self.successes,

@@ -19,7 +19,6 @@ from messaging.models import Via
 from tokens import services
 from tokens.errors import TriesUsedUp, WrongCode
 from tokens.models import CODE_LIFETIME
-from tokens.sql import RequestRow
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -39,9 +38,8 @@ class InformaPeruView(ContractView):
         self.subject = client_id(text)
         return self.subject
 
-    def origin(self, *, row: RequestRow | None = None) -> services.Origin:
-        """Origin of the call, with its row of the request log where the act writes it."""
-        return services.Origin(self.partner, self.credential, row=row)
+    def origin(self) -> services.Origin:
+        return services.Origin(self.caller.partner, self.credential)
 
 
 class ClientView(InformaPeruView):
@@ -63,9 +61,10 @@ class TokenView(InformaPeruView):
     def post(self, request: Request, client: str) -> Answer:
         applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
-        origin = self.origin(row=self.row_of_success())  # a message carries its request's id (DL 1723)
         put_back = limits.reserve_message(self.caller, asked["via"], at=self.at)
         try:
+            # with its row, because a message carries the id of its request (DL 1723)
+            origin = services.Origin(self.caller.partner, self.credential, row=self.row_of_success())
             requested = services.request(applicant_id, **asked, origin=origin, at=self.at)
         except Exception:
             put_back()
@@ -88,7 +87,7 @@ class VerifyView(InformaPeruView):
         applicant_id = self.client(client)
         tries = limits.tries_allowed(self.caller, at=self.at)
         try:
-            origin = self.origin(row=self.row_of_success())
+            origin = services.Origin(self.caller.partner, self.credential, row=self.row_of_success())
             services.verify(applicant_id, token, tries=tries, origin=origin, at=self.at)
         except (WrongCode, TriesUsedUp):
             limits.count_wrong_code(self.caller, at=self.at)

@@ -5,14 +5,15 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
 from clients.errors import ContractNotAllowed, CredentialRefused
 from clients.models import Credential, Partner
-from external_api.frontdoor import limits
+from external_api.frontdoor import limits, strict_json
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.exports import Export, stream
 from external_api.frontdoor.views import ContractView, UnknownPath, header_credential
@@ -47,7 +48,8 @@ class RequestView(ContractView):
         if header_credential(request) is not None:
             self.check_credential(request)
             limits.count_request(self.caller)
-            self.read_body(request)
+            self._read_raw_body(request)
+            self._decode_body()
         else:
             self._read_body_with_token(request)
         self.user_name = _user(self.body.get("usuario"))
@@ -57,18 +59,27 @@ class RequestView(ContractView):
 
     def _read_body_with_token(self, request: Request) -> None:
         """Count the call as its address's before it is decoded; once the token is valid, as its partner's instead."""
-        limits.count_anonymous_request(self.address)
-        self.read_raw_body(request)
+        anonymous = self.caller
+        limits.count_request(anonymous)
+        self._read_raw_body(request)
         valid = self._valid_tokens() if len(self.raw_body) > LARGE_BODY else {}
         if len(self.raw_body) > LARGE_BODY and not valid:
             raise self._unauthorized()
-        self.decode_body()
+        self._decode_body()
         token = self.body.get("token")
-        self.credential = valid.get(token) if isinstance(token, str) else None
-        if self.credential is None:
+        credential = valid.get(token) if isinstance(token, str) else None
+        if credential is None:
             self.check_credential(request, in_body=token)
-        limits.give_back_anonymous_request(self.address)
+        else:
+            self.set_credential(credential)
+        limits.give_back_request(anonymous)
         limits.count_request(self.caller)
+
+    def _read_raw_body(self, request: Request) -> None:
+        self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
+
+    def _decode_body(self) -> None:
+        self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
 
     def _valid_tokens(self) -> dict[str, Credential]:
         """Valid tokens among the texts after a `"token":`; the decoded body must still name the same one."""

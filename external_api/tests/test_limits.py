@@ -222,12 +222,13 @@ def test_registering_is_limited_too(front, settings):
 @pytest.mark.usefixtures("with_and_without_redis")
 def test_an_anonymous_count_that_is_given_back_does_not_count_for_the_address(settings):
     settings.RATE_PER_ADDRESS = 2
+    anybody = limits.Caller(None, "1.2.3.4")
     for _ in range(5):
-        limits.count_anonymous_request("1.2.3.4")
-        limits.give_back_anonymous_request("1.2.3.4")
+        limits.count_request(anybody)
+        limits.give_back_request(anybody)
     for _ in range(2):
-        limits.count_anonymous_request("1.2.3.4")
+        limits.count_request(anybody)
     with pytest.raises(RateLimited):
-        limits.count_anonymous_request("1.2.3.4")
-    limits.give_back_anonymous_request("1.2.3.4")
-    limits.count_anonymous_request("1.2.3.4")
+        limits.count_request(anybody)
+    limits.give_back_request(anybody)
+    limits.count_request(anybody)
