@@ -12,8 +12,10 @@ from uuid import UUID
 from django.db import connection
 
 from clients.retention import BATCH, RetentionRule, delete_sql_of, period_of
+from messaging import sql
 from messaging.models import Message, ProviderReceipt, SandboxMessage
 from messaging.queue.transitions import move
+from messaging.transitions_sql import CANCEL
 
 _ADDRESS = r"[^\s<>\"''(),;:]+@[^\s<>\"''(),;:]+"
 _PHONE = r"\+?([0-9]{2,3}[ -]?)?9[0-9]{2}[ -]?[0-9]{3}[ -]?[0-9]{3}"
@@ -116,16 +118,10 @@ class MessageBeingSent(Exception):
 def messages_of(
     *, references: Sequence[UUID], clients: Sequence[int], mailboxes: Sequence[str], shared: Sequence[str] = ()
 ) -> list[UUID]:
-    """Ids of the messages of codes and of those to mailboxes; to a `shared` mailbox only those of `clients`.
-
-    Each part uses an index: messages of an authorised client are found by their mailbox.
-    """
+    """Ids of the messages of codes and of those to mailboxes; to a `shared` mailbox only those of `clients`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM messaging_message WHERE reference = ANY(%(references)s)"
-            " UNION SELECT id FROM messaging_message WHERE recipient = ANY(%(mailboxes)s)"
-            " UNION SELECT id FROM messaging_message"
-            " WHERE recipient = ANY(%(shared)s) AND authorized_client_id = ANY(%(clients)s)",
+            sql.MESSAGES_OF,
             {
                 "references": list(references),
                 "mailboxes": list(mailboxes),
@@ -150,7 +146,7 @@ def erase(ids: Sequence[UUID], *, to: Sequence[str], at: datetime) -> int:
 def _erase(ids: Sequence[UUID], *, at: datetime) -> int:
     """Erase one batch: a statement takes at most 65,535 parameters and five seconds, and one person may have got a
     message every minute for a year."""
-    move("CANCELLED", "id = ANY(%(ids)s)", {"ids": list(ids)}, at=at, detail="datos borrados")
+    move("CANCELLED", CANCEL, {"ids": list(ids)}, at=at, detail="datos borrados")
     mine = Message.objects.filter(pk__in=ids).order_by("pk").select_for_update()
     states = {row[0]: (row[1], row[2]) for row in mine.values_list("pk", "state", "provider_id")}
     if any(state in (Message.State.QUEUED, Message.State.SENDING) for state, _ in states.values()):
@@ -159,9 +155,7 @@ def _erase(ids: Sequence[UUID], *, at: datetime) -> int:
     ProviderReceipt.objects.filter(provider_id__in=names).delete()
     params: dict[str, Any] = {"ids": list(states)}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE messaging_messageevent SET detail = '' WHERE message_id = ANY(%(ids)s) AND detail <> ''", params
-        )
-        sql = f"UPDATE messaging_message SET {_BLANK} WHERE id = ANY(%(ids)s)"  # noqa: S608  this module's constant
-        cursor.execute(sql, params)
+        cursor.execute(sql.BLANK_EVENTS, params)
+        blank = f"UPDATE messaging_message SET {_BLANK} WHERE id = ANY(%(ids)s)"  # noqa: S608  this module's constant
+        cursor.execute(blank, params)
         return int(cursor.rowcount)

@@ -26,6 +26,7 @@ from messaging.gateways.base import MASK
 from messaging.models import Message, Via
 from messaging.queue import outbox, wakeup
 from messaging.queue.names import QUEUE_OF
+from subscription import sql
 from subscription.links import confirmation_token, confirmation_url
 from subscription.models import LINK_LIFETIME, SubscriptionRequest
 
@@ -79,7 +80,7 @@ def _count_mailbox(email: str) -> int:
 
 def _commit_asynchronously() -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(sql.COMMIT_ASYNCHRONOUSLY)
 
 
 def _enqueue(request: SubscriptionRequest, partners: Sequence[str]) -> None:

@@ -11,28 +11,18 @@ from typing import Any
 from django.db import connection, transaction
 
 from clients.retention import RetentionRule, period_of
+from subscription import sql
 from subscription.models import SubscriptionRequest
-
-_USED = "EXISTS (SELECT FROM subscription_consentrecord AS consent WHERE consent.request_id = link.id)"
-_DELETE_SQL = f"""
-    , gone AS (
-        DELETE FROM subscription_subscriptionrequest AS link USING over WHERE link.id = over.id AND NOT {_USED}
-    ), blanked AS (
-        UPDATE subscription_subscriptionrequest AS link SET email = '', address = NULL
-        FROM over WHERE link.id = over.id AND {_USED}
-    )
-    SELECT count(*) FROM over
-"""  # noqa: S608  this module's constants
 
 
 @dataclass(frozen=True)
 class _Evidence(RetentionRule):
     """Rule for a table whose trigger lets rows go only in a transaction that states the end (migration 0004)."""
 
-    def _run(self, sql: str, params: dict[str, Any]) -> int:
+    def _run(self, statement: str, params: dict[str, Any]) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('aval.consents_over', %s, true)", [params["before"].isoformat()])
-            cursor.execute(sql, params)
+            cursor.execute(sql.STATE_END_OF_CONSENTS, {"before": params["before"].isoformat()})
+            cursor.execute(statement, params)
             return int(cursor.fetchone()[0])
 
 
@@ -41,7 +31,7 @@ RULES = (
         "links",
         "SELECT id FROM subscription_subscriptionrequest WHERE email <> '' AND requested_at < %(before)s"
         " AND expires_at < %(at)s ORDER BY requested_at",
-        _DELETE_SQL,
+        sql.ERASE_LINKS_OVER,
         period_of("links"),
     ),
     # the evidence of a live subscription stays, however old
@@ -72,5 +62,5 @@ def erase_links(mailboxes: Sequence[str]) -> int:
     mine = SubscriptionRequest.objects.filter(email__in=mailboxes).order_by("pk").select_for_update()
     ids = list(mine.values_list("pk", flat=True))
     with connection.cursor() as cursor:
-        cursor.execute(f"WITH over AS MATERIALIZED (SELECT unnest(%(ids)s::uuid[]) AS id) {_DELETE_SQL}", {"ids": ids})
+        cursor.execute(sql.ERASE_LINKS, {"ids": ids})
         return int(cursor.fetchone()[0])

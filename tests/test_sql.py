@@ -12,7 +12,8 @@ from support.privacy import retention
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGINS = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
-MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in ROOT.glob("*/sql.py"))
+FILES = [path for path in ROOT.glob("*/*sql.py") if not path.name.startswith("test_")]
+MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES)
 
 
 def texts(name: str, found: object) -> Iterator[tuple[str, str]]:
@@ -24,7 +25,7 @@ def texts(name: str, found: object) -> Iterator[tuple[str, str]]:
 
 
 def statements() -> dict[str, str]:
-    """Whole statements by name: constants of the modules `sql`, and the batches of retention."""
+    """Whole statements by name: constants of the modules `sql` and `..._sql`, and the batches of retention."""
     found = {f"retention.{rule.name}": rule.statement for rule in retention.RULES}
     for module in MODULES:
         for name, value in vars(importlib.import_module(module)).items():

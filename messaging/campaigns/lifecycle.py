@@ -15,10 +15,12 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from clients.models import AuthorizedClient, audit
+from messaging import sql
 from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.transitions import move
 from messaging.steps import run_each
+from messaging.transitions_sql import CANCEL_CAMPAIGN
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +121,7 @@ def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", addre
     """
     with transaction.atomic():
         _change_state(campaign, State.CANCELLED, by=by, at=at, address=address, reason=reason, finished_at=at)
-        taken = move("CANCELLED", "campaign_id = %(campaign)s", {"campaign": campaign.pk}, at=at, detail="anulada")
+        taken = move("CANCELLED", CANCEL_CAMPAIGN, {"campaign": campaign.pk}, at=at, detail="anulada")
     return len(taken)
 
 
@@ -221,40 +223,23 @@ def _make_messages(campaign: Campaign, ids: list[int], *, at: datetime) -> int:
     """Make a batch in one statement. Text and HTML stay with the campaign: a copy per client would fill the disk."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO messaging_message (
-                id, partner_id, authorized_client_id, campaign_id, request_id, kind, via, recipient, subject,
-                text, html, state, attempts, next_attempt_at, provider, provider_id, provider_reply, created_at
-            )
-            SELECT gen_random_uuid(), partner_id, id, %(campaign)s, request_id, %(kind)s, 'C', email, %(subject)s,
-                   '', '', 'QUEUED', 0, %(at)s, '', '', '', %(at)s
-            FROM clients_authorizedclient WHERE id = ANY(%(ids)s)
-            ON CONFLICT DO NOTHING
-            """,
+            sql.MAKE_MESSAGES,
             {"campaign": campaign.pk, "kind": campaign.type, "subject": campaign.full_subject, "at": at, "ids": ids},
         )
         return int(cursor.rowcount)
 
 
 def _waiting(campaign: Campaign) -> int:
-    """Number of its messages that are queued or being sent. The states are literals, for the partial index."""
+    """Number of its messages that are queued or being sent."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM messaging_message WHERE campaign_id = %s AND state IN ('QUEUED', 'SENDING')",
-            [campaign.pk],
-        )
+        cursor.execute(sql.WAITING, {"campaign": campaign.pk})
         return int(cursor.fetchone()[0])
 
 
 def _set_due(campaign: Campaign, due: datetime, *, only_due: datetime | None = None) -> int:
     """Set the due time of its waiting messages; with `only_due`, of those with this due time. Returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE messaging_message SET next_attempt_at = %(due)s"
-            " WHERE campaign_id = %(campaign)s AND state IN ('QUEUED', 'SENDING')"
-            " AND (%(only)s::timestamptz IS NULL OR next_attempt_at = %(only)s)",
-            {"due": due, "campaign": campaign.pk, "only": only_due},
-        )
+        cursor.execute(sql.SET_DUE, {"due": due, "campaign": campaign.pk, "only": only_due})
         return int(cursor.rowcount)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from messaging import sql
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import NEVER
 from messaging.delivery import failover
@@ -34,6 +35,7 @@ from messaging.models import Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
 from messaging.queue.transitions import move
+from messaging.transitions_sql import CANCEL_UNWANTED, GIVE_BACK_PAUSED
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +46,6 @@ LEASE = timedelta(seconds=90)
 BATCH_TIMEOUT = 60.0
 """Seconds after which the messages of a hand-over that have not begun go back to the queue."""
 RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120))
-
-_STILL_SUBSCRIBED = """
-    EXISTS (SELECT FROM clients_authorizedclient AS client WHERE client.id = authorized_client_id
-            AND client.deauthorized_at IS NULL AND client.subscribed_at IS NOT NULL
-            AND client.unsubscribed_at IS NULL)
-"""
-_CAMPAIGN_SENDING = "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING')"
-_CAMPAIGN_LIVE = (
-    "EXISTS (SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state IN ('SENDING', 'PAUSED'))"
-)
 
 
 def deliver_due() -> int:
@@ -116,24 +108,16 @@ def _call_all(messages: Sequence[Message], sender: Sender) -> None:
 
 def hand_over(messages: Sequence[Message], gateway: Gateway, *, at: datetime) -> list[Message]:
     """Mark the hand-over of messages of a claim whose client is still subscribed and whose campaign is sending."""
-    condition = f"{_STILL_SUBSCRIBED} AND {_CAMPAIGN_SENDING}"
-    return hand_over_together(messages, gateway, at=at, lease=LEASE, condition=condition)
+    return hand_over_together(messages, gateway, at=at, lease=LEASE, statement=sql.HAND_OVER_BULK)
 
 
 def _release(messages: Sequence[Message], *, at: datetime) -> None:
     """Give up claimed messages that were not handed over: cancel those that are no longer wanted, queue the others."""
     if not messages:
         return
-    ours = "id = ANY(%(ids)s) AND claim_id = %(claim)s AND handed_over_at IS NULL"
     params = {"ids": [message.id for message in messages], "claim": messages[0].claim_id, "never": NEVER}
-    move(
-        "CANCELLED",
-        f"{ours} AND NOT ({_STILL_SUBSCRIBED} AND {_CAMPAIGN_LIVE})",
-        params,
-        at=at,
-        detail="el cliente ya no lo recibe",
-    )
-    move("QUEUED", ours, params, at=at, detail="campaña en pausa", also="next_attempt_at = %(never)s")
+    move("CANCELLED", CANCEL_UNWANTED, params, at=at, detail="el cliente ya no lo recibe")
+    move("QUEUED", GIVE_BACK_PAUSED, params, at=at, detail="campaña en pausa")
 
 
 def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:

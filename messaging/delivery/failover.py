@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from clients.models import audit
+from messaging import sql
 from messaging.delivery.circuit_breaker import Window
 from messaging.gateways.base import Gateway, can_reach
 from messaging.models import Message, ProviderEvent, ProviderState
@@ -232,11 +233,7 @@ def _claim_trial(state: ProviderState, *, at: datetime) -> bool:
     if state.until is None or state.until > at:
         return False
     with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE messaging_providerstate SET probe_until = %s WHERE name = %s AND set_aside_at IS NOT NULL"
-            " AND until <= %s AND (probe_until IS NULL OR probe_until < %s)",
-            [at + TRIAL_LEASE, state.name, at, at],
-        )
+        cursor.execute(sql.CLAIM_TRIAL, {"probe_until": at + TRIAL_LEASE, "name": state.name, "at": at})
         return bool(cursor.rowcount == 1)
 
 

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from messaging import sql
+
 log = logging.getLogger(__name__)
 
 COMPLAINED = "el destinatario lo marcó como no deseado"
@@ -30,19 +32,9 @@ class MailFeedback:
 
 def save(feedback: MailFeedback, *, at: datetime) -> bool:
     """Store feedback as an event of its message. False: it is stored already, or the message is not known."""
-    where = "provider_id = %(provider_id)s AND (provider = %(family)s OR starts_with(provider, %(family)s || ':'))"
-    if feedback.message_id is not None:
-        where = "id = %(message)s"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
-            SELECT id, %(at)s, state, attempts, provider, %(detail)s::text FROM messaging_message AS message
-            WHERE {where} AND provider <> '' AND NOT EXISTS (
-                SELECT FROM messaging_messageevent AS event
-                WHERE event.message_id = message.id AND event.detail = %(detail)s::text
-            )
-            """,  # noqa: S608  both conditions stand above
+            sql.SAVE_FEEDBACK[feedback.message_id is not None],
             {
                 "at": at,
                 "detail": feedback.detail[:300],

@@ -27,18 +27,14 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
+from messaging import sql
 from messaging.queue.transitions import move
+from messaging.transitions_sql import APPLY_REPORT, CONFIRM_BY_CODE
 
 log = logging.getLogger(__name__)
 
 MAX_AGE_BY_NUMBER = timedelta(days=3)
 """Greatest age of a message that is found by its number alone; no SMSC keeps a message for longer."""
-_OF_FAMILY = "({0}.provider = {1} OR starts_with({0}.provider, {1} || ':'))"
-"""SQL: a gateway's name begins with that of its provider (`twilio:S:+1202`). SMSCs report under the whole name."""
-SINCE_HAND_OVER = (
-    "receipt.at >= message.handed_over_at AND (receipt.message_id IS NULL OR receipt.message_id = message.id)"
-)
-"""SQL: the report came after the message's hand-over and has settled no other message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +69,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
     """
     names = [provider_id for _, provider_id in taken.values() if provider_id]
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT receipt.id, receipt.recipients, receipt.provider, receipt.provider_id, receipt.state,
-                   receipt.detail, message.id, message.recipient
-            FROM messaging_providerreceipt AS receipt JOIN messaging_message AS message
-              ON message.id = ANY(%(ids)s) AND message.provider_id = receipt.provider_id
-             AND {_OF_FAMILY.format("message", "receipt.provider")}
-            WHERE receipt.provider_id = ANY(%(names)s) AND {SINCE_HAND_OVER}
-            ORDER BY receipt.at, receipt.id
-            """,  # noqa: S608  this module's constants
-            {"ids": list(taken), "names": names},
-        )
+        cursor.execute(sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names})
         reports = cursor.fetchall()
     for row, keys, family, provider_id, state, detail, message, recipient in reports:
         if not keys or key_of(recipient) in keys:
@@ -96,13 +81,10 @@ def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
     with transaction.atomic():
         moved = move(
             report.state,
-            "id = %(message)s AND handed_over_at IS NOT NULL"
-            " AND (provider_id IN ('', id::text, %(name)s) OR provider_id = ANY(%(spellings)s) OR provider = '')",
+            APPLY_REPORT,
             {"message": message, "name": report.provider_id, "spellings": list(report.spellings)},
             at=at,
             detail=report.detail,
-            also="provider_id = CASE WHEN provider_id IN ('', id::text) AND %(name)s <> '' THEN %(name)s"
-            " ELSE provider_id END",
         )
         if moved and not _claim_receipt(row, message):
             transaction.set_rollback(True)
@@ -120,36 +102,14 @@ def confirm_by_code(reference: UUID, *, at: datetime) -> None:
 
     Changes nothing where another message with the code (a fallback) was taken: the code may come from that one.
     """
-    move(
-        "DELIVERED",
-        """id = (
-            SELECT id FROM messaging_message
-            WHERE reference = %(reference)s AND state IN ('UNDELIVERED', 'UNKNOWN') AND NOT EXISTS (
-                SELECT FROM messaging_message AS other
-                WHERE other.reference = %(reference)s AND (
-                    other.state IN ('SENT', 'DELIVERED') OR other.state = 'SENDING' AND other.handed_over_at IS NOT NULL
-                )
-            )
-            ORDER BY state = 'UNKNOWN' DESC, handed_over_at DESC LIMIT 1
-        )""",
-        {"reference": reference},
-        at=at,
-        detail="se ingresó su código",
-    )
+    move("DELIVERED", CONFIRM_BY_CODE, {"reference": reference}, at=at, detail="se ingresó su código")
 
 
 def _save(report: Report, name: str, *, at: datetime) -> int:
     """Store the report and return the id of its row. A later report with the same id and state replaces it."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            INSERT INTO messaging_providerreceipt (provider, provider_id, message_id, state, detail, at, recipients)
-            VALUES (%(provider)s, %(name)s, %(message)s, %(state)s, %(detail)s, %(at)s, %(recipients)s)
-            ON CONFLICT (provider_id, provider, state) DO UPDATE SET
-                message_id = excluded.message_id, detail = excluded.detail, at = excluded.at,
-                recipients = excluded.recipients
-            RETURNING id
-            """,
+            sql.SAVE_RECEIPT,
             {
                 "provider": report.provider[:100],
                 "name": name[:200],
@@ -169,19 +129,7 @@ def _claim_receipt(row: int, message: UUID) -> bool:
     The row's number is dropped, and its provider_id becomes the message's, by which an erasure finds it.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE messaging_providerreceipt AS receipt SET message_id = message.id, recipients = '{}',
-                provider_id = CASE WHEN EXISTS (
-                    SELECT FROM messaging_providerreceipt AS other WHERE other.provider_id = message.provider_id
-                      AND other.provider = receipt.provider AND other.state = receipt.state
-                ) THEN receipt.provider_id ELSE message.provider_id END
-            FROM messaging_message AS message
-            WHERE receipt.id = %(row)s AND message.id = %(message)s
-              AND (receipt.message_id IS NULL OR receipt.message_id = message.id)
-            """,
-            {"row": row, "message": message},
-        )
+        cursor.execute(sql.CLAIM_RECEIPT, {"row": row, "message": message})
         return bool(cursor.rowcount)
 
 
@@ -203,13 +151,7 @@ def _find_by_id(report: Report, *, at: datetime) -> _Candidate | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT id, provider_id FROM messaging_message AS message
-            WHERE provider_id = ANY(%(names)s) AND {_OF_FAMILY.format("message", "%(family)s")}
-              AND handed_over_at IS NOT NULL AND (handed_over_at <= %(at)s OR NOT %(reuses_ids)s)
-              AND (recipient = ANY(%(recipients)s) OR provider_id = %(name)s AND %(has_no_recipient)s)
-            ORDER BY provider_id = %(name)s DESC, handed_over_at DESC LIMIT 1
-            """,  # noqa: S608  this module's constants
+            sql.FIND_BY_ID,
             {
                 "names": [report.provider_id, *report.spellings],
                 "name": report.provider_id,
@@ -233,18 +175,7 @@ def _find_by_number(report: Report, *, at: datetime) -> UUID | None:
         return None
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT id FROM messaging_message AS message
-            WHERE recipient = ANY(%(recipients)s) AND created_at >= %(since)s AND provider = %(provider)s
-              AND state IN ('SENT', 'UNKNOWN') AND handed_over_at <= %(at)s AND provider_id IN ('', id::text)
-              AND NOT EXISTS (
-                  SELECT FROM messaging_message AS other
-                  WHERE other.recipient = message.recipient AND other.created_at >= %(since)s
-                    AND other.provider = message.provider
-                    AND other.state = 'SENDING' AND other.handed_over_at IS NOT NULL
-              )
-            ORDER BY handed_over_at DESC LIMIT 1
-            """,
+            sql.FIND_BY_NUMBER,
             {
                 "recipients": list(report.recipients),
                 "since": at - MAX_AGE_BY_NUMBER,

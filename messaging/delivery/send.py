@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
+from messaging import sql, transitions_sql
 from messaging.delivery import failover, receipts
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
 from messaging.queue import wakeup
-from messaging.queue.names import BATCH, ORDER, QUEUE_OF, QUEUES
+from messaging.queue.names import BATCH, QUEUE_OF
 from messaging.queue.sealing import CannotUnseal, unseal
 from messaging.queue.transitions import move, sent_together
 
@@ -73,17 +74,11 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
 
     `gateway_queue`: messages for the process of this gateway (SMPP) instead of those for any worker.
     """
-    sql = f"""
-        UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
-        WHERE id = ANY (ARRAY(
-            SELECT id FROM messaging_message
-            WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(gateway_queue)s
-              AND (send_before IS NULL OR send_before > %(at)s)
-            ORDER BY {ORDER[queue]} LIMIT {limit or BATCH[queue]:d} FOR UPDATE SKIP LOCKED
-        )) RETURNING *
-    """  # noqa: S608  all insertions are this module's constants
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "gateway_queue": gateway_queue}
-    return sorted(Message.objects.raw(sql, params), key=lambda message: (message.kind, message.next_attempt_at))
+    return sorted(
+        Message.objects.raw(sql.CLAIM[queue, limit or BATCH[queue]], params),
+        key=lambda message: (message.kind, message.next_attempt_at),
+    )
 
 
 def deliver(message: Message) -> None:
@@ -179,28 +174,16 @@ def provider_failed(answer: Answer) -> bool | None:
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:
     """Mark the hand-over of one message. False: the claim has ended, or the message was cancelled or has expired."""
-    in_time = "(send_before IS NULL OR send_before > %(at)s)"
-    return bool(hand_over_together([message], gateway, at=at, lease=HAND_OVER_LEASE, condition=in_time))
+    return bool(hand_over_together([message], gateway, at=at, lease=HAND_OVER_LEASE, statement=sql.HAND_OVER_CODE))
 
 
 def hand_over_together(
-    messages: Sequence[Message], gateway: Gateway, *, at: datetime, lease: timedelta, condition: str
+    messages: Sequence[Message], gateway: Gateway, *, at: datetime, lease: timedelta, statement: str
 ) -> list[Message]:
-    """Mark the hand-over of messages of one claim that are still ours and meet `condition` (SQL, a constant).
+    """Mark the hand-over of messages of one claim that are still ours, by a statement `sql.HAND_OVER_...`.
 
     Returns those that are handed over, with their `attempts` and `provider` updated.
     """
-    sql = f"""
-        WITH handed AS (
-            UPDATE messaging_message
-            SET handed_over_at = %(at)s, lease_until = %(lease)s, attempts = attempts + 1, provider = %(provider)s
-            WHERE id = ANY(%(ids)s) AND claim_id = %(claim)s AND state = 'SENDING' AND handed_over_at IS NULL
-              AND {condition}
-            RETURNING id, attempts
-        )
-        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
-        SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed RETURNING message_id, attempt
-    """  # noqa: S608  the conditions are constants of the callers
     params: dict[str, Any] = {
         "at": at,
         "lease": at + lease,
@@ -209,7 +192,7 @@ def hand_over_together(
         "claim": messages[0].claim_id,
     }
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(statement, params)
         attempts: dict[uuid.UUID, int] = dict(cursor.fetchall())
     handed = [message for message in messages if message.id in attempts]
     for message in handed:
@@ -221,26 +204,18 @@ def give_back(message: Message, *, at: datetime, due: datetime, detail: str, gat
     """Return a message that is claimed but not handed over: to the queue, or to that of a gateway's own process."""
     move(
         "QUEUED",
-        "id = %(id)s AND claim_id = %(claim)s AND handed_over_at IS NULL",
+        transitions_sql.GIVE_BACK,
         {"id": message.id, "claim": message.claim_id, "due": due, "gateway_queue": gateway_queue},
         at=at,
         detail=detail,
-        also="next_attempt_at = %(due)s, lane = %(gateway_queue)s",
     )
 
 
 def take_back(message: Message, *, at: datetime, detail: str = "devuelto sin intentarlo") -> bool:
     """Return a message for which no provider was called to the queue of all workers, due at once, without losing an
     attempt, whether or not it is marked as handed over. False: the claim had ended."""
-    moved = move(
-        "QUEUED",
-        "id = %(id)s AND claim_id = %(claim)s",
-        {"id": message.id, "claim": message.claim_id},
-        at=at,
-        detail=detail,
-        also="attempts = attempts - (handed_over_at IS NOT NULL)::int, lane = '', next_attempt_at = %(at)s",
-    )
-    return bool(moved)
+    params = {"id": message.id, "claim": message.claim_id}
+    return bool(move("QUEUED", transitions_sql.TAKE_BACK, params, at=at, detail=detail))
 
 
 def to_outgoing(message: Message) -> Outgoing:
@@ -328,7 +303,7 @@ def record(
     """Record a state. Counts only for the same claim, so a worker that resumes after its lease overwrites nothing."""
     moved = move(
         to,
-        "id = %(id)s AND claim_id = %(claim)s",
+        transitions_sql.RECORD,
         {
             "id": message.id,
             "claim": message.claim_id,
@@ -339,8 +314,6 @@ def record(
         },
         at=at,
         detail=reply,
-        also="provider_reply = %(reply)s, provider_id = %(provider_id)s, next_attempt_at = %(next)s,"
-        " lane = '', attempts = attempts - %(uncounted)s",
     )
     _log_outcome(message, to, bool(moved))
 

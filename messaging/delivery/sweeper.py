@@ -11,18 +11,18 @@ from uuid import UUID
 
 from django.db import connection
 
+from messaging import sql
 from messaging.delivery import failover
 from messaging.queue import channel_fallback, wakeup
 from messaging.queue.names import QUEUES
 from messaging.queue.transitions import move
 from messaging.steps import run_each
+from messaging.transitions_sql import EXPIRE, GIVE_UP_LAPSED, RETURN_LAPSED
 
 GATEWAY_QUEUE_TIMEOUT = timedelta(seconds=5)
 """Time a message waits for the process of its gateway before it goes back to the queue of all workers."""
 SILENT_PROCESS = "su proceso no recoge los mensajes"
 """Reason for which the circuit is then opened. The gateway's process closes it when it runs again (messaging.smpp)."""
-BATCH_SIZE = 500
-"""Rows in one statement: a sweep after a long outage must not hold its locks for long."""
 
 
 def sweep(*, at: datetime) -> None:
@@ -30,13 +30,12 @@ def sweep(*, at: datetime) -> None:
 
     A step that fails does not prevent the others (messaging.steps).
     """
-    lapsed = "lease_until < %(at)s"
-    ways = (
-        ("EXPIRED", "send_before <= %(at)s", "venció antes de salir"),
-        ("QUEUED", f"{lapsed} AND handed_over_at IS NULL", "reclamo vencido"),
-        ("UNKNOWN", f"{lapsed} AND handed_over_at IS NOT NULL", "sin respuesta"),
+    ways: tuple[tuple[str, dict[str, str], str], ...] = (
+        ("EXPIRED", EXPIRE, "venció antes de salir"),
+        ("QUEUED", RETURN_LAPSED, "reclamo vencido"),
+        ("UNKNOWN", GIVE_UP_LAPSED, "sin respuesta"),
     )
-    moves = [(to, partial(move, to, where, {}, at=at, detail=detail, limit=BATCH_SIZE)) for to, where, detail in ways]
+    moves = [(to, partial(move, to, statements, {}, at=at, detail=detail)) for to, statements, detail in ways]
     wakes = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
     gateway_queues, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.drop_expired_seals, at=at)
     run_each("messaging.sweep", [*moves, ("lanes", gateway_queues), ("seals", seals), *wakes])
@@ -49,20 +48,8 @@ def _wake_if_due(queue: str, *, at: datetime) -> None:
 
 def free_gateway_queues(*, at: datetime) -> None:
     """Move messages that a gateway's process does not take back to the queue of all workers; open its circuit."""
-    late = "state = 'QUEUED' AND lane <> '' AND next_attempt_at < %(late)s"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            WITH abandoned AS MATERIALIZED (
-                SELECT id, lane FROM messaging_message WHERE {late} LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
-            ), freed AS (
-                UPDATE messaging_message AS message SET lane = '', next_attempt_at = %(at)s
-                FROM abandoned WHERE message.id = abandoned.id
-            )
-            SELECT DISTINCT lane FROM abandoned
-            """,  # noqa: S608  this module's constants
-            {"late": at - GATEWAY_QUEUE_TIMEOUT, "at": at},
-        )
+        cursor.execute(sql.FREE_GATEWAY_QUEUES, {"late": at - GATEWAY_QUEUE_TIMEOUT, "at": at})
         silent = [name for (name,) in cursor.fetchall()]
     for name in silent:
         failover.open_circuit(name, SILENT_PROCESS, at=at)
@@ -71,26 +58,13 @@ def free_gateway_queues(*, at: datetime) -> None:
 def none_taken(references: Sequence[UUID]) -> list[UUID]:
     """References of which no message was taken by a provider, or may still be. A fallback counts as an attempt."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT reference FROM messaging_message WHERE reference = ANY(%s) GROUP BY reference"
-            " HAVING bool_and(state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'CANCELLED') AND kept_until IS NULL)",
-            [list(references)],
-        )
+        cursor.execute(sql.NONE_TAKEN, {"references": list(references)})
         return [row[0] for row in cursor.fetchall()]
 
 
 def is_due(queue: str, *, at: datetime) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT EXISTS (
-                SELECT FROM messaging_message
-                WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %s AND lane = ''
-                  AND (send_before IS NULL OR send_before > %s)
-            )
-            """,  # noqa: S608  this module's constants
-            [at, at],
-        )
+        cursor.execute(sql.IS_DUE[queue], {"at": at})
         return bool(cursor.fetchone()[0])
 
 
@@ -101,10 +75,5 @@ LOOKBACK = timedelta(hours=1)
 def not_taken_lately(kind: str, *, at: datetime) -> list[tuple[UUID, str]]:
     """(reference, state) of messages of the last hour that no provider is known to have taken: the newest 1,000."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT reference, state FROM messaging_message"
-            " WHERE state IN ('FAILED', 'UNKNOWN', 'EXPIRED') AND created_at >= %s AND kind = %s"
-            " AND reference IS NOT NULL AND kept_until IS NULL ORDER BY created_at DESC LIMIT 1000",
-            [at - LOOKBACK, kind],
-        )
+        cursor.execute(sql.NOT_TAKEN_LATELY, {"since": at - LOOKBACK, "kind": kind})
         return list(cursor.fetchall())

@@ -11,8 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-BATCH_SIZE = 200
-"""Rows in one statement of a sweep."""
+from messaging import sql
 
 
 @dataclass(frozen=True)
@@ -39,38 +38,16 @@ def is_enabled() -> bool:
 
 
 def overdue(via: str, wait: timedelta, *, at: datetime) -> list[Overdue]:
-    """Messages of a via that failed, did not arrive, or got no receipt within `wait`. BATCH_SIZE at most."""
+    """Messages of a via that failed, did not arrive, or got no receipt within `wait`. `sql.FALLBACK_SIZE` at most."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT id, reference, via FROM messaging_message
-            WHERE kept_until > %(at)s AND via = %(via)s AND reference IS NOT NULL AND (
-                state IN ('FAILED', 'UNDELIVERED')
-                OR state IN ('SENT', 'UNKNOWN') AND handed_over_at <= %(before)s
-            )
-            ORDER BY kept_until LIMIT {BATCH_SIZE:d}
-            """,  # noqa: S608  this module's constants
-            {"at": at, "via": via, "before": at - wait},
-        )
+        cursor.execute(sql.OVERDUE, {"at": at, "via": via, "before": at - wait})
         return [Overdue(*row) for row in cursor.fetchall()]
 
 
 def take_over(message_id: UUID) -> TakenOver | None:
     """Take the sealed code out of a message, once: of two sweeps one gets it. None: it is gone, or the code arrived."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH found AS (
-                SELECT id, sealed FROM messaging_message
-                WHERE id = %s AND kept_until IS NOT NULL AND sealed IS NOT NULL
-                  AND state IN ('FAILED', 'UNDELIVERED', 'SENT', 'UNKNOWN') FOR UPDATE
-            )
-            UPDATE messaging_message AS message SET kept_until = NULL, sealed = NULL
-            FROM found WHERE message.id = found.id
-            RETURNING found.sealed, message.recipient, message.send_before
-            """,
-            [message_id],
-        )
+        cursor.execute(sql.TAKE_OVER, {"message": message_id})
         row = cursor.fetchone()
     return TakenOver(bytes(row[0]), row[1], row[2]) if row else None
 
@@ -79,24 +56,10 @@ def drop_seals(references: Sequence[UUID]) -> None:
     """Drop the seals of codes that are settled and need no fallback any more."""
     if is_enabled():
         with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE messaging_message SET kept_until = NULL,"
-                " sealed = CASE WHEN state IN ('QUEUED', 'SENDING') THEN sealed END"
-                " WHERE reference = ANY(%s) AND kept_until IS NOT NULL",
-                [list(references)],
-            )
+            cursor.execute(sql.DROP_SEALS, {"references": list(references)})
 
 
 def drop_expired_seals(*, at: datetime) -> None:
     """Drop seals that are older than a fallback may use, whatever the setting says today."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE messaging_message
-            SET kept_until = NULL, sealed = CASE WHEN state IN ('QUEUED', 'SENDING') THEN sealed END
-            WHERE id = ANY (ARRAY(
-                SELECT id FROM messaging_message WHERE kept_until <= %s LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
-            ))
-            """,  # noqa: S608  this module's constants
-            [at],
-        )
+        cursor.execute(sql.DROP_EXPIRED_SEALS, {"at": at})

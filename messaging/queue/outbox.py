@@ -13,19 +13,10 @@ from messaging.queue import channel_fallback, wakeup
 from messaging.queue.names import QUEUE_OF
 from messaging.queue.sealing import seal
 from messaging.queue.transitions import Moved, move
+from messaging.sql import INSERT_MESSAGE
+from messaging.transitions_sql import CANCEL_REFERENCES
 
-INSERT = """
-    INSERT INTO messaging_message (
-        id, partner_id, credential_id, request_id, kind, via, recipient, subject, text, html, sealed, kept_until, state,
-        attempts, next_attempt_at, send_before, provider, provider_id, provider_reply, reference, fallback_for_id,
-        created_at
-    ) VALUES (
-        %(message_id)s, %(message_partner_id)s, %(message_credential_id)s, %(message_request_id)s, %(message_kind)s,
-        %(message_via)s, %(message_recipient)s, %(message_subject)s, %(message_text)s, %(message_html)s,
-        %(message_sealed)s, %(message_kept_until)s, 'QUEUED', 0, %(message_next_attempt_at)s, %(message_send_before)s,
-        '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
-    )
-"""
+INSERT = INSERT_MESSAGE
 """Takes the parameters of `as_parameters`. For statements that write a message together with other rows."""
 
 
@@ -93,4 +84,4 @@ def enqueue(*, kind: str, **others: Any) -> Message:
 def cancel(references: list[UUID], *, at: datetime, detail: str) -> list[Moved]:
     """Cancel messages that are not handed over yet. None of the references gets a fallback any more."""
     channel_fallback.drop_seals(references)
-    return move("CANCELLED", "reference = ANY(%(references)s)", {"references": references}, at=at, detail=detail)
+    return move("CANCELLED", CANCEL_REFERENCES, {"references": references}, at=at, detail=detail)

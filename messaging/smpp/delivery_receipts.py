@@ -34,8 +34,9 @@ from smpplib import smpp
 from smpplib.command import get_optional_code
 
 from clients.identity.phones import national
+from messaging import sql
 from messaging.delivery import receipts
-from messaging.delivery.receipts import SINCE_HAND_OVER, key_of
+from messaging.delivery.receipts import key_of
 from messaging.gateways.smpp_codes import STATE_NUMBERS, STATES, final_state
 from messaging.smpp.connection import Frame
 from messaging.smpp.pdus import DELIVER_SM, printable
@@ -157,21 +158,9 @@ def catch_up(gateway: str, message: UUID, name: str, *, at: datetime) -> None:
     others = spellings(name) - {name}
     if not unnamed and not others:
         return
-    meant = "receipt.recipients <> '{}'" if unnamed else "receipt.provider_id = ANY(%(others)s)"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT receipt.id, receipt.recipients, receipt.provider_id, receipt.state, receipt.detail, message.recipient
-            FROM messaging_providerreceipt AS receipt JOIN messaging_message AS message ON message.id = %(message)s
-            WHERE receipt.provider = %(gateway)s AND {meant} AND {SINCE_HAND_OVER} AND NOT EXISTS (
-                SELECT FROM messaging_message AS other
-                WHERE other.provider_id = receipt.provider_id AND other.provider = receipt.provider
-                  AND other.provider_id <> '' AND other.id <> message.id
-                  AND (other.recipient = message.recipient OR receipt.recipients = '{{}}')
-            )
-            ORDER BY receipt.at, receipt.id
-            """,  # noqa: S608  this function's constants
-            {"others": list(others), "gateway": gateway, "message": message},
+            sql.EARLY_SMPP_RECEIPTS[not unnamed], {"others": list(others), "gateway": gateway, "message": message}
         )
         early = cursor.fetchall()
     for row, keys, theirs, state, detail, recipient in early:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from messaging import sql
 from messaging.delivery import failover, send
 from messaging.delivery.send import RETRY_DELAYS, Answer
 from messaging.delivery.sweeper import SILENT_PROCESS
@@ -19,7 +20,6 @@ from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.gateways.smpp import SmppGateway
 from messaging.models import Message
 from messaging.queue import wakeup
-from messaging.queue.names import QUEUES
 from messaging.queue.sealing import CannotUnseal, unseal
 from messaging.smpp import delivery_receipts
 
@@ -136,11 +136,7 @@ class GatewayQueue:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    f"""
-                    UPDATE messaging_message SET next_attempt_at = next_attempt_at + make_interval(secs => %(waits)s)
-                    WHERE state = 'QUEUED' AND {QUEUES[QUEUE]} AND lane = %(gateway_queue)s
-                        AND next_attempt_at < %(late)s
-                    """,  # noqa: S608  a constant
+                    sql.REFRESH_GATEWAY_QUEUE,
                     {
                         "gateway_queue": self.name,
                         "late": timezone.now() - REFRESH_AFTER,

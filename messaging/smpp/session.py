@@ -14,6 +14,7 @@ from messaging.delivery.send import Answer
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.gateways.smpp_codes import BIND, REFUSES_PAYLOAD, meaning
 from messaging.models import Message
+from messaging.queue.names import GATEWAY_BATCH
 from messaging.smpp import delivery_receipts, pdus
 from messaging.smpp.connection import Connection, ConnectionLost, Frame
 from messaging.smpp.encoding import encoded, validity
@@ -22,9 +23,6 @@ from messaging.smpp.parts import Parts, SmscTraits
 from messaging.smpp.timing import Rate, Timing, clock
 
 log = logging.getLogger(__name__)
-
-CLAIM_SIZE = 20
-"""Messages in one claim: each must be handed over within its lease of 5 s."""
 
 
 class BindRefused(ConnectionLost):
@@ -234,12 +232,12 @@ class Session:
     # --- sending ---
 
     def _send_due(self) -> None:
-        free = min(self._account.window - len(self._outstanding) - len(self._parts), CLAIM_SIZE)
+        free = min(self._account.window - len(self._outstanding) - len(self._parts), GATEWAY_BATCH)
         limit = self._rate.free_slots(free, now=clock())
         if limit <= 0 or not self._connection.is_writable:
             return
         batch = self._queue.claim(limit)
-        self._claim_was_full = len(batch) == CLAIM_SIZE
+        self._claim_was_full = len(batch) == GATEWAY_BATCH
         for number, message in enumerate(batch):
             if not self._connection.is_writable:
                 self._queue.give_back(batch[number:])

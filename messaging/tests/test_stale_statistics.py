@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from messaging import steps
+from messaging import sql, steps
 from messaging.delivery import send, sweeper
 from messaging.models import Message
 from messaging.queue import channel_fallback
@@ -100,7 +100,7 @@ def test_a_step_takes_what_one_statement_may_hold_and_is_quick(rows, to):
     insert(QUEUED, **changes)
     steps.failures.clear()
     assert seconds(lambda: sweeper.sweep(at=at)) < 2 * MAX_SECONDS  # five hundred rows are written
-    assert Message.objects.filter(state=to).count() == sweeper.BATCH_SIZE
+    assert Message.objects.filter(state=to).count() == sql.SWEEP_SIZE
     assert not steps.failures
 
 
@@ -120,8 +120,8 @@ def test_the_sweeps_of_gateway_queues_and_seals_are_quick():
     insert(QUEUED, state="FAILED", kept_until=at - timedelta(minutes=1))
     assert seconds(lambda: sweeper.free_gateway_queues(at=at)) < MAX_SECONDS
     assert seconds(lambda: channel_fallback.drop_expired_seals(at=at)) < MAX_SECONDS
-    assert Message.objects.filter(gateway_queue="", state="QUEUED").count() == sweeper.BATCH_SIZE
-    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == channel_fallback.BATCH_SIZE
+    assert Message.objects.filter(gateway_queue="", state="QUEUED").count() == sql.SWEEP_SIZE
+    assert Message.objects.filter(kept_until__isnull=True, state="FAILED").count() == sql.FALLBACK_SIZE
 
 
 @pytest.mark.parametrize("table", ["messaging_message", "tokens_verificationtoken"])

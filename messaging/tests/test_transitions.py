@@ -10,6 +10,7 @@ import pytest
 from conftest import NOW
 from messaging.models import TRANSITIONS, Message, MessageEvent
 from messaging.queue.transitions import move
+from messaging.transitions_sql import moves
 
 pytestmark = pytest.mark.django_db
 STATES = list(Message.State.values)
@@ -36,10 +37,10 @@ def make(state, **changes):
 def test_every_pair(start, end):
     if end in NEVER_BY_MOVE:
         with pytest.raises(ValueError, match="claim"):
-            move(end, "true", {}, at=NOW)
+            move(end, moves(end, where="true"), {}, at=NOW)
         return
     message = make(start)
-    moved = move(end, "id = %(id)s", {"id": message.pk}, at=NOW, detail="porque sí")
+    moved = move(end, moves(end, where="id = %(id)s"), {"id": message.pk}, at=NOW, detail="porque sí")
     allowed = end in TRANSITIONS[start]
     assert bool(moved) == allowed
     message.refresh_from_db()
@@ -50,14 +51,14 @@ def test_every_pair(start, end):
 @pytest.mark.parametrize("end", ["EXPIRED", "CANCELLED"])
 def test_what_was_handed_over_is_neither_expired_nor_cancelled(end):
     message = make("SENDING", handed_over_at=NOW)
-    assert move(end, "id = %(id)s", {"id": message.pk}, at=NOW) == []
+    assert move(end, moves(end, where="id = %(id)s"), {"id": message.pk}, at=NOW) == []
 
 
 @pytest.mark.parametrize("end", sorted(set(STATES) - {"QUEUED", "SENDING"}))
 def test_whatever_settles_a_message_blanks_its_secret(end):
     start = "QUEUED" if end in TRANSITIONS["QUEUED"] else "SENDING"
     message = make(start, sealed=b"sealed")
-    move(end, "true", {}, at=NOW)
+    move(end, moves(end, where="true"), {}, at=NOW)
     message.refresh_from_db()
     assert message.sealed is None
 
@@ -69,5 +70,6 @@ def test_the_docstring_names_every_state():
 
 def test_two_sweeps_at_once_skip_each_other_s_rows_instead_of_waiting():
     make("QUEUED")
-    assert len(move("EXPIRED", "true", {}, at=NOW, limit=10)) == 1
-    assert move("EXPIRED", "true", {}, at=NOW, limit=10) == []
+    sweep = moves("EXPIRED", where="true", limit=10)
+    assert len(move("EXPIRED", sweep, {}, at=NOW)) == 1
+    assert move("EXPIRED", sweep, {}, at=NOW) == []

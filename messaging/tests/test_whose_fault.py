@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 from django.utils import timezone
 
+from messaging import sql
 from messaging.delivery import bulk, failover, send
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
 from messaging.tests.http_provider import provider
@@ -264,8 +265,7 @@ def test_five_numbers_refused_in_a_row_by_an_sms_service_open_its_circuit_too(se
 
 def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monkeypatch):
     bad, good = servers({"body": "550 5.4.5 Daily user sending limit exceeded"}, {})
-    monkeypatch.setattr(bulk, "_STILL_SUBSCRIBED", "true")
-    monkeypatch.setattr(bulk, "_CAMPAIGN_SENDING", "true")
+    monkeypatch.setattr(sql, "HAND_OVER_BULK", sql.HAND_OVER_CODE)
     monkeypatch.setattr(bulk.rendering, "render", send.to_outgoing)
     message = queue(kind="boletin", via="C", recipient="ana@dominio.com", subject="x", text="y", secret=None)
     bulk.deliver_due()

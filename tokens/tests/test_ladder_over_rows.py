@@ -158,9 +158,10 @@ def known_code(token):
 def end_message(state, settings):
     """Brings the only queued message to its end the way the worker or the sweep would."""
     from messaging.queue.transitions import move
+    from messaging.transitions_sql import moves
 
     if state == "EXPIRED":
-        move("EXPIRED", "send_before IS NOT NULL", {}, at=NOW + timedelta(seconds=1))
+        move("EXPIRED", moves("EXPIRED", where="send_before IS NOT NULL"), {}, at=NOW + timedelta(seconds=1))
         return
     [message] = send.claim("codes", at=NOW)
     gateway = send.gateways_for("S")[0]
