@@ -18,7 +18,7 @@ from subscription.models import ConsentRecord, SubscriptionRequest
 from tests.factories import PartnerFactory
 from tokens.models import LadderForgiveness, VerificationToken
 
-HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{{ 7*7 }}{% debug %}'
+HOSTILE = '<script>alert("x")</script>{{ 7777|add:7777 }}{{ 7777*7777 }}{% debug %}'
 
 
 def registered():
