@@ -17,7 +17,7 @@ from django.utils import timezone
 from clients.credentials import authenticate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
-from tests.factories import PartnerFactory
+from tests.factories import CredentialFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -363,5 +363,5 @@ def test_a_list_of_partners_counts_its_live_keys_in_one_statement(boss, partner,
 
 def test_dates_are_shown_in_lima(boss, partner):
     night = datetime(2026, 2, 12, 3, 0, tzinfo=UTC)
-    Credential.objects.create(partner=partner, kind="opaque", digest="0" * 64, prefix="abcd", created_at=night)
+    CredentialFactory(partner=partner, created_at=night)
     assert "11/02/2026 22:00:00" in page(boss, f"{PARTNERS}{partner.pk}/change/")

@@ -11,6 +11,7 @@ from clients.external_clients import Details, register
 from clients.models import AuditEntry, ExternalClient, Partner
 from clients.search.external_clients import folded
 from conftest import at_once
+from tests.factories import ExternalClientFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -277,19 +278,13 @@ def test_finding_reads_no_table(three):
     first = ExternalClient.objects.first()
     names = ("uno", "dos", "tres", "cuatro", "cinco")
     ExternalClient.objects.bulk_create(
-        ExternalClient(
+        ExternalClientFactory.build(
             partner=first.partner,
             client_id=f"M{number}",
             cui=f"{number:013d}",
             first_name=f"N{number}",
             last_name=names[number % 5],
             phone=f"9{number:08d}",
-            product_key="k",
-            product_id="i",
-            origin="o",
-            created_at=NOW,
-            updated_at=NOW,
-            folded_name=f"N{number}",
         )
         for number in range(3000)
     )

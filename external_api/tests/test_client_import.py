@@ -22,7 +22,7 @@ from external_api.client_import.limits import MAX_UNZIPPED_BYTES, WrongFile
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, neutral, original, read
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -90,8 +90,8 @@ def lines(data, at_most=10_000):
 
 
 def client(partner, email="ana@dominio.com", **changes):
-    fields = {"external_code": "C", "profile": "VIP", "request_id": 7, "created_at": NOW}
-    return AuthorizedClient.objects.create(partner=partner, email=email, **{**fields, **changes})
+    fields = {"external_code": "C", "request_id": 7, "created_at": NOW}
+    return AuthorizedClientFactory(partner=partner, email=email, **{**fields, **changes})
 
 
 # --- import ---

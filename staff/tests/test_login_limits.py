@@ -18,6 +18,7 @@ from clients.rate_limits.redis_client import breaker
 from staff import login_delays, second_factor
 from staff.login_delays import Failures, wait_after
 from staff.tests.authenticator import code, wrong
+from tests.factories import StaffUserFactory
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"
@@ -157,7 +158,7 @@ def test_the_bound_stands_in_the_hasher_itself(settings):
     try:
         with pytest.raises(hashing.HashesBusy):
             User(username="x").set_password(PASSWORD)
-        boss = User.objects.create(username="jefa", is_staff=True, is_superuser=True)
+        boss = StaffUserFactory(username="jefa", is_superuser=True)
         http = Client(raise_request_exception=False)
         http.force_login(boss)
         new = {"username": "nueva", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}

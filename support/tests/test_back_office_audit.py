@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from clients.admin.audit_display import ACTION_NAMES
 from clients.admin.audit_mixin import Audited
-from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
+from clients.models import AuditEntry, Partner, audit
 from conftest import make_applicant
 from staff import login_audit
 from testkit.packages import APPS, sources
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, ExternalClientFactory, PartnerFactory
 from tokens.tests.hostile_codes import ask
 
 pytestmark = pytest.mark.django_db
@@ -263,30 +263,8 @@ def found(http, term, **more):
 def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
     person = make_applicant("12345678", email="juan@correo.pe")
     ask(person, phone="987654321")
-    client = AuthorizedClient.objects.create(
-        partner=PartnerFactory(name="B", slug="b"),
-        email="rosa@correo.pe",
-        document_number="87654321",
-        phone="911111111",
-        external_code="C",
-        profile="P",
-        request_id=1,
-        created_at=timezone.now(),
-    )
-    outside = ExternalClient.objects.create(
-        partner=client.partner,
-        client_id="CL1",
-        cui="2380033370713",
-        first_name="A",
-        last_name="B",
-        phone="555-1234",
-        product_key="1",
-        product_id="1",
-        origin="w",
-        created_at=timezone.now(),
-        updated_at=timezone.now(),
-        folded_name="A B",
-    )
+    client = AuthorizedClientFactory(email="rosa@correo.pe", document_number="87654321", phone="911111111")
+    outside = ExternalClientFactory(partner=client.partner, client_id="CL1", cui="2380033370713")
     at = timezone.now()
     for row, by, address, why in (
         (person, "luis", "192.0.2.1", "juan"),

@@ -15,8 +15,7 @@ from messaging.models import ProviderState
 from support.dashboard import charts, figures
 from support.dashboard.figures import normalised_reason
 from support.tests.days_rows import AT, HOSTILE, call, sent, token
-from tests.factories import PartnerFactory
-from tokens.models import LadderForgiveness
+from tests.factories import LadderForgivenessFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 MIDNIGHT = datetime(2026, 2, 12, 5, 0, tzinfo=UTC)
@@ -168,7 +167,7 @@ def test_who_need_not_wait():
     ana, leo, eva, sol = (make_applicant(f"1000000{n}") for n in range(4))
     token(minutes(1), who=ana, outcome="NO_ENVIADO", returned_at=AT)  # its rung was given back
     token(minutes(1), who=leo, outcome="EXPIRADO")
-    LadderForgiveness.objects.create(applicant=leo, via="S", at=AT, by="ada", reason="llamó")
+    LadderForgivenessFactory(applicant=leo, at=AT)
     token(minutes(1), who=eva)
     proved = {"proved_via": "S", "proved_destination": "987654321", "validated_at": AT}
     Applicant.objects.filter(pk=eva.pk).update(state="VALIDADO", **proved)

@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
-from external_api.models import ApiRequest
 from messaging.models import Message
 from support.tests.cast import HOSTILE, everything
 from support.tests.url_map import FORM, body_of, routes
+from tests.factories import ApiRequestFactory, StaffUserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -39,14 +39,13 @@ def hostile(request, db):
     everything(text, [1])
     Message.objects.update(state="FAILED")
     for row in (Applicant.objects.get(), ExternalClient.objects.get()):
-        ApiRequest.objects.create(
+        ApiRequestFactory(
             contract="registry",
             subject=row.pk,
             user=text[:100],
             action=text[:60],
             code=text[:40],
             status=400,
-            duration_ms=1,
             created_at=row.created_at,
         )
     return text
@@ -147,7 +146,7 @@ def test_an_erasure_tells_it_as_text(hostile):
 def test_an_account_with_such_a_name_is_reset_under_it(hostile):
     http = boss()
     Partner.objects.update(name=hostile[:90])
-    other = User.objects.create(username=hostile[:120], is_staff=True)
+    other = StaffUserFactory(username=hostile[:120])
     path = f"/cuenta/segundo-factor/restablecer/{other.pk}/"
     for answer in (http.get(path), http.post(path, {"motivo": "perdió el celular"}, follow=True)):
         html = answer.content.decode()

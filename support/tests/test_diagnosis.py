@@ -9,14 +9,13 @@ from clients.authorized_clients import Authorization, authorize, deauthorize
 from clients.email_subscriptions import subscribe, unsubscribe
 from clients.models import Applicant, AuthorizedClient
 from conftest import make_applicant
-from external_api.models import ApiRequest
 from messaging.delivery import receipts, sweeper
 from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
-from tests.factories import PartnerFactory
+from tests.factories import ApiRequestFactory, PartnerFactory
 from tests.gateways import FakeGateway
 from tokens import services
 from tokens import sweeper as settling
@@ -173,15 +172,7 @@ def test_locked(ana, ask, now):
 
 
 def refused_request(ana, at):
-    return ApiRequest.objects.create(
-        contract="informaperu",
-        subject=ana.pk,
-        action="token",
-        status=429,
-        code="ERR_COOLDOWN_ACTIVE",
-        duration_ms=1,
-        created_at=at,
-    )
+    return ApiRequestFactory(subject=ana.pk, status=429, code="ERR_COOLDOWN_ACTIVE", created_at=at)
 
 
 def test_waiting_in_the_ladder_until_then_and_forgiven(ana, ask, now, monkeypatch):

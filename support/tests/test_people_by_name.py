@@ -3,7 +3,6 @@ there are makes no difference."""
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from clients.identity.names import name_ok
 from clients.models import Applicant, AuthorizedClient
@@ -11,7 +10,7 @@ from clients.search.external_clients import folded
 from clients.search.names import MAX_RESULTS, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
 from support.cases.person_search import search
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -27,18 +26,7 @@ def bank(db):
 
 
 def authorised(bank, *names):
-    AuthorizedClient.objects.bulk_create(
-        AuthorizedClient(
-            partner=bank,
-            email=f"{number}@dominio.com",
-            name=name,
-            external_code="C",
-            profile="P",
-            request_id=1,
-            created_at=timezone.now(),
-        )
-        for number, name in enumerate(names)
-    )
+    AuthorizedClient.objects.bulk_create(AuthorizedClientFactory.build(partner=bank, name=name) for name in names)
 
 
 def found_authorised(term):

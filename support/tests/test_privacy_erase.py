@@ -21,7 +21,7 @@ from support.cases.actions import Agent
 from support.cases.person_search import search
 from support.privacy import erasure, retention
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
-from tests.factories import staff_browser
+from tests.factories import MessageFactory, staff_browser
 from tokens import services
 from tokens.cooldown import LOOK_BACK
 from tokens.errors import CooldownActive
@@ -216,18 +216,14 @@ def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
     row = Authorization(ANA.email, "Ana Díaz", "DNI", ANA.document, ANA.phone, "C1", "VIP")
     authorize(nopasanada.partner, [row], request_id=1, at=NOW)
     client = AuthorizedClient.objects.get()
-    Message.objects.create(
+    MessageFactory(
+        sent=True,
         partner=nopasanada.partner,
         kind="boletin",
         via="C",
         recipient=ANA.email,
-        subject="s",
-        text="",
-        state="SENT",
         authorized_client=client,
-        sent_at=NOW,
         created_at=NOW,
-        next_attempt_at=NOW,
     )
     counts = [desk.listing(each)["resultados"]["cuenta"] for each in ("clientes_autorizados", "mensajes_enviados")]
     erasure.erase(client, agent())

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from clients.models import AuditEntry, AuthorizedClient
+from clients.models import AuditEntry
 from conftest import NOW, make_applicant
 from messaging.models import Message
 from support.privacy import erasure
 from support.privacy import export as privacy_export
 from support.privacy.erasure import dossier_of
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
-from tests.factories import staff_browser
+from tests.factories import AuthorizedClientFactory, MessageFactory, staff_browser
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +81,7 @@ def test_words_and_days_are_as_people_read_them(rows):
     assert file["registros"][0]["validado_el"] is None
     newest = file["codigos"][-1]
     assert (newest["via"], newest["destino"], newest["resultado"]) == ("SMS", ANA.phone, "Pendiente")
-    assert "Las noticias del mes" in [each["texto"] for each in file["mensajes"]], "a campaign's words too"
+    assert "Las novedades del mes." in [each["texto"] for each in file["mensajes"]], "a campaign's words too"
     assert file["perdones_de_espera"][0]["quien"] == "personal"
     assert file["actuaciones_del_personal"][0]["quien"] == "personal"
 
@@ -96,16 +96,7 @@ def test_neither_code_nor_hash_nor_name_of_staff(rows):
 def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeypatch):
     monkeypatch.setattr(privacy_export, "IDS_PER_QUERY", 7)
     Message.objects.bulk_create(
-        Message(
-            kind="suscripcion",
-            via="C",
-            recipient=ANA.email,
-            text="t",
-            state="SENT",
-            created_at=NOW,
-            next_attempt_at=NOW,
-        )
-        for _ in range(250)
+        MessageFactory.build_batch(250, sent=True, kind="suscripcion", via="C", recipient=ANA.email, created_at=NOW)
     )
     assert len(copy_of(rows.applicant)["mensajes"]) == 254
 
@@ -115,14 +106,7 @@ def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeyp
 
 def test_a_document_joins_companies_and_mailboxes(rows):
     second = make_applicant(ANA.document, email="segunda@dominio.com", partner=None)
-    by_mail = AuthorizedClient.objects.create(
-        partner=rows.client.partner,
-        email="segunda@dominio.com",
-        external_code="1",
-        profile="A",
-        request_id=1,
-        created_at=NOW,
-    )
+    by_mail = AuthorizedClientFactory(partner=rows.client.partner, email="segunda@dominio.com")
     for start in (rows.applicant, second, by_mail, rows.client):
         found = dossier_of(start)
         assert {each.pk for each in found.applicants} == {rows.applicant.pk, second.pk}
@@ -132,9 +116,7 @@ def test_a_document_joins_companies_and_mailboxes(rows):
 
 def test_who_shares_a_mailbox_stays_apart(rows):
     husband = make_applicant("70055555", email=ANA.email, names="Pedro")
-    nobodys = AuthorizedClient.objects.create(
-        partner=_another_company(), email=ANA.email, external_code="1", profile="A", request_id=1, created_at=NOW
-    )
+    nobodys = AuthorizedClientFactory(email=ANA.email)
     found = dossier_of(rows.applicant)
     assert [each.pk for each in found.applicants] == [rows.applicant.pk]
     assert [each.pk for each in found.authorized] == [rows.client.pk], (
@@ -149,10 +131,6 @@ def test_who_shares_a_mailbox_stays_apart(rows):
     assert file["pedidos_de_suscripcion"] == []
     assert ANA.email in dossier_of(rows.applicant).mailboxes
     assert ANA.email not in dossier_of(rows.applicant).values()
-
-
-def _another_company():
-    return AuthorizedClient.objects.get(email=LUZ.email).partner
 
 
 # --- at the desk ---

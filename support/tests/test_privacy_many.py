@@ -8,6 +8,7 @@ import messaging.retention
 from conftest import NOW
 from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.retention import MessageBeingSent
+from tests.factories import MessageEventFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
 MORE_THAN_A_STATEMENT_TAKES = 65_536
@@ -15,21 +16,18 @@ MORE_THAN_A_STATEMENT_TAKES = 65_536
 
 
 def message(number, state="SENT"):
-    claim = {"claim_id": uuid4(), "lease_until": NOW, "handed_over_at": NOW} if state == "SENDING" else {}
-    made = Message.objects.create(
+    made = MessageFactory(
         id=UUID(int=number),
         kind="alerta",
         via="C",
         recipient="ana@dominio.com",
-        text="Hola",
         state=state,
+        handed_over_at=NOW if state == "SENDING" else None,
         provider="smtp",
         provider_id=f"id-{number}",
         created_at=NOW,
-        next_attempt_at=NOW,
-        **claim,
     )
-    MessageEvent.objects.create(message=made, at=NOW, state="SENT", attempt=1, detail="250 ok <ana@dominio.com>")
+    MessageEventFactory(message=made, state="SENT", detail="250 ok <ana@dominio.com>")
     ProviderReceipt.objects.create(provider="smtp", provider_id=made.provider_id, state="DELIVERED", at=NOW)
     return made.pk
 

@@ -13,10 +13,11 @@ from messaging.retention import MessageBeingSent
 from subscription import confirming
 from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
-from subscription.models import LINK_LIFETIME, ConsentRecord, SubscriptionRequest
+from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
 from support.privacy import erasure
 from support.tests.privacy_cast import ANA, CODE, everywhere
+from tests.factories import SubscriptionRequestFactory
 from tokens import services
 from tokens.errors import CooldownActive, NoPendingToken
 from tokens.models import VerificationToken
@@ -110,9 +111,7 @@ def test_a_link_confirmed_meanwhile_comes_first_or_is_dead(turn):
     rows = everywhere(ANA, slug="banco")
     now = timezone.now()
     AuthorizedClient.objects.update(created_at=now, subscribed_at=None)
-    link = SubscriptionRequest.objects.create(
-        email=ANA.email, requested_at=now, expires_at=now + LINK_LIFETIME, address="192.0.2.9"
-    )
+    link = SubscriptionRequestFactory(email=ANA.email, requested_at=now)
     digest = confirming.offer(confirmation_token(link.pk), at=now).consent.digest
     confirm = outcome(
         lambda: confirming.confirm(confirmation_token(link.pk), digest=digest, address="192.0.2.9", at=now),

@@ -15,14 +15,25 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
+from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures
 from clients.retention import BATCH, RetentionRule
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
+from messaging.models import Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
-from tests.factories import PartnerFactory
+from tests.factories import (
+    ApiRequestFactory,
+    AuthorizedClientFactory,
+    CampaignFactory,
+    ConsentRecordFactory,
+    LadderForgivenessFactory,
+    MessageEventFactory,
+    MessageFactory,
+    PartnerFactory,
+    SubscriptionRequestFactory,
+    VerificationTokenFactory,
+)
 from tests.plans import drop_other_indexes
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
@@ -46,80 +57,44 @@ def kind(name):
 
 def message(at=NOW, **changes):
     fields = {
-        "kind": "verificacion",
-        "via": "S",
         "recipient": PHONE,
         "subject": "s",
-        "text": "t",
         "html": "h",
         "state": "SENT",
-        "created_at": at,
-        "next_attempt_at": at,
         "provider": "lejano",
         "provider_id": "x1",
         "provider_reply": "ok +51987654321 para juan@dominio.com",
         "request_id": 7,
     }
-    made = Message.objects.create(**{**fields, **changes})
-    MessageEvent.objects.create(message=made, at=at, state=made.state, attempt=1, detail=f"a {PHONE}")
+    made = MessageFactory(created_at=at, **{**fields, **changes})
+    MessageEventFactory(message=made, detail=f"a {PHONE}")
     return made
 
 
 def token(applicant, at=NOW, **changes):
-    fields = {
-        "applicant": applicant,
-        "via": "S",
-        "destination": PHONE,
-        "operator": "CLARO",
-        "code_hmac": b"x" * 32,
-        "created_at": at,
-        "expires_at": at + timedelta(seconds=150),
-        "outcome": "SIN_RESPUESTA",
-        "finished_at": at,
-        "client_attempt": 1,
-        "client_wait": timedelta(0),
-        "destination_attempt": 1,
-        "destination_wait": timedelta(0),
-    }
-    return VerificationToken.objects.create(**{**fields, **changes})
+    fields = {"destination": PHONE, "outcome": "SIN_RESPUESTA"}
+    return VerificationTokenFactory(applicant=applicant, created_at=at, **{**fields, **changes})
 
 
 def client(ended=None, **changes):
-    partner, _ = Partner.objects.get_or_create(slug="banco", defaults={"name": "Banco"})
     fields = {
-        "partner": partner,
         "email": "ana@dominio.com",
         "name": "Ana Díaz",
         "document_type": "DNI",
         "document_number": "44556677",
         "phone": PHONE,
-        "external_code": "C1",
-        "profile": "VIP",
-        "request_id": 5,
         "created_at": NOW - timedelta(days=2000),
         "deauthorized_at": ended,
     }
-    return AuthorizedClient.objects.create(**{**fields, **changes})
+    return AuthorizedClientFactory(partner=PartnerFactory(name="Banco"), **{**fields, **changes})
 
 
 def link(at):
-    return SubscriptionRequest.objects.create(
-        email="ana@dominio.com", requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.1"
-    )
+    return SubscriptionRequestFactory(requested_at=at)
 
 
-def consent(of, at, by=None):
-    return ConsentRecord.objects.create(
-        authorized_client=of,
-        request=by or link(at),
-        email=of.email,
-        act="given",
-        how="link",
-        text_version="1",
-        text="Acepto",
-        at=at,
-        address="192.0.2.1",
-    )
+def consent(of, at, **changes):
+    return ConsentRecordFactory(authorized_client=of, at=at, **changes)
 
 
 def log_row(at):
@@ -136,16 +111,13 @@ def attempt(at):
 
 
 def request(at):
-    return ApiRequest.objects.create(contract="informaperu", action="token", status=200, duration_ms=1, created_at=at)
+    return ApiRequestFactory(created_at=at)
 
 
 GONE = {
     "messages": (message, lambda: Message.objects.filter(recipient="").count()),
     "codes": (lambda at: token(make_applicant(), at), lambda: VerificationToken.objects.filter(destination="").count()),
-    "forgiveness": (
-        lambda at: LadderForgiveness.objects.create(applicant=make_applicant(), via="S", at=at, by="eva", reason="x"),
-        lambda: 1 - LadderForgiveness.objects.count(),
-    ),
+    "forgiveness": (lambda at: LadderForgivenessFactory(at=at), lambda: 1 - LadderForgiveness.objects.count()),
     "pending": (
         lambda at: make_applicant(created_at=at, updated_at=at),
         lambda: Applicant.all_objects.count() - Applicant.objects.count(),
@@ -254,18 +226,14 @@ def test_a_message_that_lives_is_not_touched_however_old(changes):
 
 @pytest.mark.parametrize(("state", "gone"), [("SENDING", 0), ("PAUSED", 0), ("DONE", 1), ("CANCELLED", 1)])
 def test_a_running_campaign_knows_whom_it_has_written_to(state, gone):
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state=state, created_by="eva", created_at=NOW
-    )
+    campaign = CampaignFactory(state=state)
     message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient="ana@dominio.com", campaign=campaign)
     assert run()["messages"] == gone
 
 
 @pytest.mark.parametrize(("state", "gone"), [("QUEUED", 0), ("CANCELLED", 1)])
 def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state, gone):
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state="SENDING", created_by="eva", created_at=NOW, started_at=NOW
-    )
+    campaign = CampaignFactory(state="SENDING", created_at=NOW, started_at=NOW)
     of = {"kind": "boletin", "via": "C", "recipient": "ana@dominio.com", "campaign": campaign, "state": state}
     erased = client(NOW, email="", forgotten_at=NOW)
     message(NOW, **of, authorized_client=erased)
@@ -276,9 +244,7 @@ def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state,
 
 
 def test_two_forgotten_messages_of_a_campaign_do_not_collide():
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state="DONE", created_by="eva", created_at=NOW
-    )
+    campaign = CampaignFactory(state="DONE")
     for address in ("ana@dominio.com", "eva@dominio.com"):
         message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient=address, campaign=campaign)
     assert run()["messages"] == 2
@@ -374,7 +340,7 @@ def test_evidence_of_a_subscription_that_lives_stays():
 def test_a_link_that_led_to_a_consent_loses_its_mailbox_and_the_evidence_does_not():
     at = NOW - timedelta(days=100)
     kept = link(at)
-    record = consent(client(), at, by=kept)
+    record = consent(client(), at, request=kept)
     assert run()["links"] == 1
     kept.refresh_from_db()
     record.refresh_from_db()
@@ -408,11 +374,7 @@ def test_what_is_kept_for_ever_is(settings):
 
 
 def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them(monkeypatch):
-    rows = [
-        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=NOW - timedelta(days=9999))
-        for _ in range(2 * BATCH + 1)
-    ]
-    ApiRequest.objects.bulk_create(rows)
+    ApiRequest.objects.bulk_create(ApiRequestFactory.build_batch(2 * BATCH + 1, created_at=NOW - timedelta(days=9999)))
     assert kind("requests").batch(at=NOW) == BATCH
     assert run(seconds=0.0) == {}, "no time, nothing done"
     assert run()["requests"] == BATCH + 1
@@ -448,19 +410,8 @@ def _apart(broken):
 @pytest.mark.django_db(transaction=True)
 def test_two_jobs_at_once_share_the_work():
     at = NOW - timedelta(days=3000)
-    ApiRequest.objects.bulk_create(
-        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=at)
-        for _ in range(3 * BATCH)
-    )
-    Message.objects.bulk_create(
-        (
-            Message(
-                kind="verificacion", via="S", recipient=PHONE, text="", state="SENT", created_at=at, next_attempt_at=at
-            )
-            for _ in range(3 * BATCH)
-        ),
-        batch_size=BATCH,
-    )
+    ApiRequest.objects.bulk_create(ApiRequestFactory.build_batch(3 * BATCH, created_at=at))
+    Message.objects.bulk_create(MessageFactory.build_batch(3 * BATCH, sent=True, created_at=at), batch_size=BATCH)
     done = at_once([run] * 4)
     assert sum(each["requests"] for each in done) == 3 * BATCH
     assert sum(each["messages"] for each in done) == 3 * BATCH

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuthorizedClient, Credential
+from clients.models import Credential
 from conftest import make_applicant
 from messaging.models import ProviderState
 from staff import second_factor
 from staff.tests.authenticator import code
 from support.tests.days_rows import sent, token
-from tests.factories import PartnerFactory, staff_browser
+from tests.factories import AuthorizedClientFactory, PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -41,9 +41,7 @@ def rows(db):
     ana = make_applicant(partner=bank)
     asked = token(at, who=ana)
     message = sent(at, reference=asked.pk)
-    client = AuthorizedClient.objects.create(
-        partner=bank, email="luis@dominio.com", external_code="1", profile="A", request_id=1, created_at=at
-    )
+    client = AuthorizedClientFactory(partner=bank)
     details = Details("2380033370713", "Rosa", "Cruz", "555-1234", "P", "1", "web", [])
     key, _ = issue(bank, Credential.Kind.JWT, at=at, by="jefa")
     external = register(key, "CL1", details, request_id=1, address=None, at=at)

@@ -57,7 +57,7 @@ def enrolled(user):
 
 
 def dump():
-    """Every value of every column of all tables, as text: bytes in hexadecimal and as what they spell."""
+    """Return every value of all tables as text: bytes in hexadecimal and in Latin-1, as a cookie carries them."""
     found = set()
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
@@ -65,7 +65,7 @@ def dump():
             for row in cursor.fetchall():
                 for value in row:
                     if isinstance(value, (bytes, memoryview)):
-                        found |= {bytes(value).hex(), bytes(value).decode("utf-8", "replace")}
+                        found |= {bytes(value).hex(), bytes(value).decode("latin-1")}
                     elif value is not None:
                         found.add(str(value))
     return {each for each in found if each}
