@@ -224,7 +224,7 @@ def test_a_key_is_revoked_under_its_own_partner_only(boss, partner):
 
 
 @pytest.mark.parametrize("what", ["issue", "revoke"])
-def test_both_need_the_csrf_token(boss, partner, what):
+def test_issuing_and_revoking_need_the_csrf_token(boss, partner, what):
     issue(boss, partner)
     credential = Credential.objects.get()
     strict = Client(enforce_csrf_checks=True)
@@ -244,7 +244,7 @@ def clerk(*permissions):
 
 
 @pytest.mark.parametrize("permissions", [(), ("view_partner",), ("add_credential", "change_credential")])
-def test_who_may_not_issue_or_revoke(partner, boss, permissions):
+def test_nobody_issues_or_revokes_without_the_permission(partner, boss, permissions):
     issue(boss, partner)
     http = clerk(*permissions)
     for url in (issue_url(partner), revoke_url(Credential.objects.get())):
@@ -253,7 +253,7 @@ def test_who_may_not_issue_or_revoke(partner, boss, permissions):
     assert Credential.objects.get().revoked_at is None
 
 
-def test_who_may_issue_sees_the_button_and_who_may_not_does_not(partner):
+def test_the_button_is_shown_to_those_who_may_issue_only(partner):
     assert issue_url(partner) in page(clerk("view_partner", "add_credential"), f"{PARTNERS}{partner.pk}/change/")
     User.objects.all().delete()
     assert issue_url(partner) not in page(clerk("view_partner"), f"{PARTNERS}{partner.pk}/change/")
@@ -265,7 +265,7 @@ def test_strangers_are_sent_to_the_login(partner):
 
 
 @pytest.mark.parametrize("tail", ["0/credencial/", "x/credencial/", "1/credencial/99999999999999999999/revocar/"])
-def test_a_partner_nobody_knows(boss, tail):
+def test_an_unknown_partner_is_not_found(boss, tail):
     assert boss.get(PARTNERS + tail).status_code in (302, 404)
 
 

@@ -37,7 +37,7 @@ def history():
     return list(AuditEntry.objects.filter(object_type="clients.externalclient").order_by("id"))
 
 
-def test_the_first_time_is_written_down(key):
+def test_a_registration_is_audited(key):
     client = ExternalClient.objects.get(pk=put(key))
     assert (client.partner, client.client_id, client.created_at, client.updated_at) == (key.partner, "CL1", NOW, NOW)
     [entry] = history()
@@ -46,7 +46,7 @@ def test_the_first_time_is_written_down(key):
     assert entry.data == {"credential": key.pk, "request": 7}
 
 
-def test_a_change_is_written_down_with_before_and_after(key):
+def test_a_change_is_audited_with_before_and_after(key):
     first = put(key)
     later = NOW + timedelta(hours=1)
     points = [{"key": "b", "value": None}, {"key": "a", "value": True}]
@@ -262,18 +262,18 @@ def three(key):
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_finding(three, term, found):
+def test_a_client_is_found_by_each_of_its_values(three, term, found):
     assert sorted(client.client_id for client in ExternalClient.objects.found_by(term)) == found
 
 
-def test_finding_by_our_own_id_and_by_a_client_id_that_looks_like_one(three):
+def test_an_id_finds_a_client_as_ours_and_as_the_partner_s_own(three):
     client = ExternalClient.objects.get(client_id="CL1")
     assert ExternalClient.objects.found_by(str(client.pk)).get() == client
     put(three, JUAN, client_id=str(client.pk))
     assert ExternalClient.objects.found_by(str(client.pk)).count() == 2
 
 
-def test_finding_reads_no_table(three):
+def test_a_search_reads_no_whole_table(three):
     """Each branch by its index, over enough rows for the planner to have a reason."""
     first = ExternalClient.objects.first()
     names = ("uno", "dos", "tres", "cuatro", "cinco")

@@ -76,14 +76,14 @@ def table(html, name):
         ("", {"CL1", "CL2"}),
     ],
 )
-def test_found_by_what_an_agent_has(agent, key, term, found):
+def test_a_client_is_found_by_each_value_that_an_agent_has(agent, key, term, found):
     put(key)
     put(key, "CL2", cui="2380033370514", phone="502 51234567", first_name="María", last_name="Ixcot")
     rows = agent.get(LIST, {"q": term}).context["cl"].result_list
     assert {row.client_id for row in rows} == found
 
 
-def test_search_and_company_together(agent, key):
+def test_a_search_can_be_filtered_by_partner(agent, key):
     put(key)
     other = issue(PartnerFactory(name="Otra", slug="otra"), "jwt", at=NOW, by="test")[0]
     put(other)
@@ -91,7 +91,7 @@ def test_search_and_company_together(agent, key):
     assert [row.partner for row in rows] == [other.partner]
 
 
-def test_the_list_tells_them_apart(agent, key):
+def test_the_list_shows_what_tells_clients_apart(agent, key):
     put(key)
     html = html_of(agent, LIST)
     for shown in ("Financiera", "CL1", "2380033370713", "Juan Pérez", "555-1234", "ABC123", "website"):
@@ -123,7 +123,7 @@ def test_data_points_are_a_table_of_typed_values(agent, key):
     ]
 
 
-def test_no_data_points(agent, key):
+def test_a_client_without_data_points_has_a_page(agent, key):
     html = html_of(agent, page_of(put(key)))
     assert "Ninguno." in html
     assert '<table class="aval-table points">' not in html
@@ -151,7 +151,7 @@ def test_the_history_says_who_when_and_what(agent, key, where):
     ]
 
 
-def test_the_history_of_an_order(agent, key):
+def test_the_history_shows_a_changed_order_of_data_points(agent, key):
     points = [{"key": "a", "value": 1}, {"key": "b", "value": 2}]
     put(key, data_points=points)
     client = put(key, data_points=points[::-1])
@@ -195,7 +195,7 @@ def test_nobody_edits_adds_or_deletes(key):
 
 
 @pytest.mark.parametrize("where", ["change", "history"])
-def test_who_may_not_look(key, where):
+def test_nobody_looks_without_the_permission(key, where):
     client = put(key)
     http = clerk("view_partner")
     assert http.get(LIST).status_code == 403

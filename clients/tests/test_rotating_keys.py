@@ -34,7 +34,7 @@ def enters(secret, at):
 
 
 @pytest.mark.parametrize("kind", Credential.Kind.values)
-def test_both_enter_for_a_while_then_the_new_one_alone(partner, kind):
+def test_during_the_overlap_both_keys_open_and_then_the_new_one_only(partner, kind):
     start = timezone.now()
     old, former = issue(partner, kind, at=start, by="ana")
     new, secret = rotate(old, overlap=24 * HOUR, at=start, by="ana")
@@ -71,7 +71,7 @@ def test_an_overlap_lengthens_no_life(partner):
 
 
 @pytest.mark.parametrize("ended", ["revoked", "expired"])
-def test_what_has_ended_is_not_rotated(partner, ended):
+def test_a_key_that_has_ended_is_not_rotated(partner, ended):
     old, _ = issue(partner, "opaque", at=NOW, by="ana", expires_at=NOW + HOUR)
     if ended == "revoked":
         revoke(old, at=NOW, by="ana")
@@ -95,7 +95,7 @@ def test_of_two_who_rotate_a_key_at_once_one_is_refused():
     assert Credential.objects.filter(revoked_at=None).count() == 1
 
 
-def test_the_audit_has_both_and_no_secret(partner):
+def test_the_audit_has_the_old_and_the_new_key_without_the_secret(partner):
     old, former = issue(partner, "opaque", at=NOW, by="ana")
     new, secret = rotate(old, overlap=HOUR, at=NOW, by="ana", reason="plan anual", address="192.0.2.7")
     entry = AuditEntry.objects.get(action="credential.rotated")
@@ -148,7 +148,7 @@ def test_the_page_shows_the_new_secret_once(boss, partner):
     assert Credential.objects.count() == 2
 
 
-def test_at_once_on_the_page(boss, partner):
+def test_the_page_can_end_the_old_key_at_once(boss, partner):
     old, former = issue(partner, "opaque", at=timezone.now(), by="ana")
     answer, _ = rotated(boss, old, hours="0")
     assert "ya no entra" in answer.content.decode()

@@ -96,7 +96,7 @@ def test_an_address_tries_so_many_passwords_a_minute_whatever_the_names(door, aw
     assert let_in(door("ana", PASSWORD, "192.0.2.2"))
 
 
-def test_both_doors_share_the_address_s_count(settings):
+def test_the_page_and_the_api_share_the_address_s_count(settings):
     settings.LOGINS_PER_ADDRESS = 2
     assert by_api("uno", "otra", "192.0.2.1").status_code == 401
     assert by_page("dos", "otra", "192.0.2.1").status_code == 401
@@ -121,7 +121,7 @@ def test_a_third_hash_at_once_is_refused_at_once(door):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
+def test_of_many_logins_at_once_two_passwords_are_hashed(monkeypatch):
     running, most, lock, both = 0, 0, threading.Lock(), threading.Event()
 
     def slow(self, password, salt):
@@ -152,7 +152,7 @@ def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
     assert set(statuses) == {401, 429}
 
 
-def test_the_bound_stands_in_the_hasher_itself(settings):
+def test_the_limit_of_hashes_holds_for_every_caller_of_the_hasher(settings):
     settings.PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
     held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.CONCURRENT_HASHES)]
     try:
@@ -170,7 +170,7 @@ def test_the_bound_stands_in_the_hasher_itself(settings):
     User(username="x").set_password(PASSWORD)
 
 
-def test_it_reads_and_writes_django_s_own_hashes(settings):
+def test_the_hasher_reads_and_writes_django_s_own_hashes(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     user = User(username="x")
     user.set_password(PASSWORD)
@@ -226,7 +226,7 @@ def test_an_address_that_logged_in_before_does_not_wait(door):
     assert refused(door("luis", PASSWORD, "192.0.2.1")), "it is known for ana only"
 
 
-def test_a_day_later_the_count_begins_anew_and_what_is_in_a_row_goes_on():
+def test_after_a_day_the_count_of_today_begins_anew_and_that_in_a_row_goes_on():
     failed_elsewhere("ana", 40)
     LoginFailures.objects.update(
         day_began_at=timezone.now() - timedelta(hours=24), last_at=timezone.now() - timedelta(hours=3)
@@ -259,7 +259,7 @@ def test_when_a_wait_is_over_one_of_many_gets_the_try():
     assert all(3500 <= each <= 3600 for each in waits if each)
 
 
-def test_the_alarm_names_who_is_guessed_at_and_nothing_that_may_be_a_password(caplog):
+def test_the_alarm_names_the_attacked_account_and_nothing_that_may_be_a_password(caplog):
     failed_elsewhere("ana", 30)
     failed_elsewhere("mi-clave-secreta", 31)
     said = [each for each in caplog.records if "somebody may be guessing" in each.message]
@@ -278,7 +278,7 @@ def test_unknown_names_cost_the_same_statements(door):
     assert spent[0] == spent[1]
 
 
-def test_the_old_password_is_a_try_like_any_other(ana):
+def test_a_wrong_old_password_counts_as_a_failed_login(ana):
     http = Client(REMOTE_ADDR="192.0.2.5", raise_request_exception=False)
     http.force_login(ana)
     new = {"new_password1": "otra clave muy larga", "new_password2": "otra clave muy larga"}
@@ -290,7 +290,7 @@ def test_the_old_password_is_a_try_like_any_other(ana):
 
 
 @pytest.mark.parametrize("path", ["/cuenta/codigo/", "/cuenta/codigo/respaldo/", "/cuenta/segundo-factor/quitar/"])
-def test_codes_of_second_factors_are_tries_of_the_address_too(path, ana, settings):
+def test_a_second_factor_code_counts_as_a_try_of_the_address(path, ana, settings):
     key = second_factor.new_key()
     second_factor.enrol(ana, key, code(key, -1), at=timezone.now(), address=None)
     settings.LOGINS_PER_ADDRESS = 3

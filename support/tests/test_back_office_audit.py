@@ -51,7 +51,7 @@ def saved(http, path, **fields):
     return answer
 
 
-def test_a_partner_with_before_and_after(boss):
+def test_a_change_of_a_partner_is_audited_with_before_and_after(boss):
     form = {"name": "Banco", "slug": "banco", "is_active": "on", "contracts": ["nopasanada"]}
     saved(boss, "/admin/clients/partner/add/", **form)
     assert last("partner.created")["slug"] == (None, "banco")
@@ -68,7 +68,7 @@ def test_a_partner_with_before_and_after(boss):
     assert AuditEntry.objects.filter(action="partner.changed").count() == 1  # nothing changed, nothing written
 
 
-def test_before_is_what_the_database_had_and_not_what_the_form_showed(boss, monkeypatch):
+def test_the_value_before_is_the_database_s_and_not_the_form_s(boss, monkeypatch):
     """Somebody else saved between the page and its button: his value is what was overwritten."""
     from django.contrib.admin import ModelAdmin
 
@@ -97,7 +97,7 @@ def user_form(user, **changes):
     return {name: value for name, value in form.items() if value is not None}
 
 
-def test_users_their_roles_and_rights(boss):
+def test_a_change_of_a_user_s_roles_and_permissions_is_audited(boss):
     new = {"username": "luis", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     saved(boss, "/admin/auth/user/add/", **new)
     assert last("user.created")["username"] == (None, "luis")
@@ -125,7 +125,7 @@ def nothing_secret(*more):
         assert secret not in written
 
 
-def test_roles_and_what_they_may(boss):
+def test_a_change_of_a_role_s_permissions_is_audited(boss):
     right = Permission.objects.get(codename="view_partner")
     saved(boss, "/admin/auth/group/add/", name="Caja", permissions=[right.pk])
     assert last("group.created")["permissions"] == (None, ["view_partner"])
@@ -148,7 +148,7 @@ def test_saving_a_role_takes_nothing_from_it(boss):
         assert set(group.permissions.values_list("codename", flat=True)) == before
 
 
-def test_a_new_password_is_said_and_never_shown(boss):
+def test_a_new_password_is_audited_without_its_value(boss):
     luis = User.objects.create_user("luis", password="la-de-antes-12345")
     new = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     assert boss.post(f"/admin/auth/user/{luis.pk}/password/", {**new, "password2": "otra"}).status_code == 200
@@ -162,7 +162,7 @@ def test_a_new_password_is_said_and_never_shown(boss):
     assert luis.password.split("$")[2][:6] not in page
 
 
-def test_one_s_own_new_password_is_said_too():
+def test_a_new_password_of_one_s_own_is_audited_too():
     User.objects.create_user("luis", password="la-de-antes-12345", is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     http.force_login(User.objects.get(username="luis"))
@@ -184,7 +184,7 @@ def acts():
     return list(AuditEntry.objects.order_by("id").values_list("action", "actor", "object_id", "address"))
 
 
-def test_coming_in_and_going(db):
+def test_login_and_logout_are_audited(db):
     user = User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     assert tries(http, "luis", PASSWORD).status_code == 302
@@ -194,7 +194,7 @@ def test_coming_in_and_going(db):
     nothing_secret()
 
 
-def test_refusals_are_written_as_typed_without_the_password(db):
+def test_a_refused_login_is_audited_as_typed_without_the_password(db):
     user = User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     tries(http, "luis", "no-es-esta")
@@ -207,7 +207,7 @@ def test_refusals_are_written_as_typed_without_the_password(db):
     nothing_secret("no-es-esta")
 
 
-def test_a_lock_out_is_written(db):
+def test_a_lockout_is_audited(db):
     http = Client(REMOTE_ADDR="192.0.2.9")
     for _ in range(6):
         tries(http, "luis", "no-es-esta")
@@ -215,7 +215,7 @@ def test_a_lock_out_is_written(db):
     assert "staff.logged_in" not in {act for act, *_ in acts()}
 
 
-def test_nobody_outside_fills_the_audit(db, monkeypatch):
+def test_failed_logins_write_a_bounded_number_of_entries(db, monkeypatch):
     monkeypatch.setattr(login_audit, "FAILURES_AN_HOUR", 3)
     for number in range(6):
         tries(Client(REMOTE_ADDR="192.0.2.9"), f"nadie{number}", "x")
@@ -224,7 +224,7 @@ def test_nobody_outside_fills_the_audit(db, monkeypatch):
     assert AuditEntry.objects.filter(address="192.0.2.10").count() == 1
 
 
-def test_the_api_s_login_is_written_too(front):
+def test_a_login_by_the_api_is_audited_too(front):
     User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     front.post("/auth/login", {"username": "luis", "password": "no"})
     front.post("/auth/login", {"username": "luis", "password": PASSWORD})
@@ -338,7 +338,7 @@ def written_acts():
                 yield from (text for text in texts if isinstance(text, str) and "." in text)
 
 
-def test_every_act_has_a_spanish_name():
+def test_every_action_has_a_spanish_name():
     from messaging.models import Campaign
 
     texts = set(written_acts())

@@ -51,7 +51,7 @@ def test_the_audit_says_a_kind_and_a_via_in_words(http):
     assert "<td>WhatsApp</td>" in pages[1]
 
 
-def test_what_has_happened_is_filtered_by_yes_and_no(http):
+def test_a_date_that_may_be_empty_is_filtered_by_yes_and_no(http):
     free, held = make_applicant("11111111"), make_applicant("22222222", locked_at=AT)
     ProviderState.objects.create(name="twilio", set_aside_at=timezone.now())
     for path in (

@@ -92,7 +92,7 @@ def compiled():
     return {at(ids, number): at(texts, number) for number in range(count)}
 
 
-def test_what_is_compiled_is_what_is_written():
+def test_the_compiled_catalogue_is_up_to_date():
     assert compiled() == written()
     assert len(compiled()) > 80
     with (FOLDER / "django.mo").open("rb") as file:
@@ -100,6 +100,6 @@ def test_what_is_compiled_is_what_is_written():
 
 
 @pytest.mark.parametrize("msgid", [key for key in written() if key and "%(" in key])
-def test_a_translation_keeps_its_gaps(msgid):
+def test_a_translation_keeps_its_placeholders(msgid):
     for text in written()[msgid].split("\0"):
         assert set(re.findall(r"%\(\w+\)s", text)) == set(re.findall(r"%\(\w+\)s", msgid))

@@ -48,7 +48,7 @@ def test_a_case_says_whose_data_it_is_about_however_its_address_is_spelled(chief
 
 @pytest.mark.parametrize("key", ["1", "x", "-1", "9" * 30, "1_0", "00000000-0000-0000-0000-000000000001"])
 @pytest.mark.parametrize("kind", ["cliente", "autorizado", "externo", "otro"])
-def test_a_case_of_nobody_is_no_case(chief, kind, key):
+def test_a_case_of_an_unknown_row_is_not_found(chief, kind, key):
     for path in ("", "datos/borrar/"):
         assert chief.get(f"/soporte/caso/{kind}/{key}/{path}").status_code == 404
     for path in ("mostrar/", "baja/", "datos/exportar/"):
@@ -83,7 +83,7 @@ def more_of_everything(number):
 
 
 @pytest.mark.parametrize("kind", ["cliente", "autorizado"])
-def test_a_case_asks_as_often_however_much_is_known(chief, kind):
+def test_a_case_takes_the_same_number_of_queries_however_much_is_known(chief, kind):
     rows = everywhere(ANA, slug="banco")
     more_of_everything(1)
     path = f"/soporte/caso/{kind}/{(rows.applicant if kind == 'cliente' else rows.client).pk}/"

@@ -62,7 +62,7 @@ def test_delivered_is_what_a_receipt_says_and_what_was_typed_back():
     assert figures.codes(at=AT)["today"] == [5, 3, 1]
 
 
-def test_conversion_by_via_and_operator():
+def test_the_conversion_is_counted_by_via_and_operator():
     token(minutes(1), via="S", operator="CLARO")
     token(minutes(2), via="S", operator="ENTEL", outcome="EXPIRADO")
     token(minutes(3), via="W", operator="CLARO", outcome="EXPIRADO", message="DELIVERED")
@@ -73,7 +73,7 @@ def test_conversion_by_via_and_operator():
     assert shown["operators"] == [["CLARO", 2, 2, 1], ["ENTEL", 1, 0, 0]]
 
 
-def test_time_to_verify():
+def test_the_time_to_verify_is_a_median_and_a_95th_percentile():
     for took in range(1, 101):
         token(minutes(60), took=took)
     token(minutes(60), via="C", took=7)
@@ -89,7 +89,7 @@ def test_time_to_verify():
 # --- failures ------------------------------------------------------------------------------------------------
 
 
-def test_failures_by_state_and_reason():
+def test_failures_are_counted_by_state_and_reason():
     for number in range(3):
         sent(
             minutes(1),
@@ -112,7 +112,7 @@ def test_failures_by_state_and_reason():
     ]
 
 
-def test_codes_that_nobody_verified_by_how_they_ended():
+def test_codes_not_verified_are_counted_by_outcome():
     token(minutes(5), outcome="FALLIDO")
     token(minutes(6), outcome="SIN_RESPUESTA", message="DELIVERED")
     token(minutes(7), outcome="SIN_RESPUESTA", via="W")
@@ -122,7 +122,7 @@ def test_codes_that_nobody_verified_by_how_they_ended():
     assert figures.codes(at=AT)["outcomes"] == [["Sin respuesta", 2], ["Fallido", 1]]
 
 
-def test_reasons_without_end_are_ten_and_the_rest():
+def test_the_ten_most_frequent_reasons_are_listed_and_the_rest_summed():
     for number in range(26):
         sent(minutes(1), state="FAILED", reply="motivo " + chr(97 + number) * 5)
     shown = figures.failures(at=AT)["reasons"]
@@ -144,14 +144,14 @@ def test_reasons_without_end_are_ten_and_the_rest():
         (HOSTILE, HOSTILE.lower()),
     ],
 )
-def test_a_reason_is_what_was_said_without_what_differs_each_time(reply, reason):
+def test_a_reason_is_counted_without_its_ids_addresses_and_times(reply, reason):
     assert normalised_reason(reply) == reason
 
 
 # --- waits ---------------------------------------------------------------------------------------------------
 
 
-def test_who_must_wait_by_the_wait_imposed():
+def test_clients_who_must_wait_are_counted_by_their_wait():
     ana, leo, eva = (make_applicant(f"1000000{n}") for n in range(3))
     token(minutes(40), who=ana, outcome="EXPIRADO", rung=1)
     token(minutes(20), who=ana, outcome="EXPIRADO", rung=3)
@@ -163,7 +163,7 @@ def test_who_must_wait_by_the_wait_imposed():
     assert shown["clients"] == 3
 
 
-def test_who_need_not_wait():
+def test_clients_whose_wait_is_over_or_forgiven_are_not_counted():
     ana, leo, eva, sol = (make_applicant(f"1000000{n}") for n in range(4))
     token(minutes(1), who=ana, outcome="NO_ENVIADO", returned_at=AT)  # its rung was given back
     token(minutes(1), who=leo, outcome="EXPIRADO")
@@ -190,7 +190,7 @@ def test_one_client_waits_once_for_each_via():
 # --- queues, providers, traffic ------------------------------------------------------------------------------
 
 
-def test_queues_and_the_age_of_their_oldest():
+def test_a_queue_shows_the_age_of_its_oldest_message():
     sent(minutes(9), state="QUEUED", due=minutes(2))
     sent(minutes(1), state="QUEUED", kind="suscripcion", via="C")
     sent(minutes(1), state="QUEUED", due=AT + timedelta(minutes=1))
@@ -202,7 +202,7 @@ def test_queues_and_the_age_of_their_oldest():
     assert bulk == {"queue": "bulk", "due": 0, "later": 1, "sending": 0, "oldest": 0.0}
 
 
-def test_providers_set_aside():
+def test_a_provider_that_is_set_aside_is_listed_with_its_reason():
     ProviderState.objects.create(name="twilio", set_aside_at=minutes(1), until=AT, reason="3 fallas seguidas")
     ProviderState.objects.create(name="smtp")
     [[name, since, until, reason]] = figures.providers(at=AT)["rows"]
@@ -210,7 +210,7 @@ def test_providers_set_aside():
     assert (datetime.fromisoformat(since), datetime.fromisoformat(until)) == (minutes(1), AT)
 
 
-def test_traffic_of_today_by_partner_and_contract():
+def test_traffic_is_counted_by_partner_and_contract():
     bank = PartnerFactory(name="Banco", slug="banco")
     for ms in range(1, 101):
         call(minutes(1), partner=bank, ms=ms, status=400 if ms > 90 else 200)
@@ -243,7 +243,7 @@ def test_an_axis_reaches_its_highest_value_in_few_round_steps(highest):
     assert len({b - a for a, b in pairwise(steps)}) == 1
 
 
-def test_a_chart_of_nothing_divides_by_nothing():
+def test_a_chart_without_figures_does_not_divide_by_zero():
     drawn = charts.of_hours([[0, 0, 0]] * 24, [0] * 24)
     assert drawn.bars == []
     assert drawn.before == []
@@ -263,7 +263,7 @@ def test_bars_stand_within_the_drawing():
 # --- kept for a while ----------------------------------------------------------------------------------------
 
 
-def test_figures_are_kept_for_half_a_minute_with_their_moment():
+def test_figures_are_cached_for_half_a_minute_with_their_time():
     token(minutes(1))
     first = figures.panel("codes", at=AT)
     token(minutes(1))
@@ -277,7 +277,7 @@ def test_figures_are_kept_for_half_a_minute_with_their_moment():
     assert figures.panel("codes", at=AT)["today"] == [2, 2, 2]
 
 
-def test_without_redis_they_are_asked_for_each_time(monkeypatch):
+def test_without_redis_figures_are_queried_each_time(monkeypatch):
     def away(act):
         raise figures.RedisUnavailable
 

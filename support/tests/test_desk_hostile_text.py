@@ -62,7 +62,7 @@ def is_text(html, path):
     assert not re.search(r"\}\}15554|15554\{|60481729", html), path  # no template worked it out
 
 
-def test_every_page_that_is_tried_here_is_of_the_url_map():
+def test_every_page_of_the_desk_is_tried():
     """And none is forgotten: whoever adds a page to the desk adds it here."""
     ours = {each for each in routes() if each.startswith("/soporte/")}
     assert ours == {
@@ -77,7 +77,7 @@ def test_every_page_that_is_tried_here_is_of_the_url_map():
     }
 
 
-def test_the_desk_shows_it_as_text(hostile):
+def test_the_desk_shows_hostile_text_as_text(hostile):
     http = boss(hostile.replace("\r\n", " ").replace("\x00", ""))
     pages = ["/soporte/", "/soporte/mensajes/", "/cuenta/", "/cuenta/segundo-factor/", *cases()]
     searches = [hostile[:200], "script", "12345678", "00000001", hostile[:200] + "1"]
@@ -95,7 +95,7 @@ def test_the_desk_shows_it_as_text(hostile):
     assert shown >= 12, "it is there, as text"
 
 
-def test_the_filter_of_the_log_takes_whatever_stands_in_its_address(hostile):
+def test_the_filter_of_the_log_takes_any_text_in_its_url(hostile):
     http = boss()
     for name in ("grupo", "via", "tipo", "empresa", "desde", "hasta", "antes", "x", "desde_fila"):
         answer = http.get("/soporte/mensajes/", {name: hostile[:300]})
@@ -103,7 +103,7 @@ def test_the_filter_of_the_log_takes_whatever_stands_in_its_address(hostile):
         is_text(answer.content.decode(), name)
 
 
-def test_what_is_told_after_an_act_is_text(hostile):
+def test_a_message_after_an_action_is_text(hostile):
     http = boss()
     for path in cases():
         for what in ("perdonar", "desbloquear", "cancelar", "reenviar", "baja"):
@@ -134,7 +134,7 @@ def test_downloads_have_plain_names_and_whole_contents(hostile):
         body_of(answer)
 
 
-def test_an_erasure_tells_it_as_text(hostile):
+def test_the_result_of_an_erasure_is_text(hostile):
     http = boss()
     path = cases()[0]
     done = http.post(f"{path}datos/borrar/", {"motivo": hostile[:500], "confirmacion": "BORRAR"})

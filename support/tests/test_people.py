@@ -38,7 +38,7 @@ def names(term):
     return [person.name for person in search(term)]
 
 
-def test_an_applicant_by_everything(ana):
+def test_an_applicant_is_found_by_each_of_their_values(ana):
     message = Message.objects.get()
     token = ana.tokens.get()
     asked = ApiRequestFactory(subject=ana.pk)
@@ -62,12 +62,12 @@ def test_an_applicant_by_everything(ana):
         assert [person.applicants for person in search(term)] == [[ana]], term
 
 
-def test_an_authorised_client_by_everything(luis):
+def test_an_authorised_client_is_found_by_each_of_their_values(luis):
     for term in ("luis@dominio.com", "87654321", "912345678", "COD-77", "luis ríos", str(luis.request_id)):
         assert [person.authorized for person in search(term)] == [[luis]], term
 
 
-def test_an_external_client_by_everything(registry):
+def test_an_external_client_is_found_by_each_of_their_values(registry):
     from clients.models import Credential, ExternalClient
 
     key = Credential.objects.get(partner=registry.partner, kind="jwt")
@@ -78,19 +78,19 @@ def test_an_external_client_by_everything(registry):
         assert [person.external for person in search(term)] == [[row]], term
 
 
-def test_one_person_over_two_contracts_is_one(ana, luis):
+def test_rows_of_two_contracts_with_one_document_are_one_person(ana, luis):
     AuthorizedClient.objects.update(document_number=ana.document_number)
     [person] = search(ana.document_number)
     assert len(person.applicants) == len(person.authorized) == 1
 
 
-def test_two_people_with_one_telephone_are_two(ana):
+def test_two_people_with_one_phone_are_two(ana):
     other = make_applicant(document_number="11112222", email="otra@dominio.com")
     services.request(other.pk, via="W", phone="987654321", operator="CLARO", origin=Origin(), at=timezone.now())
     assert len(search("987654321")) == 2
 
 
-def test_a_mailbox_of_nobody_that_got_mail(db):
+def test_a_mailbox_that_got_mail_is_found_without_a_registered_person(db):
     MessageFactory(kind="suscripcion", via="C", recipient="x@dominio.com")
     [person] = search("x@dominio.com")
     assert (person.mailbox, person.emails) == ("x@dominio.com", ["x@dominio.com"])
@@ -114,11 +114,11 @@ def test_a_mailbox_of_nobody_that_got_mail(db):
         "9" * 400,
     ],
 )
-def test_nobody(ana, luis, term):
+def test_a_term_of_nobody_finds_nobody(ana, luis, term):
     assert search(term) == []
 
 
-def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
+def test_a_message_of_an_erased_person_finds_nobody(luis):
     sent = MessageFactory(sent=True, kind="alerta", via="C", recipient="", authorized_client=luis)
     assert [person.authorized for person in search(str(sent.pk))] == [[luis]]
     erase_authorized([luis.pk], at=timezone.now())

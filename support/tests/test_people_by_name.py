@@ -96,7 +96,7 @@ TYPED = {
 """What an agent types, and who it is; "" for nobody."""
 
 
-def test_an_applicant_is_found_by_his_name_however_it_is_typed(db):
+def test_an_applicant_is_found_by_name_however_it_is_typed(db):
     for number, name in enumerate(NAMES):
         make_applicant(f"{number:08}", names="Rosa", paternal_surname=name, maternal_surname="Quispe")
     wrong = {}
@@ -107,7 +107,7 @@ def test_an_applicant_is_found_by_his_name_however_it_is_typed(db):
     assert wrong == {}
 
 
-def test_an_authorised_client_is_found_by_his_name_however_it_is_typed(bank):
+def test_an_authorised_client_is_found_by_name_however_it_is_typed(bank):
     authorised(bank, *(f"Rosa {name} Quispe" for name in NAMES))
     found = {typed: found_authorised(typed) for typed in TYPED}
     assert found == {typed: {f"Rosa {name} Quispe"} if name else set() for typed, name in TYPED.items()}
@@ -120,7 +120,7 @@ def test_an_authorised_client_is_found_by_every_letter_of_a_name_without_its_acc
 
 
 @pytest.mark.parametrize("typed", ["ana", "inca", "yoya", "noa"])
-def test_however_many_have_a_name_of_the_same_length(bank, typed):
+def test_a_name_is_found_among_many_of_the_same_length(bank, typed):
     """Beyond MAX_RESULTS only some are compared: they must be those that have the word, not any."""
     authorised(
         bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(MAX_RESULTS + 50)), f"{typed.capitalize()} Pinto"

@@ -32,7 +32,7 @@ def message(number, state="SENT"):
     return made.pk
 
 
-def test_more_messages_than_one_statement_takes():
+def test_more_messages_than_one_statement_takes_are_erased():
     real = [message(number) for number in (1, 2**127)]  # the first and the last of their order
     others = [uuid4() for _ in range(MORE_THAN_A_STATEMENT_TAKES)]
     assert messaging.retention.erase([real[1], *others, real[0]], to=[], at=NOW) == 2
@@ -41,7 +41,7 @@ def test_more_messages_than_one_statement_takes():
     assert not ProviderReceipt.objects.exists()
 
 
-def test_every_piece_is_taken_back_or_blanked(monkeypatch):
+def test_the_messages_of_every_batch_are_cancelled_or_blanked(monkeypatch):
     monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENT" if number % 2 else "QUEUED") for number in range(1, 11)]
     assert messaging.retention.erase(ids, to=[], at=NOW) == 10
@@ -50,7 +50,7 @@ def test_every_piece_is_taken_back_or_blanked(monkeypatch):
 
 
 @pytest.mark.parametrize("place", [1, 10])
-def test_one_with_a_provider_in_any_piece_stops_all(monkeypatch, place):
+def test_a_message_with_a_provider_in_any_batch_stops_the_erasure(monkeypatch, place):
     monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENDING" if number == place else "SENT") for number in range(1, 11)]
     with pytest.raises(MessageBeingSent):

@@ -54,7 +54,7 @@ def ask(applicant, via):
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_codes_asked_for_meanwhile_come_first_or_find_nobody(turn):
+def test_a_code_requested_meanwhile_is_erased_or_finds_nobody(turn):
     applicant = make_applicant(f"1000000{turn}")
     asks = [outcome(lambda via=via: ask(applicant, via), CooldownActive, ApplicantNotFound) for via in "SWICSW"]
     done = at_once([*asks[:3], lambda: erase(applicant), *asks[3:]])
@@ -86,7 +86,7 @@ def test_a_code_typed_meanwhile_validates_first_or_finds_nobody(turn):
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_workers_that_send_meanwhile_send_first_or_not_at_all(turn):
+def test_a_worker_sends_before_the_erasure_or_not_at_all(turn):
     applicant = make_applicant(f"3000000{turn}")
     ask(applicant, "S")
     erased = outcome(lambda: erase(applicant), MessageBeingSent)
@@ -107,7 +107,7 @@ def test_of_two_erasures_at_once_one_happens():
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_a_link_confirmed_meanwhile_comes_first_or_is_dead(turn):
+def test_a_link_is_confirmed_before_the_erasure_or_is_unusable(turn):
     rows = everywhere(ANA, slug="banco")
     now = timezone.now()
     AuthorizedClient.objects.update(created_at=now, subscribed_at=None)

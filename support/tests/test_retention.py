@@ -180,7 +180,7 @@ def test_every_kind_is_tried_and_every_setting_belongs_to_one():
 
 
 @pytest.mark.parametrize("name", list(GONE))
-def test_it_goes_when_its_time_is_over_and_not_a_second_before(name):
+def test_a_row_is_removed_when_its_period_is_over_and_not_a_second_before(name):
     make, gone = GONE[name]
     edge = kind(name).before(at=NOW)
     make(edge)
@@ -193,7 +193,7 @@ def test_it_goes_when_its_time_is_over_and_not_a_second_before(name):
     assert run(at=NOW + SECOND, kinds=[kind(name)])[name] == 0, "what has gone is not found again"
 
 
-def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
+def test_a_message_is_blanked_but_for_what_the_law_asks_for():
     made = message(NOW - days("messages") - SECOND, partner=client().partner)
     run()
     made.refresh_from_db()
@@ -217,7 +217,7 @@ def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
         {"kept_until": NOW, "sealed": b"x"},
     ],
 )
-def test_a_message_that_lives_is_not_touched_however_old(changes):
+def test_a_message_in_the_queue_is_not_touched_however_old(changes):
     made = message(NOW - timedelta(days=3000), **changes)
     assert run()["messages"] == 0
     made.refresh_from_db()
@@ -225,14 +225,14 @@ def test_a_message_that_lives_is_not_touched_however_old(changes):
 
 
 @pytest.mark.parametrize(("state", "gone"), [("SENDING", 0), ("PAUSED", 0), ("DONE", 1), ("CANCELLED", 1)])
-def test_a_running_campaign_knows_whom_it_has_written_to(state, gone):
+def test_a_running_campaign_keeps_its_recipients(state, gone):
     campaign = CampaignFactory(state=state)
     message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient="ana@dominio.com", campaign=campaign)
     assert run()["messages"] == gone
 
 
 @pytest.mark.parametrize(("state", "gone"), [("QUEUED", 0), ("CANCELLED", 1)])
-def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state, gone):
+def test_a_campaign_s_message_to_a_client_just_erased_is_blanked_too(state, gone):
     campaign = CampaignFactory(state="SENDING", created_at=NOW, started_at=NOW)
     of = {"kind": "boletin", "via": "C", "recipient": "ana@dominio.com", "campaign": campaign, "state": state}
     erased = client(NOW, email="", forgotten_at=NOW)
@@ -243,7 +243,7 @@ def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state,
     assert Message.objects.filter(recipient="").count() == gone
 
 
-def test_two_forgotten_messages_of_a_campaign_do_not_collide():
+def test_two_blanked_messages_of_a_campaign_break_no_constraint():
     campaign = CampaignFactory(state="DONE")
     for address in ("ana@dominio.com", "eva@dominio.com"):
         message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient=address, campaign=campaign)
@@ -251,7 +251,7 @@ def test_two_forgotten_messages_of_a_campaign_do_not_collide():
 
 
 @pytest.mark.django_db(transaction=True)  # the answer is read over a connection of its own
-def test_a_partner_is_not_told_of_messages_to_nobody(nopasanada, desk):
+def test_contract_1_does_not_list_blanked_messages(nopasanada, desk):
     old = NOW - days("messages")
     for moment, address in ((old - SECOND, "vieja@dominio.com"), (old, "nueva@dominio.com")):
         message(moment, kind="boletin", via="C", recipient=address, partner=nopasanada.partner, sent_at=moment)
@@ -280,7 +280,7 @@ def test_a_pending_code_is_not_touched_however_old():
     assert Applicant.objects.count() == 1, "who has a live code is not quiet"
 
 
-def test_who_asked_for_a_code_lately_is_not_quiet():
+def test_an_applicant_with_a_recent_code_is_kept():
     old = NOW - days("pending") - SECOND
     quiet, active = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
     hers, other = (
@@ -299,7 +299,7 @@ def test_who_asked_for_a_code_lately_is_not_quiet():
     assert list(MessageEvent.objects.values_list("message", flat=True)) == [other.pk]
 
 
-def test_the_same_person_comes_anew_after_a_long_silence(front):
+def test_a_blanked_applicant_may_register_again(front):
     first = front.register()
     Applicant.objects.update(updated_at=NOW - days("pending") - SECOND)
     VerificationToken.objects.all().delete()
@@ -309,7 +309,7 @@ def test_the_same_person_comes_anew_after_a_long_silence(front):
     assert front.register() != first
 
 
-def test_a_proof_that_was_forgotten_warns_of_nobody(front):
+def test_a_blanked_applicant_is_in_no_warning_about_a_proved_phone(front):
     old = NOW - days("validated") - SECOND
     make_applicant(
         "87654321",
@@ -329,7 +329,7 @@ def test_a_proof_that_was_forgotten_warns_of_nobody(front):
     assert not Applicant.all_objects.filter(proved_destination=PHONE).exists()
 
 
-def test_evidence_of_a_subscription_that_lives_stays():
+def test_evidence_of_a_live_subscription_is_kept():
     old = NOW - timedelta(days=4000)
     consent(client(), old)
     assert run()["consents"] == 0
@@ -366,14 +366,14 @@ def after_saying(up_to, sql):
         cursor.execute(sql)
 
 
-def test_what_is_kept_for_ever_is(settings):
+def test_a_kind_with_no_period_is_kept(settings):
     settings.AVAL_KEEP_DAYS = {**settings.AVAL_KEEP_DAYS, "provider_events": 0}
     ProviderEvent.objects.create(provider="p", at=NOW - timedelta(days=9999), what="restored")
     assert kind("provider_events").count(at=NOW) == 0
     assert run()["provider_events"] == 0
 
 
-def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them(monkeypatch):
+def test_rows_are_removed_in_batches_until_the_time_is_up(monkeypatch):
     ApiRequest.objects.bulk_create(ApiRequestFactory.build_batch(2 * BATCH + 1, created_at=NOW - timedelta(days=9999)))
     assert kind("requests").batch(at=NOW) == BATCH
     assert run(seconds=0.0) == {}, "no time, nothing done"
@@ -381,7 +381,7 @@ def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them
     assert not ApiRequest.objects.exists()
 
 
-def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
+def test_a_kind_that_fails_is_logged_and_does_not_stop_the_others(caplog):
     broken = RetentionRule("broken", "SELECT id FROM no_such_table WHERE at < %(before)s", "", lambda: timedelta(0))
     request(NOW - timedelta(days=9999))
     with transaction.atomic():
@@ -421,7 +421,7 @@ def test_two_jobs_at_once_share_the_work():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_that_somebody_holds_is_not_waited_for():
+def test_a_locked_row_is_skipped():
     old = NOW - timedelta(days=3000)
     held, _ = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
     with transaction.atomic():
@@ -443,7 +443,7 @@ def test_the_command_says_what_it_would_do_and_then_does_it():
         call_command("forget", "--seconds", "0")
 
 
-def test_beat_knows_the_tasks():
+def test_the_nightly_tasks_are_scheduled():
     importlib.import_module("support.tasks")
     names = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
     assert {"support.forget", "support.forget_erased"} <= names & set(current_app.tasks)

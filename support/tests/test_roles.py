@@ -44,7 +44,7 @@ def lists():
 
 
 @pytest.mark.parametrize("role", list(OPENS))
-def test_what_each_role_opens(role):
+def test_each_role_opens_its_pages_and_no_other(role):
     http = member(role)
     opened = {label for label, path in lists().items() if http.get(path).status_code == 200}
     assert opened == OPENS[role]

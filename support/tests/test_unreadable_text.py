@@ -60,7 +60,7 @@ CONTRACTS = ("/api/v1", "/v1/api/status", "/v1/api/client", "/v1/api/admin/clien
 
 @pytest.mark.parametrize("path", CONTRACTS)
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_below_a_contract_it_is_told_in_its_envelope(path, bad):
+def test_a_contract_refuses_unreadable_text_in_its_envelope(path, bad):
     for address in (f"{path}?x={bad}", f"{path}?{bad}=x", f"{path}/{bad}", f"{path}?a=1&b={bad}&c=2"):
         answer = Client(raise_request_exception=False).get(address)
         assert (answer.status_code, answer["Content-Type"]) == (400, "application/json"), address
@@ -69,7 +69,7 @@ def test_below_a_contract_it_is_told_in_its_envelope(path, bad):
 
 
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_elsewhere_it_is_a_page_in_spanish(boss, bad):
+def test_other_urls_refuse_unreadable_text_with_a_page_in_spanish(boss, bad):
     for path in ("/soporte/", "/admin/", "/suscripcion", "/admin/login/", "/sandbox/messages", "/nada", "/referencia"):
         for http in (boss, Client(raise_request_exception=False)):
             for address in (f"{path}?q={bad}", f"{path}?{bad}=1", f"{path}{bad}"):
@@ -79,7 +79,7 @@ def test_elsewhere_it_is_a_page_in_spanish(boss, bad):
 
 
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_no_address_of_the_url_map_is_a_fault_with_it(rows, boss, bad):
+def test_unreadable_text_in_a_url_is_no_server_error(rows, boss, bad):
     for route in dict.fromkeys(routes()):
         if not names_of(route):
             continue
@@ -114,7 +114,7 @@ def filters_of(http, model):
 
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
-def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
+def test_unreadable_text_in_a_filter_of_the_admin_is_no_server_error(rows, boss, model):
     """A third of the values at each filter, all of them at each list."""
     names = filters_of(boss, model)
     assert len(names) >= 11
@@ -127,7 +127,7 @@ def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
 
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
-def test_no_row_of_the_admin_is_a_fault_that_is_named_so(rows, boss, model):
+def test_an_unreadable_row_id_in_the_admin_is_no_server_error(rows, boss, model):
     there = page_of(model._default_manager.first())
     for nth, value in enumerate(each for each in BEYOND if each):
         for page in (("change", "history", "delete")[nth % 3],):
@@ -151,7 +151,7 @@ DESK = {
 
 
 @pytest.mark.parametrize("path", DESK)
-def test_no_page_is_a_fault_whatever_its_address_asks_for(rows, boss, path):
+def test_an_unreadable_query_is_no_server_error(rows, boss, path):
     for name in DESK[path]:
         for value in BEYOND:
             answer = boss.get(f"{path}?{name}={value}")
@@ -160,7 +160,7 @@ def test_no_page_is_a_fault_whatever_its_address_asks_for(rows, boss, path):
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b"])
-def test_no_form_is_a_fault_that_holds_it(rows, boss, text):
+def test_unreadable_text_in_a_form_of_the_staff_is_no_server_error(rows, boss, text):
     """Each field that any page's form has, and each that a view reads by itself."""
     for route, path in addresses():
         if route.startswith(API) or route in ("/admin/logout/",):
@@ -190,7 +190,7 @@ def test_no_form_is_a_fault_that_holds_it(rows, boss, text):
 
 
 @pytest.mark.parametrize("path", ["/suscripcion", "/suscripcion/baja/x", "/suscripcion/confirmar/x"])
-def test_no_form_of_a_reader_is_a_fault_that_holds_it(path):
+def test_unreadable_text_in_a_public_form_is_no_server_error(path):
     http = Client(raise_request_exception=False)
     for name in ("correo", "texto", "alcance", "List-Unsubscribe", "\x00", "csrfmiddlewaretoken"):
         assert http.post(path, {name: "a\x00@b.pe"}).status_code < 500, name

@@ -162,14 +162,14 @@ def test_a_role_opens_what_is_declared_and_sees_destinations_as_declared(rows, w
 
 
 @pytest.mark.parametrize("who", READ)
-def test_who_may_see_rows_in_full_sees_them_so(rows, who):
+def test_users_who_may_see_whole_destinations_see_them(rows, who):
     walker = Walker(who)
     for route, path in addresses():
         if route.startswith(API):
             assert MAIL in walker.ask("get", route, path).content.decode(), path
 
 
-def test_the_desk_and_its_agents_see_them_masked(rows):
+def test_the_desk_and_its_agents_see_masked_destinations(rows):
     walker = Walker("S")
     shown = [(r, body_of(walker.ask("get", r, p)).decode()) for r, p in addresses() if "S" in OPENED_BY[r]]
     assert {route for route, text in shown if "q•••@correo.example" in text} >= {
@@ -182,7 +182,7 @@ def test_the_desk_and_its_agents_see_them_masked(rows):
 
 
 @pytest.mark.parametrize("who", WALKERS)
-def test_an_empty_form_and_other_methods_change_nothing_and_open_nothing_more(rows, who):
+def test_an_empty_form_or_another_method_changes_nothing_and_opens_nothing_more(rows, who):
     walker = Walker(who)
     before = state()
     for nth, (route, path) in enumerate(addresses(), WALKERS.index(who)):
@@ -211,7 +211,7 @@ def _but_the_audit(counts):
 
 
 @pytest.mark.parametrize("who", ["N", "S", "B"])
-def test_a_session_and_a_role_change_nothing_outside_of_the_staff_s_addresses(rows, who):
+def test_a_session_or_a_role_changes_no_answer_outside_the_staff_s_urls(rows, who):
     walker, stranger = Walker(who), Client(raise_request_exception=False)
     public = [each for each in dict.fromkeys(routes()) if any(re.match(out, each) for out in NOT_OF_THE_STAFF)]
     assert len(public) > 15

@@ -90,7 +90,7 @@ def test_support_opens_the_desk_and_nothing_else(rows):
     assert opened(http, guessed()) <= {"/soporte/caso/autorizado/1/"}
 
 
-def test_a_member_without_a_role_opens_nothing_but_his_account(rows):
+def test_a_member_without_a_role_opens_only_their_account(rows):
     assert opened(logged_in(member()), real()) == {*OWN}
 
 
@@ -118,7 +118,7 @@ def beyond(*granted):
     [([], []), (["Soporte"], [rf"/caso/.*/({'|'.join(ACTION_NAMES)}|mostrar)/"]), (["Auditores"], [r"/exportar\."])],
     ids=["no role", "Soporte", "Auditores"],
 )
-def test_nothing_is_done_by_a_form_that_a_role_does_not_grant(rows, role, granted):
+def test_a_form_that_a_role_does_not_grant_does_nothing(rows, role, granted):
     http = logged_in(member(*role))
     paths = beyond(*granted)
     before = state()
@@ -147,7 +147,7 @@ def test_auditors_change_nothing_from_a_list(rows):
     assert state() == before
 
 
-def test_operations_keeps_out_of_users_keys_and_the_audit(rows):
+def test_operations_cannot_open_users_keys_or_the_audit(rows):
     http = logged_in(member("Operaciones"))
     theirs = [each for each in real() if re.search(r"/admin/auth/|/auditentry/|/credencial/|/restablecer/", each)]
     assert len(theirs) > 15
@@ -164,7 +164,7 @@ def form_of(http, path):
     return {name: value for name, value in ((each, form[each].value()) for each in form.fields) if value is not None}
 
 
-def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
+def test_administrators_make_no_superuser_and_change_none(rows):
     boss, eva = User.objects.create_superuser("jefa", password="la clave de la jefa"), member("Administradores")
     every = [each.pk for each in Permission.objects.all()]
     http = logged_in(eva)
@@ -195,7 +195,7 @@ def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
     ]
 
 
-def test_no_form_is_taken_that_another_site_sent(rows):
+def test_a_form_sent_by_another_site_is_refused(rows):
     http = logged_in(User.objects.create_superuser("jefa"), enforce_csrf_checks=True)
     before = state()
     for path in [*real(), *LOGIN]:
@@ -215,7 +215,7 @@ def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
         assert SECRET not in answer.content.decode()
 
 
-def test_pages_are_kept_by_nobody_also_when_they_refuse(rows):
+def test_pages_are_not_cached_even_when_they_refuse(rows):
     boss, eva = logged_in(User.objects.create_superuser("jefa")), logged_in(member("Soporte"))
     answers = []
     for path, who in [(path, who) for path in real() for who in (boss, eva)]:
@@ -233,7 +233,7 @@ def test_an_account_s_number_cannot_be_guessed_from_how_it_is_refused(rows):
     assert [each.status_code for each in answers] == [403, 403]
 
 
-def test_no_entry_of_the_audit_is_shown_as_an_erasure_that_is_none(rows):
+def test_only_an_entry_of_an_erasure_is_shown_as_one(rows):
     http = logged_in(User.objects.create_superuser("jefa"))
     for entry in AuditEntry.objects.all():
         assert http.get(f"/soporte/borrado/{entry.pk}/").status_code == 404

@@ -54,7 +54,7 @@ def rows(db):
     }
 
 
-def test_a_row_of_the_admin_leads_to_the_person_s_case_and_the_case_back(rows):
+def test_a_row_of_the_admin_links_to_the_person_s_case_and_the_case_back(rows):
     http = member("Operaciones")
     for page, case in rows.items():
         assert case in links(http, page), page
@@ -62,21 +62,21 @@ def test_a_row_of_the_admin_leads_to_the_person_s_case_and_the_case_back(rows):
         assert any(each in back for each in rows if each.startswith("/admin/clients/")), case
 
 
-def test_who_may_not_use_the_desk_is_not_sent_there(rows):
+def test_no_page_links_to_the_desk_for_users_who_may_not_use_it(rows):
     Group.objects.get(name="Auditores").permissions.remove(*Group.objects.get(name="Soporte").permissions.all())
     http = member("Auditores")
     for page in rows:
         assert not [each for each in links(http, page) if each.startswith("/soporte/")], page
 
 
-def test_an_agent_is_not_sent_to_an_administration_he_cannot_open(rows):
+def test_no_page_links_to_the_admin_for_agents_who_may_not_open_it(rows):
     http = member("Soporte")
     for case in set(rows.values()):
         assert not [each for each in links(http, case) if each.startswith("/admin/")], case
     assert not [each for each in links(http, "/soporte/") if each.startswith("/admin/")]
 
 
-def test_a_user_s_page_leads_who_may_to_resetting_his_second_factor_and_back():
+def test_a_user_s_page_links_to_the_reset_of_the_second_factor_and_back():
     luz, boss = (User.objects.create_user(name, is_staff=True) for name in ("luz", "jefa"))
     User.objects.filter(pk=boss.pk).update(is_superuser=True)
     http = member("Administradores")
@@ -91,7 +91,7 @@ def test_a_user_s_page_leads_who_may_to_resetting_his_second_factor_and_back():
     assert "restablecer" not in " ".join(links(http, f"/admin/auth/user/{boss.pk}/change/")), "a superuser's to do"
 
 
-def test_each_figure_of_the_dashboard_leads_to_its_rows():
+def test_each_figure_of_the_dashboard_links_to_its_rows():
     at = timezone.now()
     token(at, outcome="FALLIDO")
     sent(at, state="FAILED", reply="Número inexistente")
@@ -113,7 +113,7 @@ def test_each_figure_of_the_dashboard_leads_to_its_rows():
             assert "1 fila" in answer.content.decode(), way
 
 
-def test_the_account_s_page_leads_to_the_desk_only_who_may_use_it():
+def test_the_account_s_page_links_to_the_desk_for_users_who_may_use_it():
     assert "/soporte/" in links(member("Soporte"), "/cuenta/")
     User.objects.create_user("nadie", is_staff=True)
     http = Client()
@@ -122,7 +122,7 @@ def test_the_account_s_page_leads_to_the_desk_only_who_may_use_it():
 
 
 @pytest.mark.parametrize("path", ["/nada", "/admin/nada/", "/soporte/nada/"])
-def test_a_page_that_is_not_there_is_told_in_spanish(path):
+def test_a_missing_page_is_told_in_spanish(path):
     http = member("Soporte")
     answer = http.get(path)
     assert answer.status_code == 404
@@ -132,7 +132,7 @@ def test_a_page_that_is_not_there_is_told_in_spanish(path):
     assert "/soporte/" not in Client().get("/nada").content.decode(), "of the desk strangers hear nothing"
 
 
-def test_a_form_that_is_out_of_date_is_told_in_spanish():
+def test_a_form_with_an_old_csrf_token_is_told_in_spanish():
     http = Client(enforce_csrf_checks=True)
     http.force_login(User.objects.create_user("eva", is_staff=True))
     answer = http.post("/admin/logout/")
@@ -140,7 +140,7 @@ def test_a_form_that_is_out_of_date_is_told_in_spanish():
     assert "El formulario venció" in answer.content.decode()
 
 
-def test_a_fault_is_told_in_spanish(monkeypatch):
+def test_a_server_error_is_told_in_spanish(monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError
 

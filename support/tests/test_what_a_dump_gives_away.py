@@ -88,7 +88,7 @@ def test_no_value_of_a_dump_is_a_session(boss):
         assert http.get("/admin/").status_code == 302, value
 
 
-def test_a_row_from_before_that_is_named_by_its_key_opens_nothing(boss):
+def test_a_session_row_of_an_older_version_opens_nothing(boss):
     key = "k" * 32
     store = SessionStore()
     http = logged_in(boss)
@@ -138,7 +138,7 @@ def keys_in(values):
                 yield key.hex()
 
 
-def test_no_code_is_made_with_a_dump_and_no_backup_code_is_in_it(boss):
+def test_a_dump_makes_no_code_and_has_no_backup_code(boss):
     key, backup = enrolled(boss)
     values = pieces(dump())
     assert key not in keys_in(values)
@@ -152,7 +152,7 @@ def test_no_code_is_made_with_a_dump_and_no_backup_code_is_in_it(boss):
         rested()
 
 
-def test_what_was_sealed_still_works(boss):
+def test_a_sealed_key_still_verifies_codes(boss):
     key, backup = enrolled(boss)
     at = timezone.now()
     assert second_factor.check(boss, code(key, 1), at=at, address=None).user_id == boss.pk
@@ -161,14 +161,14 @@ def test_what_was_sealed_still_works(boss):
         second_factor.check(boss, backup[0], at=at, address=None)
 
 
-def test_a_key_from_before_works_and_is_sealed_by_its_use(boss):
+def test_a_plain_key_of_an_older_version_works_and_is_sealed_when_used(boss):
     key, _ = enrolled(boss)
     TOTPDevice.objects.update(key=key, last_t=-1)
     second_factor.check(boss, code(key, 1), at=timezone.now(), address=None)
     assert sealing.is_sealed(TOTPDevice.objects.get().key)
 
 
-def test_the_migration_seals_what_is_there(boss):
+def test_the_migration_seals_the_keys_that_are_stored(boss):
     from importlib import import_module
 
     from django.apps import apps
@@ -188,7 +188,7 @@ def changed_secret(settings, *, kept=True):
     settings.BACKUP_CODE_KEYS = [b"n" * 32, *(former["codes"] if kept else [])]
 
 
-def test_a_former_secret_key_still_opens_and_a_use_moves_on(boss, settings):
+def test_a_former_secret_key_still_opens_and_a_use_seals_with_the_new_one(boss, settings):
     key, backup = enrolled(boss)
     changed_secret(settings)
     second_factor.check(boss, code(key, 1), at=timezone.now(), address=None)
@@ -197,7 +197,7 @@ def test_a_former_secret_key_still_opens_and_a_use_moves_on(boss, settings):
     assert Authenticator.objects.get().plain_key == key
 
 
-def test_a_secret_key_that_is_lost_opens_nothing_and_is_no_fault(boss, settings):
+def test_a_lost_secret_key_opens_nothing_and_is_no_server_error(boss, settings):
     key, backup = enrolled(boss)
     changed_secret(settings, kept=False)
     for typed in (code(key, 1), backup[0]):
@@ -230,7 +230,7 @@ def answered(partner, key, *, shows_secret):
     return idempotency.begin(partner, "nopasanada", key, asked=b"x", at=at)
 
 
-def test_a_kept_answer_that_shows_a_secret_is_sealed_and_given_again(db):
+def test_a_kept_answer_with_a_secret_is_sealed_and_repeated(db):
     partner = PartnerFactory(name="Uno", slug="uno")
     kept = answered(partner, "a", shows_secret=True)
     assert (kept.status, kept.body) == (201, b'{"secret":"%s"}' % SECRET.encode())
@@ -254,7 +254,7 @@ def test_a_view_says_that_its_answer_shows_a_secret(nopasanada, monkeypatch):
     assert bytes(IdempotentAnswer.objects.get().body).startswith(idempotency.SEAL_MARK)
 
 
-def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, settings):
+def test_a_kept_answer_that_cannot_be_opened_is_neither_repeated_nor_done_again(db, settings):
     from external_api.frontdoor.errors import IdempotencyConflict
 
     partner = PartnerFactory(name="Uno", slug="uno")
@@ -265,7 +265,7 @@ def test_an_answer_that_nobody_can_open_is_neither_given_nor_done_again(db, sett
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_erasure_takes_sealed_answers_along():
+def test_an_erasure_deletes_sealed_answers():
     partner = PartnerFactory(name="Uno", slug="uno")
     answered(partner, "a", shows_secret=True)
     answered(partner, "b", shows_secret=False)
@@ -273,7 +273,7 @@ def test_an_erasure_takes_sealed_answers_along():
     assert IdempotentAnswer.objects.get().key == "b"
 
 
-def test_a_cookie_is_no_way_in_either():
+def test_a_malformed_cookie_is_no_server_error():
     for name in ("aval_session", "csrftoken", "messages"):
         http = Client(raise_request_exception=False)
         for value in ('"\\000\\000abcdefghij"', '"\\355\\240\\200abcdefgh"', "x" * 4000):
