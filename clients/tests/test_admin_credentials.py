@@ -1,4 +1,4 @@
-"""Partners' keys in the admin: a secret is shown once, to whom asked for it, and is in no page, row or log after."""
+"""Pages of the admin for partners' keys. A secret is shown once, and is in no page, row or log afterwards."""
 
 import logging
 import re
@@ -65,7 +65,7 @@ def revoke_url(credential):
 
 
 def whole_database():
-    """Every row of every table of ours, of the sessions and of Django's own log, as text."""
+    """Return every row of every table as text."""
     tables = [table for table in connection.introspection.table_names() if table != "django_migrations"]
     with connection.cursor() as cursor:
         rows = []
@@ -285,7 +285,7 @@ def test_a_new_partner_is_offered_its_first_key(boss):
 
 
 def inline(partner):
-    """What the page sends of the keys' table, which nobody may change."""
+    """Form fields of the table of keys, which the page shows and nobody can change."""
     return {"credentials-TOTAL_FORMS": "0", "credentials-INITIAL_FORMS": "0"}
 
 

@@ -1,4 +1,4 @@
-"""The one thing that may change in the audit: values that give way to a mark, in a transaction that says so."""
+"""Redaction of the audit: the only change that its trigger allows, in a transaction that asks for it."""
 
 import json
 
@@ -113,7 +113,8 @@ def test_an_entry_without_changes_keeps_its_words():
 
 
 def test_a_word_that_a_partner_registered_as_a_document_does_not_blank_other_entries():
-    """A passport may be any letters: a company could have one erased to lose what the audit says of the company."""
+    """A passport number may be any letters: a partner could have one erased to blank what the audit says of the
+    partner."""
     partner = PartnerFactory(name="Banco", slug="banco")
     changes = [{"field": "contracts", "before": ["nopasanada"], "after": ["registry", "ab123456"]}]
     entry = audit(partner, "partner.changed", at=NOW, by="eva", changes=changes, note="ab123456, ana@dominio.com")

@@ -1,4 +1,4 @@
-"""Whose address counts, however a proxy writes it."""
+"""Client address of a request, in each spelling of X-Forwarded-For."""
 
 import ipaddress
 
@@ -82,7 +82,7 @@ def test_a_thousand_lists_that_cannot_be_read_are_one_warning_a_minute(caplog, m
 
 
 def test_callers_whom_a_proxy_describes_differently_stay_different_ones():
-    """Neither of them is the proxy, whose address everybody else without a list has."""
+    """Neither gets the address of the proxy, which every request without a list has."""
     keys = {limiting_key(of(each)) for each in ("id-1", "id-2", "203.0.113", "203.000.113.007", "unknown")}
     assert len(keys | {PROXY}) == 6
     assert all(ipaddress.ip_address(each) in ipaddress.ip_network("100::/16") for each in keys)

@@ -1,4 +1,4 @@
-"""Partners' keys: issued, checked at every call, expired, revoked; and whatever only looks like one."""
+"""Partners' keys: issued, checked at every call, expired and revoked; and texts that only look like one."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from tests.factories import PartnerFactory
 pytestmark = pytest.mark.django_db
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-"""A JWT's own end is judged by the real clock, so these tests happen today."""
+"""The time of these tests: the expiry in a JWT is checked by the real clock."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Guatemala's CUI: shape, check digit, place."""
+"""CUI, the identity number of Guatemala: shape, check digit and place."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from clients.identity.cui import Fault, check_digit, fault_of, municipalities
 
 COUNTS = [17, 8, 16, 16, 14, 14, 19, 8, 24, 21, 9, 30, 33, 21, 8, 17, 14, 5, 11, 11, 7, 17]
 NUMBER = "238003337"
-"""The document's own, with its check digit; a place may follow."""
+"""Example of the contract document, which has a right check digit and a place."""
 
 
 @pytest.mark.parametrize("number", ["2380033370713", "2380033370514", "2380033371333"])

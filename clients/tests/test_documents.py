@@ -1,4 +1,4 @@
-"""Identity documents: shapes, and the DNI's check character."""
+"""Identity documents: the shape of each type, and the check character of a DNI."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The external registry: one row for each (partner, client_id), and a history that cannot be rewritten."""
+"""External registry: one row for each (partner, client_id), and an append-only history."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -192,7 +192,7 @@ def test_20_different_ones_at_once_are_one_row_and_a_history_without_a_gap(key):
     assert ExternalClient.objects.get().first_name == names[-1]
 
 
-# --- finding ----------------------------------------------------------------------------------------------------------
+# --- search ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_an_id_finds_a_client_as_ours_and_as_the_partner_s_own(three):
 
 
 def test_a_search_reads_no_whole_table(three):
-    """Each branch by its index, over enough rows for the planner to have a reason."""
+    """Each part of the search uses its index, over enough rows for the planner to prefer one."""
     first = ExternalClient.objects.first()
     names = ("uno", "dos", "tres", "cuatro", "cinco")
     ExternalClient.objects.bulk_create(

@@ -1,4 +1,4 @@
-"""External clients in the admin: found, read, their history told; nothing in them is markup, nothing can be edited."""
+"""External clients in the admin: search, data points and history. Their text is escaped, and nothing can be edited."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ def html_of(http, url, **query):
 
 
 def table(html, name):
-    """The cells of a table, row by row, as they are read."""
+    """Cells of a table, row by row, as a reader sees them."""
     body = re.search(rf'<table class="aval-table {name}">(.*?)</table>', html, re.S)[1]
     rows = re.findall(r"<tr>(.*?)</tr>", body, re.S)
     return [[unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in rows]

@@ -1,4 +1,4 @@
-"""Mobile numbers, operators, and destinations shown without giving them away."""
+"""Mobile numbers, operators, and masked destinations."""
 
 import pytest
 

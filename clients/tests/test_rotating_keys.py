@@ -1,4 +1,4 @@
-"""A key is rotated: a new one of the same kind and life enters at once, the old one until it has been replaced."""
+"""Rotation of a key: the new one has its kind and lifetime, and the old one works until the overlap is over."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A member of staff's second factor: enrolled with a code, asked for, used once, renewed, removed and reset."""
+"""Second factor of a staff member: enrolled with a code, used once, renewed, removed and reset."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def eva(db):
 
 @pytest.fixture
 def key(eva):
-    """Of eva's app; the code of now is used up by the enrolment."""
+    """Key of Eva's app. The enrolment used a code of the step before, so that the present one is still good."""
     key = factor.new_key()
     factor.enrol(eva, key, code(key, -1), **WHERE)
     return key
@@ -88,10 +88,10 @@ def test_a_code_of_another_minute_is_wrong(eva, key, steps):
 
 def test_somebody_else_s_code_is_wrong(eva, key):
     other = User.objects.create_user("leo", is_staff=True)
-    his = factor.new_key()
-    factor.enrol(other, his, code(his, -1), **WHERE)
+    other_key = factor.new_key()
+    factor.enrol(other, other_key, code(other_key, -1), **WHERE)
     with pytest.raises(factor.CodeRefused):
-        factor.check(eva, code(his), **WHERE)
+        factor.check(eva, code(other_key), **WHERE)
 
 
 @pytest.mark.parametrize("typed", ["", "x", "12345", "1234567", "+23456", "١٢٣٤٥٦", "1_2345", "000000\x00", "9" * 20])

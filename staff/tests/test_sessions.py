@@ -1,4 +1,4 @@
-"""A session of the staff ends: without its person after a while, after a working day, and with what it stood on."""
+"""End of a staff session: idle, after a working day, and with the password or account that it was opened with."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ def http(quick_hashes):
 
 
 def back(http, *, seen, began=None):
-    """The session as it was that long ago."""
+    """Move the session's times back."""
     session = http.session
     session["staff_seen"] -= seen.total_seconds()
     session["staff_began"] -= (began or seen).total_seconds()

@@ -1,6 +1,6 @@
-"""The one door: with a password alone no page below /admin/, /soporte/ and /cuenta/ opens, and nothing is done there.
+"""Guard of the second factor: a password alone opens no page below /admin/, /soporte/ and /cuenta/, and does nothing.
 
-The addresses come from the URL map, so that a page that is added tomorrow is asked about tomorrow.
+The URLs come from the URL map, so that a new page is tried too.
 """
 
 import re
@@ -55,7 +55,7 @@ def logged_in(user):
 
 
 def addresses(patterns=None, before=""):
-    """Every address below the guarded paths."""
+    """URLs below the guarded paths."""
     for each in get_resolver().url_patterns if patterns is None else patterns:
         route = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: VALUES.get(match[1], "1"), str(each.pattern))
         route = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: VALUES.get(match[1], "1"), route)
@@ -88,7 +88,7 @@ def test_the_url_map_is_read():
 
 
 def everything_is_closed(http, to):
-    """Neither reading nor acting gets beyond the door, whatever it is."""
+    """Assert that no URL answers GET or POST with anything but the way to `to`."""
     for path in closed():
         for send in (http.get, http.post):
             answer = send(path, {"motivo": "porque sí"})

@@ -1,4 +1,4 @@
-"""The staff's login as a person goes through it: password, code, enrolment, paper, a lost phone."""
+"""Login of staff step by step: password, code, enrolment, backup codes, and a lost phone."""
 
 import re
 from datetime import timedelta
@@ -49,7 +49,7 @@ def give_code(http, typed, path="/cuenta/codigo/", **more):
 
 
 def key_on(page):
-    """The key that an enrolment page shows for typing, as an app keeps it."""
+    """Key of an enrolment page, in hexadecimal as an app stores it."""
     from base64 import b32decode
 
     return b32decode(re.search(r'class="secret">([A-Z2-7 ]+)<', page)[1].replace(" ", "")).hex()

@@ -1,5 +1,5 @@
-"""Rows of everything that has a page in the admin, as many as wanted, with any text wherever somebody outside or one of
-the staff could have put it."""
+"""Rows for every page of the admin, as many as wanted, with one text in each column that a partner, client, provider or
+staff member could have written."""
 
 from datetime import timedelta
 
@@ -44,7 +44,7 @@ def page_of(row, name="change"):
 
 
 def everything(text, numbers, partner=None):
-    """One row of each kind for each number; what belongs to something belongs to the first partner there is."""
+    """Make one row of each kind for each number. Rows of a partner belong to `partner`, or to the first there is."""
     for number in numbers:
         own = PartnerFactory(name=text[:90] + str(number), slug=f"empresa-{number}")
         first = partner or Partner.objects.order_by("pk").first()

@@ -1,4 +1,4 @@
-"""One person in every app, and another who must keep everything: what copy and erasure are tried on."""
+"""A person with rows in every app, for the tests of export and erasure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,7 +34,7 @@ CODE = "Q7ZX"
 
 @dataclass(frozen=True)
 class Somebody:
-    """Values that stand nowhere else in the tests' database."""
+    """Values of a person, found nowhere else in the tests' database."""
 
     document: str
     names: str
@@ -62,7 +62,8 @@ class Rows:
 
 
 def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
-    """Registered, authorised, subscribed, in the registry, written to, helped by staff; all of it at `at`."""
+    """Make a person's rows: registered, authorised, subscribed, in the external registry, sent messages and helped by
+    staff."""
     partner = PartnerFactory(slug=slug, name=f"Banco {slug}")
     applicant = ApplicantFactory(
         partner=partner,
@@ -110,7 +111,7 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
 
 
 def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
-    """The message of a code as a worker and a provider leave it."""
+    """Settle the message of a code as a worker and a provider do."""
     Message.objects.filter(reference=token.pk).update(
         state="UNDELIVERED",
         sent_at=at,
@@ -173,7 +174,7 @@ def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient
 
 
 def _registered(partner: Partner, who: Somebody, *, at: Any) -> ExternalClient:
-    """Registered, and changed once, so that the audit holds the values of before and after."""
+    """External client that was registered and changed, so that the audit holds values before and after."""
     key, _ = issue(partner, Credential.Kind.JWT, at=at, by="test")
     for phone in ("555-0000", who.phone):
         details = Details(

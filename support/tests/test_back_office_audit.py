@@ -1,5 +1,5 @@
-"""The audit: whoever changes something by hand leaves who, what, from what to what, when and from where; it is found
-by who did it and by whom it is about, and is read in Spanish words."""
+"""Audit of manual changes: who, what, before and after, when and from where. Entries are found by actor and by person,
+and read in Spanish."""
 
 import ast
 
@@ -42,7 +42,7 @@ def last(action):
     return {change["field"]: (change["before"], change["after"]) for change in entry.data["changes"]}
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- manual changes ---------------------------------------------------------------------------------------------------
 
 
 def saved(http, path, **fields):
@@ -69,7 +69,7 @@ def test_a_change_of_a_partner_is_audited_with_before_and_after(boss):
 
 
 def test_the_value_before_is_the_database_s_and_not_the_form_s(boss, monkeypatch):
-    """Somebody else saved between the page and its button: his value is what was overwritten."""
+    """Somebody else saved after the page was shown: their value is the one that was replaced."""
     from django.contrib.admin import ModelAdmin
 
     partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"], requests_per_minute=10)
@@ -137,7 +137,7 @@ def test_a_change_of_a_role_s_permissions_is_audited(boss):
 
 
 def test_saving_a_role_takes_nothing_from_it(boss):
-    """What is not shown to be ticked would be lost with the first save."""
+    """A permission that the form does not show would be lost at the first save."""
     for group in Group.objects.all():
         before = set(group.permissions.values_list("codename", flat=True))
         page = boss.get(f"/admin/auth/group/{group.pk}/change/")
@@ -173,7 +173,7 @@ def test_a_new_password_of_one_s_own_is_audited_too():
     nothing_secret("la-de-antes-12345")
 
 
-# --- coming and going -------------------------------------------------------------------------------------------------
+# --- login and logout -------------------------------------------------------------------------------------------------
 
 
 def tries(http, name, password):
@@ -199,7 +199,7 @@ def test_a_refused_login_is_audited_as_typed_without_the_password(db):
     http = Client(REMOTE_ADDR="192.0.2.9")
     tries(http, "luis", "no-es-esta")
     tries(http, "nadie" * 30, "no-es-esta")
-    tries(http, "nadie" * 40, "no-es-esta")  # no name is that long, so nobody is asked
+    tries(http, "nadie" * 40, "no-es-esta")  # no name is that long, so no row is read
     assert acts() == [
         ("staff.login_failed", "luis", str(user.pk), "192.0.2.9"),
         ("staff.login_failed", "nadie" * 30, "", "192.0.2.9"),
@@ -231,7 +231,7 @@ def test_a_login_by_the_api_is_audited_too(front):
     assert [act for act, *_ in acts()] == ["staff.login_failed", "staff.logged_in"]
 
 
-# --- who may make whom ------------------------------------------------------------------------------------------------
+# --- superusers -----------------------------------------------------------------------------------------------------
 
 
 def test_only_a_superuser_makes_or_touches_a_superuser():
@@ -329,7 +329,7 @@ def test_nobody_changes_an_entry(boss):
 
 
 def written_acts():
-    """Every act that stands in the code as a text, wherever it is handed to the audit."""
+    """Actions in the code: each text literal that is passed to the audit."""
     for path in sources(*APPS):
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""

@@ -1,5 +1,4 @@
-"""Lists over big tables: PostgreSQL is asked how it would find what each page shows, and never answers that it would
-read the whole table."""
+"""Plans of the lists over big tables: PostgreSQL never reads a whole table for what a page shows."""
 
 import json
 from collections.abc import Iterator
@@ -110,7 +109,7 @@ def boss():
 
 @pytest.fixture
 def full():
-    """Many rows, the newest last, and statistics of them."""
+    """Fill the big tables, the newest rows last, and update their statistics."""
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         cursor.execute("ANALYZE")
@@ -123,7 +122,7 @@ def nodes(plan) -> Iterator[dict]:
 
 
 def scans(sql):
-    """The big tables that PostgreSQL would read from end to end for a statement."""
+    """Big tables that the plan of a statement reads in full."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
         (answer,) = cursor.fetchone()
@@ -132,20 +131,20 @@ def scans(sql):
 
 
 def read_by(http, path):
-    """(path, table, statement) of every reading from end to end that a page asks for."""
+    """(path, table, statement) for each big table that a page reads in full."""
     with CaptureQueriesContext(connection) as queries:
         answer = http.get(path)
     assert answer.status_code == 200, (path, answer.status_code)
     shown = answer.context.get("cl")
     if "__" in path and not shown.result_count:
-        return []  # a choice that no row has: nothing to walk to
+        return []  # no row has this choice
     asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
     assert asked
     return [(path, table, sql) for sql in asked for table in scans(sql)]
 
 
 def choices_of(http, model):
-    """Each choice of each filter, in links as the page makes them; of the companies two."""
+    """URLs of each choice of each filter, as the page links them; of two partners only."""
     cl = http.get(list_of(model)).context["cl"]
     for spec in cl.filter_specs:
         links = [choice["query_string"] for choice in spec.choices(cl) if "query_string" in choice]
@@ -207,7 +206,7 @@ def test_a_long_list_says_about_how_many_rows_there_are(boss, full):
 
 
 def test_a_filter_that_takes_too_long_is_told_on_the_page(boss, full, monkeypatch):
-    """The walk by time to rows that hardly exist; PostgreSQL gives up, the page says what to do."""
+    """A filter with few rows is searched by time until `statement_timeout`; the page then says what to do."""
     from django.contrib.admin.views.main import ChangeList
 
     def too_long(self, request):

@@ -1,4 +1,4 @@
-"""Every page of the admin, taken from its register: what it costs does not grow with the rows, and text is text."""
+"""Every page of the admin, from its register: its statements do not grow with the rows, and text is escaped."""
 
 import re
 
@@ -32,7 +32,7 @@ def page(http, path, **query):
 
 
 def filtered(http, model):
-    """The list with each choice of each filter, as its own links and boxes have them."""
+    """URLs of the list with choices of each filter, from its links and select boxes."""
     cl = page(http, list_of(model)).context["cl"]
     for spec in cl.filter_specs:
         for choice in list(spec.choices(cl))[:3]:
@@ -52,7 +52,7 @@ def paths_of(http, model):
 
 
 OF_THE_SESSION = re.compile('UPDATE "django_session"|SAVEPOINT|RELEASE SAVEPOINT')
-"""Once a minute a session is saved, whatever the page."""
+"""A session is saved once a minute, whatever the page."""
 
 
 def costs(http, paths):
@@ -151,7 +151,7 @@ ENGLISH = re.compile(
 
 
 def words_of(html):
-    """What somebody reads: the text, and what a mouse or a screen reader says; not scripts, styles, icons' names."""
+    """Text that a person reads, also by a tooltip or screen reader; without scripts, styles and names of icons."""
     html = re.sub(r"<(script|style|noscript)\b.*?</\1>", " ", html, flags=re.S)
     html = re.sub(r'<span class="material-symbols-outlined[^"]*"[^>]*>.*?</span>', " ", html, flags=re.S)
     said = re.findall(r'(?:title|placeholder|aria-label|data-label|alt)="([^"]*)"', html)

@@ -1,4 +1,4 @@
-"""What a page of the admin says, as staff reads it: moments in Lima's clock, and words, never the value of a column."""
+"""Values on pages of the admin: times in Lima's clock, and labels instead of stored values."""
 
 import re
 from datetime import UTC, datetime

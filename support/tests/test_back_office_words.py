@@ -1,4 +1,4 @@
-"""The admin's Spanish: the catalogue is compiled from what is written, and says everything django-unfold can say."""
+"""Spanish of the admin: the compiled catalogue is up to date and has every text of django-unfold."""
 
 import ast
 import gettext as gnu
@@ -27,7 +27,7 @@ THE_SAME_IN_BOTH = {"General", "No"}
 
 
 def calls(source):
-    """The constant texts of each call for a translation."""
+    """Texts of each call for a translation."""
     for node in ast.walk(ast.parse(source)):
         name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
         if name in ("_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"):
@@ -62,7 +62,7 @@ def test_nothing_that_unfold_says_is_left_in_english():
 
 
 def written():
-    """msgid (with its plural) -> msgstr of each, read from the .po as GNU's tools read it."""
+    """msgid (with its plural) -> msgstr, read from the .po file as GNU gettext reads it."""
     entries, entry, part = {}, {}, ""
     for line in [*(FOLDER / "django.po").read_text().splitlines(), ""]:
         if line.startswith("#"):

@@ -1,5 +1,4 @@
-"""A case has one address and one cost: however it is spelled it is about the same person, and however much is known of
-him, it asks the database as often."""
+"""Page of a case: the same for every spelling of its URL, with the same number of queries however much is known."""
 
 from datetime import timedelta
 
@@ -56,7 +55,7 @@ def test_a_case_of_an_unknown_row_is_not_found(chief, kind, key):
 
 
 def more_of_everything(number):
-    """The same person once more in every app, at another partner."""
+    """Make rows of the same person in every app, at another partner."""
     at = timezone.now() - timedelta(minutes=number)
     bank = PartnerFactory(name=f"Banco {number}", slug=f"banco-{number}")
     person = ApplicantFactory(

@@ -1,4 +1,4 @@
-"""The figures of the first page, each against rows made by hand around a midnight in Lima."""
+"""Figures of the dashboard, from rows around a midnight in Lima."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def minutes(n):
 def test_a_day_begins_at_midnight_in_lima():
     token(MIDNIGHT)
     token(JUST_BEFORE)
-    token(AT)  # the moment itself is not over
+    token(AT)  # this second is not over
     token(AT + timedelta(hours=1))
     shown = figures.codes(at=AT + timedelta(microseconds=1))
     assert shown["today"] == [2, 2, 2]
@@ -224,7 +224,7 @@ def test_traffic_is_counted_by_partner_and_contract():
     ]
 
 
-# --- nothing at all ------------------------------------------------------------------------------------------
+# --- no rows -------------------------------------------------------------------------------------------------
 
 
 def test_on_a_day_without_rows_every_panel_has_an_answer():
@@ -260,7 +260,7 @@ def test_bars_stand_within_the_drawing():
         assert bar.y + bar.height == pytest.approx(charts.HEIGHT - charts.BOTTOM, abs=0.2)
 
 
-# --- kept for a while ----------------------------------------------------------------------------------------
+# --- cache ---------------------------------------------------------------------------------------------------
 
 
 def test_figures_are_cached_for_half_a_minute_with_their_time():

@@ -1,4 +1,4 @@
-"""The first page as each role sees it: its panels, others' words as text, what a look costs, and a panel that fails."""
+"""Page of the dashboard: the panels of each role, escaped text, its number of statements, and a panel that fails."""
 
 import re
 from datetime import timedelta

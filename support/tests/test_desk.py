@@ -1,4 +1,5 @@
-"""The desk as an agent uses it: found, told why, helped; everything masked, reasoned and audited."""
+"""Support desk as an agent uses it: search, diagnosis and actions. Destinations are masked; an action needs a reason
+and is audited."""
 
 import re
 from datetime import timedelta
@@ -38,7 +39,7 @@ def agent(db):
 
 @pytest.fixture
 def ana(db):
-    """Asked for a code, and typed it 48 seconds late."""
+    """Applicant who asked for a code and typed it 48 seconds late."""
     made = make_applicant(names="Ana María")
     began = timezone.now() - timedelta(minutes=10)
     services.request(made.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=began)
@@ -162,7 +163,7 @@ def test_an_unknown_case_is_not_found(agent, path):
 
 
 def paths(applicant):
-    """Every address of the desk, from the URL map."""
+    """URLs of the desk and their names, from the URL map."""
     values = {"kind": "cliente", "key": str(applicant.pk), "what": "perdonar", "form": "csv"}
     for pattern in urls.urlpatterns:
         route = str(pattern.pattern)

@@ -1,5 +1,5 @@
-"""What a company, a client or a provider wrote is text on every page of the desk, of a person's data and of an account,
-and in no header of what is downloaded."""
+"""Text of a partner, a client or a provider is escaped on every page of the desk, of a person's data and of an account,
+and is in no header of a download."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def is_text(html, path):
 
 
 def test_every_page_of_the_desk_is_tried():
-    """And none is forgotten: whoever adds a page to the desk adds it here."""
+    """A new page of the desk must be added here."""
     ours = {each for each in routes() if each.startswith("/soporte/")}
     assert ours == {
         "/soporte/",

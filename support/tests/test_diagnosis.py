@@ -1,4 +1,4 @@
-"""Each sentence of the closed list, from what really happened: the domain's own acts, a provider's own answers."""
+"""Each diagnosis of the closed list, from the acts of the domain and the answers of a provider that lead to it."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The log of messages: filtered, paged by place, kept up to date, exported; destinations masked everywhere."""
+"""Message log: filters, pages by cursor, newer rows and exports. Destinations are masked everywhere."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Found by whatever an agent has in front of him; one person is one, and two are two."""
+"""Search of a person by each value that an agent may have; rows of one person are joined, and those of two are not."""
 
 import pytest
 from django.utils import timezone

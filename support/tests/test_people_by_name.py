@@ -1,5 +1,4 @@
-"""A name is found however it is typed: without its accents, by any of its words, in any order; and how many others
-there are makes no difference."""
+"""Search by name: without accents, by any of its words, in any order, among any number of names."""
 
 import pytest
 from django.db import connection
@@ -15,9 +14,9 @@ from tests.factories import AuthorizedClientFactory, PartnerFactory
 pytestmark = pytest.mark.django_db
 
 LETTERS = [chr(code) for code in range(0x180) if name_ok(chr(code))]
-"""All that a name may be made of."""
+"""Letters that a name may have."""
 BECOME_TWO = {"ß", "ŉ"}
-"""One character in PostgreSQL's `translate`, two capitals in a folded name."""
+"""Letters that PostgreSQL's `translate` maps to one character, and a folded name to two."""
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def found_authorised(term):
 
 
 def words_in_sql(text):
-    """The words that the index has of an applicant of this name."""
+    """Words of an applicant of this name in the index."""
     make_applicant(names=text, paternal_surname="", maternal_surname="")
     [found] = Applicant.objects.annotate(words=NAMES_OF_AN_APPLICANT).values_list("words", flat=True)
     Applicant.objects.all().delete()
@@ -93,7 +92,7 @@ TYPED = {
     "ana": "Ana",
     "erez": "",
 }
-"""What an agent types, and who it is; "" for nobody."""
+"""Typed text -> the surname that it finds; "" for none."""
 
 
 def test_an_applicant_is_found_by_name_however_it_is_typed(db):
@@ -121,7 +120,7 @@ def test_an_authorised_client_is_found_by_every_letter_of_a_name_without_its_acc
 
 @pytest.mark.parametrize("typed", ["ana", "inca", "yoya", "noa"])
 def test_a_name_is_found_among_many_of_the_same_length(bank, typed):
-    """Beyond MAX_RESULTS only some are compared: they must be those that have the word, not any."""
+    """Only MAX_RESULTS rows are compared: they must be those that have the word."""
     authorised(
         bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(MAX_RESULTS + 50)), f"{typed.capitalize()} Pinto"
     )

@@ -1,4 +1,4 @@
-"""A person is erased: looked for in every column of every table, and the same person may come anew."""
+"""Erasure of a person, searched for in every column of every table; the same person may register again."""
 
 import json
 from datetime import timedelta
@@ -32,9 +32,9 @@ pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
 
 EVIDENCE = {("subscription_consentrecord", "email"), ("subscription_consentrecord", "text")}
-"""What may name a person after her erasure: the proof of what she agreed to."""
+"""Columns that may name an erased person: the proof of their consent."""
 LADDER = {("tokens_verificationtoken", "destination")}
-"""And for two days where her codes went."""
+"""Column that may name them for two days more: the destinations of their codes."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +57,13 @@ def agent(at=NOW):
 
 
 def erase(rows, at=NOW):
-    """Both cases: nothing joins the registry of Guatemala to the other contracts."""
+    """Erase both cases: nothing joins the external registry to the other contracts."""
     erasure.erase(rows.external, agent(at))
     return erasure.erase(rows.applicant, agent(at))
 
 
 def places_of(needles):
-    """(table, column) of every column that holds one of the texts, whatever its type and case."""
+    """(table, column) of each column that holds one of the texts, whatever its type and case."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables"
@@ -402,7 +402,7 @@ def test_a_shared_mailbox_is_told_and_left_to_the_other_person(marta, ana):
 
 
 def test_an_answer_that_comes_after_the_erasure_writes_nothing(ana):
-    """A message of which nobody knows whether it left may still be answered for; the answer may say the number."""
+    """The state of a message may be UNKNOWN: its answer may come after the erasure, and may name the number."""
     late = Message.objects.get(reference=ana.token.pk)
     Message.objects.filter(pk=late.pk).update(state="UNKNOWN", claim_id=late.pk, handed_over_at=NOW, sealed=None)
     late.refresh_from_db()

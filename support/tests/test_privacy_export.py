@@ -1,4 +1,4 @@
-"""A person's copy: everything that is held, nothing of anybody else, no code, no names of staff."""
+"""Export of a person: all that is stored of them, nothing of anybody else, no code and no names of staff."""
 
 import json
 
@@ -101,7 +101,7 @@ def test_an_export_has_all_rows_however_many(rows, monkeypatch):
     assert len(copy_of(rows.applicant)["mensajes"]) == 254
 
 
-# --- whose is whose ---
+# --- which rows are the person's ---
 
 
 def test_rows_with_one_document_are_one_person_s(rows):
@@ -127,7 +127,7 @@ def test_people_who_share_a_mailbox_stay_apart(rows):
     assert [each.pk for each in dossier_of(nobodys).rows] == [nobodys.pk]
     file = copy_of(rows.applicant)
     assert "Pedro" not in json.dumps(file, ensure_ascii=False)
-    assert len(file["mensajes"]) == 3, "codes and bulletins of her own; a link to a shared mailbox is nobody's"
+    assert len(file["mensajes"]) == 3, "their own codes and bulletins; a link to a shared mailbox is nobody's"
     assert file["pedidos_de_suscripcion"] == []
     assert ANA.email in dossier_of(rows.applicant).mailboxes
     assert ANA.email not in dossier_of(rows.applicant).values()

@@ -1,4 +1,4 @@
-"""Somebody who was sent very much is erased like anybody else."""
+"""Erasure of a person with more messages than one statement takes."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""Erasing beside live traffic: whoever comes first, nothing of the person is left and nobody fails."""
+"""Erasure beside other calls: whichever comes first, nothing of the person is left and no call fails."""
 
 import pytest
 from django.utils import timezone
@@ -61,7 +61,7 @@ def test_a_code_requested_meanwhile_is_erased_or_finds_nobody(turn):
     assert done.pop(3) is not None
     assert set(done) <= {"done", "CooldownActive", "ApplicantNotFound"}
     assert not Applicant.objects.exists()
-    assert not VerificationToken.objects.filter(outcome="PENDIENTE").exists(), "no code of hers lives"
+    assert not VerificationToken.objects.filter(outcome="PENDIENTE").exists(), "none of their codes is live"
     assert not Message.objects.exclude(recipient="").exists()
     assert not Message.objects.filter(state__in=["QUEUED", "SENDING"]).exists()
     assert VerificationToken.objects.filter(forget_at=None).count() == 0

@@ -1,4 +1,4 @@
-"""No column that could hold a person is forgotten: it is in the copy people get, or it says here why not."""
+"""Scope of the export: each column that could hold personal data is in it, or has a reason here."""
 
 import pytest
 from django.apps import apps
@@ -31,7 +31,7 @@ OTHERS = {
     "otp_static.staticdevice": "staff's second factor",
     "otp_static.statictoken": "staff's second factor",
 }
-"""Models with text in them and nobody's client: why."""
+"""Models with text that is about no client, and whose it is."""
 
 LEFT_OUT = {
     "clients.externalclient.folded_name": "the name once more, for searching",
@@ -46,7 +46,7 @@ LEFT_OUT = {
     "tokens.verificationtoken.code_hmac": "a secret; the code itself is kept nowhere",
     "external_api.apirequest.user": "who asked at the company: somebody else",
 }
-"""Columns of the sections' own models that are not in them: why."""
+"""Columns of exported models that are not in the export, and why."""
 
 TEXT = (
     models.CharField,

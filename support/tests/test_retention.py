@@ -1,4 +1,4 @@
-"""What is kept long enough goes, to the second and no sooner; what lives is not touched."""
+"""Retention: a row is removed to the second when its period is over, and live rows are kept."""
 
 import importlib
 import logging
@@ -170,7 +170,7 @@ GONE = {
         lambda: VerificationToken.objects.filter(destination="", forget_at=None).count(),
     ),
 }
-"""Of each kind: one row of a moment, and how many of it have gone."""
+"""For each kind: a function that makes one row at a time, and one that counts how many were removed."""
 
 
 def test_every_kind_is_tried_and_every_setting_belongs_to_one():
@@ -283,7 +283,7 @@ def test_a_pending_code_is_not_touched_however_old():
 def test_an_applicant_with_a_recent_code_is_kept():
     old = NOW - days("pending") - SECOND
     quiet, active = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
-    hers, other = (
+    of_quiet, of_active = (
         message(NOW, reference=token(quiet, old).pk),
         message(NOW, reference=token(active, old + 2 * SECOND).pk),
     )
@@ -293,10 +293,10 @@ def test_an_applicant_with_a_recent_code_is_kept():
     assert str(quiet) == "datos borrados"
     assert {quiet.names, quiet.paternal_surname, quiet.maternal_surname, quiet.email, quiet.district} == {""}
     assert not VerificationToken.objects.filter(applicant=quiet.pk).exclude(destination="").exists()
-    hers.refresh_from_db()
-    other.refresh_from_db()
-    assert (hers.recipient, other.recipient) == ("", PHONE), "nobody could find what was left of her"
-    assert list(MessageEvent.objects.values_list("message", flat=True)) == [other.pk]
+    of_quiet.refresh_from_db()
+    of_active.refresh_from_db()
+    assert (of_quiet.recipient, of_active.recipient) == ("", PHONE), "no rule would find this message later"
+    assert list(MessageEvent.objects.values_list("message", flat=True)) == [of_active.pk]
 
 
 def test_a_blanked_applicant_may_register_again(front):
@@ -395,7 +395,7 @@ def test_a_kind_that_fails_is_logged_and_does_not_stop_the_others(caplog):
 
 
 def _apart(broken):
-    """The test's transaction must outlive the fault, as each batch's own does in the job."""
+    """Rule whose failure does not break the test's transaction; in the job each batch has its own."""
 
     class Apart:
         name = broken.name

@@ -1,4 +1,4 @@
-"""Four roles, and for each what it opens: every page of the admin and of the desk, taken from the URL map."""
+"""The four roles: which pages of the admin and the desk each opens, over the whole URL map."""
 
 import pytest
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""Headers that every answer has, whoever made it; and what each page may load."""
+"""Security headers of every answer, with or without a view, and the content security policy of each page."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,6 +1,8 @@
-"""What no database keeps (a NUL, a lone surrogate, broken UTF-8), and numbers and days beyond all bounds: in an
-address or a form never a fault, but a 400, or what the page makes of it. Generated from the URL map and the admin's
-register."""
+"""Text that no database stores, and numbers and dates out of range, in a URL or form: never a server error.
+
+The text is a NUL, a lone surrogate or broken UTF-8; the answer is a 400 or an ordinary page. Generated from the URL map
+and the admin's register.
+"""
 
 import pytest
 from django.contrib.auth.models import User
@@ -91,7 +93,7 @@ def test_unreadable_text_in_a_url_is_no_server_error(rows, boss, bad):
 
 
 def filters_of(http, model):
-    """The parameters that a list of the admin knows: those of its filters, and Django's own."""
+    """Parameters of a list of the admin: those of its filters, and Django's own."""
     cl = http.get(list_of(model)).context["cl"]
     names = {
         "q",
@@ -115,7 +117,7 @@ def filters_of(http, model):
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
 def test_unreadable_text_in_a_filter_of_the_admin_is_no_server_error(rows, boss, model):
-    """A third of the values at each filter, all of them at each list."""
+    """A third of the values in each filter, and all of them on each list."""
     names = filters_of(boss, model)
     assert len(names) >= 11
     for nth, name in enumerate(names):
@@ -161,7 +163,7 @@ def test_an_unreadable_query_is_no_server_error(rows, boss, path):
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b"])
 def test_unreadable_text_in_a_form_of_the_staff_is_no_server_error(rows, boss, text):
-    """Each field that any page's form has, and each that a view reads by itself."""
+    """Each field of every form, and each parameter that a view reads without a form."""
     for route, path in addresses():
         if route.startswith(API) or route in ("/admin/logout/",):
             continue

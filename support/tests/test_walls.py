@@ -1,5 +1,5 @@
-"""What a role does not grant cannot be opened, guessed or posted to: every address of the URL map, with rows that are
-there and with guesses. A page that is added tomorrow is tried tomorrow."""
+"""Access of each role: no URL opens by a guess or takes a form that the role does not grant, over the whole URL map
+with real rows and guessed ids."""
 
 import re
 from uuid import UUID
@@ -15,7 +15,7 @@ from tests.factories import StaffUserFactory, browser
 
 pytestmark = pytest.mark.django_db
 SECRET = "quispecusi"
-"""Stands in whatever is known of anybody."""
+"""Part of every text about a person."""
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
 
 
@@ -53,18 +53,18 @@ OWN = (
     "/cuenta/",
     "/cuenta/segundo-factor/",
 )
-"""What everybody of the staff may open: his first page, and his own account."""
+"""Pages that all staff may open: the first page, and their own account."""
 
 
 def desk():
-    """What the permission to use the desk opens."""
+    """URLs that the permission to use the desk opens."""
     kinds = [("cliente", Applicant), ("autorizado", AuthorizedClient), ("externo", ExternalClient)]
     cases = [f"/soporte/caso/{kind}/{model.objects.first().pk}/" for kind, model in kinds]
     return {"/soporte/", "/soporte/mensajes/", "/soporte/mensajes.csv", *cases}
 
 
 def opened(http, paths):
-    """The addresses that open; whatever does not open tells nothing, and nothing breaks."""
+    """Return the URLs that open, and assert that the others show no data and no server error."""
     found = set()
     for path in paths:
         answer = http.get(path)
@@ -102,7 +102,7 @@ def tried(http, paths):
 
 
 def beyond(*granted):
-    """The addresses whose forms a role does not grant. What is everybody's own has tests of its own."""
+    """URLs whose forms a role does not grant. Those of one's own account have tests of their own."""
     return [
         each
         for each in real()
@@ -131,7 +131,7 @@ def test_a_form_that_a_role_does_not_grant_does_nothing(rows, role, granted):
 
 
 def test_auditors_change_nothing_from_a_list(rows):
-    """Every action that any list offers to anybody, posted by who may look at it."""
+    """Post each action of every list as somebody who may see the list."""
     http = logged_in(member("Auditores"))
     boss = logged_in(User.objects.create_superuser("jefa"))
     before, tries = state(), 0
@@ -159,7 +159,7 @@ def test_operations_cannot_open_users_keys_or_the_audit(rows):
 
 
 def form_of(http, path):
-    """The form as a browser would send it back."""
+    """Fields of the form, as a browser would send them back."""
     form = http.get(path).context["adminform"].form
     return {name: value for name, value in ((each, form[each].value()) for each in form.fields) if value is not None}
 
@@ -184,7 +184,7 @@ def test_administrators_make_no_superuser_and_change_none(rows):
         "is_staff": "on",
     }
     http.post("/admin/auth/user/add/", new)
-    assert User.objects.filter(username="otra").exists(), "he may make users"
+    assert User.objects.filter(username="otra").exists(), "administrators may make users"
     assert not User.objects.filter(is_superuser=True).exclude(pk=boss.pk).exists()
     before = state()[1]
     for what in ("change", "password", "delete"):
@@ -221,7 +221,7 @@ def test_pages_are_not_cached_even_when_they_refuse(rows):
     for path, who in [(path, who) for path in real() for who in (boss, eva)]:
         answer = who.get(path)
         assert "no-store" in answer.headers.get("Cache-Control", ""), (path, answer.status_code)
-        body_of(answer)  # an export gives its turn up
+        body_of(answer)  # read to the end, an export frees its slot
         answers.append((who, answer.status_code))
     assert answers.count((boss, 200)) > 60, "the addresses are those of rows that are there"
 

@@ -1,5 +1,5 @@
-"""From page to page: no figure, row or person of the back office is a dead end for who may go on, and nobody is offered
-a way that ends at a closed door."""
+"""Links between pages of the back office: each figure, row and person leads on for users who may go on, and no link
+leads to a page that is refused."""
 
 import re
 from html import unescape
@@ -35,7 +35,7 @@ def links(http, path):
 
 @pytest.fixture
 def rows(db):
-    """A row of each kind that is about a person, by the page it has in the admin."""
+    """Page in the admin -> case at the desk, for a row of each kind that is about a person."""
     at = timezone.now()
     bank = PartnerFactory(name="Banco", slug="banco")
     ana = make_applicant(partner=bank)

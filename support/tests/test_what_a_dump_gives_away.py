@@ -1,4 +1,5 @@
-"""A copy of the database opens nothing: no session, no second factor, no backup code, no answer that shows a secret."""
+"""Secrets in a copy of the database: no session, second factor or backup code can be used, and no answer with a secret
+can be read."""
 
 import base64
 import re
@@ -50,7 +51,7 @@ def logged_in(user):
 
 
 def enrolled(user):
-    """A second factor: its key, and its backup codes."""
+    """Enrol a second factor; return its key and its backup codes."""
     key = second_factor.new_key()
     at = timezone.now()
     return key, second_factor.enrol(user, key, code(key), at=at, address=None)
@@ -72,7 +73,7 @@ def dump():
 
 
 def pieces(values):
-    """The values, and the words in them: a key may stand inside of JSON."""
+    """The values, and the words in them: a key may be part of a JSON text."""
     return values | {word for each in values for word in re.findall(r"[\w+/=-]{4,}", each)}
 
 
@@ -127,7 +128,7 @@ def test_a_session_still_ends_and_changes_its_key(boss):
 
 
 def keys_in(values):
-    """Whatever could be the key of an app."""
+    """Decode each value that could be the key of an authenticator app."""
     for value in values:
         for decode in (bytes.fromhex, base64.b32decode, lambda text: base64.urlsafe_b64decode(text + "==")):
             try:
