@@ -1,7 +1,7 @@
 """Connection to Redis outside Celery, behind a circuit breaker.
 
-A Redis that refuses, hangs or is half open may cost a caller one second at most, once in five. After a failure nobody
-asks for that long and everything works without it: the sweeper wakes the workers, and limits are counted in PostgreSQL.
+A Redis that refuses or hangs costs a caller one second at most, once in five. For five seconds after a failure it is
+not called, and everything works without it: the sweeper wakes the workers, and limits are counted in PostgreSQL.
 """
 
 import logging
@@ -49,7 +49,7 @@ class Breaker:
         self.closed_until = 0.0
 
     def call(self, act: Callable[[], T]) -> T:
-        """Raises `away`; at once while the circuit is open."""
+        """Return what `act` returns. Raises `away`; at once while the circuit is open."""
         if time.monotonic() < self.closed_until:
             raise self.away
         try:
