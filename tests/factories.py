@@ -285,6 +285,11 @@ def browser(user: User, **environ: Any) -> Client:
     return http
 
 
+def superuser_browser(name: str = "ana", **environ: Any) -> Client:
+    """Browser of a new superuser, at 192.0.2.7."""
+    return browser(StaffUserFactory(username=name, is_superuser=True), **{"REMOTE_ADDR": "192.0.2.7", **environ})
+
+
 def staff_browser(*rights: str, roles: tuple[str, ...] = (), name: str = "eva", **fields: Any) -> Client:
     """Browser of a new staff member with these rights and roles, at 192.0.2.7."""
     user = StaffUserFactory(username=name, rights=rights, roles=roles, **fields)

@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -17,7 +17,7 @@ from django.utils import timezone
 from clients.credentials import authenticate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
-from tests.factories import CredentialFactory, PartnerFactory
+from tests.factories import CredentialFactory, PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +31,7 @@ def partner():
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7", enforce_csrf_checks=False)
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def page(http, url):
@@ -235,18 +233,10 @@ def test_issuing_and_revoking_need_the_csrf_token(boss, partner, what):
     assert Credential.objects.get().revoked_at is None
 
 
-def clerk(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
-
-
 @pytest.mark.parametrize("permissions", [(), ("view_partner",), ("add_credential", "change_credential")])
 def test_nobody_issues_or_revokes_without_the_permission(partner, boss, permissions):
     issue(boss, partner)
-    http = clerk(*permissions)
+    http = staff_browser(*permissions)
     for url in (issue_url(partner), revoke_url(Credential.objects.get())):
         assert http.get(url).status_code == 403
         assert http.post(url, {"reason": "x", "kind": "opaque", "ticket": "x"}).status_code == 403
@@ -254,9 +244,11 @@ def test_nobody_issues_or_revokes_without_the_permission(partner, boss, permissi
 
 
 def test_the_button_is_shown_to_those_who_may_issue_only(partner):
-    assert issue_url(partner) in page(clerk("view_partner", "add_credential"), f"{PARTNERS}{partner.pk}/change/")
+    assert issue_url(partner) in page(
+        staff_browser("view_partner", "add_credential"), f"{PARTNERS}{partner.pk}/change/"
+    )
     User.objects.all().delete()
-    assert issue_url(partner) not in page(clerk("view_partner"), f"{PARTNERS}{partner.pk}/change/")
+    assert issue_url(partner) not in page(staff_browser("view_partner"), f"{PARTNERS}{partner.pk}/change/")
 
 
 def test_strangers_are_sent_to_the_login(partner):

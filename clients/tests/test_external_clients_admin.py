@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +13,7 @@ from django.urls import reverse
 from clients.credentials import issue
 from clients.external_clients import Details, register
 from clients.models import AuditEntry, ExternalClient
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -29,17 +28,9 @@ def key(db):
     return issue(PartnerFactory(name="Financiera", slug="financiera"), "jwt", at=NOW, by="test")[0]
 
 
-def clerk(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
-
-
 @pytest.fixture
 def agent(db):
-    return clerk("view_externalclient")
+    return staff_browser("view_externalclient")
 
 
 def put(key, client_id="CL1", at=NOW, request_id=7, **changes):
@@ -182,8 +173,7 @@ def test_markup_of_a_partner_is_text(agent, key):
 
 
 def test_nobody_edits_adds_or_deletes(key):
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
+    http = superuser_browser()
     client = put(key)
     before = ExternalClient.objects.values().get()
     assert http.post(page_of(client), {"first_name": "Ana"}).status_code == 403
@@ -197,7 +187,7 @@ def test_nobody_edits_adds_or_deletes(key):
 @pytest.mark.parametrize("where", ["change", "history"])
 def test_nobody_looks_without_the_permission(key, where):
     client = put(key)
-    http = clerk("view_partner")
+    http = staff_browser("view_partner")
     assert http.get(LIST).status_code == 403
     answer = http.get(page_of(client, where))
     assert answer.status_code == 403
@@ -209,8 +199,7 @@ def test_the_audit_is_offered_to_who_may_read_it(agent, key):
     link = f"/admin/clients/auditentry/?q={client}"
     assert link not in html_of(agent, page_of(client))
     agent.logout()
-    boss = Client()
-    boss.force_login(User.objects.create_superuser("ana"))
+    boss = superuser_browser()
     assert link in html_of(boss, page_of(client))
     rows = boss.get(link).context["cl"].result_list
     assert list(rows) == list(AuditEntry.objects.filter(object_id=client))

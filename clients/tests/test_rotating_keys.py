@@ -5,8 +5,6 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,7 +12,7 @@ from clients.credentials import authenticate, issue, revoke, rotate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential
 from conftest import NOW, at_once
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -117,9 +115,7 @@ def test_the_audit_has_the_old_and_the_new_key_without_the_secret(partner):
 
 @pytest.fixture
 def boss(db):
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def url_of(credential):
@@ -176,10 +172,7 @@ def test_an_ended_key_and_one_of_another_partner_have_no_such_page(boss, partner
 def test_rotating_needs_the_right_to_issue_and_to_revoke(partner, missing):
     old, _ = issue(partner, "opaque", at=timezone.now(), by="ana")
     names = {"add_credential", "change_credential", "view_partner", "view_credential"} - {missing}
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=names))
-    http = Client()
-    http.force_login(user)
+    http = staff_browser(*names, name="luis")
     assert http.get(url_of(old)).status_code == 403
     assert http.post(url_of(old), {"hours": "0", "reason": "x"}).status_code == 403
     if missing != "view_partner":

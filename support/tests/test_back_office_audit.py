@@ -15,7 +15,7 @@ from clients.models import AuditEntry, Partner, audit
 from conftest import make_applicant
 from staff import login_audit
 from testkit.packages import APPS, sources
-from tests.factories import AuthorizedClientFactory, ExternalClientFactory, PartnerFactory
+from tests.factories import AuthorizedClientFactory, ExternalClientFactory, PartnerFactory, superuser_browser
 from tokens.tests.hostile_codes import ask
 
 pytestmark = pytest.mark.django_db
@@ -31,9 +31,7 @@ def quick_hashes(settings):
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def last(action):

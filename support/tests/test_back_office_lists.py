@@ -5,9 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -17,6 +15,7 @@ from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.tests.cast import list_of, page_of
+from tests.factories import superuser_browser
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -102,9 +101,7 @@ INSERT INTO clients_auditentry (at, actor, action, object_type, object_id, addre
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from clients.models import Credential, Partner
 from messaging.admin.campaign_steps import STEPS
 from messaging.models import Campaign
 from support.tests.cast import HOSTILE, everything, list_of, page_of, registered
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -20,9 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def boss(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("aaa"))
-    return http
+    return superuser_browser("aaa")
 
 
 def page(http, path, **query):

@@ -4,8 +4,6 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 from django.utils import timezone
 
 from clients.credentials import issue
@@ -13,7 +11,7 @@ from clients.models import AuditEntry, Credential, audit
 from conftest import make_applicant
 from messaging.models import Message, ProviderState
 from support.tests.days_rows import sent
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, superuser_browser
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 2, 12, 15, 30, 7, 82231, tzinfo=UTC)
@@ -21,9 +19,7 @@ AT = datetime(2026, 2, 12, 15, 30, 7, 82231, tzinfo=UTC)
 
 @pytest.fixture
 def http(db):
-    http = Client()
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+    return superuser_browser("jefa")
 
 
 def read(http, path):

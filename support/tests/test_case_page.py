@@ -3,9 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -21,6 +19,7 @@ from tests.factories import (
     MessageFactory,
     PartnerFactory,
     VerificationTokenFactory,
+    superuser_browser,
 )
 from tokens.models import CodeTry
 
@@ -30,9 +29,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def chief(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client()
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+    return superuser_browser("jefa")
 
 
 def test_a_case_says_whose_data_it_is_about_however_its_address_is_spelled(chief):

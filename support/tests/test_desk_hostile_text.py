@@ -5,14 +5,12 @@ import json
 import re
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
 from messaging.models import Message
 from support.tests.cast import HOSTILE, everything
 from support.tests.url_map import FORM, body_of, routes
-from tests.factories import ApiRequestFactory, StaffUserFactory
+from tests.factories import ApiRequestFactory, StaffUserFactory, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -28,9 +26,7 @@ def quick_hashes(settings):
 
 
 def boss(name="jefa"):
-    http = Client(raise_request_exception=False)
-    http.force_login(User.objects.create_superuser(name[:150]))
-    return http
+    return superuser_browser(name[:150], raise_request_exception=False)
 
 
 @pytest.fixture(params=list(TEXTS))

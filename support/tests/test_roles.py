@@ -2,11 +2,10 @@
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from tests.factories import PartnerFactory, staff_browser
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -76,8 +75,7 @@ def test_the_sidebar_offers_what_a_role_opens_and_nothing_else(role):
 
 
 def test_the_sidebar_offers_a_superuser_every_page_there_is():
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
+    http = superuser_browser()
     assert sidebar(http) == set(lists().values()) | {"/admin/", "/soporte/"}
 
 

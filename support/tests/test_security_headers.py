@@ -1,11 +1,11 @@
 """Security headers of every answer, with or without a view, and the content security policy of each page."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything
 from support.tests.url_map import body_of, real
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -93,9 +93,7 @@ def test_an_error_page_has_the_headers(monkeypatch, where):
 @pytest.fixture
 def boss(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client(raise_request_exception=False)
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+    return superuser_browser("jefa", raise_request_exception=False)
 
 
 def test_every_page_of_the_staff_has_a_policy_and_runs_no_script_of_its_own_text(boss):

@@ -5,11 +5,11 @@ and the admin's register.
 """
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything, list_of, page_of, registered
 from support.tests.url_map import API, NOT_OF_THE_STAFF, addresses, body_of, filled, names_of, routes
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -47,9 +47,7 @@ BEYOND = (
 @pytest.fixture
 def boss(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client(raise_request_exception=False)
-    http.force_login(User.objects.create_superuser("aaa"))
-    return http
+    return superuser_browser("aaa", raise_request_exception=False)
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_form_that_a_role_does_not_grant_does_nothing(rows, role, granted):
 def test_auditors_change_nothing_from_a_list(rows):
     """Post each action of every list as somebody who may see the list."""
     http = logged_in(member("Auditores"))
-    boss = logged_in(User.objects.create_superuser("jefa"))
+    boss = logged_in(member(name="jefa", is_superuser=True))
     before, tries = state(), 0
     for path in [each for each in real() if re.fullmatch(r"/admin/(?!password)\w+/\w+/", each)]:
         page = boss.get(path)
@@ -196,7 +196,7 @@ def test_administrators_make_no_superuser_and_change_none(rows):
 
 
 def test_a_form_sent_by_another_site_is_refused(rows):
-    http = logged_in(User.objects.create_superuser("jefa"), enforce_csrf_checks=True)
+    http = logged_in(member(name="jefa", is_superuser=True), enforce_csrf_checks=True)
     before = state()
     for path in [*real(), *LOGIN]:
         assert http.post(path, FORM).status_code == 403, path
@@ -205,7 +205,7 @@ def test_a_form_sent_by_another_site_is_refused(rows):
 
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
-    http = logged_in(User.objects.create_superuser("jefa"))
+    http = logged_in(member(name="jefa", is_superuser=True))
     key = Applicant.objects.get().pk
     paths = [filled(each, {"client": key}) for each in routes() if each.startswith("/v1/api^/admin/")]
     assert len(paths) == 3
@@ -216,7 +216,7 @@ def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
 
 
 def test_pages_are_not_cached_even_when_they_refuse(rows):
-    boss, eva = logged_in(User.objects.create_superuser("jefa")), logged_in(member("Soporte"))
+    boss, eva = logged_in(member(name="jefa", is_superuser=True)), logged_in(member("Soporte"))
     answers = []
     for path, who in [(path, who) for path in real() for who in (boss, eva)]:
         answer = who.get(path)
@@ -234,6 +234,6 @@ def test_an_account_s_number_cannot_be_guessed_from_how_it_is_refused(rows):
 
 
 def test_only_an_entry_of_an_erasure_is_shown_as_one(rows):
-    http = logged_in(User.objects.create_superuser("jefa"))
+    http = logged_in(member(name="jefa", is_superuser=True))
     for entry in AuditEntry.objects.all():
         assert http.get(f"/soporte/borrado/{entry.pk}/").status_code == 404

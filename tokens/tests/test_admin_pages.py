@@ -6,7 +6,7 @@ import re
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,7 +20,14 @@ from clients.models import Applicant, AuditEntry
 from conftest import make_applicant
 from messaging.delivery import failover
 from messaging.models import Message, SandboxMessage
-from tests.factories import AuthorizedClientFactory, CampaignFactory, LadderForgivenessFactory, PartnerFactory
+from tests.factories import (
+    AuthorizedClientFactory,
+    CampaignFactory,
+    LadderForgivenessFactory,
+    PartnerFactory,
+    staff_browser,
+    superuser_browser,
+)
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
 from tokens.tests.hostile_codes import HOSTILE, ask
@@ -44,9 +51,7 @@ def quick_hashes(settings):
 
 @pytest.fixture
 def superuser():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture
@@ -366,11 +371,7 @@ def test_selecting_all_rows_by_mistake_forgives_none(superuser):
 
 
 def staff_with(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser(*permissions, name="luis")
 
 
 def test_each_act_has_its_permission(rows):
