@@ -13,8 +13,7 @@ LIST = "/admin/messaging/providerstate/"
 
 
 @pytest.fixture
-def known(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def known():
     failover.register(["sandbox", "twilio:S:+1202"])
 
 

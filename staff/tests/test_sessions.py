@@ -15,13 +15,12 @@ PASSWORD = "una clave  larga"
 
 
 @pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def limits(settings):
     settings.SESSION_IDLE_MINUTES, settings.SESSION_HOURS = 30, 8
 
 
 @pytest.fixture
-def http(quick_hashes):
+def http():
     User.objects.create_superuser("jefa", password=PASSWORD)
     http = Client()
     http.post("/admin/login/", {"username": "jefa", "password": PASSWORD})
@@ -138,7 +137,7 @@ def test_logging_out_ends_the_session(http, page):
     assert http.get(page)["Location"] == f"/admin/login/?next={page}"
 
 
-def test_a_login_has_a_session_of_its_own(quick_hashes):
+def test_a_login_has_a_session_of_its_own():
     User.objects.create_superuser("jefa", password=PASSWORD)
     http = Client()
     session = http.session

@@ -32,11 +32,6 @@ VALUES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def chief(db):
     return User.objects.create_superuser("jefa", password="una clave larga")

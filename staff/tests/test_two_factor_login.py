@@ -17,13 +17,8 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
-def eva(quick_hashes):
+def eva():
     user = User.objects.create_user("eva", password=PASSWORD, is_staff=True)
     user.groups.add(Group.objects.get(name="Operaciones"))
     return user

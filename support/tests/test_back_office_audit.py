@@ -24,11 +24,6 @@ AUDIT = "/admin/clients/auditentry/"
 PASSWORD = "una-clave-muy-larga-7"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def boss():
     return superuser_browser()

@@ -27,9 +27,8 @@ HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
 
 
 @pytest.fixture(autouse=True)
-def known_code(monkeypatch, settings):
+def known_code(monkeypatch):
     monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

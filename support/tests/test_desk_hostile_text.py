@@ -20,11 +20,6 @@ LONG = "W" * 5_000
 TEXTS = {"markup": HOSTILE, "direction marks": TURNED + HOSTILE, "lines": LINES + HOSTILE, "long": HOSTILE + LONG}
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def boss(name="jefa"):
     return superuser_browser(name[:150], raise_request_exception=False)
 

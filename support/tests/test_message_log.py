@@ -25,8 +25,7 @@ PHONE = "987654321"
 
 
 @pytest.fixture
-def agent(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def agent():
     return staff_browser("use_desk")
 
 

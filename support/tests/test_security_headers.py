@@ -91,8 +91,7 @@ def test_an_error_page_has_the_headers(monkeypatch, where):
 
 
 @pytest.fixture
-def boss(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def boss():
     return superuser_browser("jefa", raise_request_exception=False)
 
 

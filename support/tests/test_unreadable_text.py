@@ -45,8 +45,7 @@ BEYOND = (
 
 
 @pytest.fixture
-def boss(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def boss():
     return superuser_browser("aaa", raise_request_exception=False)
 
 

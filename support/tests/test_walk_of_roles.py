@@ -105,11 +105,6 @@ IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in ALL_ROLES}
 """URL prefixes below which a GET may show whole destinations: never at the desk."""
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 MAIL, PHONE = "quispecusi@correo.example", "955512345"
 
 

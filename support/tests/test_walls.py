@@ -19,11 +19,6 @@ SECRET = "quispecusi"
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def rows(db):
     everything(SECRET, [1])

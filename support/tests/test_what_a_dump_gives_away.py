@@ -33,11 +33,6 @@ CLIENT = {"codigo_externo": "1", "perfil": "V", "correo": "a@b.pe"}
 SECRET = "avl_live_0123456789abcdefghij"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def boss(db):
     return User.objects.create_superuser("jefa", password=PASSWORD)

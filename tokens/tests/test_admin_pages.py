@@ -44,11 +44,6 @@ def known_code(monkeypatch):
     monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def superuser():
     return superuser_browser()
