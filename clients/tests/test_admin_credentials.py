@@ -26,7 +26,7 @@ PARTNERS = "/admin/clients/partner/"
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_looking_at_the_page_revokes_nothing(boss, partner):
 
 def test_a_key_is_revoked_under_its_own_partner_only(boss, partner):
     issue(boss, partner)
-    other = PartnerFactory(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra")
     credential = Credential.objects.get()
     url = reverse("admin:clients_partner_revoke", args=[other.pk, credential.pk])
     boss.post(url, {"reason": "x"})

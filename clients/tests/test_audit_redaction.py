@@ -17,7 +17,7 @@ GONE = {"request": 9, "changes": [{"field": "phone", "before": REDACTED, "after"
 
 @pytest.fixture
 def entry():
-    partner = PartnerFactory(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco")
     return audit(partner, "external_client.changed", at=NOW, by="banco/1a2b", reason="r", address="192.0.2.1", **DATA)
 
 
@@ -115,7 +115,7 @@ def test_an_entry_without_changes_keeps_its_words():
 def test_a_word_that_a_partner_registered_as_a_document_does_not_blank_other_entries():
     """A passport number may be any letters: a partner could have one erased to blank what the audit says of the
     partner."""
-    partner = PartnerFactory(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco")
     changes = [{"field": "contracts", "before": ["nopasanada"], "after": ["registry", "ab123456"]}]
     entry = audit(partner, "partner.changed", at=NOW, by="eva", changes=changes, note="ab123456, ana@dominio.com")
     redact_audit([], ["NOPASANADA"])

@@ -26,7 +26,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 def issued(partner, kind, **options):

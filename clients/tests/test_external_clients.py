@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuditEntry, ExternalClient, Partner
+from clients.models import AuditEntry, ExternalClient
 from clients.search.external_clients import folded
 from conftest import at_once
-from tests.factories import ExternalClientFactory
+from tests.factories import ExternalClientFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ JUAN = Details("2380033370713", "Juan", "Pérez", "555-1234", "ABC123", "98765",
 
 
 def key_of(slug):
-    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": slug})
+    partner = PartnerFactory(name=slug)
     return issue(partner, "jwt", at=NOW, by="test")[0]
 
 

@@ -25,7 +25,7 @@ LIST = "/admin/clients/externalclient/"
 
 @pytest.fixture
 def key(db):
-    return issue(PartnerFactory(name="Financiera", slug="financiera"), "jwt", at=NOW, by="test")[0]
+    return issue(PartnerFactory(name="Financiera"), "jwt", at=NOW, by="test")[0]
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_client_is_found_by_each_value_that_an_agent_has(agent, key, term, fou
 
 def test_a_search_can_be_filtered_by_partner(agent, key):
     put(key)
-    other = issue(PartnerFactory(name="Otra", slug="otra"), "jwt", at=NOW, by="test")[0]
+    other = issue(PartnerFactory(name="Otra"), "jwt", at=NOW, by="test")[0]
     put(other)
     rows = agent.get(LIST, {"q": "juan", "partner__id__exact": other.partner.pk}).context["cl"].result_list
     assert [row.partner for row in rows] == [other.partner]

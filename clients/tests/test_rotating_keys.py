@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def partner(db):
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 def enters(secret, at):
@@ -80,7 +80,7 @@ def test_a_key_that_has_ended_is_not_rotated(partner, ended):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_rotate_a_key_at_once_one_is_refused():
-    partner = PartnerFactory(name="Financiera", slug="financiera")
+    partner = PartnerFactory(name="Financiera")
     old, _ = issue(partner, "opaque", at=NOW, by="ana")
 
     def act():
@@ -161,7 +161,7 @@ def test_nonsense_rotates_nothing(boss, partner, fields):
 
 def test_an_ended_key_and_one_of_another_partner_have_no_such_page(boss, partner):
     old, _ = issue(partner, "opaque", at=timezone.now(), by="ana")
-    other = PartnerFactory(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra")
     for where in (reverse("admin:clients_partner_rotate", args=[other.pk, old.pk]),):
         assert "emita otra" in boss.get(where, follow=True).content.decode()
     revoke(old, at=timezone.now(), by="ana")

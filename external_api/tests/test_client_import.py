@@ -243,7 +243,7 @@ def test_the_previewed_rows_cannot_be_exchanged(superuser, partner):
 
 
 def test_only_partners_that_may_use_the_contract(superuser, informa, nopasanada):
-    off = PartnerFactory(name="Apagada", slug="apagada", is_active=False)
+    off = PartnerFactory(name="Apagada", is_active=False)
     for each in (informa.partner, off):
         assert upload(superuser, each, as_bytes(GOOD)).context["form"].errors["partner"]
     checked = upload(superuser, nopasanada.partner, as_bytes(GOOD))

@@ -28,7 +28,7 @@ WORDS = {"type": "boletin", "subject": "Hola", "text": "Un texto", "html": "", "
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Uno", slug="uno")
+    return PartnerFactory(name="Uno")
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_preview_runs_nothing(boss):
 
 
 def test_a_draft_shows_whom_it_would_reach(boss, partner):
-    other = PartnerFactory(name="Dos", slug="dos")
+    other = PartnerFactory(name="Dos")
     for each in (partner, other):
         subscriber(each, "ana@dominio.com")
     subscriber(partner, "eva@dominio.com")

@@ -65,7 +65,7 @@ def test_the_value_before_is_the_database_s_and_not_the_form_s(boss, monkeypatch
     """Somebody else saved after the page was shown: their value is the one that was replaced."""
     from django.contrib.admin import ModelAdmin
 
-    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"], requests_per_minute=10)
+    partner = PartnerFactory(name="Banco", contracts=["nopasanada"], requests_per_minute=10)
     plain = ModelAdmin.save_form
 
     def meanwhile(self, request, form, change):
@@ -290,7 +290,7 @@ def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
 
 
 def test_before_and_after_are_read_in_words(boss):
-    partner = PartnerFactory(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco")
     changes = [
         {"field": "is_active", "before": True, "after": False},
         {"field": "contracts", "before": ["nopasanada"], "after": ["nopasanada", "registry"]},
@@ -314,7 +314,7 @@ def test_before_and_after_are_read_in_words(boss):
 
 
 def test_nobody_changes_an_entry(boss):
-    entry = audit(PartnerFactory(name="B", slug="b"), "partner.changed", at=timezone.now(), by="eva")
+    entry = audit(PartnerFactory(name="B"), "partner.changed", at=timezone.now(), by="eva")
     assert boss.post(f"{AUDIT}{entry.pk}/change/", {"actor": "otro"}).status_code == 403
     assert boss.post(f"{AUDIT}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
     boss.post(AUDIT, {"action": "delete_selected", "_selected_action": entry.pk, "post": "yes"})

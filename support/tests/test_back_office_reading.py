@@ -38,7 +38,7 @@ def test_when_a_provider_took_a_message_is_a_moment_in_lima(http):
 
 
 def test_the_audit_says_a_kind_and_a_via_in_words(http):
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     issue(bank, Credential.Kind.OPAQUE, at=AT, by="jefa")
     audit(make_applicant(), "ladder.forgiven", at=AT, by="jefa", via="W")
     pages = [read(http, f"/admin/clients/auditentry/{each.pk}/change/") for each in AuditEntry.objects.order_by("pk")]

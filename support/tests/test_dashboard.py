@@ -211,7 +211,7 @@ def test_a_provider_that_is_set_aside_is_listed_with_its_reason():
 
 
 def test_traffic_is_counted_by_partner_and_contract():
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     for ms in range(1, 101):
         call(minutes(1), partner=bank, ms=ms, status=400 if ms > 90 else 200)
     call(minutes(1), partner=bank, contract="registry", ms=7)

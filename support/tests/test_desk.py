@@ -133,7 +133,7 @@ def test_an_agent_deauthorises_a_client(agent, luis):
 
 
 def authorized_elsewhere():
-    partner = PartnerFactory(name="Otra", slug="otra", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Otra", contracts=["nopasanada"])
     row = Authorization("otro@dominio.com", "Otro Cliente", "", "", "", "C", "A")
     authorize(partner, [row], request_id=2, at=timezone.now())
     return AuthorizedClient.objects.get(email="otro@dominio.com")

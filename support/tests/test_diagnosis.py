@@ -197,7 +197,7 @@ def test_a_refusal_before_the_last_code_is_not_told(ana, ask, now):
 
 @pytest.fixture
 def bank(db):
-    return PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    return PartnerFactory(name="Banco Andino", contracts=["nopasanada"])
 
 
 @pytest.fixture

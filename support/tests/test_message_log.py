@@ -56,7 +56,7 @@ def test_each_pill_shows_its_states_and_no_other(agent, pill):
 
 
 def test_each_filter_shows_its_rows_only(agent):
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     message(via="C", recipient="a@dominio.com")
     message(kind="alerta", via="C", recipient="a@dominio.com", partner=bank)
     message()

@@ -27,7 +27,7 @@ def ana(db):
 
 @pytest.fixture
 def luis(db):
-    bank = PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    bank = PartnerFactory(name="Banco Andino", contracts=["nopasanada"])
     asked = ApiRequestFactory(contract="nopasanada", partner=bank, action="alta")
     row = Authorization("luis@dominio.com", "Luis Paz Ríos", "DNI", "87654321", "912345678", "COD-77", "A")
     authorize(bank, [row], request_id=asked.pk, at=timezone.now())

@@ -21,7 +21,7 @@ BECOME_TWO = {"ß", "ŉ"}
 
 @pytest.fixture
 def bank(db):
-    return PartnerFactory(name="Banco", slug="banco")
+    return PartnerFactory(name="Banco")
 
 
 def authorised(bank, *names):

@@ -134,7 +134,7 @@ GONE = {
     "requests": (request, lambda: 1 - ApiRequest.objects.count()),
     "answers": (
         lambda at: IdempotentAnswer.objects.create(
-            partner=PartnerFactory(name="B", slug="b"), contract="registry", key="k", fingerprint=b"", created_at=at
+            partner=PartnerFactory(name="B"), contract="registry", key="k", fingerprint=b"", created_at=at
         ),
         lambda: 1 - IdempotentAnswer.objects.count(),
     ),

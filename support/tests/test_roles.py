@@ -53,7 +53,7 @@ def test_each_role_opens_its_pages_and_no_other(role):
 @pytest.mark.parametrize("role", ["Operaciones", "Soporte", "Auditores"])
 def test_only_administrators_issue_keys_and_make_users(role):
     http = member(role)
-    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Banco", contracts=["nopasanada"])
     assert http.get(reverse("admin:clients_partner_issue", args=[partner.pk])).status_code == 403
     assert http.get("/admin/auth/user/add/").status_code == 403
 

@@ -37,7 +37,7 @@ def links(http, path):
 def rows(db):
     """Page in the admin -> case at the desk, for a row of each kind that is about a person."""
     at = timezone.now()
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     ana = make_applicant(partner=bank)
     asked = token(at, who=ana)
     message = sent(at, reference=asked.pk)

@@ -227,7 +227,7 @@ def answered(partner, key, *, shows_secret):
 
 
 def test_a_kept_answer_with_a_secret_is_sealed_and_repeated(db):
-    partner = PartnerFactory(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno")
     kept = answered(partner, "a", shows_secret=True)
     assert (kept.status, kept.body) == (201, b'{"secret":"%s"}' % SECRET.encode())
     assert SECRET not in "".join(dump())
@@ -253,7 +253,7 @@ def test_a_view_says_that_its_answer_shows_a_secret(nopasanada, monkeypatch):
 def test_a_kept_answer_that_cannot_be_opened_is_neither_repeated_nor_done_again(db, settings):
     from external_api.frontdoor.errors import IdempotencyConflict
 
-    partner = PartnerFactory(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno")
     answered(partner, "a", shows_secret=True)
     changed_secret(settings, kept=False)
     with pytest.raises(IdempotencyConflict):
@@ -262,7 +262,7 @@ def test_a_kept_answer_that_cannot_be_opened_is_neither_repeated_nor_done_again(
 
 @pytest.mark.django_db(transaction=True)
 def test_an_erasure_deletes_sealed_answers():
-    partner = PartnerFactory(name="Uno", slug="uno")
+    partner = PartnerFactory(name="Uno")
     answered(partner, "a", shows_secret=True)
     answered(partner, "b", shows_secret=False)
     assert erase_answers(["ana@correo.example"], [partner.pk]) == 1
