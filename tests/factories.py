@@ -233,12 +233,18 @@ class MessageFactory(DjangoModelFactory):
 
     class Params:
         queued = factory.Trait(state="QUEUED")
-        handed_over = factory.Trait(attempts=1, provider="sandbox", handed_over_at=factory.SelfAttribute("created_at"))
+        handed_over = factory.Trait(
+            attempts=1,
+            provider="sandbox",
+            claim_id=factory.LazyFunction(uuid4),
+            handed_over_at=factory.SelfAttribute("created_at"),
+        )
         sent = factory.Trait(
             handed_over=True,
             state="SENT",
             sent_at=factory.SelfAttribute("created_at"),
             provider_id=factory.Sequence(lambda number: f"id-{number}"),
+            provider_reply="sandbox",
         )
         failed = factory.Trait(handed_over=True, state="FAILED", provider_reply="rechazado")
 

@@ -1,15 +1,21 @@
 """Rows of the factories are as the product writes them."""
 
 from contextlib import suppress
+from unittest.mock import Mock
 
 import pytest
+from django.utils import timezone
 
 from clients.credentials import authenticate
 from clients.errors import Refused
 from clients.external_clients import Details, register
 from clients.models import ExternalClient
 from conftest import NOW, make_applicant
-from tests.factories import CredentialFactory, ExternalClientFactory, VerificationTokenFactory
+from messaging.delivery import send
+from messaging.gateways import sandbox
+from messaging.gateways.base import GatewayError
+from messaging.models import Message
+from tests.factories import CredentialFactory, ExternalClientFactory, MessageFactory, VerificationTokenFactory
 from tokens import services, sweeper
 from tokens.models import CODE_LIFETIME
 from tokens.services import Origin
@@ -70,3 +76,22 @@ def test_an_external_client_is_as_its_registration_writes_it():
     register(CredentialFactory(), "CL1", details, request_id=1, address=None, at=NOW)
     other = ExternalClient.objects.exclude(pk=made.pk).get()
     assert columns(made, "partner_id") == columns(other, "partner_id")
+
+
+@pytest.mark.parametrize("trait", ["queued", "sent", "failed"])
+def test_a_message_has_the_columns_of_its_state(trait, monkeypatch):
+    services.request(
+        make_applicant().pk, via="S", phone="987654321", operator="CLARO", origin=Origin(), at=timezone.now()
+    )
+    if trait == "failed":
+        refused = Mock(side_effect=GatewayError("rechazado", permanent=True))
+        monkeypatch.setattr(sandbox.SandboxGateway, "send", refused)
+    if trait != "queued":
+        send.deliver_due("codes")
+    wanted, made = Message.objects.get(), MessageFactory(**{trait: True})
+    for name in ("state", "attempts", "provider"):
+        assert getattr(made, name) == getattr(wanted, name), name
+    for name in ("claim_id", "lease_until", "handed_over_at", "sent_at", "delivered_at"):
+        assert (getattr(made, name) is None) == (getattr(wanted, name) is None), name
+    for name in ("provider_id", "provider_reply"):
+        assert bool(getattr(made, name)) == bool(getattr(wanted, name)), name
