@@ -33,7 +33,7 @@ class Authenticator(TOTPDevice):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Seal again, so that each use moves the key to the newest SECRET_KEY."""
-        with suppress(sealing.CannotUnseal):  # its counts are kept all the same
+        with suppress(sealing.CannotUnseal):  # then the key stays as it is, and the counters are saved
             self.key = sealed(self.plain_key, user_id=self.user_id)
         super().save(*args, **kwargs)
 

@@ -40,7 +40,7 @@ def register(
     values = {**details._asdict(), "folded_name": folded(f"{details.first_name} {details.last_name}")}
     partner = credential.partner
     new = ExternalClient(partner=partner, client_id=client_id, created_at=at, updated_at=at, **values)
-    # A slash stands in no user name of Django's: a partner cannot look like one of the staff.
+    # Django's user names have no slash: no partner can pass for a staff member.
     who: dict[str, Any] = {"at": at, "by": f"{partner.slug}/{credential.prefix}", "address": address}
     origin: dict[str, Any] = {"credential": credential.pk, "request": request_id}
     with transaction.atomic():
@@ -73,7 +73,7 @@ def changes(before: ExternalClient, after: Details) -> list[dict[str, Any]]:
         change = {"field": "data_points", "key": key}
         change |= {side: values[key] for side, values in (("before", old), ("after", new)) if key in values}
         found.append(change)
-    if not found:  # then they stand in another order
+    if not found:  # only their order differs
         found.append({"field": "data_points", "before": list(old), "after": list(new)})
     return found
 

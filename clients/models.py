@@ -136,7 +136,7 @@ class Applicant(models.Model):
     validated_at = models.DateTimeField("validado el", null=True, blank=True)
     created_at = models.DateTimeField("registrado")
     updated_at = models.DateTimeField("actualizado")
-    forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
+    forgotten_at = models.DateTimeField(null=True, editable=False)  # when the personal data in the row was blanked
 
     all_objects = models.Manager()
 
@@ -149,7 +149,7 @@ class Applicant(models.Model):
             models.UniqueConstraint(
                 name="one_applicant_per_partner_and_document",
                 fields=["partner", "document_type", "document_number"],
-                nulls_distinct=False,  # those registered without a credential are one group of their own
+                nulls_distinct=False,  # null (registered without a credential) counts as one partner
             ),
             models.CheckConstraint(
                 name="validated_means_something_was_proved",
@@ -161,7 +161,7 @@ class Applicant(models.Model):
             ),
         ]
         indexes = [
-            # "who else proved this number?": the reuse warning
+            # for the warning that somebody else proved this number
             models.Index(
                 "proved_destination",
                 "partner",
@@ -172,7 +172,7 @@ class Applicant(models.Model):
             models.Index("created_at", "id", name="applicant_by_time"),
             models.Index("email", name="applicant_by_email"),
             GinIndex(search_terms.NAMES_OF_AN_APPLICANT, name="applicant_by_name"),
-            # whose time is over; who was forgotten is not looked at again each night
+            # for retention, without rows that are blanked already
             models.Index(
                 "updated_at", name="applicants_gone_quiet", condition=Q(state="PENDIENTE", forgotten_at__isnull=True)
             ),
@@ -213,7 +213,7 @@ class AuthorizedClient(models.Model):
     deauthorized_at = models.DateTimeField("dado de baja el", null=True, blank=True)
     subscribed_at = models.DateTimeField("suscrito el", null=True, blank=True)
     unsubscribed_at = models.DateTimeField("se desuscribió el", null=True, blank=True)
-    forgotten_at = models.DateTimeField(null=True, editable=False)  # nothing personal is left in the row
+    forgotten_at = models.DateTimeField(null=True, editable=False)  # when the personal data in the row was blanked
 
     all_objects = models.Manager()
 
@@ -236,8 +236,8 @@ class AuthorizedClient(models.Model):
         ]
         indexes = [
             models.Index("partner", "id", name="live_clients_of_a_partner", condition=Q(deauthorized_at__isnull=True)),
-            models.Index("email", name="clients_by_email"),  # live or not: an agent asks about those of before, too
-            # what else an agent may have of somebody; an alta pays nothing for it (clients.search.names)
+            models.Index("email", name="clients_by_email"),  # not only live ones: agents ask about former clients too
+            # for the other values that agents search by; it does not slow down an alta (clients.search.names)
             BrinIndex(
                 fields=["document_number", "phone", "external_code", "request_id"],
                 opclasses=[*["text_bloom_ops(n_distinct_per_range=1200)"] * 3, "int8_minmax_ops"],
@@ -275,7 +275,7 @@ class ExternalClient(models.Model):
     cui = models.CharField("CUI", max_length=13)
     first_name = models.CharField("nombres", max_length=100)
     last_name = models.CharField("apellidos", max_length=100)
-    phone = models.CharField("teléfono", max_length=20)  # as it was written: 555-1234
+    phone = models.CharField("teléfono", max_length=20)  # as the partner wrote it: 555-1234
     product_key = models.CharField("clave del producto", max_length=100)
     product_id = models.CharField("id del producto", max_length=100)
     origin = models.CharField("origen", max_length=100)
@@ -313,7 +313,7 @@ class ExternalClient(models.Model):
         ]
         indexes = [
             models.Index("created_at", "id", name="external_client_by_time"),
-            # what staff searches by; `ExternalClients.found_by` asks each of them
+            # for searches by staff: `ExternalClients.found_by` uses each of them
             models.Index("client_id", name="external_client_by_client_id"),
             models.Index("cui", name="external_client_by_cui"),
             models.Index("phone_digits", name="external_client_by_phone"),
@@ -346,7 +346,7 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index("object_type", "object_id", "at", name="audit_of_an_object"),
             models.Index(F("at").desc(), name="audit_newest_first"),
-            # what its page is searched and filtered by, newest first
+            # for the search and the filters of its page, newest first
             models.Index("actor", F("at").desc(), name="audit_of_an_actor"),
             models.Index("action", F("at").desc(), name="audit_of_an_action"),
             models.Index("object_id", F("at").desc(), name="audit_of_an_id"),

@@ -100,7 +100,7 @@ def remove(request: HttpRequest) -> HttpResponse:
 def reset(request: HttpRequest, pk: int) -> HttpResponse:
     """Reset of a colleague's second factor, with a reason."""
     actor = cast(User, request.user)
-    if not actor.has_perm("auth.change_user"):  # before it is looked up: which numbers are somebody's is not told
+    if not actor.has_perm("auth.change_user"):  # before the lookup: the answer must not tell which ids exist
         return page(request, "forbidden", status=403, own=actor.pk == pk)
     user = get_object_or_404(User, pk=pk)
     try:
@@ -158,6 +158,6 @@ def _enrol(request: HttpRequest, user: User, key: str, form: CodeForm, *, at: da
 def _qr(uri: str) -> str:
     """QR code as an SVG inside the page, so that the key is sent to no other service."""
     code = segno.make(uri, error="m", micro=False)
-    return mark_safe(  # noqa: S308  made of numbers by segno
+    return mark_safe(  # noqa: S308  segno writes numbers only
         code.svg_inline(border=3, svgclass="qr", lineclass=None, omitsize=True, title="Código QR para su aplicación")
     )

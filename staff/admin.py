@@ -150,7 +150,7 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
     def roles(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all())
 
-    # --- a superuser is a superuser's business ---
+    # --- only a superuser changes a superuser ---
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         shown = super().get_fieldsets(request, obj)
@@ -192,8 +192,8 @@ _own_password_change = admin.site.password_change
 
 
 def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-    """Change of the own password. The old password counts as a try, so that a session left open is no place to guess
-    it."""
+    """Change of the own password. The old password counts as a try, so that it cannot be guessed in a session left
+    open."""
 
     def change() -> HttpResponse:
         return _audit_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
@@ -209,7 +209,7 @@ def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | No
     return answer
 
 
-# The site is unfold's and its pages are methods: what is put on the instance stands in their place.
+# These pages are methods of unfold's site; an attribute of the instance overrides them.
 admin.site.password_change = own_password_change  # type: ignore[method-assign, assignment]
 
 

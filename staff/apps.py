@@ -9,7 +9,7 @@ class StaffConfig(AppConfig):
     verbose_name = "Personal"
 
     def ready(self) -> None:
-        from staff import login_audit  # noqa: F401  its receivers connect themselves
+        from staff import login_audit  # noqa: F401  the import connects its receivers
 
         user_logged_in.connect(_begin_session, dispatch_uid="a session of the staff begins")
 

@@ -94,10 +94,10 @@ def password_is_of(request: Any, name: str, password: str, *, at: datetime) -> U
     if isinstance(user, User) and user.is_staff:
         return user
     if user is not None:
-        # A client's password is right and yet no way in: it counts like a wrong one, or the lock would tell them apart.
+        # The right password of a user who is not staff counts as a wrong one, or the lock would tell them apart.
         count_failure(request, name, at=at)
     else:
-        login_delays.count_failure(name, at=at)  # axes has heard of it from Django
+        login_delays.count_failure(name, at=at)  # axes counts it too, by Django's signal
     return None
 
 

@@ -15,7 +15,7 @@ _ANY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def locked(request: HttpRequest, seconds: int) -> HttpResponse:
     """The name is locked or delayed. The session is flushed."""
     request.session.flush()
-    request.axes_locked_out = False  # type: ignore[attr-defined]  # told here; axes need not tell it again
+    request.axes_locked_out = False  # type: ignore[attr-defined]  # answered here, not by axes
     answer = page(request, "locked", status=429, minutes=-(-seconds // 60))
     answer.headers["Retry-After"] = str(seconds)
     return answer

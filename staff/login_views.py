@@ -142,7 +142,7 @@ def try_code(request: HttpRequest, user: User, attempt: Any, *, at: datetime) ->
                 attempt()
                 return ""
             except second_factor.AlreadyEnrolled:
-                return HttpResponseRedirect(reverse("staff_account"))  # in another window, a moment ago
+                return HttpResponseRedirect(reverse("staff_account"))  # completed in another window
             except second_factor.TryLater as wait:
                 return f"Espere {wait.seconds} {'segundo' if wait.seconds == 1 else 'segundos'} e intente de nuevo."
             except (second_factor.CodeRefused, second_factor.NotEnrolled):
@@ -174,7 +174,7 @@ def wanted(request: HttpRequest, *, default: str = "/admin/") -> str:
 def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpResponse:
     to = wanted(request)
     if second_factor.device_of(user) is None:
-        complete(request, user, at=at)  # and the guard leads to the enrolment where a second factor is required
+        complete(request, user, at=at)  # where a second factor is required, the guard redirects to the enrolment
         return HttpResponseRedirect(to)
     request.session.flush()
     request.session[_PENDING] = {"user": user.pk, "login": _login_of(user), "at": at.timestamp()}

@@ -51,7 +51,7 @@ class Guard:
         if request.user.is_authenticated:
             sessions.note_activity(request, at=at)
         response = self.get_response(request)
-        # staff's pages hold people's data: back after the logout must not show them
+        # these pages show personal data: the back button must not show them after the logout
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store, private"
         return response

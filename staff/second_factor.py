@@ -104,7 +104,7 @@ def enrol(user: User, key: str, typed: str, *, at: datetime, address: str | None
         device = Authenticator(user=user, name="app", key=key, confirmed=True)
         device.save(force_insert=True)
         if not device.verify_token(_digits(typed)):
-            raise CodeRefused  # takes the row back: nothing was enrolled, and there is nothing to guess yet
+            raise CodeRefused  # rolls the row back; not counted, since there is no app whose code could be guessed
         codes = _new_backup_codes(user)
         audit(user, "second_factor.enrolled", at=at, by=user.get_username(), address=address)
     return codes

@@ -122,7 +122,7 @@ class Entry:
 
 def read(entry: AuditEntry) -> Entry:
     changes = entry.data.get("changes", [])
-    if isinstance(changes, dict):  # entries of the first weeks: the new values alone
+    if isinstance(changes, dict):  # older entries have the new values only
         changes = [{"field": name, "after": value} for name, value in changes.items()]
     return Entry(
         entry, ACTION_NAMES.get(entry.action, entry.action), [_change(each, entry.object_type) for each in changes]

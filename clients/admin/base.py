@@ -18,7 +18,7 @@ from clients.admin.audit_display import history_of
 from clients.client_ip import caller_address
 from clients.identity.names import normalised
 
-if TYPE_CHECKING:  # unfold has no types; its classes are Django's with another look
+if TYPE_CHECKING:  # unfold has no types; its classes extend Django's
     from django.contrib.admin import ModelAdmin, TabularInline
 else:
     from unfold.admin import ModelAdmin, TabularInline
@@ -117,7 +117,7 @@ class Page(ModelAdmin):
     ) -> HttpResponse:
         """Django's history page, with audit entries instead of `LogEntry` rows."""
         label, key = self.opts.label_lower, unquote(object_id)
-        entries = partial(history_of, label, key)  # asked when the page is made: whether the row exists is asked first
+        entries = partial(history_of, label, key)  # queried by the template, after the check that the row exists
         return super().history_view(request, object_id, {"entries": entries, **(extra_context or {})})
 
 

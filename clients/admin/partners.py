@@ -68,7 +68,7 @@ class PartnerAdmin(Audited, KeyPages, Page):
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> tuple[str, ...]:
-        return ("slug",) if obj else ()  # it stands in the JWTs and in the staff's searches
+        return ("slug",) if obj else ()  # JWTs hold it, and staff search by it
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Partner | None = None) -> dict[str, Sequence[str]]:
         return {} if obj else {"slug": ("name",)}

@@ -45,7 +45,7 @@ def canonical_email(address: str) -> str:
     blank or a line break is a fault. No DNS query is made.
     """
     if len(address) > MAX_LENGTH:
-        raise InvalidEmail("longer than 254 characters")  # before anything costly is done with it
+        raise InvalidEmail("longer than 254 characters")  # before anything that is slow for a long text
     lowered = address.lower()
     if address.isascii():
         plain = _PLAIN.fullmatch(lowered)
@@ -58,7 +58,7 @@ def canonical_email(address: str) -> str:
     if spellings is None:
         raise InvalidEmail("not a domain")
     local = local.lower() if _PLAIN_LOCAL.fullmatch(local.lower()) else _asked_of_the_library(local)
-    for spelling in spellings:  # also on the wire
+    for spelling in spellings:  # the limit also holds for the ASCII spelling
         if len(f"{local}@{spelling}".encode()) > MAX_LENGTH:
             raise InvalidEmail("longer than 254 octets")
     return f"{local}@{spellings[0]}"

@@ -8,14 +8,14 @@ name.
 import re
 import unicodedata
 
-_LETTERS = "A-Za-zÀ-ÖØ-öø-ÿ\u0100-\u017f"  # without × and ÷, which sit among the letters of Latin-1
+_LETTERS = "A-Za-zÀ-ÖØ-öø-ÿ\u0100-\u017f"  # without × and ÷, which are between the letters of Latin-1
 
 _NAME = re.compile(rf"[{_LETTERS}]+(?:(?:[ '’-]|\. ?)[{_LETTERS}]+)*\.?")
 """Runs of letters, separated by one space, apostrophe or hyphen, or by a dot that a space may follow. A dot may end the
 name. Each separator is a character of its own, so that matching is linear."""
 
 _NO_LETTERS = frozenset("ªºµ")
-"""Letters for Unicode below U+017F that are none in a name."""
+"""Characters below U+017F that are letters in Unicode but not in a name."""
 
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 """Space separators of Unicode. Tabs and line breaks are not among them: they are refused."""

@@ -241,7 +241,7 @@ def _reconciled(name: str, seen: int, *, fresh: bool, ends: datetime) -> int:
     """Store in PostgreSQL how far Redis has counted, and add to Redis what was counted without it. Returns the whole
     count."""
     known, added = postgres_counters.claim(name, seen=seen)
-    missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost what it knew
+    missing = added + max(0, known - seen if fresh else 0)  # fresh: Redis has lost its count
     if missing:
         try:
             with breaker:

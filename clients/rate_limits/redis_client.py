@@ -1,7 +1,7 @@
 """Connection to Redis outside Celery, behind a circuit breaker.
 
-A Redis that refuses, hangs or is half open may cost a caller one second at most, once in five. After a failure nobody
-asks for that long and everything works without it: the sweeper wakes the workers, and limits are counted in PostgreSQL.
+A Redis that refuses or hangs costs a caller one second at most, once in five. For five seconds after a failure it is
+not called, and everything works without it: the sweeper wakes the workers, and limits are counted in PostgreSQL.
 """
 
 import logging

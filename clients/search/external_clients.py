@@ -48,7 +48,7 @@ class ExternalClients(models.QuerySet[Any]):
         if is_number:
             branches.append(rows_of_all.filter(phone_digits=digits))
         words = folded(text).split()[:_MAX_WORDS]
-        if words and not is_number:  # a number begins nobody's name, and PostgreSQL would expect that it does
+        if words and not is_number:  # no name begins with a number, but the planner expects some
             branches.append(rows_of_all.filter(_names_begin_with(words)))
         return self.filter(pk__in=branches[0].union(*branches[1:]))
 

@@ -85,7 +85,7 @@ def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
         return []
     near = Q()
     for word in words:
-        near &= Q(name__regex=_BEGINS + _with_sharp_s(word).translate(_SPELT))  # letters and digits in it, no signs
+        near &= Q(name__regex=_BEGINS + _with_sharp_s(word).translate(_SPELT))  # letters and digits: no escaping
     found = rows.filter(near).order_by().values_list("pk", "name")[:MAX_RESULTS]
     return [pk for pk, name in found if _begin(words, folded(name).split())]
 
@@ -116,6 +116,6 @@ def ids(rows: QuerySet[Any], condition: Func) -> list[Any]:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
         found = list(rows.filter(condition).order_by().values_list("pk", flat=True)[:MAX_RESULTS])
-        with connection.cursor() as cursor:  # where the caller has a transaction of his own
+        with connection.cursor() as cursor:  # the caller's transaction, if there is one, goes on
             cursor.execute("SET LOCAL enable_seqscan = on")
     return found

@@ -1,4 +1,4 @@
-"""Partners' keys in the admin: a secret is shown once, to whom asked for it, and is in no page, row or log after."""
+"""Pages of the admin for partners' keys. A secret is shown once, and is in no page, row or log afterwards."""
 
 import logging
 import re
@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -17,7 +17,7 @@ from django.utils import timezone
 from clients.credentials import authenticate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential, Partner
-from tests.factories import PartnerFactory
+from tests.factories import CredentialFactory, PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -26,14 +26,12 @@ PARTNERS = "/admin/clients/partner/"
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7", enforce_csrf_checks=False)
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def page(http, url):
@@ -65,7 +63,7 @@ def revoke_url(credential):
 
 
 def whole_database():
-    """Every row of every table of ours, of the sessions and of Django's own log, as text."""
+    """Return every row of every table as text."""
     tables = [table for table in connection.introspection.table_names() if table != "django_migrations"]
     with connection.cursor() as cursor:
         rows = []
@@ -216,7 +214,7 @@ def test_looking_at_the_page_revokes_nothing(boss, partner):
 
 def test_a_key_is_revoked_under_its_own_partner_only(boss, partner):
     issue(boss, partner)
-    other = PartnerFactory(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra")
     credential = Credential.objects.get()
     url = reverse("admin:clients_partner_revoke", args=[other.pk, credential.pk])
     boss.post(url, {"reason": "x"})
@@ -224,7 +222,7 @@ def test_a_key_is_revoked_under_its_own_partner_only(boss, partner):
 
 
 @pytest.mark.parametrize("what", ["issue", "revoke"])
-def test_both_need_the_csrf_token(boss, partner, what):
+def test_issuing_and_revoking_need_the_csrf_token(boss, partner, what):
     issue(boss, partner)
     credential = Credential.objects.get()
     strict = Client(enforce_csrf_checks=True)
@@ -235,28 +233,22 @@ def test_both_need_the_csrf_token(boss, partner, what):
     assert Credential.objects.get().revoked_at is None
 
 
-def clerk(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
-
-
 @pytest.mark.parametrize("permissions", [(), ("view_partner",), ("add_credential", "change_credential")])
-def test_who_may_not_issue_or_revoke(partner, boss, permissions):
+def test_nobody_issues_or_revokes_without_the_permission(partner, boss, permissions):
     issue(boss, partner)
-    http = clerk(*permissions)
+    http = staff_browser(*permissions)
     for url in (issue_url(partner), revoke_url(Credential.objects.get())):
         assert http.get(url).status_code == 403
         assert http.post(url, {"reason": "x", "kind": "opaque", "ticket": "x"}).status_code == 403
     assert Credential.objects.get().revoked_at is None
 
 
-def test_who_may_issue_sees_the_button_and_who_may_not_does_not(partner):
-    assert issue_url(partner) in page(clerk("view_partner", "add_credential"), f"{PARTNERS}{partner.pk}/change/")
+def test_the_button_is_shown_to_those_who_may_issue_only(partner):
+    assert issue_url(partner) in page(
+        staff_browser("view_partner", "add_credential"), f"{PARTNERS}{partner.pk}/change/"
+    )
     User.objects.all().delete()
-    assert issue_url(partner) not in page(clerk("view_partner"), f"{PARTNERS}{partner.pk}/change/")
+    assert issue_url(partner) not in page(staff_browser("view_partner"), f"{PARTNERS}{partner.pk}/change/")
 
 
 def test_strangers_are_sent_to_the_login(partner):
@@ -265,7 +257,7 @@ def test_strangers_are_sent_to_the_login(partner):
 
 
 @pytest.mark.parametrize("tail", ["0/credencial/", "x/credencial/", "1/credencial/99999999999999999999/revocar/"])
-def test_a_partner_nobody_knows(boss, tail):
+def test_an_unknown_partner_is_not_found(boss, tail):
     assert boss.get(PARTNERS + tail).status_code in (302, 404)
 
 
@@ -285,7 +277,7 @@ def test_a_new_partner_is_offered_its_first_key(boss):
 
 
 def inline(partner):
-    """What the page sends of the keys' table, which nobody may change."""
+    """Form fields of the table of keys, which the page shows and nobody can change."""
     return {"credentials-TOTAL_FORMS": "0", "credentials-INITIAL_FORMS": "0"}
 
 
@@ -363,5 +355,5 @@ def test_a_list_of_partners_counts_its_live_keys_in_one_statement(boss, partner,
 
 def test_dates_are_shown_in_lima(boss, partner):
     night = datetime(2026, 2, 12, 3, 0, tzinfo=UTC)
-    Credential.objects.create(partner=partner, kind="opaque", digest="0" * 64, prefix="abcd", created_at=night)
+    CredentialFactory(partner=partner, created_at=night)
     assert "11/02/2026 22:00:00" in page(boss, f"{PARTNERS}{partner.pk}/change/")

@@ -1,4 +1,4 @@
-"""The one thing that may change in the audit: values that give way to a mark, in a transaction that says so."""
+"""Redaction of the audit: the only change that its trigger allows, in a transaction that asks for it."""
 
 import json
 
@@ -17,7 +17,7 @@ GONE = {"request": 9, "changes": [{"field": "phone", "before": REDACTED, "after"
 
 @pytest.fixture
 def entry():
-    partner = PartnerFactory(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco")
     return audit(partner, "external_client.changed", at=NOW, by="banco/1a2b", reason="r", address="192.0.2.1", **DATA)
 
 
@@ -31,7 +31,7 @@ def data(value):
     return "UPDATE clients_auditentry SET data = %s::jsonb", json.dumps(value)
 
 
-def test_values_give_way(entry):
+def test_values_are_redacted_in_a_transaction_that_says_so(entry):
     update(*data(GONE))
     entry.refresh_from_db()
     assert entry.data == GONE
@@ -39,13 +39,13 @@ def test_values_give_way(entry):
 
 
 @pytest.mark.parametrize("said", ["", "off", "true", "1"])
-def test_not_without_saying_so(entry, said):
+def test_no_transaction_redacts_without_saying_so(entry, said):
     with pytest.raises(DatabaseError, match="append-only"):
         update(*data(GONE), said=said)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_said_ends_with_its_transaction(entry):
+def test_the_permission_to_redact_ends_with_its_transaction(entry):
     update(*data(GONE))
     with pytest.raises(DatabaseError, match="append-only"):
         AuditEntry.objects.update(data=GONE | {"request": REDACTED})
@@ -71,7 +71,7 @@ def test_what_was_said_ends_with_its_transaction(entry):
         [DATA],
     ],
 )
-def test_no_other_data(entry, other):
+def test_a_redaction_changes_no_other_data(entry, other):
     with pytest.raises(DatabaseError, match="append-only"):
         update(*data(other))
     entry.refresh_from_db()
@@ -81,7 +81,7 @@ def test_no_other_data(entry, other):
 @pytest.mark.parametrize(
     "column", [field.column for field in AuditEntry._meta.concrete_fields if field.column != "data"]
 )
-def test_no_other_column_not_even_with_a_redaction(entry, column):
+def test_a_redaction_changes_no_other_column(entry, column):
     value = {"id": "id + 1", "at": "at + interval '1 s'", "address": "'192.0.2.2'"}.get(column, "'x'")
     sql, gone = data(GONE)
     with pytest.raises(DatabaseError, match="append-only"):
@@ -90,13 +90,13 @@ def test_no_other_column_not_even_with_a_redaction(entry, column):
         update(f"UPDATE clients_auditentry SET {column} = {value}")
 
 
-def test_no_row_goes(entry):
+def test_no_entry_is_deleted(entry):
     with pytest.raises(DatabaseError, match="append-only"):
         update("DELETE FROM clients_auditentry")
     assert AuditEntry.objects.get() == entry
 
 
-def test_only_the_persons_entries_change_and_the_door_is_shut_behind(entry):
+def test_only_the_persons_entries_change_and_the_permission_ends(entry):
     other = audit(entry, "external_client.changed", at=NOW, by="x", **DATA)
     with transaction.atomic():
         assert redact_audit([("clients.partner", entry.object_id)], []) == 1
@@ -107,14 +107,15 @@ def test_only_the_persons_entries_change_and_the_door_is_shut_behind(entry):
     assert (entry.data, other.data) == (GONE, DATA)
 
 
-def test_what_is_no_change_keeps_its_words():
+def test_an_entry_without_changes_keeps_its_words():
     assert redacted({"via": "S", "slug": "banco", "n": 1}, lambda text: False) == {"via": "S", "slug": "banco", "n": 1}
     assert redacted({"q": ["Ana@x.pe", 5]}, lambda text: "ana" in text.lower()) == {"q": [REDACTED, 5]}
 
 
-def test_a_word_that_a_company_calls_somebody_s_document_does_not_blank_others_entries():
-    """A passport may be any letters: a company could have one erased to lose what the audit says of the company."""
-    partner = PartnerFactory(name="Banco", slug="banco")
+def test_a_word_that_a_partner_registered_as_a_document_does_not_blank_other_entries():
+    """A passport number may be any letters: a partner could have one erased to blank what the audit says of the
+    partner."""
+    partner = PartnerFactory(name="Banco")
     changes = [{"field": "contracts", "before": ["nopasanada"], "after": ["registry", "ab123456"]}]
     entry = audit(partner, "partner.changed", at=NOW, by="eva", changes=changes, note="ab123456, ana@dominio.com")
     redact_audit([], ["NOPASANADA"])

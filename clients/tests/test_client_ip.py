@@ -1,4 +1,4 @@
-"""Whose address counts, however a proxy writes it."""
+"""Client address of a request, in each spelling of X-Forwarded-For."""
 
 import ipaddress
 
@@ -82,7 +82,7 @@ def test_a_thousand_lists_that_cannot_be_read_are_one_warning_a_minute(caplog, m
 
 
 def test_callers_whom_a_proxy_describes_differently_stay_different_ones():
-    """Neither of them is the proxy, whose address everybody else without a list has."""
+    """Neither gets the address of the proxy, which every request without a list has."""
     keys = {limiting_key(of(each)) for each in ("id-1", "id-2", "203.0.113", "203.000.113.007", "unknown")}
     assert len(keys | {PROXY}) == 6
     assert all(ipaddress.ip_address(each) in ipaddress.ip_network("100::/16") for each in keys)
@@ -90,7 +90,7 @@ def test_callers_whom_a_proxy_describes_differently_stay_different_ones():
     assert of("id-1") != of("id-1, 10.0.0.2")  # of another inner proxy
 
 
-def test_a_text_that_is_no_text_has_an_address_too():
+def test_bytes_that_are_no_text_have_an_address_too():
     assert of("\udcff\x00" * 10_000).startswith("100:")
 
 
@@ -101,12 +101,12 @@ def test_no_list_is_read_further_than_anybody_has_proxies(monkeypatch):
     assert len(read) == client_ip.HOPS
 
 
-def test_a_peer_in_a_zone_is_known_without_it():
+def test_the_zone_of_a_peer_is_left_out_of_its_address():
     assert of("203.0.113.7", remote="fe80::1%eth0") == "203.0.113.7"
     assert caller_address({"REMOTE_ADDR": "2001:db8::7%3"}) == "2001:db8::7"
 
 
-def test_nobody_else_s_list_is_believed(caplog):
+def test_a_list_is_read_from_trusted_proxies_only(caplog):
     assert of("203.0.113.7, unknown", remote="198.51.100.9") == "198.51.100.9"
     assert not caplog.records
 

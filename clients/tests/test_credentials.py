@@ -1,4 +1,4 @@
-"""Partners' keys: issued, checked at every call, expired, revoked; and whatever only looks like one."""
+"""Partners' keys: issued, checked at every call, expired and revoked; and texts that only look like one."""
 
 import base64
 import hashlib
@@ -21,12 +21,12 @@ from tests.factories import PartnerFactory
 pytestmark = pytest.mark.django_db
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-"""A JWT's own end is judged by the real clock, so these tests happen today."""
+"""The time of these tests: the expiry in a JWT is checked by the real clock."""
 
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 def issued(partner, kind, **options):
@@ -160,7 +160,7 @@ def test_a_forged_jwt_is_refused(partner, change):
     assert refused(forged(credential, **change))
 
 
-def test_none_is_refused_however_it_is_spelt(partner):
+def test_the_algorithm_none_is_refused_however_it_is_spelt(partner):
     credential, secret = issued(partner, "jwt")
     _, claims, signature = secret.split(".")
     for name in ("none", "None", "NONE", "nOnE", ""):
@@ -209,7 +209,7 @@ def test_garbage_is_refused(partner, raw):
     assert refused(raw)
 
 
-def test_what_looks_like_an_opaque_key_but_is_none(partner):
+def test_a_key_of_the_right_form_that_was_not_issued_is_refused(partner):
     _, secret = issued(partner, "opaque")
     credential, _ = issued(partner, "jwt")
     for lookalike in (
@@ -243,7 +243,7 @@ def test_a_refused_key_leaves_no_trace_of_use(partner):
 
 
 @pytest.mark.parametrize("kind", Credential.Kind.values)
-def test_issuing_and_revoking_are_written_down_without_the_secret(partner, kind, caplog):
+def test_issuing_and_revoking_are_audited_without_the_secret(partner, kind, caplog):
     caplog.set_level(logging.DEBUG)
     credential, secret = issued(partner, kind, address="192.0.2.7")
     revoke(credential, at=NOW, by="luis", reason="se filtró", address="192.0.2.8")

@@ -1,4 +1,4 @@
-"""Guatemala's CUI: shape, check digit, place."""
+"""CUI, the identity number of Guatemala: shape, check digit and place."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,11 @@ from clients.identity.cui import Fault, check_digit, fault_of, municipalities
 
 COUNTS = [17, 8, 16, 16, 14, 14, 19, 8, 24, 21, 9, 30, 33, 21, 8, 17, 14, 5, 11, 11, 7, 17]
 NUMBER = "238003337"
-"""The document's own, with its check digit; a place may follow."""
+"""Example of the contract document, which has a right check digit and a place."""
 
 
 @pytest.mark.parametrize("number", ["2380033370713", "2380033370514", "2380033371333"])
-def test_numbers_that_can_exist(number):
+def test_a_cui_with_its_check_digit_and_place_passes(number):
     assert fault_of(number) is None
 
 
@@ -42,7 +42,7 @@ def test_numbers_that_can_exist(number):
     ],
     ids=ascii,
 )
-def test_numbers_that_cannot(number, fault):
+def test_a_cui_with_another_shape_check_digit_or_place_fails(number, fault):
     assert fault_of(number) is fault
 
 
@@ -73,7 +73,7 @@ def test_all_340_municipalities_and_no_other_place():
     assert len(places) == 340
 
 
-def test_the_table_is_data():
+def test_the_table_of_municipalities_is_read_from_its_file():
     data = json.loads((Path(cui.__file__).parent / "data" / "guatemala.json").read_text(encoding="utf-8"))
     assert [department["municipalities"] for department in data.values()] == COUNTS
     assert list(municipalities()) == [f"{each:02}" for each in range(1, 23)]

@@ -1,4 +1,4 @@
-"""Identity documents: shapes, and the DNI's check character."""
+"""Identity documents: the shape of each type, and the check character of a DNI."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_digit_or_a_letter_up_to_k_has_the_form_of_a_check_character(character
 
 
 @pytest.mark.parametrize("character", ["", "L", "Z", "Ñ", "-", "12", "AB", "1\n", " 1", "٣", "²", "É", "\u212a"])
-def test_anything_else_has_not(character):
+def test_no_other_text_has_the_form_of_a_check_character(character):
     assert not check_character_form_ok(character)
 
 

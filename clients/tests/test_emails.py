@@ -1,4 +1,4 @@
-"""E-mail addresses: what passes, and the one spelling each is kept in."""
+"""E-mail addresses: which are accepted, and the one spelling that each is stored in."""
 
 import random
 import sys
@@ -103,7 +103,7 @@ REFUSED = [
     "a@xn--a.pe",
     "a@xn--.pe",
     "a@ejem\u00adplo.pe",
-    # what cannot be seen, or turns the reading around
+    # invisible characters, and those that turn the direction of reading
     "a\u200f@b.pe",
     "a\u200e@b.pe",
     "\u202ea@b.pe",
@@ -182,7 +182,7 @@ def test_a_domain_that_has_no_ascii_form_is_refused():
         smtp_address("ana@\u200bé.pe")
 
 
-# --- the short way for everyday addresses agrees with the library ------------------------------------------
+# --- our check of everyday addresses agrees with the library ------------------------------------------
 
 
 def outcome(ask, address):
@@ -192,8 +192,8 @@ def outcome(ask, address):
         return None
 
 
-def asked_of_the_library(address):
-    """What `email-validator` says of a whole address, with what we refuse beyond it."""
+def by_the_library(address):
+    """Result of `email-validator` for a whole address, with our own refusals."""
     if len(address) > emails.MAX_LENGTH or emails._INVISIBLE.search(address):
         raise InvalidEmail
     try:
@@ -206,12 +206,12 @@ def asked_of_the_library(address):
     return kept
 
 
-def both_ways_agree(address):
-    return outcome(canonical_email, address) == outcome(asked_of_the_library, address)
+def both_agree(address):
+    return outcome(canonical_email, address) == outcome(by_the_library, address)
 
 
-def made_up_addresses(count):
-    """Addresses of every kind of near miss: each character of the ASCII table somewhere, and the pieces that matter."""
+def generated_addresses(count):
+    """Generate addresses that are valid or nearly so, with each ASCII character and each piece that has a rule."""
     dice = random.Random(20260212)
     pieces = [
         *map(chr, range(33, 127)),
@@ -240,19 +240,19 @@ def made_up_addresses(count):
         yield local + "@" + domain + dice.choice(tops)
 
 
-def test_both_ways_agree_on_every_address_of_the_tables():
-    assert [address for address in [*KEPT_AS, *REFUSED[:-2]] if not both_ways_agree(address)] == []
+def test_our_rules_and_the_library_agree_on_every_address_of_the_tables():
+    assert [address for address in [*KEPT_AS, *REFUSED[:-2]] if not both_agree(address)] == []
 
 
-def test_both_ways_agree_on_thousands_of_made_up_addresses():
-    made_up = list(made_up_addresses(4000))
-    assert [address for address in made_up if not both_ways_agree(address)] == []
+def test_our_rules_and_the_library_agree_on_thousands_of_generated_addresses():
+    made_up = list(generated_addresses(4000))
+    assert [address for address in made_up if not both_agree(address)] == []
     accepted = [address for address in made_up if outcome(canonical_email, address)]
     assert 200 < len(accepted) < 3800  # the table has both kinds in plenty
 
 
-def made_up_international(count):
-    """Domains of every script and of near misses, each label of up to twelve pieces."""
+def generated_international(count):
+    """Generate domains in many scripts that are valid or nearly so, with labels of up to twelve pieces."""
     dice = random.Random(20261128)
     pieces = [
         *"ñéüßçÑÉİıſθДжабغعاأבגד中文字日本ーカがÀ·a1_-.",
@@ -271,15 +271,15 @@ def made_up_international(count):
         yield "a@" + ".".join(chr(dice.randrange(0xA1, 0x3000)) + "b" for _ in range(2)) + ".pe"
 
 
-def test_both_ways_agree_on_thousands_of_international_domains():
-    made_up = list(made_up_international(6000))
-    assert [ascii(address) for address in made_up if not both_ways_agree(address)] == []
+def test_our_rules_and_the_library_agree_on_thousands_of_international_domains():
+    made_up = list(generated_international(6000))
+    assert [ascii(address) for address in made_up if not both_agree(address)] == []
     accepted = [address for address in made_up if outcome(canonical_email, address)]
     assert 500 < len(accepted) < 11_000
 
 
 def test_every_letter_alone_in_a_domain_is_taken_as_the_library_takes_it():
-    differing = [code for code in range(0x80, 0x3400) if not both_ways_agree(f"a@b{chr(code)}b.pe")]
+    differing = [code for code in range(0x80, 0x3400) if not both_agree(f"a@b{chr(code)}b.pe")]
     assert [hex(code) for code in differing] == []
 
 
@@ -290,7 +290,7 @@ def test_everyday_addresses_do_not_reach_the_library(monkeypatch):
 
 
 def test_no_letter_has_two_spellings_after_being_kept():
-    """Over all of Unicode: what is kept once is kept the same the second time, and is in NFC."""
+    """Over all of Unicode: the stored form of a letter is stored unchanged, and is in NFC."""
     for code in range(0x80, sys.maxunicode + 1):
         character = chr(code)
         if unicodedata.category(character)[0] not in "LMN" or character.lower() == character:

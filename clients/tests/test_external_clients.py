@@ -1,4 +1,4 @@
-"""The external registry: one row for each (partner, client_id), and a history that cannot be rewritten."""
+"""External registry: one row for each (partner, client_id), and an append-only history."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,9 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuditEntry, ExternalClient, Partner
+from clients.models import AuditEntry, ExternalClient
 from clients.search.external_clients import folded
 from conftest import at_once
+from tests.factories import ExternalClientFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -19,7 +20,7 @@ JUAN = Details("2380033370713", "Juan", "Pérez", "555-1234", "ABC123", "98765",
 
 
 def key_of(slug):
-    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": slug})
+    partner = PartnerFactory(name=slug)
     return issue(partner, "jwt", at=NOW, by="test")[0]
 
 
@@ -36,7 +37,7 @@ def history():
     return list(AuditEntry.objects.filter(object_type="clients.externalclient").order_by("id"))
 
 
-def test_the_first_time_is_written_down(key):
+def test_a_registration_is_audited(key):
     client = ExternalClient.objects.get(pk=put(key))
     assert (client.partner, client.client_id, client.created_at, client.updated_at) == (key.partner, "CL1", NOW, NOW)
     [entry] = history()
@@ -45,7 +46,7 @@ def test_the_first_time_is_written_down(key):
     assert entry.data == {"credential": key.pk, "request": 7}
 
 
-def test_a_change_is_written_down_with_before_and_after(key):
+def test_a_change_is_audited_with_before_and_after(key):
     first = put(key)
     later = NOW + timedelta(hours=1)
     points = [{"key": "b", "value": None}, {"key": "a", "value": True}]
@@ -191,7 +192,7 @@ def test_20_different_ones_at_once_are_one_row_and_a_history_without_a_gap(key):
     assert ExternalClient.objects.get().first_name == names[-1]
 
 
-# --- finding ----------------------------------------------------------------------------------------------------------
+# --- search ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -261,35 +262,29 @@ def three(key):
     ],
     ids=lambda value: ascii(value)[:30],
 )
-def test_finding(three, term, found):
+def test_a_client_is_found_by_each_of_its_values(three, term, found):
     assert sorted(client.client_id for client in ExternalClient.objects.found_by(term)) == found
 
 
-def test_finding_by_our_own_id_and_by_a_client_id_that_looks_like_one(three):
+def test_an_id_finds_a_client_as_ours_and_as_the_partner_s_own(three):
     client = ExternalClient.objects.get(client_id="CL1")
     assert ExternalClient.objects.found_by(str(client.pk)).get() == client
     put(three, JUAN, client_id=str(client.pk))
     assert ExternalClient.objects.found_by(str(client.pk)).count() == 2
 
 
-def test_finding_reads_no_table(three):
-    """Each branch by its index, over enough rows for the planner to have a reason."""
+def test_a_search_reads_no_whole_table(three):
+    """Each part of the search uses its index, over enough rows for the planner to prefer one."""
     first = ExternalClient.objects.first()
     names = ("uno", "dos", "tres", "cuatro", "cinco")
     ExternalClient.objects.bulk_create(
-        ExternalClient(
+        ExternalClientFactory.build(
             partner=first.partner,
             client_id=f"M{number}",
             cui=f"{number:013d}",
             first_name=f"N{number}",
             last_name=names[number % 5],
             phone=f"9{number:08d}",
-            product_key="k",
-            product_id="i",
-            origin="o",
-            created_at=NOW,
-            updated_at=NOW,
-            folded_name=f"N{number}",
         )
         for number in range(3000)
     )

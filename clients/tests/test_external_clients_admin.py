@@ -1,11 +1,10 @@
-"""External clients in the admin: found, read, their history told; nothing in them is markup, nothing can be edited."""
+"""External clients in the admin: search, data points and history. Their text is escaped, and nothing can be edited."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +13,7 @@ from django.urls import reverse
 from clients.credentials import issue
 from clients.external_clients import Details, register
 from clients.models import AuditEntry, ExternalClient
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -26,20 +25,12 @@ LIST = "/admin/clients/externalclient/"
 
 @pytest.fixture
 def key(db):
-    return issue(PartnerFactory(name="Financiera", slug="financiera"), "jwt", at=NOW, by="test")[0]
-
-
-def clerk(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
+    return issue(PartnerFactory(name="Financiera"), "jwt", at=NOW, by="test")[0]
 
 
 @pytest.fixture
 def agent(db):
-    return clerk("view_externalclient")
+    return staff_browser("view_externalclient")
 
 
 def put(key, client_id="CL1", at=NOW, request_id=7, **changes):
@@ -57,7 +48,7 @@ def html_of(http, url, **query):
 
 
 def table(html, name):
-    """The cells of a table, row by row, as they are read."""
+    """Cells of a table, row by row, as a reader sees them."""
     body = re.search(rf'<table class="aval-table {name}">(.*?)</table>', html, re.S)[1]
     rows = re.findall(r"<tr>(.*?)</tr>", body, re.S)
     return [[unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S)] for row in rows]
@@ -76,22 +67,22 @@ def table(html, name):
         ("", {"CL1", "CL2"}),
     ],
 )
-def test_found_by_what_an_agent_has(agent, key, term, found):
+def test_a_client_is_found_by_each_value_that_an_agent_has(agent, key, term, found):
     put(key)
     put(key, "CL2", cui="2380033370514", phone="502 51234567", first_name="María", last_name="Ixcot")
     rows = agent.get(LIST, {"q": term}).context["cl"].result_list
     assert {row.client_id for row in rows} == found
 
 
-def test_search_and_company_together(agent, key):
+def test_a_search_can_be_filtered_by_partner(agent, key):
     put(key)
-    other = issue(PartnerFactory(name="Otra", slug="otra"), "jwt", at=NOW, by="test")[0]
+    other = issue(PartnerFactory(name="Otra"), "jwt", at=NOW, by="test")[0]
     put(other)
     rows = agent.get(LIST, {"q": "juan", "partner__id__exact": other.partner.pk}).context["cl"].result_list
     assert [row.partner for row in rows] == [other.partner]
 
 
-def test_the_list_tells_them_apart(agent, key):
+def test_the_list_shows_what_tells_clients_apart(agent, key):
     put(key)
     html = html_of(agent, LIST)
     for shown in ("Financiera", "CL1", "2380033370713", "Juan Pérez", "555-1234", "ABC123", "website"):
@@ -123,7 +114,7 @@ def test_data_points_are_a_table_of_typed_values(agent, key):
     ]
 
 
-def test_no_data_points(agent, key):
+def test_a_client_without_data_points_has_a_page(agent, key):
     html = html_of(agent, page_of(put(key)))
     assert "Ninguno." in html
     assert '<table class="aval-table points">' not in html
@@ -151,7 +142,7 @@ def test_the_history_says_who_when_and_what(agent, key, where):
     ]
 
 
-def test_the_history_of_an_order(agent, key):
+def test_the_history_shows_a_changed_order_of_data_points(agent, key):
     points = [{"key": "a", "value": 1}, {"key": "b", "value": 2}]
     put(key, data_points=points)
     client = put(key, data_points=points[::-1])
@@ -182,8 +173,7 @@ def test_markup_of_a_partner_is_text(agent, key):
 
 
 def test_nobody_edits_adds_or_deletes(key):
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
+    http = superuser_browser()
     client = put(key)
     before = ExternalClient.objects.values().get()
     assert http.post(page_of(client), {"first_name": "Ana"}).status_code == 403
@@ -195,9 +185,9 @@ def test_nobody_edits_adds_or_deletes(key):
 
 
 @pytest.mark.parametrize("where", ["change", "history"])
-def test_who_may_not_look(key, where):
+def test_nobody_looks_without_the_permission(key, where):
     client = put(key)
-    http = clerk("view_partner")
+    http = staff_browser("view_partner")
     assert http.get(LIST).status_code == 403
     answer = http.get(page_of(client, where))
     assert answer.status_code == 403
@@ -209,8 +199,7 @@ def test_the_audit_is_offered_to_who_may_read_it(agent, key):
     link = f"/admin/clients/auditentry/?q={client}"
     assert link not in html_of(agent, page_of(client))
     agent.logout()
-    boss = Client()
-    boss.force_login(User.objects.create_superuser("ana"))
+    boss = superuser_browser()
     assert link in html_of(boss, page_of(client))
     rows = boss.get(link).context["cl"].result_list
     assert list(rows) == list(AuditEntry.objects.filter(object_id=client))

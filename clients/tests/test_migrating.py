@@ -1,4 +1,4 @@
-"""A migration may take as long as it takes; whatever comes after it in the same process may not."""
+"""`statement_timeout` is lifted for migrations only: not for what the same process does afterwards."""
 
 import pytest
 from django.core.management import call_command

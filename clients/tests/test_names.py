@@ -1,5 +1,3 @@
-"""Names of persons."""
-
 import time
 
 import pytest

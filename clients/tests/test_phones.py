@@ -1,4 +1,4 @@
-"""Mobile numbers, operators, and destinations shown without giving them away."""
+"""Mobile numbers, operators, and masked destinations."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_nine_digits_beginning_with_nine_are_a_mobile(number):
         "987654321\x00",
     ],
 )
-def test_anything_else_is_not(number):
+def test_any_other_number_is_no_mobile(number):
     assert not mobile_ok(number)
     with pytest.raises(ValueError, match="not a Peruvian mobile"):
         to_e164(number)

@@ -1,12 +1,10 @@
-"""A key is rotated: a new one of the same kind and life enters at once, the old one until it has been replaced."""
+"""Rotation of a key: the new one has its kind and lifetime, and the old one works until the overlap is over."""
 
 import re
 from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,7 +12,7 @@ from clients.credentials import authenticate, issue, revoke, rotate
 from clients.errors import CredentialRefused
 from clients.models import AuditEntry, Credential
 from conftest import NOW, at_once
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def partner(db):
-    return PartnerFactory(name="Financiera", slug="financiera")
+    return PartnerFactory(name="Financiera")
 
 
 def enters(secret, at):
@@ -34,7 +32,7 @@ def enters(secret, at):
 
 
 @pytest.mark.parametrize("kind", Credential.Kind.values)
-def test_both_enter_for_a_while_then_the_new_one_alone(partner, kind):
+def test_during_the_overlap_both_keys_open_and_then_the_new_one_only(partner, kind):
     start = timezone.now()
     old, former = issue(partner, kind, at=start, by="ana")
     new, secret = rotate(old, overlap=24 * HOUR, at=start, by="ana")
@@ -71,7 +69,7 @@ def test_an_overlap_lengthens_no_life(partner):
 
 
 @pytest.mark.parametrize("ended", ["revoked", "expired"])
-def test_what_has_ended_is_not_rotated(partner, ended):
+def test_a_key_that_has_ended_is_not_rotated(partner, ended):
     old, _ = issue(partner, "opaque", at=NOW, by="ana", expires_at=NOW + HOUR)
     if ended == "revoked":
         revoke(old, at=NOW, by="ana")
@@ -82,7 +80,7 @@ def test_what_has_ended_is_not_rotated(partner, ended):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_rotate_a_key_at_once_one_is_refused():
-    partner = PartnerFactory(name="Financiera", slug="financiera")
+    partner = PartnerFactory(name="Financiera")
     old, _ = issue(partner, "opaque", at=NOW, by="ana")
 
     def act():
@@ -95,7 +93,7 @@ def test_of_two_who_rotate_a_key_at_once_one_is_refused():
     assert Credential.objects.filter(revoked_at=None).count() == 1
 
 
-def test_the_audit_has_both_and_no_secret(partner):
+def test_the_audit_has_the_old_and_the_new_key_without_the_secret(partner):
     old, former = issue(partner, "opaque", at=NOW, by="ana")
     new, secret = rotate(old, overlap=HOUR, at=NOW, by="ana", reason="plan anual", address="192.0.2.7")
     entry = AuditEntry.objects.get(action="credential.rotated")
@@ -117,9 +115,7 @@ def test_the_audit_has_both_and_no_secret(partner):
 
 @pytest.fixture
 def boss(db):
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def url_of(credential):
@@ -148,7 +144,7 @@ def test_the_page_shows_the_new_secret_once(boss, partner):
     assert Credential.objects.count() == 2
 
 
-def test_at_once_on_the_page(boss, partner):
+def test_the_page_can_end_the_old_key_at_once(boss, partner):
     old, former = issue(partner, "opaque", at=timezone.now(), by="ana")
     answer, _ = rotated(boss, old, hours="0")
     assert "ya no entra" in answer.content.decode()
@@ -165,7 +161,7 @@ def test_nonsense_rotates_nothing(boss, partner, fields):
 
 def test_an_ended_key_and_one_of_another_partner_have_no_such_page(boss, partner):
     old, _ = issue(partner, "opaque", at=timezone.now(), by="ana")
-    other = PartnerFactory(name="Otra", slug="otra")
+    other = PartnerFactory(name="Otra")
     for where in (reverse("admin:clients_partner_rotate", args=[other.pk, old.pk]),):
         assert "emita otra" in boss.get(where, follow=True).content.decode()
     revoke(old, at=timezone.now(), by="ana")
@@ -176,10 +172,7 @@ def test_an_ended_key_and_one_of_another_partner_have_no_such_page(boss, partner
 def test_rotating_needs_the_right_to_issue_and_to_revoke(partner, missing):
     old, _ = issue(partner, "opaque", at=timezone.now(), by="ana")
     names = {"add_credential", "change_credential", "view_partner", "view_credential"} - {missing}
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=names))
-    http = Client()
-    http.force_login(user)
+    http = staff_browser(*names, name="luis")
     assert http.get(url_of(old)).status_code == 403
     assert http.post(url_of(old), {"hours": "0", "reason": "x"}).status_code == 403
     if missing != "view_partner":

@@ -1,5 +1,3 @@
-"""Departments, provinces and districts."""
-
 import json
 import tracemalloc
 from pathlib import Path

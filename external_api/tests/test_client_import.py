@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 from defusedxml.common import EntitiesForbidden
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
@@ -22,7 +22,7 @@ from external_api.client_import.limits import MAX_UNZIPPED_BYTES, WrongFile
 from external_api.client_import.spreadsheets import COLUMNS, FIELDS, neutral, original, read
 from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.models import ApiRequest
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -34,22 +34,12 @@ GOOD = "Juan Pérez,DNI,12345678,987654321,C-1,VIP,juan@dominio.com"
 
 @pytest.fixture
 def superuser():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture
 def partner(nopasanada):
     return nopasanada.partner
-
-
-def staff_with(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
 
 
 def as_bytes(*lines):
@@ -90,8 +80,8 @@ def lines(data, at_most=10_000):
 
 
 def client(partner, email="ana@dominio.com", **changes):
-    fields = {"external_code": "C", "profile": "VIP", "request_id": 7, "created_at": NOW}
-    return AuthorizedClient.objects.create(partner=partner, email=email, **{**fields, **changes})
+    fields = {"external_code": "C", "request_id": 7, "created_at": NOW}
+    return AuthorizedClientFactory(partner=partner, email=email, **{**fields, **changes})
 
 
 # --- import ---
@@ -253,7 +243,7 @@ def test_the_previewed_rows_cannot_be_exchanged(superuser, partner):
 
 
 def test_only_partners_that_may_use_the_contract(superuser, informa, nopasanada):
-    off = PartnerFactory(name="Apagada", slug="apagada", is_active=False)
+    off = PartnerFactory(name="Apagada", is_active=False)
     for each in (informa.partner, off):
         assert upload(superuser, each, as_bytes(GOOD)).context["form"].errors["partner"]
     checked = upload(superuser, nopasanada.partner, as_bytes(GOOD))
@@ -294,13 +284,13 @@ def test_contents_are_shown_as_text(superuser, partner):
 
 def test_permissions(partner):
     assert Client().get(IMPORT).status_code == 302
-    http = staff_with("view_authorizedclient")
+    http = staff_browser("view_authorizedclient")
     assert http.get(LIST).status_code == 200
     assert "Importar" not in http.get(LIST).content.decode()
     assert http.get(IMPORT).status_code == 403
     assert upload(http, partner, as_bytes(GOOD)).status_code == 403
     User.objects.all().delete()
-    http = staff_with("view_partner")
+    http = staff_browser("view_partner")
     for path in ("", "exportar.csv", "exportar.xlsx", "importar/"):
         assert http.get(LIST + path).status_code == 403
 

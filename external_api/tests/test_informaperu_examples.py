@@ -7,6 +7,7 @@ import pytest
 
 from clients.models import Applicant
 from conftest import delivered_code
+from tests.factories import VerificationTokenFactory
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -119,20 +120,7 @@ def test_asking_again_too_early(front):
 
 
 def _past(client: str, at: datetime) -> None:
-    VerificationToken.objects.create(
-        applicant_id=client,
-        via="S",
-        destination="987654321",
-        code_hmac=b"x" * 32,
-        created_at=at,
-        expires_at=at,
-        outcome="SIN_RESPUESTA",
-        finished_at=at,
-        client_attempt=1,
-        client_wait=timedelta(0),
-        destination_attempt=1,
-        destination_wait=timedelta(0),
-    )
+    VerificationTokenFactory(applicant=Applicant.objects.get(pk=client), created_at=at, outcome="SIN_RESPUESTA")
 
 
 def test_verifying(front):

@@ -11,6 +11,7 @@ from conftest import NOW
 from external_api.models import ApiRequest
 from messaging.delivery import receipts
 from messaging.models import Message
+from tests.factories import MessageFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -154,17 +155,15 @@ def test_authorized_clients(desk):
 
 
 def sent(partner, to, at, state, subject, kind):
-    return Message.objects.create(
+    return MessageFactory(
+        handed_over=True,
         partner=partner,
         kind=kind,
         via="C",
         recipient=to,
         subject=subject,
-        text="",
         state=state,
         created_at=at,
-        next_attempt_at=at,
-        handed_over_at=at,
         sent_at=None if state == "FAILED" else at,
     )
 

@@ -16,6 +16,7 @@ from clients.models import AuditEntry, Credential, ExternalClient
 from conftest import EXTERNAL_CLIENT, Registrar, _member
 from conftest import forged as forged_of
 from external_api.informaperu.staff_tokens import issue_for
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 UNKNOWN_CLIENT = UUID("5e0c2b54-7a0f-4d5d-9f6c-1c3f1f0f6a11")
@@ -159,8 +160,7 @@ def test_a_staff_login_does_not_open_it_nor_a_partner_s_jwt_the_staff_api(regist
 
 
 def test_a_session_of_the_admin_does_not_open_it(registry):
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
+    http = superuser_browser()
     assert refused(http.post(Registrar.path, EXTERNAL_CLIENT, content_type="application/json"))
 
 

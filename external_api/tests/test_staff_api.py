@@ -9,9 +9,9 @@ from django.conf import settings as site
 
 from conftest import make_applicant
 from external_api.tests.staff_agent import BASE, LISTS, NOON, SEES_ALL, Desk, ask, member
-from messaging.models import Message, MessageEvent
+from messaging.models import Message
+from tests.factories import MessageEventFactory, VerificationTokenFactory
 from tokens import services
-from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
 
@@ -71,7 +71,7 @@ def test_a_client_in_the_list(desk, informa):
 def test_a_client_with_its_codes_their_messages_and_what_happened_to_them(desk):
     applicant = make_applicant()
     first, first_message = ask(applicant)
-    MessageEvent.objects.create(message=first_message, at=NOON, state="SENT", attempt=1, provider="sandbox")
+    MessageEventFactory(message=first_message, state="SENT", provider="sandbox")
     second, second_message = ask(applicant, at=NOON + timedelta(minutes=2), via="C")
     answer = desk.get(f"{BASE}/clients/{applicant.pk}")
     assert answer.status_code == 200
@@ -163,23 +163,8 @@ def test_a_code_is_in_no_answer(desk):
 
 def test_a_client_s_page_shows_a_bounded_number_of_codes(desk):
     applicant = make_applicant()
-    VerificationToken.objects.bulk_create(
-        VerificationToken(
-            applicant=applicant,
-            via="S",
-            destination="987654321",
-            code_hmac=b"x" * 32,
-            created_at=NOON + timedelta(hours=hours),
-            expires_at=NOON + timedelta(hours=hours),
-            outcome="CANCELADO",
-            finished_at=NOON,
-            client_attempt=1,
-            client_wait=timedelta(0),
-            destination_attempt=1,
-            destination_wait=timedelta(0),
-        )
-        for hours in range(101)
-    )
+    for hours in range(101):
+        VerificationTokenFactory(applicant=applicant, created_at=NOON + timedelta(hours=hours), outcome="CANCELADO")
     tokens = desk.get(f"{BASE}/clients/{applicant.pk}").json()["data"]["tokens"]
     assert len(tokens) == 100
     assert tokens[0]["creado"] > tokens[-1]["creado"]

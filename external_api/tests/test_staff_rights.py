@@ -9,7 +9,7 @@ from clients.models import AuditEntry
 from clients.retention import REDACTED, redact_audit
 from conftest import make_applicant
 from external_api.tests.staff_agent import BASE, NOON, SEES_ALL, Desk, ask, member
-from messaging.models import MessageEvent
+from tests.factories import MessageEventFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def rows(db):
     _, message = ask(applicant)
     message.provider_reply = f"ok to +51{PHONE}"
     message.save()
-    MessageEvent.objects.create(message=message, at=NOON, state="SENT", attempt=1, detail=f"{PHONE}: queued")
+    MessageEventFactory(message=message, state="SENT", detail=f"{PHONE}: queued")
     ask(applicant, at=NOON + timedelta(minutes=2), via="C")
     return applicant
 

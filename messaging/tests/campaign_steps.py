@@ -2,28 +2,20 @@
 
 from django.utils import timezone
 
-from clients.models import AuthorizedClient
 from conftest import NOW
 from messaging.campaigns import lifecycle
 from messaging.delivery import bulk
-from messaging.models import Campaign
+from tests.factories import AuthorizedClientFactory, CampaignFactory
 
 
 def subscriber(partner, email, **changes):
-    fields = {"external_code": "C", "profile": "VIP", "request_id": 7, "created_at": NOW, "subscribed_at": NOW}
-    return AuthorizedClient.objects.create(partner=partner, email=email, **{**fields, **changes})
+    fields = {"request_id": 7, "created_at": NOW, "subscribed_at": NOW}
+    return AuthorizedClientFactory(partner=partner, email=email, **{**fields, **changes})
 
 
 def campaign(**changes):
-    fields = {
-        "type": "boletin",
-        "subject": "Novedades",
-        "text": "Hola.\n•••• no es un código.",
-        "is_advertising": False,
-        "created_by": "ana",
-        "created_at": NOW,
-    }
-    return Campaign.objects.create(**{**fields, **changes})
+    fields = {"text": "Hola.\n•••• no es un código.", "is_advertising": False, "created_at": NOW}
+    return CampaignFactory(**{**fields, **changes})
 
 
 def launch(one):

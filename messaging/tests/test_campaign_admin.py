@@ -5,7 +5,7 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +17,7 @@ from messaging.campaigns import lifecycle
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Campaign, Message, SandboxMessage
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
@@ -28,22 +28,12 @@ WORDS = {"type": "boletin", "subject": "Hola", "text": "Un texto", "html": "", "
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Uno", slug="uno")
+    return PartnerFactory(name="Uno")
 
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
-
-
-def clerk(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
+    return superuser_browser()
 
 
 def page(http, path):
@@ -126,7 +116,7 @@ def test_the_preview_runs_nothing(boss):
 
 
 def test_a_draft_shows_whom_it_would_reach(boss, partner):
-    other = PartnerFactory(name="Dos", slug="dos")
+    other = PartnerFactory(name="Dos")
     for each in (partner, other):
         subscriber(each, "ana@dominio.com")
     subscriber(partner, "eva@dominio.com")
@@ -251,7 +241,7 @@ def test_looking_at_a_step_does_not_take_it(boss):
 
 
 def test_who_may_only_look_changes_nothing():
-    http = clerk("view_campaign")
+    http = staff_browser("view_campaign")
     one = campaign()
     html = page(http, at(one))
     assert 'name="subject"' not in html

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def partner():
-    return PartnerFactory(name="Uno", slug="uno")
+    return PartnerFactory(name="Uno")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def smtp(settings):
 
 
 def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
-    other = PartnerFactory(name="Dos", slug="dos")
+    other = PartnerFactory(name="Dos")
     subscriber(partner, "si@dominio.com")
     subscriber(other, "si@dominio.com")
     subscriber(other, "dos@dominio.com")

@@ -1,30 +1,24 @@
 """Providers in the admin: staff with the permission open and close circuits, with a reason."""
 
 import pytest
-from django.contrib.auth.models import Permission, User
-from django.test import Client
 from django.utils import timezone
 
 from clients.models import AuditEntry
 from messaging.delivery import failover
 from messaging.models import ProviderEvent, ProviderState
+from tests.factories import staff_browser
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/messaging/providerstate/"
 
 
 @pytest.fixture
-def known(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def known():
     failover.register(["sandbox", "twilio:S:+1202"])
 
 
 def staff(*codenames):
-    user = User.objects.create_user("ana", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=["view_providerstate", *codenames]))
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(user)
-    return http
+    return staff_browser("view_providerstate", *codenames, name="ana")
 
 
 def act(http, action, *, reason=None):

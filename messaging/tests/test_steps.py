@@ -10,13 +10,9 @@ from messaging import steps
 from messaging.campaigns import lifecycle
 from messaging.delivery import sweeper
 from messaging.models import Message
+from tests.factories import CampaignFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
-
-
-def message(**changes):
-    now = timezone.now()
-    return Message.objects.create(recipient="x", text="x", next_attempt_at=now, created_at=now, **changes)
 
 
 def fails(*_, **__):
@@ -24,8 +20,8 @@ def fails(*_, **__):
 
 
 def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
-    message(kind="verificacion", via="S", send_before=timezone.now() - timedelta(seconds=1))
-    message(kind="boletin", via="C")
+    MessageFactory(send_before=timezone.now() - timedelta(seconds=1))
+    MessageFactory(kind="boletin", via="C")
     wakeups = []
     monkeypatch.setattr(sweeper.wakeup, "wake", wakeups.append)
     monkeypatch.setattr(sweeper, "free_gateway_queues", fails)
@@ -43,12 +39,7 @@ def test_a_step_that_fails_keeps_no_other_from_its_work(monkeypatch, caplog):
 
 def test_a_campaign_that_fails_holds_up_no_other(monkeypatch):
     at = timezone.now()
-    made = [
-        lifecycle.Campaign.objects.create(
-            type="boletin", subject=str(n), text="x", state="SENDING", created_by="x", created_at=at, fanned_out_at=at
-        )
-        for n in range(3)
-    ]
+    made = CampaignFactory.create_batch(3, state="SENDING", fanned_out_at=at)
     waiting = lifecycle._waiting
     monkeypatch.setattr(lifecycle, "_waiting", lambda each: fails() if each.pk == made[1].pk else waiting(each))
     lifecycle.run(at=at)

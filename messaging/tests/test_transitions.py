@@ -11,6 +11,7 @@ from conftest import NOW
 from messaging.models import TRANSITIONS, Message, MessageEvent
 from messaging.queue.transitions import move
 from messaging.transitions_sql import moves
+from tests.factories import MessageFactory
 
 pytestmark = pytest.mark.django_db
 STATES = list(Message.State.values)
@@ -18,19 +19,8 @@ NEVER_BY_MOVE = {"SENDING"}
 
 
 def make(state, **changes):
-    held = {"claim_id": uuid.uuid4(), "lease_until": NOW} if state == "SENDING" else {}
-    fields = {
-        "kind": "verificacion",
-        "via": "S",
-        "recipient": "987654321",
-        "text": "••••",
-        "state": state,
-        "created_at": NOW,
-        "next_attempt_at": NOW,
-        "send_before": NOW + timedelta(minutes=2),
-        "reference": uuid.uuid4(),
-    }
-    return Message.objects.create(**{**fields, **held, **changes})
+    fields = {"created_at": NOW, "send_before": NOW + timedelta(minutes=2), "reference": uuid.uuid4()}
+    return MessageFactory(state=state, **{**fields, **changes})
 
 
 @pytest.mark.parametrize(("start", "end"), list(itertools.product(STATES, STATES)))

@@ -1,4 +1,4 @@
-"""What an authenticator app shows, for tests that log staff in."""
+"""Codes of an authenticator app, for tests that log staff in."""
 
 import time
 from datetime import timedelta
@@ -10,12 +10,12 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 STEP = 30
 LONGEST_TEST = 4
-"""Seconds from a code to its use at most, on a busy machine."""
+"""Most seconds from a code to its use, on a busy machine."""
 
 
 def code(key, steps=0):
-    """What an app with this key shows, now or some steps of 30 s from now. Where the step of an earlier code would
-    end before it is used, it waits for the next step: a code of two steps ago is refused."""
+    """Return the code of an app with this key, now or some steps of 30 s from now. A code of an earlier step waits for
+    the next step if it could expire before its use: a code of two steps ago is refused."""
     left = STEP - time.time() % STEP
     if steps < 0 and left < LONGEST_TEST:
         time.sleep(left)
@@ -25,7 +25,7 @@ def code(key, steps=0):
 
 
 def wrong(key):
-    """Six digits that no step nearby shows."""
+    """Return six digits that are the code of no step nearby."""
     near = {code(key, steps) for steps in range(-3, 4)}
     return next(
         each for each in ("000000", "111111", "222222", "333333", "444444", "555555", "666666") if each not in near
@@ -33,6 +33,6 @@ def wrong(key):
 
 
 def rested():
-    """The wait after a wrong code is over."""
+    """End the wait after a wrong code."""
     for model in (TOTPDevice, StaticDevice):
         model.objects.update(throttling_failure_timestamp=timezone.now() - timedelta(days=1))

@@ -1,4 +1,5 @@
-"""Logins as a drain: an address over all names, a name over all addresses, two hashes at once. Both doors alike."""
+"""Limits of logins, by the page and by the API: of an address over all names, of a name over all addresses, and of
+passwords hashed at once."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from clients.rate_limits.redis_client import breaker
 from staff import login_delays, second_factor
 from staff.login_delays import Failures, wait_after
 from staff.tests.authenticator import code, wrong
+from tests.factories import StaffUserFactory
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"
@@ -50,7 +52,7 @@ def by_page(name, password, address):
     return http.post("/admin/login/", {"username": name, "password": password})
 
 
-DOORS = pytest.mark.parametrize("door", [by_api, by_page])
+EACH_LOGIN = pytest.mark.parametrize("log_in", [by_api, by_page])
 
 
 def refused(answer, seconds=None):
@@ -67,7 +69,7 @@ def refused(answer, seconds=None):
     return True
 
 
-def let_in(answer):
+def logged_in(answer):
     return answer.status_code in (200, 302)
 
 
@@ -79,23 +81,23 @@ def failed_elsewhere(name, times):
 # --- an address over all names ---------------------------------------------------------------------------------
 
 
-@DOORS
+@EACH_LOGIN
 @pytest.mark.parametrize("away", [False, True])
-def test_an_address_tries_so_many_passwords_a_minute_whatever_the_names(door, away, settings):
+def test_an_address_tries_so_many_passwords_a_minute_whatever_the_names(log_in, away, settings):
     settings.LOGINS_PER_ADDRESS = 4
     if away:
         breaker.trip(OSError("away"))
     for number in range(4):
-        assert door(f"nombre{number}", "otra", "192.0.2.1").status_code == 401
+        assert log_in(f"nombre{number}", "otra", "192.0.2.1").status_code == 401
     CountingHasher.asked = 0
     for number in range(4, 8):
-        assert refused(door(f"nombre{number}", "otra", "192.0.2.1"))
-    assert refused(door("ana", PASSWORD, "192.0.2.1"))
+        assert refused(log_in(f"nombre{number}", "otra", "192.0.2.1"))
+    assert refused(log_in("ana", PASSWORD, "192.0.2.1"))
     assert CountingHasher.asked == 0, "before any hash"
-    assert let_in(door("ana", PASSWORD, "192.0.2.2"))
+    assert logged_in(log_in("ana", PASSWORD, "192.0.2.2"))
 
 
-def test_both_doors_share_the_address_s_count(settings):
+def test_the_page_and_the_api_share_the_address_s_count(settings):
     settings.LOGINS_PER_ADDRESS = 2
     assert by_api("uno", "otra", "192.0.2.1").status_code == 401
     assert by_page("dos", "otra", "192.0.2.1").status_code == 401
@@ -106,21 +108,21 @@ def test_both_doors_share_the_address_s_count(settings):
 # --- two hashes at once ----------------------------------------------------------------------------------------
 
 
-@DOORS
-def test_a_third_hash_at_once_is_refused_at_once(door):
+@EACH_LOGIN
+def test_a_third_hash_at_once_is_refused_at_once(log_in):
     held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.CONCURRENT_HASHES)]
     try:
-        assert refused(door("ana", PASSWORD, "192.0.2.1"), seconds=hashing.RETRY_AFTER)
+        assert refused(log_in("ana", PASSWORD, "192.0.2.1"), seconds=hashing.RETRY_AFTER)
         assert CountingHasher.asked == 0
     finally:
         for _ in filter(None, held):
             hashing._slots.release()
-    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+    assert logged_in(log_in("ana", PASSWORD, "192.0.2.1"))
     assert not LoginFailures.objects.exists(), "what was not compared was not counted"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
+def test_of_many_logins_at_once_two_passwords_are_hashed(monkeypatch):
     running, most, lock, both = 0, 0, threading.Lock(), threading.Event()
 
     def slow(self, password, salt):
@@ -151,13 +153,13 @@ def test_of_many_posters_of_other_names_two_are_hashed_at_once(monkeypatch):
     assert set(statuses) == {401, 429}
 
 
-def test_the_bound_stands_in_the_hasher_itself(settings):
+def test_the_limit_of_hashes_holds_for_every_caller_of_the_hasher(settings):
     settings.PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
     held = [hashing._slots.acquire(blocking=False) for _ in range(hashing.CONCURRENT_HASHES)]
     try:
         with pytest.raises(hashing.HashesBusy):
             User(username="x").set_password(PASSWORD)
-        boss = User.objects.create(username="jefa", is_staff=True, is_superuser=True)
+        boss = StaffUserFactory(username="jefa", is_superuser=True)
         http = Client(raise_request_exception=False)
         http.force_login(boss)
         new = {"username": "nueva", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
@@ -169,7 +171,7 @@ def test_the_bound_stands_in_the_hasher_itself(settings):
     User(username="x").set_password(PASSWORD)
 
 
-def test_it_reads_and_writes_django_s_own_hashes(settings):
+def test_the_hasher_reads_and_writes_django_s_own_hashes(settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
     user = User(username="x")
     user.set_password(PASSWORD)
@@ -201,31 +203,31 @@ def test_the_wait_doubles_to_an_hour_and_after_100_in_a_row_it_is_a_day(today, i
     assert wait_after(Failures(today, in_a_row)) == timedelta(minutes=minutes)
 
 
-@DOORS
+@EACH_LOGIN
 @pytest.mark.parametrize("name", ["ana", "nadie"])
-def test_beyond_30_failures_a_name_waits_at_addresses_that_never_logged_in(door, name):
+def test_beyond_30_failures_a_name_waits_at_addresses_that_never_logged_in(log_in, name):
     for number in range(30):
-        assert door(name, "otra", f"192.0.2.{number}").status_code == 401
+        assert log_in(name, "otra", f"192.0.2.{number}").status_code == 401
     CountingHasher.asked = 0
-    assert refused(door(name, PASSWORD, "198.51.100.1"), seconds=60)
-    assert refused(door(name, "otra", "192.0.2.7"), seconds=60)
+    assert refused(log_in(name, PASSWORD, "198.51.100.1"), seconds=60)
+    assert refused(log_in(name, "otra", "192.0.2.7"), seconds=60)
     assert CountingHasher.asked == 0
     LoginFailures.objects.update(last_at=timezone.now() - timedelta(seconds=61))
-    assert door(name, "otra", "198.51.100.2").status_code == 401
-    assert refused(door(name, PASSWORD, "198.51.100.1"), seconds=120)
+    assert log_in(name, "otra", "198.51.100.2").status_code == 401
+    assert refused(log_in(name, PASSWORD, "198.51.100.1"), seconds=120)
 
 
-@DOORS
-def test_an_address_that_logged_in_before_does_not_wait(door):
-    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+@EACH_LOGIN
+def test_an_address_that_logged_in_before_does_not_wait(log_in):
+    assert logged_in(log_in("ana", PASSWORD, "192.0.2.1"))
     failed_elsewhere("ana", 40)
-    assert refused(door("ana", PASSWORD, "192.0.2.2"))
-    assert let_in(door("ana", PASSWORD, "192.0.2.1"))
+    assert refused(log_in("ana", PASSWORD, "192.0.2.2"))
+    assert logged_in(log_in("ana", PASSWORD, "192.0.2.1"))
     failed_elsewhere("luis", 40)
-    assert refused(door("luis", PASSWORD, "192.0.2.1")), "it is known for ana only"
+    assert refused(log_in("luis", PASSWORD, "192.0.2.1")), "it is known for ana only"
 
 
-def test_a_day_later_the_count_begins_anew_and_what_is_in_a_row_goes_on():
+def test_after_a_day_the_count_of_today_begins_anew_and_that_in_a_row_goes_on():
     failed_elsewhere("ana", 40)
     LoginFailures.objects.update(
         day_began_at=timezone.now() - timedelta(hours=24), last_at=timezone.now() - timedelta(hours=3)
@@ -233,7 +235,7 @@ def test_a_day_later_the_count_begins_anew_and_what_is_in_a_row_goes_on():
     assert by_api("ana", "otra", "192.0.2.3").status_code == 401
     row = LoginFailures.objects.get()
     assert (row.today, row.in_a_row) == (1, 41)
-    assert let_in(by_api("ana", PASSWORD, "192.0.2.3"))
+    assert logged_in(by_api("ana", PASSWORD, "192.0.2.3"))
     row.refresh_from_db()
     assert (row.today, row.in_a_row) == (1, 0)
 
@@ -258,7 +260,7 @@ def test_when_a_wait_is_over_one_of_many_gets_the_try():
     assert all(3500 <= each <= 3600 for each in waits if each)
 
 
-def test_the_alarm_names_who_is_guessed_at_and_nothing_that_may_be_a_password(caplog):
+def test_the_alarm_names_the_attacked_account_and_nothing_that_may_be_a_password(caplog):
     failed_elsewhere("ana", 30)
     failed_elsewhere("mi-clave-secreta", 31)
     said = [each for each in caplog.records if "somebody may be guessing" in each.message]
@@ -267,17 +269,17 @@ def test_the_alarm_names_who_is_guessed_at_and_nothing_that_may_be_a_password(ca
     assert not LoginFailures.objects.filter(name__contains="ana").exists()
 
 
-@DOORS
-def test_unknown_names_cost_the_same_statements(door):
+@EACH_LOGIN
+def test_unknown_names_cost_the_same_statements(log_in):
     spent = []
     for name in ("ana", "nadie"):
         with CaptureQueriesContext(connection) as queries:
-            door(name, "otra", "192.0.2.1")
+            log_in(name, "otra", "192.0.2.1")
         spent.append(len(queries))
     assert spent[0] == spent[1]
 
 
-def test_the_old_password_is_a_try_like_any_other(ana):
+def test_a_wrong_old_password_counts_as_a_failed_login(ana):
     http = Client(REMOTE_ADDR="192.0.2.5", raise_request_exception=False)
     http.force_login(ana)
     new = {"new_password1": "otra clave muy larga", "new_password2": "otra clave muy larga"}
@@ -289,7 +291,7 @@ def test_the_old_password_is_a_try_like_any_other(ana):
 
 
 @pytest.mark.parametrize("path", ["/cuenta/codigo/", "/cuenta/codigo/respaldo/", "/cuenta/segundo-factor/quitar/"])
-def test_codes_of_second_factors_are_tries_of_the_address_too(path, ana, settings):
+def test_a_second_factor_code_counts_as_a_try_of_the_address(path, ana, settings):
     key = second_factor.new_key()
     second_factor.enrol(ana, key, code(key, -1), at=timezone.now(), address=None)
     settings.LOGINS_PER_ADDRESS = 3

@@ -1,4 +1,4 @@
-"""A member of staff's second factor: enrolled with a code, asked for, used once, renewed, removed and reset."""
+"""Second factor of a staff member: enrolled with a code, used once, renewed, removed and reset."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ def eva(db):
 
 @pytest.fixture
 def key(eva):
-    """Of eva's app; the code of now is used up by the enrolment."""
+    """Key of Eva's app. The enrolment used a code of the step before, so that the present one is still good."""
     key = factor.new_key()
     factor.enrol(eva, key, code(key, -1), **WHERE)
     return key
@@ -37,7 +37,7 @@ def actions():
     return list(AuditEntry.objects.order_by("id").values_list("action", flat=True))
 
 
-def test_an_app_counts_once_a_code_of_it_was_seen(eva):
+def test_an_app_is_enrolled_once_a_code_of_it_was_verified(eva):
     key = factor.new_key()
     with pytest.raises(factor.CodeRefused):
         factor.enrol(eva, key, wrong(key), **WHERE)
@@ -81,17 +81,17 @@ def test_the_code_of_the_enrolment_does_not_log_in_too(eva):
 
 
 @pytest.mark.parametrize("steps", [-3, 3])
-def test_codes_of_another_minute_are_wrong(eva, key, steps):
+def test_a_code_of_another_minute_is_wrong(eva, key, steps):
     with pytest.raises(factor.CodeRefused):
         factor.check(eva, code(key, steps), **WHERE)
 
 
 def test_somebody_else_s_code_is_wrong(eva, key):
     other = User.objects.create_user("leo", is_staff=True)
-    his = factor.new_key()
-    factor.enrol(other, his, code(his, -1), **WHERE)
+    other_key = factor.new_key()
+    factor.enrol(other, other_key, code(other_key, -1), **WHERE)
     with pytest.raises(factor.CodeRefused):
-        factor.check(eva, code(his), **WHERE)
+        factor.check(eva, code(other_key), **WHERE)
 
 
 @pytest.mark.parametrize("typed", ["", "x", "12345", "1234567", "+23456", "١٢٣٤٥٦", "1_2345", "000000\x00", "9" * 20])
@@ -127,7 +127,7 @@ def test_a_backup_code_works_once_in_any_spelling(eva):
     assert [each.data for each in used] == [{"left": 9}, {"left": 8}]
 
 
-def test_the_table_of_backup_codes_opens_nothing(eva):
+def test_no_stored_hash_of_a_backup_code_works_as_a_code(eva):
     key = factor.new_key()
     codes = factor.enrol(eva, key, code(key), **WHERE)
     kept = StaticToken.objects.values_list("token", flat=True)
@@ -153,7 +153,7 @@ def test_renewed_codes_replace_the_old_ones(eva):
     assert "second_factor.codes_renewed" in actions()
 
 
-def test_it_is_removed_on_a_code_of_it(eva, key):
+def test_a_second_factor_is_removed_with_a_code_of_it(eva, key):
     with pytest.raises(factor.CodeRefused):
         factor.remove(eva, wrong(key), **WHERE)
     assert factor.device_of(eva) is not None
@@ -166,7 +166,7 @@ def test_it_is_removed_on_a_code_of_it(eva, key):
         factor.check(eva, code(key, 1), **WHERE)
 
 
-def test_it_is_reset_for_a_reason(eva, key):
+def test_a_second_factor_is_reset_for_a_reason(eva, key):
     assert factor.reset(eva, by="ada", reason="perdió el celular", **WHERE)
     assert factor.device_of(eva) is None
     entry = AuditEntry.objects.latest("id")
@@ -175,7 +175,7 @@ def test_it_is_reset_for_a_reason(eva, key):
     assert actions().count("second_factor.reset") == 1
 
 
-def test_who_may_reset_whose():
+def test_administrators_reset_others_and_only_a_superuser_resets_a_superuser():
     chief = User.objects.create_superuser("jefa")
     admin = User.objects.create_user("ada", is_staff=True)
     admin.groups.add(Group.objects.get(name="Administradores"))
@@ -187,7 +187,7 @@ def test_who_may_reset_whose():
             factor.check_may_reset(actor, whose)
 
 
-def test_the_command_for_the_only_administrator(eva, key, capsys):
+def test_a_command_resets_the_second_factor_of_the_only_administrator(eva, key, capsys):
     call_command("reset_second_factor", "eva", reason="no hay otro")
     assert capsys.readouterr().out == "Reset: eva\n"
     assert factor.device_of(eva) is None
@@ -214,7 +214,7 @@ def test_neither_key_nor_code_is_in_the_audit(eva, caplog):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("by", ["app", "paper"])
-def test_of_many_at_once_with_one_code_one_gets_in(by):
+def test_of_many_logins_at_once_with_one_code_one_succeeds(by):
     eva = User.objects.create_user("eva", is_staff=True)
     key = factor.new_key()
     codes = factor.enrol(eva, key, code(key, -1), **WHERE)
@@ -230,7 +230,7 @@ def test_of_many_at_once_with_one_code_one_gets_in(by):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_wrong_ones_at_once_one_is_looked_at():
+def test_of_many_wrong_codes_at_once_one_is_compared():
     eva = User.objects.create_user("eva", is_staff=True)
     key = factor.new_key()
     factor.enrol(eva, key, code(key, -1), **WHERE)

@@ -1,4 +1,4 @@
-"""A session of the staff ends: without its person after a while, after a working day, and with what it stood on."""
+"""End of a staff session: idle, after a working day, and with the password or account that it was opened with."""
 
 from datetime import timedelta
 
@@ -15,13 +15,12 @@ PASSWORD = "una clave  larga"
 
 
 @pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def limits(settings):
     settings.SESSION_IDLE_MINUTES, settings.SESSION_HOURS = 30, 8
 
 
 @pytest.fixture
-def http(quick_hashes):
+def http():
     User.objects.create_superuser("jefa", password=PASSWORD)
     http = Client()
     http.post("/admin/login/", {"username": "jefa", "password": PASSWORD})
@@ -30,21 +29,21 @@ def http(quick_hashes):
 
 
 def back(http, *, seen, began=None):
-    """The session as it was that long ago."""
+    """Move the session's times back."""
     session = http.session
     session["staff_seen"] -= seen.total_seconds()
     session["staff_began"] -= (began or seen).total_seconds()
     session.save()
 
 
-def test_it_goes_on_while_its_person_does(http):
+def test_a_session_goes_on_while_it_is_used(http):
     for _ in range(3):
         back(http, seen=timedelta(minutes=29))
         assert http.get("/admin/").status_code == 200
     assert timezone.now().timestamp() - http.session["staff_seen"] < 5
 
 
-def test_it_ends_without_its_person_and_says_so(http):
+def test_an_idle_session_ends_and_the_login_page_says_so(http):
     back(http, seen=timedelta(minutes=30))
     key = http.session.session_key
     answer = http.get("/soporte/?q=987654321")
@@ -68,7 +67,7 @@ def test_it_ends_without_its_person_and_says_so(http):
     ],
     ids=str,
 )
-def test_a_page_that_looks_for_news_by_itself_is_nobody_s_activity(http, query, headers):
+def test_a_request_that_a_page_makes_by_itself_is_no_activity(http, query, headers):
     back(http, seen=timedelta(minutes=20))
     seen = http.session["staff_seen"]
     assert http.get("/soporte/mensajes/", query, headers=headers).status_code == 200
@@ -80,27 +79,27 @@ def test_a_page_that_looks_for_news_by_itself_is_nobody_s_activity(http, query, 
 
 
 @pytest.mark.parametrize("headers", [{}, {"Sec-Fetch-Mode": "navigate"}, {"HX-Request": "true"}], ids=str)
-def test_what_somebody_clicked_is(http, headers):
+def test_a_click_is_activity(http, headers):
     back(http, seen=timedelta(minutes=20))
     seen = http.session["staff_seen"]
     http.get("/soporte/", headers=headers)
     assert http.session["staff_seen"] > seen + 1000
 
 
-def test_a_form_that_a_script_sends_is(http):
+def test_a_form_that_a_script_sends_is_activity(http):
     back(http, seen=timedelta(minutes=20))
     seen = http.session["staff_seen"]
     http.post("/admin/clients/partner/", {}, headers={"Sec-Fetch-Mode": "cors"})
     assert http.session["staff_seen"] > seen + 1000
 
 
-def test_activity_is_not_written_down_at_every_request(http):
+def test_activity_is_not_stored_at_every_request(http):
     seen = http.session["staff_seen"]
     http.get("/admin/")
     assert http.session["staff_seen"] == seen
 
 
-def test_it_ends_after_a_working_day_in_any_case(http):
+def test_a_session_ends_after_a_working_day_even_in_use(http):
     back(http, seen=timedelta(), began=timedelta(hours=7, minutes=59))
     assert http.get("/admin/").status_code == 200
     back(http, seen=timedelta(), began=timedelta(minutes=1))
@@ -122,14 +121,14 @@ def test_a_changed_password_ends_the_other_sessions(http):
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}], ids=str)
-def test_a_person_who_is_switched_off_is_out_with_the_next_request(http, change):
+def test_a_deactivated_account_is_logged_out_at_the_next_request(http, change):
     User.objects.update(**change)
     for path in ("/admin/", "/soporte/", "/cuenta/"):
         assert http.get(path)["Location"].startswith("/admin/login/")
 
 
 @pytest.mark.parametrize("page", ["/admin/", "/soporte/"])
-def test_leaving(http, page):
+def test_logging_out_ends_the_session(http, page):
     assert 'action="/admin/logout/"' in http.get(page).content.decode()
     key = http.session.session_key
     answer = http.post("/admin/logout/")
@@ -138,7 +137,7 @@ def test_leaving(http, page):
     assert http.get(page)["Location"] == f"/admin/login/?next={page}"
 
 
-def test_a_login_has_a_session_of_its_own(quick_hashes):
+def test_a_login_has_a_session_of_its_own():
     User.objects.create_superuser("jefa", password=PASSWORD)
     http = Client()
     session = http.session
@@ -153,7 +152,7 @@ def test_a_login_has_a_session_of_its_own(quick_hashes):
     assert http.session.session_key not in (before, first), "also for who was logged in already"
 
 
-def test_its_cookie_is_not_for_scripts_nor_for_other_sites(http, settings):
+def test_the_session_cookie_is_not_for_scripts_nor_for_other_sites(http, settings):
     cookie = http.cookies["aval_session"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"

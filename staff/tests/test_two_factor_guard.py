@@ -1,6 +1,6 @@
-"""The one door: with a password alone no page below /admin/, /soporte/ and /cuenta/ opens, and nothing is done there.
+"""Guard of the second factor: a password alone opens no page below /admin/, /soporte/ and /cuenta/, and does nothing.
 
-The addresses come from the URL map, so that a page that is added tomorrow is asked about tomorrow.
+The URLs come from the URL map, so that a new page is tried too.
 """
 
 import re
@@ -32,11 +32,6 @@ VALUES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def chief(db):
     return User.objects.create_superuser("jefa", password="una clave larga")
@@ -55,7 +50,7 @@ def logged_in(user):
 
 
 def addresses(patterns=None, before=""):
-    """Every address below the guarded paths."""
+    """URLs below the guarded paths."""
     for each in get_resolver().url_patterns if patterns is None else patterns:
         route = before + re.sub(r"<(?:\w+:)?(\w+)>", lambda match: VALUES.get(match[1], "1"), str(each.pattern))
         route = re.sub(r"\(\?P<(\w+)>[^)]*\)", lambda match: VALUES.get(match[1], "1"), route)
@@ -88,7 +83,7 @@ def test_the_url_map_is_read():
 
 
 def everything_is_closed(http, to):
-    """Neither reading nor acting gets beyond the door, whatever it is."""
+    """Assert that no URL answers GET or POST with anything but the way to `to`."""
     for path in closed():
         for send in (http.get, http.post):
             answer = send(path, {"motivo": "porque sí"})
@@ -102,21 +97,21 @@ def everything_is_closed(http, to):
 
 
 @pytest.mark.parametrize("method", ["head", "put", "patch", "delete", "options", "trace"])
-def test_no_other_method_finds_a_way(method):
+def test_no_other_method_opens_a_page(method):
     for path in closed():
         assert getattr(Client(), method)(path).status_code == 302
 
 
-def test_nobody(chief):
+def test_an_anonymous_request_opens_nothing(chief):
     everything_is_closed(Client(raise_request_exception=False), "/admin/login/?next=/")
 
 
-def test_a_session_that_is_not_of_the_staff():
+def test_a_session_of_a_user_who_is_not_staff_opens_nothing():
     everything_is_closed(logged_in(User.objects.create_user("cliente")), "/admin/login/?next=/")
 
 
 @pytest.mark.parametrize("mode", ["required", "optional"])
-def test_a_password_alone_where_the_account_has_a_second_factor(chief, settings, mode):
+def test_a_password_alone_opens_nothing_where_the_account_has_a_second_factor(chief, settings, mode):
     settings.STAFF_TWO_FACTOR = mode
     enrolled(chief)
     before = AuditEntry.objects.count()
@@ -124,7 +119,7 @@ def test_a_password_alone_where_the_account_has_a_second_factor(chief, settings,
     assert AuditEntry.objects.count() == before
 
 
-def test_a_password_alone_where_a_second_factor_is_required(chief, settings, monkeypatch):
+def test_a_password_alone_opens_nothing_where_a_second_factor_is_required(chief, settings, monkeypatch):
     settings.STAFF_TWO_FACTOR = "required"
     http = logged_in(chief)
     assert http.get(ENROL).status_code == 200
@@ -164,7 +159,7 @@ def test_another_person_s_device_opens_nothing(chief):
     ],
     ids=str,
 )
-def test_a_script_gets_an_answer_it_understands(headers, scripted):
+def test_a_script_is_answered_in_json_and_a_page_by_a_redirect(headers, scripted):
     answer = Client().get("/soporte/mensajes/", headers=headers)
     if scripted:
         assert (answer.status_code, answer.json()["login"]) == (401, "/admin/login/?next=/soporte/")
@@ -178,7 +173,7 @@ def test_rows_that_a_page_asks_for_by_itself_are_never_a_login_page():
     assert "<" not in answer.content.decode()
 
 
-def test_whoever_acts_is_led_back_to_the_page_he_came_from():
+def test_after_a_refused_action_the_login_leads_back_to_the_page_of_the_form():
     http = Client()
     path = "/soporte/caso/cliente/1/perdonar/"
     answer = http.post(path, headers={"Referer": "http://testserver/soporte/caso/cliente/1/?x=1"})
@@ -187,7 +182,7 @@ def test_whoever_acts_is_led_back_to_the_page_he_came_from():
     assert answer["Location"] == "/admin/login/?next=/soporte/"
 
 
-def test_partners_pages_and_static_files_do_not_ask_who_is_there(chief):
+def test_partners_pages_and_static_files_read_no_session(chief):
     with CaptureQueriesContext(connection) as asked:
         for path in ("/static/staff/staff.css", "/referencia/", "/v1/api/status"):
             answer = Client().get(path)
@@ -200,7 +195,7 @@ def test_devices_have_no_pages_in_the_admin(chief):
     assert not [each for each in addresses() if "/otp_" in each]
 
 
-def test_pages_of_the_staff_are_kept_by_nobody(chief):
+def test_pages_of_the_staff_are_not_cached(chief):
     agent = User.objects.create_user("eva", is_staff=True)
     agent.user_permissions.set(Permission.objects.filter(codename="use_desk"))
     for path in ("/admin/", "/soporte/", "/cuenta/", "/cuenta/segundo-factor/"):

@@ -1,4 +1,4 @@
-"""The staff's login as a person goes through it: password, code, enrolment, paper, a lost phone."""
+"""Login of staff step by step: password, code, enrolment, backup codes, and a lost phone."""
 
 import re
 from datetime import timedelta
@@ -17,13 +17,8 @@ pytestmark = pytest.mark.django_db
 PASSWORD = "una clave  larga"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
-def eva(quick_hashes):
+def eva():
     user = User.objects.create_user("eva", password=PASSWORD, is_staff=True)
     user.groups.add(Group.objects.get(name="Operaciones"))
     return user
@@ -49,7 +44,7 @@ def give_code(http, typed, path="/cuenta/codigo/", **more):
 
 
 def key_on(page):
-    """The key that an enrolment page shows for typing, as an app keeps it."""
+    """Key of an enrolment page, in hexadecimal as an app stores it."""
     from base64 import b32decode
 
     return b32decode(re.search(r'class="secret">([A-Z2-7 ]+)<', page)[1].replace(" ", "")).hex()
@@ -59,7 +54,7 @@ def text(answer):
     return answer.content.decode()
 
 
-def test_a_password_and_then_a_code(eva, key):
+def test_a_login_takes_a_password_and_then_a_code(eva, key):
     http = browser()
     answer = give_password(http, next="/soporte/?q=1")
     assert answer["Location"] == "/cuenta/codigo/?next=%2Fsoporte%2F%3Fq%3D1"
@@ -108,7 +103,7 @@ def test_where_it_is_required_it_is_enrolled_right_after_the_password(eva, setti
     assert "_auth_user_id" not in other.session, "a code without a password"
 
 
-def test_whoever_had_the_password_before_does_not_know_the_key(eva):
+def test_each_enrolment_shows_a_new_key(eva):
     seen = []
     for http in (browser(), browser()):
         give_password(http)
@@ -116,7 +111,7 @@ def test_whoever_had_the_password_before_does_not_know_the_key(eva):
     assert seen[0] != seen[1]
 
 
-def test_a_backup_code_in_place_of_the_app(eva):
+def test_a_backup_code_serves_in_place_of_the_app(eva):
     key = second_factor.new_key()
     backup = second_factor.enrol(eva, key, code(key), at=timezone.now(), address=None)[0]
     http = browser()
@@ -130,7 +125,7 @@ def test_a_backup_code_in_place_of_the_app(eva):
     assert "Le quedan 9 códigos de respaldo." in text(http.get("/cuenta/"))
 
 
-def test_a_wrong_code_is_said_and_the_next_waits(eva, key):
+def test_a_wrong_code_is_told_and_the_next_must_wait(eva, key):
     http = browser()
     give_password(http)
     answer = give_code(http, wrong(key))
@@ -188,7 +183,7 @@ def test_five_wrong_passwords_are_told_in_spanish(eva):
 
 
 @pytest.mark.parametrize("name", ["nadie", "cliente", "inactiva"])
-def test_who_is_not_of_the_staff_hears_the_same(eva, name):
+def test_a_refusal_does_not_tell_which_accounts_exist(eva, name):
     User.objects.create_user("cliente", password=PASSWORD)
     User.objects.create_user("inactiva", password=PASSWORD, is_staff=True, is_active=False)
     http = browser()
@@ -229,7 +224,7 @@ def test_a_session_of_before_the_enrolment_must_give_a_code_too(eva):
 
 
 @pytest.mark.parametrize("to", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", "\\\\x"])
-def test_nobody_is_led_to_another_site(eva, key, to):
+def test_a_login_never_redirects_to_another_site(eva, key, to):
     http = browser()
     assert "elsewhere" not in give_password(http, next=to)["Location"]
     assert give_code(http, code(key), next=to)["Location"] == "/admin/"
@@ -242,7 +237,7 @@ def inside(eva, key):
     return http
 
 
-def test_renewing_the_codes_wants_one(eva, key):
+def test_renewing_the_backup_codes_takes_a_code(eva, key):
     http = inside(eva, key)
     assert give_code(http, wrong(key), "/cuenta/segundo-factor/codigos/").status_code == 401
     rested()
@@ -252,7 +247,7 @@ def test_renewing_the_codes_wants_one(eva, key):
     assert http.get("/admin/").status_code == 200, "the session goes on"
 
 
-def test_removing_it_wants_a_code_and_ends_the_other_sessions(eva, key, settings):
+def test_removing_the_second_factor_takes_a_code_and_ends_the_other_sessions(eva, key, settings):
     http, other = inside(eva, key), browser()
     rested()
     give_password(other)
@@ -299,7 +294,7 @@ def test_an_administrator_resets_a_colleague_s_for_a_reason(eva, key):
     assert http.get("/cuenta/segundo-factor/restablecer/999999/").status_code == 404
 
 
-def test_who_may_not_reset_does_not(eva, key):
+def test_nobody_resets_a_second_factor_without_the_permission(eva, key):
     http = browser()
     http.force_login(User.objects.create_user("leo", is_staff=True))
     for send in (http.get, http.post):
@@ -312,14 +307,14 @@ def test_who_may_not_reset_does_not(eva, key):
     assert "Su propio segundo factor se quita en" in text(answer)
 
 
-def test_forms_want_their_own_token(eva, key):
+def test_every_form_needs_its_csrf_token(eva, key):
     http = Client(enforce_csrf_checks=True)
     http.force_login(eva)
     for path in ("/admin/login/", "/cuenta/codigo/", "/cuenta/codigo/respaldo/"):
         assert http.post(path, {"codigo": code(key), "username": "eva", "password": PASSWORD}).status_code == 403
 
 
-def test_what_was_typed_is_kept_nowhere(eva, key, caplog):
+def test_a_typed_code_is_stored_nowhere(eva, key, caplog):
     caplog.set_level("DEBUG")
     http = browser()
     give_password(http, "clave-errada-77")

@@ -9,18 +9,17 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from clients.models import AuthorizedClient, Partner
+from clients.models import AuthorizedClient
 from messaging.delivery import send
 from messaging.models import SandboxMessage
+from tests.factories import AuthorizedClientFactory, PartnerFactory
 
 ANA = "ana@example.com"
 
 
 def authorized(name: str = "Banco Andino", email: str = ANA, *, at: datetime | None = None) -> AuthorizedClient:
-    slug = re.sub(r"\W+", "-", name.lower()).strip("-")[:50]
-    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": name})
-    return AuthorizedClient.objects.create(
-        partner=partner, email=email, external_code="1", profile="A", request_id=1, created_at=at or timezone.now()
+    return AuthorizedClientFactory.create(
+        partner=PartnerFactory(name=name), email=email, created_at=at or timezone.now()
     )
 
 

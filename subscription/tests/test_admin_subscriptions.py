@@ -1,13 +1,12 @@
 """Admin pages of links and evidence: read-only, and without a token on any page."""
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 
 from subscription.links import confirmation_token
 from subscription.models import ConsentRecord, SubscriptionRequest
 from subscription.tests.conftest import ANA
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 REQUESTS, CONSENTS = "/admin/subscription/subscriptionrequest/", "/admin/subscription/consentrecord/"
@@ -15,9 +14,7 @@ REQUESTS, CONSENTS = "/admin/subscription/subscriptionrequest/", "/admin/subscri
 
 @pytest.fixture
 def superuser(db):
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class Person:
     applicants: list[Applicant] = field(default_factory=list)
     authorized: list[AuthorizedClient] = field(default_factory=list)
     external: list[ExternalClient] = field(default_factory=list)
-    mailbox: str = ""  # nobody registered has it, but messages went there
+    mailbox: str = ""  # recipient of messages, of no registered person
 
     @property
     def emails(self) -> list[str]:
@@ -103,7 +103,7 @@ def _by_id(text: str) -> Iterable[Any]:
     yield from ExternalClient.objects.filter(pk=wanted)
     yield from Applicant.objects.filter(tokens__pk=wanted)
     for message in Message.objects.filter(pk=wanted):
-        if message.authorized_client_id is not None:  # asked for anew: not one who was forgotten
+        if message.authorized_client_id is not None:  # read by the manager, which leaves out erased clients
             yield from AuthorizedClient.objects.filter(pk=message.authorized_client_id)
         if message.reference is not None:
             yield from Applicant.objects.filter(tokens__pk=message.reference)

@@ -27,7 +27,7 @@ from tokens.models import VerificationToken
 CACHE_SECONDS = 30
 """Seconds for which a panel is cached."""
 _UNSAID = {"EXPIRED": "Venció antes de salir", "UNKNOWN": "El proveedor no respondió"}
-"""Reasons that the state itself says."""
+"""Reasons of states in which a provider gives none."""
 REASONS = 10
 """Failure reasons in a panel; the others are one row."""
 Data = dict[str, Any]
@@ -143,7 +143,7 @@ def panel(name: str, *, at: datetime) -> Data:
     except RedisUnavailable:
         return _asked(name, at=at)
     fresh = _asked(name, at=at)
-    with suppress(RedisUnavailable), breaker:  # which has logged it; the next look asks anew
+    with suppress(RedisUnavailable), breaker:  # which has logged it; the next view queries again
         redis_connection().set(key, json.dumps(fresh), ex=CACHE_SECONDS)
     return fresh
 

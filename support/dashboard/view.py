@@ -50,7 +50,7 @@ def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 def _shown(name: str, *, at: datetime) -> Data:
     try:
         data = figures.panel(name, at=at)
-    except OperationalError as fault:  # one that takes too long must not take the first page along
+    except OperationalError as fault:  # a panel that times out must not break the page
         log.error("a panel of the dashboard failed", extra={"panel": name, "fault": repr(fault)[:300]})
         return {"fault": True}
     asked_at = datetime.fromisoformat(data["at"]).astimezone(LIMA)

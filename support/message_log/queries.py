@@ -79,7 +79,7 @@ class Page:
     rows: list[Message]
     older: Position | None
     newest: Position | None
-    looked_back_to: datetime | None = None  # there may be more of them before this moment: nobody has looked yet
+    looked_back_to: datetime | None = None  # where the search stopped: older rows may match too
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def searched(asked: Mapping[str, Any], *, at: datetime) -> Search:
 
 
 _COLUMNS = {"via": "via", "tipo": "kind", "empresa": "partner"}
-_FAILED = RawSQL(  # the states as literals: with parameters the partial index for them may be passed over
+_FAILED = RawSQL(  # the states as literals: with parameters their partial index may not be used
     "messaging_message.state IN ('FAILED', 'UNKNOWN', 'EXPIRED', 'UNDELIVERED')", [], output_field=BooleanField()
 )
 

@@ -171,9 +171,9 @@ def note_export(row: Registered, agent: Agent) -> None:
 def erase(row: Registered, agent: Agent) -> AuditEntry | None:
     """Erase the person in one transaction; return the audit entry. None if they were just erased by another call.
 
-    Beside live traffic: locks are taken in the house's order (applicants, destinations, tokens, messages; links before
-    authorised clients, as whoever confirms takes them). Raises messaging.retention.MessageBeingSent, when nothing was
-    done: a provider has one of the messages on the line.
+    Locks are taken in the order of docs/architecture.md, since other calls go on: applicants, destinations, tokens,
+    messages; links before authorised clients, as a confirmation takes them. Raises
+    messaging.retention.MessageBeingSent, with nothing done, while a provider is called with one of the messages.
     """
     with transaction.atomic():
         person = _locked(row)

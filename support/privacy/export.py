@@ -105,7 +105,7 @@ _COLUMN_TEXTS: dict[str, Callable[[Any], Any]] = {
     "by": lambda row: "personal",
     "data": lambda row: audit_data(row.data),
     "proved_via": lambda row: Via(row.proved_via).label if row.proved_via else None,
-    # a campaign's words stand once, with the campaign
+    # the text of a campaign is stored once, in its own row
     "text": lambda row: row.text or (getattr(row, "campaign", None) and row.campaign.text) or None,
     "company": lambda row: row.authorized_client.partner.name,
 }

@@ -26,7 +26,7 @@ STAFF = (
         "sessions",
         "SELECT session_key AS id FROM django_session WHERE expire_date < %(before)s ORDER BY expire_date",
         delete_sql_of("django_session", "session_key"),
-        lambda: timedelta(0),  # they say themselves when they are over
+        lambda: timedelta(0),  # each row has its own end
     ),
     RetentionRule(
         "logins",
@@ -35,7 +35,7 @@ STAFF = (
         period_of("logins"),
     ),
     RetentionRule(
-        "login_failures",  # few rows: one a name that was tried
+        "login_failures",  # few rows: one for each name that was tried
         "SELECT name AS id FROM clients_loginfailures WHERE last_at < %(before)s ORDER BY name",
         delete_sql_of("clients_loginfailures", "name"),
         period_of("logins"),
@@ -55,7 +55,7 @@ STAFF = (
 )
 
 RULES: Sequence[RetentionRule] = (
-    *tokens.retention.RULES,  # first what somebody waits for: the destinations of those who were erased
+    *tokens.retention.RULES,  # first what was asked for: the destinations of erased people
     *clients.retention.RULES,
     *messaging.retention.RULES,
     *external_api.retention.RULES,

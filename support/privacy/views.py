@@ -107,7 +107,7 @@ def _erase(request: HttpRequest, row: Registered, agent: Agent) -> AuditEntry | 
     except MessageBeingSent:
         messages.error(request, "Un proveedor tiene ahora un mensaje suyo. No se borró nada: repita en un minuto.")
         return None
-    except OperationalError:  # a lock that did not come in time, or two that waited for each other
+    except OperationalError:  # a lock timeout or a deadlock
         messages.error(request, "Otra operación tiene ocupados sus datos. No se borró nada: repita en un minuto.")
         return None
     if entry is None:

@@ -1,24 +1,32 @@
-"""Rows of everything that has a page in the admin, as many as wanted, with any text wherever somebody outside or one of
-the staff could have put it."""
+"""Rows for every page of the admin, as many as wanted, with one text in each column that a partner, client, provider or
+staff member could have written."""
 
 from datetime import timedelta
 
 from django.contrib import admin
-from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 from django.utils import timezone
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuthorizedClient, Partner, audit
+from clients.models import Partner, audit
 from conftest import make_applicant
-from external_api.models import ApiRequest
-from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderState
-from subscription.models import ConsentRecord, SubscriptionRequest
-from tests.factories import PartnerFactory
-from tokens.models import LadderForgiveness, VerificationToken
+from messaging.models import Message, ProviderEvent, ProviderState
+from tests.factories import (
+    ApiRequestFactory,
+    AuthorizedClientFactory,
+    CampaignFactory,
+    ConsentRecordFactory,
+    LadderForgivenessFactory,
+    MessageEventFactory,
+    MessageFactory,
+    PartnerFactory,
+    StaffUserFactory,
+    VerificationTokenFactory,
+)
 
-HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{{ 7*7 }}{% debug %}'
+HOSTILE = '<script>alert("x")</script>{{ 7777|add:7777 }}{{ 7777*7777 }}{% debug %}'
 
 
 def registered():
@@ -36,7 +44,7 @@ def page_of(row, name="change"):
 
 
 def everything(text, numbers, partner=None):
-    """One row of each kind for each number; what belongs to something belongs to the first partner there is."""
+    """Make one row of each kind for each number. Rows of a partner belong to `partner`, or to the first there is."""
     for number in numbers:
         own = PartnerFactory(name=text[:90] + str(number), slug=f"empresa-{number}")
         first = partner or Partner.objects.order_by("pk").first()
@@ -44,15 +52,7 @@ def everything(text, numbers, partner=None):
         _staff(text, number)
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
-        ApiRequest.objects.create(
-            contract="registry",
-            partner=own,
-            user=text[:200],
-            action=text[:60],
-            status=200,
-            duration_ms=1,
-            created_at=at,
-        )
+        ApiRequestFactory(contract="registry", partner=own, user=text[:200], action=text[:60], created_at=at)
 
 
 def _people(text, number, partner):
@@ -67,22 +67,9 @@ def _people(text, number, partner):
         district=text[:60],
         created_at=at,
     )
-    token = VerificationToken.objects.create(
-        applicant=person,
-        via="S",
-        destination=text[:254],
-        operator="CLARO",
-        code_hmac=b"0" * 32,
-        created_at=at,
-        expires_at=at,
-        outcome="EXPIRADO",
-        finished_at=at,
-        client_attempt=1,
-        client_wait=timedelta(0),
-        destination_attempt=1,
-        destination_wait=timedelta(0),
-    )
-    message = Message.objects.create(
+    token = VerificationTokenFactory(applicant=person, destination=text[:254], created_at=at, outcome="EXPIRADO")
+    message = MessageFactory(
+        sent=True,
         partner=partner,
         credential=credential,
         kind="alerta",
@@ -90,8 +77,6 @@ def _people(text, number, partner):
         recipient=text[:254],
         subject=text[:200],
         text=text,
-        state="SENT",
-        next_attempt_at=at,
         provider=text[:100],
         provider_reply=text[:300],
         reference=token.pk,
@@ -99,13 +84,9 @@ def _people(text, number, partner):
     )
     newest = Message.objects.order_by("-created_at", "-id").first()
     for each in {message, newest}:
-        MessageEvent.objects.create(
-            message=each, at=at, state="SENT", attempt=1, provider=text[:100], detail=text[:300]
-        )
-    LadderForgiveness.objects.create(
-        applicant=person, via="S", destination=text[:254], at=at, by=text[:150], reason=text[:500]
-    )
-    client = AuthorizedClient.objects.create(
+        MessageEventFactory(message=each, at=at, state="SENT", provider=text[:100], detail=text[:300])
+    LadderForgivenessFactory(applicant=person, destination=text[:254], at=at, by=text[:150], reason=text[:500])
+    client = AuthorizedClientFactory(
         partner=partner,
         email=f"{text[:200]}{number}",
         name=text[:50],
@@ -117,26 +98,13 @@ def _people(text, number, partner):
     points = [{"key": text[:90], "value": text}]
     details = Details("2380033370713", text[:100], text[:100], text[:20], text[:100], text[:100], text[:100], points)
     register(credential, f"{text[:90]}{number}", details, request_id=number, address=None, at=at)
-    asked = SubscriptionRequest.objects.create(
-        email=text[:254], requested_at=at, expires_at=at + timedelta(hours=1), address="192.0.2.1"
-    )
-    ConsentRecord.objects.create(
-        authorized_client=client,
-        request=asked,
-        email=text[:254],
-        act=ConsentRecord.Act.GIVEN,
-        how=ConsentRecord.How.LINK,
-        text_version="1",
-        text=text,
-        at=at,
-        address="192.0.2.1",
-    )
+    ConsentRecordFactory(authorized_client=client, email=text[:254], text=text, at=at)
 
 
 def _staff(text, number):
     group = Group.objects.create(name=f"{text[:120]}{number}")
     group.permissions.set(Permission.objects.filter(codename__startswith="view_")[: 1 + number % 5])
-    user = User.objects.create(username=f"{text[:120]}{number}", first_name=text[:150], is_staff=True)
+    user = StaffUserFactory(username=f"{text[:120]}{number}", first_name=text[:150])
     user.groups.add(group)
     changes = [{"field": "name", "before": text, "after": [text, None]}, {"field": text, "before": {text: text}}]
     audit(user, "user.changed", at=timezone.now(), by=text[:150], reason=text[:500], changes=changes, note=text)
@@ -144,14 +112,8 @@ def _staff(text, number):
 
 def _campaigns_and_providers(text, number, partner):
     at = timezone.now() - timedelta(minutes=number)
-    campaign = Campaign.objects.create(
-        type="boletin",
-        subject=text[:180],
-        text=text,
-        html=text,
-        profiles=[text[:100]],
-        created_by=text[:150],
-        created_at=at,
+    campaign = CampaignFactory(
+        subject=text[:180], text=text, html=text, profiles=[text[:100]], created_by=text[:150], created_at=at
     )
     campaign.partners.add(partner)
     state = ProviderState.objects.create(name=f"{text[:90]}{number}", set_aside_at=at, reason=text[:300], by=text[:150])

@@ -1,4 +1,4 @@
-"""One person in every app, and another who must keep everything: what copy and erasure are tried on."""
+"""A person with rows in every app, for the tests of export and erasure."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,9 +12,19 @@ from clients.credentials import issue
 from clients.external_clients import Details, register
 from clients.models import Applicant, AuthorizedClient, Credential, ExternalClient, Partner, audit
 from conftest import NOW
-from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import Campaign, Message, MessageEvent, ProviderReceipt, SandboxMessage
-from subscription.models import ConsentRecord, SubscriptionRequest
+from external_api.models import IdempotentAnswer
+from messaging.models import Message, ProviderReceipt, SandboxMessage
+from tests.factories import (
+    ApiRequestFactory,
+    ApplicantFactory,
+    AuthorizedClientFactory,
+    CampaignFactory,
+    ConsentRecordFactory,
+    MessageEventFactory,
+    MessageFactory,
+    PartnerFactory,
+    SubscriptionRequestFactory,
+)
 from tokens import cooldown_overrides, services
 from tokens.models import CodeTry, VerificationToken
 from tokens.services import Origin
@@ -24,7 +34,7 @@ CODE = "Q7ZX"
 
 @dataclass(frozen=True)
 class Somebody:
-    """Values that stand nowhere else in the tests' database."""
+    """Values of a person, found nowhere else in the tests' database."""
 
     document: str
     names: str
@@ -52,23 +62,17 @@ class Rows:
 
 
 def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
-    """Registered, authorised, subscribed, in the registry, written to, helped by staff; all of it at `at`."""
-    partner, _ = Partner.objects.get_or_create(slug=slug, defaults={"name": f"Banco {slug}"})
-    applicant = Applicant.objects.create(
+    """Make a person's rows: registered, authorised, subscribed, in the external registry, sent messages and helped by
+    staff."""
+    partner = PartnerFactory(slug=slug, name=f"Banco {slug}")
+    applicant = ApplicantFactory(
         partner=partner,
-        document_type="DNI",
         document_number=who.document,
-        check_character="9",
         names=who.names,
         paternal_surname=who.surname,
         maternal_surname=who.surname,
         email=who.email,
-        department="LIMA",
-        province="LIMA",
-        district="MIRAFLORES",
-        ubigeo="150122",
         created_at=at,
-        updated_at=at,
     )
     origin = Origin(partner, None, 7)
     old = services.request(applicant.pk, via="C", origin=origin, at=at - timedelta(days=5)).token
@@ -79,16 +83,7 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
     client = _subscribed(partner, who, at=at)
     external = _registered(partner, who, at=at)
     for subject in (applicant.pk, external.pk):
-        ApiRequest.objects.create(
-            contract="informaperu",
-            partner=partner,
-            subject=subject,
-            action="token",
-            status=200,
-            duration_ms=1,
-            address="192.0.2.44",
-            created_at=at,
-        )
+        ApiRequestFactory(partner=partner, subject=subject, address="192.0.2.44", created_at=at)
     for number, body in enumerate(
         (f'{{"correo": "{who.email}"}}', str(applicant.pk), f"por {who.names.upper()} {who.surname.upper()}")
     ):
@@ -116,7 +111,7 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
 
 
 def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
-    """The message of a code as a worker and a provider leave it."""
+    """Settle the message of a code as a worker and a provider do."""
     Message.objects.filter(reference=token.pk).update(
         state="UNDELIVERED",
         sent_at=at,
@@ -126,7 +121,7 @@ def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
         provider_reply=f"250 ok <{to}>",
     )
     message = Message.objects.get(reference=token.pk)
-    MessageEvent.objects.create(message=message, at=at, state="UNDELIVERED", attempt=1, detail=f"550 <{to}> unknown")
+    MessageEventFactory(message=message, at=at, detail=f"550 <{to}> unknown")
     ProviderReceipt.objects.create(
         provider="smtp", provider_id=f"id-{token.pk}", state="UNDELIVERED", detail=f"no buzón {to}", at=at
     )
@@ -134,7 +129,7 @@ def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
 
 
 def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient:
-    client = AuthorizedClient.objects.create(
+    client: AuthorizedClient = AuthorizedClientFactory(
         partner=partner,
         email=who.email,
         name=f"{who.names} {who.surname}",
@@ -142,67 +137,44 @@ def _subscribed(partner: Partner, who: Somebody, *, at: Any) -> AuthorizedClient
         document_number=who.document,
         phone=who.phone,
         external_code=f"C-{who.document}",
-        profile="VIP",
         request_id=5,
         created_at=at,
         subscribed_at=at,
     )
-    link = SubscriptionRequest.objects.create(
-        email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), used_at=at, address="192.0.2.9"
+    link, _ = (
+        SubscriptionRequestFactory(email=who.email, requested_at=at, used_at=used, address="192.0.2.9")
+        for used in (at, None)
     )
-    SubscriptionRequest.objects.create(
-        email=who.email, requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.9"
+    ConsentRecordFactory(
+        authorized_client=client, request=link, text=f"Acepto en {who.email}", at=at, address="192.0.2.9"
     )
-    ConsentRecord.objects.create(
-        authorized_client=client,
-        request=link,
-        email=who.email,
-        act="given",
-        how="link",
-        text_version="1",
-        text=f"Acepto en {who.email}",
-        at=at,
-        address="192.0.2.9",
-    )
-    Message.objects.create(
+    MessageFactory(
+        sent=True,
         partner=partner,
         kind="suscripcion",
         via="C",
         recipient=who.email,
         subject="confirma",
         text="enlace",
-        state="SENT",
         reference=link.pk,
         created_at=at,
-        next_attempt_at=at,
     )
-    campaign = Campaign.objects.create(
-        type="boletin",
-        subject="Noticias",
-        text="Las noticias del mes",
-        state="SENDING",
-        created_by="eva",
-        created_at=at,
-        started_at=at,
-    )
-    Message.objects.create(
+    MessageFactory(
         partner=partner,
         kind="boletin",
         via="C",
         recipient=who.email,
         subject="Noticias",
         text="",
-        state="QUEUED",
         authorized_client=client,
-        campaign=campaign,
+        campaign=CampaignFactory(state="SENDING", created_at=at, started_at=at),
         created_at=at,
-        next_attempt_at=at,
     )
     return client
 
 
 def _registered(partner: Partner, who: Somebody, *, at: Any) -> ExternalClient:
-    """Registered, and changed once, so that the audit holds the values of before and after."""
+    """External client that was registered and changed, so that the audit holds values before and after."""
     key, _ = issue(partner, Credential.Kind.JWT, at=at, by="test")
     for phone in ("555-0000", who.phone):
         details = Details(

@@ -1,5 +1,5 @@
-"""The audit: whoever changes something by hand leaves who, what, from what to what, when and from where; it is found
-by who did it and by whom it is about, and is read in Spanish words."""
+"""Audit of manual changes: who, what, before and after, when and from where. Entries are found by actor and by person,
+and read in Spanish."""
 
 import ast
 
@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from clients.admin.audit_display import ACTION_NAMES
 from clients.admin.audit_mixin import Audited
-from clients.models import AuditEntry, AuthorizedClient, ExternalClient, Partner, audit
+from clients.models import AuditEntry, Partner, audit
 from conftest import make_applicant
 from staff import login_audit
 from testkit.packages import APPS, sources
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, ExternalClientFactory, PartnerFactory, superuser_browser
 from tokens.tests.hostile_codes import ask
 
 pytestmark = pytest.mark.django_db
@@ -24,16 +24,9 @@ AUDIT = "/admin/clients/auditentry/"
 PASSWORD = "una-clave-muy-larga-7"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 def last(action):
@@ -42,7 +35,7 @@ def last(action):
     return {change["field"]: (change["before"], change["after"]) for change in entry.data["changes"]}
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- manual changes ---------------------------------------------------------------------------------------------------
 
 
 def saved(http, path, **fields):
@@ -51,7 +44,7 @@ def saved(http, path, **fields):
     return answer
 
 
-def test_a_partner_with_before_and_after(boss):
+def test_a_change_of_a_partner_is_audited_with_before_and_after(boss):
     form = {"name": "Banco", "slug": "banco", "is_active": "on", "contracts": ["nopasanada"]}
     saved(boss, "/admin/clients/partner/add/", **form)
     assert last("partner.created")["slug"] == (None, "banco")
@@ -68,11 +61,11 @@ def test_a_partner_with_before_and_after(boss):
     assert AuditEntry.objects.filter(action="partner.changed").count() == 1  # nothing changed, nothing written
 
 
-def test_before_is_what_the_database_had_and_not_what_the_form_showed(boss, monkeypatch):
-    """Somebody else saved between the page and its button: his value is what was overwritten."""
+def test_the_value_before_is_the_database_s_and_not_the_form_s(boss, monkeypatch):
+    """Somebody else saved after the page was shown: their value is the one that was replaced."""
     from django.contrib.admin import ModelAdmin
 
-    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"], requests_per_minute=10)
+    partner = PartnerFactory(name="Banco", contracts=["nopasanada"], requests_per_minute=10)
     plain = ModelAdmin.save_form
 
     def meanwhile(self, request, form, change):
@@ -97,7 +90,7 @@ def user_form(user, **changes):
     return {name: value for name, value in form.items() if value is not None}
 
 
-def test_users_their_roles_and_rights(boss):
+def test_a_change_of_a_user_s_roles_and_permissions_is_audited(boss):
     new = {"username": "luis", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     saved(boss, "/admin/auth/user/add/", **new)
     assert last("user.created")["username"] == (None, "luis")
@@ -125,7 +118,7 @@ def nothing_secret(*more):
         assert secret not in written
 
 
-def test_roles_and_what_they_may(boss):
+def test_a_change_of_a_role_s_permissions_is_audited(boss):
     right = Permission.objects.get(codename="view_partner")
     saved(boss, "/admin/auth/group/add/", name="Caja", permissions=[right.pk])
     assert last("group.created")["permissions"] == (None, ["view_partner"])
@@ -137,7 +130,7 @@ def test_roles_and_what_they_may(boss):
 
 
 def test_saving_a_role_takes_nothing_from_it(boss):
-    """What is not shown to be ticked would be lost with the first save."""
+    """A permission that the form does not show would be lost at the first save."""
     for group in Group.objects.all():
         before = set(group.permissions.values_list("codename", flat=True))
         page = boss.get(f"/admin/auth/group/{group.pk}/change/")
@@ -148,7 +141,7 @@ def test_saving_a_role_takes_nothing_from_it(boss):
         assert set(group.permissions.values_list("codename", flat=True)) == before
 
 
-def test_a_new_password_is_said_and_never_shown(boss):
+def test_a_new_password_is_audited_without_its_value(boss):
     luis = User.objects.create_user("luis", password="la-de-antes-12345")
     new = {"usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     assert boss.post(f"/admin/auth/user/{luis.pk}/password/", {**new, "password2": "otra"}).status_code == 200
@@ -162,7 +155,7 @@ def test_a_new_password_is_said_and_never_shown(boss):
     assert luis.password.split("$")[2][:6] not in page
 
 
-def test_one_s_own_new_password_is_said_too():
+def test_a_new_password_of_one_s_own_is_audited_too():
     User.objects.create_user("luis", password="la-de-antes-12345", is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     http.force_login(User.objects.get(username="luis"))
@@ -173,7 +166,7 @@ def test_one_s_own_new_password_is_said_too():
     nothing_secret("la-de-antes-12345")
 
 
-# --- coming and going -------------------------------------------------------------------------------------------------
+# --- login and logout -------------------------------------------------------------------------------------------------
 
 
 def tries(http, name, password):
@@ -184,7 +177,7 @@ def acts():
     return list(AuditEntry.objects.order_by("id").values_list("action", "actor", "object_id", "address"))
 
 
-def test_coming_in_and_going(db):
+def test_login_and_logout_are_audited(db):
     user = User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     assert tries(http, "luis", PASSWORD).status_code == 302
@@ -194,12 +187,12 @@ def test_coming_in_and_going(db):
     nothing_secret()
 
 
-def test_refusals_are_written_as_typed_without_the_password(db):
+def test_a_refused_login_is_audited_as_typed_without_the_password(db):
     user = User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     http = Client(REMOTE_ADDR="192.0.2.9")
     tries(http, "luis", "no-es-esta")
     tries(http, "nadie" * 30, "no-es-esta")
-    tries(http, "nadie" * 40, "no-es-esta")  # no name is that long, so nobody is asked
+    tries(http, "nadie" * 40, "no-es-esta")  # no name is that long, so no row is read
     assert acts() == [
         ("staff.login_failed", "luis", str(user.pk), "192.0.2.9"),
         ("staff.login_failed", "nadie" * 30, "", "192.0.2.9"),
@@ -207,7 +200,7 @@ def test_refusals_are_written_as_typed_without_the_password(db):
     nothing_secret("no-es-esta")
 
 
-def test_a_lock_out_is_written(db):
+def test_a_lockout_is_audited(db):
     http = Client(REMOTE_ADDR="192.0.2.9")
     for _ in range(6):
         tries(http, "luis", "no-es-esta")
@@ -215,7 +208,7 @@ def test_a_lock_out_is_written(db):
     assert "staff.logged_in" not in {act for act, *_ in acts()}
 
 
-def test_nobody_outside_fills_the_audit(db, monkeypatch):
+def test_failed_logins_write_a_bounded_number_of_entries(db, monkeypatch):
     monkeypatch.setattr(login_audit, "FAILURES_AN_HOUR", 3)
     for number in range(6):
         tries(Client(REMOTE_ADDR="192.0.2.9"), f"nadie{number}", "x")
@@ -224,14 +217,14 @@ def test_nobody_outside_fills_the_audit(db, monkeypatch):
     assert AuditEntry.objects.filter(address="192.0.2.10").count() == 1
 
 
-def test_the_api_s_login_is_written_too(front):
+def test_a_login_by_the_api_is_audited_too(front):
     User.objects.create_user("luis", password=PASSWORD, is_staff=True)
     front.post("/auth/login", {"username": "luis", "password": "no"})
     front.post("/auth/login", {"username": "luis", "password": PASSWORD})
     assert [act for act, *_ in acts()] == ["staff.login_failed", "staff.logged_in"]
 
 
-# --- who may make whom ------------------------------------------------------------------------------------------------
+# --- superusers -----------------------------------------------------------------------------------------------------
 
 
 def test_only_a_superuser_makes_or_touches_a_superuser():
@@ -263,30 +256,8 @@ def found(http, term, **more):
 def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
     person = make_applicant("12345678", email="juan@correo.pe")
     ask(person, phone="987654321")
-    client = AuthorizedClient.objects.create(
-        partner=PartnerFactory(name="B", slug="b"),
-        email="rosa@correo.pe",
-        document_number="87654321",
-        phone="911111111",
-        external_code="C",
-        profile="P",
-        request_id=1,
-        created_at=timezone.now(),
-    )
-    outside = ExternalClient.objects.create(
-        partner=client.partner,
-        client_id="CL1",
-        cui="2380033370713",
-        first_name="A",
-        last_name="B",
-        phone="555-1234",
-        product_key="1",
-        product_id="1",
-        origin="w",
-        created_at=timezone.now(),
-        updated_at=timezone.now(),
-        folded_name="A B",
-    )
+    client = AuthorizedClientFactory(email="rosa@correo.pe", document_number="87654321", phone="911111111")
+    outside = ExternalClientFactory(partner=client.partner, client_id="CL1", cui="2380033370713")
     at = timezone.now()
     for row, by, address, why in (
         (person, "luis", "192.0.2.1", "juan"),
@@ -319,7 +290,7 @@ def test_entries_are_found_by_who_and_by_whom_they_are_about(boss):
 
 
 def test_before_and_after_are_read_in_words(boss):
-    partner = PartnerFactory(name="Banco", slug="banco")
+    partner = PartnerFactory(name="Banco")
     changes = [
         {"field": "is_active", "before": True, "after": False},
         {"field": "contracts", "before": ["nopasanada"], "after": ["nopasanada", "registry"]},
@@ -343,7 +314,7 @@ def test_before_and_after_are_read_in_words(boss):
 
 
 def test_nobody_changes_an_entry(boss):
-    entry = audit(PartnerFactory(name="B", slug="b"), "partner.changed", at=timezone.now(), by="eva")
+    entry = audit(PartnerFactory(name="B"), "partner.changed", at=timezone.now(), by="eva")
     assert boss.post(f"{AUDIT}{entry.pk}/change/", {"actor": "otro"}).status_code == 403
     assert boss.post(f"{AUDIT}{entry.pk}/delete/", {"post": "yes"}).status_code == 403
     boss.post(AUDIT, {"action": "delete_selected", "_selected_action": entry.pk, "post": "yes"})
@@ -351,7 +322,7 @@ def test_nobody_changes_an_entry(boss):
 
 
 def written_acts():
-    """Every act that stands in the code as a text, wherever it is handed to the audit."""
+    """Actions in the code: each text literal that is passed to the audit."""
     for path in sources(*APPS):
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
@@ -360,7 +331,7 @@ def written_acts():
                 yield from (text for text in texts if isinstance(text, str) and "." in text)
 
 
-def test_every_act_has_a_spanish_name():
+def test_every_action_has_a_spanish_name():
     from messaging.models import Campaign
 
     texts = set(written_acts())

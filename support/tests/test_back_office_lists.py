@@ -1,14 +1,11 @@
-"""Lists over big tables: PostgreSQL is asked how it would find what each page shows, and never answers that it would
-read the whole table."""
+"""Plans of the lists over big tables: PostgreSQL never reads a whole table for what a page shows."""
 
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,6 +15,7 @@ from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.tests.cast import list_of, page_of
+from tests.factories import superuser_browser
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -103,14 +101,12 @@ INSERT INTO clients_auditentry (at, actor, action, object_type, object_id, addre
 
 @pytest.fixture
 def boss():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture
 def full():
-    """Many rows, the newest last, and statistics of them."""
+    """Fill the big tables, the newest rows last, and update their statistics."""
     with connection.cursor() as cursor:
         cursor.execute(FILL)
         cursor.execute("ANALYZE")
@@ -123,7 +119,7 @@ def nodes(plan) -> Iterator[dict]:
 
 
 def scans(sql):
-    """The big tables that PostgreSQL would read from end to end for a statement."""
+    """Big tables that the plan of a statement reads in full."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
         (answer,) = cursor.fetchone()
@@ -132,20 +128,20 @@ def scans(sql):
 
 
 def read_by(http, path):
-    """(path, table, statement) of every reading from end to end that a page asks for."""
+    """(path, table, statement) for each big table that a page reads in full."""
     with CaptureQueriesContext(connection) as queries:
         answer = http.get(path)
     assert answer.status_code == 200, (path, answer.status_code)
     shown = answer.context.get("cl")
     if "__" in path and not shown.result_count:
-        return []  # a choice that no row has: nothing to walk to
+        return []  # no row has this choice
     asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
     assert asked
     return [(path, table, sql) for sql in asked for table in scans(sql)]
 
 
 def choices_of(http, model):
-    """Each choice of each filter, in links as the page makes them; of the companies two."""
+    """URLs of each choice of each filter, as the page links them; of two partners only."""
     cl = http.get(list_of(model)).context["cl"]
     for spec in cl.filter_specs:
         links = [choice["query_string"] for choice in spec.choices(cl) if "query_string" in choice]
@@ -185,7 +181,7 @@ def test_no_page_reads_a_big_table_from_end_to_end(boss, full, monkeypatch):
     assert looked_at > 120
 
 
-def test_the_test_would_see_it(full):
+def test_a_plan_that_reads_a_whole_table_is_noticed(full):
     assert scans("SELECT * FROM clients_applicant WHERE names LIKE '%a%'") == {"clients_applicant"}
 
 
@@ -206,8 +202,8 @@ def test_a_long_list_says_about_how_many_rows_there_are(boss, full):
     assert paginator.said == "1"
 
 
-def test_a_filter_that_takes_too_long_is_no_broken_page(boss, full, monkeypatch):
-    """The walk by time to rows that hardly exist; PostgreSQL gives up, the page says what to do."""
+def test_a_filter_that_takes_too_long_is_told_on_the_page(boss, full, monkeypatch):
+    """A filter with few rows is searched by time until `statement_timeout`; the page then says what to do."""
     from django.contrib.admin.views.main import ChangeList
 
     def too_long(self, request):
@@ -239,7 +235,7 @@ def entry(day):
     AuditEntry.objects.create(at=day, actor="x", action="staff.logged_in", object_type="auth.user", object_id="1")
 
 
-def test_days_are_counted_out_from_the_first_row_to_the_last(boss):
+def test_days_are_offered_from_the_first_row_to_the_last(boss):
     from datetime import UTC, datetime
 
     entry(datetime(2025, 11, 3, 2, 0, tzinfo=UTC))  # the 2nd in Lima
@@ -268,7 +264,7 @@ def test_days_are_counted_out_from_the_first_row_to_the_last(boss):
         "at__year=2025&at__month=2&at__day=31",
     ],
 )
-def test_days_that_are_none_are_no_fault(boss, query):
+def test_an_invalid_day_is_ignored(boss, query):
     entry(timezone.now())
     assert boss.get(f"{list_of(AuditEntry)}?{query}", follow=True).status_code in (200, 400)
 

@@ -1,11 +1,9 @@
-"""What a page of the admin says, as staff reads it: moments in Lima's clock, and words, never the value of a column."""
+"""Values on pages of the admin: times in Lima's clock, and labels instead of stored values."""
 
 import re
 from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 from django.utils import timezone
 
 from clients.credentials import issue
@@ -13,7 +11,7 @@ from clients.models import AuditEntry, Credential, audit
 from conftest import make_applicant
 from messaging.models import Message, ProviderState
 from support.tests.days_rows import sent
-from tests.factories import PartnerFactory
+from tests.factories import PartnerFactory, superuser_browser
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 2, 12, 15, 30, 7, 82231, tzinfo=UTC)
@@ -21,9 +19,7 @@ AT = datetime(2026, 2, 12, 15, 30, 7, 82231, tzinfo=UTC)
 
 @pytest.fixture
 def http(db):
-    http = Client()
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+    return superuser_browser("jefa")
 
 
 def read(http, path):
@@ -42,7 +38,7 @@ def test_when_a_provider_took_a_message_is_a_moment_in_lima(http):
 
 
 def test_the_audit_says_a_kind_and_a_via_in_words(http):
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     issue(bank, Credential.Kind.OPAQUE, at=AT, by="jefa")
     audit(make_applicant(), "ladder.forgiven", at=AT, by="jefa", via="W")
     pages = [read(http, f"/admin/clients/auditentry/{each.pk}/change/") for each in AuditEntry.objects.order_by("pk")]
@@ -51,7 +47,7 @@ def test_the_audit_says_a_kind_and_a_via_in_words(http):
     assert "<td>WhatsApp</td>" in pages[1]
 
 
-def test_what_has_happened_is_filtered_by_yes_and_no(http):
+def test_a_date_that_may_be_empty_is_filtered_by_yes_and_no(http):
     free, held = make_applicant("11111111"), make_applicant("22222222", locked_at=AT)
     ProviderState.objects.create(name="twilio", set_aside_at=timezone.now())
     for path in (

@@ -1,4 +1,4 @@
-"""The admin's Spanish: the catalogue is compiled from what is written, and says everything django-unfold can say."""
+"""Spanish of the admin: the compiled catalogue is up to date and has every text of django-unfold."""
 
 import ast
 import gettext as gnu
@@ -27,7 +27,7 @@ THE_SAME_IN_BOTH = {"General", "No"}
 
 
 def calls(source):
-    """The constant texts of each call for a translation."""
+    """Texts of each call for a translation."""
     for node in ast.walk(ast.parse(source)):
         name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
         if name in ("_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"):
@@ -62,7 +62,7 @@ def test_nothing_that_unfold_says_is_left_in_english():
 
 
 def written():
-    """msgid (with its plural) -> msgstr of each, read from the .po as GNU's tools read it."""
+    """msgid (with its plural) -> msgstr, read from the .po file as GNU gettext reads it."""
     entries, entry, part = {}, {}, ""
     for line in [*(FOLDER / "django.po").read_text().splitlines(), ""]:
         if line.startswith("#"):
@@ -92,7 +92,7 @@ def compiled():
     return {at(ids, number): at(texts, number) for number in range(count)}
 
 
-def test_what_is_compiled_is_what_is_written():
+def test_the_compiled_catalogue_is_up_to_date():
     assert compiled() == written()
     assert len(compiled()) > 80
     with (FOLDER / "django.mo").open("rb") as file:
@@ -100,6 +100,6 @@ def test_what_is_compiled_is_what_is_written():
 
 
 @pytest.mark.parametrize("msgid", [key for key in written() if key and "%(" in key])
-def test_a_translation_keeps_its_gaps(msgid):
+def test_a_translation_keeps_its_placeholders(msgid):
     for text in written()[msgid].split("\0"):
         assert set(re.findall(r"%\(\w+\)s", text)) == set(re.findall(r"%\(\w+\)s", msgid))

@@ -1,32 +1,34 @@
-"""A case has one address and one cost: however it is spelled it is about the same person, and however much is known of
-him, it asks the database as often."""
+"""Page of a case: the same for every spelling of its URL, with the same number of queries however much is known."""
 
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from clients.models import Applicant, AuthorizedClient, audit
-from external_api.models import ApiRequest
-from messaging.models import Message, MessageEvent
-from subscription.models import ConsentRecord
+from clients.models import audit
 from support.tests.privacy_cast import ANA, everywhere
-from tests.factories import PartnerFactory
-from tokens.models import CodeTry, LadderForgiveness, VerificationToken
+from tests.factories import (
+    ApiRequestFactory,
+    ApplicantFactory,
+    AuthorizedClientFactory,
+    ConsentRecordFactory,
+    LadderForgivenessFactory,
+    MessageEventFactory,
+    MessageFactory,
+    PartnerFactory,
+    VerificationTokenFactory,
+    superuser_browser,
+)
+from tokens.models import CodeTry
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def chief(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client()
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+def chief():
+    return superuser_browser("jefa")
 
 
 def test_a_case_says_whose_data_it_is_about_however_its_address_is_spelled(chief):
@@ -41,7 +43,7 @@ def test_a_case_says_whose_data_it_is_about_however_its_address_is_spelled(chief
 
 @pytest.mark.parametrize("key", ["1", "x", "-1", "9" * 30, "1_0", "00000000-0000-0000-0000-000000000001"])
 @pytest.mark.parametrize("kind", ["cliente", "autorizado", "externo", "otro"])
-def test_a_case_of_nobody_is_no_case(chief, kind, key):
+def test_a_case_of_an_unknown_row_is_not_found(chief, kind, key):
     for path in ("", "datos/borrar/"):
         assert chief.get(f"/soporte/caso/{kind}/{key}/{path}").status_code == 404
     for path in ("mostrar/", "baja/", "datos/exportar/"):
@@ -49,89 +51,34 @@ def test_a_case_of_nobody_is_no_case(chief, kind, key):
 
 
 def more_of_everything(number):
-    """The same person once more in every app, at another partner."""
+    """Make rows of the same person in every app, at another partner."""
     at = timezone.now() - timedelta(minutes=number)
     bank = PartnerFactory(name=f"Banco {number}", slug=f"banco-{number}")
-    person = Applicant.objects.create(
+    person = ApplicantFactory(
         partner=bank,
-        document_type="DNI",
         document_number=ANA.document,
-        check_character="9",
         names=ANA.names,
         paternal_surname=ANA.surname,
         email=ANA.email,
-        department="LIMA",
-        province="LIMA",
-        district="MIRAFLORES",
-        ubigeo="150122",
         created_at=at,
         updated_at=at + timedelta(seconds=1),
     )
-    token = VerificationToken.objects.create(
-        applicant=person,
-        via="S",
-        destination=ANA.phone,
-        operator="CLARO",
-        code_hmac=b"0" * 32,
-        created_at=at,
-        expires_at=at,
-        outcome="EXPIRADO",
-        finished_at=at,
-        client_attempt=1,
-        client_wait=timedelta(0),
-        destination_attempt=1,
-        destination_wait=timedelta(0),
-    )
+    token = VerificationTokenFactory(applicant=person, destination=ANA.phone, created_at=at, outcome="EXPIRADO")
     CodeTry.objects.create(token=token, at=at, result="wrong")
-    LadderForgiveness.objects.create(applicant=person, via="S", destination=ANA.phone, at=at, by="eva", reason="llamó")
-    client = AuthorizedClient.objects.create(
-        partner=bank,
-        email=ANA.email,
-        name=ANA.names,
-        external_code="1",
-        profile="1",
-        request_id=1,
-        created_at=at,
-        subscribed_at=at,
-    )
-    for reference, about in ((token.pk, None), (None, client)):
-        sent = Message.objects.create(
-            partner=bank,
-            kind="alerta",
-            via="C",
-            recipient=ANA.email,
-            text="",
-            state="SENT",
-            reference=reference,
-            authorized_client=about,
-            created_at=at,
-            next_attempt_at=at,
+    LadderForgivenessFactory(applicant=person, destination=ANA.phone, at=at)
+    client = AuthorizedClientFactory(partner=bank, email=ANA.email, name=ANA.names, created_at=at, subscribed_at=at)
+    for about in ({"reference": token.pk}, {"authorized_client": client}):
+        sent = MessageFactory(
+            sent=True, partner=bank, kind="alerta", via="C", recipient=ANA.email, created_at=at, **about
         )
-        MessageEvent.objects.create(message=sent, at=at, state="SENT", attempt=1, provider="p", detail="ok")
-    ConsentRecord.objects.create(
-        authorized_client=client,
-        email=ANA.email,
-        act="withdrawn",
-        how="one_click",
-        text_version="1",
-        text="x",
-        at=at,
-        address="192.0.2.9",
-    )
-    ApiRequest.objects.create(
-        contract="informaperu",
-        partner=bank,
-        subject=person.pk,
-        action="token",
-        status=429,
-        duration_ms=1,
-        created_at=at,
-    )
+        MessageEventFactory(message=sent, provider="p", detail="ok")
+    ConsentRecordFactory(authorized_client=client, request=None, act="withdrawn", how="one_click", at=at)
+    ApiRequestFactory(partner=bank, subject=person.pk, status=429, created_at=at)
     audit(client, "recipient.unmasked", at=at, by="eva", reason="llamó")
 
 
 @pytest.mark.parametrize("kind", ["cliente", "autorizado"])
-def test_a_case_asks_as_often_however_much_is_known(chief, kind):
+def test_a_case_takes_the_same_number_of_queries_however_much_is_known(chief, kind):
     rows = everywhere(ANA, slug="banco")
     more_of_everything(1)
     path = f"/soporte/caso/{kind}/{(rows.applicant if kind == 'cliente' else rows.client).pk}/"

@@ -1,4 +1,4 @@
-"""The figures of the first page, each against rows made by hand around a midnight in Lima."""
+"""Figures of the dashboard, from rows around a midnight in Lima."""
 
 import json
 import time
@@ -16,8 +16,7 @@ from messaging.models import ProviderState
 from support.dashboard import charts, figures
 from support.dashboard.figures import normalised_reason
 from support.tests.days_rows import AT, HOSTILE, call, sent, token
-from tests.factories import PartnerFactory
-from tokens.models import LadderForgiveness
+from tests.factories import LadderForgivenessFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 MIDNIGHT = datetime(2026, 2, 12, 5, 0, tzinfo=UTC)
@@ -34,7 +33,7 @@ def minutes(n):
 def test_a_day_begins_at_midnight_in_lima():
     token(MIDNIGHT)
     token(JUST_BEFORE)
-    token(AT)  # the moment itself is not over
+    token(AT)  # this second is not over
     token(AT + timedelta(hours=1))
     shown = figures.codes(at=AT + timedelta(microseconds=1))
     assert shown["today"] == [2, 2, 2]
@@ -64,7 +63,7 @@ def test_delivered_is_what_a_receipt_says_and_what_was_typed_back():
     assert figures.codes(at=AT)["today"] == [5, 3, 1]
 
 
-def test_conversion_by_via_and_operator():
+def test_the_conversion_is_counted_by_via_and_operator():
     token(minutes(1), via="S", operator="CLARO")
     token(minutes(2), via="S", operator="ENTEL", outcome="EXPIRADO")
     token(minutes(3), via="W", operator="CLARO", outcome="EXPIRADO", message="DELIVERED")
@@ -75,7 +74,7 @@ def test_conversion_by_via_and_operator():
     assert shown["operators"] == [["CLARO", 2, 2, 1], ["ENTEL", 1, 0, 0]]
 
 
-def test_time_to_verify():
+def test_the_time_to_verify_is_a_median_and_a_95th_percentile():
     for took in range(1, 101):
         token(minutes(60), took=took)
     token(minutes(60), via="C", took=7)
@@ -91,7 +90,7 @@ def test_time_to_verify():
 # --- failures ------------------------------------------------------------------------------------------------
 
 
-def test_failures_by_state_and_reason():
+def test_failures_are_counted_by_state_and_reason():
     for number in range(3):
         sent(
             minutes(1),
@@ -114,7 +113,7 @@ def test_failures_by_state_and_reason():
     ]
 
 
-def test_codes_that_nobody_verified_by_how_they_ended():
+def test_codes_not_verified_are_counted_by_outcome():
     token(minutes(5), outcome="FALLIDO")
     token(minutes(6), outcome="SIN_RESPUESTA", message="DELIVERED")
     token(minutes(7), outcome="SIN_RESPUESTA", via="W")
@@ -124,7 +123,7 @@ def test_codes_that_nobody_verified_by_how_they_ended():
     assert figures.codes(at=AT)["outcomes"] == [["Sin respuesta", 2], ["Fallido", 1]]
 
 
-def test_reasons_without_end_are_ten_and_the_rest():
+def test_the_ten_most_frequent_reasons_are_listed_and_the_rest_summed():
     for number in range(26):
         sent(minutes(1), state="FAILED", reply="motivo " + chr(97 + number) * 5)
     shown = figures.failures(at=AT)["reasons"]
@@ -146,14 +145,14 @@ def test_reasons_without_end_are_ten_and_the_rest():
         (HOSTILE, HOSTILE.lower()),
     ],
 )
-def test_a_reason_is_what_was_said_without_what_differs_each_time(reply, reason):
+def test_a_reason_is_counted_without_its_ids_addresses_and_times(reply, reason):
     assert normalised_reason(reply) == reason
 
 
 # --- waits ---------------------------------------------------------------------------------------------------
 
 
-def test_who_must_wait_by_the_wait_imposed():
+def test_clients_who_must_wait_are_counted_by_their_wait():
     ana, leo, eva = (make_applicant(f"1000000{n}") for n in range(3))
     token(minutes(40), who=ana, outcome="EXPIRADO", rung=1)
     token(minutes(20), who=ana, outcome="EXPIRADO", rung=3)
@@ -165,11 +164,11 @@ def test_who_must_wait_by_the_wait_imposed():
     assert shown["clients"] == 3
 
 
-def test_who_need_not_wait():
+def test_clients_whose_wait_is_over_or_forgiven_are_not_counted():
     ana, leo, eva, sol = (make_applicant(f"1000000{n}") for n in range(4))
     token(minutes(1), who=ana, outcome="NO_ENVIADO", returned_at=AT)  # its rung was given back
     token(minutes(1), who=leo, outcome="EXPIRADO")
-    LadderForgiveness.objects.create(applicant=leo, via="S", at=AT, by="ada", reason="llamó")
+    LadderForgivenessFactory(applicant=leo, at=AT)
     token(minutes(1), who=eva)
     proved = {"proved_via": "S", "proved_destination": "987654321", "validated_at": AT}
     Applicant.objects.filter(pk=eva.pk).update(state="VALIDADO", **proved)
@@ -192,7 +191,7 @@ def test_one_client_waits_once_for_each_via():
 # --- queues, providers, traffic ------------------------------------------------------------------------------
 
 
-def test_queues_and_the_age_of_their_oldest():
+def test_a_queue_shows_the_age_of_its_oldest_message():
     sent(minutes(9), state="QUEUED", due=minutes(2))
     sent(minutes(1), state="QUEUED", kind="suscripcion", via="C")
     sent(minutes(1), state="QUEUED", due=AT + timedelta(minutes=1))
@@ -204,7 +203,7 @@ def test_queues_and_the_age_of_their_oldest():
     assert bulk == {"queue": "bulk", "due": 0, "later": 1, "sending": 0, "oldest": 0.0}
 
 
-def test_providers_set_aside():
+def test_a_provider_that_is_set_aside_is_listed_with_its_reason():
     ProviderState.objects.create(name="twilio", set_aside_at=minutes(1), until=AT, reason="3 fallas seguidas")
     ProviderState.objects.create(name="smtp")
     [[name, since, until, reason]] = figures.providers(at=AT)["rows"]
@@ -212,8 +211,8 @@ def test_providers_set_aside():
     assert (datetime.fromisoformat(since), datetime.fromisoformat(until)) == (minutes(1), AT)
 
 
-def test_traffic_of_today_by_partner_and_contract():
-    bank = PartnerFactory(name="Banco", slug="banco")
+def test_traffic_is_counted_by_partner_and_contract():
+    bank = PartnerFactory(name="Banco")
     for ms in range(1, 101):
         call(minutes(1), partner=bank, ms=ms, status=400 if ms > 90 else 200)
     call(minutes(1), partner=bank, contract="registry", ms=7)
@@ -226,7 +225,7 @@ def test_traffic_of_today_by_partner_and_contract():
     ]
 
 
-# --- nothing at all ------------------------------------------------------------------------------------------
+# --- no rows -------------------------------------------------------------------------------------------------
 
 
 def test_on_a_day_without_rows_every_panel_has_an_answer():
@@ -245,7 +244,7 @@ def test_an_axis_reaches_its_highest_value_in_few_round_steps(highest):
     assert len({b - a for a, b in pairwise(steps)}) == 1
 
 
-def test_a_chart_of_nothing_divides_by_nothing():
+def test_a_chart_without_figures_does_not_divide_by_zero():
     drawn = charts.of_hours([[0, 0, 0]] * 24, [0] * 24)
     assert drawn.bars == []
     assert drawn.before == []
@@ -262,10 +261,10 @@ def test_bars_stand_within_the_drawing():
         assert bar.y + bar.height == pytest.approx(charts.HEIGHT - charts.BOTTOM, abs=0.2)
 
 
-# --- kept for a while ----------------------------------------------------------------------------------------
+# --- cache ---------------------------------------------------------------------------------------------------
 
 
-def test_figures_are_kept_for_half_a_minute_with_their_moment():
+def test_figures_are_cached_for_half_a_minute_with_their_time():
     token(minutes(1))
     first = figures.panel("codes", at=AT)
     token(minutes(1))
@@ -279,7 +278,7 @@ def test_figures_are_kept_for_half_a_minute_with_their_moment():
     assert figures.panel("codes", at=AT)["today"] == [2, 2, 2]
 
 
-def test_without_redis_they_are_asked_for_each_time(monkeypatch):
+def test_without_redis_figures_are_queried_each_time(monkeypatch):
     monkeypatch.setattr(figures.breaker, "closed_until", time.monotonic() + 60)
     token(minutes(1))
     assert figures.panel("codes", at=AT)["today"] == [1, 1, 1]

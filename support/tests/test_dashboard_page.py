@@ -1,4 +1,4 @@
-"""The first page as each role sees it: its panels, others' words as text, what a look costs, and a panel that fails."""
+"""Page of the dashboard: the panels of each role, escaped text, its number of statements, and a panel that fails."""
 
 import re
 from datetime import timedelta
@@ -42,7 +42,7 @@ def test_roles_that_see_the_rows_see_the_figures(role):
     assert "/admin/clients/partner/" in page, "the lists are still a click away"
 
 
-def test_agents_of_the_desk_are_led_to_it_and_see_no_figures():
+def test_agents_of_the_desk_are_redirected_to_it_and_see_no_figures():
     page = index(member("Soporte"))
     assert panels_on(page) == set()
     assert "Ir a la mesa de soporte" in page
@@ -77,7 +77,7 @@ def test_a_day_without_rows_is_a_page_without_faults():
     assert not re.search(r"\bnan\b", page, re.IGNORECASE)
 
 
-def test_numbers_words_and_the_moment():
+def test_the_page_shows_numbers_labels_and_their_time():
     now = timezone.now()
     for _ in range(3):
         token(now - timedelta(microseconds=5), message="DELIVERED")
@@ -89,7 +89,7 @@ def test_numbers_words_and_the_moment():
         assert described in page
 
 
-def test_others_words_are_text():
+def test_text_of_others_is_escaped():
     bank = PartnerFactory(name=HOSTILE, slug="banco")
     now = timezone.now()
     call(now - timedelta(microseconds=5), partner=bank)
@@ -102,7 +102,7 @@ def test_others_words_are_text():
     assert "{{ 7|add:7 }}" in board
 
 
-def test_a_look_costs_one_statement_for_each_panel_and_the_next_none():
+def test_the_page_takes_one_statement_for_each_panel_and_none_while_they_are_cached():
     http = member("Operaciones")
     redis_connection().flushdb()
     with CaptureQueriesContext(connection) as first:
@@ -113,7 +113,7 @@ def test_a_look_costs_one_statement_for_each_panel_and_the_next_none():
     assert len(second) < 15
 
 
-def test_a_panel_that_takes_too_long_does_not_take_the_page_along(monkeypatch, caplog):
+def test_a_panel_that_times_out_does_not_break_the_page(monkeypatch, caplog):
     def slow(*, at):
         raise OperationalError("canceling statement due to statement timeout")
 
@@ -124,7 +124,7 @@ def test_a_panel_that_takes_too_long_does_not_take_the_page_along(monkeypatch, c
     assert "a panel of the dashboard failed" in caplog.text
 
 
-def test_nothing_comes_from_elsewhere_and_no_script_is_ours():
+def test_the_page_loads_nothing_from_other_sites_and_has_no_script_of_ours():
     token(timezone.now() - timedelta(seconds=1))
     page = index(member("Operaciones"))
     board = page[page.index('class="board"') : page.index("board-all")]

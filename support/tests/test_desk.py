@@ -1,4 +1,5 @@
-"""The desk as an agent uses it: found, told why, helped; everything masked, reasoned and audited."""
+"""Support desk as an agent uses it: search, diagnosis and actions. Destinations are masked; an action needs a reason
+and is audited."""
 
 import re
 from datetime import timedelta
@@ -26,9 +27,8 @@ HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
 
 
 @pytest.fixture(autouse=True)
-def known_code(monkeypatch, settings):
+def known_code(monkeypatch):
     monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def agent(db):
 
 @pytest.fixture
 def ana(db):
-    """Asked for a code, and typed it 48 seconds late."""
+    """Applicant who asked for a code and typed it 48 seconds late."""
     made = make_applicant(names="Ana María")
     began = timezone.now() - timedelta(minutes=10)
     services.request(made.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=began)
@@ -60,7 +60,7 @@ def act(http, applicant, what, *, reason="lo pidió por teléfono", **more):
     return http.post(f"/soporte/caso/cliente/{applicant.pk}/{what}/", {"motivo": reason, **more}, follow=True)
 
 
-def test_a_phone_number_leads_to_the_case_and_the_sentence_says_how_late(agent, ana):
+def test_a_phone_number_opens_the_case_and_the_diagnosis_says_how_late(agent, ana):
     answer = agent.get("/soporte/", {"q": "987 654 321"}, follow=True)
     page = answer.content.decode()
     assert answer.redirect_chain[0][0] == f"/soporte/caso/cliente/{ana.pk}/"
@@ -88,7 +88,7 @@ def test_the_wait_is_forgiven_and_a_new_code_goes_out(agent, ana):
     assert actions == [(each, *who) for each in ("code.resent", "ladder.forgiven", "code.resent", "code.cancelled")]
 
 
-def test_what_makes_no_sense_is_said_and_not_audited(agent, ana):
+def test_an_action_that_cannot_be_done_is_told_and_not_audited(agent, ana):
     for what, words in (("desbloquear", "No está bloqueado."), ("cancelar", "No hay un código vigente.")):
         assert words in act(agent, ana, what).content.decode()
     Applicant.objects.update(state="VALIDADO", validated_at=timezone.now(), proved_via="S", proved_destination=PHONE)
@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_said_and_not_audited(agent, ana):
     assert not AuditEntry.objects.exists()
 
 
-def test_unlocking(agent, ana):
+def test_an_agent_unlocks_an_applicant(agent, ana):
     Applicant.objects.update(locked_at=timezone.now())
     assert "Está bloqueado" in act(agent, ana, "reenviar", via="C").content.decode()
     assert "Desbloqueado." in act(agent, ana, "desbloquear").content.decode()
@@ -105,7 +105,7 @@ def test_unlocking(agent, ana):
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "x"])
-def test_without_a_reason_nothing_happens(agent, ana, reason):
+def test_without_a_reason_no_action_is_done(agent, ana, reason):
     for what in ("perdonar", "cancelar", "mostrar"):
         assert "Escriba un motivo." in act(agent, ana, what, reason=reason).content.decode()
     assert not AuditEntry.objects.exists()
@@ -120,7 +120,7 @@ def test_whole_destinations_are_shown_once_and_audited(agent, ana):
     assert PHONE not in agent.get(f"/soporte/caso/cliente/{ana.pk}/").content.decode()
 
 
-def test_baja_from_the_desk(agent, luis):
+def test_an_agent_deauthorises_a_client(agent, luis):
     where = f"/soporte/caso/autorizado/{luis.pk}/"
     answer = agent.post(f"{where}baja/", {"motivo": "lo pidió", "autorizado": luis.pk}, follow=True)
     assert "Dado de baja de" in answer.content.decode()
@@ -133,20 +133,20 @@ def test_baja_from_the_desk(agent, luis):
 
 
 def authorized_elsewhere():
-    partner = PartnerFactory(name="Otra", slug="otra", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Otra", contracts=["nopasanada"])
     row = Authorization("otro@dominio.com", "Otro Cliente", "", "", "", "C", "A")
     authorize(partner, [row], request_id=2, at=timezone.now())
     return AuthorizedClient.objects.get(email="otro@dominio.com")
 
 
-def test_partners_words_are_text(agent, luis):
+def test_text_of_partners_is_escaped(agent, luis):
     for page in ("/soporte/?q=luis@dominio.com", f"/soporte/?q={HOSTILE}", f"/soporte/caso/autorizado/{luis.pk}/"):
         text = agent.get(page, follow=True).content.decode()
         assert "<script>alert" not in text
         assert "{{ 7|add:7 }}" in text, "shown as it stands, not worked out"
 
 
-def test_several_people_are_a_list_each_with_its_sentence(agent, ana):
+def test_several_people_are_a_list_each_with_its_diagnosis(agent, ana):
     other = make_applicant("11112222", names="Otra")
     services.request(other.pk, via="W", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     page = agent.get("/soporte/", {"q": PHONE}).content.decode()
@@ -157,19 +157,19 @@ def test_several_people_are_a_list_each_with_its_sentence(agent, ana):
 
 
 @pytest.mark.parametrize("path", ["cliente/x/", "otro/1/", "autorizado/999999/", "autorizado/x/", "externo/7/"])
-def test_a_case_of_nobody(agent, path):
+def test_an_unknown_case_is_not_found(agent, path):
     assert agent.get(f"/soporte/caso/{path}").status_code == 404
 
 
 def paths(applicant):
-    """Every address of the desk, from the URL map."""
+    """URLs of the desk and their names, from the URL map."""
     values = {"kind": "cliente", "key": str(applicant.pk), "what": "perdonar", "form": "csv"}
     for pattern in urls.urlpatterns:
         route = str(pattern.pattern)
         yield "/soporte/" + re.sub(r"<\w+:(\w+)>", lambda match: values[match[1]], route), pattern.name
 
 
-def test_nobody_without_the_permission_gets_in_or_does_anything(ana):
+def test_nobody_opens_or_does_anything_without_the_permission(ana):
     for user in (Client(), staff_browser()):
         for path, name in paths(ana):
             for send in (user.get, user.post):
@@ -182,7 +182,7 @@ def test_nobody_without_the_permission_gets_in_or_does_anything(ana):
     assert not AuditEntry.objects.exists()
 
 
-def test_who_may_only_look_only_looks(ana):
+def test_an_agent_who_may_only_look_does_nothing(ana):
     http = staff_browser("use_desk")
     page = http.get(f"/soporte/caso/cliente/{ana.pk}/").content.decode()
     assert "Acciones" not in page
@@ -198,7 +198,7 @@ def test_an_agent_of_the_desk_opens_nothing_else(ana):
         assert http.post(f"/admin/{path}/add/").status_code == 403, path
 
 
-def test_pages_keep_to_themselves(agent, ana):
+def test_a_page_is_not_cached_and_loads_nothing_from_elsewhere(agent, ana):
     answer = agent.get(f"/soporte/caso/cliente/{ana.pk}/")
     assert answer["Cache-Control"] == "no-store, private"
     assert "default-src 'none'" in answer["Content-Security-Policy"]

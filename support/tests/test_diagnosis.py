@@ -1,4 +1,4 @@
-"""Each sentence of the closed list, from what really happened: the domain's own acts, a provider's own answers."""
+"""Each diagnosis of the closed list, from the acts of the domain and the answers of a provider that lead to it."""
 
 from datetime import timedelta
 
@@ -9,14 +9,13 @@ from clients.authorized_clients import Authorization, authorize, deauthorize
 from clients.email_subscriptions import subscribe, unsubscribe
 from clients.models import Applicant, AuthorizedClient
 from conftest import make_applicant
-from external_api.models import ApiRequest
 from messaging.delivery import receipts, sweeper
 from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
-from tests.factories import PartnerFactory
+from tests.factories import ApiRequestFactory, PartnerFactory
 from tests.gateways import FakeGateway
 from tokens import services
 from tokens import sweeper as settling
@@ -58,13 +57,13 @@ def told(row, *, at):
     return diagnose(person_of(row), at=at)[0]
 
 
-def test_never_asked(ana, now):
+def test_an_applicant_who_never_asked_for_a_code_is_told_so(ana, now):
     found = told(ana, at=now)
     assert found.why is Why.NEVER_ASKED
     assert found.sentence.startswith("Se registró el ")
 
 
-def test_on_its_way_then_stuck(ana, ask, now):
+def test_a_message_that_waits_too_long_is_stuck(ana, ask, now):
     ask()
     assert told(ana, at=now + timedelta(seconds=3)).why is Why.ON_ITS_WAY
     found = told(ana, at=now + timedelta(seconds=40))
@@ -72,7 +71,7 @@ def test_on_its_way_then_stuck(ana, ask, now):
     assert "espera en la cola desde" in found.sentence
 
 
-def test_stuck_until_it_was_too_late(ana, ask, now):
+def test_a_code_that_expired_in_the_queue_was_not_sent(ana, ask, now):
     ask()
     sweeper.sweep(at=now + timedelta(seconds=140))
     found = told(ana, at=now + timedelta(seconds=141))
@@ -80,7 +79,7 @@ def test_stuck_until_it_was_too_late(ana, ask, now):
     assert "ahora" in found.next_step, "its rung was given back"
 
 
-def test_refused_by_the_provider_with_its_reason(ana, ask, now, monkeypatch):
+def test_a_provider_s_refusal_is_told_with_its_reason(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, GatewayError("twilio 400/21211: el número no es válido", permanent=True))
     found = told(ana, at=now + timedelta(seconds=5))
@@ -88,7 +87,7 @@ def test_refused_by_the_provider_with_its_reason(ana, ask, now, monkeypatch):
     assert found.sentence == "El proveedor lejano rechazó el mensaje: twilio 400/21211: el número no es válido."
 
 
-def test_not_deliverable_with_its_reason_and_a_masked_number(ana, ask, now, monkeypatch):
+def test_an_undelivered_code_is_told_with_its_reason_and_a_masked_number(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     receipts.receive(Report("lejano", "SM1", "UNDELIVERED", "el celular está apagado o sin señal (30003)"), at=now)
@@ -97,7 +96,7 @@ def test_not_deliverable_with_its_reason_and_a_masked_number(ana, ask, now, monk
     assert "9•• ••• 321: el celular está apagado" in found.sentence
 
 
-def test_delivered_after_all_says_both(ana, ask, now, monkeypatch):
+def test_a_code_delivered_after_an_undelivered_receipt_is_told_with_both(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     for state in ("UNDELIVERED", "DELIVERED"):
@@ -108,13 +107,13 @@ def test_delivered_after_all_says_both(ana, ask, now, monkeypatch):
     assert "aunque antes el proveedor informó que no pudo entregarlo" in found.sentence
 
 
-def test_unclear(ana, ask, now, monkeypatch):
+def test_a_message_without_a_clear_answer_is_told_so(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, OutcomeUnknown("silencio"))
     assert told(ana, at=now + timedelta(seconds=30)).why is Why.UNCLEAR
 
 
-def test_delivered_and_still_good_then_not_entered(ana, ask, now, monkeypatch):
+def test_a_delivered_code_is_live_and_then_not_entered(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     receipts.receive(Report("lejano", "SM1", "DELIVERED"), at=now)
@@ -129,7 +128,7 @@ def test_delivered_and_still_good_then_not_entered(ana, ask, now, monkeypatch):
 
 
 @pytest.mark.parametrize(("times", "words"), [(1, "1 vez"), (3, "3 veces"), (5, "5 veces")])
-def test_entered_wrong(ana, ask, now, monkeypatch, times, words):
+def test_wrong_codes_are_told_with_their_number(ana, ask, now, monkeypatch, times, words):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     for _ in range(times):
@@ -141,7 +140,7 @@ def test_entered_wrong(ana, ask, now, monkeypatch, times, words):
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(151, "1 segundo tarde"), (197.2, "48 segundos tarde")])
-def test_entered_late_by_so_many_seconds(ana, ask, now, monkeypatch, seconds, words):
+def test_a_late_code_is_told_with_the_seconds(ana, ask, now, monkeypatch, seconds, words):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     with pytest.raises(TokenExpired):
@@ -151,7 +150,7 @@ def test_entered_late_by_so_many_seconds(ana, ask, now, monkeypatch, seconds, wo
     assert f"Ingresó el código correcto {words}: venció el " in found.sentence
 
 
-def test_verified(ana, ask, now, monkeypatch):
+def test_a_verified_code_is_told(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     services.verify(ana.pk, CODE, origin=Origin(), at=now + timedelta(seconds=9))
@@ -160,31 +159,23 @@ def test_verified(ana, ask, now, monkeypatch):
     assert "demostró 9•• ••• 321" in found.sentence
 
 
-def test_cancelled(ana, ask, now):
+def test_a_cancelled_code_is_told(ana, ask, now):
     ask()
     services.cancel(ana.pk, origin=Origin(), at=now + timedelta(seconds=4))
     assert told(ana, at=now + timedelta(seconds=9)).why is Why.CANCELLED
 
 
-def test_locked(ana, ask, now):
+def test_a_locked_applicant_is_told(ana, ask, now):
     ask()
     Applicant.objects.update(locked_at=now)
     assert told(ana, at=now).why is Why.LOCKED
 
 
 def refused_request(ana, at):
-    return ApiRequest.objects.create(
-        contract="informaperu",
-        subject=ana.pk,
-        action="token",
-        status=429,
-        code="ERR_COOLDOWN_ACTIVE",
-        duration_ms=1,
-        created_at=at,
-    )
+    return ApiRequestFactory(subject=ana.pk, status=429, code="ERR_COOLDOWN_ACTIVE", created_at=at)
 
 
-def test_waiting_in_the_ladder_until_then_and_forgiven(ana, ask, now, monkeypatch):
+def test_a_refusal_by_the_ladder_is_told_until_its_wait_is_over_or_forgiven(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     settling.sweep(at=now + timedelta(seconds=151))
@@ -198,7 +189,7 @@ def test_waiting_in_the_ladder_until_then_and_forgiven(ana, ask, now, monkeypatc
     assert told(ana, at=now + timedelta(seconds=182)).why is not Why.WAITING
 
 
-def test_a_refusal_before_the_last_code_is_history(ana, ask, now):
+def test_a_refusal_before_the_last_code_is_not_told(ana, ask, now):
     refused_request(ana, now - timedelta(hours=1))
     ask()
     assert told(ana, at=now + timedelta(seconds=1)).why is Why.ON_ITS_WAY
@@ -206,7 +197,7 @@ def test_a_refusal_before_the_last_code_is_history(ana, ask, now):
 
 @pytest.fixture
 def bank(db):
-    return PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
+    return PartnerFactory(name="Banco Andino", contracts=["nopasanada"])
 
 
 @pytest.fixture
@@ -216,7 +207,7 @@ def luis(bank, now):
     return AuthorizedClient.objects.get()
 
 
-def test_bulletins_from_authorised_to_removed(luis, bank, now):
+def test_bulletins_are_told_from_authorisation_to_removal(luis, bank, now):
     assert told(luis, at=now).why is Why.NOT_SUBSCRIBED
     subscribe([luis], at=now)
     assert told(luis, at=now).why is Why.SUBSCRIBED
@@ -228,18 +219,18 @@ def test_bulletins_from_authorised_to_removed(luis, bank, now):
     assert told(luis, at=now).why is Why.REMOVED
 
 
-def test_nobody_authorised_him():
+def test_a_mailbox_that_no_partner_authorised_is_diagnosed_so():
     [found] = diagnose(Person(mailbox="x@dominio.com"), at=timezone.now())
     assert found.why is Why.NOT_AUTHORIZED
 
 
-def test_one_person_two_contracts_two_sentences(ana, luis, now):
+def test_a_person_of_two_contracts_has_two_diagnoses(ana, luis, now):
     AuthorizedClient.objects.update(document_number=ana.document_number)
     luis.refresh_from_db()
     assert [each.why for each in diagnose(person_of(luis), at=now)] == [Why.NEVER_ASKED, Why.NOT_SUBSCRIBED]
 
 
-def test_no_sentence_names_a_whole_number_or_mailbox_or_code(ana, ask, now, monkeypatch):
+def test_no_diagnosis_shows_a_whole_number_mailbox_or_code(ana, ask, now, monkeypatch):
     ask()
     send(monkeypatch, Receipt("SM1", "ok"))
     found = told(ana, at=now + timedelta(seconds=9))

@@ -1,4 +1,4 @@
-"""The log of messages: filtered, paged by place, kept up to date, exported; destinations masked everywhere."""
+"""Message log: filters, pages by cursor, newer rows and exports. Destinations are masked everywhere."""
 
 import csv
 import io
@@ -25,8 +25,7 @@ PHONE = "987654321"
 
 
 @pytest.fixture
-def agent(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def agent():
     return staff_browser("use_desk")
 
 
@@ -56,8 +55,8 @@ def test_each_pill_shows_its_states_and_no_other(agent, pill):
     assert {state for _, states in PILLS.values() for state in states} == set(Message.State.values)
 
 
-def test_filters(agent):
-    bank = PartnerFactory(name="Banco", slug="banco")
+def test_each_filter_shows_its_rows_only(agent):
+    bank = PartnerFactory(name="Banco")
     message(via="C", recipient="a@dominio.com")
     message(kind="alerta", via="C", recipient="a@dominio.com", partner=bank)
     message()
@@ -87,11 +86,11 @@ NONSENSE = (
 
 
 @pytest.mark.parametrize("asked", NONSENSE)
-def test_an_address_that_makes_no_sense_is_no_error(agent, asked):
+def test_an_invalid_filter_is_ignored(agent, asked):
     assert agent.get(LOG, asked).status_code == 200
 
 
-def test_days_are_limas_and_a_week_without_being_asked(agent):
+def test_days_are_lima_s_and_without_a_filter_a_week_is_shown(agent):
     lima = ZoneInfo("America/Lima")
     for day in (1, 2, 3):
         message(created_at=datetime(2026, 2, day, 23, 59, 59, tzinfo=lima))
@@ -115,7 +114,7 @@ def test_every_page_is_the_next_fifty_also_where_many_share_a_moment(agent):
     assert url == LOG, "the third page is the last"
 
 
-def test_what_came_since_and_nothing_else(agent):
+def test_the_page_s_script_gets_the_newer_rows_only(agent):
     old = message(created_at=timezone.now() - timedelta(minutes=2))
     new = message(recipient="912345678")
     answer = agent.get(LOG, {"desde_fila": str(Position(old.created_at, old.pk))})
@@ -161,7 +160,7 @@ def everything_on_its_pages(agent, asked):
 @pytest.mark.parametrize(
     "asked", [{"via": "W"}, {"grupo": "anulados"}, {"grupo": "fallidos", "via": "W"}, {"via": "I"}]
 )
-def test_a_page_looks_through_so_many_and_says_how_far_it_came(agent, monkeypatch, asked):
+def test_a_page_reads_a_bounded_number_of_rows_and_says_how_far(agent, monkeypatch, asked):
     monkeypatch.setattr(queries, "LOOKED_THROUGH", 10)
     now = timezone.now()
     states = ["SENT", "CANCELLED", "FAILED", "SENT", "UNDELIVERED"]
@@ -190,7 +189,7 @@ def test_an_export_reads_on_to_the_end(agent, monkeypatch):
     assert text.rstrip().endswith("Total: 22 filas")
 
 
-def test_what_went_wrong_is_found_by_its_own_index():
+def test_failed_messages_are_found_by_their_own_index():
     rows = queries.searched({"grupo": "fallidos", "desde": date(2020, 1, 1)}, at=timezone.now()).rows[:50]
     with connection.cursor() as cursor:
         drop_other_indexes(cursor, "message_went_wrong")
@@ -202,7 +201,7 @@ def test_what_went_wrong_is_found_by_its_own_index():
 
 
 @pytest.mark.django_db(transaction=True)  # the server's close ends the request, and with it the connection
-def test_one_exports_at_a_time_and_who_never_reads_hands_the_turn_on(agent):
+def test_one_export_runs_at_a_time_and_one_that_is_not_read_frees_its_slot(agent):
     message()
     unread = agent.get("/soporte/mensajes.csv")
     refused = agent.get("/soporte/mensajes.csv")
@@ -213,7 +212,7 @@ def test_one_exports_at_a_time_and_who_never_reads_hands_the_turn_on(agent):
     assert b"".join(agent.get("/soporte/mensajes.xlsx").streaming_content)
 
 
-def test_an_export_is_written_down(agent):
+def test_an_export_is_audited(agent):
     b"".join(agent.get("/soporte/mensajes.csv", {"via": "W", "desde": "2026-02-01", "x": "\x01"}).streaming_content)
     entry = AuditEntry.objects.get(action="messages.exported")
     assert (entry.actor, entry.data) == ("eva", {"format": "csv", "filter": {"via": "W", "desde": "2026-02-01"}})

@@ -1,18 +1,17 @@
-"""Found by whatever an agent has in front of him; one person is one, and two are two."""
+"""Search of a person by each value that an agent may have; rows of one person are joined, and those of two are not."""
 
 import pytest
 from django.utils import timezone
 
 from clients.authorized_clients import Authorization, authorize
 from clients.external_clients import Details, register
-from clients.models import AuthorizedClient, Partner
+from clients.models import AuthorizedClient
 from clients.retention import erase_authorized
 from conftest import make_applicant
-from external_api.models import ApiRequest
 from messaging.models import Message
 from support.cases import person_search
 from support.cases.person_search import search
-from tests.factories import PartnerFactory
+from tests.factories import ApiRequestFactory, AuthorizedClientFactory, MessageFactory, PartnerFactory
 from tokens import services
 from tokens.services import Origin
 
@@ -28,10 +27,8 @@ def ana(db):
 
 @pytest.fixture
 def luis(db):
-    bank = PartnerFactory(name="Banco Andino", slug="banco-andino", contracts=["nopasanada"])
-    asked = ApiRequest.objects.create(
-        contract="nopasanada", partner=bank, action="alta", status=200, duration_ms=1, created_at=timezone.now()
-    )
+    bank = PartnerFactory(name="Banco Andino", contracts=["nopasanada"])
+    asked = ApiRequestFactory(contract="nopasanada", partner=bank, action="alta")
     row = Authorization("luis@dominio.com", "Luis Paz Ríos", "DNI", "87654321", "912345678", "COD-77", "A")
     authorize(bank, [row], request_id=asked.pk, at=timezone.now())
     return AuthorizedClient.objects.get()
@@ -41,12 +38,10 @@ def names(term):
     return [person.name for person in search(term)]
 
 
-def test_an_applicant_by_everything(ana):
+def test_an_applicant_is_found_by_each_of_their_values(ana):
     message = Message.objects.get()
     token = ana.tokens.get()
-    asked = ApiRequest.objects.create(
-        contract="informaperu", subject=ana.pk, action="token", status=200, duration_ms=1, created_at=timezone.now()
-    )
+    asked = ApiRequestFactory(subject=ana.pk)
     terms = [
         "987654321",
         "+51 987654321",
@@ -67,12 +62,12 @@ def test_an_applicant_by_everything(ana):
         assert [person.applicants for person in search(term)] == [[ana]], term
 
 
-def test_an_authorised_client_by_everything(luis):
+def test_an_authorised_client_is_found_by_each_of_their_values(luis):
     for term in ("luis@dominio.com", "87654321", "912345678", "COD-77", "luis ríos", str(luis.request_id)):
         assert [person.authorized for person in search(term)] == [[luis]], term
 
 
-def test_an_external_client_by_everything(registry):
+def test_an_external_client_is_found_by_each_of_their_values(registry):
     from clients.models import Credential, ExternalClient
 
     key = Credential.objects.get(partner=registry.partner, kind="jwt")
@@ -83,27 +78,20 @@ def test_an_external_client_by_everything(registry):
         assert [person.external for person in search(term)] == [[row]], term
 
 
-def test_one_person_over_two_contracts_is_one(ana, luis):
+def test_rows_of_two_contracts_with_one_document_are_one_person(ana, luis):
     AuthorizedClient.objects.update(document_number=ana.document_number)
     [person] = search(ana.document_number)
     assert len(person.applicants) == len(person.authorized) == 1
 
 
-def test_two_people_with_one_telephone_are_two(ana):
+def test_two_people_with_one_phone_are_two(ana):
     other = make_applicant(document_number="11112222", email="otra@dominio.com")
     services.request(other.pk, via="W", phone="987654321", operator="CLARO", origin=Origin(), at=timezone.now())
     assert len(search("987654321")) == 2
 
 
-def test_a_mailbox_of_nobody_that_got_mail(db):
-    Message.objects.create(
-        kind="suscripcion",
-        via="C",
-        recipient="x@dominio.com",
-        text="",
-        created_at=timezone.now(),
-        next_attempt_at=timezone.now(),
-    )
+def test_a_mailbox_that_got_mail_is_found_without_a_registered_person(db):
+    MessageFactory(kind="suscripcion", via="C", recipient="x@dominio.com")
     [person] = search("x@dominio.com")
     assert (person.mailbox, person.emails) == ("x@dominio.com", ["x@dominio.com"])
 
@@ -126,21 +114,12 @@ def test_a_mailbox_of_nobody_that_got_mail(db):
         "9" * 400,
     ],
 )
-def test_nobody(ana, luis, term):
+def test_a_term_of_nobody_finds_nobody(ana, luis, term):
     assert search(term) == []
 
 
-def test_a_message_of_somebody_who_was_forgotten_leads_to_nobody(luis):
-    sent = Message.objects.create(
-        kind="alerta",
-        via="C",
-        recipient="",
-        text="",
-        state="SENT",
-        authorized_client=luis,
-        created_at=timezone.now(),
-        next_attempt_at=timezone.now(),
-    )
+def test_a_message_of_an_erased_person_finds_nobody(luis):
+    sent = MessageFactory(sent=True, kind="alerta", via="C", recipient="", authorized_client=luis)
     assert [person.authorized for person in search(str(sent.pk))] == [[luis]]
     erase_authorized([luis.pk], at=timezone.now())
     assert search(str(sent.pk)) == []
@@ -151,14 +130,6 @@ def test_no_more_people_are_gathered_than_are_shown(monkeypatch, ana):
     monkeypatch.setattr(person_search, "person_of", lambda row: gathered.append(row) or person_search.Person([row]))
     for number in range(person_search.MAX_ROWS):
         make_applicant(f"{number:08}", email=f"{number}@dominio.com")
-        AuthorizedClient.objects.create(
-            partner=Partner.objects.get_or_create(slug="b", defaults={"name": "B"})[0],
-            email=f"a{number}@dominio.com",
-            name="Juan Perez",
-            external_code="1",
-            profile="1",
-            request_id=1,
-            created_at=timezone.now(),
-        )
+        AuthorizedClientFactory(name="Juan Perez")
     assert len(search("perez juan")) == person_search.MAX_ROWS
     assert len(gathered) == person_search.MAX_ROWS

@@ -1,9 +1,7 @@
-"""A name is found however it is typed: without its accents, by any of its words, in any order; and how many others
-there are makes no difference."""
+"""Search by name: without accents, by any of its words, in any order, among any number of names."""
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from clients.identity.names import name_ok
 from clients.models import Applicant, AuthorizedClient
@@ -11,34 +9,23 @@ from clients.search.external_clients import folded
 from clients.search.names import MAX_RESULTS, NAMES_OF_AN_APPLICANT, authorized_with_names, with_names
 from conftest import make_applicant
 from support.cases.person_search import search
-from tests.factories import PartnerFactory
+from tests.factories import AuthorizedClientFactory, PartnerFactory
 
 pytestmark = pytest.mark.django_db
 
 LETTERS = [chr(code) for code in range(0x180) if name_ok(chr(code))]
-"""All that a name may be made of."""
+"""Letters that a name may have."""
 BECOME_TWO = {"ß", "ŉ"}
-"""One character in PostgreSQL's `translate`, two capitals in a folded name."""
+"""Letters that PostgreSQL's `translate` maps to one character, and a folded name to two."""
 
 
 @pytest.fixture
 def bank(db):
-    return PartnerFactory(name="Banco", slug="banco")
+    return PartnerFactory(name="Banco")
 
 
 def authorised(bank, *names):
-    AuthorizedClient.objects.bulk_create(
-        AuthorizedClient(
-            partner=bank,
-            email=f"{number}@dominio.com",
-            name=name,
-            external_code="C",
-            profile="P",
-            request_id=1,
-            created_at=timezone.now(),
-        )
-        for number, name in enumerate(names)
-    )
+    AuthorizedClient.objects.bulk_create(AuthorizedClientFactory.build(partner=bank, name=name) for name in names)
 
 
 def found_authorised(term):
@@ -47,7 +34,7 @@ def found_authorised(term):
 
 
 def words_in_sql(text):
-    """The words that the index has of an applicant of this name."""
+    """Words of an applicant of this name in the index."""
     make_applicant(names=text, paternal_surname="", maternal_surname="")
     [found] = Applicant.objects.annotate(words=NAMES_OF_AN_APPLICANT).values_list("words", flat=True)
     Applicant.objects.all().delete()
@@ -105,10 +92,10 @@ TYPED = {
     "ana": "Ana",
     "erez": "",
 }
-"""What an agent types, and who it is; "" for nobody."""
+"""Typed text -> the surname that it finds; "" for none."""
 
 
-def test_an_applicant_is_found_by_his_name_however_it_is_typed(db):
+def test_an_applicant_is_found_by_name_however_it_is_typed(db):
     for number, name in enumerate(NAMES):
         make_applicant(f"{number:08}", names="Rosa", paternal_surname=name, maternal_surname="Quispe")
     wrong = {}
@@ -119,7 +106,7 @@ def test_an_applicant_is_found_by_his_name_however_it_is_typed(db):
     assert wrong == {}
 
 
-def test_an_authorised_client_is_found_by_his_name_however_it_is_typed(bank):
+def test_an_authorised_client_is_found_by_name_however_it_is_typed(bank):
     authorised(bank, *(f"Rosa {name} Quispe" for name in NAMES))
     found = {typed: found_authorised(typed) for typed in TYPED}
     assert found == {typed: {f"Rosa {name} Quispe"} if name else set() for typed, name in TYPED.items()}
@@ -132,8 +119,8 @@ def test_an_authorised_client_is_found_by_every_letter_of_a_name_without_its_acc
 
 
 @pytest.mark.parametrize("typed", ["ana", "inca", "yoya", "noa"])
-def test_however_many_have_a_name_of_the_same_length(bank, typed):
-    """Beyond MAX_RESULTS only some are compared: they must be those that have the word, not any."""
+def test_a_name_is_found_among_many_of_the_same_length(bank, typed):
+    """Only MAX_RESULTS rows are compared: they must be those that have the word."""
     authorised(
         bank, *(f"Luz Palma {'QWRTPSDFG'[n % 9]}osa" for n in range(MAX_RESULTS + 50)), f"{typed.capitalize()} Pinto"
     )

@@ -1,4 +1,4 @@
-"""What is said of an erasure is true, also when what comes after it fails."""
+"""Result of an erasure, also if a step after its commit fails."""
 
 import logging
 
@@ -15,8 +15,8 @@ from support.privacy import erasure
 pytestmark = pytest.mark.django_db
 
 
-def test_answers_that_cannot_be_looked_through_do_not_make_the_erasure_a_failure(monkeypatch, caplog):
-    """The person is gone by then: to say that nothing was erased would be a lie, and to repeat it finds nobody."""
+def test_an_erasure_succeeds_even_if_kept_answers_cannot_be_searched(monkeypatch, caplog):
+    """The person is erased by then: a message that nothing was erased would be false, and a second try finds nobody."""
     ana = make_applicant()
     officer = User.objects.create_user("marta", is_staff=True)
     officer.user_permissions.set(Permission.objects.filter(codename__in=["use_desk", "erase_person"]))

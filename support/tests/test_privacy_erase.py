@@ -1,4 +1,4 @@
-"""A person is erased: looked for in every column of every table, and the same person may come anew."""
+"""Erasure of a person, searched for in every column of every table; the same person may register again."""
 
 import json
 from datetime import timedelta
@@ -21,7 +21,7 @@ from support.cases.actions import Agent
 from support.cases.person_search import search
 from support.privacy import erasure, retention
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
-from tests.factories import staff_browser
+from tests.factories import MessageFactory, staff_browser
 from tokens import services
 from tokens.cooldown import LOOK_BACK
 from tokens.errors import CooldownActive
@@ -32,9 +32,9 @@ pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
 
 EVIDENCE = {("subscription_consentrecord", "email"), ("subscription_consentrecord", "text")}
-"""What may name a person after her erasure: the proof of what she agreed to."""
+"""Columns that may name an erased person: the proof of their consent."""
 LADDER = {("tokens_verificationtoken", "destination")}
-"""And for two days where her codes went."""
+"""Column that may name them for two days more: the destinations of their codes."""
 
 
 @pytest.fixture(autouse=True)
@@ -57,13 +57,13 @@ def agent(at=NOW):
 
 
 def erase(rows, at=NOW):
-    """Both cases: nothing joins the registry of Guatemala to the other contracts."""
+    """Erase both cases: nothing joins the external registry to the other contracts."""
     erasure.erase(rows.external, agent(at))
     return erasure.erase(rows.applicant, agent(at))
 
 
 def places_of(needles):
-    """(table, column) of every column that holds one of the texts, whatever its type and case."""
+    """(table, column) of each column that holds one of the texts, whatever its type and case."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables"
@@ -83,7 +83,7 @@ def places_of(needles):
     return found
 
 
-def test_the_search_finds_a_person_where_she_is(ana):
+def test_the_search_of_the_tests_finds_a_person_in_every_table(ana):
     places = places_of(ANA.needles)
     for place in (
         ("clients_applicant", "names"),
@@ -105,7 +105,7 @@ def test_the_search_finds_a_person_where_she_is(ana):
         assert place in places, place
 
 
-def test_after_it_she_is_nowhere_but_in_the_evidence_and_for_two_days_on_the_ladder(ana):
+def test_an_erased_person_is_only_in_the_evidence_and_for_two_days_on_the_ladder(ana):
     erase(ana)
     assert places_of(ANA.needles) == EVIDENCE | LADDER
     assert retention.run(at=NOW + LOOK_BACK, seconds=30.0, kinds=retention.OF_THE_ERASED) == {}
@@ -149,14 +149,14 @@ def test_what_stays_is_anonymous_and_says_where_a_message_came_from(ana):
     assert {each.recipient for each in messages} == {""}
     assert {each.state for each in messages} == {"CANCELLED", "UNDELIVERED", "SENT"}
     assert set(MessageEvent.objects.filter(message__in=messages).values_list("detail", flat=True)) == {""}
-    assert "•••" in messages.exclude(provider_reply="").get().provider_reply
+    assert "•••" in messages.get(provider="smtp").provider_reply
     forgotten = Applicant.all_objects.get(pk=ana.applicant.pk)
     assert (forgotten.state, forgotten.created_at, forgotten.forgotten_at) == ("PENDIENTE", NOW, NOW)
     assert ApiRequest.objects.filter(subject=ana.applicant.pk).count() == 0
     assert not LadderForgiveness.objects.filter(applicant=ana.applicant.pk).exists()
 
 
-def test_what_lived_ends(ana):
+def test_an_erasure_cancels_the_live_code_and_queued_messages(ana):
     erase(ana)
     ana.token.refresh_from_db()
     assert (ana.token.outcome, ana.token.finished_at) == ("CANCELADO", NOW)
@@ -167,7 +167,7 @@ def test_what_lived_ends(ana):
     assert not ExternalClient.objects.filter(pk=ana.external.pk).exists()
 
 
-def test_the_evidence_stays_and_its_link_does_not(ana):
+def test_the_evidence_stays_and_its_link_is_erased(ana):
     erase(ana)
     record = ConsentRecord.objects.get(authorized_client=ana.client.pk)
     assert (record.email, record.address, record.text) == (ANA.email, "192.0.2.9", f"Acepto en {ANA.email}")
@@ -176,7 +176,7 @@ def test_the_evidence_stays_and_its_link_does_not(ana):
     assert SubscriptionRequest.objects.filter(email="").count() == 1, "the one that led to nothing is gone"
 
 
-def test_nobody_finds_her_any_more(ana, front):
+def test_no_search_finds_an_erased_person(ana, front):
     erase(ana)
     for term in (*ANA.needles, str(ana.applicant.pk), str(ana.client.pk), str(ana.external.pk), str(ana.token.pk)):
         assert search(term) == [], term
@@ -194,7 +194,7 @@ def boss():
     return http
 
 
-def test_her_company_finds_nobody_and_she_may_come_anew(front):
+def test_the_partner_finds_no_erased_person_and_they_may_register_again(front):
     first = front.register()
     front.ask(first)
     erasure.erase(Applicant.objects.get(), agent(VerificationToken.objects.get().created_at + SECOND))
@@ -212,22 +212,18 @@ def test_her_company_finds_nobody_and_she_may_come_anew(front):
 
 
 @pytest.mark.django_db(transaction=True)  # the lists are read over a connection of their own
-def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
+def test_contract_1_lists_neither_an_erased_client_nor_their_messages(nopasanada, desk):
     row = Authorization(ANA.email, "Ana Díaz", "DNI", ANA.document, ANA.phone, "C1", "VIP")
     authorize(nopasanada.partner, [row], request_id=1, at=NOW)
     client = AuthorizedClient.objects.get()
-    Message.objects.create(
+    MessageFactory(
+        sent=True,
         partner=nopasanada.partner,
         kind="boletin",
         via="C",
         recipient=ANA.email,
-        subject="s",
-        text="",
-        state="SENT",
         authorized_client=client,
-        sent_at=NOW,
         created_at=NOW,
-        next_attempt_at=NOW,
     )
     counts = [desk.listing(each)["resultados"]["cuenta"] for each in ("clientes_autorizados", "mensajes_enviados")]
     erasure.erase(client, agent())
@@ -239,7 +235,7 @@ def test_contract_1_lists_neither_her_nor_what_she_was_sent(nopasanada, desk):
     assert AuthorizedClient.objects.get().pk != client.pk
 
 
-def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
+def test_an_erasure_frees_no_rung_of_a_number(front, luz):
     def ask_as(number, at):
         other = make_applicant(number, email=f"{number}@example.com")
         services.request(other.pk, via="S", phone=ANA.phone, operator="CLARO", origin=Origin(), at=at)
@@ -257,7 +253,7 @@ def test_an_erased_client_cannot_be_used_to_bomb_a_number(front, luz):
         ask_as("55555555", NOW + timedelta(minutes=5))
 
 
-def test_a_provider_that_has_a_message_on_the_line_is_waited_for_and_nothing_is_done(ana):
+def test_nothing_is_erased_while_a_provider_has_a_message(ana):
     Message.objects.filter(reference=ana.token.pk).update(
         state="SENDING", claim_id=ana.token.pk, lease_until=NOW, handed_over_at=NOW
     )
@@ -267,7 +263,7 @@ def test_a_provider_that_has_a_message_on_the_line_is_waited_for_and_nothing_is_
     assert snapshot() == before
 
 
-def test_again_is_nothing(ana):
+def test_a_second_erasure_does_nothing(ana):
     erase(ana)
     assert erasure.erase(ana.applicant, agent()) is None
     assert AuditEntry.objects.filter(action=erasure.ERASED).count() == 3, "one for each row, once"
@@ -310,7 +306,7 @@ def test_the_admins_list_of_recent_actions_names_nobody(ana):
     assert {(each.object_repr, each.change_message) for each in mine} == {("[borrado]", "")}
 
 
-def test_answers_kept_for_a_retry_that_hold_her_are_gone(ana):
+def test_kept_answers_with_the_person_are_erased(ana):
     erase(ana)
     left = [bytes(each.body).decode() for each in IdempotentAnswer.objects.all()]
     assert len(left) == 3
@@ -360,7 +356,7 @@ def test_the_page_says_what_goes_what_stays_and_that_it_is_for_good(marta, ana):
         ("lo pidió", "borra", "Escriba BORRAR para confirmar."),
     ],
 )
-def test_without_a_reason_or_the_word_nothing_goes(marta, ana, motivo, word, fault):
+def test_without_a_reason_or_the_word_nothing_is_erased(marta, ana, motivo, word, fault):
     before = snapshot()
     answer = marta.post(path(ana.applicant), {"motivo": motivo, "confirmacion": word})
     assert answer.status_code == 400
@@ -369,7 +365,7 @@ def test_without_a_reason_or_the_word_nothing_goes(marta, ana, motivo, word, fau
     assert Applicant.objects.filter(pk=ana.applicant.pk).exists()
 
 
-def test_confirmed_it_is_done_and_the_page_after_it_can_be_read_out(marta, ana):
+def test_a_confirmed_erasure_leads_to_a_page_with_its_result(marta, ana):
     answer = marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "borrar"}, follow=True)
     entry = AuditEntry.objects.filter(action=erasure.ERASED).order_by("pk").first()
     assert answer.redirect_chain == [(f"/soporte/borrado/{entry.pk}/", 302)]
@@ -382,7 +378,7 @@ def test_confirmed_it_is_done_and_the_page_after_it_can_be_read_out(marta, ana):
     assert marta.post(path(ana.applicant), {"motivo": "lo pidió", "confirmacion": "BORRAR"}).status_code == 404
 
 
-def test_when_a_provider_is_on_the_line_the_agent_is_told_to_wait(marta, ana):
+def test_the_agent_is_told_to_wait_while_a_provider_has_a_message(marta, ana):
     Message.objects.filter(reference=ana.token.pk).update(
         state="SENDING", claim_id=ana.token.pk, lease_until=NOW, handed_over_at=NOW
     )
@@ -392,11 +388,11 @@ def test_when_a_provider_is_on_the_line_the_agent_is_told_to_wait(marta, ana):
 
 
 @pytest.mark.parametrize("key", ["0", "x", "99999999999999999999", "1"])
-def test_a_page_of_nothing_done(marta, ana, key):
+def test_the_result_of_an_unknown_erasure_is_not_found(marta, ana, key):
     assert marta.get(f"/soporte/borrado/{key}/").status_code == 404
 
 
-def test_a_shared_mailbox_is_said_and_left_to_the_other(marta, ana):
+def test_a_shared_mailbox_is_told_and_left_to_the_other_person(marta, ana):
     husband = make_applicant("70055555", email=ANA.email, names="Pedro")
     assert "también de otra persona" in marta.get(path(ana.applicant)).content.decode()
     erasure.erase(ana.applicant, agent())
@@ -406,7 +402,7 @@ def test_a_shared_mailbox_is_said_and_left_to_the_other(marta, ana):
 
 
 def test_an_answer_that_comes_after_the_erasure_writes_nothing(ana):
-    """A message of which nobody knows whether it left may still be answered for; the answer may say the number."""
+    """The state of a message may be UNKNOWN: its answer may come after the erasure, and may name the number."""
     late = Message.objects.get(reference=ana.token.pk)
     Message.objects.filter(pk=late.pk).update(state="UNKNOWN", claim_id=late.pk, handed_over_at=NOW, sealed=None)
     late.refresh_from_db()

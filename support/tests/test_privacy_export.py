@@ -1,17 +1,17 @@
-"""A person's copy: everything that is held, nothing of anybody else, no code, no names of staff."""
+"""Export of a person: all that is stored of them, nothing of anybody else, no code and no names of staff."""
 
 import json
 
 import pytest
 
-from clients.models import AuditEntry, AuthorizedClient
+from clients.models import AuditEntry
 from conftest import NOW, make_applicant
 from messaging.models import Message
 from support.privacy import erasure
 from support.privacy import export as privacy_export
 from support.privacy.erasure import dossier_of
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
-from tests.factories import staff_browser
+from tests.factories import AuthorizedClientFactory, MessageFactory, staff_browser
 from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def copy_of(row):
     return json.loads("".join(privacy_export.document(dossier_of(row), at=NOW)))
 
 
-def test_everything_about_a_person_and_nothing_of_another(rows):
+def test_an_export_has_all_rows_of_a_person_and_none_of_another(rows):
     file = copy_of(rows.applicant)
     text = json.dumps(file, ensure_ascii=False)
     for needle in ANA.needles[:-1]:
@@ -64,7 +64,7 @@ def test_everything_about_a_person_and_nothing_of_another(rows):
     assert set(file["que_es_cada_parte"]) == set(counts), "each part says what it is"
 
 
-def test_the_external_registry_with_its_history(rows):
+def test_an_export_of_an_external_client_has_its_history(rows):
     file = copy_of(rows.external)
     [row] = file["registro_externo"]
     assert (row["cui"], row["telefono"], row["empresa"]) == (ANA.cui, ANA.phone, "Banco banco")
@@ -74,55 +74,39 @@ def test_the_external_registry_with_its_history(rows):
     assert len(file["solicitudes"]) == 1
 
 
-def test_words_and_days_are_as_people_read_them(rows):
+def test_an_export_has_labels_and_dates_of_lima(rows):
     file = copy_of(rows.applicant)
     assert file["registros"][0]["registrado_el"] == "12/02/2026 10:30:00"
     assert file["registros"][0]["estado"] == "Pendiente"
     assert file["registros"][0]["validado_el"] is None
     newest = file["codigos"][-1]
     assert (newest["via"], newest["destino"], newest["resultado"]) == ("SMS", ANA.phone, "Pendiente")
-    assert "Las noticias del mes" in [each["texto"] for each in file["mensajes"]], "a campaign's words too"
+    assert "Las novedades del mes." in [each["texto"] for each in file["mensajes"]], "a campaign's words too"
     assert file["perdones_de_espera"][0]["quien"] == "personal"
     assert file["actuaciones_del_personal"][0]["quien"] == "personal"
 
 
-def test_neither_code_nor_hash_nor_name_of_staff(rows):
+def test_an_export_has_no_code_hash_or_name_of_staff(rows):
     text = json.dumps([copy_of(rows.applicant), copy_of(rows.external)], ensure_ascii=False)
     hashes = [bytes(token.code_hmac).hex() for token in VerificationToken.objects.all()]
     for secret in (CODE, "eva", *hashes):
         assert secret not in text
 
 
-def test_a_person_with_more_rows_than_any_page_shows_gets_them_all(rows, monkeypatch):
+def test_an_export_has_all_rows_however_many(rows, monkeypatch):
     monkeypatch.setattr(privacy_export, "IDS_PER_QUERY", 7)
     Message.objects.bulk_create(
-        Message(
-            kind="suscripcion",
-            via="C",
-            recipient=ANA.email,
-            text="t",
-            state="SENT",
-            created_at=NOW,
-            next_attempt_at=NOW,
-        )
-        for _ in range(250)
+        MessageFactory.build_batch(250, sent=True, kind="suscripcion", via="C", recipient=ANA.email, created_at=NOW)
     )
     assert len(copy_of(rows.applicant)["mensajes"]) == 254
 
 
-# --- whose is whose ---
+# --- which rows are the person's ---
 
 
-def test_a_document_joins_companies_and_mailboxes(rows):
+def test_rows_with_one_document_are_one_person_s(rows):
     second = make_applicant(ANA.document, email="segunda@dominio.com", partner=None)
-    by_mail = AuthorizedClient.objects.create(
-        partner=rows.client.partner,
-        email="segunda@dominio.com",
-        external_code="1",
-        profile="A",
-        request_id=1,
-        created_at=NOW,
-    )
+    by_mail = AuthorizedClientFactory(partner=rows.client.partner, email="segunda@dominio.com")
     for start in (rows.applicant, second, by_mail, rows.client):
         found = dossier_of(start)
         assert {each.pk for each in found.applicants} == {rows.applicant.pk, second.pk}
@@ -130,11 +114,9 @@ def test_a_document_joins_companies_and_mailboxes(rows):
         assert found.shared == frozenset()
 
 
-def test_who_shares_a_mailbox_stays_apart(rows):
+def test_people_who_share_a_mailbox_stay_apart(rows):
     husband = make_applicant("70055555", email=ANA.email, names="Pedro")
-    nobodys = AuthorizedClient.objects.create(
-        partner=_another_company(), email=ANA.email, external_code="1", profile="A", request_id=1, created_at=NOW
-    )
+    nobodys = AuthorizedClientFactory(email=ANA.email)
     found = dossier_of(rows.applicant)
     assert [each.pk for each in found.applicants] == [rows.applicant.pk]
     assert [each.pk for each in found.authorized] == [rows.client.pk], (
@@ -145,14 +127,10 @@ def test_who_shares_a_mailbox_stays_apart(rows):
     assert [each.pk for each in dossier_of(nobodys).rows] == [nobodys.pk]
     file = copy_of(rows.applicant)
     assert "Pedro" not in json.dumps(file, ensure_ascii=False)
-    assert len(file["mensajes"]) == 3, "codes and bulletins of her own; a link to a shared mailbox is nobody's"
+    assert len(file["mensajes"]) == 3, "their own codes and bulletins; a link to a shared mailbox is nobody's"
     assert file["pedidos_de_suscripcion"] == []
     assert ANA.email in dossier_of(rows.applicant).mailboxes
     assert ANA.email not in dossier_of(rows.applicant).values()
-
-
-def _another_company():
-    return AuthorizedClient.objects.get(email=LUZ.email).partner
 
 
 # --- at the desk ---
@@ -162,7 +140,7 @@ def export(http, applicant, reason="lo pidió por escrito"):
     return http.post(f"/soporte/caso/cliente/{applicant.pk}/datos/exportar/", {"motivo": reason})
 
 
-def test_a_copy_is_a_file_that_nobody_keeps_and_the_audit_knows(rows):
+def test_an_export_is_a_file_that_is_not_cached_and_is_audited(rows):
     answer = export(staff("use_desk", "export_person"), rows.applicant)
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/json; charset=utf-8"
@@ -181,7 +159,7 @@ def test_a_copy_is_a_file_that_nobody_keeps_and_the_audit_knows(rows):
     assert [each["que"] for each in file["actuaciones_del_personal"]][-1] == "entregó una copia de sus datos"
 
 
-def test_without_a_reason_there_is_no_copy(rows):
+def test_without_a_reason_there_is_no_export(rows):
     http = staff("use_desk", "export_person")
     assert (
         "Escriba un motivo."
@@ -195,7 +173,7 @@ def test_without_a_reason_there_is_no_copy(rows):
 @pytest.mark.parametrize(
     ("role", "may"), [("Administradores", True), ("Operaciones", True), ("Soporte", False), ("Auditores", False)]
 )
-def test_who_may(rows, role, may):
+def test_only_roles_with_the_permission_export(rows, role, may):
     http = staff(role=role)
     case = http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/").content.decode()
     assert ("Datos personales" in case) is may
@@ -205,7 +183,7 @@ def test_who_may(rows, role, may):
     assert http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/datos/borrar/").status_code == (200 if may else 403)
 
 
-def test_each_button_has_a_permission_of_its_own(rows):
+def test_exporting_and_erasing_have_a_permission_each(rows):
     http = staff("use_desk", "export_person")
     case = http.get(f"/soporte/caso/cliente/{rows.applicant.pk}/").content.decode()
     assert "Descargar sus datos" in case

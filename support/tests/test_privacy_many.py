@@ -1,4 +1,4 @@
-"""Somebody who was sent very much is erased like anybody else."""
+"""Erasure of a person with more messages than one statement takes."""
 
 from uuid import UUID, uuid4
 
@@ -8,6 +8,7 @@ import messaging.retention
 from conftest import NOW
 from messaging.models import Message, MessageEvent, ProviderReceipt
 from messaging.retention import MessageBeingSent
+from tests.factories import MessageEventFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
 MORE_THAN_A_STATEMENT_TAKES = 65_536
@@ -15,26 +16,23 @@ MORE_THAN_A_STATEMENT_TAKES = 65_536
 
 
 def message(number, state="SENT"):
-    claim = {"claim_id": uuid4(), "lease_until": NOW, "handed_over_at": NOW} if state == "SENDING" else {}
-    made = Message.objects.create(
+    made = MessageFactory(
         id=UUID(int=number),
         kind="alerta",
         via="C",
         recipient="ana@dominio.com",
-        text="Hola",
         state=state,
+        handed_over_at=NOW if state == "SENDING" else None,
         provider="smtp",
         provider_id=f"id-{number}",
         created_at=NOW,
-        next_attempt_at=NOW,
-        **claim,
     )
-    MessageEvent.objects.create(message=made, at=NOW, state="SENT", attempt=1, detail="250 ok <ana@dominio.com>")
+    MessageEventFactory(message=made, state="SENT", detail="250 ok <ana@dominio.com>")
     ProviderReceipt.objects.create(provider="smtp", provider_id=made.provider_id, state="DELIVERED", at=NOW)
     return made.pk
 
 
-def test_more_messages_than_one_statement_takes():
+def test_more_messages_than_one_statement_takes_are_erased():
     real = [message(number) for number in (1, 2**127)]  # the first and the last of their order
     others = [uuid4() for _ in range(MORE_THAN_A_STATEMENT_TAKES)]
     assert messaging.retention.erase([real[1], *others, real[0]], to=[], at=NOW) == 2
@@ -43,7 +41,7 @@ def test_more_messages_than_one_statement_takes():
     assert not ProviderReceipt.objects.exists()
 
 
-def test_every_piece_is_taken_back_or_blanked(monkeypatch):
+def test_the_messages_of_every_batch_are_cancelled_or_blanked(monkeypatch):
     monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENT" if number % 2 else "QUEUED") for number in range(1, 11)]
     assert messaging.retention.erase(ids, to=[], at=NOW) == 10
@@ -52,7 +50,7 @@ def test_every_piece_is_taken_back_or_blanked(monkeypatch):
 
 
 @pytest.mark.parametrize("place", [1, 10])
-def test_one_with_a_provider_in_any_piece_stops_all(monkeypatch, place):
+def test_a_message_with_a_provider_in_any_batch_stops_the_erasure(monkeypatch, place):
     monkeypatch.setattr(messaging.retention, "BATCH", 3)
     ids = [message(number, "SENDING" if number == place else "SENT") for number in range(1, 11)]
     with pytest.raises(MessageBeingSent):

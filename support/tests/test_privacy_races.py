@@ -1,4 +1,4 @@
-"""Erasing beside live traffic: whoever comes first, nothing of the person is left and nobody fails."""
+"""Erasure beside other calls: whichever comes first, nothing of the person is left and no call fails."""
 
 import pytest
 from django.utils import timezone
@@ -13,10 +13,11 @@ from messaging.retention import MessageBeingSent
 from subscription import confirming
 from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
-from subscription.models import LINK_LIFETIME, ConsentRecord, SubscriptionRequest
+from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
 from support.privacy import erasure
 from support.tests.privacy_cast import ANA, CODE, everywhere
+from tests.factories import SubscriptionRequestFactory
 from tokens import services
 from tokens.errors import CooldownActive, NoPendingToken
 from tokens.models import VerificationToken
@@ -53,14 +54,14 @@ def ask(applicant, via):
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_codes_asked_for_meanwhile_come_first_or_find_nobody(turn):
+def test_a_code_requested_meanwhile_is_erased_or_finds_nobody(turn):
     applicant = make_applicant(f"1000000{turn}")
     asks = [outcome(lambda via=via: ask(applicant, via), CooldownActive, ApplicantNotFound) for via in "SWICSW"]
     done = at_once([*asks[:3], lambda: erase(applicant), *asks[3:]])
     assert done.pop(3) is not None
     assert set(done) <= {"done", "CooldownActive", "ApplicantNotFound"}
     assert not Applicant.objects.exists()
-    assert not VerificationToken.objects.filter(outcome="PENDIENTE").exists(), "no code of hers lives"
+    assert not VerificationToken.objects.filter(outcome="PENDIENTE").exists(), "none of their codes is live"
     assert not Message.objects.exclude(recipient="").exists()
     assert not Message.objects.filter(state__in=["QUEUED", "SENDING"]).exists()
     assert VerificationToken.objects.filter(forget_at=None).count() == 0
@@ -85,7 +86,7 @@ def test_a_code_typed_meanwhile_validates_first_or_finds_nobody(turn):
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_workers_that_send_meanwhile_send_first_or_not_at_all(turn):
+def test_a_worker_sends_before_the_erasure_or_not_at_all(turn):
     applicant = make_applicant(f"3000000{turn}")
     ask(applicant, "S")
     erased = outcome(lambda: erase(applicant), MessageBeingSent)
@@ -106,13 +107,11 @@ def test_of_two_erasures_at_once_one_happens():
 
 
 @pytest.mark.parametrize("turn", range(ROUNDS))
-def test_a_link_confirmed_meanwhile_comes_first_or_is_dead(turn):
+def test_a_link_is_confirmed_before_the_erasure_or_is_unusable(turn):
     rows = everywhere(ANA, slug="banco")
     now = timezone.now()
     AuthorizedClient.objects.update(created_at=now, subscribed_at=None)
-    link = SubscriptionRequest.objects.create(
-        email=ANA.email, requested_at=now, expires_at=now + LINK_LIFETIME, address="192.0.2.9"
-    )
+    link = SubscriptionRequestFactory(email=ANA.email, requested_at=now)
     digest = confirming.offer(confirmation_token(link.pk), at=now).consent.digest
     confirm = outcome(
         lambda: confirming.confirm(confirmation_token(link.pk), digest=digest, address="192.0.2.9", at=now),

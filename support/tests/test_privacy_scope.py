@@ -1,4 +1,4 @@
-"""No column that could hold a person is forgotten: it is in the copy people get, or it says here why not."""
+"""Scope of the export: each column that could hold personal data is in it, or has a reason here."""
 
 import pytest
 from django.apps import apps
@@ -31,7 +31,7 @@ OTHERS = {
     "otp_static.staticdevice": "staff's second factor",
     "otp_static.statictoken": "staff's second factor",
 }
-"""Models with text in them and nobody's client: why."""
+"""Models with text that is about no client, and whose it is."""
 
 LEFT_OUT = {
     "clients.externalclient.folded_name": "the name once more, for searching",
@@ -46,7 +46,7 @@ LEFT_OUT = {
     "tokens.verificationtoken.code_hmac": "a secret; the code itself is kept nowhere",
     "external_api.apirequest.user": "who asked at the company: somebody else",
 }
-"""Columns of the sections' own models that are not in them: why."""
+"""Columns of exported models that are not in the export, and why."""
 
 TEXT = (
     models.CharField,
@@ -70,20 +70,20 @@ MODELS = {model._meta.label_lower: model for model in apps.get_models() if texts
 TOLD = {section.model._meta.label_lower for section in SECTIONS}
 
 
-def test_every_model_is_told_or_says_why_not():
+def test_every_model_is_in_the_export_or_has_a_reason():
     assert len(MODELS) > 20
     assert set(MODELS) - TOLD - set(OTHERS) == set()
     assert TOLD & set(OTHERS) == set()
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda each: each.name)
-def test_every_column_of_a_section_is_told_or_says_why_not(section):
+def test_every_column_of_a_section_is_in_the_export_or_has_a_reason(section):
     label = section.model._meta.label_lower
     untold = {f"{label}.{name}" for name in texts(section.model)} - {f"{label}.{name}" for name in section.columns}
     assert untold <= set(LEFT_OUT)
 
 
-def test_what_is_said_to_be_left_out_exists_and_no_code_is_told():
+def test_what_is_left_out_exists_and_no_code_is_exported():
     for each in LEFT_OUT:
         label, _, name = each.rpartition(".")
         assert name in texts(MODELS[label]), each

@@ -1,4 +1,4 @@
-"""What is kept long enough goes, to the second and no sooner; what lives is not touched."""
+"""Retention: a row is removed to the second when its period is over, and live rows are kept."""
 
 import importlib
 import logging
@@ -15,14 +15,25 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures, Partner
+from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures
 from clients.retention import BATCH, RetentionRule
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import Campaign, Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
+from messaging.models import Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
-from tests.factories import PartnerFactory
+from tests.factories import (
+    ApiRequestFactory,
+    AuthorizedClientFactory,
+    CampaignFactory,
+    ConsentRecordFactory,
+    LadderForgivenessFactory,
+    MessageEventFactory,
+    MessageFactory,
+    PartnerFactory,
+    SubscriptionRequestFactory,
+    VerificationTokenFactory,
+)
 from tests.plans import drop_other_indexes
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
@@ -46,80 +57,44 @@ def kind(name):
 
 def message(at=NOW, **changes):
     fields = {
-        "kind": "verificacion",
-        "via": "S",
         "recipient": PHONE,
         "subject": "s",
-        "text": "t",
         "html": "h",
         "state": "SENT",
-        "created_at": at,
-        "next_attempt_at": at,
         "provider": "lejano",
         "provider_id": "x1",
         "provider_reply": "ok +51987654321 para juan@dominio.com",
         "request_id": 7,
     }
-    made = Message.objects.create(**{**fields, **changes})
-    MessageEvent.objects.create(message=made, at=at, state=made.state, attempt=1, detail=f"a {PHONE}")
+    made = MessageFactory(created_at=at, **{**fields, **changes})
+    MessageEventFactory(message=made, detail=f"a {PHONE}")
     return made
 
 
 def token(applicant, at=NOW, **changes):
-    fields = {
-        "applicant": applicant,
-        "via": "S",
-        "destination": PHONE,
-        "operator": "CLARO",
-        "code_hmac": b"x" * 32,
-        "created_at": at,
-        "expires_at": at + timedelta(seconds=150),
-        "outcome": "SIN_RESPUESTA",
-        "finished_at": at,
-        "client_attempt": 1,
-        "client_wait": timedelta(0),
-        "destination_attempt": 1,
-        "destination_wait": timedelta(0),
-    }
-    return VerificationToken.objects.create(**{**fields, **changes})
+    fields = {"destination": PHONE, "outcome": "SIN_RESPUESTA"}
+    return VerificationTokenFactory(applicant=applicant, created_at=at, **{**fields, **changes})
 
 
 def client(ended=None, **changes):
-    partner, _ = Partner.objects.get_or_create(slug="banco", defaults={"name": "Banco"})
     fields = {
-        "partner": partner,
         "email": "ana@dominio.com",
         "name": "Ana Díaz",
         "document_type": "DNI",
         "document_number": "44556677",
         "phone": PHONE,
-        "external_code": "C1",
-        "profile": "VIP",
-        "request_id": 5,
         "created_at": NOW - timedelta(days=2000),
         "deauthorized_at": ended,
     }
-    return AuthorizedClient.objects.create(**{**fields, **changes})
+    return AuthorizedClientFactory(partner=PartnerFactory(name="Banco"), **{**fields, **changes})
 
 
 def link(at):
-    return SubscriptionRequest.objects.create(
-        email="ana@dominio.com", requested_at=at, expires_at=at + timedelta(hours=24), address="192.0.2.1"
-    )
+    return SubscriptionRequestFactory(requested_at=at)
 
 
-def consent(of, at, by=None):
-    return ConsentRecord.objects.create(
-        authorized_client=of,
-        request=by or link(at),
-        email=of.email,
-        act="given",
-        how="link",
-        text_version="1",
-        text="Acepto",
-        at=at,
-        address="192.0.2.1",
-    )
+def consent(of, at, **changes):
+    return ConsentRecordFactory(authorized_client=of, at=at, **changes)
 
 
 def log_row(at):
@@ -136,16 +111,13 @@ def attempt(at):
 
 
 def request(at):
-    return ApiRequest.objects.create(contract="informaperu", action="token", status=200, duration_ms=1, created_at=at)
+    return ApiRequestFactory(created_at=at)
 
 
 GONE = {
     "messages": (message, lambda: Message.objects.filter(recipient="").count()),
     "codes": (lambda at: token(make_applicant(), at), lambda: VerificationToken.objects.filter(destination="").count()),
-    "forgiveness": (
-        lambda at: LadderForgiveness.objects.create(applicant=make_applicant(), via="S", at=at, by="eva", reason="x"),
-        lambda: 1 - LadderForgiveness.objects.count(),
-    ),
+    "forgiveness": (lambda at: LadderForgivenessFactory(at=at), lambda: 1 - LadderForgiveness.objects.count()),
     "pending": (
         lambda at: make_applicant(created_at=at, updated_at=at),
         lambda: Applicant.all_objects.count() - Applicant.objects.count(),
@@ -162,7 +134,7 @@ GONE = {
     "requests": (request, lambda: 1 - ApiRequest.objects.count()),
     "answers": (
         lambda at: IdempotentAnswer.objects.create(
-            partner=PartnerFactory(name="B", slug="b"), contract="registry", key="k", fingerprint=b"", created_at=at
+            partner=PartnerFactory(name="B"), contract="registry", key="k", fingerprint=b"", created_at=at
         ),
         lambda: 1 - IdempotentAnswer.objects.count(),
     ),
@@ -198,7 +170,7 @@ GONE = {
         lambda: VerificationToken.objects.filter(destination="", forget_at=None).count(),
     ),
 }
-"""Of each kind: one row of a moment, and how many of it have gone."""
+"""For each kind: a function that makes one row at a time, and one that counts how many were removed."""
 
 
 def test_every_kind_is_tried_and_every_setting_belongs_to_one():
@@ -208,7 +180,7 @@ def test_every_kind_is_tried_and_every_setting_belongs_to_one():
 
 
 @pytest.mark.parametrize("name", list(GONE))
-def test_it_goes_when_its_time_is_over_and_not_a_second_before(name):
+def test_a_row_is_removed_when_its_period_is_over_and_not_a_second_before(name):
     make, gone = GONE[name]
     edge = kind(name).before(at=NOW)
     make(edge)
@@ -221,7 +193,7 @@ def test_it_goes_when_its_time_is_over_and_not_a_second_before(name):
     assert run(at=NOW + SECOND, kinds=[kind(name)])[name] == 0, "what has gone is not found again"
 
 
-def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
+def test_a_message_is_blanked_but_for_what_the_law_asks_for():
     made = message(NOW - days("messages") - SECOND, partner=client().partner)
     run()
     made.refresh_from_db()
@@ -245,7 +217,7 @@ def test_a_message_keeps_what_the_law_asks_for_and_loses_its_person():
         {"kept_until": NOW, "sealed": b"x"},
     ],
 )
-def test_a_message_that_lives_is_not_touched_however_old(changes):
+def test_a_message_in_the_queue_is_not_touched_however_old(changes):
     made = message(NOW - timedelta(days=3000), **changes)
     assert run()["messages"] == 0
     made.refresh_from_db()
@@ -253,19 +225,15 @@ def test_a_message_that_lives_is_not_touched_however_old(changes):
 
 
 @pytest.mark.parametrize(("state", "gone"), [("SENDING", 0), ("PAUSED", 0), ("DONE", 1), ("CANCELLED", 1)])
-def test_a_running_campaign_knows_whom_it_has_written_to(state, gone):
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state=state, created_by="eva", created_at=NOW
-    )
+def test_a_running_campaign_keeps_its_recipients(state, gone):
+    campaign = CampaignFactory(state=state)
     message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient="ana@dominio.com", campaign=campaign)
     assert run()["messages"] == gone
 
 
 @pytest.mark.parametrize(("state", "gone"), [("QUEUED", 0), ("CANCELLED", 1)])
-def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state, gone):
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state="SENDING", created_by="eva", created_at=NOW, started_at=NOW
-    )
+def test_a_campaign_s_message_to_a_client_just_erased_is_blanked_too(state, gone):
+    campaign = CampaignFactory(state="SENDING", created_at=NOW, started_at=NOW)
     of = {"kind": "boletin", "via": "C", "recipient": "ana@dominio.com", "campaign": campaign, "state": state}
     erased = client(NOW, email="", forgotten_at=NOW)
     message(NOW, **of, authorized_client=erased)
@@ -275,17 +243,15 @@ def test_what_a_campaign_made_of_a_client_erased_a_moment_before_goes_too(state,
     assert Message.objects.filter(recipient="").count() == gone
 
 
-def test_two_forgotten_messages_of_a_campaign_do_not_collide():
-    campaign = Campaign.objects.create(
-        type="boletin", subject="s", text="t", state="DONE", created_by="eva", created_at=NOW
-    )
+def test_two_blanked_messages_of_a_campaign_break_no_constraint():
+    campaign = CampaignFactory(state="DONE")
     for address in ("ana@dominio.com", "eva@dominio.com"):
         message(NOW - timedelta(days=3000), kind="boletin", via="C", recipient=address, campaign=campaign)
     assert run()["messages"] == 2
 
 
 @pytest.mark.django_db(transaction=True)  # the answer is read over a connection of its own
-def test_a_partner_is_not_told_of_messages_to_nobody(nopasanada, desk):
+def test_contract_1_does_not_list_blanked_messages(nopasanada, desk):
     old = NOW - days("messages")
     for moment, address in ((old - SECOND, "vieja@dominio.com"), (old, "nueva@dominio.com")):
         message(moment, kind="boletin", via="C", recipient=address, partner=nopasanada.partner, sent_at=moment)
@@ -314,10 +280,10 @@ def test_a_pending_code_is_not_touched_however_old():
     assert Applicant.objects.count() == 1, "who has a live code is not quiet"
 
 
-def test_who_asked_for_a_code_lately_is_not_quiet():
+def test_an_applicant_with_a_recent_code_is_kept():
     old = NOW - days("pending") - SECOND
     quiet, active = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
-    hers, other = (
+    of_quiet, of_active = (
         message(NOW, reference=token(quiet, old).pk),
         message(NOW, reference=token(active, old + 2 * SECOND).pk),
     )
@@ -327,13 +293,13 @@ def test_who_asked_for_a_code_lately_is_not_quiet():
     assert str(quiet) == "datos borrados"
     assert {quiet.names, quiet.paternal_surname, quiet.maternal_surname, quiet.email, quiet.district} == {""}
     assert not VerificationToken.objects.filter(applicant=quiet.pk).exclude(destination="").exists()
-    hers.refresh_from_db()
-    other.refresh_from_db()
-    assert (hers.recipient, other.recipient) == ("", PHONE), "nobody could find what was left of her"
-    assert list(MessageEvent.objects.values_list("message", flat=True)) == [other.pk]
+    of_quiet.refresh_from_db()
+    of_active.refresh_from_db()
+    assert (of_quiet.recipient, of_active.recipient) == ("", PHONE), "no rule would find this message later"
+    assert list(MessageEvent.objects.values_list("message", flat=True)) == [of_active.pk]
 
 
-def test_the_same_person_comes_anew_after_a_long_silence(front):
+def test_a_blanked_applicant_may_register_again(front):
     first = front.register()
     Applicant.objects.update(updated_at=NOW - days("pending") - SECOND)
     VerificationToken.objects.all().delete()
@@ -343,7 +309,7 @@ def test_the_same_person_comes_anew_after_a_long_silence(front):
     assert front.register() != first
 
 
-def test_a_proof_that_was_forgotten_warns_of_nobody(front):
+def test_a_blanked_applicant_is_in_no_warning_about_a_proved_phone(front):
     old = NOW - days("validated") - SECOND
     make_applicant(
         "87654321",
@@ -363,7 +329,7 @@ def test_a_proof_that_was_forgotten_warns_of_nobody(front):
     assert not Applicant.all_objects.filter(proved_destination=PHONE).exists()
 
 
-def test_evidence_of_a_subscription_that_lives_stays():
+def test_evidence_of_a_live_subscription_is_kept():
     old = NOW - timedelta(days=4000)
     consent(client(), old)
     assert run()["consents"] == 0
@@ -374,7 +340,7 @@ def test_evidence_of_a_subscription_that_lives_stays():
 def test_a_link_that_led_to_a_consent_loses_its_mailbox_and_the_evidence_does_not():
     at = NOW - timedelta(days=100)
     kept = link(at)
-    record = consent(client(), at, by=kept)
+    record = consent(client(), at, request=kept)
     assert run()["links"] == 1
     kept.refresh_from_db()
     record.refresh_from_db()
@@ -400,26 +366,22 @@ def after_saying(up_to, sql):
         cursor.execute(sql)
 
 
-def test_what_is_kept_for_ever_is(settings):
+def test_a_kind_with_no_period_is_kept(settings):
     settings.AVAL_KEEP_DAYS = {**settings.AVAL_KEEP_DAYS, "provider_events": 0}
     ProviderEvent.objects.create(provider="p", at=NOW - timedelta(days=9999), what="restored")
     assert kind("provider_events").count(at=NOW) == 0
     assert run()["provider_events"] == 0
 
 
-def test_more_than_a_batch_goes_in_several_and_an_end_of_time_stops_between_them(monkeypatch):
-    rows = [
-        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=NOW - timedelta(days=9999))
-        for _ in range(2 * BATCH + 1)
-    ]
-    ApiRequest.objects.bulk_create(rows)
+def test_rows_are_removed_in_batches_until_the_time_is_up(monkeypatch):
+    ApiRequest.objects.bulk_create(ApiRequestFactory.build_batch(2 * BATCH + 1, created_at=NOW - timedelta(days=9999)))
     assert kind("requests").batch(at=NOW) == BATCH
     assert run(seconds=0.0) == {}, "no time, nothing done"
     assert run()["requests"] == BATCH + 1
     assert not ApiRequest.objects.exists()
 
 
-def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
+def test_a_kind_that_fails_is_logged_and_does_not_stop_the_others(caplog):
     broken = RetentionRule("broken", "SELECT id FROM no_such_table WHERE at < %(before)s", "", lambda: timedelta(0))
     request(NOW - timedelta(days=9999))
     with transaction.atomic():
@@ -433,7 +395,7 @@ def test_a_kind_that_fails_is_said_and_does_not_keep_the_others(caplog):
 
 
 def _apart(broken):
-    """The test's transaction must outlive the fault, as each batch's own does in the job."""
+    """Rule whose failure does not break the test's transaction; in the job each batch has its own."""
 
     class Apart:
         name = broken.name
@@ -448,19 +410,8 @@ def _apart(broken):
 @pytest.mark.django_db(transaction=True)
 def test_two_jobs_at_once_share_the_work():
     at = NOW - timedelta(days=3000)
-    ApiRequest.objects.bulk_create(
-        ApiRequest(contract="informaperu", action="a", status=200, duration_ms=1, created_at=at)
-        for _ in range(3 * BATCH)
-    )
-    Message.objects.bulk_create(
-        (
-            Message(
-                kind="verificacion", via="S", recipient=PHONE, text="", state="SENT", created_at=at, next_attempt_at=at
-            )
-            for _ in range(3 * BATCH)
-        ),
-        batch_size=BATCH,
-    )
+    ApiRequest.objects.bulk_create(ApiRequestFactory.build_batch(3 * BATCH, created_at=at))
+    Message.objects.bulk_create(MessageFactory.build_batch(3 * BATCH, sent=True, created_at=at), batch_size=BATCH)
     done = at_once([run] * 4)
     assert sum(each["requests"] for each in done) == 3 * BATCH
     assert sum(each["messages"] for each in done) == 3 * BATCH
@@ -470,7 +421,7 @@ def test_two_jobs_at_once_share_the_work():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_that_somebody_holds_is_not_waited_for():
+def test_a_locked_row_is_skipped():
     old = NOW - timedelta(days=3000)
     held, _ = (make_applicant(number, created_at=old, updated_at=old) for number in ("11111111", "22222222"))
     with transaction.atomic():
@@ -492,7 +443,7 @@ def test_the_command_says_what_it_would_do_and_then_does_it():
         call_command("forget", "--seconds", "0")
 
 
-def test_beat_knows_the_tasks():
+def test_the_nightly_tasks_are_scheduled():
     importlib.import_module("support.tasks")
     names = {entry["task"] for entry in current_app.conf.beat_schedule.values()}
     assert {"support.forget", "support.forget_erased"} <= names & set(current_app.tasks)

@@ -1,12 +1,11 @@
-"""Four roles, and for each what it opens: every page of the admin and of the desk, taken from the URL map."""
+"""The four roles: which pages of the admin and the desk each opens, over the whole URL map."""
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
-from django.test import Client
+from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from tests.factories import PartnerFactory, staff_browser
+from tests.factories import PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +43,7 @@ def lists():
 
 
 @pytest.mark.parametrize("role", list(OPENS))
-def test_what_each_role_opens(role):
+def test_each_role_opens_its_pages_and_no_other(role):
     http = member(role)
     opened = {label for label, path in lists().items() if http.get(path).status_code == 200}
     assert opened == OPENS[role]
@@ -54,7 +53,7 @@ def test_what_each_role_opens(role):
 @pytest.mark.parametrize("role", ["Operaciones", "Soporte", "Auditores"])
 def test_only_administrators_issue_keys_and_make_users(role):
     http = member(role)
-    partner = PartnerFactory(name="Banco", slug="banco", contracts=["nopasanada"])
+    partner = PartnerFactory(name="Banco", contracts=["nopasanada"])
     assert http.get(reverse("admin:clients_partner_issue", args=[partner.pk])).status_code == 403
     assert http.get("/admin/auth/user/add/").status_code == 403
 
@@ -76,8 +75,7 @@ def test_the_sidebar_offers_what_a_role_opens_and_nothing_else(role):
 
 
 def test_the_sidebar_offers_a_superuser_every_page_there_is():
-    http = Client()
-    http.force_login(User.objects.create_superuser("ana"))
+    http = superuser_browser()
     assert sidebar(http) == set(lists().values()) | {"/admin/", "/soporte/"}
 
 

@@ -1,11 +1,11 @@
-"""Headers that every answer has, whoever made it; and what each page may load."""
+"""Security headers of every answer, with or without a view, and the content security policy of each page."""
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything
 from support.tests.url_map import body_of, real
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("what", ANSWERS)
-def test_answers_that_no_view_made_have_them_too(what):
+def test_answers_without_a_view_have_the_headers_too(what):
     path, headers, status = ANSWERS[what]
     answer = Client(raise_request_exception=False).get(path, headers=headers)
     assert answer.status_code == status
@@ -64,7 +64,7 @@ def test_answers_that_no_view_made_have_them_too(what):
     answer.close()
 
 
-def test_a_redirect_to_https_has_them(settings):
+def test_a_redirect_to_https_has_the_headers(settings):
     settings.SECURE_SSL_REDIRECT = True
     for headers in ({}, {"Host": "otro.example"}):
         answer = Client(raise_request_exception=False).get("/soporte/", headers=headers)
@@ -80,7 +80,7 @@ MIDDLEWARES = (
 
 
 @pytest.mark.parametrize("where", MIDDLEWARES)
-def test_a_fault_has_them(monkeypatch, where):
+def test_an_error_page_has_the_headers(monkeypatch, where):
     def broken(*_):
         raise RuntimeError
 
@@ -91,11 +91,8 @@ def test_a_fault_has_them(monkeypatch, where):
 
 
 @pytest.fixture
-def boss(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client(raise_request_exception=False)
-    http.force_login(User.objects.create_superuser("jefa"))
-    return http
+def boss():
+    return superuser_browser("jefa", raise_request_exception=False)
 
 
 def test_every_page_of_the_staff_has_a_policy_and_runs_no_script_of_its_own_text(boss):
@@ -115,7 +112,7 @@ def test_every_page_of_the_staff_has_a_policy_and_runs_no_script_of_its_own_text
             assert not any(f' {event}="' in html for event in ("onclick", "onchange", "onsubmit", "onload")), path
 
 
-def test_pages_without_scripts_allow_none():
+def test_a_page_without_scripts_allows_none():
     for path in ("/admin/login/", "/suscripcion", "/suscripcion/baja/x", "/nada", "/v1/api/status"):
         assert policy_of(Client().get(path)) == STRICT, path
 

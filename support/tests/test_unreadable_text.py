@@ -1,13 +1,15 @@
-"""What no database keeps (a NUL, a lone surrogate, broken UTF-8), and numbers and days beyond all bounds: in an
-address or a form never a fault, but a 400, or what the page makes of it. Generated from the URL map and the admin's
-register."""
+"""Text that no database stores, and numbers and dates out of range, in a URL or form: never a server error.
+
+The text is a NUL, a lone surrogate or broken UTF-8; the answer is a 400 or an ordinary page. Generated from the URL map
+and the admin's register.
+"""
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from support.tests.cast import everything, list_of, page_of, registered
 from support.tests.url_map import API, NOT_OF_THE_STAFF, addresses, body_of, filled, names_of, routes
+from tests.factories import superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -43,11 +45,8 @@ BEYOND = (
 
 
 @pytest.fixture
-def boss(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    http = Client(raise_request_exception=False)
-    http.force_login(User.objects.create_superuser("aaa"))
-    return http
+def boss():
+    return superuser_browser("aaa", raise_request_exception=False)
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ CONTRACTS = ("/api/v1", "/v1/api/status", "/v1/api/client", "/v1/api/admin/clien
 
 @pytest.mark.parametrize("path", CONTRACTS)
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_below_a_contract_it_is_told_in_its_envelope(path, bad):
+def test_a_contract_refuses_unreadable_text_in_its_envelope(path, bad):
     for address in (f"{path}?x={bad}", f"{path}?{bad}=x", f"{path}/{bad}", f"{path}?a=1&b={bad}&c=2"):
         answer = Client(raise_request_exception=False).get(address)
         assert (answer.status_code, answer["Content-Type"]) == (400, "application/json"), address
@@ -69,7 +68,7 @@ def test_below_a_contract_it_is_told_in_its_envelope(path, bad):
 
 
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_elsewhere_it_is_a_page_in_spanish(boss, bad):
+def test_other_urls_refuse_unreadable_text_with_a_page_in_spanish(boss, bad):
     for path in ("/soporte/", "/admin/", "/suscripcion", "/admin/login/", "/sandbox/messages", "/nada", "/referencia"):
         for http in (boss, Client(raise_request_exception=False)):
             for address in (f"{path}?q={bad}", f"{path}?{bad}=1", f"{path}{bad}"):
@@ -79,7 +78,7 @@ def test_elsewhere_it_is_a_page_in_spanish(boss, bad):
 
 
 @pytest.mark.parametrize("bad", NO_TEXT)
-def test_no_address_of_the_url_map_is_a_fault_with_it(rows, boss, bad):
+def test_unreadable_text_in_a_url_is_no_server_error(rows, boss, bad):
     for route in dict.fromkeys(routes()):
         if not names_of(route):
             continue
@@ -91,7 +90,7 @@ def test_no_address_of_the_url_map_is_a_fault_with_it(rows, boss, bad):
 
 
 def filters_of(http, model):
-    """The parameters that a list of the admin knows: those of its filters, and Django's own."""
+    """Parameters of a list of the admin: those of its filters, and Django's own."""
     cl = http.get(list_of(model)).context["cl"]
     names = {
         "q",
@@ -114,8 +113,8 @@ def filters_of(http, model):
 
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
-def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
-    """A third of the values at each filter, all of them at each list."""
+def test_unreadable_text_in_a_filter_of_the_admin_is_no_server_error(rows, boss, model):
+    """A third of the values in each filter, and all of them on each list."""
     names = filters_of(boss, model)
     assert len(names) >= 11
     for nth, name in enumerate(names):
@@ -127,7 +126,7 @@ def test_no_filter_of_the_admin_is_a_fault(rows, boss, model):
 
 
 @pytest.mark.parametrize("model", registered(), ids=lambda model: model._meta.label)
-def test_no_row_of_the_admin_is_a_fault_that_is_named_so(rows, boss, model):
+def test_an_unreadable_row_id_in_the_admin_is_no_server_error(rows, boss, model):
     there = page_of(model._default_manager.first())
     for nth, value in enumerate(each for each in BEYOND if each):
         for page in (("change", "history", "delete")[nth % 3],):
@@ -151,7 +150,7 @@ DESK = {
 
 
 @pytest.mark.parametrize("path", DESK)
-def test_no_page_is_a_fault_whatever_its_address_asks_for(rows, boss, path):
+def test_an_unreadable_query_is_no_server_error(rows, boss, path):
     for name in DESK[path]:
         for value in BEYOND:
             answer = boss.get(f"{path}?{name}={value}")
@@ -160,8 +159,8 @@ def test_no_page_is_a_fault_whatever_its_address_asks_for(rows, boss, path):
 
 
 @pytest.mark.parametrize("text", ["\x00", "a\x00b"])
-def test_no_form_is_a_fault_that_holds_it(rows, boss, text):
-    """Each field that any page's form has, and each that a view reads by itself."""
+def test_unreadable_text_in_a_form_of_the_staff_is_no_server_error(rows, boss, text):
+    """Each field of every form, and each parameter that a view reads without a form."""
     for route, path in addresses():
         if route.startswith(API) or route in ("/admin/logout/",):
             continue
@@ -190,7 +189,7 @@ def test_no_form_is_a_fault_that_holds_it(rows, boss, text):
 
 
 @pytest.mark.parametrize("path", ["/suscripcion", "/suscripcion/baja/x", "/suscripcion/confirmar/x"])
-def test_no_form_of_a_reader_is_a_fault_that_holds_it(path):
+def test_unreadable_text_in_a_public_form_is_no_server_error(path):
     http = Client(raise_request_exception=False)
     for name in ("correo", "texto", "alcance", "List-Unsubscribe", "\x00", "csrfmiddlewaretoken"):
         assert http.post(path, {name: "a\x00@b.pe"}).status_code < 500, name

@@ -1,5 +1,7 @@
-"""A walk of every role over every address, pages and staff API alike, generated from the URL map: who opens what, with
-which method, and whether destinations are shown in full. An address that is added and not declared here fails."""
+"""Every role at every URL of the pages and the staff API: which methods it may use, and who sees whole destinations.
+
+Generated from the URL map: a URL that is not declared here fails.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -17,8 +19,8 @@ from support.tests.url_map import API, NOT_OF_THE_STAFF, addresses, body_of, fil
 pytestmark = pytest.mark.django_db
 
 ROLES = {"S": "Soporte", "A": "Auditores", "O": "Operaciones", "D": "Administradores"}
-WALKERS = ("-", "N", *ROLES, "B")
-"""Anonymous, an account without a role, the four roles, a superuser."""
+ALL_ROLES = ("-", "N", *ROLES, "B")
+"""Anonymous, an account without a role, the four roles, and a superuser."""
 STAFF, DESK, READ, ACT, KEYS = "NSAODB", "SAODB", "AODB", "ODB", "DB"
 SAFE = ("get", "head")
 OTHERS = ("put", "patch", "delete", "options")
@@ -46,16 +48,16 @@ OPENED_BY = {
     "/soporte/mensajes/": DESK,
     "/soporte/mensajes.<slug:form>": DESK,
     "/soporte/caso/<slug:kind>/<slug:key>/": DESK,
-    "/soporte/caso/<slug:kind>/<slug:key>/mostrar/": "",  # acts: posted to, never opened
+    "/soporte/caso/<slug:kind>/<slug:key>/mostrar/": "",  # actions take POST only
     "/soporte/caso/<slug:kind>/<slug:key>/datos/exportar/": "",
     "/soporte/caso/<slug:kind>/<slug:key>/datos/borrar/": ACT,
     "/soporte/caso/<slug:kind>/<slug:key>/<slug:what>/": "",
-    "/soporte/borrado/<slug:key>/": "",  # there is no erasure in the cast
+    "/soporte/borrado/<slug:key>/": "",  # the rows have no erasure
     "/cuenta/": STAFF,
-    "/cuenta/codigo/": "",  # leads on: whoever walks here is logged in
+    "/cuenta/codigo/": "",  # redirects: these users are logged in
     "/cuenta/codigo/respaldo/": "",
     "/cuenta/segundo-factor/": STAFF,
-    "/cuenta/segundo-factor/codigos/": "",  # there is no second factor in the cast
+    "/cuenta/segundo-factor/codigos/": "",  # the rows have no second factor
     "/cuenta/segundo-factor/quitar/": "",
     "/cuenta/segundo-factor/restablecer/<int:pk>/": KEYS,
     "/admin/search/": STAFF,
@@ -98,14 +100,9 @@ OPENED_BY = {
     }.items()
 }
 EXPORT = "/soporte/mensajes.<slug:form>"
-"""Takes GET only."""
-IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in WALKERS}
-"""Below which addresses a destination may be shown whole by a GET: never at the desk."""
-
-
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""This URL takes GET only."""
+IN_FULL = {who: {API, "/admin/"} if who in READ else set() for who in ALL_ROLES}
+"""URL prefixes below which a GET may show whole destinations: never at the desk."""
 
 
 MAIL, PHONE = "quispecusi@correo.example", "955512345"
@@ -120,8 +117,8 @@ def rows(db):
     Message.objects.update(recipient=MAIL, provider_reply=f"accepted for {MAIL}")
 
 
-class Walker:
-    """One who walks: pages with a session, the staff API with a token."""
+class RoleClient:
+    """Client of one role: pages with a session, the staff API with a token."""
 
     def __init__(self, who):
         self.who = who
@@ -146,12 +143,12 @@ def test_every_address_is_declared_and_every_declaration_is_an_address(rows):
     assert {route for route, _ in addresses()} == set(OPENED_BY)
 
 
-@pytest.mark.parametrize("who", WALKERS)
+@pytest.mark.parametrize("who", ALL_ROLES)
 def test_a_role_opens_what_is_declared_and_sees_destinations_as_declared(rows, who):
-    walker = Walker(who)
+    caller = RoleClient(who)
     for route, path in addresses():
         for method in SAFE:
-            answer = walker.ask(method, route, path)
+            answer = caller.ask(method, route, path)
             text = body_of(answer).decode(errors="replace")
             opens = who in OPENED_BY[route] and (method, route) != ("head", EXPORT)
             assert (answer.status_code == 200) == opens, (who, method, path, answer.status_code)
@@ -162,16 +159,16 @@ def test_a_role_opens_what_is_declared_and_sees_destinations_as_declared(rows, w
 
 
 @pytest.mark.parametrize("who", READ)
-def test_who_may_see_rows_in_full_sees_them_so(rows, who):
-    walker = Walker(who)
+def test_users_who_may_see_whole_destinations_see_them(rows, who):
+    caller = RoleClient(who)
     for route, path in addresses():
         if route.startswith(API):
-            assert MAIL in walker.ask("get", route, path).content.decode(), path
+            assert MAIL in caller.ask("get", route, path).content.decode(), path
 
 
-def test_the_desk_and_its_agents_see_them_masked(rows):
-    walker = Walker("S")
-    shown = [(r, body_of(walker.ask("get", r, p)).decode()) for r, p in addresses() if "S" in OPENED_BY[r]]
+def test_the_desk_and_its_agents_see_masked_destinations(rows):
+    caller = RoleClient("S")
+    shown = [(r, body_of(caller.ask("get", r, p)).decode()) for r, p in addresses() if "S" in OPENED_BY[r]]
     assert {route for route, text in shown if "q•••@correo.example" in text} >= {
         "/soporte/mensajes/",
         "/soporte/mensajes.<slug:form>",
@@ -181,15 +178,15 @@ def test_the_desk_and_its_agents_see_them_masked(rows):
     }
 
 
-@pytest.mark.parametrize("who", WALKERS)
-def test_an_empty_form_and_other_methods_change_nothing_and_open_nothing_more(rows, who):
-    walker = Walker(who)
+@pytest.mark.parametrize("who", ALL_ROLES)
+def test_an_empty_form_or_another_method_changes_nothing_and_opens_nothing_more(rows, who):
+    caller = RoleClient(who)
     before = state()
-    for nth, (route, path) in enumerate(addresses(), WALKERS.index(who)):
+    for nth, (route, path) in enumerate(addresses(), ALL_ROLES.index(who)):
         if route in ("/admin/login/", "/admin/logout/", "/cuenta/segundo-factor/"):
             continue
-        for method in ("post", OTHERS[nth % len(OTHERS)]):  # each method at each address, by one of the walkers or two
-            answer = walker.ask(method, route, path)
+        for method in ("post", OTHERS[nth % len(OTHERS)]):  # each method at each URL, by one or two of the roles
+            answer = caller.ask(method, route, path)
             assert answer.status_code < 500, (who, method, path)
             text = body_of(answer).decode(errors="replace")
             if who not in OPENED_BY[route]:
@@ -203,7 +200,7 @@ def test_an_empty_form_and_other_methods_change_nothing_and_open_nothing_more(ro
 
 
 COUNTERS = ("clients_auditentry", "external_api_apirequest", "clients_loginfailures", "messaging_ratecount")
-"""What may grow with a try: its trace, and what limits the next ones."""
+"""Tables that may grow with a refused call: its record, and the counters that limit the next ones."""
 
 
 def _but_the_audit(counts):
@@ -211,14 +208,14 @@ def _but_the_audit(counts):
 
 
 @pytest.mark.parametrize("who", ["N", "S", "B"])
-def test_a_session_and_a_role_change_nothing_outside_of_the_staff_s_addresses(rows, who):
-    walker, stranger = Walker(who), Client(raise_request_exception=False)
+def test_a_session_or_a_role_changes_no_answer_outside_the_staff_s_urls(rows, who):
+    caller, stranger = RoleClient(who), Client(raise_request_exception=False)
     public = [each for each in dict.fromkeys(routes()) if any(re.match(out, each) for out in NOT_OF_THE_STAFF)]
     assert len(public) > 15
     for route in public:
         named = {"client": Applicant.objects.get().pk, "message_id": Message.objects.first().pk}
         path = filled(route, {**dict.fromkeys(names_of(route), "1"), **named}).replace(".*", "x")
         for method in ("get", "post"):
-            theirs, anybodys = getattr(walker.http, method)(path), getattr(stranger, method)(path)
+            theirs, anybodys = getattr(caller.http, method)(path), getattr(stranger, method)(path)
             assert theirs.status_code == anybodys.status_code, (method, path)
             assert MAIL not in body_of(theirs).decode(errors="replace"), path

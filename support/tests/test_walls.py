@@ -1,5 +1,5 @@
-"""What a role does not grant cannot be opened, guessed or posted to: every address of the URL map, with rows that are
-there and with guesses. A page that is added tomorrow is tried tomorrow."""
+"""Access of each role: no URL opens by a guess or takes a form that the role does not grant, over the whole URL map
+with real rows and guessed ids."""
 
 import re
 from uuid import UUID
@@ -15,13 +15,8 @@ from tests.factories import StaffUserFactory, browser
 
 pytestmark = pytest.mark.django_db
 SECRET = "quispecusi"
-"""Stands in whatever is known of anybody."""
+"""Part of every text about a person."""
 GUESSES = ("1", "99999999999999999999", str(UUID(int=1)), "add")
-
-
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -53,18 +48,18 @@ OWN = (
     "/cuenta/",
     "/cuenta/segundo-factor/",
 )
-"""What everybody of the staff may open: his first page, and his own account."""
+"""Pages that all staff may open: the first page, and their own account."""
 
 
 def desk():
-    """What the permission to use the desk opens."""
+    """URLs that the permission to use the desk opens."""
     kinds = [("cliente", Applicant), ("autorizado", AuthorizedClient), ("externo", ExternalClient)]
     cases = [f"/soporte/caso/{kind}/{model.objects.first().pk}/" for kind, model in kinds]
     return {"/soporte/", "/soporte/mensajes/", "/soporte/mensajes.csv", *cases}
 
 
 def opened(http, paths):
-    """The addresses that open; whatever does not open tells nothing, and nothing breaks."""
+    """Return the URLs that open, and assert that the others show no data and no server error."""
     found = set()
     for path in paths:
         answer = http.get(path)
@@ -90,7 +85,7 @@ def test_support_opens_the_desk_and_nothing_else(rows):
     assert opened(http, guessed()) <= {"/soporte/caso/autorizado/1/"}
 
 
-def test_a_member_without_a_role_opens_nothing_but_his_account(rows):
+def test_a_member_without_a_role_opens_only_their_account(rows):
     assert opened(logged_in(member()), real()) == {*OWN}
 
 
@@ -102,7 +97,7 @@ def tried(http, paths):
 
 
 def beyond(*granted):
-    """The addresses whose forms a role does not grant. What is everybody's own has tests of its own."""
+    """URLs whose forms a role does not grant. Those of one's own account have tests of their own."""
     return [
         each
         for each in real()
@@ -118,7 +113,7 @@ def beyond(*granted):
     [([], []), (["Soporte"], [rf"/caso/.*/({'|'.join(ACTION_NAMES)}|mostrar)/"]), (["Auditores"], [r"/exportar\."])],
     ids=["no role", "Soporte", "Auditores"],
 )
-def test_nothing_is_done_by_a_form_that_a_role_does_not_grant(rows, role, granted):
+def test_a_form_that_a_role_does_not_grant_does_nothing(rows, role, granted):
     http = logged_in(member(*role))
     paths = beyond(*granted)
     before = state()
@@ -131,9 +126,9 @@ def test_nothing_is_done_by_a_form_that_a_role_does_not_grant(rows, role, grante
 
 
 def test_auditors_change_nothing_from_a_list(rows):
-    """Every action that any list offers to anybody, posted by who may look at it."""
+    """Post each action of every list as somebody who may see the list."""
     http = logged_in(member("Auditores"))
-    boss = logged_in(User.objects.create_superuser("jefa"))
+    boss = logged_in(member(name="jefa", is_superuser=True))
     before, tries = state(), 0
     for path in [each for each in real() if re.fullmatch(r"/admin/(?!password)\w+/\w+/", each)]:
         page = boss.get(path)
@@ -147,7 +142,7 @@ def test_auditors_change_nothing_from_a_list(rows):
     assert state() == before
 
 
-def test_operations_keeps_out_of_users_keys_and_the_audit(rows):
+def test_operations_cannot_open_users_keys_or_the_audit(rows):
     http = logged_in(member("Operaciones"))
     theirs = [each for each in real() if re.search(r"/admin/auth/|/auditentry/|/credencial/|/restablecer/", each)]
     assert len(theirs) > 15
@@ -159,12 +154,12 @@ def test_operations_keeps_out_of_users_keys_and_the_audit(rows):
 
 
 def form_of(http, path):
-    """The form as a browser would send it back."""
+    """Fields of the form, as a browser would send them back."""
     form = http.get(path).context["adminform"].form
     return {name: value for name, value in ((each, form[each].value()) for each in form.fields) if value is not None}
 
 
-def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
+def test_administrators_make_no_superuser_and_change_none(rows):
     boss, eva = User.objects.create_superuser("jefa", password="la clave de la jefa"), member("Administradores")
     every = [each.pk for each in Permission.objects.all()]
     http = logged_in(eva)
@@ -184,7 +179,7 @@ def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
         "is_staff": "on",
     }
     http.post("/admin/auth/user/add/", new)
-    assert User.objects.filter(username="otra").exists(), "he may make users"
+    assert User.objects.filter(username="otra").exists(), "administrators may make users"
     assert not User.objects.filter(is_superuser=True).exclude(pk=boss.pk).exists()
     before = state()[1]
     for what in ("change", "password", "delete"):
@@ -195,8 +190,8 @@ def test_administrators_make_nobody_a_superuser_and_touch_none(rows):
     ]
 
 
-def test_no_form_is_taken_that_another_site_sent(rows):
-    http = logged_in(User.objects.create_superuser("jefa"), enforce_csrf_checks=True)
+def test_a_form_sent_by_another_site_is_refused(rows):
+    http = logged_in(member(name="jefa", is_superuser=True), enforce_csrf_checks=True)
     before = state()
     for path in [*real(), *LOGIN]:
         assert http.post(path, FORM).status_code == 403, path
@@ -205,7 +200,7 @@ def test_no_form_is_taken_that_another_site_sent(rows):
 
 @pytest.mark.parametrize("method", ["get", "post", "delete"])
 def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
-    http = logged_in(User.objects.create_superuser("jefa"))
+    http = logged_in(member(name="jefa", is_superuser=True))
     key = Applicant.objects.get().pk
     paths = [filled(each, {"client": key}) for each in routes() if each.startswith("/v1/api^/admin/")]
     assert len(paths) == 3
@@ -215,13 +210,13 @@ def test_a_session_opens_nothing_of_the_staff_s_api(rows, method):
         assert SECRET not in answer.content.decode()
 
 
-def test_pages_are_kept_by_nobody_also_when_they_refuse(rows):
-    boss, eva = logged_in(User.objects.create_superuser("jefa")), logged_in(member("Soporte"))
+def test_pages_are_not_cached_even_when_they_refuse(rows):
+    boss, eva = logged_in(member(name="jefa", is_superuser=True)), logged_in(member("Soporte"))
     answers = []
     for path, who in [(path, who) for path in real() for who in (boss, eva)]:
         answer = who.get(path)
         assert "no-store" in answer.headers.get("Cache-Control", ""), (path, answer.status_code)
-        body_of(answer)  # an export gives its turn up
+        body_of(answer)  # read to the end, an export frees its slot
         answers.append((who, answer.status_code))
     assert answers.count((boss, 200)) > 60, "the addresses are those of rows that are there"
 
@@ -233,7 +228,7 @@ def test_an_account_s_number_cannot_be_guessed_from_how_it_is_refused(rows):
     assert [each.status_code for each in answers] == [403, 403]
 
 
-def test_no_entry_of_the_audit_is_shown_as_an_erasure_that_is_none(rows):
-    http = logged_in(User.objects.create_superuser("jefa"))
+def test_only_an_entry_of_an_erasure_is_shown_as_one(rows):
+    http = logged_in(member(name="jefa", is_superuser=True))
     for entry in AuditEntry.objects.all():
         assert http.get(f"/soporte/borrado/{entry.pk}/").status_code == 404

@@ -1,5 +1,5 @@
-"""From page to page: no figure, row or person of the back office is a dead end for who may go on, and nobody is offered
-a way that ends at a closed door."""
+"""Links between pages of the back office: each figure, row and person leads on for users who may go on, and no link
+leads to a page that is refused."""
 
 import re
 from html import unescape
@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import AuthorizedClient, Credential
+from clients.models import Credential
 from conftest import make_applicant
 from messaging.models import ProviderState
 from staff import second_factor
 from staff.tests.authenticator import code
 from support.tests.days_rows import sent, token
-from tests.factories import PartnerFactory, staff_browser
+from tests.factories import AuthorizedClientFactory, PartnerFactory, staff_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -35,15 +35,13 @@ def links(http, path):
 
 @pytest.fixture
 def rows(db):
-    """A row of each kind that is about a person, by the page it has in the admin."""
+    """Page in the admin -> case at the desk, for a row of each kind that is about a person."""
     at = timezone.now()
-    bank = PartnerFactory(name="Banco", slug="banco")
+    bank = PartnerFactory(name="Banco")
     ana = make_applicant(partner=bank)
     asked = token(at, who=ana)
     message = sent(at, reference=asked.pk)
-    client = AuthorizedClient.objects.create(
-        partner=bank, email="luis@dominio.com", external_code="1", profile="A", request_id=1, created_at=at
-    )
+    client = AuthorizedClientFactory(partner=bank)
     details = Details("2380033370713", "Rosa", "Cruz", "555-1234", "P", "1", "web", [])
     key, _ = issue(bank, Credential.Kind.JWT, at=at, by="jefa")
     external = register(key, "CL1", details, request_id=1, address=None, at=at)
@@ -56,7 +54,7 @@ def rows(db):
     }
 
 
-def test_a_row_of_the_admin_leads_to_the_person_s_case_and_the_case_back(rows):
+def test_a_row_of_the_admin_links_to_the_person_s_case_and_the_case_back(rows):
     http = member("Operaciones")
     for page, case in rows.items():
         assert case in links(http, page), page
@@ -64,21 +62,21 @@ def test_a_row_of_the_admin_leads_to_the_person_s_case_and_the_case_back(rows):
         assert any(each in back for each in rows if each.startswith("/admin/clients/")), case
 
 
-def test_who_may_not_use_the_desk_is_not_sent_there(rows):
+def test_no_page_links_to_the_desk_for_users_who_may_not_use_it(rows):
     Group.objects.get(name="Auditores").permissions.remove(*Group.objects.get(name="Soporte").permissions.all())
     http = member("Auditores")
     for page in rows:
         assert not [each for each in links(http, page) if each.startswith("/soporte/")], page
 
 
-def test_an_agent_is_not_sent_to_an_administration_he_cannot_open(rows):
+def test_no_page_links_to_the_admin_for_agents_who_may_not_open_it(rows):
     http = member("Soporte")
     for case in set(rows.values()):
         assert not [each for each in links(http, case) if each.startswith("/admin/")], case
     assert not [each for each in links(http, "/soporte/") if each.startswith("/admin/")]
 
 
-def test_a_user_s_page_leads_who_may_to_resetting_his_second_factor_and_back():
+def test_a_user_s_page_links_to_the_reset_of_the_second_factor_and_back():
     luz, boss = (User.objects.create_user(name, is_staff=True) for name in ("luz", "jefa"))
     User.objects.filter(pk=boss.pk).update(is_superuser=True)
     http = member("Administradores")
@@ -93,7 +91,7 @@ def test_a_user_s_page_leads_who_may_to_resetting_his_second_factor_and_back():
     assert "restablecer" not in " ".join(links(http, f"/admin/auth/user/{boss.pk}/change/")), "a superuser's to do"
 
 
-def test_each_figure_of_the_dashboard_leads_to_its_rows():
+def test_each_figure_of_the_dashboard_links_to_its_rows():
     at = timezone.now()
     token(at, outcome="FALLIDO")
     sent(at, state="FAILED", reply="Número inexistente")
@@ -115,7 +113,7 @@ def test_each_figure_of_the_dashboard_leads_to_its_rows():
             assert "1 fila" in answer.content.decode(), way
 
 
-def test_the_account_s_page_leads_to_the_desk_only_who_may_use_it():
+def test_the_account_s_page_links_to_the_desk_for_users_who_may_use_it():
     assert "/soporte/" in links(member("Soporte"), "/cuenta/")
     User.objects.create_user("nadie", is_staff=True)
     http = Client()
@@ -124,7 +122,7 @@ def test_the_account_s_page_leads_to_the_desk_only_who_may_use_it():
 
 
 @pytest.mark.parametrize("path", ["/nada", "/admin/nada/", "/soporte/nada/"])
-def test_a_page_that_is_not_there_is_told_in_spanish(path):
+def test_a_missing_page_is_told_in_spanish(path):
     http = member("Soporte")
     answer = http.get(path)
     assert answer.status_code == 404
@@ -134,7 +132,7 @@ def test_a_page_that_is_not_there_is_told_in_spanish(path):
     assert "/soporte/" not in Client().get("/nada").content.decode(), "of the desk strangers hear nothing"
 
 
-def test_a_form_that_is_out_of_date_is_told_in_spanish():
+def test_a_form_with_an_old_csrf_token_is_told_in_spanish():
     http = Client(enforce_csrf_checks=True)
     http.force_login(User.objects.create_user("eva", is_staff=True))
     answer = http.post("/admin/logout/")
@@ -142,7 +140,7 @@ def test_a_form_that_is_out_of_date_is_told_in_spanish():
     assert "El formulario venció" in answer.content.decode()
 
 
-def test_a_fault_is_told_in_spanish(monkeypatch):
+def test_a_server_error_is_told_in_spanish(monkeypatch):
     def fails(*args, **kwargs):
         raise RuntimeError
 

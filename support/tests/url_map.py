@@ -1,4 +1,4 @@
-"""The URL map with rows that are there: every route, filled in, and what a form posts."""
+"""URL map with real rows: each route with its values filled in, and the fields of its forms."""
 
 import re
 
@@ -54,7 +54,7 @@ def filled(route, values):
 
 
 def rows_for(route):
-    """Values for the names in a route, of rows that are there."""
+    """Values for the names in a route, from existing rows."""
     key = Credential.objects.order_by("pk").first()
     about = re.match(r"/admin/(\w+)/(\w+)/", route)
     label = ".".join(about.groups()) if about else ""
@@ -68,13 +68,13 @@ def rows_for(route):
         "content_type_id": 1,
         "pk": User.objects.order_by("pk").first().pk,
         "client": "1",
-        "key": key.pk if "object_id" in names_of(route) else mine,  # of a partner, or the row itself
+        "key": key.pk if "object_id" in names_of(route) else mine,  # a partner's key, or the row itself
         "id": mine,
     }
 
 
 def of_people(route):
-    """A case's address of each kind, and each of its acts."""
+    """URLs of a case of each kind, or of each of its actions."""
     kinds = {"cliente": Applicant, "autorizado": AuthorizedClient, "externo": ExternalClient}
     for kind, model in kinds.items():
         for what in ACTION_NAMES if "what" in names_of(route) else ("",):
@@ -82,7 +82,7 @@ def of_people(route):
 
 
 def real():
-    """Every address of the staff with rows that are there."""
+    """URLs of the staff's pages, with existing rows."""
     for route in routes():
         if route.startswith(GUARDED_PATHS):
             if "kind" in names_of(route):
@@ -92,7 +92,7 @@ def real():
 
 
 def state():
-    """How many rows each table has, and what is in those that acts change: but for sessions, and tries that count."""
+    """Number of rows of each table, and the rows that actions change; without sessions and failed logins."""
     with connection.cursor() as cursor:
         tables = [
             each
@@ -133,11 +133,11 @@ NOT_OF_THE_STAFF = (
     "/suscripcion",
     "/sandbox/",
 )
-"""Contracts, receipts and what everybody may read: a session and a role change nothing there."""
+"""URLs of contracts, receipts and public pages, where a session or a role changes nothing."""
 
 
 def addresses():
-    """(route, address) of all that is the staff's."""
+    """(route, URL) of all that is for staff."""
     for route in dict.fromkeys(routes()):
         if any(re.match(each, route) for each in NOT_OF_THE_STAFF):
             continue

@@ -2,7 +2,8 @@
 
 from django.utils import timezone
 
-from messaging.models import Message, MessageEvent
+from messaging.models import Message
+from tests.factories import MessageEventFactory
 from tokens import services
 
 HOSTILE = '<script>alert("x")</script>{{ 7|add:7 }}{% now "Y" %}'
@@ -14,5 +15,5 @@ def ask(applicant, *, phone="987654321", at=None, credential=None):
     origin = services.Origin(applicant.partner, credential)
     token = services.request(applicant.pk, via="S", phone=phone, operator="CLARO", origin=origin, at=at).token
     message = Message.objects.get(reference=token.pk)
-    MessageEvent.objects.create(message=message, at=at, state="SENT", attempt=1, provider=HOSTILE[:90], detail=HOSTILE)
+    MessageEventFactory(message=message, at=at, state="SENT", provider=HOSTILE[:90], detail=HOSTILE)
     return token

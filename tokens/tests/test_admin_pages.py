@@ -6,7 +6,7 @@ import re
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,11 +16,18 @@ from django.utils import timezone
 from clients.admin.base import LimitedPaginator
 from clients.credentials import issue
 from clients.external_clients import Details, register
-from clients.models import Applicant, AuditEntry, AuthorizedClient
+from clients.models import Applicant, AuditEntry
 from conftest import make_applicant
 from messaging.delivery import failover
-from messaging.models import Campaign, Message, SandboxMessage
-from tests.factories import PartnerFactory
+from messaging.models import Message, SandboxMessage
+from tests.factories import (
+    AuthorizedClientFactory,
+    CampaignFactory,
+    LadderForgivenessFactory,
+    PartnerFactory,
+    staff_browser,
+    superuser_browser,
+)
 from tokens import services
 from tokens.models import LadderForgiveness, VerificationToken
 from tokens.tests.hostile_codes import HOSTILE, ask
@@ -37,16 +44,9 @@ def known_code(monkeypatch):
     monkeypatch.setattr("tokens.codes.generate", lambda: CODE)
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def superuser():
-    http = Client(REMOTE_ADDR="192.0.2.7")
-    http.force_login(User.objects.create_superuser("ana"))
-    return http
+    return superuser_browser()
 
 
 @pytest.fixture
@@ -65,23 +65,15 @@ def rows(partner, superuser):
     credential, secret = issue(partner, "opaque", at=timezone.now(), by="ana")
     applicant = person(partner=partner, names=HOSTILE, paternal_surname=HOSTILE)
     token = ask(applicant, credential=credential)
-    LadderForgiveness.objects.create(applicant=applicant, via="S", at=timezone.now(), by="ana", reason=HOSTILE)
-    AuthorizedClient.objects.create(
-        partner=partner,
-        email="ana@dominio.com",
-        name=HOSTILE[:50],
-        external_code=HOSTILE,
-        profile=HOSTILE,
-        request_id=1,
-        created_at=timezone.now(),
+    LadderForgivenessFactory(applicant=applicant, reason=HOSTILE)
+    AuthorizedClientFactory(
+        partner=partner, email="ana@dominio.com", name=HOSTILE[:50], external_code=HOSTILE, profile=HOSTILE
     )
     failover.open_circuit(HOSTILE, HOSTILE, at=timezone.now())
     points = [{"key": HOSTILE, "value": HOSTILE}]
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
     register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())
-    Campaign.objects.create(
-        type="boletin", subject=HOSTILE, text=HOSTILE, html=HOSTILE, created_by="ana", created_at=timezone.now()
-    )
+    CampaignFactory(subject=HOSTILE, text=HOSTILE, html=HOSTILE)
     Client(raise_request_exception=False).get(
         "/v1/api/client/x/cooldown/S", headers={"Authorization": f"Bearer {secret}"}
     )
@@ -194,9 +186,7 @@ def grow(partner, numbers):
     for number in numbers:
         ask(person(f"{number:08}", partner), phone=f"9{number:08}")
         issue(partner, "opaque", at=timezone.now(), by="ana")
-        LadderForgiveness.objects.create(
-            applicant=Applicant.objects.first(), via="S", at=timezone.now(), by="ana", reason="x"
-        )
+        LadderForgivenessFactory(applicant=Applicant.objects.first())
         Client().get("/v1/api/client/x/cooldown/S")
 
 
@@ -376,11 +366,7 @@ def test_selecting_all_rows_by_mistake_forgives_none(superuser):
 
 
 def staff_with(*permissions):
-    user = User.objects.create_user("luis", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    http = Client()
-    http.force_login(user)
-    return http
+    return staff_browser(*permissions, name="luis")
 
 
 def test_each_act_has_its_permission(rows):

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from conftest import NOW, at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
+from tests.factories import VerificationTokenFactory
 from tokens import codes, cooldown_overrides, cooldown_queries, retention, services
 from tokens.cooldown import LOOK_BACK, wait_before
 from tokens.errors import CooldownActive
@@ -32,19 +33,8 @@ def refused(applicant, at, **kwargs):
 
 def backdated(applicant, times, *, via="S", destination="987654321"):
     for each in times:
-        VerificationToken.objects.create(
-            applicant=applicant,
-            via=via,
-            destination=destination,
-            code_hmac=b"x" * 32,
-            created_at=each,
-            expires_at=each,
-            outcome="SIN_RESPUESTA",
-            finished_at=each,
-            client_attempt=1,
-            client_wait=timedelta(0),
-            destination_attempt=1,
-            destination_wait=timedelta(0),
+        VerificationTokenFactory(
+            applicant=applicant, via=via, destination=destination, created_at=each, outcome="SIN_RESPUESTA"
         )
 
 

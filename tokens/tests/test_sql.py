@@ -11,9 +11,10 @@ from django.db.models.fields import NOT_PROVIDED
 from clients.models import Applicant
 from conftest import NOW, make_applicant
 from messaging.models import Message
+from tests.factories import LadderForgivenessFactory, VerificationTokenFactory
 from tokens import cooldown_queries, decisions, destinations, services, sql
 from tokens.cooldown import Ladders
-from tokens.models import LadderForgiveness, VerificationToken
+from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
 
@@ -48,30 +49,20 @@ def history(request, informa, stranger):
             )
     for _ in range(30):
         via, at, outcome = chance.choice("SSCW"), _ago(chance), chance.choice(OUTCOMES)
-        VerificationToken.objects.create(
+        VerificationTokenFactory(
             applicant=chance.choice(people),
             via=via,
             destination=chance.choice(MAILBOXES if via == "C" else PHONES),
-            code_hmac=b"x" * 32,
             created_at=at,
-            expires_at=at,
-            finished_at=at,
             outcome=outcome,
-            returned_at=at if outcome == "NO_ENVIADO" else None,
-            client_attempt=1,
-            client_wait=timedelta(0),
-            destination_attempt=1,
-            destination_wait=timedelta(0),
         )
     for _ in range(2):
         via = chance.choice("SCW")
-        LadderForgiveness.objects.create(
+        LadderForgivenessFactory(
             applicant=chance.choice(people),
             via=via,
             destination=chance.choice(MAILBOXES if via == "C" else PHONES),
             at=_ago(chance),
-            by="x",
-            reason="x",
         )
     return people
 
