@@ -5,16 +5,23 @@ import smtplib
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
-from bench.harness import serving
+from bench import history, partner
+from bench.harness import KEPT, serving
 from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
 from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
 from config.run.environment import BASE_DIR
+from messaging.models import Message
+from support.privacy import retention
+from tests.factories import PartnerFactory
 
 MIB = 2**20
 MAIL = "From: a@example.com\r\nTo: {}\r\nSubject: Hola\r\n\r\nUna línea\r\n.y un punto\r\n"
@@ -93,3 +100,24 @@ def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
     assert counts.holds
     assert counts.skipped == "rabbitmq-server"
     assert "NOT TRIED: rabbitmq-server is not installed" in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_retention_leaves_the_rows_of_a_benchmark_alone(monkeypatch):
+    with connection.cursor() as cursor:
+        cursor.execute(history.FILL_IN)
+        cursor.execute(history.CLIENTS, {"first": 50_000_001, "count": 720, "are_old": True, "partner": None})
+        cursor.execute(history.TOKENS, {"each": history.PER_CLIENT})
+        cursor.execute(history.MESSAGES)
+        cursor.execute(partner.SENT, {"partner": PartnerFactory().pk, "count": 5, "subject": "s"})
+    rows = Message.objects.exclude(recipient="").count()
+    assert rows == 720 * history.PER_CLIENT + 5
+    at = datetime.now(UTC)
+    assert retention.count_expired(at=at)["messages"] > 5, "by the usual periods both kinds of rows go"
+    for variable, days in KEPT.items():
+        name = variable.removeprefix("KEEP_").removesuffix("_DAYS").lower()
+        assert name in settings.AVAL_KEEP_DAYS
+        monkeypatch.setitem(settings.AVAL_KEEP_DAYS, name, int(days))
+    assert not any(retention.count_expired(at=at).values())
+    retention.run(at=at, seconds=30)
+    assert Message.objects.exclude(recipient="").count() == rows
