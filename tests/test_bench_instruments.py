@@ -1,27 +1,34 @@
 """Instruments of the benchmarks: sink, memory peaks, percentiles and tables. The benchmarks themselves take minutes."""
 
+import json
 import os
 import smtplib
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.test import RequestFactory
 
-from bench import history, partner
+from bench import floor, history, partner
 from bench.harness import KEPT, serving
 from bench.machine import Peak
 from bench.report import Row, percentile, table
 from bench.sink import Sink
 from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
+from clients.models import Applicant
 from config.run.environment import BASE_DIR
-from messaging.models import Message
+from config.run.processes import wait_until
+from conftest import make_applicant
+from messaging.models import Message, SandboxMessage
 from support.privacy import retention
 from tests.factories import PartnerFactory
+from tokens.models import VerificationToken
 
 MIB = 2**20
 MAIL = "From: a@example.com\r\nTo: {}\r\nSubject: Hola\r\n\r\nUna línea\r\n.y un punto\r\n"
@@ -121,3 +128,52 @@ def test_retention_leaves_the_rows_of_a_benchmark_alone(monkeypatch):
     assert not any(retention.count_expired(at=at).values())
     retention.run(at=at, seconds=30)
     assert Message.objects.exclude(recipient="").count() == rows
+
+
+def asked_together(asks):
+    """Statuses of the floor's answers to (applicant, phone), all of which have waited for their applicants' rows."""
+
+    def ask(client, phone):
+        try:
+            request = RequestFactory().post("/", json.dumps({"telefono": phone}), "application/json")
+            return floor.ask(request, client).status_code
+        finally:
+            connection.close()
+
+    def waiting():
+        # by a connection of its own: a transaction sees the same sessions again and again
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(count_waiting).result() == len(asks)
+
+    def count_waiting():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND wait_event_type = 'Lock'"
+                )
+                return cursor.fetchone()[0]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(asks)) as pool:
+        with transaction.atomic():
+            list(Applicant.objects.select_for_update().order_by("id"))
+            answers = [pool.submit(ask, *each) for each in asks]
+            assert wait_until(waiting, 10)
+        return sorted(answer.result() for answer in answers)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_parallel_requests_for_one_number_the_floor_grants_one():
+    clients = [make_applicant(document_number=str(n)).pk for n in range(10_000_001, 10_000_009)]
+    assert asked_together([(client, "987654321") for client in clients]) == [200] + 7 * [429]
+    assert VerificationToken.objects.count() == Message.objects.count() == SandboxMessage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_parallel_requests_of_one_client_the_floor_leaves_one_code_pending():
+    client = make_applicant().pk
+    assert asked_together([(client, f"98765432{n}") for n in range(8)]) == 8 * [200]
+    outcomes = VerificationToken.objects.values_list("outcome", flat=True)
+    assert sorted(outcomes) == ["PENDIENTE"] + 7 * ["REEMPLAZADO"]
