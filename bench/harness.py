@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -47,27 +47,36 @@ def bulk_worker(stack: Stack) -> Iterator[Program]:
 
 
 @contextmanager
-def serving(
-    module: str, log: Path, environment: Mapping[str, str], *, port: int | None = None
+def serving_command(
+    command: Sequence[str], log: Path, environment: Mapping[str, str], port: int, *, folder: Path = BASE_DIR
 ) -> Iterator[tuple[int, int]]:
-    """A module that serves at PORT, by default a free one; yields port and process group."""
-    port = port or free_port()
+    """A command that serves at this port; yields port and process group."""
     with log.open("wb") as file:
         server = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=BASE_DIR,
-            env={**environment, "PORT": str(port)},
+            command,
+            cwd=folder,
+            env=environment,
             stdout=file,
             stderr=file,
             start_new_session=True,
             preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
     try:
-        assert wait_until(lambda: _is_open(port), 20), f"{module} does not answer: see {log}"
+        assert wait_until(lambda: _is_open(port), 20), f"{' '.join(command)} does not answer: see {log}"
         yield port, server.pid
     finally:
         server.terminate()
         server.wait(30)
+
+
+@contextmanager
+def serving(
+    module: str, log: Path, environment: Mapping[str, str], *, port: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """A module that serves at PORT, by default a free one; yields port and process group."""
+    port = port or free_port()
+    with serving_command([sys.executable, "-m", module], log, {**environment, "PORT": str(port)}, port) as server:
+        yield server
 
 
 def meter(stack: Stack, **others: int) -> Meter:

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from bench.load import Client
+from bench.protocols import Client
 
 PER_CLIENT = 4
 """Old codes of one old client."""
@@ -92,4 +92,4 @@ def register(database: "psycopg.Connection", count: int, partner: int | None = N
         "SELECT id, document_number FROM clients_applicant WHERE document_type = 'DNI' AND document_number = ANY(%s)",
         [[str(number) for number in range(first, first + count)]],
     )
-    return [Client(str(id), f"9{number}") for id, number in rows]
+    return [Client(f"9{number}", str(id)) for id, number in rows]
