@@ -6,6 +6,7 @@ import smtplib
 import subprocess
 import sys
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -15,9 +16,15 @@ from django.db import connection, transaction
 from django.test import RequestFactory
 
 from bench import floor, history, partner
+from bench.comparison import compare, markdown
 from bench.harness import KEPT, serving
-from bench.machine import Peak
+from bench.load import Answer
+from bench.machine import Meter, Peak
+from bench.peers import install
+from bench.peers.systems import libpq_variables
+from bench.protocols import BetterAuth, Client, InformaPeru, PhoneVerify
 from bench.report import Row, percentile, table
+from bench.rounds import System
 from bench.sink import Sink
 from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
@@ -96,7 +103,7 @@ def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
         [sys.executable, "-m", "bench", "altas"], cwd=BASE_DIR, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no altas; there are cycle, alta, export, email, latency, desk" in done.stderr
+    assert "there is no altas; there are cycle, alta, export, email, latency, desk, peers\n" in done.stderr
 
 
 def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
@@ -177,3 +184,117 @@ def test_of_parallel_requests_of_one_client_the_floor_leaves_one_code_pending():
     assert asked_together([(client, f"98765432{n}") for n in range(8)]) == 8 * [200]
     outcomes = VerificationToken.objects.values_list("outcome", flat=True)
     assert sorted(outcomes) == ["PENDIENTE"] + 7 * ["REEMPLAZADO"]
+
+
+def system(name, rates, *processor):
+    return System(name, 0, BetterAuth(), Meter({}), deque, rates=rates, processor=list(processor))
+
+
+def test_systems_are_compared_round_by_round_and_by_the_cost_of_all_their_processes():
+    ours = system("aval", [100, 90, 30], {"web": 2, "worker": 1}, {"web": 3, "worker": 2}, {"web": 3, "worker": 1})
+    peer = system("peer", [50, 90, 10], {"web": 6}, {"web": 5}, {"web": 4})
+    compared = compare(ours, peer)
+    assert (compared.rate_ratio, compared.cost, compared.cost_ratio) == (2, 5, 1)
+    assert compared.line() == "aval to peer: 2.00 of its cycles/s, 1.00 of its CPU seconds"
+    assert markdown([compare(ours, ours), compared], 3, "2 cores") == (
+        "| system | CPU s per 1,000 cycles | of these | Aval's cycles/s to its | Aval's CPU s to its |\n"
+        "|---|---|---|---|---|\n"
+        "| aval | 4.0 | web 3.0, worker 1.0 | 1 | 1 |\n"
+        "| peer | 5.0 | web 5.0 | 2.00 | 1.00 |\n"
+        "\n"
+        "2 cores. Median of 3 rounds in turn."
+    )
+
+
+def test_an_answer_is_complete_with_its_length_or_its_last_chunk():
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    chunked = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
+    for sent, status in ((whole, 200), (chunked, 201)):
+        answer = Answer()
+        *pieces, last = (sent[n : n + 1] for n in range(len(sent)))
+        assert [answer.add(piece) for piece in pieces] == [None] * len(pieces)
+        received = answer.add(last)
+        assert (received[0], received[2]) == (status, b"hello")
+
+
+def test_the_second_request_to_a_peer_has_the_code_of_its_first_answer():
+    client = Client("950000001")
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Code: 123456\r\nDate: x"
+    request = BetterAuth().verification_in(client, head, b'{"message": "code sent"}').decode()
+    first_line, _, body = request.partition("\r\n\r\n")
+    assert first_line.startswith("POST /api/auth/phone-number/verify HTTP/1.1\r\nHost: localhost\r\n")
+    assert json.loads(body) == {"phoneNumber": "+51950000001", "code": "123456"}
+    assert f"Content-Length: {len(body)}" in first_line
+    request = PhoneVerify().verification_in(client, head, b'{"session_token": "abc"}').decode()
+    assert request.startswith("POST /phone/verify ")
+    body = json.loads(request.partition("\r\n\r\n")[2])
+    assert body == {"phone_number": "+51950000001", "security_code": "123456", "session_token": "abc"}
+    with pytest.raises(AssertionError):
+        BetterAuth().verification_in(client, b"HTTP/1.1 200 OK\r\nDate: x", b"")
+
+
+def test_a_partners_bearer_is_in_both_requests():
+    class NoDatabase:
+        def execute(self, sql, params=()):
+            return self if not params else [(1, "987654321", "Aval: A1B2 es tu clave")]
+
+        def fetchone(self):
+            return (0,)
+
+    client = Client("987654321", "some-id")
+    for key in ("secret", ""):
+        protocol = InformaPeru(NoDatabase(), lambda text: text[6:10], key)
+        asked = protocol.ask(client).decode()
+        ((arrived, verification),) = protocol.arrived()
+        assert arrived == client
+        assert verification.startswith(b"GET /v1/api/client/some-id/verify/A1B2 HTTP/1.1\r\n")
+        assert verification.endswith(b"\r\n\r\n")
+        for request in (asked, verification.decode()):
+            assert ("\r\nAuthorization: Bearer secret\r\n" in request) is bool(key)
+
+
+def test_a_peer_is_installed_again_once_its_pinned_versions_change(tmp_path, monkeypatch):
+    monkeypatch.setattr(install, "SOURCES", tmp_path / "sources")
+    (tmp_path / "sources" / "phone_verify").mkdir(parents=True)
+    pinned = tmp_path / "sources" / "phone_verify" / "requirements.txt"
+    pinned.write_text("a==1")
+    installed = []
+    monkeypatch.setattr(install, "_venv", lambda folder: installed.append((folder / pinned.name).read_text()))
+    for _ in range(2):
+        assert install.phone_verify(tmp_path) == tmp_path / "phone_verify"
+    assert installed == ["a==1"]
+    pinned.write_text("a==2")
+    install.phone_verify(tmp_path)
+    assert installed == ["a==1", "a==2"]
+
+
+def test_an_installation_that_failed_is_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(install.shutil, "which", lambda name: None)
+    for _ in range(2):
+        with pytest.raises(install.NotInstalled, match="npm"):
+            install.better_auth(tmp_path)
+
+
+def test_the_pinned_versions_of_the_peers_name_no_registry():
+    lock = json.loads((install.SOURCES / "better_auth" / "package-lock.json").read_text())
+    asked_for = json.loads((install.SOURCES / "better_auth" / "package.json").read_text())["dependencies"]
+    assert lock["packages"][""]["dependencies"] == asked_for
+    for name, version in asked_for.items():
+        assert lock["packages"][f"node_modules/{name}"]["version"] == version, "exactly"
+    assert all("integrity" in package for name, package in lock["packages"].items() if name)
+    assert not any("resolved" in package for package in lock["packages"].values())
+    pinned = (install.SOURCES / "phone_verify" / "requirements.txt").read_text().splitlines()
+    packages = [line for line in pinned if not line.lstrip().startswith("#")]
+    assert packages
+    assert all("==" in line for line in packages)
+
+
+def test_a_peer_finds_its_database_by_libpqs_variables():
+    url = "postgres://aval_owner:a%2Fb@/aval?host=%2Ftmp%2Fa%20b&port=5432"
+    assert libpq_variables(url, "peer") == {
+        "PGHOST": "/tmp/a b",
+        "PGPORT": "5432",
+        "PGUSER": "aval_owner",
+        "PGPASSWORD": "a/b",
+        "PGDATABASE": "peer",
+    }
