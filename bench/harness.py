@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -79,15 +79,20 @@ def serving(
         yield server
 
 
-def meter(stack: Stack, **others: int) -> Meter:
-    """Meter of the stack's processes and of further process groups. Ids are read each time: PostgreSQL's change."""
+def meter(stack: Stack, ours: int = 0, **others: int) -> Meter:
+    """Meter of the stack's processes and of further process groups, without our own session of PostgreSQL."""
     found = {
         "web": lambda: group(stack.web.pid),
         "worker": lambda: group(stack.worker.pid) + group(stack.periodic.pid),
-        "PostgreSQL": stack.postgres.pids,
+        "PostgreSQL": postgres_but(stack, ours),
         "Valkey": stack.redis.pids,
     }
     return Meter(found | {name: partial(group, leader) for name, leader in others.items()})
+
+
+def postgres_but(stack: Stack, session: int) -> Callable[[], list[int]]:
+    """The processes of PostgreSQL but this one. Ids are read each time: they change."""
+    return lambda: [pid for pid in stack.postgres.pids() if pid != session]
 
 
 def _is_open(port: int) -> bool:

@@ -81,6 +81,7 @@ class Load:
     def __init__(self, port: int, clients: deque[Client], protocol: Protocol) -> None:
         self.clients = clients
         self.protocol = protocol
+        protocol.begin()
         self.unanswered = 0
         self.ready: deque[tuple[Client, bytes]] = deque()
         self.idle: list[Connection] = []

@@ -60,6 +60,11 @@ class System:
         """Processor seconds of all processes per 1,000 cycles, of each round."""
         return [sum(used.values()) for used in self.processor]
 
+    def clear(self) -> None:
+        """Forget the results so far."""
+        self.rates.clear()
+        self.processor.clear()
+
     def row(self) -> Row:
         return Row(self.name, self.rates, f"{median(self.costs):.2f} ({share(self.processor)})")
 

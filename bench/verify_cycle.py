@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from bench import history
-from bench.harness import meter, running_stack, serving
+from bench.harness import meter, postgres_but, running_stack, serving
 from bench.load import CONNECTIONS
 from bench.machine import Meter, group
 from bench.partner import Partner
@@ -32,8 +32,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
                 if rows:
                     history.fill(database, rows)
                 for system in systems:
-                    system.rates.clear()
-                    system.processor.clear()
+                    system.clear()
                 for _ in range(options.rounds):
                     for system in systems:
                         run_round(system, options.seconds)
@@ -59,11 +58,12 @@ def ours_and_floor(stack: Stack, database: psycopg.Connection) -> Iterator[tuple
     with_bearer = InformaPeru(database, lambda text: text[start:end], partner.token)
     without = InformaPeru(database, lambda text: text[start:end])
     bare = InformaPeru(database, lambda text: text[: len(MASK)])
+    reader = database.info.backend_pid  # of the codes: it belongs to the load generator
     theirs, of_nobody = Registered(database, partner.id), Registered(database)
     with serving("bench.floor", stack.folder / "logs" / "floor.log", stack.environment) as (port, leader):
-        floor_meter = Meter({"web": lambda: group(leader), "PostgreSQL": stack.postgres.pids})
+        floor_meter = Meter({"web": lambda: group(leader), "PostgreSQL": postgres_but(stack, reader)})
         yield (
-            System("aval", stack.port, with_bearer, meter(stack), theirs.at_least, settled(stack)),
-            System("aval, open", stack.port, without, meter(stack), of_nobody.at_least, settled(stack)),
+            System("aval", stack.port, with_bearer, meter(stack, reader), theirs.at_least, settled(stack)),
+            System("aval, open", stack.port, without, meter(stack, reader), of_nobody.at_least, settled(stack)),
             System("floor", port, bare, floor_meter, of_nobody.at_least),
         )

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -17,12 +18,12 @@ from django.test import RequestFactory
 
 from bench import floor, history, partner
 from bench.comparison import compare, markdown
-from bench.harness import KEPT, serving
+from bench.harness import KEPT, meter, postgres_but, serving
 from bench.load import Answer
 from bench.machine import Meter, Peak
 from bench.peers import install
 from bench.peers.systems import libpq_variables
-from bench.protocols import BetterAuth, Client, InformaPeru, PhoneVerify
+from bench.protocols import BetterAuth, Client, InformaPeru, Outbox, PhoneVerify
 from bench.report import Row, percentile, table
 from bench.rounds import System
 from bench.sink import Sink
@@ -206,6 +207,14 @@ def test_systems_are_compared_round_by_round_and_by_the_cost_of_all_their_proces
     )
 
 
+def test_the_session_of_the_load_generator_is_not_measured():
+    servers = SimpleNamespace(pids=lambda: [1, 2, 3])
+    stack = SimpleNamespace(postgres=servers, redis=servers)
+    assert postgres_but(stack, 2)() == [1, 3]
+    assert meter(stack, 2).pids_of["PostgreSQL"]() == [1, 3]
+    assert meter(stack).pids_of["PostgreSQL"]() == [1, 2, 3]
+
+
 def test_an_answer_is_complete_with_its_length_or_its_last_chunk():
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     chunked = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
@@ -233,24 +242,73 @@ def test_the_second_request_to_a_peer_has_the_code_of_its_first_answer():
         BetterAuth().verification_in(client, b"HTTP/1.1 200 OK\r\nDate: x", b"")
 
 
+class FakeOutbox:
+    """Connection to a database that has the outbox's table alone; rows appear in any order, as commits do."""
+
+    def __init__(self):
+        self.rows = {}
+        self.highest_asked_for = 0
+
+    def add(self, *ids):
+        self.rows.update({id: (f"9{id}", f"Aval: A1B{id} es tu clave") for id in ids})
+
+    def execute(self, sql, params=()):
+        if not params:
+            return SimpleNamespace(fetchone=lambda: (max(self.rows, default=0),))
+        self.highest_asked_for = params[0]
+        return SimpleNamespace(fetchall=lambda: [(id, *self.rows[id]) for id in sorted(self.rows) if id > params[0]])
+
+
 def test_a_partners_bearer_is_in_both_requests():
-    class NoDatabase:
-        def execute(self, sql, params=()):
-            return self if not params else [(1, "987654321", "Aval: A1B2 es tu clave")]
-
-        def fetchone(self):
-            return (0,)
-
-    client = Client("987654321", "some-id")
+    client = Client("91", "some-id")
     for key in ("secret", ""):
-        protocol = InformaPeru(NoDatabase(), lambda text: text[6:10], key)
+        database = FakeOutbox()
+        protocol = InformaPeru(database, lambda text: text[6:10], key)
         asked = protocol.ask(client).decode()
+        database.add(1)
         ((arrived, verification),) = protocol.arrived()
         assert arrived == client
-        assert verification.startswith(b"GET /v1/api/client/some-id/verify/A1B2 HTTP/1.1\r\n")
+        assert verification.startswith(b"GET /v1/api/client/some-id/verify/A1B1 HTTP/1.1\r\n")
         assert verification.endswith(b"\r\n\r\n")
         for request in (asked, verification.decode()):
             assert ("\r\nAuthorization: Bearer secret\r\n" in request) is bool(key)
+        protocol.ask(client)
+        protocol.begin()
+        database.add(2)
+        assert list(protocol.arrived()) == [], "asked for in an earlier round"
+
+
+def test_each_row_of_the_outbox_is_read_once_also_when_it_was_committed_late():
+    now = [0.0]
+    database = FakeOutbox()
+    database.add(1, 2)
+    outbox = Outbox(database, lambda: now[0])
+    assert outbox.new() == [], "from before"
+    database.add(3, 5, 6)
+    assert [to for to, _ in outbox.new()] == ["93", "95", "96"]
+    now[0] = 1.9
+    assert outbox.new() == []
+    database.add(4, 7)
+    assert [to for to, _ in outbox.new()] == ["94", "97"]
+    assert outbox.new() == []
+    assert database.highest_asked_for == 7, "nothing is read again"
+
+
+def test_an_id_of_the_outbox_that_never_comes_is_given_up():
+    now = [0.0]
+    database = FakeOutbox()
+    outbox = Outbox(database, lambda: now[0])
+    database.add(2, 3, 5)
+    assert len(outbox.new()) == 3
+    assert database.highest_asked_for == 0
+    now[0] = 2.1
+    assert outbox.new() == []
+    database.add(6)
+    assert [to for to, _ in outbox.new()] == ["96"]
+    assert database.highest_asked_for == 3, "4 may still come"
+    for now[0] in (4.2, 6.3, 6.4):
+        assert outbox.new() == []
+    assert database.highest_asked_for == 6
 
 
 def test_a_peer_is_installed_again_once_its_pinned_versions_change(tmp_path, monkeypatch):
