@@ -2,7 +2,7 @@
 
 import psycopg
 
-from bench.load import Client
+from bench.protocols import Client
 
 PER_CLIENT = 4
 """Old codes of one old client."""
@@ -29,10 +29,11 @@ END $$
 CLIENTS = """
 INSERT INTO clients_applicant
     (id, document_type, document_number, names, paternal_surname, email, ubigeo, state, validated_at, proved_via,
-     proved_destination, created_at, updated_at)
+     proved_destination, created_at, updated_at, partner_id)
 SELECT gen_random_uuid(), 'DNI', n::text, 'Juan', 'Perez', n || '@example.com', '150122',
        CASE WHEN proved THEN 'VALIDADO' ELSE 'PENDIENTE' END, CASE WHEN proved THEN created END,
-       CASE WHEN proved THEN 'S' ELSE '' END, CASE WHEN proved THEN '9' || n ELSE '' END, created, created
+       CASE WHEN proved THEN 'S' ELSE '' END, CASE WHEN proved THEN '9' || n ELSE '' END, created, created,
+       %(partner)s::bigint
 FROM (
     SELECT n, %(are_old)s AND n %% 2 = 0 AS proved,
            now() - CASE WHEN %(are_old)s THEN (3 + n %% 700) * interval '1 day' ELSE interval '0' END AS created
@@ -67,7 +68,7 @@ def prepare(database: "psycopg.Connection") -> None:
 def fill(database: "psycopg.Connection", codes: int) -> None:
     """Insert old codes with their clients and messages."""
     # Old clients' document numbers begin far above those of the measured clients.
-    database.execute(CLIENTS, {"first": 50_000_001, "count": codes // PER_CLIENT, "are_old": True})
+    database.execute(CLIENTS, {"first": 50_000_001, "count": codes // PER_CLIENT, "are_old": True, "partner": None})
     database.execute(TOKENS, {"each": PER_CLIENT})
     database.execute(MESSAGES)
     tidy(database)
@@ -79,17 +80,16 @@ def tidy(database: "psycopg.Connection") -> None:
     database.execute("CHECKPOINT")
 
 
-def register(database: "psycopg.Connection", count: int) -> list[Client]:
-    """Insert new clients with unused document numbers."""
+def register(database: "psycopg.Connection", count: int, partner: int | None = None) -> list[Client]:
+    """Insert new clients with unused document numbers, of this partner or of nobody."""
     found = database.execute(
         "SELECT greatest(20000000, max(document_number::int)) FROM clients_applicant"
         " WHERE document_number BETWEEN '20000000' AND '49999999'"
     ).fetchone()
     first = (found[0] if found else 0) + 1
-    database.execute(CLIENTS, {"first": first, "count": count, "are_old": False})
+    database.execute(CLIENTS, {"first": first, "count": count, "are_old": False, "partner": partner})
     rows = database.execute(
-        "SELECT id, document_number FROM clients_applicant"
-        " WHERE document_type = 'DNI' AND partner_id IS NULL AND document_number = ANY(%s)",
+        "SELECT id, document_number FROM clients_applicant WHERE document_type = 'DNI' AND document_number = ANY(%s)",
         [[str(number) for number in range(first, first + count)]],
     )
-    return [Client(str(id), f"9{number}") for id, number in rows]
+    return [Client(f"9{number}", str(id)) for id, number in rows]

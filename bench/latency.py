@@ -18,8 +18,8 @@ import psycopg
 
 from bench import history
 from bench.harness import bulk_worker, serving
-from bench.load import Client
 from bench.partner import Partner
+from bench.protocols import Client
 from bench.report import percentile
 from bench.sink import Sink, running_stack_with_sink
 from bench.sizes import Sizes
