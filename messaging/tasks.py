@@ -10,8 +10,7 @@ from messaging.queue import wakeup
 
 @shared_task(name="messaging.deliver_codes")
 def deliver_codes() -> None:
-    wakeup.acknowledge("codes")
-    thread_pool.deliver_due()
+    thread_pool.deliver_and_linger()
 
 
 @shared_task(name="messaging.deliver_bulk")

@@ -108,18 +108,20 @@ RECORD = moves(
 )
 RECORD_SENT = f"""
     WITH answer AS (
-        SELECT * FROM json_to_recordset(%(answers)s::json) AS each(id uuid, provider_id text, reply text)
+        SELECT * FROM json_to_recordset(%(answers)s::json) AS each(
+            id uuid, claim uuid, provider_id text, reply text, at timestamptz
+        )
     ), moved AS (
         UPDATE messaging_message AS message
-        SET state = 'SENT', {_CHANGES[S.SENT]}, lane = '', provider_reply = answer.reply,
+        SET state = 'SENT', {_SPENT}, sent_at = answer.at, lane = '', provider_reply = answer.reply,
             provider_id = answer.provider_id
-        FROM answer WHERE message.id = answer.id AND message.claim_id = %(claim)s AND {_guard(S.SENT)}
-        RETURNING message.id, message.attempts, message.provider, answer.reply
+        FROM answer WHERE message.id = answer.id AND message.claim_id = answer.claim AND {_guard(S.SENT)}
+        RETURNING message.id, message.attempts, message.provider, answer.reply, answer.at
     )
     INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
-    SELECT id, %(at)s, 'SENT', attempts, provider, reply FROM moved RETURNING message_id
+    SELECT id, at, 'SENT', attempts, provider, reply FROM moved RETURNING message_id
 """  # noqa: S608  this module's constants
-"""Several messages of one claim, by a JSON text; returns the ids of those that moved."""
+"""Several messages, by a JSON text with the claim and the moment of each; returns the ids of those that moved."""
 
 APPLY_REPORT = moves(
     *(S.DELIVERED, S.UNDELIVERED),

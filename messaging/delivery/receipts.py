@@ -68,6 +68,8 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
     `taken`: our id -> (name of the gateway, the provider's id).
     """
     names = [provider_id for _, provider_id in taken.values() if provider_id]
+    if not names:
+        return
     with connection.cursor() as cursor:
         cursor.execute(sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names})
         reports = cursor.fetchall()

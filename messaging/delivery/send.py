@@ -10,6 +10,7 @@ import logging
 import random
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from messaging.models import Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH, QUEUE_OF
 from messaging.queue.sealing import CannotUnseal, unseal
-from messaging.queue.transitions import move, sent_together
+from messaging.queue.transitions import Sent, move, sent_together
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def deliver_due(
     most = limit or BATCH[queue]
     batch = claim(queue, at=timezone.now(), limit=most)
     if len(batch) == most:
-        wakeup.wake(queue)
+        wakeup.wake_another(queue)
     send(batch)
     return len(batch)
 
@@ -81,8 +82,32 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
     )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A claimed message and the provider chosen for it, of which `call` holds a slot until it is ended."""
+
+    message: Message
+    gateway: Gateway
+    secret: str | None
+    call: failover.Call
+
+
 def deliver(message: Message) -> None:
     """Send one claimed message by the provider that failover chooses, and record the answer."""
+    prepared = prepare(message)
+    if prepared is None:
+        return
+    try:
+        for each in hand_over_all([prepared]):
+            answer = call_in_time(each)
+            if answer is not None:
+                record_and_report(message, answer)
+    finally:
+        prepared.call.ended(failed=None)  # no effect where the answer has ended it already
+
+
+def prepare(message: Message) -> Prepared | None:
+    """Choose a provider for a claimed message. None: there is none for it now, which is recorded."""
     at = timezone.now()
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
@@ -90,43 +115,53 @@ def deliver(message: Message) -> None:
     except (failover.NoProvider, CannotUnseal) as fault:
         record(message, "FAILED", at=at, reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
-        return
+        return None
     except failover.NotNow as wait:
         give_back(message, at=at, due=at + timedelta(seconds=wait.seconds), detail="los proveedores están ocupados")
-        return
-    try:
-        if gateway.own_process:
-            give_back(message, at=at, due=at, detail=f"para {gateway.name}", gateway_queue=gateway.name)
-        elif hand_over(message, gateway, at=timezone.now()):
-            send_and_record(message, gateway, to_outgoing(message), secret, call, delays=RETRY_DELAYS)
-        else:
-            log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
-    finally:
-        call.ended(failed=None)  # no effect where the answer has ended it already
+        return None
+    if gateway.own_process:
+        call.ended(failed=None)
+        give_back(message, at=at, due=at, detail=f"para {gateway.name}", gateway_queue=gateway.name)
+        return None
+    return Prepared(message, gateway, secret, call)
 
 
-def send_and_record(
-    message: Message,
-    gateway: Sender,
-    outgoing: Outgoing,
-    secret: str | None,
-    call: failover.Call,
-    *,
-    delays: Sequence[timedelta],
-) -> None:
-    """Call the provider for a message that is handed over, and record the answer.
+def hand_over_all(batch: Sequence[Prepared]) -> list[Prepared]:
+    """Mark the hand-over of messages of one claim, by one statement for each provider. Returns those that are marked;
+    the slots of the others are freed."""
+    handed: list[Prepared] = []
+    for gateway in {each.gateway.name: each.gateway for each in batch}.values():
+        chosen = {each.message.id: each for each in batch if each.gateway.name == gateway.name}
+        messages = [each.message for each in chosen.values()]
+        marked = hand_over_together(
+            messages, gateway, at=timezone.now(), lease=HAND_OVER_LEASE, statement=sql.HAND_OVER_CODE
+        )
+        handed += [chosen.pop(message.id) for message in marked]
+        for lost in chosen.values():
+            lost.call.ended(failed=None)
+            log.info("lost a claim before its hand-over", extra={"message_id": str(lost.message.id)})
+    return handed
 
-    A message that expired in between (on a machine that was paused) is taken back and not sent.
+
+def call_in_time(prepared: Prepared) -> Answer | None:
+    """Call the provider for a message that is handed over.
+
+    None: the message expired in between (on a machine that was paused), so it is taken back and not sent.
     """
-    if outgoing.send_before is not None and timezone.now() >= outgoing.send_before:
+    message = prepared.message
+    if message.send_before is not None and timezone.now() >= message.send_before:
         take_back(message, at=timezone.now())
-        return
-    answer = call_provider(message, gateway, outgoing, secret, call)
+        return None
+    return call_provider(message, prepared.gateway, to_outgoing(message), prepared.secret, prepared.call)
+
+
+def record_and_report(message: Message, answer: Answer) -> None:
+    """Record the answer to one call, and report it to the circuit breaker of its provider."""
     try:
-        record_answer(message, answer, at=timezone.now(), delays=delays)
+        record_answer(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
     except (OperationalError, InterfaceError):  # the database connection broke during the call
         close_old_connections()
-        record_answer(message, answer, at=timezone.now(), delays=delays)
+        record_answer(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
     report_result(message.provider, answer, at=timezone.now())
 
 
@@ -232,13 +267,34 @@ def to_outgoing(message: Message) -> Outgoing:
     )
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A message that a provider took, and when."""
+
+    message: Message
+    receipt: Receipt
+    at: datetime
+
+
 def record_taken(answers: Sequence[tuple[Message, Receipt]], *, at: datetime) -> None:
-    """Record messages of one claim that a provider took, and apply receipts that arrived before this record."""
-    rows = [(message.id, receipt.provider_id, receipt.reply) for message, receipt in answers]
-    moved = sent_together(answers[0][0].claim_id, rows, at=at) if answers else set()
-    for message, _ in answers:
-        _log_outcome(message, "SENT", message.id in moved)
-    receipts.catch_up({message.id: (message.provider, receipt.provider_id) for message, receipt in answers}, at=at)
+    """Record messages that a provider took at one moment."""
+    record_all_taken([Taken(message, receipt, at) for message, receipt in answers])
+
+
+def record_all_taken(batch: Sequence[Taken]) -> None:
+    """Record messages that providers took, of any claims, and apply receipts that arrived before this record."""
+    if not batch:
+        return
+    moved = sent_together(
+        [
+            Sent(each.message.id, each.message.claim_id, each.receipt.provider_id, each.receipt.reply, each.at)
+            for each in batch
+        ]
+    )
+    for each in batch:
+        _log_outcome(each.message, "SENT", each.message.id in moved)
+    named = {each.message.id: (each.message.provider, each.receipt.provider_id) for each in batch}
+    receipts.catch_up(named, at=max(each.at for each in batch))
 
 
 def record_not_taken(

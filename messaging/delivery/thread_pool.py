@@ -1,10 +1,12 @@
 """Thread pool of a worker for the queue `codes`: one thread for each call to a provider.
 
 A provider that hangs delays neither the other codes of the claim nor the next claim. A claim takes no more messages
-than there are free threads.
+than there are free threads. The messages of a claim are handed over in one statement, and those that were taken are
+recorded together with whatever else waits to be recorded (`messaging.delivery.recorder`).
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,9 +14,13 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.utils import timezone
 
-from messaging.delivery import send
+from messaging.delivery import failover, send
+from messaging.delivery.recorder import Recorder
+from messaging.gateways.base import Receipt
 from messaging.models import Message
+from messaging.queue import wakeup
 from messaging.queue.names import BATCH
 
 log = logging.getLogger(__name__)
@@ -23,6 +29,14 @@ THREADS = settings.WORKER_THREADS
 """More than `failover.CALLS_PER_PROVIDER`, so that a silent provider cannot hold them all. Each thread keeps a database
 connection."""
 
+LOOKS = 6
+"""Looks for more codes after the last one that found some."""
+LOOK_EVERY = 0.008
+"""Seconds between two looks."""
+LINGER_SECONDS = 0.8
+"""Most seconds that a task looks: less than `wakeup.PENDING_SECONDS`, for which its wake-up keeps others away."""
+
+_recorder = Recorder()
 _free_slots = BoundedSemaphore(THREADS)
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codes")
 
@@ -44,10 +58,39 @@ def deliver_due() -> int:
             _free_slots.release()
 
 
+def deliver_and_linger() -> None:
+    """Deliver due codes, and look again for more before the wake-up is acknowledged.
+
+    Under load a look finds what came meanwhile, which then needs no wake-up and no task of its own. After the
+    acknowledgement follows a last look, for a message that came just before it.
+    """
+    until = time.monotonic() + LINGER_SECONDS
+    looks = LOOKS if deliver_due() else 0
+    while looks and time.monotonic() < until:
+        time.sleep(LOOK_EVERY)
+        looks = LOOKS if deliver_due() else looks - 1
+    wakeup.acknowledge("codes")
+    deliver_due()
+
+
 def _submit_all(batch: Sequence[Message]) -> None:
-    """Start a thread for each message and return. The slots bound their number; each thread releases its own."""
-    for message in batch:
-        _threads.submit(_deliver, message)
+    """Hand the messages of a claim over, start a thread for each, and return. Each thread releases its own slot."""
+    waiting = {message.id for message in batch}
+    prepared: list[send.Prepared] = []
+    try:
+        prepared = [each for each in map(send.prepare, batch) if each is not None]
+        for each in send.hand_over_all(prepared):
+            _threads.submit(_deliver, each)
+            waiting.discard(each.message.id)
+    except Exception:
+        # When the lease of these messages ends, the sweep returns them to the queue, or makes UNKNOWN what was marked.
+        log.exception("a hand-over broke off", extra={"messages": len(waiting)})
+    finally:
+        for each in prepared:
+            if each.message.id in waiting:
+                each.call.ended(failed=None)
+        for _ in waiting:
+            _free_slots.release()
 
 
 def finish() -> None:
@@ -60,12 +103,19 @@ def _take_slots(wanted: int) -> int:
     return next((taken for taken in range(wanted) if not take()), wanted)
 
 
-def _deliver(message: Message) -> None:
+def _deliver(prepared: send.Prepared) -> None:
     close_old_connections()
+    message = prepared.message
     try:
-        send.deliver(message)
+        answer = send.call_in_time(prepared)
+        if isinstance(answer, Receipt):
+            failover.message_taken(message.provider)
+            _recorder.add(send.Taken(message, answer, timezone.now()))
+        elif answer is not None:
+            send.record_and_report(message, answer)
     except Exception:
         # The row records how far the message came: when its lease ends, the sweep frees it or makes it UNKNOWN.
         log.exception("a delivery broke off", extra={"message_id": str(message.id)})
     finally:
+        prepared.call.ended(failed=None)  # no effect where the answer has ended it already
         _free_slots.release()

@@ -59,12 +59,32 @@ def move(
     return moved
 
 
-def sent_together(claim: UUID | None, rows: Sequence[tuple[UUID, str, str]], *, at: datetime) -> set[UUID]:
-    """Move messages of one claim to SENT. `rows`: (id, provider's id, reply) of each. Returns the ids that moved.
+@dataclass(frozen=True)
+class Sent:
+    """A message that a provider took, with the claim under which it was handed over."""
+
+    id: UUID
+    claim: UUID | None
+    provider_id: str
+    reply: str
+    at: datetime
+
+
+def sent_together(batch: Sequence[Sent]) -> set[UUID]:
+    """Move messages to SENT. Returns the ids of those that moved.
 
     Like `move`, in one statement for all: a commit for each mail would cost more than sending it.
     """
-    answers = [{"id": str(each), "provider_id": name[:200], "reply": reply[:300]} for each, name, reply in rows]
+    answers = [
+        {
+            "id": str(each.id),
+            "claim": str(each.claim),
+            "provider_id": each.provider_id[:200],
+            "reply": each.reply[:300],
+            "at": each.at.isoformat(),
+        }
+        for each in batch
+    ]
     with connection.cursor() as cursor:
-        cursor.execute(RECORD_SENT, {"answers": json.dumps(answers), "claim": claim, "at": at})
+        cursor.execute(RECORD_SENT, {"answers": json.dumps(answers)})
         return {row[0] for row in cursor.fetchall()}

@@ -5,6 +5,7 @@ sent because Redis is away, delays a message until the next sweep.
 """
 
 import logging
+from contextlib import suppress
 
 from amqp.exceptions import AMQPError
 from celery import current_app
@@ -45,6 +46,19 @@ def wake(queue: str) -> bool:
     except BrokerUnavailable:
         return False
     return True
+
+
+def wake_another(queue: str) -> None:
+    """Wake one more worker, once a second at most, for a queue of which a worker has found more than it can take: that
+    one has not acknowledged its own wake-up, so `wake` sends none."""
+    try:
+        with breaker:
+            is_first = connection().set(f"{_key(queue)}:more", 1, nx=True, ex=PENDING_SECONDS)
+    except RedisUnavailable:
+        is_first = not settings.REDIS_IS_BROKER
+    if is_first:
+        with suppress(BrokerUnavailable), broker:
+            _publish(queue)
 
 
 def _publish(queue: str) -> None:

@@ -49,7 +49,7 @@ def test_two_workers_never_claim_the_same_message(providers):
 
 def test_a_claim_takes_ten_codes_the_oldest_first_and_a_full_one_wakes_another_worker(providers, monkeypatch):
     wakeups = []
-    monkeypatch.setattr(wakeup, "wake", wakeups.append)
+    monkeypatch.setattr(wakeup, "wake_another", wakeups.append)
     made = [queue(at=timezone.now() - timedelta(seconds=30 - each)) for each in range(12)]
     assert delivery.deliver_due("codes") == 10
     assert wakeups == ["codes"]
@@ -90,14 +90,14 @@ def test_the_next_provider_at_once_then_again_after_5_15_and_30_seconds(provider
 
 def test_a_worker_paused_between_hand_over_and_call_sends_no_expired_code(providers, monkeypatch):
     message = queue()
-    hand_over = delivery.hand_over
+    hand_over = delivery.hand_over_all
 
     def hand_over_and_sleep(*args, **more):
         done = hand_over(*args, **more)
         monkeypatch.setattr(delivery, "timezone", SimpleNamespace(now=lambda: message.send_before))
         return done
 
-    monkeypatch.setattr(delivery, "hand_over", hand_over_and_sleep)
+    monkeypatch.setattr(delivery, "hand_over_all", hand_over_and_sleep)
     assert delivery.deliver_due("codes") == 1
     assert [provider.got for provider in providers] == [[], []]
     message.refresh_from_db()

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from messaging.delivery import failover, sweeper, thread_pool
@@ -101,10 +101,12 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
     silent, spare, well = Silent("callado"), Answers("reserva"), Answers("correo")
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
     monkeypatch.setattr(wakeup, "wake", lambda queue: False)
+    monkeypatch.setattr(wakeup, "wake_another", lambda queue: None)
     for number in range(50):
         queue(via="S" if number % 2 else "C", recipient=f"9{number:08d}")
     began = time.monotonic()
-    work_until(lambda: Message.objects.filter(attempts=0).count() == 0, seconds=15)
+    work_until(lambda: len(silent.got) + len(spare.got) + len(well.got) >= 50, seconds=15)
+    assert not Message.objects.filter(attempts=0).exists()
     assert time.monotonic() - began < 8
     assert len(well.got) == 25
     assert max(moment for _, moment in well.got) - began < 2, "the other via never noticed"
@@ -141,10 +143,109 @@ def test_finish_waits_for_running_calls(monkeypatch):
     provider = Answers("provider", 0.5)
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
     deliver = thread_pool._deliver
-    monkeypatch.setattr(thread_pool, "_deliver", lambda message: (deliver(message), connection.close()))
+    monkeypatch.setattr(thread_pool, "_deliver", lambda prepared: (deliver(prepared), connection.close()))
     monkeypatch.setattr(thread_pool, "_threads", ThreadPoolExecutor(2))
     queue()
     thread_pool.deliver_due()
     assert Message.objects.get().state == "SENDING"
     thread_pool.finish()
     assert Message.objects.get().state == "SENT"
+
+
+def test_messages_that_wait_to_be_recorded_are_recorded_together_each_with_its_own_moment(monkeypatch):
+    """While a statement runs, the others wait; the next one takes them all."""
+    provider, batches, first = Answers("provider", 0.0), [], threading.Event()
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    record = delivery.record_all_taken
+
+    def slow(batch):
+        batches.append(len(batch))
+        if not first.is_set():
+            first.set()
+            time.sleep(0.3)
+        record(batch)
+
+    monkeypatch.setattr(delivery, "record_all_taken", slow)
+    for _ in range(10):
+        queue()
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 10, seconds=5)
+    assert sum(batches) == 10
+    assert len(batches) <= 4
+    assert len(set(Message.objects.values_list("sent_at", flat=True))) > 1
+    for message in Message.objects.all():
+        event = message.events.get(state="SENT")
+        assert (event.at, event.provider) == (message.sent_at, "provider")
+
+
+def test_a_record_that_fails_loses_no_other(monkeypatch):
+    """A connection that broke is replaced once; what cannot be recorded then is left to the end of its lease."""
+    provider, failures = Answers("provider", 0.0), iter([OperationalError("gone"), None, ValueError("a bug")])
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    record = delivery.record_all_taken
+
+    def fails_at_times(batch):
+        failure = next(failures, None)
+        if failure:
+            raise failure
+        record(batch)
+
+    monkeypatch.setattr(delivery, "record_all_taken", fails_at_times)
+    for state in ("SENT", "SENDING", "SENT"):
+        message = queue()
+        thread_pool.deliver_due()
+        end = time.monotonic() + 5
+        while thread_pool._free_slots._value < thread_pool.THREADS:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        message.refresh_from_db()
+        assert message.state == state
+
+
+def test_a_hand_over_that_fails_frees_its_threads_and_the_slots_of_its_provider(monkeypatch):
+    provider = Answers("provider", 0.0)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+
+    def away(*args, **more):
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delivery, "hand_over_together", away)
+        for _ in range(3):
+            queue()
+        assert thread_pool.deliver_due() == 3
+    assert thread_pool._free_slots._value == thread_pool.THREADS
+    assert not failover.local.window("provider").running
+    assert provider.got == []
+    assert {message.state for message in Message.objects.all()} == {"SENDING"}, "until their lease ends"
+    sweeper.sweep(at=timezone.now() + delivery.LEASE + timedelta(seconds=1))
+    Message.objects.update(next_attempt_at=timezone.now())
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 3, seconds=5)
+
+
+def test_a_code_that_comes_while_a_worker_looks_needs_no_wakeup(monkeypatch):
+    provider, acknowledged = Answers("provider", 0.0), []
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: acknowledged.append(len(provider.got)))
+    monkeypatch.setattr(thread_pool, "LOOK_EVERY", 0.05)
+    queue()
+    late = threading.Timer(0.1, lambda: (queue(), connection.close()))
+    late.start()
+    thread_pool.deliver_and_linger()
+    late.join()
+    assert acknowledged == [2], "both were sent before the wake-up was acknowledged"
+
+
+def test_a_code_that_comes_with_the_acknowledgement_is_sent_by_the_last_look(monkeypatch):
+    provider = Answers("provider", 0.0)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: queue())
+    thread_pool.deliver_and_linger()
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 1, seconds=5)
+
+
+def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(monkeypatch):
+    monkeypatch.setattr(thread_pool, "deliver_due", lambda: 1)
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    began = time.monotonic()
+    thread_pool.deliver_and_linger()
+    assert time.monotonic() - began < wakeup.PENDING_SECONDS

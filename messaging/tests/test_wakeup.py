@@ -123,3 +123,21 @@ def test_a_connection_that_rabbitmq_has_closed_is_dropped_before_it_costs_a_wake
     kept = BrokerConnection(connected=connected, transport=SimpleNamespace(driver_type=kind), brings=brings)
     wakeup._drop_if_closed(kept)
     assert kept.left is left
+
+
+def test_another_worker_is_woken_once_a_second_though_a_wakeup_is_pending(published):
+    assert wakeup.wake("codes") is True
+    for _ in range(5):
+        wakeup.wake_another("codes")
+    assert published == ["codes", "codes"]
+    wakeup.wake_another("bulk")
+    assert published == ["codes", "codes", "bulk"]
+
+
+def test_without_redis_another_worker_is_woken_by_rabbitmq(published, settings):
+    breaker.trip(OSError("away"))
+    wakeup.wake_another("codes")
+    assert published == []
+    settings.REDIS_IS_BROKER = False
+    wakeup.wake_another("codes")
+    assert published == ["codes"]
