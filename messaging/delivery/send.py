@@ -187,24 +187,14 @@ def call_provider(
         # A bug in the gateway: the message may have left, so it must not be sent twice.
         log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
         answer = OutcomeUnknown("error interno")
-    call.ended(failed=provider_failed(answer))
+    call.ended(failed=answer.provider_failed)
     return answer
 
 
 def report_result(provider: str, answer: Answer, *, at: datetime) -> None:
     """Report an answer to the provider's circuit breaker. Only a message taken closes a circuit, not a refusal."""
-    if provider_failed(answer) is not None:
+    if answer.provider_failed is not None:
         failover.report_result(provider, failed=not isinstance(answer, Receipt), at=at)
-
-
-def provider_failed(answer: Answer) -> bool | None:
-    """True: the provider failed. None: the answer says nothing about its health."""
-    if isinstance(answer, Unsendable):
-        return None
-    if isinstance(answer, GatewayError):
-        does_not_tell = answer.throttled or answer.about_recipient or answer.unsupported
-        return None if does_not_tell else not answer.permanent
-    return not isinstance(answer, Receipt)
 
 
 def hand_over(message: Message, gateway: Gateway, *, at: datetime) -> bool:

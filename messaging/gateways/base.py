@@ -3,7 +3,7 @@
 import html
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 from uuid import UUID
 
 MASK = "••••"
@@ -39,6 +39,7 @@ class Receipt:
 
     provider_id: str  # the provider's id for it, or ours where it gave none
     reply: str  # the provider's reply, shown to staff
+    provider_failed: ClassVar[bool | None] = False
 
 
 class GatewayError(Exception):
@@ -50,7 +51,11 @@ class GatewayError(Exception):
     temporary, because of this recipient (greylisting, a full mailbox); no failure. `throttled`: the provider asked us
     to slow down; neither a failure nor an attempt. `retry_after`: seconds it asked us to wait. `reply` holds neither
     the code nor our credentials.
+
+    `provider_failed` is for the provider's circuit breaker. None: the answer says nothing about its health.
     """
+
+    provider_failed: bool | None
 
     def __init__(
         self,
@@ -69,6 +74,8 @@ class GatewayError(Exception):
         self.throttled = throttled
         self.about_recipient = about_recipient
         self.unsupported = unsupported
+        does_not_tell = throttled or about_recipient or unsupported
+        self.provider_failed = None if does_not_tell else not permanent
 
 
 class Unsendable(GatewayError):
@@ -76,10 +83,13 @@ class Unsendable(GatewayError):
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply, permanent=True)
+        self.provider_failed = None
 
 
 class OutcomeUnknown(Exception):
     """No clear answer came: the message may have been taken, and must not be sent again."""
+
+    provider_failed: ClassVar[bool | None] = True
 
     def __init__(self, reply: str) -> None:
         super().__init__(reply)

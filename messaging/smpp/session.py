@@ -191,7 +191,7 @@ class Session:
             self._parts.append(submitted.parts)
 
     def _settle(self, submitted: Submitted, answer: Answer) -> None:
-        submitted.call.ended(failed=send.provider_failed(answer))
+        submitted.call.ended(failed=answer.provider_failed)
         self._queue.add_answer(submitted.message, answer)
 
     # --- timeouts ---
