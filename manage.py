@@ -42,7 +42,8 @@ def main() -> None:
 
         from config.embedded.attach import embedded_where_missing
         from config.run.data_folder import EmbeddedError
-        from config.run.environment import StartError, placeholders_where_missing, read_dotenv
+        from config.run.environment import placeholders_where_missing
+        from config.variables import StartError, read_dotenv
     except ImportError as fault:
         sys.exit(f"aval: {fault.name} is not installed for this Python: say `make run` once, then .venv/bin/python.")
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import alta, desk, export, latency, machine, mailing, verify_cycle
 from bench.peers import benchmark as peers
 from bench.sizes import FULL, SMALL
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 BENCHMARKS = {
     "cycle": verify_cycle.run,

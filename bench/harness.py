@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.machine import Meter, group
-from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, wait_until
+from config.variables import BASE_DIR
 from testkit.processes import Program
 from testkit.stack import Stack, free_port, running
 

@@ -18,7 +18,7 @@ from bench import machine
 from chaos import behaviours, brokers, code_leaks, crash_points, failover, kills, servers, smsc, strangers
 from chaos.checker import Counts, NotInstalled
 from chaos.harness import ChaosStack, running_stack
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 Scenario = Callable[[ChaosStack, random.Random], Counts]
 

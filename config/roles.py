@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from config.run.environment import StartError, migrate_url
+from config.run.environment import migrate_url
 from config.run.supervisor import print_line
+from config.variables import StartError
 
 if TYPE_CHECKING:
     from config.embedded.stack import Servers

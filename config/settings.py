@@ -4,7 +4,6 @@ An invalid value stops the start with one sentence (`ImproperlyConfigured`).
 """
 
 import ipaddress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
@@ -19,61 +18,31 @@ from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from config.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+from config.variables import BASE_DIR as BASE_DIR
+from config.variables import boolean, choice, number, public_url, read_dotenv, required, web_threads
 from config.version import VERSION as AVAL_VERSION  # noqa: F401  the admin and the reference show it
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
 env = environ.Env()
-if (BASE_DIR / ".env").is_file():
-    environ.Env.read_env(BASE_DIR / ".env")
+read_dotenv()
 env.ENVIRON.pop("MIGRATE_DATABASE_URL", None)  # for migrations alone (config.roles): serving processes must not have it
-
-
-def _bool(name: str, default: bool) -> bool:
-    raw = env.str(name, "").strip().lower()
-    if raw in ("", "true", "1", "yes", "on", "false", "0", "no", "off"):
-        return default if not raw else raw in ("true", "1", "yes", "on")
-    raise ImproperlyConfigured(f"{name} must be true or false, not {raw!r}.")
-
-
-def _number(name: str, default: int, *, low: int = 1, high: int = 10_000_000) -> int:
-    raw = env.str(name, str(default)).strip()
-    if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
-        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
-    return int(raw)
-
-
-def _choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
-    raw = str(env.str(name, default))
-    if raw not in allowed:
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(allowed)}, not {raw!r}.")
-    return raw
-
-
-def _required(name: str) -> str:
-    value = str(env.str(name, ""))
-    if not value:
-        raise ImproperlyConfigured(f"{name} is not set. `make run` makes one; elsewhere it must be given.")
-    return value
-
 
 # --- identity ------------------------------------------------------------------------------------------------
 
-DEBUG = _bool("DEBUG", False)
-SECRET_KEY = _required("SECRET_KEY")
+DEBUG = boolean("DEBUG", False)
+SECRET_KEY = required("SECRET_KEY")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters: it signs tokens and seals codes.")
 
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 """Former values of SECRET_KEY: unsubscribe links in old mails and the staff's second factors stay valid."""
 
-PUBLIC_URL = env.str("PUBLIC_URL", "http://localhost:8000").rstrip("/")
+PUBLIC_URL = public_url().rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 if _public.scheme not in ("http", "https") or not _public.hostname:
     raise ImproperlyConfigured(f"PUBLIC_URL must look like https://aval.example.com, not {PUBLIC_URL!r}.")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[_public.hostname, "localhost", "127.0.0.1", "[::1]"])
 
-SANDBOX = _bool("SANDBOX", False)
+SANDBOX = boolean("SANDBOX", False)
 """Allow `sandbox://` gateways and serve their outbox at /sandbox/messages. Never in production."""
 
 BRAND = env.str("BRAND", "Aval")
@@ -133,7 +102,7 @@ MIDDLEWARE = [
     "external_api.malformed_urls.MalformedUrlGuard",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "external_api.security_headers.PagePolicy",
     "staff.admin_policy.AdminPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -165,10 +134,10 @@ TEMPLATES = [
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------
 
-DB_TRANSACTION_POOLER = _bool("DB_TRANSACTION_POOLER", False)
+DB_TRANSACTION_POOLER = boolean("DB_TRANSACTION_POOLER", False)
 """True behind PgBouncer's transaction mode: no prepared statements, no start-up options, no server-side cursors."""
 
-_required("DATABASE_URL")
+required("DATABASE_URL")
 DATABASES = {"default": env.db("DATABASE_URL")}
 if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL must be a postgres:// URL: the races are won by PostgreSQL's locks.")
@@ -203,7 +172,7 @@ def _no_sentinel(name: str, url: str) -> None:
         )
 
 
-REDIS_URL = _required("REDIS_URL")
+REDIS_URL = required("REDIS_URL")
 _no_sentinel("REDIS_URL", REDIS_URL)
 if urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
     raise ImproperlyConfigured("REDIS_URL must begin with redis://, rediss:// or unix://.")
@@ -266,22 +235,22 @@ EMAIL_TIMEOUT = 10
 
 # --- contracts -----------------------------------------------------------------------------------------------
 
-INFORMAPERU_OPEN = _bool("INFORMAPERU_OPEN", _nothing_costs_money)
+INFORMAPERU_OPEN = boolean("INFORMAPERU_OPEN", _nothing_costs_money)
 """Contract 2 without a credential. Open by default only while nothing costs money (docs/contracts/informaperu.md)."""
-DNI_CHECK_CHARACTER = _choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
+DNI_CHECK_CHARACTER = choice("DNI_CHECK_CHARACTER", "form", ("form", "strict"))
 _strangers_pay = INFORMAPERU_OPEN and not _nothing_costs_money
-PHONE_REUSE_NAMES = _choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
+PHONE_REUSE_NAMES = choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else "full", ("full", "masked"))
 
-WORKER_THREADS = _number("WORKER_THREADS", 16, low=2, high=200)
+WORKER_THREADS = number("WORKER_THREADS", 16, low=2, high=200)
 """Concurrent calls to providers in each worker; one provider gets at most five eighths of them."""
-WEB_THREADS = _number("WEB_THREADS", 4, high=64)
+WEB_THREADS = web_threads()
 """Concurrent requests in each web process, which has one more thread for `/status`."""
-RATE_PER_PARTNER = _number("RATE_PER_PARTNER", 600)
-RATE_PER_ADDRESS = _number("RATE_PER_ADDRESS", 600)
-PAID_MESSAGES_PER_DAY = _number("PAID_MESSAGES_PER_DAY", 1000)
-PAID_MESSAGES_PER_DAY_TOTAL = _number("PAID_MESSAGES_PER_DAY_TOTAL", 20_000)
-MAIL_CODES_PER_DAY = _number("MAIL_CODES_PER_DAY", 5000)
-WRONG_CODES_PER_DAY = _number("WRONG_CODES_PER_DAY", 1000)
+RATE_PER_PARTNER = number("RATE_PER_PARTNER", 600)
+RATE_PER_ADDRESS = number("RATE_PER_ADDRESS", 600)
+PAID_MESSAGES_PER_DAY = number("PAID_MESSAGES_PER_DAY", 1000)
+PAID_MESSAGES_PER_DAY_TOTAL = number("PAID_MESSAGES_PER_DAY_TOTAL", 20_000)
+MAIL_CODES_PER_DAY = number("MAIL_CODES_PER_DAY", 5000)
+WRONG_CODES_PER_DAY = number("WRONG_CODES_PER_DAY", 1000)
 try:
     TRUSTED_PROXIES = [ipaddress.ip_network(each) for each in env.list("TRUSTED_PROXIES", default=[])]
 except ValueError as fault:
@@ -294,7 +263,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 PASSWORD_HASHERS = ["clients.hashing.BoundedPBKDF2"]
-LOGINS_PER_ADDRESS = _number("LOGINS_PER_ADDRESS", 30)
+LOGINS_PER_ADDRESS = number("LOGINS_PER_ADDRESS", 30)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -312,13 +281,13 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_LOCKOUT_CALLABLE = "staff.lockout_pages.locked_out"
 AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "codigo", "csrfmiddlewaretoken"]  # masked in its records
 
-STAFF_TWO_FACTOR = _choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))
+STAFF_TWO_FACTOR = choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "required", ("required", "optional"))
 """Whether staff must have a second factor. Users who have one must always give it; a demo needs none."""
 OTP_TOTP_ISSUER = BRAND
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
-SESSION_IDLE_MINUTES = _number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
-SESSION_HOURS = _number("SESSION_HOURS", 8, low=1, high=24)
+SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
+SESSION_HOURS = number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after these minutes without a request by its user, and after these hours in any case."""
 SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
 SESSION_ENGINE = "staff.session_store"
@@ -331,19 +300,19 @@ LOGOUT_REDIRECT_URL = "/admin/login/?motivo=salida"
 # --- retention periods (docs/operator.md, Personal data) -----------------------------------------------------
 
 AVAL_KEEP_DAYS = {
-    "messages": _number("KEEP_MESSAGES_DAYS", 365, high=3650),
-    "codes": _number("KEEP_CODES_DAYS", 90, low=3, high=3650),
-    "pending": _number("KEEP_PENDING_DAYS", 90, low=3, high=3650),
-    "validated": _number("KEEP_VALIDATED_DAYS", 1825, low=30, high=3650),
-    "deauthorized": _number("KEEP_DEAUTHORIZED_DAYS", 730, high=3650),
-    "links": _number("KEEP_LINKS_DAYS", 30, low=2, high=3650),
-    "consents": _number("KEEP_CONSENTS_DAYS", 1825, low=730, high=7300),
-    "requests": _number("KEEP_REQUESTS_DAYS", 730, high=3650),
-    "receipts": _number("KEEP_RECEIPTS_DAYS", 90, low=7, high=3650),
-    "provider_events": _number("KEEP_PROVIDER_EVENTS_DAYS", 730, low=0, high=7300),
-    "sandbox": _number("KEEP_SANDBOX_DAYS", 7, high=3650),
-    "logins": _number("KEEP_LOGINS_DAYS", 90, high=3650),
-    "admin_log": _number("KEEP_ADMIN_LOG_DAYS", 365, high=3650),
+    "messages": number("KEEP_MESSAGES_DAYS", 365, high=3650),
+    "codes": number("KEEP_CODES_DAYS", 90, low=3, high=3650),
+    "pending": number("KEEP_PENDING_DAYS", 90, low=3, high=3650),
+    "validated": number("KEEP_VALIDATED_DAYS", 1825, low=30, high=3650),
+    "deauthorized": number("KEEP_DEAUTHORIZED_DAYS", 730, high=3650),
+    "links": number("KEEP_LINKS_DAYS", 30, low=2, high=3650),
+    "consents": number("KEEP_CONSENTS_DAYS", 1825, low=730, high=7300),
+    "requests": number("KEEP_REQUESTS_DAYS", 730, high=3650),
+    "receipts": number("KEEP_RECEIPTS_DAYS", 90, low=7, high=3650),
+    "provider_events": number("KEEP_PROVIDER_EVENTS_DAYS", 730, low=0, high=7300),
+    "sandbox": number("KEEP_SANDBOX_DAYS", 7, high=3650),
+    "logins": number("KEEP_LOGINS_DAYS", 90, high=3650),
+    "admin_log": number("KEEP_ADMIN_LOG_DAYS", 365, high=3650),
 }
 """Days; 0 means for ever and is allowed only without personal data."""
 if AVAL_KEEP_DAYS["requests"] < AVAL_KEEP_DAYS["messages"]:
@@ -354,11 +323,11 @@ if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
 # --- transport -----------------------------------------------------------------------------------------------
 
 _https = _public.scheme == "https"
-SECURE_SSL_REDIRECT = _bool("SECURE_SSL_REDIRECT", _https)
+SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", _https)
 SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never redirects
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _bool("HSTS_INCLUDE_SUBDOMAINS", False)
-SECURE_HSTS_PRELOAD = _bool("HSTS_PRELOAD", False)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = boolean("HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = boolean("HSTS_PRELOAD", False)
 """Both affect more than this host for a year: services on its subdomains, and the browsers' preload lists."""
 if SECURE_HSTS_PRELOAD and not (_https and SECURE_HSTS_INCLUDE_SUBDOMAINS):
     raise ImproperlyConfigured("HSTS_PRELOAD needs HSTS_INCLUDE_SUBDOMAINS=true and a PUBLIC_URL of https://.")
@@ -371,7 +340,7 @@ SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
-if _bool("BEHIND_TLS_PROXY", False):
+if boolean("BEHIND_TLS_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- language, clock, static files ---------------------------------------------------------------------------
@@ -395,5 +364,5 @@ WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's
 
 # --- logs: one JSON object a line on standard error ----------------------------------------------------------
 
-LOG_LEVEL = _choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
+LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = logging_at(LOG_LEVEL)

@@ -6,6 +6,7 @@ Django's and django-csp's middleware set their own on the way; this one is outsi
 from collections.abc import Callable
 
 from csp.constants import HEADER as POLICY
+from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest
@@ -22,6 +23,13 @@ def always() -> dict[str, str]:
         "Permissions-Policy": settings.PERMISSIONS_POLICY,
         POLICY: build_policy(),
     }
+
+
+class PagePolicy(CSPMiddleware):
+    """Content-Security-Policy of pages. A contract's answer gets the common one from `SecurityHeaders`, ready made."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        return response if hasattr(response, "contract") else super().process_response(request, response)
 
 
 class SecurityHeaders:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 
 def _is_ours(app: str) -> bool:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.embedded.stack import ServerHandle
-from config.run.environment import BASE_DIR
 from config.run.processes import dying_with_us, holders, send, wait_until
+from config.variables import BASE_DIR
 
 ReaperProcess = subprocess.Popen[str]
 REAPER_SCRIPT = 'while read pid; do pids="$pids $pid"; done; for pid in $pids; do kill -9 "-$pid"; done 2>/dev/null'

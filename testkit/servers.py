@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from config.run.data_folder import EmbeddedError
-from config.run.environment import BASE_DIR
 from config.run.processes import FileLock
+from config.variables import BASE_DIR
 
 _servers = pytest.StashKey[ExitStack]()
 

@@ -25,8 +25,8 @@ import redis
 from config.embedded import stack as embedded
 from config.embedded.servers import bare_environment
 from config.embedded.stack import Servers
-from config.run.environment import BASE_DIR
 from config.run.processes import FileLock, wait_until
+from config.variables import BASE_DIR
 from testkit.processes import Program, ServerProcess, reaping
 
 Row = tuple[Any, ...]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 from testkit.stack import Stack, running
 
 

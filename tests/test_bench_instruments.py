@@ -30,8 +30,8 @@ from bench.sink import Sink
 from chaos.__main__ import _run_and_print
 from chaos.checker import NotInstalled
 from clients.models import Applicant
-from config.run.environment import BASE_DIR
 from config.run.processes import wait_until
+from config.variables import BASE_DIR
 from conftest import make_applicant
 from messaging.models import Message, SandboxMessage
 from support.privacy import retention

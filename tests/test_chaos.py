@@ -17,7 +17,7 @@ from chaos.checker import Counts, check
 from chaos.harness import Accepted, ChaosStack, running_stack
 from chaos.journal import Arrival
 from chaos.proxy import Proxy
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 SEED = 20260212
 

@@ -12,7 +12,7 @@ import pytest
 
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 from external_api.frontdoor.fields import Text
 from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA

@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 import grimp
 import pytest
 
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 from testkit.packages import APPS, PACKAGES, sources
 
 SOURCES = sources(*PACKAGES)

@@ -11,7 +11,7 @@ import pytest
 from chaos import strangers
 from chaos.checker import Counts
 from chaos.harness import ChaosStack, running_stack
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 
 @pytest.fixture(scope="module")

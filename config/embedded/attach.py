@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from config.run.data_folder import secret_key
-from config.run.environment import data_dir, fill_in, is_missing, set_default
+from config.run.environment import fill_in, set_default
+from config.variables import data_dir, is_missing
 
 if TYPE_CHECKING:
     from config.embedded.stack import Servers

@@ -23,8 +23,8 @@ from config.embedded import roles
 from config.embedded.servers import bare_environment
 from config.embedded.watchdog import READY, SERVERS, WATCHDOG_LOG, Locks, log_file
 from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, open_folder, secret_key
-from config.run.environment import BASE_DIR, data_dir, read_dotenv
 from config.run.processes import POLL, dying_with_us, holders, send, wait_until
+from config.variables import BASE_DIR, data_dir, read_dotenv
 
 __all__ = ["EmbeddedError", "Servers", "secret_key", "stack"]
 

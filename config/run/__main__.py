@@ -24,10 +24,11 @@ from urllib.parse import urlsplit
 from config import roles
 from config.embedded.attach import embedded_where_missing
 from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, own_folder
-from config.run.environment import StartError, data_dir, fill_in, is_missing, migrate_url, port, public_url, read_dotenv
+from config.run.environment import fill_in, migrate_url
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
 from config.run.programs import COMMANDS, enabled_programs, host
 from config.run.supervisor import Child, Supervisor, print_line
+from config.variables import StartError, data_dir, is_missing, port, public_url, read_dotenv
 
 if TYPE_CHECKING:
     from config.embedded.stack import Servers

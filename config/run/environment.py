@@ -1,4 +1,4 @@
-"""Environment variables before Django is loaded: given values stay, missing ones get defaults.
+"""Defaults of environment variables, set before Django is loaded; given values stay.
 
 With DATABASE_URL and REDIS_URL given, the embedded servers are not even imported.
 """
@@ -7,43 +7,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import quote
 
 from config.run.data_folder import secret_key
-
-BASE_DIR = Path(__file__).resolve().parents[2]
-
-
-class StartError(Exception):
-    """Aval cannot start. The text is one sentence for the terminal."""
-
-
-def read_dotenv() -> None:
-    """Read `.env` as the settings do: a URL in it counts as given."""
-    if (BASE_DIR / ".env").is_file():
-        import environ
-
-        environ.Env.read_env(BASE_DIR / ".env")
-
-
-def number(name: str, default: int, low: int, high: int) -> int:
-    raw = os.environ.get(name) or str(default)
-    if not raw.isascii() or not raw.isdigit() or not low <= int(raw) <= high:
-        raise StartError(f"{name} must be a whole number from {low} to {high}, not {raw!r}.")
-    return int(raw)
-
-
-def data_dir() -> Path:
-    return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").absolute()
-
-
-def port() -> int:
-    return number("PORT", 8000, 1, 65535)
-
-
-def public_url() -> str:
-    return os.environ.get("PUBLIC_URL") or f"http://localhost:{port()}"
+from config.variables import data_dir, is_missing, public_url
 
 
 def set_default(name: str, value: str) -> None:
@@ -58,10 +25,6 @@ def fill_in() -> None:
     set_default("PUBLIC_URL", public_url())
     if is_missing("SECRET_KEY"):
         os.environ["SECRET_KEY"] = secret_key(data_dir())
-
-
-def is_missing(name: str) -> bool:
-    return not os.environ.get(name)
 
 
 def migrate_url() -> str:

@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from config.run.environment import BASE_DIR, StartError, data_dir, number, port
+from config.variables import BASE_DIR, StartError, data_dir, number, port, web_threads
 
 
 def host() -> str:
@@ -22,11 +22,10 @@ def web_command() -> list[str]:
     options = {
         "--host": host(),
         "--port": str(port()),
-        "--processes": str(number("WEB_WORKERS", 2, 1, 64)),
-        # Four were measured best (docs/adr/0041); one more is reserved for /status, which always answers.
-        "--threads": str(number("WEB_THREADS", 4, 1, 64) + 1),
-        "--connections": str(number("WEB_CONNECTIONS", 2000, 50, 50_000)),
-        "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, 10, 50_000)),
+        "--processes": str(number("WEB_WORKERS", 2, high=64)),
+        "--threads": str(web_threads() + 1),  # the last one is reserved for /status, which always answers
+        "--connections": str(number("WEB_CONNECTIONS", 2000, low=50, high=50_000)),
+        "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, low=10, high=50_000)),
     }
     return [*(sys.executable, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
 
@@ -51,7 +50,7 @@ def periodic_command() -> list[str]:
 
 def bulk_command() -> list[str]:
     """Worker for campaigns, a process of its own: a code never waits for a thread behind a campaign."""
-    return _worker("bulk", "bulk", number("BULK_THREADS", 2, 1, 200))
+    return _worker("bulk", "bulk", number("BULK_THREADS", 2, high=200))
 
 
 def _worker(name: str, queues: str, threads: int) -> list[str]:

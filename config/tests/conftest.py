@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
 OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "SANDBOX", "DATA_DIR", "PORT", "HOST")
 

@@ -5,11 +5,10 @@ import sys
 
 import pytest
 
-from config import venv
+from config import variables, venv
 from config.embedded import attach
-from config.run import environment
-from config.run.environment import BASE_DIR, StartError
 from config.tests.conftest import python
+from config.variables import BASE_DIR, StartError
 
 needs_servers = runpy.run_path(str(BASE_DIR / "manage.py"))["needs_servers"]
 
@@ -56,7 +55,7 @@ def test_given_servers_are_used_and_nothing_embedded_is_imported(monkeypatch):
 def test_an_impossible_number_is_refused(monkeypatch):
     monkeypatch.setenv("PORT", "８０")  # digits, but not ours
     with pytest.raises(StartError, match="PORT must be a whole number from 1 to 65535"):
-        environment.port()
+        variables.port()
 
 
 class TestVenv:

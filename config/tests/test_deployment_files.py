@@ -5,9 +5,9 @@ import re
 import yaml
 
 from config.mail_receipts import ANYMAIL_KEYS
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 
-READ = re.compile(r'\b(?:_?bool|_?number|_?choice|_required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
+READ = re.compile(r'\b(?:boolean|number|choice|required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
 OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD", "DOMAIN", "COMPOSE_SUBNET"}
 NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
 

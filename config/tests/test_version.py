@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from config.run.environment import BASE_DIR
+from config.variables import BASE_DIR
 from config.version import VERSION
 
 

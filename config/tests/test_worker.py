@@ -12,8 +12,8 @@ import pytest
 from celery import Celery
 
 from config.embedded.servers import Valkey, bare_environment
-from config.run.environment import BASE_DIR
 from config.run.processes import wait_until
+from config.variables import BASE_DIR
 from config.worker import Consumer
 
 APP = """

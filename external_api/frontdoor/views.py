@@ -117,7 +117,6 @@ class ContractView(APIView):
         if self.logged:
             self.write_log(response.status_code)
         response.contract = self.contract.name  # type: ignore[attr-defined]
-        response._csp_exempt = True  # type: ignore[attr-defined]  # from django-csp: SecurityHeaders adds it ready made
         return response
 
     def _free_body(self, request: Any) -> None:

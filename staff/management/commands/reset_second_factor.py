@@ -9,12 +9,12 @@ from staff.second_factor import reset
 
 class Command(BaseCommand):
     help = (
-        "Takes a member of staff's second factor away, for when the only administrator lost his phone. Whoever it is"
-        " enrols anew with the next login, and every session that the old one opened ends."
+        "Takes a member of staff's second factor away, for when the only administrator lost their phone. The member"
+        " enrols again at the next login, and every session that the old one opened ends."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="the name he logs in with")
+        parser.add_argument("name", help="the name that they log in with")
         parser.add_argument("--reason", default="", help="kept in the audit log")
 
     def handle(self, *args: Any, **options: Any) -> None:
