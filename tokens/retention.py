@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from clients.models import Applicant
 from clients.retention import APPLICANT_BLANK, BATCH, RetentionRule, delete_sql_of, erase_applicants, period_of
 from messaging.retention import OF_THEIR_CODES
-from tokens import destinations, services
+from tokens import destinations, services, sql
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
 
@@ -61,7 +61,7 @@ class _InactiveApplicants(RetentionRule):
 
     select_locked_sql: str = ""  # `select_sql` again, of the rows that are locked by now
 
-    def _run(self, sql: str, params: dict[str, Any]) -> int:
+    def _run(self, statement: str, params: dict[str, Any]) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"{self.select_sql} LIMIT {BATCH:d} FOR UPDATE OF applicant SKIP LOCKED", params)
             locked = [row[0] for row in cursor.fetchall()]
@@ -128,14 +128,5 @@ def erase(ids: Sequence[UUID], *, at: datetime) -> int:
     LadderForgiveness.objects.filter(applicant__in=mine).delete()
     params: dict[str, Any] = {"ids": [each.pk for each in mine], "since": at - LOOK_BACK, "look_back": LOOK_BACK}
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE tokens_verificationtoken
-            SET forget_at = CASE WHEN created_at >= %(since)s THEN created_at + %(look_back)s END,
-                destination = CASE WHEN created_at >= %(since)s THEN destination ELSE '' END,
-                operator = ''
-            WHERE applicant_id = ANY(%(ids)s) AND destination <> ''
-            """,
-            params,
-        )
+        cursor.execute(sql.FORGET_DESTINATIONS, params)
     return erase_applicants([each.pk for each in mine], at=at)

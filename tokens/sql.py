@@ -1,6 +1,6 @@
-"""Hand-written statements of the two operations that every client waits for: requesting a code and verifying it.
+"""Hand-written statements of codes, first those that every client waits for: requesting a code and verifying it.
 
-The ORM is the largest cost of a request (docs/adr/0065), so these two operations have one statement for each step, and
+The ORM is the largest cost of a request (docs/adr/0065), so those two operations have one statement for each step, and
 `tokens.decisions` has the rules. Rows are returned as the plain values that a decision needs. An operation locks in one
 statement and reads in a later one: a statement that does both would decide by the snapshot that it took before it
 waited for the lock.
@@ -18,7 +18,7 @@ from django.db import connection
 
 from messaging.models import Via
 from messaging.queue import outbox
-from tokens import cooldown_queries, destinations
+from tokens import destinations
 from tokens.cooldown import LOOK_BACK
 from tokens.decisions import Code, Person, Snapshot
 from tokens.models import MAX_TRIES, VerificationToken
@@ -36,6 +36,33 @@ _LATEST = f"""
     SELECT {", ".join(_CODE)} FROM tokens_verificationtoken
     WHERE applicant_id = %(applicant)s ORDER BY created_at DESC LIMIT 1
 """  # noqa: S608  only this module's constants are put in
+
+
+def counting(via: str, destination: str) -> str:
+    """SQL with the parameters applicant, via and since; `destination` is SQL too.
+
+    Both ladders in one statement, over two indexes; a handful of rows whatever the history. A rung that was given back
+    counts on neither. A validated code does not count on the destination's. Requests up to the last forgiveness do not
+    count on the ladder that was forgiven. Each row of the destination's ladder says whether the applicant's own partner
+    asked.
+    """
+    is_to_destination = destinations.is_to(via, destination)
+    return f"""
+        SELECT true, true, created_at FROM tokens_verificationtoken
+        WHERE applicant_id = %(applicant)s AND via = %(via)s AND created_at >= %(since)s AND returned_at IS NULL
+          AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness
+                                     WHERE applicant_id = %(applicant)s AND via = %(via)s), '-infinity')
+        UNION ALL
+        SELECT false, (SELECT partner_id FROM clients_applicant WHERE id = token.applicant_id)
+            IS NOT DISTINCT FROM (SELECT partner_id FROM clients_applicant WHERE id = %(applicant)s), created_at
+        FROM tokens_verificationtoken AS token
+        WHERE {is_to_destination} AND created_at >= %(since)s AND returned_at IS NULL AND outcome <> 'VALIDADO'
+          AND created_at > coalesce((SELECT max(at) FROM tokens_ladderforgiveness
+                                     WHERE {is_to_destination}), '-infinity')
+    """  # noqa: S608  this module's constants
+
+
+LADDERS = {via: counting(via, "%(destination)s") for via in Via.values}
 
 
 def _lock_both(destination: str) -> str:
@@ -56,7 +83,7 @@ def _ladder_rows(via: str, destination: str) -> str:
         )
         FROM (
             SELECT array_agg(of_client), array_agg(own), array_agg(created_at)
-            FROM ({cooldown_queries.counting(via, destination)}) AS each(of_client, own, created_at)
+            FROM ({counting(via, destination)}) AS each(of_client, own, created_at)
         ) AS counting LEFT JOIN ({_LATEST}) AS latest ON true
     """  # noqa: S608  only this module's constants are put in
 
@@ -96,6 +123,34 @@ ACCEPT = f"""
     FROM accepted WHERE applicant.id = accepted.applicant_id
     RETURNING ARRAY(SELECT DISTINCT state FROM messaging_message WHERE reference = %(token)s)
 """  # noqa: S608  only this module's constants are put in
+
+
+SWEEP_SIZE = 500
+"""Codes in one statement of the sweep, as in `messaging.sql.SWEEP_SIZE`."""
+CLOSE_EXPIRED = f"""
+    UPDATE tokens_verificationtoken
+    SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
+    WHERE id = ANY (ARRAY(
+        SELECT id FROM tokens_verificationtoken
+        WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
+    ))
+"""  # noqa: S608  this module's constants
+RETURN_RUNGS = """
+    UPDATE tokens_verificationtoken
+    SET returned_at = %(at)s,
+        outcome = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN 'NO_ENVIADO' ELSE outcome END,
+        finished_at = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN %(at)s ELSE finished_at END
+    WHERE id = ANY(%(ids)s) AND returned_at IS NULL
+"""
+"""Codes whose message no provider took: `certainly`, or as far as is known."""
+FORGET_DESTINATIONS = """
+    UPDATE tokens_verificationtoken
+    SET forget_at = CASE WHEN created_at >= %(since)s THEN created_at + %(look_back)s END,
+        destination = CASE WHEN created_at >= %(since)s THEN destination ELSE '' END,
+        operator = ''
+    WHERE applicant_id = ANY(%(ids)s) AND destination <> ''
+"""
+"""Of an erased applicant: a destination that a ladder still needs is blanked when none needs it any more."""
 
 
 @lru_cache

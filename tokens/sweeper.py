@@ -13,9 +13,7 @@ from messaging.queue import channel_fallback
 from messaging.queue.transitions import Moved
 from messaging.steps import run_each
 from tokens import channel_fallback as fallback
-
-BATCH_SIZE = 500
-"""Rows a statement, as in messaging.delivery.sweeper."""
+from tokens import sql
 
 
 def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
@@ -49,17 +47,7 @@ def catch_up(*, at: datetime) -> None:
 def close_expired(*, at: datetime) -> int:
     """End PENDIENTE codes past their 150 s: SIN_RESPUESTA without tries, EXPIRADO with. Return how many."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE tokens_verificationtoken
-            SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
-            WHERE id = ANY (ARRAY(
-                SELECT id FROM tokens_verificationtoken
-                WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {BATCH_SIZE:d} FOR UPDATE SKIP LOCKED
-            ))
-            """,  # noqa: S608  only this module's constants are put in
-            {"at": at},
-        )
+        cursor.execute(sql.CLOSE_EXPIRED, {"at": at})
         return int(cursor.rowcount)
 
 
@@ -67,13 +55,4 @@ def _return_rungs(references: Sequence[UUID], *, certainly: bool, at: datetime) 
     if not references:
         return
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE tokens_verificationtoken
-            SET returned_at = %(at)s,
-                outcome = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN 'NO_ENVIADO' ELSE outcome END,
-                finished_at = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN %(at)s ELSE finished_at END
-            WHERE id = ANY(%(ids)s) AND returned_at IS NULL
-            """,
-            {"at": at, "certainly": certainly, "ids": list(references)},
-        )
+        cursor.execute(sql.RETURN_RUNGS, {"at": at, "certainly": certainly, "ids": list(references)})

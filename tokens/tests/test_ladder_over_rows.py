@@ -10,7 +10,7 @@ from conftest import NOW, at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
 from tests.factories import VerificationTokenFactory
-from tokens import codes, cooldown_overrides, cooldown_queries, retention, services
+from tokens import codes, cooldown_overrides, retention, services, sql
 from tokens.cooldown import LOOK_BACK, wait_before
 from tokens.errors import CooldownActive
 from tokens.models import VerificationToken
@@ -250,12 +250,12 @@ def test_spellings_asked_for_at_once_take_one_rung():
 
 @pytest.mark.parametrize("via", ["S", "C"])
 def test_the_ladder_is_read_over_an_index_whatever_the_history(applicant, via):
-    sql = cooldown_queries._STATEMENTS[via]
+    statement = sql.LADDERS[via]
     params = {"applicant": applicant.pk, "via": via, "destination": SAME[1], "since": NOW}
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute(f"EXPLAIN {sql}", params)
+        cursor.execute(f"EXPLAIN {statement}", params)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Seq Scan" not in plan
     wanted = ("tokens_to_a_mailbox", "forgiven_mailbox") if via == "C" else ("tokens_to_a_destination", "forgiven_dest")
