@@ -7,6 +7,9 @@ and each process adds its own hits of the current minute and hour when it finds 
 tenth more than a cap is let through. When Redis is back, the day's counts are added to it at the next twentieth, and
 each process adds the hits it let through meanwhile.
 
+A process takes the hits of a busy key from Redis in small blocks (`clients.rate_limits.leases`), so that most requests
+ask nobody.
+
 Do not call inside a transaction. A request waits for an unavailable Redis at most once (`redis_client.breaker`).
 """
 
@@ -23,7 +26,7 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from clients.local_time import LIMA
-from clients.rate_limits import postgres_counters
+from clients.rate_limits import leases, postgres_counters
 from clients.rate_limits.redis_client import RedisUnavailable, breaker, connection
 
 DAY_SECONDS = 86_400
@@ -40,12 +43,18 @@ _ANY_NUMBER = 2**31
 
 def hit_minute(key: str, allowed: int) -> int:
     """Count one hit; 0 if it is allowed, otherwise the seconds to wait (1 to 60)."""
-    return _hit(_minute(allowed), key)
+    item, now = _minute(allowed), time.monotonic()
+    size = leases.take_or_size(item.key_for(key), most=allowed // leases.SHARE, now=now)
+    if not size:
+        return 0
+    return _hit(item, key, cost=size)
 
 
 def give_back_minute(key: str, allowed: int) -> None:
     """Take back one hit of `hit_minute`, for a call that is counted under another key after all."""
     item, now = _minute(allowed), time.time()
+    if leases.give_back(item.key_for(key), now=time.monotonic()):
+        return
     try:
         with breaker:
             SlidingWindowCounterRateLimiter(_shared()).hit(item, key, cost=-1)
@@ -113,6 +122,7 @@ def seconds_to_midnight(at: datetime) -> int:
 
 def forget() -> None:
     """Drop the hits that this process keeps, as in a new process."""
+    leases.forget()
     _in_redis.take(now=0.0)
     _in_postgres.take(now=0.0)
     _unadded.forget()
@@ -198,13 +208,16 @@ def _minute(allowed: int) -> RateLimitItem:
     return RateLimitItemPerMinute(allowed, namespace="minute")
 
 
-def _hit(item: RateLimitItem, key: str) -> int:
+def _hit(item: RateLimitItem, key: str, *, cost: int = 1) -> int:
+    """Count a hit, with a lease for `cost` - 1 more where so many are left."""
     name, seconds = item.key_for(key), item.get_expiry()
     reset, now = 0.0, time.time()
     try:
         with breaker:
             limiter = SlidingWindowCounterRateLimiter(_shared())
-            allowed = limiter.hit(item, key)
+            allowed = limiter.hit(item, key, cost=cost)
+            if not allowed and cost > 1:
+                cost, allowed = 1, limiter.hit(item, key)
             if _in_postgres:
                 _report_to_redis(now=now)
             if not allowed:
@@ -216,7 +229,8 @@ def _hit(item: RateLimitItem, key: str) -> int:
             _in_postgres.add(name, seconds, 1, now=now)
         return wait
     if allowed:
-        _in_redis.add(name, seconds, 1, now=now)
+        _in_redis.add(name, seconds, cost, now=now)
+        leases.add(name, cost - 1, now=time.monotonic())
         return 0
     return min(seconds, max(1, round(reset - datetime.now(UTC).timestamp())))
 

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.db import connection as database
 
-from clients.rate_limits import counters, postgres_counters
+from clients.rate_limits import counters, leases, postgres_counters
 from clients.rate_limits.redis_client import breaker, connection
 from conftest import NOW, at_once
 from messaging.models import RateCount
@@ -202,3 +202,51 @@ def test_a_rough_count_is_added_a_fiftieth_of_its_cap_at_a_time(monkeypatch):
     assert counters.counts_today(["k"], at=NOW + timedelta(days=1)) == [0]
     counters.add_one_roughly("k", at=NOW + timedelta(days=1), cap=49)
     assert calls == [20, 20, 1]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Costs of the hits that Redis was asked for."""
+    costs, hit = [], counters.SlidingWindowCounterRateLimiter.hit
+
+    def counted(self, item, *keys, cost=1):
+        costs.append(cost)
+        return hit(self, item, *keys, cost=cost)
+
+    monkeypatch.setattr(counters.SlidingWindowCounterRateLimiter, "hit", counted)
+    return costs
+
+
+def test_a_busy_key_is_leased_in_blocks_and_its_limit_is_exact(asked):
+    assert [counters.hit_minute("k", 600) == 0 for _ in range(603)] == [True] * 600 + [False] * 3
+    assert sum(each for each in asked[:-3]) >= 600
+    assert max(asked) == 600 // leases.SHARE
+    assert len(asked) < 600 / 4, "most hits ask nobody"
+
+
+def test_a_key_that_is_seldom_used_is_counted_hit_by_hit(asked):
+    assert [counters.hit_minute("k", 600) for _ in range(5)] == [0] * 5
+    assert asked == [1] * 5
+
+
+def test_processes_with_leases_never_let_more_than_the_limit_through(monkeypatch):
+    passed, processes = 0, [{}, {}, {}]
+    for number in range(700):
+        monkeypatch.setattr(leases, "_leases", processes[number % 3])
+        passed += counters.hit_minute("k", 600) == 0
+    assert 600 - 3 * 600 // leases.SHARE <= passed <= 600
+
+
+def test_a_lease_ends():
+    assert leases.take_or_size("k", most=10, now=0.0) == 1
+    leases.add("k", 3, now=0.0)
+    assert [leases.take_or_size("k", most=10, now=at) for at in (1.0, leases.SECONDS, leases.SECONDS)] == [0, 1, 1]
+    assert leases.give_back("k", now=leases.SECONDS) is False
+
+
+def test_a_hit_that_is_given_back_goes_into_the_lease():
+    leases.take_or_size("k", most=10, now=0.0)
+    assert leases.give_back("k", now=0.0) is False
+    leases.add("k", 1, now=0.0)
+    assert leases.give_back("k", now=1.0) is True
+    assert [leases.take_or_size("k", most=10, now=1.0) for _ in range(3)] == [0, 0, 1]
