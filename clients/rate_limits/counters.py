@@ -38,7 +38,10 @@ HITS_PER_REPORT = 200
 """Most of these hits that one call reports to a Redis that is back."""
 BATCHES = 50
 """Additions to an approximate count on the way to its cap."""
+RECENT_SECONDS = 1.0
+"""Seconds for which a count that was read serves `count_roughly`."""
 _ANY_NUMBER = 2**31
+_seen: dict[str, tuple[int, float]] = {}
 
 
 def hit_minute(key: str, allowed: int) -> int:
@@ -85,11 +88,14 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
             counts = _add_in_redis(names, amount)
     except RedisUnavailable:
         _report_to_postgres(now=time.time())
-        return {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
+        counts = {key: postgres_counters.add(name, amount, ends=ends) for key, name in names.items()}
+        _note_seen(names, counts)
+        return counts
     for key, cap in caps.items():
         step = max(1, cap // STEPS)
         if amount > 0 and (counts[key] // step > (counts[key] - amount) // step or counts[key] == amount):
             counts[key] = _reconciled(names[key], counts[key], fresh=counts[key] == amount, ends=ends)
+    _note_seen(names, counts)
     return counts
 
 
@@ -114,6 +120,29 @@ def counts_today(keys: Sequence[str], *, at: datetime) -> list[int]:
     return [int(each or 0) + _unadded.count(name) for each, name in zip(found, names, strict=True)]
 
 
+def count_roughly(key: str, *, at: datetime) -> int:
+    """Count of the day, as this process last saw it: at most RECENT_SECONDS behind the additions of others."""
+    name, now = _day_key(key, at), time.monotonic()
+    seen = _seen.get(name)
+    if seen is None or now - seen[1] >= RECENT_SECONDS:
+        seen = (counts_today([key], at=at)[0], now)
+        _remember(name, *seen)
+    return seen[0]
+
+
+def _note_seen(names: dict[str, str], counts: dict[str, int]) -> None:
+    """Let `count_roughly` know what this process has just added."""
+    for key, name in names.items():
+        if name in _seen:
+            _remember(name, counts[key], time.monotonic())
+
+
+def _remember(name: str, count: int, now: float) -> None:
+    if len(_seen) >= REMEMBERED:
+        _seen.clear()
+    _seen[name] = (count, now)
+
+
 def seconds_to_midnight(at: datetime) -> int:
     """Seconds until the next day begins in Lima."""
     local = at.astimezone(LIMA)
@@ -123,6 +152,7 @@ def seconds_to_midnight(at: datetime) -> int:
 def forget() -> None:
     """Drop the hits that this process keeps, as in a new process."""
     leases.forget()
+    _seen.clear()
     _in_redis.take(now=0.0)
     _in_postgres.take(now=0.0)
     _unadded.forget()

@@ -250,3 +250,16 @@ def test_a_hit_that_is_given_back_goes_into_the_lease():
     leases.add("k", 1, now=0.0)
     assert leases.give_back("k", now=1.0) is True
     assert [leases.take_or_size("k", most=10, now=1.0) for _ in range(3)] == [0, 0, 1]
+
+
+@pytest.mark.django_db
+def test_a_count_that_was_read_serves_for_a_second_with_what_this_process_added(monkeypatch):
+    monkeypatch.setattr(counters, "RECENT_SECONDS", 60.0)
+    assert counters.count_roughly("k", at=NOW) == 0
+    counters.add_today("k", 2, at=NOW, cap=CAP)
+    assert counters.count_roughly("k", at=NOW) == 2
+    [name] = connection().keys("*day:*:k")
+    connection().incrby(name, 5)  # by another process
+    assert counters.count_roughly("k", at=NOW) == 2
+    monkeypatch.setattr(counters, "RECENT_SECONDS", 0.0)
+    assert counters.count_roughly("k", at=NOW) == 7
