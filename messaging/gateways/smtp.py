@@ -27,7 +27,7 @@ from typing import Any, cast
 
 from django.core.mail.backends.smtp import EmailBackend
 
-from messaging.gateways import mail
+from messaging.gateways import mail, mail_template
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.gateways.smtp_codes import Fault, classify
 from messaging.gateways.smtp_connection import Connection, Dialogue
@@ -199,16 +199,18 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
     connection.ehlo_or_helo_if_needed()
     recipient = mail.recipient(message)
     eight_bit = connection.has_extn("8bitmime")
-    email = mail.compose(message, secret, seven_bit=not eight_bit).message()
     options = ["BODY=8BITMIME"] if eight_bit else []
-    if not recipient.isascii():
+    if recipient.isascii():
+        body = mail_template.write(message, secret, seven_bit=not eight_bit)
+    else:
         # Django would write =?utf-8?...?= for the part before the @, which names another mailbox.
         if not (connection.has_extn("smtputf8") and eight_bit):
             words = "el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)"
             raise GatewayError(words, permanent=True, unsupported=True)
         options.append("SMTPUTF8")
+        email = mail.compose(message, secret).message()
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
-    body = email.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own parameter
+        body = mail_template.as_bytes(email)
     connection.sendmail(mail.envelope_sender(), [recipient], body, mail_options=options)
 
 
