@@ -10,6 +10,9 @@
 | no connection, no TLS, no answer or a cut before 354                      | temporary refusal, next provider     |
 | no answer, a cut or nonsense after 354                                    | OutcomeUnknown                       |
 
+With PIPELINING (RFC 2920) MAIL, RCPT and DATA leave in one write, and the first refusal among their replies is the
+outcome: a 354 after it is no hand-over.
+
 A refusal that is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) is a
 failure of this server, and the next server is tried at once.
 """
@@ -211,7 +214,7 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
         email = mail.compose(message, secret).message()
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
         body = mail_template.as_bytes(email)
-    connection.sendmail(mail.envelope_sender(), [recipient], body, mail_options=options)
+    connection.transmit(mail.envelope_sender(), recipient, body, options)
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:
