@@ -53,6 +53,8 @@ class SmtpGateway:
     """One SMTP server, usually a relay for authenticated clients. Holds no connection, so threads may share it."""
 
     own_process = False
+    has_receipts = False
+    """Nobody reports on a mail later: one that cannot be delivered comes back to the mailbox of its sender."""
 
     def __init__(
         self, url: GatewayUrl, *, step_timeout: float = STEP_TIMEOUT, total_timeout: float = TOTAL_TIMEOUT
@@ -193,8 +195,9 @@ class _Redactor:
             text = text.replace(credential, "***")
         if self._code is not None:
             text = self._code.sub(MASK, text)
-        printable = "".join(character if character.isprintable() else " " for character in text)
-        return " ".join(printable.split())
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(text.split())
 
 
 def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
