@@ -13,7 +13,7 @@ import pytest
 
 from messaging.gateways import smtp_connection
 from messaging.gateways.base import GatewayError, OutcomeUnknown
-from messaging.tests.smtp_servers import CODE, cut, gateway_to, outgoing, refused, scripted_server, silence
+from messaging.tests.smtp_servers import CODE, cut, gateway_to, outgoing, real_server, refused, scripted_server, silence
 
 OFFERS = "250-mx.example.com\r\n250-PIPELINING\r\n250-SIZE 100000\r\n250-SMTPUTF8\r\n250 8BITMIME"
 WITHOUT = OFFERS.replace("250-PIPELINING\r\n", "")
@@ -94,6 +94,23 @@ def test_with_and_without_it_a_server_gets_the_same_commands_and_the_same_mail(m
                 seen.append((script.commands, script.bodies))
         assert seen[0] == seen[1]
         assert len(seen[0][1]) == 2
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_real_server_gets_every_mail_whether_it_offers_it_or_not(offered):
+    with real_server(enable_SMTPUTF8=True) as mailbox:
+        mailbox.pipelining = offered
+        addresses = ["ana@dominio.com", "josé@ñandú.pe", "eva@dominio.com"]
+        with gateway_to(mailbox.port).session() as session:
+            for address in addresses:
+                session.send(outgoing(recipient=address, html="<p>ñ</p>"), CODE)
+        assert [mail.rcpt_tos for mail in mailbox.mails] == [
+            ["ana@dominio.com"],
+            ["josé@xn--and-6ma2c.pe"],
+            ["eva@dominio.com"],
+        ]
+        assert [mail.smtp_utf8 for mail in mailbox.mails] == [False, True, False]
+        assert len(set(mailbox.peers)) == 1
 
 
 def test_many_mails_over_one_connection_without_waiting_for_delayed_acknowledgements():
