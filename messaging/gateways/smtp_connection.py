@@ -29,7 +29,7 @@ QUIT_TIMEOUT = 1.0
 _FIRST_DOTS = re.compile(rb"^\.", re.MULTILINE)
 _quoted = lru_cache(maxsize=4)(smtplib.quoteaddr)
 _STAGES = frozenset({"ehlo", "helo", "starttls", "auth", "mail", "rcpt", "data", "quit"})
-_TAKEN, _GO_ON, _CLOSING = 250, 354, 421
+_TAKEN, _GO_ON, _REFUSED, _CLOSING = 250, 354, 400, 421
 _RECIPIENT_TAKEN = frozenset({250, 251})
 _CHUNK = 16 * 1024
 _MAX_BYTES = 1024 * 1024
@@ -190,17 +190,17 @@ class Connection(smtplib.SMTP):
         """Read the last replies of a group after a refusal, which stays the reply of the dialogue.
 
         A 354 among them is no hand-over. It is answered by an empty message (RFC 2920, 3.1) or, where the recipient was
-        taken and could get it, by hanging up: only a complete message is delivered.
+        not refused and could get it, by hanging up: only a complete message is delivered.
         """
         refusal = self.dialogue.reply
         self.dialogue.begin_quit()
         try:
-            *others, to_data = [self.getreply()[0] for _ in range(unread)]
-            if to_data == _GO_ON and _RECIPIENT_TAKEN.intersection(others):
-                self.close()
-            elif to_data == _GO_ON:
+            to_recipient, to_data = [refusal[0], *(self.getreply()[0] for _ in range(unread))][-2:]
+            if to_data == _GO_ON and to_recipient >= _REFUSED:
                 self.send(b".\r\n")
                 self.getreply()
+            elif to_data == _GO_ON:
+                self.close()
         except OSError:
             self.close()
         self.dialogue.reply = refusal
