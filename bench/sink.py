@@ -98,7 +98,7 @@ class Session(asyncio.Protocol):
         command, _, rest = line.partition(b" ")
         match command.upper():
             case b"EHLO":
-                self.reply(b"250-sink\r\n250 8BITMIME")
+                self.reply(b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME")
             case b"RCPT":
                 found = re.search(rb"<(.+)>", rest)
                 self.recipients.append(found[1].decode() if found else "")

@@ -115,7 +115,8 @@ RECORD_SENT = f"""
         UPDATE messaging_message AS message
         SET state = 'SENT', {_SPENT}, sent_at = answer.at, lane = '', provider_reply = answer.reply,
             provider_id = answer.provider_id
-        FROM answer WHERE message.id = answer.id AND message.claim_id = answer.claim AND {_guard(S.SENT)}
+        FROM answer WHERE message.id = ANY (ARRAY(SELECT id FROM answer)) AND message.id = answer.id
+          AND message.claim_id = answer.claim AND {_guard(S.SENT)}
         RETURNING message.id, message.attempts, message.provider, answer.reply, answer.at
     )
     INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from clients.email_subscriptions import unsubscribe_token
 from clients.models import Partner
 from messaging.gateways.base import Outgoing
+from messaging.gateways.mail_template import MailTemplate, new_placeholder
 from messaging.models import Campaign, Message
 
 
@@ -19,14 +20,30 @@ class _Content:
     text: str
     html: str
     of_several_companies: bool
-    read_at: datetime
 
 
 def render(message: Message) -> Outgoing:
-    """Render a message of a campaign, with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
-    content = _content(message.campaign_id or 0, timezone.now().replace(second=0, microsecond=0))
-    url = unsubscribe_url(message.authorized_client_id or 0, everywhere=content.of_several_companies)
-    company = _company(message.partner_id or 0, content.read_at)
+    """Render a message of a campaign, from the text that all clients of its partner share."""
+    minute = timezone.now().replace(second=0, microsecond=0)
+    content = _content(message.campaign_id or 0, minute)
+    token = unsubscribe_token(message.authorized_client_id or 0, everywhere=content.of_several_companies)
+    template = _template(
+        message.campaign_id or 0,
+        message.partner_id or 0,
+        message.kind,
+        message.via,
+        message.subject,
+        len(token),
+        minute,
+    )
+    return template.mail_to(message.recipient, token, id=message.id, send_before=message.send_before)
+
+
+def render_alone(message: Message, token: str, *, minute: datetime) -> Outgoing:
+    """Render a message with its footer and its unsubscribe headers (RFC 2369, RFC 8058)."""
+    content = _content(message.campaign_id or 0, minute)
+    company = _company(message.partner_id or 0, minute)
+    url = unsubscribe_url(token)
     return Outgoing(
         id=message.id,
         kind=message.kind,
@@ -50,15 +67,25 @@ def preview(campaign: Campaign) -> tuple[str, str]:
     return campaign.text + _footer_text(url, "(empresa)"), _with_footer(campaign.html, url, "(empresa)")
 
 
-def unsubscribe_url(client_id: int, *, everywhere: bool = False) -> str:
-    return f"{settings.PUBLIC_URL}/suscripcion/baja/{unsubscribe_token(client_id, everywhere=everywhere)}/"
+def unsubscribe_url(token: str) -> str:
+    return f"{settings.PUBLIC_URL}/suscripcion/baja/{token}/"
+
+
+@lru_cache(maxsize=100)
+def _template(
+    campaign_id: int, partner_id: int, kind: str, via: str, subject: str, token_length: int, minute: datetime
+) -> MailTemplate:
+    """Template of a campaign's mails to the clients of one partner, made once a minute."""
+    placeholder = new_placeholder(token_length)
+    example = Message(campaign_id=campaign_id, partner_id=partner_id, kind=kind, via=via, subject=subject, recipient="")
+    return MailTemplate(render_alone(example, placeholder, minute=minute), placeholder)
 
 
 @lru_cache(maxsize=8)
 def _content(campaign_id: int, minute: datetime) -> _Content:
     """Content of a campaign, read once a minute: a batch does not read the same text a hundred times."""
     campaign = Campaign.objects.only("text", "html").get(pk=campaign_id)
-    return _Content(campaign.text, campaign.html, campaign.partners.count() != 1, minute)
+    return _Content(campaign.text, campaign.html, campaign.partners.count() != 1)
 
 
 @lru_cache(maxsize=1000)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from messaging import sql
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import NEVER
-from messaging.delivery import failover
+from messaging.delivery import failover, receipts
 from messaging.delivery.send import (
     Answer,
     Sender,
@@ -25,7 +25,6 @@ from messaging.delivery.send import (
     hand_over_together,
     record,
     record_not_taken,
-    record_taken,
     report_result,
     take_back,
 )
@@ -34,7 +33,7 @@ from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
-from messaging.queue.transitions import move
+from messaging.queue.transitions import Sent, move, sent_together
 from messaging.transitions_sql import CANCEL_UNWANTED, GIVE_BACK_PAUSED
 
 log = logging.getLogger(__name__)
@@ -81,10 +80,10 @@ def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], k
         senders[gateway.name] = _kept_connection(gateway, kept)
     handed = hand_over(messages, gateway, at=timezone.now())
     _release([message for message in messages if message not in handed], at=timezone.now())
-    _call_all(handed, senders[gateway.name])
+    _call_all(handed, gateway, senders[gateway.name])
 
 
-def _call_all(messages: Sequence[Message], sender: Sender) -> None:
+def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> None:
     """Send messages one by one over the kept connection. Those that are taken are recorded together."""
     began = time.monotonic()
     were_taken: list[tuple[Message, Receipt]] = []
@@ -102,8 +101,23 @@ def _call_all(messages: Sequence[Message], sender: Sender) -> None:
             record_not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
             report_result(message.provider, answer, at=timezone.now())
     if were_taken:
-        record_taken(were_taken, at=timezone.now())
+        _record_taken(were_taken, gateway, at=timezone.now())
         report_result(were_taken[0][0].provider, were_taken[0][1], at=timezone.now())
+
+
+def _record_taken(answers: Sequence[tuple[Message, Receipt]], gateway: Gateway, *, at: datetime) -> None:
+    """Record messages that the provider took, with one line in the log for all of them."""
+    taken = [Sent(message.id, message.claim_id, receipt.provider_id, receipt.reply, at) for message, receipt in answers]
+    moved = sent_together(taken)
+    settled = [str(message.id) for message, _ in answers if message.id in moved]
+    if settled:
+        log.info("messages settled", extra={"state": "SENT", "provider": gateway.name, "message_ids": settled})
+    for message, _ in answers:
+        if message.id not in moved:
+            extra = {"message_id": str(message.id), "state": "SENT", "attempt": message.attempts, "via": message.via}
+            log.warning("an answer came after its claim had ended", extra=extra)
+    if getattr(gateway, "has_receipts", True):
+        receipts.catch_up({message.id: (gateway.name, receipt.provider_id) for message, receipt in answers}, at=at)
 
 
 def hand_over(messages: Sequence[Message], gateway: Gateway, *, at: datetime) -> list[Message]:

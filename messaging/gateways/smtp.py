@@ -10,6 +10,9 @@
 | no connection, no TLS, no answer or a cut before 354                      | temporary refusal, next provider     |
 | no answer, a cut or nonsense after 354                                    | OutcomeUnknown                       |
 
+With PIPELINING (RFC 2920) MAIL, RCPT and DATA leave in one write, and the first refusal among their replies is the
+outcome: a 354 after it is no hand-over.
+
 A refusal that is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) is a
 failure of this server, and the next server is tried at once.
 """
@@ -27,7 +30,7 @@ from typing import Any, cast
 
 from django.core.mail.backends.smtp import EmailBackend
 
-from messaging.gateways import mail
+from messaging.gateways import mail, mail_template
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.gateways.smtp_codes import Fault, classify
 from messaging.gateways.smtp_connection import Connection, Dialogue
@@ -50,6 +53,8 @@ class SmtpGateway:
     """One SMTP server, usually a relay for authenticated clients. Holds no connection, so threads may share it."""
 
     own_process = False
+    has_receipts = False
+    """Nobody reports on a mail later: one that cannot be delivered comes back to the mailbox of its sender."""
 
     def __init__(
         self, url: GatewayUrl, *, step_timeout: float = STEP_TIMEOUT, total_timeout: float = TOTAL_TIMEOUT
@@ -190,8 +195,9 @@ class _Redactor:
             text = text.replace(credential, "***")
         if self._code is not None:
             text = self._code.sub(MASK, text)
-        printable = "".join(character if character.isprintable() else " " for character in text)
-        return " ".join(printable.split())
+        if not text.isprintable():
+            text = "".join(character if character.isprintable() else " " for character in text)
+        return " ".join(text.split())
 
 
 def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
@@ -199,17 +205,19 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
     connection.ehlo_or_helo_if_needed()
     recipient = mail.recipient(message)
     eight_bit = connection.has_extn("8bitmime")
-    email = mail.compose(message, secret, seven_bit=not eight_bit).message()
     options = ["BODY=8BITMIME"] if eight_bit else []
-    if not recipient.isascii():
+    if recipient.isascii():
+        body = mail_template.write(message, secret, seven_bit=not eight_bit)
+    else:
         # Django would write =?utf-8?...?= for the part before the @, which names another mailbox.
         if not (connection.has_extn("smtputf8") and eight_bit):
             words = "el servidor no acepta direcciones con tildes o eñes (SMTPUTF8)"
             raise GatewayError(words, permanent=True, unsupported=True)
         options.append("SMTPUTF8")
+        email = mail.compose(message, secret).message()
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
-    body = email.as_bytes(linesep="\r\n")  # type: ignore[call-arg]  # Django's own parameter
-    connection.sendmail(mail.envelope_sender(), [recipient], body, mail_options=options)
+        body = mail_template.as_bytes(email)
+    connection.transmit(mail.envelope_sender(), recipient, body, options)
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:

@@ -37,6 +37,11 @@ class Mailbox:
     mails: list[Any] = field(default_factory=list)  # aiosmtpd's envelopes
     peers: list[Any] = field(default_factory=list)
     port: int = 0
+    pipelining: bool = False  # whether new connections are offered PIPELINING
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]] if self.pipelining else responses
 
     async def handle_DATA(self, server, session, envelope):
         self.mails.append(envelope)

@@ -1,5 +1,6 @@
 """Bulletins and alerts: audience, order, one message for each client, pause and cancellation."""
 
+import uuid
 from datetime import timedelta
 from email import message_from_bytes, policy
 
@@ -10,11 +11,13 @@ from clients.email_subscriptions import client_of
 from clients.models import AuditEntry, AuthorizedClient
 from conftest import NOW
 from messaging.campaigns import lifecycle
-from messaging.delivery import bulk, sweeper
+from messaging.delivery import bulk, receipts, sweeper
+from messaging.gateways.base import GatewayError, Receipt
 from messaging.models import Campaign, Message
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
 from messaging.tests.smtp_servers import real_server
 from tests.factories import PartnerFactory
+from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
 
@@ -185,3 +188,61 @@ def test_a_campaign_begins_at_its_time_and_not_before(partner):
 def test_the_docstring_has_every_state():
     assert all(state in (Campaign.__doc__ or "") for state in Campaign.State.values)
     assert set(lifecycle.TRANSITIONS) == set(Campaign.State)
+
+
+def test_mails_that_are_taken_share_a_line_of_the_log_and_a_refused_one_has_its_own(partner, monkeypatch, caplog):
+    for each in range(13):
+        subscriber(partner, f"c{each}@dominio.com")
+    launch(campaign())
+    gateway = FakeGateway("uno", *[Receipt("ref", "250")] * 4, GatewayError("550 no such user", permanent=True))
+    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    with caplog.at_level("INFO", logger="messaging.delivery"):
+        bulk.deliver_due()
+    together = [record.message_ids for record in caplog.records if record.message == "messages settled"]
+    alone = [record.message_id for record in caplog.records if record.message == "message settled"]
+    assert (list(map(len, together)), len(alone)) == ([9, 3], 1)
+    assert {*together[0], *together[1]} == ids_by_state("SENT")
+    assert set(alone) == ids_by_state("FAILED")
+
+
+def test_an_answer_that_comes_after_the_end_of_its_claim_is_not_said_to_be_settled(partner, monkeypatch, caplog):
+    for each in range(2):
+        subscriber(partner, f"c{each}@dominio.com")
+    launch(campaign())
+
+    def taken_too_late(message):
+        Message.objects.filter(pk=message.id).update(claim_id=uuid.uuid4())  # another worker's by now
+        return Receipt("ref", "250 ok")
+
+    gateway = FakeGateway("uno", taken_too_late)
+    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    with caplog.at_level("INFO", logger="messaging.delivery"):
+        bulk.deliver_due()
+    late, in_time = (str(message.id) for message in gateway.messages)
+    (together,) = [record.message_ids for record in caplog.records if record.message == "messages settled"]
+    (alone,) = [record for record in caplog.records if record.message == "an answer came after its claim had ended"]
+    assert (together, ids_by_state("SENT")) == ([in_time], {in_time})
+    assert (alone.message_id, ids_by_state("SENDING")) == (late, {late})
+
+
+@pytest.mark.parametrize(("has_receipts", "state"), [(None, "DELIVERED"), (True, "DELIVERED"), (False, "SENT")])
+def test_a_report_that_came_before_the_record_is_looked_for_where_there_are_reports(
+    partner, monkeypatch, has_receipts, state
+):
+    subscriber(partner, "c@dominio.com")
+    launch(campaign())
+
+    def reported_at_once(message):
+        receipts.receive(receipts.Report("uno", "ref", "DELIVERED"), at=timezone.now())
+        return Receipt("ref", "250 ok")
+
+    gateway = FakeGateway("uno", reported_at_once)
+    if has_receipts is not None:
+        gateway.has_receipts = has_receipts
+    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    bulk.deliver_due()
+    assert Message.objects.get().state == state
+
+
+def ids_by_state(state):
+    return {str(each) for each in Message.objects.filter(state=state).values_list("id", flat=True)}

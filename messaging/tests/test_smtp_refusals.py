@@ -97,6 +97,12 @@ TAKEN = {
 }
 
 
+HELLO = {"one by one": {}, "in one write": {"ehlo": "250-mx.example.com\r\n250 PIPELINING"}}
+"""MAIL, RCPT and DATA one after the other, or together (RFC 2920): the outcome is the same."""
+
+every_way = pytest.mark.parametrize("hello", HELLO.values(), ids=HELLO)
+
+
 def patience(answers):
     slow = [act for act in answers.values() if callable(act) and act is not cut]
     return SHORT if slow else {}
@@ -106,32 +112,36 @@ def cases(table):
     return {"argvalues": [(answers, said) for answers, said in table.values()], "ids": list(table)}
 
 
+@every_way
 @pytest.mark.parametrize(("answers", "said"), **cases(FOR_NOW))
-def test_refused_for_now(answers, said):
-    with scripted_server(**answers) as script:
+def test_refused_for_now(hello, answers, said):
+    with scripted_server(**{**hello, **answers}) as script:
         refusal = refused(script, **patience(answers))
     assert not refusal.permanent
     assert said in refusal.reply
 
 
+@every_way
 @pytest.mark.parametrize(("answers", "said"), **cases(FOR_GOOD))
-def test_refused_for_good(answers, said):
-    with scripted_server(**answers) as script:
+def test_refused_for_good(hello, answers, said):
+    with scripted_server(**{**hello, **answers}) as script:
         refusal = refused(script, **patience(answers))
     assert refusal.permanent
     assert said in refusal.reply
 
 
+@every_way
 @pytest.mark.parametrize(("answers", "said"), **cases(UNKNOWN))
-def test_perhaps_taken(answers, said):
-    with scripted_server(**answers) as script, pytest.raises(OutcomeUnknown) as silence_:
+def test_perhaps_taken(hello, answers, said):
+    with scripted_server(**{**hello, **answers}) as script, pytest.raises(OutcomeUnknown) as silence_:
         gateway_to(script.port, **patience(answers)).send(outgoing(), CODE)
     assert said in silence_.value.reply
 
 
+@every_way
 @pytest.mark.parametrize("answers", TAKEN.values(), ids=TAKEN)
-def test_taken(answers):
-    with scripted_server(**answers) as script:
+def test_taken(hello, answers):
+    with scripted_server(**{**hello, **answers}) as script:
         receipt = gateway_to(script.port).send(outgoing(), CODE)
     assert receipt.reply.startswith("25")
 

@@ -5,6 +5,7 @@ thousand rows of history are enough for such a plan. With such statements a swee
 and its statements reached their time limit.
 """
 
+import json
 import time
 import uuid
 from datetime import timedelta
@@ -18,6 +19,7 @@ from messaging.delivery import send, sweeper
 from messaging.models import Message
 from messaging.queue import channel_fallback
 from messaging.queue.names import BATCH
+from messaging.transitions_sql import RECORD_SENT
 
 pytestmark = pytest.mark.django_db
 
@@ -129,3 +131,16 @@ def test_the_statistics_of_a_table_that_changes_all_the_time_follow_its_changes(
     with connection.cursor() as cursor:
         cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [table])
         assert {"autovacuum_analyze_scale_factor=0", "autovacuum_analyze_threshold=10000"} <= set(cursor.fetchone()[0])
+
+
+def test_a_record_of_ten_messages_reads_no_others():
+    """The planner takes a list in JSON for a hundred rows, and would read a whole table of a few thousand instead."""
+    at = timezone.now()
+    insert(QUEUED, state="SENDING", claim_id=uuid.uuid4(), lease_until=at, handed_over_at=at)
+    some = Message.objects.values_list("id", "claim_id")[:10]
+    rows = [{"id": str(id), "claim": str(claim), "provider_id": "", "reply": "", "at": str(at)} for id, claim in some]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE messaging_message")
+        cursor.execute(f"EXPLAIN {RECORD_SENT}", {"answers": json.dumps(rows)})
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "Seq Scan on messaging_message" not in plan

@@ -26,7 +26,7 @@ def subscribed(name="Banco Andino", **changes):
 
 
 def unsubscribe_path(client):
-    return unsubscribe_url(client.pk).removeprefix("http://localhost:8000")
+    return unsubscribe_url(unsubscribe_token(client.pk)).removeprefix("http://localhost:8000")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pytest
 
 from clients.authorized_clients import Authorization, authorize, deauthorize
+from clients.email_subscriptions import unsubscribe_token
 from clients.models import AuthorizedClient
 from conftest import NOW
 from messaging.campaigns.rendering import unsubscribe_url
@@ -32,7 +33,7 @@ def test_ask_confirm_and_unsubscribe(visitor, client_of_banco):
     client_of_banco.refresh_from_db()
     assert client_of_banco.is_subscribed
 
-    out = path_of(unsubscribe_url(client_of_banco.pk))
+    out = path_of(unsubscribe_url(unsubscribe_token(client_of_banco.pk)))
     page = visitor.http.get(out).content.decode()
     assert "Banco Andino" in page
     assert ANA not in page, "a forwarded bulletin shows nobody's address"
@@ -101,7 +102,7 @@ def test_a_partner_that_left_in_between_is_not_subscribed_and_the_page_is_shown_
 def test_an_old_link_does_not_undo_a_later_withdrawal(visitor, client_of_banco):
     first, second = visitor.link(), visitor.link()
     assert visitor.press(first).status_code == 200
-    visitor.press(path_of(unsubscribe_url(client_of_banco.pk)))
+    visitor.press(path_of(unsubscribe_url(unsubscribe_token(client_of_banco.pk))))
     assert visitor.http.get(second).status_code == 410
     assert visitor.press(visitor.link()).status_code == 200, "a link asked for after the no does"
     client_of_banco.refresh_from_db()
