@@ -1,6 +1,5 @@
 """Recorder of messages that providers took: those that wait are written together, by one of the threads that wait."""
 
-import logging
 from collections import deque
 from threading import Lock
 
@@ -8,34 +7,46 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from messaging.delivery import send
 
-log = logging.getLogger(__name__)
-
 MOST = 100
 """Messages in one statement."""
+PATIENCE = 0.02
+"""Seconds that a thread waits for the statement of another one. A record that takes longer is stuck, and must not keep
+others from the database: a worker that is killed would leave them UNKNOWN."""
 
 
 class Recorder:
     """Collects messages that were taken while a statement runs, and writes them in the next one.
 
-    A thread that adds a message records everything that waits, unless another thread is recording: that one goes on
-    until nothing waits. So a single message is recorded at once, and under load each statement records many. Whoever
-    waits for all threads has waited for all records.
+    Each thread adds its message, waits for its turn, and records everything that waits; mostly another thread has done
+    so by then. So a single message is recorded at once, and under load each statement records many.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[send.Taken] = deque()
-        self._recording = Lock()
+        self._turn = Lock()
 
     def add(self, taken: send.Taken) -> None:
         """Raises what the database raises, for the messages that this thread has recorded."""
         self._waiting.append(taken)
-        while self._waiting and self._recording.acquire(blocking=False):
-            try:
-                self._record([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
-            finally:
-                self._recording.release()
+        has_turn = self._turn.acquire(timeout=PATIENCE)
+        try:
+            self._record(self._take())
+        finally:
+            if has_turn:
+                self._turn.release()
+
+    def _take(self) -> list[send.Taken]:
+        batch: list[send.Taken] = []
+        try:
+            while len(batch) < MOST:
+                batch.append(self._waiting.popleft())
+        except IndexError:  # another thread may take at the same time
+            pass
+        return batch
 
     def _record(self, batch: list[send.Taken]) -> None:
+        if not batch:
+            return
         try:
             send.record_all_taken(batch)
         except (OperationalError, InterfaceError):  # the database connection broke during a call

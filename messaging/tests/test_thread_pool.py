@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from messaging.delivery import failover, sweeper, thread_pool
+from messaging.delivery import failover, recorder, sweeper, thread_pool
 from messaging.delivery import send as delivery
 from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.models import Message, ProviderState
@@ -166,6 +166,7 @@ def test_messages_that_wait_to_be_recorded_are_recorded_together_each_with_its_o
         record(batch)
 
     monkeypatch.setattr(delivery, "record_all_taken", slow)
+    monkeypatch.setattr(recorder, "PATIENCE", 1.0)
     for _ in range(10):
         queue()
     work_until(lambda: Message.objects.filter(state="SENT").count() == 10, seconds=5)
@@ -175,6 +176,27 @@ def test_messages_that_wait_to_be_recorded_are_recorded_together_each_with_its_o
     for message in Message.objects.all():
         event = message.events.get(state="SENT")
         assert (event.at, event.provider) == (message.sent_at, "provider")
+
+
+def test_a_record_that_is_stuck_keeps_no_other_from_the_database(monkeypatch):
+    """A worker that is killed then has handed both to PostgreSQL, which completes them without it."""
+    provider, begun, go_on = Answers("provider", 0.0), [], threading.Event()
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    record = delivery.record_all_taken
+
+    def stuck(batch):
+        begun.extend(batch)
+        go_on.wait(10)
+        record(batch)
+
+    monkeypatch.setattr(delivery, "record_all_taken", stuck)
+    for _ in range(3):
+        queue()
+    began = time.monotonic()
+    work_until(lambda: len(begun) == 3, seconds=5)
+    assert time.monotonic() - began < 2
+    go_on.set()
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 3, seconds=5)
 
 
 def test_a_record_that_fails_loses_no_other(monkeypatch):
