@@ -1,7 +1,5 @@
 """Models of messages (whose rows are the queue), their events, campaigns, providers and delivery receipts."""
 
-import uuid
-
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -9,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from clients.models import AuthorizedClient, Credential, Partner
+from clients.uuid7 import uuid7
 
 
 class Via(models.TextChoices):
@@ -122,7 +121,7 @@ class Message(models.Model):
         EXPIRED = "EXPIRED", "Vencido"  # send_before passed before the hand-over
         CANCELLED = "CANCELLED", "Anulado"  # no longer wanted, before the hand-over
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
     credential = models.ForeignKey(
         Credential, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False

@@ -21,6 +21,12 @@ def test_the_name_of_a_field_changes_without_a_statement():
     assert set(statements_of("messaging", "0012")) <= {"BEGIN;", "COMMIT;"}
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("app", "number"), [("messaging", "0014"), ("tokens", "0010")])
+def test_new_ids_need_no_statement(app, number):
+    assert set(statements_of(app, number)) <= {"BEGIN;", "COMMIT;"}
+
+
 @pytest.mark.django_db(transaction=True)  # Django refuses CONCURRENTLY within a transaction
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize(("app", "number"), [("messaging", "0013"), ("clients", "0010")])
