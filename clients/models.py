@@ -114,7 +114,13 @@ class Applicant(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     partner = models.ForeignKey(
-        Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="applicants", verbose_name="empresa"
+        Partner,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="applicants",
+        db_index=False,  # one_applicant_per_partner_and_document begins with it
+        verbose_name="empresa",
     )
     document_type = models.CharField("tipo de documento", max_length=10)
     document_number = models.CharField("documento", max_length=15)
@@ -326,10 +332,8 @@ class ExternalClient(models.Model):
 
 class AuditEntry(models.Model):
     """Audit entry: who did what to which row, when, from where and why. Append-only: a trigger refuses UPDATE and
-    DELETE. It allows one change, the redaction of personal values in `data` (`clients.retention`).
-
-    In `clients` so that every app can write it.
-    """
+    DELETE. It allows one change, the redaction of personal values in `data` (`clients.retention`). In `clients` so that
+    every app can write it."""
 
     at = models.DateTimeField("fecha")
     actor = models.CharField("quién", max_length=150)

@@ -1,7 +1,5 @@
 """Models of messages (whose rows are the queue), their events, campaigns, providers and delivery receipts."""
 
-import uuid
-
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -9,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 
 from clients.models import AuthorizedClient, Credential, Partner
+from clients.uuid7 import uuid7
 
 
 class Via(models.TextChoices):
@@ -122,9 +121,11 @@ class Message(models.Model):
         EXPIRED = "EXPIRED", "Vencido"  # send_before passed before the hand-over
         CANCELLED = "CANCELLED", "Anulado"  # no longer wanted, before the hand-over
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     partner = models.ForeignKey(Partner, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
-    credential = models.ForeignKey(Credential, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    credential = models.ForeignKey(
+        Credential, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )  # nobody deletes credentials, and nothing is searched by them
     request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
     kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
     via = models.CharField("vía", max_length=1, choices=Via.choices)
@@ -149,7 +150,9 @@ class Message(models.Model):
     authorized_client = models.ForeignKey(
         AuthorizedClient, on_delete=models.PROTECT, null=True, blank=True, related_name="messages", db_index=False
     )
-    campaign = models.ForeignKey(Campaign, on_delete=models.PROTECT, null=True, blank=True, related_name="messages")
+    campaign = models.ForeignKey(
+        Campaign, on_delete=models.PROTECT, null=True, blank=True, related_name="messages", db_index=False
+    )  # searched by the index of one_message_per_campaign_and_client
     reference = models.UUIDField(null=True)  # the caller's own id; for a code its token's
     fallback_for = models.ForeignKey(
         "self",
@@ -203,7 +206,11 @@ class Message(models.Model):
             models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),
             # a receipt has the provider's id of its message
             models.Index("provider_id", "provider", name="message_at_provider", condition=~Q(provider_id="")),
-            models.Index("campaign", name="message_waiting", condition=Q(state__in=["QUEUED", "SENDING"])),
+            models.Index(
+                "campaign",
+                name="campaign_messages_waiting",
+                condition=Q(campaign__isnull=False, state__in=["QUEUED", "SENDING"]),
+            ),
             models.Index("created_at", "id", name="message_by_time"),
             models.Index("recipient", "created_at", name="message_by_recipient"),
             # for retention, oldest first, without messages that are blanked already

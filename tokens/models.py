@@ -1,6 +1,5 @@
 """Verification codes, tries and ladder forgiveness. The rows are the cooldown history: none is deleted in 24 hours."""
 
-import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from clients.models import Applicant
+from clients.uuid7 import uuid7
 from messaging.models import Via
 from tokens.destinations import key_of
 
@@ -58,7 +58,7 @@ class VerificationToken(TimeLimited, models.Model):
         REPLACED = "REEMPLAZADO", "Reemplazado"  # keeps its rung too
         NOT_SENT = "NO_ENVIADO", "No enviado"  # its rung was given back
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     applicant = models.ForeignKey(
         Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
     )

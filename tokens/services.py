@@ -8,7 +8,7 @@ stored.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +16,7 @@ from django.db.models import Case, F, Value, When
 
 from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
+from clients.uuid7 import uuid7
 from messaging.delivery import receipts
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
@@ -196,7 +197,7 @@ def _last_destination(applicant: Applicant, via: str) -> str:
 def _issue(
     found: decisions.Snapshot, new: decisions.NewCode, via: str, operator: str, *, origin: Origin
 ) -> VerificationToken:
-    token_id, code = uuid4(), codes.generate()
+    token_id, code = uuid7(), codes.generate()
     token = VerificationToken(
         id=token_id,
         applicant_id=found.person.id,

@@ -3,11 +3,12 @@
 from datetime import datetime
 from functools import partial
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 
 from clients.models import Credential, Partner
+from clients.uuid7 import uuid7
 from messaging.models import Message
 from messaging.queue import channel_fallback, wakeup
 from messaging.queue.names import QUEUE_OF
@@ -44,7 +45,7 @@ def fields(
     `send_before`, because a fallback may need it.
     """
     return {
-        "id": uuid4(),
+        "id": uuid7(),
         "partner_id": partner.pk if partner else None,
         "credential_id": credential.pk if credential else None,
         "request_id": request_id,
