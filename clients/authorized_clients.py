@@ -2,11 +2,11 @@
 rows.
 
 Every statement locks its rows in the order of their e-mail addresses: two requests that overlap in opposite orders
-would deadlock (docs/architecture.md, Lock order). New rows are passed as one JSON text. 70,000 bound values would
-exceed the protocol's 65,535, and one array for each column took half as long again.
+would deadlock (docs/architecture.md, Lock order). New rows are passed as one text for each column, a value a line.
+70,000 bound values would exceed the protocol's 65,535; arrays, which psycopg builds value by value, took 45 ms of the
+process for 10,000 rows, one JSON text 20 ms, lines take 1 ms.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from clients.models import Partner
 
 
 class Authorization(NamedTuple):
-    """Client of contract 1. Missing values are ""."""
+    """Client of contract 1. Missing values are "". No value has a line break (`authorize` refuses it)."""
 
     email: str
     name: str
@@ -41,16 +41,16 @@ def authorize(partner: Partner, rows: Sequence[Authorization], *, request_id: in
     if not rows:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(
-            sql.AUTHORIZE,
-            {
-                "rows": json.dumps([dict(zip(_FIELDS, row, strict=True)) for row in rows]),
-                "partner": partner.pk,
-                "request": request_id,
-                "at": at,
-            },
-        )
+        cursor.execute(sql.AUTHORIZE, {**_columns(rows), "partner": partner.pk, "request": request_id, "at": at})
         return {row[0] for row in cursor.fetchall()}
+
+
+def _columns(rows: Sequence[Authorization]) -> dict[str, str]:
+    """Text of each column, in which a line break ends every value."""
+    columns = {name: "\n".join(values) + "\n" for name, values in zip(_FIELDS, zip(*rows, strict=True), strict=True)}
+    if any(column.count("\n") != len(rows) for column in columns.values()):
+        raise ValueError("a value has a line break")
+    return columns
 
 
 def live_among(partner: Partner, emails: Iterable[str]) -> set[str]:

@@ -39,10 +39,13 @@ ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::
 AUTHORIZE = """
     WITH asked AS MATERIALIZED (
         SELECT nextval('clients_authorizedclient_id_seq') AS id, each.*
-        FROM json_to_recordset(%(rows)s::json) AS each(
-            email text, name text, document_type text, document_number text, phone text,
-            external_code text, profile text
-        )
+        FROM unnest(
+            string_to_array(%(email)s, chr(10)), string_to_array(%(name)s, chr(10)),
+            string_to_array(%(document_type)s, chr(10)), string_to_array(%(document_number)s, chr(10)),
+            string_to_array(%(phone)s, chr(10)), string_to_array(%(external_code)s, chr(10)),
+            string_to_array(%(profile)s, chr(10))
+        ) AS each(email, name, document_type, document_number, phone, external_code, profile)
+        WHERE email <> ''
     ), added AS (
         INSERT INTO clients_authorizedclient (
             id, partner_id, email, name, document_type, document_number, phone, external_code, profile,
@@ -52,11 +55,12 @@ AUTHORIZE = """
             %(request)s, %(at)s
         FROM asked ORDER BY email
         ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
-        RETURNING email
+        RETURNING id
     )
-    SELECT email FROM asked WHERE email NOT IN (SELECT email FROM added)
+    SELECT email FROM asked WHERE id NOT IN (SELECT id FROM added)
 """
-"""Add clients of a JSON text; returns the addresses that were live already."""
+"""Add clients; returns the addresses that were live already. Each column is one text, in which a line break ends every
+value; what follows the last one is the row without an address."""
 
 LIVE_AMONG = """
     SELECT email FROM clients_authorizedclient

@@ -10,7 +10,7 @@ import unicodedata
 
 _LETTERS = "A-Za-zÀ-ÖØ-öø-ÿ\u0100-\u017f"  # without × and ÷, which are between the letters of Latin-1
 
-_NAME = re.compile(rf"[{_LETTERS}]+(?:(?:[ '’-]|\. ?)[{_LETTERS}]+)*\.?")
+NAME_PATTERN = re.compile(rf"[{_LETTERS}]+(?:(?:[ '’-]|\. ?)[{_LETTERS}]+)*\.?")
 """Runs of letters, separated by one space, apostrophe or hyphen, or by a dot that a space may follow. A dot may end the
 name. Each separator is a character of its own, so that matching is linear."""
 
@@ -23,6 +23,8 @@ _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 
 _MANY_MARKS = re.compile(r"[^\w\s]{31,}")
 """Pattern for a long run of combining marks: a mark is no letter, digit or space."""
+_NO_MARKS = re.compile("[\0-\u02ff]*")
+"""Characters below the first combining mark. None of them composes with another, so that text of them is NFC."""
 _MARKS_IN_A_ROW = 30
 _JOINER = "\u034f"
 
@@ -40,7 +42,9 @@ def nfc(text: str) -> str:
 
 
 def is_nfc(text: str) -> bool:
-    return text.isascii() or (_MANY_MARKS.search(text) is None and unicodedata.is_normalized("NFC", text))
+    if text.isascii() or _NO_MARKS.fullmatch(text) is not None:
+        return True
+    return _MANY_MARKS.search(text) is None and unicodedata.is_normalized("NFC", text)
 
 
 def _broken_up(run: re.Match[str]) -> str:
@@ -65,4 +69,4 @@ def name_ok(name: str) -> bool:
     letters = name.replace(" ", "")
     if letters.isalpha() and max(letters) <= "\u017f" and not _NO_LETTERS.intersection(letters):
         return "  " not in name and name.strip() == name  # an everyday name, in a third of the time
-    return _NAME.fullmatch(name) is not None
+    return NAME_PATTERN.fullmatch(name) is not None

@@ -1,8 +1,9 @@
 import time
+from itertools import product
 
 import pytest
 
-from clients.identity.names import name_ok, normalised
+from clients.identity.names import is_nfc, name_ok, nfc, normalised
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,13 @@ def test_digits_symbols_and_what_cannot_be_seen_fail(name):
 def test_a_name_is_kept_composed_trimmed_and_with_single_spaces(given, kept):
     assert normalised(given) == kept
     assert normalised(kept) == kept
+
+
+def test_text_of_characters_below_the_first_mark_is_composed_already():
+    text = "".join(a + b for a, b in product(map(chr, range(0x300)), repeat=2))
+    assert nfc(text) == text
+    assert is_nfc(text)
+    assert not is_nfc("Jose\u0301")
 
 
 def test_a_hostile_name_is_refused_as_fast_as_a_name_is_accepted():

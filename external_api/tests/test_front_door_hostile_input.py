@@ -172,6 +172,12 @@ def test_the_parser_takes_what_is_json(text):
     assert parse_object(b'{"a": ' + text.encode() + b"}", elements=100) == {"a": json.loads(text)}
 
 
+def test_marks_inside_of_strings_are_no_elements():
+    assert parse_object(b'{"a": "{[:,{[:,"}', elements=2) == {"a": "{[:,{[:,"}
+    with pytest.raises(BadRequest, match="demasiados elementos"):
+        parse_object(b'{"a": "{[:,", "b": 1}', elements=3)
+
+
 def test_the_parser_names_line_and_column():
     with pytest.raises(BadRequest, match="línea 2, columna 3"):
         parse_object(b'{"a": 1,\n  b}', elements=100)
