@@ -29,6 +29,15 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 PAGE = re.compile(r"(?<![\w/.{<*-])(?:[\w-]+/)*[\w-]+\.md\b")
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
 BARE_PATH = re.compile(rf"(?<![\w/.{{-]){PATH.pattern}")
+SECTION = re.compile(r"\b(docs/contracts/[\w-]+\.md),\s+([A-Z][\w\s-]*\w)")
+"""Citation of a section: the page, a comma, and the heading up to the next mark of punctuation."""
+CITING = [
+    path
+    for package in ("nopasanada", "informaperu", "registry")
+    for name in ("contract", "views", "serializers")
+    for path in [ROOT / "external_api" / package / f"{name}.py"]
+]
+"""Modules that implement a contract, page by page."""
 DOTTED = re.compile(rf"(?:{'|'.join((*PACKAGES, 'tests'))})(?:\.\w+)+")
 
 
@@ -141,13 +150,39 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """Anchors of the headings: lower case, hyphens for spaces, without punctuation."""
-    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)}
+
+
+def headings(page: Path) -> set[str]:
+    return set(re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=named)
 def test_what_a_docstring_or_comment_cites_exists(source: Path) -> None:
     assert missing_in(prose_of(source.read_text()), source) - set(EXAMPLES) == set()
+
+
+def missing_sections(prose: str) -> set[tuple[str, str]]:
+    """Cited sections of the contracts' pages that are no headings there."""
+    cited = {(page, " ".join(section.split())) for page, section in SECTION.findall(prose)}
+    return {(page, section) for page, section in cited if section not in headings(ROOT / page)}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=named)
+def test_the_section_of_a_contract_that_a_docstring_cites_is_a_heading(source: Path) -> None:
+    assert missing_sections(prose_of(source.read_text())) == set()
+
+
+@pytest.mark.parametrize("source", CITING, ids=named)
+def test_a_module_of_a_contract_cites_a_section_of_its_page(source: Path) -> None:
+    pages = {page for page, _ in SECTION.findall(prose_of(source.read_text()))}
+    assert f"docs/contracts/{source.parent.name}.md" in pages
+
+
+def test_the_search_finds_missing_sections() -> None:
+    page = "docs/contracts/registry.md"
+    assert missing_sections(f"as in {page}, Order of\n    checks; ({page}, Open points)") == set()
+    assert missing_sections(f"({page}, Order of things).") == {(page, "Order of things")}
 
 
 @pytest.mark.parametrize(

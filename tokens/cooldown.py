@@ -1,5 +1,7 @@
 """Cooldown ladder of contract 2: the wait before the n-th code within 24 hours. Arithmetic only.
 
+The waits, and what counts on them: docs/contracts/informaperu.md, The ladder.
+
 A ladder is a list of the times of the requests that count on it. Each request has two ladders, one of the client and
 via, one of the destination and via; the longer wait applies.
 """

@@ -1,7 +1,7 @@
 """Identity documents of Peru: types, shapes, and the DNI's check character.
 
-Shapes as in `docs/contracts/nopasanada.md`. The check character is printed behind the eight digits of a DNI: a digit on
-today's cards, a letter on those up to 2007.
+Shapes: docs/contracts/nopasanada.md, Fields of the body. The check character is printed behind the eight digits of a
+DNI: a digit on today's cards, a letter on those up to 2007.
 """
 
 import re

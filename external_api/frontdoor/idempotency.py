@@ -1,4 +1,5 @@
-"""Idempotency keys: the first answer to an Idempotency-Key is given again, byte for byte, for 24 hours.
+"""Idempotency keys: the first answer to an Idempotency-Key is given again, byte for byte, for 24 hours
+(docs/contracts/README.md, What all three have in common).
 
 Answers are stored in PostgreSQL, beside the rows of the work, not in Redis: a retry after an outage needs them most.
 """

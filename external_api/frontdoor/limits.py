@@ -1,4 +1,5 @@
-"""Limits of a caller: requests a minute, messages and wrong codes a day."""
+"""Limits of a caller: requests a minute, messages and wrong codes a day. What is over them is 429, at its place in
+the order (docs/contracts/informaperu.md, Order of checks)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -88,11 +88,12 @@ _MARKS = (b"{", b"[", b":", b",")
 
 def _has_more_elements(body: bytes, allowed: int) -> bool:
     """Count brackets, colons and commas outside of strings, before any object is made of them: 2.7 million empty
-    objects fit into 8 MiB, and take 600 MB. A body with few of them, even inside of its strings, is not looked into."""
-    if sum(map(body.count, _MARKS)) <= allowed:
+    objects fit into 8 MiB, and take 600 MB. A body with few of them, inside of its strings too, is not split."""
+    quotes = 2 * (allowed + 2)  # JSON has one of them between two strings
+    if sum(map(body.count, _MARKS)) <= allowed and body.count(b'"') < quotes:
         return False
     bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
-    if bare.count(b'"') >= 2 * (allowed + 2):  # JSON has one of them between two strings
+    if bare.count(b'"') >= quotes:
         return True
     outside = b"".join(bare.split(b'"')[::2])
     return sum(map(outside.count, _MARKS)) > allowed

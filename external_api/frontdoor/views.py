@@ -1,6 +1,7 @@
 """Base view of all contracts' endpoints: authenticate, limit, parse, act, answer in the contract's envelope.
 
-The order: credential, limits, method, body, Idempotency-Key, the endpoint itself. Errors of the front door and of the
+The order: credential, limits, method, body, Idempotency-Key, the endpoint itself. Contract 1, which may have its
+credential in the body, has its own (docs/contracts/nopasanada.md, Order of checks). Errors of the front door and of the
 domain are answered by the contract's own table.
 """
 

@@ -1,6 +1,8 @@
 """Contract 2: access, the shape of an answer, and the table of errors.
 
 Source: "Documentación Técnica de la API - InformaPerú"; texts the document prints are copied from it.
+Statuses and codes: docs/contracts/informaperu.md, Answers.
+What the document leaves open: docs/contracts/informaperu.md, Open points.
 """
 
 from collections.abc import Callable, Mapping
@@ -132,7 +134,8 @@ DETAILS: Mapping[type[Refused], Callable[[Any], ErrorDetail]] = {
 
 
 class InformaPeru:
-    """Open as the document shows it, or closed to all but partners: `INFORMAPERU_OPEN`."""
+    """Open as the document shows it, or closed to all but partners: `INFORMAPERU_OPEN`
+    (docs/contracts/informaperu.md, Who may call)."""
 
     name: str = Contract.INFORMAPERU.value
     body_limit: int = 2 * 1024 * 1024

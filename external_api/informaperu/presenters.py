@@ -1,4 +1,5 @@
-"""Presenters of contract 2: parts of answers that more than one endpoint sends."""
+"""Presenters of contract 2: parts of answers that more than one endpoint sends
+(docs/contracts/informaperu.md, Answers)."""
 
 import math
 from datetime import datetime
@@ -42,7 +43,8 @@ def reuse_warning(via: str, before: Applicant) -> dict[str, str]:
 
 
 def _name(applicant: Applicant) -> str:
-    """First name and paternal surname in capitals; `PHONE_REUSE_NAMES=masked` leaves the first letters."""
+    """First name and paternal surname in capitals; `PHONE_REUSE_NAMES=masked` leaves the first letters
+    (docs/contracts/informaperu.md, Open points)."""
     names = [applicant.names.split(" ")[0].upper(), applicant.paternal_surname.upper()]
     if settings.PHONE_REUSE_NAMES == "masked":
         names = [name[0] + "***" for name in names]

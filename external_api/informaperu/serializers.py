@@ -1,4 +1,4 @@
-"""Serializers of contract 2's bodies, with our own names for their fields."""
+"""Serializers of contract 2's bodies, with our own names for their fields (docs/contracts/informaperu.md, Fields)."""
 
 from typing import Any
 

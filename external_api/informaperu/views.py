@@ -1,4 +1,7 @@
-"""Partner endpoints of contract 2: parse, call the domain, answer."""
+"""Partner endpoints of contract 2: parse, call the domain, answer.
+
+Their order: docs/contracts/informaperu.md, Order of checks.
+"""
 
 import re
 from typing import Any
@@ -78,7 +81,8 @@ class TokenView(InformaPeruView):
 
 
 class VerifyView(InformaPeruView):
-    """A GET that changes data, as the contract has it; so HEAD is not allowed, and the answer must not be cached."""
+    """A GET that changes data, as the contract has it; so HEAD is not allowed, and the answer must not be cached
+    (docs/contracts/informaperu.md, Open points)."""
 
     action = "verify"
     http_method_names = ["get"]

@@ -1,4 +1,4 @@
-"""Bulk requests `alta` and `baja`, with a result for each row."""
+"""Bulk requests `alta` and `baja`, with a result for each row (docs/contracts/nopasanada.md, Answers)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +17,8 @@ from external_api.nopasanada.serializers import (
 
 
 def alta(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) -> dict[str, Any]:
-    """Authorise the valid rows whose address is not live yet; of several rows with one address the first valid one."""
+    """Authorise the valid rows whose address is not live yet; of several rows with one address the first valid one
+    (docs/contracts/nopasanada.md, Open points)."""
     checked = [check_new(row) for row in rows]
     first = _first_with_each_address(checked, lambda row: row.values is not None)
     repeated_or_invalid = {

@@ -1,6 +1,8 @@
 """Contract 1: access, envelope, and the table of errors.
 
 Source: "Documento de Integración API NoPasaNadaPE v1"; the texts are copied from it, where it prints them.
+Statuses and texts: docs/contracts/nopasanada.md, Answers.
+What the document leaves open: docs/contracts/nopasanada.md, Open points.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Validation of a row of `clientes`; 10,000 rows take some hundredths of a second.
 
-A missing field, null and "" are the same. Every fault of a row is listed, in field order.
+A missing field, null and "" are the same. Every fault of a row is listed, in field order
+(docs/contracts/nopasanada.md, Fields of the body).
 """
 
 import re
@@ -169,7 +170,8 @@ def _field(row: dict[str, Any], rule: _Text, faults: list[str]) -> str:
 
 
 def _document(row: dict[str, Any], faults: list[str]) -> tuple[str, str]:
-    """Validate type and number together: a number without a type is a fault of the type, and the reverse."""
+    """Validate type and number together: a number without a type is a fault of the type, and the reverse
+    (docs/contracts/nopasanada.md, Open points)."""
     kind, number = _text(row.get("tipo_documento")), _text(row.get("numero_documento"))
     if kind == "" and number == "":
         return "", ""

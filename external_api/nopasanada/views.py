@@ -1,4 +1,4 @@
-"""View of the one endpoint of contract 1. Order of its checks: JSON, token, usuario, solicitud, clientes."""
+"""View of the one endpoint of contract 1. Its order: docs/contracts/nopasanada.md, Order of checks."""
 
 import json
 import re
@@ -125,7 +125,8 @@ class RequestView(ContractView):
         return rows
 
     def _filter(self) -> list[str] | None:
-        """The addresses asked for; None for all."""
+        """The addresses asked for; None for all. An empty array filters nothing
+        (docs/contracts/nopasanada.md, Open points)."""
         rows = self.body.get("clientes")
         if rows is None or rows == []:
             return None
@@ -136,7 +137,8 @@ class RequestView(ContractView):
         return emails_of(rows)
 
     def _counted(self, results: dict[str, Any]) -> Answer:
-        """Answer 200 when all rows succeeded, 207 when some did, 400 when none did."""
+        """Answer 200 when all rows succeeded, 207 when some did, 400 when none did
+        (docs/contracts/nopasanada.md, Answers)."""
         self.successes, self.failures = results["cuenta_exitos"], results["cuenta_fallos"]
         status = 200 if not self.failures else 207 if self.successes else 400
         return Answer(status, envelope(self.request_id, results, at=self.at))

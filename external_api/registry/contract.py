@@ -1,6 +1,7 @@
 """Contract 3: access, the header of every answer, and the table of errors.
 
-Source: "Registrar un Cliente", sections 1 to 4; the texts of 200, 400 and 401 are copied from it.
+Source: "Registrar un Cliente", sections 1 to 4; the texts of 200, 400 and 401 are copied from it. The others:
+docs/contracts/registry.md, Answers.
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ def registered(client: UUID, *, request_id: int) -> Answer:
 
 
 class Registry:
-    """JWTs only; a credential is always required."""
+    """JWTs only; a credential is always required (docs/contracts/registry.md, Who may call)."""
 
     name: str = Contract.REGISTRY.value
     body_limit: int = 2 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""Serializers of contract 3's body."""
+"""Serializers of contract 3's body (docs/contracts/registry.md, Fields)."""
 
 import re
 from typing import Any
@@ -36,7 +36,7 @@ class Cui(Text):
 
 
 class Phone(Text):
-    """Of any country, as people write it; `555-1234` is the document's."""
+    """Of any country, as people write it; `555-1234` is the document's (docs/contracts/registry.md, Open points)."""
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
@@ -48,7 +48,8 @@ class Phone(Text):
 
 
 class DataPoints(serializers.Field):
-    """`[{"key", "value"}]`, each value of its own type. Missing and null are an empty list."""
+    """`[{"key", "value"}]`, each value of its own type. Missing and null are an empty list
+    (docs/contracts/registry.md, Open points)."""
 
     default_error_messages = {
         "not_a_list": "Debe ser una lista.",

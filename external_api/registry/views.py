@@ -1,4 +1,7 @@
-"""View of the one endpoint of contract 3: parse, call the domain, answer."""
+"""View of the one endpoint of contract 3: parse, call the domain, answer.
+
+Its order: docs/contracts/registry.md, Order of checks.
+"""
 
 from rest_framework.request import Request
 
