@@ -9,11 +9,12 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from threading import BoundedSemaphore
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from messaging.delivery import failover, send
@@ -103,8 +104,21 @@ def _take_slots(wanted: int) -> int:
     return next((taken for taken in range(wanted) if not take()), wanted)
 
 
-def _deliver(prepared: send.Prepared) -> None:
+def _connect() -> None:
+    """Open the database connection of this thread before it calls a provider, so that the answer can be recorded.
+
+    An attempt that was cut short while the process was frozen is repeated. If the database is away, the call is made
+    all the same: the client waits for the code.
+    """
     close_old_connections()
+    for _ in range(2):
+        with suppress(OperationalError):
+            connection.ensure_connection()
+            return
+
+
+def _deliver(prepared: send.Prepared) -> None:
+    _connect()
     message = prepared.message
     try:
         answer = send.call_in_time(prepared)

@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError, connection
@@ -271,3 +272,33 @@ def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(
     began = time.monotonic()
     thread_pool.deliver_and_linger()
     assert time.monotonic() - began < wakeup.PENDING_SECONDS
+
+
+def test_a_connection_that_was_cut_short_by_a_pause_is_opened_again_before_the_call(monkeypatch):
+    provider, attempts = Answers("provider", 0.0), []
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    connect = thread_pool.connection.ensure_connection
+
+    def cut_short():
+        attempts.append(len(provider.got))
+        if len(attempts) == 1:
+            raise OperationalError("connection timeout expired")
+        connect()
+
+    monkeypatch.setattr(thread_pool, "connection", SimpleNamespace(ensure_connection=cut_short))
+    queue()
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 1, seconds=5)
+    assert attempts == [0, 0], "both before the call"
+
+
+def test_a_code_is_sent_though_its_answer_may_not_be_recorded(monkeypatch):
+    provider = Answers("provider", 0.0)
+    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+
+    def away():
+        raise OperationalError("away")
+
+    monkeypatch.setattr(thread_pool, "connection", SimpleNamespace(ensure_connection=away))
+    queue()
+    work_until(lambda: len(provider.got) == 1, seconds=5)
+    work_until(lambda: Message.objects.filter(state="SENT").count() == 1, seconds=5)
