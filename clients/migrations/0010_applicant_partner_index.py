@@ -31,11 +31,16 @@ class Migration(migrations.Migration):
                     model_name="applicant",
                     name="partner",
                     field=models.ForeignKey(
-                        blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT,
-                        related_name="applicants", to="clients.partner", verbose_name="empresa",
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="applicants",
+                        to="clients.partner",
+                        verbose_name="empresa",
                     ),
-                ),
+                )
             ],
         ),
         migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '15min'"),
-    ]  # fmt: skip
+    ]

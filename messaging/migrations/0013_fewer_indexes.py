@@ -20,9 +20,7 @@ UNUSED = {
 
 def _without_index(column: str, index: str) -> migrations.RunSQL:
     drop = f"DROP INDEX CONCURRENTLY IF EXISTS {index}"
-    return migrations.RunSQL(
-        [drop], [drop, f"CREATE INDEX CONCURRENTLY {index} ON messaging_message ({column}_id)"]
-    )
+    return migrations.RunSQL([drop], [drop, f"CREATE INDEX CONCURRENTLY {index} ON messaging_message ({column}_id)"])
 
 
 class Migration(migrations.Migration):
@@ -50,19 +48,27 @@ class Migration(migrations.Migration):
                     model_name="message",
                     name="credential",
                     field=models.ForeignKey(
-                        blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+", to="clients.credential",
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="clients.credential",
                     ),
                 ),
                 migrations.AlterField(
                     model_name="message",
                     name="campaign",
                     field=models.ForeignKey(
-                        blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT,
-                        related_name="messages", to="messaging.campaign",
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="messages",
+                        to="messaging.campaign",
                     ),
                 ),
             ],
         ),
         migrations.RunSQL("RESET lock_timeout", "SET lock_timeout = '15min'"),
-    ]  # fmt: skip
+    ]
