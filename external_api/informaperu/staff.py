@@ -11,6 +11,7 @@ from clients.errors import ApplicantNotFound, CredentialRefused
 from clients.models import Applicant, audit
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
+from external_api.frontdoor.views import header_credential
 from external_api.informaperu import staff_presenters as shown
 from external_api.informaperu.serializers import Login
 from external_api.informaperu.staff_login import count_try, log_in
@@ -63,9 +64,9 @@ class StaffView(InformaPeruView):
     user: User
 
     def check_credential(self, request: Request, *, in_body: Any = None) -> None:
-        scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+        raw = header_credential(request)
         try:
-            if scheme.lower() != "bearer":
+            if raw is None:
                 raise CredentialRefused
             self.user = user_of_token(raw.strip())
             self.user_name = self.user.get_username()
