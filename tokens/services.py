@@ -132,7 +132,7 @@ def cancel(applicant_id: UUID, *, origin: Origin, at: datetime) -> None:
         token = _latest(applicant)
         if token is None or token.outcome != Outcome.PENDING or token.is_expired(at=at):
             raise NoPendingToken
-        _end_if_live(token, Outcome.CANCELLED, at=at)
+        _end(token.pk, Outcome.CANCELLED, at=at)
 
 
 def withdraw(applicant: Applicant, *, at: datetime) -> None:
@@ -156,7 +156,7 @@ def expire(applicant_id: UUID, *, origin: Origin, at: datetime) -> str:
         if at < token.expires_at - GRACE:
             raise TokenStillActive
         if token.is_expired(at=at):
-            _end_if_live(token, token.closing_outcome(), at=at)
+            _end(token.pk, token.closing_outcome(), at=at)
         return str(token.closing_outcome())
 
 
