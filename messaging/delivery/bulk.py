@@ -15,14 +15,17 @@ from django.utils import timezone
 from messaging import sql
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import NEVER
-from messaging.delivery import failover, receipts
+from messaging.delivery import failover
 from messaging.delivery.send import (
     Answer,
     Sender,
+    Taken,
     call_provider,
+    catch_up,
     claim,
     give_back,
     hand_over_together,
+    mark_sent,
     record,
     record_not_taken,
     report_result,
@@ -33,7 +36,7 @@ from messaging.gateways.base import Gateway, Receipt
 from messaging.models import Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
-from messaging.queue.transitions import Sent, move, sent_together
+from messaging.queue.transitions import move
 from messaging.transitions_sql import CANCEL_UNWANTED, GIVE_BACK_PAUSED
 
 log = logging.getLogger(__name__)
@@ -107,17 +110,13 @@ def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> 
 
 def _record_taken(answers: Sequence[tuple[Message, Receipt]], gateway: Gateway, *, at: datetime) -> None:
     """Record messages that the provider took, with one line in the log for all of them."""
-    taken = [Sent(message.id, message.claim_id, receipt.provider_id, receipt.reply, at) for message, receipt in answers]
-    moved = sent_together(taken)
+    taken = [Taken(message, receipt, at) for message, receipt in answers]
+    moved = mark_sent(taken)
     settled = [str(message.id) for message, _ in answers if message.id in moved]
     if settled:
         log.info("messages settled", extra={"state": "SENT", "provider": gateway.name, "message_ids": settled})
-    for message, _ in answers:
-        if message.id not in moved:
-            extra = {"message_id": str(message.id), "state": "SENT", "attempt": message.attempts, "via": message.via}
-            log.warning("an answer came after its claim had ended", extra=extra)
     if getattr(gateway, "has_receipts", True):
-        receipts.catch_up({message.id: (gateway.name, receipt.provider_id) for message, receipt in answers}, at=at)
+        catch_up(taken)
 
 
 def hand_over(messages: Sequence[Message], gateway: Gateway, *, at: datetime) -> list[Message]:

@@ -3,8 +3,6 @@
 from collections import deque
 from threading import Lock
 
-from django.db import InterfaceError, OperationalError, close_old_connections
-
 from messaging.delivery import send
 
 MOST = 100
@@ -47,10 +45,6 @@ class Recorder:
     def _record(self, batch: list[send.Taken]) -> None:
         if not batch:
             return
-        try:
-            send.record_all_taken(batch)
-        except (OperationalError, InterfaceError):  # the database connection broke during a call
-            close_old_connections()
-            send.record_all_taken(batch)
+        send.with_new_connection_if_broken(lambda: send.record_all_taken(batch))
         for each in batch:
             send.report_result(each.message.provider, each.receipt, at=each.at)

@@ -128,7 +128,7 @@ def prepare(message: Message) -> Prepared | None:
 
 def hand_over_all(batch: Sequence[Prepared]) -> list[Prepared]:
     """Mark the hand-over of messages of one claim, by one statement for each provider. Returns those that are marked;
-    the slots of the others are freed."""
+    the caller ends the calls of the others."""
     handed: list[Prepared] = []
     for gateway in {each.gateway.name: each.gateway for each in batch}.values():
         chosen = {each.message.id: each for each in batch if each.gateway.name == gateway.name}
@@ -137,9 +137,8 @@ def hand_over_all(batch: Sequence[Prepared]) -> list[Prepared]:
             messages, gateway, at=timezone.now(), lease=HAND_OVER_LEASE, statement=sql.HAND_OVER_CODE
         )
         handed += [chosen.pop(message.id) for message in marked]
-        for lost in chosen.values():
-            lost.call.ended(failed=None)
-            log.info("lost a claim before its hand-over", extra={"message_id": str(lost.message.id)})
+        for lost in chosen:
+            log.info("lost a claim before its hand-over", extra={"message_id": str(lost)})
     return handed
 
 
@@ -157,12 +156,18 @@ def call_in_time(prepared: Prepared) -> Answer | None:
 
 def record_and_report(message: Message, answer: Answer) -> None:
     """Record the answer to one call, and report it to the circuit breaker of its provider."""
-    try:
-        record_answer(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
-    except (OperationalError, InterfaceError):  # the database connection broke during the call
-        close_old_connections()
-        record_answer(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
+    with_new_connection_if_broken(lambda: record_answer(message, answer, at=timezone.now(), delays=RETRY_DELAYS))
     report_result(message.provider, answer, at=timezone.now())
+
+
+def with_new_connection_if_broken(record: Callable[[], None]) -> None:
+    """Run `record`, which is idempotent, and again over a new connection if the one to the database broke during a
+    call to a provider."""
+    try:
+        record()
+    except (OperationalError, InterfaceError):
+        close_old_connections()
+        record()
 
 
 def record_answer(message: Message, answer: Answer, *, at: datetime, delays: Sequence[timedelta]) -> None:
@@ -275,6 +280,15 @@ def record_all_taken(batch: Sequence[Taken]) -> None:
     """Record messages that providers took, of any claims, and apply receipts that arrived before this record."""
     if not batch:
         return
+    moved = mark_sent(batch)
+    for each in batch:
+        if each.message.id in moved:
+            _log_outcome(each.message, "SENT", moved=True)
+    catch_up(batch)
+
+
+def mark_sent(batch: Sequence[Taken]) -> set[uuid.UUID]:
+    """Move messages to SENT; returns the ids of those that moved. The others are logged: their claim had ended."""
     moved = sent_together(
         [
             Sent(each.message.id, each.message.claim_id, each.receipt.provider_id, each.receipt.reply, each.at)
@@ -282,7 +296,13 @@ def record_all_taken(batch: Sequence[Taken]) -> None:
         ]
     )
     for each in batch:
-        _log_outcome(each.message, "SENT", each.message.id in moved)
+        if each.message.id not in moved:
+            _log_outcome(each.message, "SENT", moved=False)
+    return moved
+
+
+def catch_up(batch: Sequence[Taken]) -> None:
+    """Apply receipts that arrived before these messages were recorded."""
     named = {each.message.id: (each.message.provider, each.receipt.provider_id) for each in batch}
     receipts.catch_up(named, at=max(each.at for each in batch))
 
