@@ -23,6 +23,7 @@ from rest_framework_simplejwt.tokens import Token
 from clients import sql
 from clients.errors import CredentialRefused
 from clients.models import Credential, Partner, audit
+from clients.postgresql import exchange
 
 OPAQUE = re.compile(r"[A-Za-z0-9]{32}")
 _ALPHABET = string.ascii_letters + string.digits
@@ -146,11 +147,10 @@ def _kind_and_value(raw: str) -> tuple[str, str | UUID]:
 
 def _find(kind: str, value: str | UUID) -> Credential | None:
     """Credential with its partner. By a statement of its own: the ORM would be a quarter of a call's cost."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql.CREDENTIAL[kind], {"value": value})
-        row = cursor.fetchone()
-    if row is None:
+    (rows,) = exchange((sql.CREDENTIAL[kind], {"value": value}))
+    if not rows:
         return None
+    row = rows[0]
     columns = len(sql.CREDENTIAL_COLUMNS)
     credential = Credential.from_db(connection.alias, sql.CREDENTIAL_COLUMNS, row[:columns])
     credential.partner = Partner.from_db(connection.alias, sql.PARTNER_COLUMNS, row[columns:])

@@ -101,6 +101,7 @@ MIDDLEWARE = [
     "external_api.middleware.OverloadGuard",
     "external_api.malformed_urls.MalformedUrlGuard",
     "django.middleware.security.SecurityMiddleware",
+    "external_api.middleware.ContractsApart",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "external_api.security_headers.PagePolicy",
     "staff.admin_policy.AdminPolicy",

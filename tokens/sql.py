@@ -6,16 +6,14 @@ statement and reads in a later one: a statement that does both would decide by t
 waited for the lock.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from clients.postgresql import exchange
 from messaging.models import Via
 from messaging.queue import outbox
 from tokens import destinations
@@ -186,12 +184,11 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
         "destination": phone,
         "since": at - LOOK_BACK,
     }
-    locked, found = _in_one_exchange(
-        [(_LOCK_BOTH[via], params), (_LADDERS_AND_LATEST[via, partner_id is not None], params)]
-    )
-    if locked is None:
+    locked, rows = exchange((_LOCK_BOTH[via], params), (_LADDERS_AND_LATEST[via, partner_id is not None], params))
+    if not locked:
         return None
-    person = Person(*locked[: len(_PERSON)])
+    found = rows[0]
+    person = Person(*locked[0][: len(_PERSON)])
     latest, (of_client, own, created), proved = found[: len(_CODE)], found[len(_CODE) : -1], found[-1]
     return Snapshot(
         person=person,
@@ -205,10 +202,10 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
 def lock_and_read_latest(applicant_id: UUID, partner_id: int | None) -> tuple[Person, Code | None] | None:
     """Lock the applicant, and read their latest code; None: this partner has no such applicant."""
     params = {"applicant": applicant_id, "partner": partner_id}
-    locked, latest = _in_one_exchange([(_LOCK, params), (_LATEST, params)])
-    if locked is None:
+    locked, latest = exchange((_LOCK, params), (_LATEST, params))
+    if not locked:
         return None
-    return Person(*locked), Code(*latest) if latest is not None else None
+    return Person(*locked[0]), Code(*latest[0]) if latest else None
 
 
 def insert_token_and_message(token: VerificationToken, message: dict[str, Any], row: RequestRow | None) -> None:
@@ -217,31 +214,16 @@ def insert_token_and_message(token: VerificationToken, message: dict[str, Any], 
         f"token_{field.attname}": getattr(token, field.attname) for field in token._meta.concrete_fields
     }
     columns |= outbox.as_parameters(message)
-    with connection.cursor() as cursor:
-        if row is None:
-            cursor.execute(ISSUE, columns)
-        else:
-            cursor.execute(issue(row.insert), columns | row.parameters())
+    if row is None:
+        exchange((ISSUE, columns))
+    else:
+        exchange((issue(row.insert), columns | row.parameters()))
 
 
 def mark_accepted(token_id: UUID, row: RequestRow | None, *, at: datetime) -> set[str] | None:
     """End a live code as validated, mark its applicant as validated, and write the row of the request. Return the
     states of the code's messages; None: the code was no longer live."""
     params: dict[str, Any] = {"token": token_id, "at": at}
-    with connection.cursor() as cursor:
-        if row is None:
-            cursor.execute(ACCEPT, params)
-        else:
-            cursor.execute(accept(row.insert), params | row.parameters())
-        found = cursor.fetchone()
-    return set(found[0]) if found else None
-
-
-def _in_one_exchange(statements: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
-    """Return the first row of each statement's answer; all are sent before the first is awaited (libpq's pipeline)."""
-    with ExitStack() as stack:
-        cursors = [stack.enter_context(connection.cursor()) for _ in statements]
-        with connection.wrap_database_errors, connection.connection.pipeline():
-            for cursor, (sql, params) in zip(cursors, statements, strict=True):
-                cursor.execute(sql, params)
-        return [cursor.fetchone() for cursor in cursors]
+    statement = (ACCEPT, params) if row is None else (accept(row.insert), params | row.parameters())
+    (found,) = exchange(statement)
+    return set(found[0][0]) if found else None

@@ -1,23 +1,70 @@
 """Database backend of `DATABASES["default"]["ENGINE"]`; Django imports `DatabaseWrapper` from here."""
 
 import select
+from contextlib import ExitStack
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
+from config.postgresql.exchange import Exchanger, Rows, Statement
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """PostgreSQL with a health check that polls the socket.
+    """PostgreSQL with exchanges of several statements, and a health check that polls the socket."""
 
-    Django's own sends `SELECT 1` before the first query of every request and task. A server that ended has closed the
-    connection, and one that shuts down announces it: both make the socket readable, which one system call shows. A
-    server that vanishes silently is found by `tcp_user_timeout`, as it would be by `SELECT 1`.
-    """
+    _exchanger: Exchanger | None = None
+
+    def exchange(self, *statements: Statement) -> list[Rows]:
+        """Execute statements with named placeholders in one exchange; return the rows of each.
+
+        Raises django.db.Error, as a cursor does. Where something watches statements (a test that counts them), and
+        behind a pooler, cursors execute them.
+        """
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        self.validate_thread_sharing()
+        self.validate_no_broken_transaction()
+        with self.wrap_database_errors:
+            exchanger = self._direct()
+            return exchanger.run(statements) if exchanger else self._by_cursors(statements)
 
     def is_usable(self) -> bool:
+        """Whether the server still serves this connection.
+
+        Django's own check sends `SELECT 1` before the first query of every request and task. A server that ended has
+        closed the connection, and one that shuts down announces it: both make the socket readable, which one system
+        call shows. A server that vanishes silently is found by `tcp_user_timeout`, as it would be by `SELECT 1`.
+        """
         if self.connection is not None and not self.errors_occurred and self._is_quiet():
             return True
         return super().is_usable()
+
+    def _commit(self) -> None:
+        exchanger = self._direct()
+        if exchanger is None or exchanger.connection.pgconn.transaction_status != TransactionStatus.INTRANS:
+            super()._commit()  # type: ignore[misc]
+            return
+        with self.wrap_database_errors:
+            exchanger.commit()
+
+    def _direct(self) -> Exchanger | None:
+        """The exchanger of the open connection; None: statements are to go through cursors."""
+        connection = self.connection
+        if connection is None or connection.closed or connection.prepare_threshold is None:
+            return None
+        if self.queries_logged or self.execute_wrappers or connection.isolation_level is not None:
+            return None
+        if self._exchanger is None or self._exchanger.connection is not connection:
+            self._exchanger = Exchanger(connection)
+        return self._exchanger
+
+    def _by_cursors(self, statements: tuple[Statement, ...]) -> list[Rows]:
+        with ExitStack() as stack:
+            cursors = [stack.enter_context(self.cursor()) for _ in statements]
+            with self.connection.pipeline():
+                for cursor, (sql, parameters) in zip(cursors, statements, strict=True):
+                    cursor.execute(sql, parameters)
+            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     def _is_quiet(self) -> bool:
         """Whether the connection is idle and holds no unread data of the server."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
+from clients.postgresql import exchange
 from messaging import sql, transitions_sql
 from messaging.delivery import failover, receipts
 from messaging.gateways import gateways_for
@@ -221,9 +222,8 @@ def hand_over_together(
         "ids": [message.id for message in messages],
         "claim": messages[0].claim_id,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(statement, params)
-        attempts: dict[uuid.UUID, int] = dict(cursor.fetchall())
+    (rows,) = exchange((statement, params))
+    attempts: dict[uuid.UUID, int] = dict(rows)
     handed = [message for message in messages if message.id in attempts]
     for message in handed:
         message.attempts, message.provider = attempts[message.id], gateway.name

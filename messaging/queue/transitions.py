@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from clients.postgresql import exchange
 from messaging.models import Message
 from messaging.transitions_sql import RECORD_SENT
 
@@ -50,9 +49,8 @@ def move(
     `statements`: one of the constants of `messaging.transitions_sql`, which says which messages; `params` are its
     parameters. `detail` goes into the event.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(statements[to], {**params, "at": at, "detail": detail[:300]})
-        moved = [Moved(*row) for row in cursor.fetchall()]
+    (rows,) = exchange((statements[to], {**params, "at": at, "detail": detail[:300]}))
+    moved = [Moved(*row) for row in rows]
     if moved and to in NOT_TAKEN:
         for listener in _listeners:
             listener(moved, to, at)
@@ -85,6 +83,5 @@ def sent_together(batch: Sequence[Sent]) -> set[UUID]:
         }
         for each in batch
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(RECORD_SENT, {"answers": json.dumps(answers)})
-        return {row[0] for row in cursor.fetchall()}
+    (rows,) = exchange((RECORD_SENT, {"answers": json.dumps(answers)}))
+    return {row[0] for row in rows}
