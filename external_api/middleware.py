@@ -5,10 +5,14 @@ import logging
 import time
 from collections.abc import Callable
 from threading import BoundedSemaphore, get_ident
+from typing import Any, cast
 
 from django.conf import settings
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
 
 from clients.client_ip import caller_address
 from clients.errors import Refused
@@ -107,6 +111,24 @@ class OverloadGuard:
         if contract is None:
             return HttpResponse(status=503, headers={"Retry-After": str(Unavailable.retry_after)})
         return error_response(contract, Unavailable())
+
+
+class ContractsApart:
+    """Calls of the contracts go from here to their views, past the middleware of pages.
+
+    Sessions, forms and policies of pages are not for them, and cost a tenth of a call. Django's handler resolves the
+    URL; CommonMiddleware checks the Host header and sets Content-Length.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.pages = get_response
+        handler: Any = BaseHandler()
+        handler._view_middleware, handler._template_response_middleware, handler._exception_middleware = [], [], []
+        view = convert_exception_to_response(handler._get_response)
+        self.contracts = cast(GetResponse, convert_exception_to_response(CommonMiddleware(view)))
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.pages(request) if contract_of(request.path_info) is None else self.contracts(request)
 
 
 _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {
