@@ -108,6 +108,14 @@ def test_20_clients_that_ask_for_one_number_at_once_take_one_rung(stack: Stack) 
     assert stack.sql("SELECT count(*) FROM tokens_verificationtoken WHERE destination = %s", phone) == [(1,)]
 
 
+def test_one_client_that_asks_for_20_numbers_at_once_is_sent_one_code(stack: Stack) -> None:
+    client, phones = stack.register(), [stack.phone() for _ in range(20)]
+    answers = stack.send_together([stack.asking(client, phone) for phone in phones])
+    assert counted(answers) == {(200, ""): 1, (429, "ERR_COOLDOWN_ACTIVE"): 19}
+    assert_two_minutes_to_wait(answers)
+    assert token_rows(stack, client) == [("PENDIENTE", 0)]
+
+
 def test_20_registrations_of_one_person_at_once_are_one_client(stack: Stack) -> None:
     person = stack.person()
     answers = stack.send_together([Call("POST", "/client", person)] * 20)
