@@ -13,6 +13,7 @@ ask nobody.
 Do not call inside a transaction. A request waits for an unavailable Redis at most once (`redis_client.breaker`).
 """
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -51,6 +52,12 @@ def hit_minute(key: str, allowed: int) -> int:
     if not size:
         return 0
     return _hit(item, key, cost=size)
+
+
+def left_of_minute(key: str, allowed: int) -> tuple[int, int] | None:
+    """Hits left and seconds until more are allowed, as this process last learnt it; None: it does not know."""
+    found = leases.window(_minute(allowed).key_for(key), now=time.monotonic())
+    return (found[0], max(1, math.ceil(found[1]))) if found else None
 
 
 def give_back_minute(key: str, allowed: int) -> None:
@@ -241,7 +248,7 @@ def _minute(allowed: int) -> RateLimitItem:
 def _hit(item: RateLimitItem, key: str, *, cost: int = 1) -> int:
     """Count a hit, with a lease for `cost` - 1 more where so many are left."""
     name, seconds = item.key_for(key), item.get_expiry()
-    reset, now = 0.0, time.time()
+    reset, remaining, now = 0.0, 0, time.time()
     try:
         with breaker:
             limiter = SlidingWindowCounterRateLimiter(_shared())
@@ -250,19 +257,20 @@ def _hit(item: RateLimitItem, key: str, *, cost: int = 1) -> int:
                 cost, allowed = 1, limiter.hit(item, key)
             if _in_postgres:
                 _report_to_redis(now=now)
-            if not allowed:
-                reset = limiter.get_window_stats(item, key).reset_time
+            reset, remaining = limiter.get_window_stats(item, key)
     except RedisUnavailable:
         _report_to_postgres(now=now)
         wait = postgres_counters.hit(name, item.amount, seconds=seconds, now=now)
         if not wait:
             _in_postgres.add(name, seconds, 1, now=now)
         return wait
-    if allowed:
-        _in_redis.add(name, seconds, cost, now=now)
-        leases.add(name, cost - 1, now=time.monotonic())
-        return 0
-    return min(seconds, max(1, round(reset - datetime.now(UTC).timestamp())))
+    wait = min(seconds, max(1, round(reset - datetime.now(UTC).timestamp())))
+    leases.note_window(name, remaining=remaining if allowed else 0, resets_at=time.monotonic() + wait)
+    if not allowed:
+        return wait
+    _in_redis.add(name, seconds, cost, now=now)
+    leases.add(name, cost - 1, now=time.monotonic())
+    return 0
 
 
 def _add_in_redis(names: dict[str, str], amount: int) -> dict[str, int]:

@@ -24,6 +24,10 @@ class _Lease:
     seen: int
     """Hits since `since`."""
     since: float
+    remaining: int = 0
+    """Hits that the limit still allowed when Redis was last asked, without those of the lease."""
+    resets_at: float = 0.0
+    """When more are allowed again; 0.0: unknown."""
 
 
 _lock = threading.Lock()
@@ -58,6 +62,23 @@ def add(name: str, hits: int, *, now: float) -> None:
             if lease is not None:
                 lease.left = hits + (lease.left if now < lease.until else 0)
                 lease.until = now + SECONDS
+
+
+def note_window(name: str, *, remaining: int, resets_at: float) -> None:
+    """Keep what Redis said about the window of a key."""
+    with _lock:
+        lease = _leases.get(name)
+        if lease is not None:
+            lease.remaining, lease.resets_at = remaining, resets_at
+
+
+def window(name: str, *, now: float) -> tuple[int, float] | None:
+    """Hits that are left, as far as this process knows, and the seconds until more are allowed; None: unknown."""
+    with _lock:
+        lease = _leases.get(name)
+        if lease is None or lease.resets_at <= now:
+            return None
+        return lease.remaining + lease.left, lease.resets_at - now
 
 
 def give_back(name: str, *, now: float) -> bool:

@@ -29,6 +29,8 @@ class Contract(Protocol):
     """Bytes."""
     elements: int
     """Brackets, colons and commas that a body may have outside of its strings: several times what it needs."""
+    byte_order_mark: bool
+    """Whether a body may begin with one."""
     credential_kinds: tuple[str, ...]
 
     def needs_credential(self) -> bool:

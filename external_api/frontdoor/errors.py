@@ -47,6 +47,10 @@ class WrongMediaType(Refused):
     """Anything but application/json in UTF-8."""
 
 
+class CompressedBody(Refused):
+    """The body has a Content-Encoding: what it would grow to is not known before it is read."""
+
+
 class RateLimited(Refused):
     """Too many requests of one caller; again after `retry_after` seconds."""
 

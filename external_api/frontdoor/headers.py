@@ -5,12 +5,15 @@ from external_api.frontdoor import errors
 
 
 def error_headers(error: Refused) -> dict[str, str]:
-    """Allow (RFC 9110, 10.2.1), WWW-Authenticate (RFC 6750, 3) or Retry-After (RFC 9110, 10.2.3); else none."""
+    """Allow (RFC 9110, 10.2.1), WWW-Authenticate (RFC 6750, 3), Accept-Encoding (RFC 9110, 15.5.16) or Retry-After
+    (RFC 9110, 10.2.3); else none."""
     match error:
         case errors.WrongMethod():
             return {"Allow": ", ".join(error.allowed)}
         case errors.Unauthorized():
             return {"WWW-Authenticate": "Bearer"}
+        case errors.CompressedBody():
+            return {"Accept-Encoding": "identity"}
         case errors.RateLimited() | errors.Unavailable():
             return {"Retry-After": str(error.retry_after)}
     return {}

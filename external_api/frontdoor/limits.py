@@ -43,6 +43,19 @@ def count_request(caller: Caller) -> None:
         raise RateLimited(seconds)
 
 
+def headers(caller: Caller) -> dict[str, str]:
+    """RateLimit-Policy, and RateLimit where what is left is known (draft-ietf-httpapi-ratelimit-headers-10).
+
+    What is left is a hint: other processes count too.
+    """
+    allowed = caller.requests_per_minute
+    found = {"RateLimit-Policy": f'"requests";q={allowed};w=60'}
+    left = counters.left_of_minute(f"req:{caller.key}", allowed)
+    if left is not None:
+        found["RateLimit"] = f'"requests";r={left[0]};t={left[1]}'
+    return found
+
+
 def give_back_request(caller: Caller) -> None:
     """Take back a count of an address, for a call that is counted as its partner's after all."""
     counters.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from django.core.handlers.wsgi import WSGIRequest
 from django.http.request import UnreadablePostError
 
-from external_api.frontdoor.errors import BadRequest, TooLarge, WrongMediaType
+from external_api.frontdoor.errors import BadRequest, CompressedBody, TooLarge, WrongMediaType
 
 MAX_DEPTH = 16
 """Levels of nesting; the contracts need four."""
@@ -24,7 +24,8 @@ MAX_INTEGER_DIGITS = 18
 def read_body(request: WSGIRequest, *, limit: int) -> bytes:
     """Read the raw body, which costs only its memory so far; the web server gives the length of a chunked one.
 
-    Raises TooLarge (limit in bytes), BadRequest when the body breaks off, WrongMediaType for a body that is not JSON.
+    Raises TooLarge (limit in bytes), BadRequest when the body breaks off, CompressedBody, and WrongMediaType for a body
+    that is not JSON.
     """
     try:
         announced = int(request.META.get("CONTENT_LENGTH") or 0)
@@ -41,6 +42,8 @@ def read_body(request: WSGIRequest, *, limit: int) -> bytes:
     if len(body) < announced:
         raise BadRequest("El cuerpo llegó incompleto.")
     if body:
+        if request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower() not in ("", "identity"):
+            raise CompressedBody
         _check_media_type(request.META.get("CONTENT_TYPE", ""))
     return body
 
@@ -56,8 +59,10 @@ def _check_media_type(content_type: str) -> None:
             raise WrongMediaType
 
 
-def parse_object(body: bytes, *, elements: int) -> dict[str, Any]:
+def parse_object(body: bytes, *, elements: int, byte_order_mark: bool = False) -> dict[str, Any]:
     """Parse a body of at most `elements` brackets, colons and commas; without one, the object is empty.
+
+    `byte_order_mark`: one before it is dropped, as RFC 8259, section 8.1, allows; Windows programs write it.
 
     Raises BadRequest, with a reason in Spanish.
     """
@@ -66,7 +71,7 @@ def parse_object(body: bytes, *, elements: int) -> dict[str, Any]:
     if _has_more_elements(body, elements):
         raise BadRequest("El JSON tiene demasiados elementos.")
     try:
-        text = body.decode("utf-8")
+        text = body.decode("utf-8-sig" if byte_order_mark else "utf-8")
     except UnicodeDecodeError:
         raise BadRequest("El cuerpo no está en UTF-8.") from None
     try:

@@ -117,6 +117,9 @@ class ContractView(APIView):
             self._store_answer(response)
         if self.logged:
             self.write_log(response.status_code)
+        if self.rate_limited:
+            for name, value in limits.headers(self.caller).items():
+                response.headers[name] = value
         response.contract = self.contract.name  # type: ignore[attr-defined]
         return response
 
@@ -135,9 +138,16 @@ class ContractView(APIView):
             limits.count_request(self.caller)
         if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
             self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
-            self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
+            self.body = self.parsed_body()
             if "HTTP_IDEMPOTENCY_KEY" in request.META:
                 self.check_idempotency_key(request)
+
+    def parsed_body(self) -> dict[str, Any]:
+        """The object that the body is. Raises BadRequest."""
+        contract = self.contract
+        return strict_json.parse_object(
+            self.raw_body, elements=contract.elements, byte_order_mark=contract.byte_order_mark
+        )
 
     def prepare(self, request: Request) -> None:
         """Set what every answer needs, also an error's."""

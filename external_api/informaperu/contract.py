@@ -83,6 +83,12 @@ TABLE: Mapping[type[Refused], Row] = {
     errors.WrongMediaType: Row(
         415, "ERR_UNSUPPORTED_MEDIA_TYPE", "Formato no soportado", "El cuerpo debe ser application/json en UTF-8."
     ),
+    errors.CompressedBody: Row(
+        415,
+        "ERR_UNSUPPORTED_MEDIA_TYPE",
+        "Formato no soportado",
+        "El cuerpo debe enviarse sin comprimir, sin Content-Encoding.",
+    ),
     errors.InternalFault: Row(500, "ERR_INTERNAL", "Error interno", "Ocurrió un error inesperado. Intente más tarde."),
     errors.Unavailable: Row(
         503, "ERR_UNAVAILABLE", "Servicio no disponible", "El servicio no está disponible. Intente en unos segundos."
@@ -140,6 +146,7 @@ class InformaPeru:
     name: str = Contract.INFORMAPERU.value
     body_limit: int = 2 * 1024 * 1024
     elements: int = 10_000
+    byte_order_mark: bool = False
     credential_kinds: tuple[str, ...] = ("opaque", "jwt")
 
     def needs_credential(self) -> bool:

@@ -58,6 +58,7 @@ TABLE: Mapping[type[Refused], tuple[int, str]] = {
     errors.IdempotencyConflict: (409, "Idempotency-Key en uso."),
     errors.TooLarge: (413, "Solicitud demasiado grande."),
     errors.WrongMediaType: (415, "El cuerpo debe ser application/json en UTF-8."),
+    errors.CompressedBody: (415, "El cuerpo debe enviarse sin comprimir, sin Content-Encoding."),
     errors.RateLimited: (429, "Demasiadas solicitudes."),
     errors.InternalFault: (500, "Error interno."),
     errors.Unavailable: (503, "Servicio no disponible."),
@@ -79,6 +80,7 @@ class NoPasaNada:
     name: str = Contract.NOPASANADA.value
     body_limit: int = 8 * 1024 * 1024
     elements: int = 400_000  # 10,000 full rows need 160,000
+    byte_order_mark: bool = True
     credential_kinds: tuple[str, ...] = ("opaque",)
 
     def needs_credential(self) -> bool:

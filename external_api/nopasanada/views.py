@@ -79,7 +79,7 @@ class RequestView(ContractView):
         self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
 
     def _decode_body(self) -> None:
-        self.body = strict_json.parse_object(self.raw_body, elements=self.contract.elements)
+        self.body = self.parsed_body()
 
     def _valid_tokens(self) -> dict[str, Credential]:
         """Valid tokens among the texts after a `"token":`; the decoded body must still name the same one."""

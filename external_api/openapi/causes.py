@@ -19,6 +19,7 @@ _CAUSES: Mapping[type[Refused], str] = {
     errors.WrongMethod: "La ruta existe, pero no con este método. La cabecera `Allow` dice cuáles acepta.",
     errors.TooLarge: "El cuerpo pasa del límite del contrato. Divida el envío en partes.",
     errors.WrongMediaType: "`Content-Type` no es `application/json` en UTF-8. Corrija la cabecera.",
+    errors.CompressedBody: "El cuerpo llegó comprimido (`Content-Encoding`). Envíelo sin comprimir.",
     errors.RateLimited: "Se pasó un límite de uso. Espere los segundos de `Retry-After` y repita la solicitud.",
     errors.InternalFault: "Una falla nuestra, ya registrada. Reintente con espera creciente; si persiste, avísenos.",
     errors.Unavailable: "La base de datos no responde, o ya hay otra consulta larga en curso. Reintente después de los "

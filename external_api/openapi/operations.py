@@ -24,6 +24,7 @@ HEADERS: Mapping[str, Schema] = {
         "description": "Segundos que hay que esperar antes de repetir la solicitud.",
         "schema": {"type": "integer", "minimum": 1},
     },
+    "Accept-Encoding": {"description": "RFC 9110, 15.5.16.", "schema": {"type": "string", "const": "identity"}},
     "Allow": {"description": "Los métodos que la ruta acepta.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string", "const": "Bearer"}},
     "Idempotency-Replayed": {
@@ -191,7 +192,7 @@ def common_errors(contract: Contract, *, body: bool, idempotent: bool = False) -
         errors.BadRequest(unreadable),
     ]
     if body:
-        found += [errors.TooLarge(contract.body_limit), errors.WrongMediaType()]
+        found += [errors.TooLarge(contract.body_limit), errors.WrongMediaType(), errors.CompressedBody()]
     if idempotent:
         found += [errors.IdempotencyConflict(running=True), errors.IdempotencyConflict(running=False)]
     return found

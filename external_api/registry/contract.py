@@ -42,6 +42,9 @@ TABLE: Mapping[type[Refused], Row] = {
     ),
     errors.TooLarge: Row(413, "Solicitud Demasiado Grande", "El cuerpo supera el límite de 2 MiB."),
     errors.WrongMediaType: Row(415, "Formato No Soportado", "El cuerpo debe ser application/json en UTF-8."),
+    errors.CompressedBody: Row(
+        415, "Formato No Soportado", "El cuerpo debe enviarse sin comprimir, sin Content-Encoding."
+    ),
     errors.RateLimited: Row(429, "Demasiadas Solicitudes", "Se superó el límite permitido. Intente más tarde."),
     errors.InternalFault: Row(500, "Error Interno", "Ocurrió un error inesperado. Intente más tarde."),
     errors.Unavailable: Row(503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."),
@@ -65,6 +68,7 @@ class Registry:
     name: str = Contract.REGISTRY.value
     body_limit: int = 2 * 1024 * 1024
     elements: int = 10_000  # 200 data points need about 1,200
+    byte_order_mark: bool = True
     credential_kinds: tuple[str, ...] = ("jwt",)
 
     def needs_credential(self) -> bool:
