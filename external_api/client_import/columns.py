@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from external_api.client_import.filled_rows import FilledRow, column_name
 from external_api.client_import.limits import WrongFile
-from external_api.client_import.lines import Line, column_name
 
 FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
 """Fields of a row of `alta`, in the contract's order; the columns have the same names."""
@@ -86,10 +86,10 @@ def recognised(cells: Sequence[str] | Mapping[int, str]) -> dict[int, str]:
     return {index: name for index, name in found if name is not None}
 
 
-def split(lines: Iterator[Line]) -> tuple[Header, Iterator[Line]]:
+def split(lines: Iterator[FilledRow]) -> tuple[Header, Iterator[FilledRow]]:
     """Find the line that names the columns: the first that names all the required ones. Return it with the lines
     below. Raises WrongFile, and NoHeader where no line names them; its text is about the line that comes nearest."""
-    above: list[Line] = []
+    above: list[FilledRow] = []
     for line in lines:
         above.append(line)
         if set(REQUIRED) <= set(recognised(line.cells).values()):
@@ -106,7 +106,7 @@ def split(lines: Iterator[Line]) -> tuple[Header, Iterator[Line]]:
     raise AssertionError("a line without the required columns is no header")
 
 
-def header_of(line: Line) -> Header:
+def header_of(line: FilledRow) -> Header:
     """Raises WrongFile for unknown, repeated and missing columns: a misspelled one must not be ignored."""
     known = recognised(line.cells)
     names: dict[str, int] = {}

@@ -18,8 +18,8 @@ from openpyxl import Workbook as WrittenWorkbook  # type: ignore[import-untyped]
 from external_api.client_import import columns, file_kinds, text_files
 from external_api.client_import.cell_texts import FORMULA, fault_of, in_the_contracts_form, neutral, original, typed
 from external_api.client_import.columns import COLUMNS, ENDED, FIELDS, Header
+from external_api.client_import.filled_rows import FilledRow
 from external_api.client_import.limits import Deadline, WrongFile
-from external_api.client_import.lines import Line
 from external_api.client_import.workbook_parts import Sheet
 from external_api.client_import.workbooks import Workbook
 
@@ -102,7 +102,7 @@ def _of_workbook(book: Workbook, at_most: int, too_many: str) -> ClientList:
     return found
 
 
-def _sheet_with_the_header(book: Workbook) -> tuple[Sheet, Header, Iterator[Line]]:
+def _sheet_with_the_header(book: Workbook) -> tuple[Sheet, Header, Iterator[FilledRow]]:
     """The first visible sheet that names the columns. Raises WrongFile: for the first visible sheet with anything in
     it, where none does."""
     nearest: WrongFile = columns.EmptyFile()
@@ -137,7 +137,7 @@ def _names_columns(book: Workbook, sheet: Sheet) -> bool:
 
 
 def _gather(
-    found: ClientList, header: Header, lines: Iterator[Line], at_most: int, too_many: str, *, is_csv: bool
+    found: ClientList, header: Header, lines: Iterator[FilledRow], at_most: int, too_many: str, *, is_csv: bool
 ) -> None:
     if header.number > 1:
         found.notes.append(f"Los nombres de las columnas están en la fila {header.number}; lo de arriba no se lee.")
@@ -160,7 +160,7 @@ def _gather(
         found.notes.append(f"Filas ocultas en Excel (por un filtro, por ejemplo), que también se leen: {shown}.")
 
 
-def _row(header: Header, line: Line, *, is_csv: bool) -> SheetRow:
+def _row(header: Header, line: FilledRow, *, is_csv: bool) -> SheetRow:
     values: dict[str, str] = {}
     faults: list[str] = []
     beyond = max(line.cells) - header.width + 1
@@ -180,6 +180,6 @@ def _row(header: Header, line: Line, *, is_csv: bool) -> SheetRow:
     return SheetRow(line.number, list(values.values()), faults)
 
 
-def _without_total(lines: Iterator[Line]) -> Iterator[Line]:
+def _without_total(lines: Iterator[FilledRow]) -> Iterator[FilledRow]:
     """Leave out the last line of an export."""
     return (line for line in lines if not (len(line.cells) == 1 and _TOTAL.fullmatch(next(iter(line.cells.values())))))

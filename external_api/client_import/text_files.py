@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from external_api.client_import import file_kinds
 from external_api.client_import.columns import recognised
+from external_api.client_import.filled_rows import MAX_CELL_LENGTH, FilledRow
 from external_api.client_import.limits import MAX_COLUMNS, TOO_WIDE, Deadline, WrongFile
-from external_api.client_import.lines import MAX_CELL_LENGTH, Line
 
 SEPARATORS = {",": "coma", ";": "punto y coma", "\t": "tabulación", "|": "barra vertical"}
 LOOKED_AT = 30
@@ -58,7 +58,7 @@ def table_of(data: bytes) -> Table:
     return Table(text, encoding, _separator(text))
 
 
-def lines(table: Table, deadline: Deadline) -> Iterator[Line]:
+def lines(table: Table, deadline: Deadline) -> Iterator[FilledRow]:
     """The filled lines. Raises WrongFile."""
     reader = _reader(table.text, table.separator, strict=True)
     try:
@@ -71,7 +71,7 @@ def lines(table: Table, deadline: Deadline) -> Iterator[Line]:
                 continue
             filled = {at: text for at, cell in enumerate(cells) if (text := cell[:MAX_CELL_LENGTH].strip(" "))}
             if filled:
-                yield Line(number, filled)
+                yield FilledRow(number, filled)
     except csv.Error:
         raise WrongFile(f"El CSV está mal formado cerca de la línea {reader.line_num}.") from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from external_api.client_import.filled_rows import MAX_CELL_LENGTH
 from external_api.client_import.limits import (
     MAX_ELEMENTS,
     MAX_SHEETS,
@@ -21,7 +22,6 @@ from external_api.client_import.limits import (
     Damaged,
     WrongFile,
 )
-from external_api.client_import.lines import MAX_CELL_LENGTH
 from external_api.client_import.number_formats import GENERAL, format_of
 
 WORKBOOK = "xl/workbook.xml"

@@ -16,8 +16,8 @@ from itertools import islice
 
 from external_api.client_import import file_kinds
 from external_api.client_import.blank_rows import BlankRows
+from external_api.client_import.filled_rows import MAX_CELL_LENGTH, FilledRow
 from external_api.client_import.limits import MAX_COLUMNS, TOO_WIDE, BoundedZip, Damaged, Deadline, WrongFile
-from external_api.client_import.lines import MAX_CELL_LENGTH, Line
 from external_api.client_import.number_formats import A_DATE, GENERAL, NotAsShown, is_date, shown
 from external_api.client_import.workbook_parts import Book, Sheet, book_of, local, parsing, whole
 
@@ -57,7 +57,7 @@ class Workbook:
     def sheets(self) -> list[Sheet]:
         return self._book.sheets
 
-    def lines(self, sheet: Sheet) -> Iterator[Line]:
+    def lines(self, sheet: Sheet) -> Iterator[FilledRow]:
         """The filled lines of a sheet, in their order."""
         return self._lines(sheet, None)
 
@@ -68,7 +68,7 @@ class Workbook:
         except WrongFile:
             return True
 
-    def _lines(self, sheet: Sheet, pieces_at_most: int | None) -> Iterator[Line]:
+    def _lines(self, sheet: Sheet, pieces_at_most: int | None) -> Iterator[FilledRow]:
         blank = BlankRows()
         rows = _Rows(self._book, blank)
         with _Faults():
@@ -95,15 +95,15 @@ class _Rows:
         self._book = book
         self._blank = blank
         self._date_styles = {index for index, each in enumerate(book.formats) if is_date(each)}
-        self._done: list[Line] = []
-        self._line = Line(0, {})
+        self._done: list[FilledRow] = []
+        self._line = FilledRow(0, {})
         self._numeric: set[int] = set()
         self._column = -1
         self._kind = self._style = ""
         self._value: list[str] = []
         self._has_formula = self._is_value = self._is_reading = self._in_data = False
 
-    def take(self) -> list[Line]:
+    def take(self) -> list[FilledRow]:
         done, self._done = self._done, []
         return done
 
@@ -149,7 +149,7 @@ class _Rows:
             if self._blank.dropped:
                 raise Damaged("some rows state their number and some do not")
             number = self._line.number + 1
-        self._line = Line(number, {}, is_hidden=attributes.get("hidden") in ("1", "true"))
+        self._line = FilledRow(number, {}, is_hidden=attributes.get("hidden") in ("1", "true"))
         self._numeric = set()
         self._column = -1
 

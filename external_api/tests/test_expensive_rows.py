@@ -152,8 +152,12 @@ SHEETS = (
     ("part", "contents", "text"),
     [
         ("xl/sharedStrings.xml", EMPTY_TEXTS, "demasiadas celdas o textos. Deje solo"),
-        ("xl/sharedStrings.xml", EMPTY_TEXTS.replace("<si/>", "<x/>"), "demasiadas celdas o textos. Deje solo"),
-        ("xl/worksheets/sheet1.xml", COLUMNS, "demasiadas celdas o textos. Deje solo"),
+        (
+            "xl/sharedStrings.xml",
+            EMPTY_TEXTS.replace("<si/>", "<x/>"),
+            "demasiadas celdas o textos. Deje solo|segundos",
+        ),
+        ("xl/worksheets/sheet1.xml", COLUMNS, "demasiadas celdas o textos. Deje solo|segundos"),
         ("xl/styles.xml", STYLES, "demasiadas celdas o textos. Deje solo"),
         ("xl/workbook.xml", SHEETS, "demasiadas celdas o textos. Deje solo|dañado o protegido"),
         ("xl/sharedStrings.xml", UNFOLDING, "dañado o protegido"),

@@ -7,7 +7,7 @@ MAX_CELL_LENGTH = 300
 
 
 @dataclass(slots=True)
-class Line:
+class FilledRow:
     """A line with at least one filled cell, and its number as Excel shows it."""
 
     number: int
