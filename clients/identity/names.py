@@ -4,7 +4,7 @@ Letters are those of Latin-1 and Latin Extended-A, which covers Spanish and the 
 the alphabets of the indigenous languages of Peru and Guatemala, in which registers write names: nasal vowels (Ẽ), Ɨ of
 Bora and Murui, letters that exist only with a combining mark (G̃, P̃ of Yanesha, N̈ of Popti). Other characters are more
 often an attempt to smuggle in markup, direction marks or look-alikes than a name
-(docs/adr/0081-names-as-keyboards-write-them.md).
+(docs/adr/0083-names-as-keyboards-write-them.md).
 """
 
 import re

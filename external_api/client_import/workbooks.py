@@ -3,7 +3,7 @@
 openpyxl, which writes the exports, is not used to read: it refuses what Excel opens (Strict Open XML, a fault in a
 style, missing shared texts) and its quick mode hides which rows are hidden and fills in every blank cell.
 python-calamine gives no number formats and no hidden rows, reads an error as an empty cell, and reserves memory for all
-cells between two distant ones (docs/adr/0080-sheets-are-read-by-a-reader-of-ours.md).
+cells between two distant ones (docs/adr/0082-sheets-are-read-by-a-reader-of-ours.md).
 """
 
 import io
