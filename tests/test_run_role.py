@@ -13,11 +13,12 @@ from django.utils import timezone
 from django.contrib.auth.models import User
 from clients.models import Applicant, Partner
 from external_api.client_import.jobs import apply
+from external_api.client_import.spreadsheets import SheetRow
 from support.cases.actions import Agent
 from support.privacy import erasure, retention
 
 partner = Partner.objects.get(pk={partner})
-line = (2, ["Juan Perez", "DNI", "12345678", "987654321", "C-1", "VIP", "importado@dominio.com"])
+line = SheetRow(2, ["Juan Perez", "DNI", "12345678", "987654321", "C-1", "VIP", "importado@dominio.com"])
 print(apply(partner, [line], at=timezone.now(), by="ana", address="192.0.2.1", file="x.csv").good)
 row = Applicant.objects.get(pk="{client}")
 user = User.objects.create_superuser("ana-{client}")

@@ -14,6 +14,8 @@ _FILE = Path(__file__).with_name("data") / "guatemala.json"
 _SHAPE = re.compile(r"[0-9]{13}")
 """ASCII only: `str.isdigit` would take the digits of other scripts."""
 
+_GROUPED = re.compile("[ \u00a0\u2010-\u2015\u2212.-]")
+
 
 class Fault(Enum):
     """Fault of a CUI. The first one that applies, in this order."""
@@ -21,6 +23,13 @@ class Fault(Enum):
     SHAPE = auto()  # not 13 digits
     CHECK_DIGIT = auto()  # a digit was mistyped, or two changed places
     PLACE = auto()  # no such department, or it has no such municipality
+
+
+def canonical(text: str) -> str:
+    """The 13 digits of a CUI that is written in groups, `2380 03337 0713` or `2380-03337-0713`; another text as it
+    is."""
+    digits = _GROUPED.sub("", text)
+    return digits if _SHAPE.fullmatch(digits) else text
 
 
 def fault_of(cui: str) -> Fault | None:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import BooleanField, F, Func, Value
 from django.db.models.functions import Cast
 
+from clients.identity.cui import canonical
 from clients.identity.names import normalised
 
 _WORD = re.compile(r"[^\W_]+")
@@ -40,7 +41,7 @@ class ExternalClients(models.QuerySet[Any]):
         if not text:
             return self
         rows_of_all = self.model._default_manager.values_list("pk")
-        branches = [rows_of_all.filter(client_id=text), rows_of_all.filter(cui=text)]
+        branches = [rows_of_all.filter(client_id=text), rows_of_all.filter(cui=canonical(text))]
         with suppress(ValueError):
             branches.append(rows_of_all.filter(pk=UUID(text)))
         digits = re.sub("[^0-9]", "", text)

@@ -6,6 +6,7 @@ and an index on their names would double its time. They are found by document, p
 filters, which costs an insert nothing measurable, and by name by reading the table.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 from django.db.models import BooleanField, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
+from clients.identity.names import name_ok, nfc
 from clients.search.external_clients import folded
 
 MAX_RESULTS = 1_000
@@ -23,6 +25,11 @@ _LONGEST = 200
 """Characters of a term. PostgreSQL refuses one of more than 2,046 bytes."""
 _BETWEEN_WORDS = ".,'’_-"
 _SMALL_OR_ACCENTED = [chr(code) for code in (*range(0x61, 0x7B), *range(0xC0, 0x180))]
+
+
+_RARE = [chr(code) for code in (*range(0x180, 0x250), 0x268, 0x289, *range(0x1E00, 0x1F00)) if name_ok(chr(code))]
+"""Letters of names that the index of applicants does not fold."""
+_MARKS = "[\u0300-\u0332]*"
 
 
 def _folding() -> tuple[str, str]:
@@ -37,15 +44,17 @@ def _folding() -> tuple[str, str]:
 def _spellings() -> dict[str, str]:
     """Regular expression of all spellings, for each capital without accents."""
     found: dict[str, str] = {}
-    for letter in _SMALL_OR_ACCENTED:
+    for letter in (*_SMALL_OR_ACCENTED, *_RARE):
         plain = folded(letter)
-        if len(plain) == 1:
+        if len(plain) == 1 and letter != plain:
             found[plain] = found.get(plain, plain) + letter
-    return {plain: f"[{letters}]" for plain, letters in found.items()}
+    return {plain: f"[{letters}]{_MARKS}" for plain, letters in found.items()}
 
 
 _SPELT = str.maketrans(_spellings())
+_TYPED_WORD = re.compile("(?:[^\\W_][\u0300-\u036f]*)+")
 _BEGINS = "(^|[ .,'’_-])"
+_INDEXED = str.maketrans(*_folding())
 _LETTERS, _PLAIN = (each.replace("'", "''") for each in _folding())
 
 
@@ -64,10 +73,10 @@ NAMES_OF_AN_APPLICANT = Words("names", "paternal_surname", "maternal_surname", o
 def with_names(text: str) -> Func | None:
     """Condition: each word of the text begins one of the applicant's names, whatever its case, accents and order. None
     for a text without words."""
-    words = _words(text)
+    words = [word[:_LONGEST] for word in _TYPED_WORD.findall(nfc(text))[:MAX_WORDS]]
     if not words:
         return None
-    query = " & ".join(_asked(word) for word in words)  # letters and digits only, so quoting is safe
+    query = " & ".join(_asked(word) for word in words)  # letters, marks and digits only, so quoting is safe
     return Func(
         NAMES_OF_AN_APPLICANT.copy(),
         Cast(Value(query), SearchQueryField()),
@@ -90,9 +99,13 @@ def authorized_with_names(rows: QuerySet[Any], text: str) -> list[Any]:
     return [pk for pk, name in found if _begin(words, folded(name).split())]
 
 
-def _asked(word: str) -> str:
-    """Term as a `tsquery`. The index keeps ß, while a user types SS."""
-    return f"('{word}':* | '{word.replace('SS', 'ß')}':*)" if "SS" in word else f"'{word}':*"
+def _asked(typed: str) -> str:
+    """Term as a `tsquery`. The index keeps ß, while a user types SS; and it keeps letters beyond Latin Extended-A with
+    their marks, so a word with such a letter is also asked for as it was typed."""
+    plain = folded(typed)
+    words = {plain: None, plain.replace("SS", "ß"): None}
+    words |= dict.fromkeys(each.translate(_INDEXED) for each in (typed.upper(), typed.lower(), typed.capitalize()))
+    return "(" + " | ".join(f"'{word}':*" for word in words) + ")"
 
 
 def _with_sharp_s(word: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clients.identity import cui
-from clients.identity.cui import Fault, check_digit, fault_of, municipalities
+from clients.identity.cui import Fault, canonical, check_digit, fault_of, municipalities
 
 COUNTS = [17, 8, 16, 16, 14, 14, 19, 8, 24, 21, 9, 30, 33, 21, 8, 17, 14, 5, 11, 11, 7, 17]
 NUMBER = "238003337"
@@ -78,3 +78,23 @@ def test_the_table_of_municipalities_is_read_from_its_file():
     assert [department["municipalities"] for department in data.values()] == COUNTS
     assert list(municipalities()) == [f"{each:02}" for each in range(1, 23)]
     assert data["13"]["name"] == "Huehuetenango"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2380 03337 0713",
+        "2380-03337-0713",
+        " 2380 03337 0713 ",
+        "2380\u201003337\u20110713",
+        "2380.03337.0713",
+        "2380033370713",
+    ],
+)
+def test_a_cui_in_groups_is_the_cui(written):
+    assert canonical(written) == "2380033370713"
+
+
+@pytest.mark.parametrize("other", ["", "2380 03337 071", "2380/03337/0713", "２３８０ 03337 0713", "CL 123", "a-b"])
+def test_what_is_no_cui_in_groups_stays_as_it_is(other):
+    assert canonical(other) == other

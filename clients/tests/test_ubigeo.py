@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clients.identity import ubigeo
-from clients.identity.ubigeo import Place, counts, resolve
+from clients.identity.ubigeo import Level, Place, Unknown, counts, find, resolve
 
 DATA = json.loads((Path(ubigeo.__file__).parent / "data" / "ubigeo.json").read_text(encoding="utf-8"))
 MIRAFLORES = Place("150122", "Lima", "Lima", "Miraflores")
@@ -113,3 +113,63 @@ def test_names_fit_their_columns():
     assert max(len(place.department) for place in every_place()) <= 50
     assert max(len(place.province) for place in every_place()) <= 50
     assert max(len(place.district) for place in every_place()) <= 60
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("Prov. Const. del Callao", "Prov. Const. del Callao", "Callao"), "070101"),
+        (("PROVINCIA CONSTITUCIONAL DEL CALLAO", "Callao", "La Perla"), "070104"),
+        (("Callao", "P.C. del Callao", "Cercado del Callao"), "070101"),
+        (("Callao", "Callao", "Carmen de la Legua"), "070103"),
+        (("Ica", "Nazca", "NAZCA"), "110301"),
+        (("CUZCO", "Cuzco", "Qosqo"), "080101"),
+        (("Dpto. del Cuzco", "Prov. de Quispicanchis", "Urcos"), "081201"),
+        (("Ayacucho", "VILCASHUAMAN", "Vilcashuamán"), "051101"),
+        (("Lima", "Lima", "Cercado de Lima"), "150101"),
+        (("Lima Metropolitana", "Lima", "LIMA CERCADO"), "150101"),
+        (("Lima", "Lima", "Cercado"), "150101"),
+        (("Lima", "Lima", "Lima (Cercado)"), "150101"),
+        (("Arequipa", "Arequipa", "Cercado de Arequipa"), "040101"),
+        (("Ayacucho", "Huamanga", "Cercado de Huamanga"), "050101"),
+        (("Cuzco", "Cuzco", "Cercado del Cuzco"), "080101"),
+        (("Departamento de Lima", "Provincia de Lima", "Distrito de San Isidro"), "150131"),
+        (("Región La Libertad", "Provincia de Trujillo", "Dist. Trujillo"), "130101"),
+        (("Lima", "Lima", "Sta. Anita"), "150137"),
+        (("Lima", "Lima", "S.J.L."), "150132"),
+        (("Lima", "Lima", "S. J. de Miraflores"), "150133"),
+        (("Lima", "Lima", "Lurigancho - Chosica"), "150118"),
+        (("Lima", "Lima", "Ate-Vitarte"), "150103"),
+        (("Moquegua", "Gral.  Sánchez Cerro", "Omate"), "180201"),
+        (("Piura", "Piura", "26 de Octubre"), "200115"),
+        (("Arequipa", "Arequipa", "J.L. Bustamante y Rivero"), "040129"),
+    ],
+)
+def test_usual_spellings_are_the_official_place(names, code):
+    assert code_of(*names) == code
+
+
+@pytest.mark.parametrize(
+    ("names", "unknown"),
+    [
+        (("Limma", "Lima", "Lima"), Unknown(Level.DEPARTMENT, "")),
+        (("cuzco", "Lima", "Miraflores"), Unknown(Level.PROVINCE, "Cusco")),
+        (("Lima", "Lima", "Wanchaq"), Unknown(Level.DISTRICT, "Lima")),
+        (("Lima", "Lima", "Cercado de Cusco"), Unknown(Level.DISTRICT, "Lima")),
+        (("Ica", "Nazca", "Cercado de Lima"), Unknown(Level.DISTRICT, "Nasca")),
+        (("Prov. Lima", "Dist. de", "x"), Unknown(Level.PROVINCE, "Lima")),
+        (("Lima", "Lima", "Distrito"), Unknown(Level.DISTRICT, "Lima")),
+        (("Lima", "Lima", "S." * 5_000), Unknown(Level.DISTRICT, "Lima")),
+    ],
+)
+def test_the_unknown_one_of_three_names_is_said(names, unknown):
+    assert find(*names) == unknown
+
+
+def test_every_other_spelling_belongs_to_a_place_and_to_no_other():
+    others = json.loads((Path(ubigeo.__file__).parent / "data" / "place_spellings.json").read_text(encoding="utf-8"))
+    levels, names, spellings = ubigeo._gazetteer()
+    assert set(others) <= set(names)
+    assert len(spellings) == sum(map(len, others.values())), "a spelling stands twice"
+    for spelling, code in spellings.items():
+        assert levels[len(code) // 2 - 1].get(spelling, code) == code, "the name of another place"

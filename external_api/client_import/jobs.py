@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -20,7 +21,8 @@ from django.db.models.functions import JSONArray
 
 from clients.local_time import LIMA
 from clients.models import AuthorizedClient, Contract, Partner, audit
-from external_api.client_import.spreadsheets import COLUMNS, FIELDS, SheetRow, csv_text, total_line, write_xlsx
+from external_api.client_import.columns import COLUMNS, FIELDS
+from external_api.client_import.spreadsheets import SheetRow, csv_text, total_line, write_xlsx
 from external_api.frontdoor import request_log
 from external_api.frontdoor.export_slots import STAFF
 from external_api.frontdoor.exports import Body, Export, file_body
@@ -44,13 +46,51 @@ class Outcome:
     request_id: int = 0
 
 
-def preview(partner: Partner, lines: Sequence[SheetRow], *, at: datetime) -> Outcome:
-    """Return the outcome that `apply` would have now: run the same code and roll back, so that the rules cannot
-    differ."""
+SAMPLE = 10
+"""Clients that the review shows as they would be stored."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A line as it would be stored: values of FIELDS."""
+
+    number: int
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What the page before an import shows. It travels with the rows, so that it can be shown again."""
+
+    partner: str
+    file: str
+    source: str
+    notes: list[str]
+    outcome: Outcome
+    sample: list[Sample]
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> "Review":
+        """From `dataclasses.asdict`, by way of JSON."""
+        outcome = plain["outcome"]
+        return cls(
+            plain["partner"],
+            plain["file"],
+            plain["source"],
+            plain["notes"],
+            Outcome(outcome["good"], [Fault(**each) for each in outcome["faults"]]),
+            [Sample(**each) for each in plain["sample"]],
+        )
+
+
+def preview(partner: Partner, lines: Sequence[SheetRow], *, at: datetime) -> tuple[Outcome, list[Sample]]:
+    """Return the outcome that `apply` would have now, and the first clients as they would be stored: run the same
+    code, read, and roll back, so that the rules cannot differ."""
     with transaction.atomic():
-        outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=0, at=at))
+        results = _alta(partner, lines, request_id=0, at=at)
+        stored = _stored(partner, lines, results)
         transaction.set_rollback(True)
-    return outcome
+    return _outcome(lines, results), stored
 
 
 def apply(partner: Partner, lines: Sequence[SheetRow], *, at: datetime, by: str, address: str, file: str) -> Outcome:
@@ -58,7 +98,7 @@ def apply(partner: Partner, lines: Sequence[SheetRow], *, at: datetime, by: str,
     began = time.perf_counter()
     with transaction.atomic():
         number = request_log.next_id()
-        outcome = _outcome(lines, bulk.alta(partner, _rows(lines), request_id=number, at=at), number)
+        outcome = _outcome(lines, _alta(partner, lines, request_id=number, at=at), number)
         good, bad = outcome.good, len(outcome.faults)
         ApiRequest(
             id=number,
@@ -141,16 +181,32 @@ def xlsx_body(rows: Rows) -> tuple[Body, int]:
         raise
 
 
-def _rows(lines: Sequence[SheetRow]) -> list[Any]:
-    return [dict(zip(FIELDS, cells, strict=True)) for _, cells in lines]
+def _alta(partner: Partner, lines: Sequence[SheetRow], *, request_id: int, at: datetime) -> dict[str, Any]:
+    """Results of `alta` by the index of their line. A line that cannot be read as its sheet shows it stays outside: the
+    contract's rules would judge values that nobody wrote."""
+    readable = [index for index, line in enumerate(lines) if not line.faults]
+    rows = [dict(zip(FIELDS, lines[index].cells, strict=True)) for index in readable]
+    results = bulk.alta(partner, rows, request_id=request_id, at=at)
+    good = [{**each, "indice": readable[each["indice"]]} for each in results["exitos"]]
+    bad = [{**each, "indice": readable[each["indice"]]} for each in results["fallos"]]
+    bad += [{"errores": list(line.faults), "indice": index} for index, line in enumerate(lines) if line.faults]
+    return {"exitos": good, "fallos": sorted(bad, key=itemgetter("indice"))}
+
+
+def _stored(partner: Partner, lines: Sequence[SheetRow], results: dict[str, Any]) -> list[Sample]:
+    """The first clients, as the transaction that runs has stored them."""
+    first = {each["correo"]: lines[each["indice"]].number for each in results["exitos"][:SAMPLE]}
+    columns = ("name", "document_type", "document_number", "phone", "external_code", "profile", "email")
+    live = AuthorizedClient.objects.filter(partner=partner, email__in=first, deauthorized_at=None)
+    return [Sample(first[row[-1]], list(row)) for row in live.order_by("id").values_list(*columns)]
 
 
 def _outcome(lines: Sequence[SheetRow], results: dict[str, Any], request_id: int = 0) -> Outcome:
     faults = [
-        Fault(lines[fault["indice"]][0], lines[fault["indice"]][1][FIELDS.index("correo")], fault["errores"])
+        Fault(lines[fault["indice"]].number, lines[fault["indice"]].cells[FIELDS.index("correo")], fault["errores"])
         for fault in results["fallos"]
     ]
-    return Outcome(results["cuenta_exitos"], faults, request_id)
+    return Outcome(len(results["exitos"]), faults, request_id)
 
 
 def _cells(row: list[Any]) -> list[str]:

@@ -8,87 +8,62 @@ is removed: an exported file imports unchanged.
 import csv
 import io
 import re
-import unicodedata
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import IO, Any
-from xml.etree.ElementTree import ParseError
+from typing import IO, NamedTuple
 
-from openpyxl import Workbook  # type: ignore[import-untyped]
-from openpyxl.reader.excel import ExcelReader  # type: ignore[import-untyped]
-from openpyxl.utils.exceptions import InvalidFileException  # type: ignore[import-untyped]
+from openpyxl import Workbook as WrittenWorkbook  # type: ignore[import-untyped]
 
-from external_api.client_import.limits import MAX_COLUMNS, TOO_WIDE, BoundedZip, Deadline, WrongFile
-
-FIELDS = ("nombre", "tipo_documento", "numero_documento", "celular", "codigo_externo", "perfil", "correo")
-"""Fields of a row of `alta`, in the contract's order; the columns have the same names."""
-REQUIRED = ("codigo_externo", "perfil", "correo")
-ENDED = "dado_de_baja_el"
-EXPORTED_ONLY = ("empresa", "suscrito", "id_solicitud", "autorizado_el", ENDED)
-"""Columns of an export that an import ignores."""
-COLUMNS = FIELDS + EXPORTED_ONLY
+from external_api.client_import import columns, file_kinds, text_files
+from external_api.client_import.cell_texts import FORMULA, fault_of, in_the_contracts_form, neutral, original, typed
+from external_api.client_import.columns import COLUMNS, ENDED, FIELDS, Header
+from external_api.client_import.filled_rows import FilledRow
+from external_api.client_import.limits import Deadline, WrongFile
+from external_api.client_import.workbook_parts import Sheet
+from external_api.client_import.workbooks import Workbook
 
 MAX_BYTES = 5 * 1024 * 1024
-MAX_LINES = 50_000
-"""Lines that are read, empty ones included: a sheet can claim a million of them."""
-MAX_CELL_LENGTH = 300
-"""Characters read of a cell: more than any rule allows, so that a longer one is invalid all the same."""
+SHOWN_NUMBERS = 10
+"""Numbers of hidden rows that the review names."""
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
-_UNDONE = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 _TOTAL = re.compile(r"Total: [0-9]+ filas")
-_BROKEN_XLSX = (
-    zipfile.BadZipFile,
-    zlib.error,
-    InvalidFileException,
-    ParseError,
-    KeyError,
-    IndexError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    UnicodeError,
-    ArithmeticError,
-)
-
-SheetRow = tuple[int, list[str]]
-"""A line's number, as the spreadsheet shows it, and its cells."""
 
 
-def neutral(cell: str) -> str:
-    """The cell in a form that a spreadsheet shows without running it."""
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+class SheetRow(NamedTuple):
+    """A client of the file, before the contract's rules."""
+
+    number: int
+    """Of its line, as the spreadsheet shows it."""
+    cells: list[str]
+    """Values of FIELDS, "" for a missing one."""
+    faults: Sequence[str] = ()
+    """Why the row cannot be read as its sheet shows it, in Spanish."""
 
 
-def original(cell: str) -> str:
-    """Inverse of `neutral`."""
-    return cell[1:] if _UNDONE.match(cell) else cell
+@dataclass
+class ClientList:
+    """The clients of a file, and what whoever imports them should know of it."""
+
+    rows: list[SheetRow] = field(default_factory=list)
+    source: str = ""
+    """Which sheet was read, or how the CSV was understood."""
+    notes: list[str] = field(default_factory=list)
+    """Hidden rows, other sheets with rows, lines above the names of the columns."""
 
 
-def read(data: bytes, *, at_most: int, too_many: str) -> list[SheetRow]:
-    """The filled lines of a file as values of FIELDS, with their numbers. Raises WrongFile."""
+def read(data: bytes, *, at_most: int, too_many: str) -> ClientList:
+    """The clients of a file: of a workbook the first visible sheet that names the columns. Raises WrongFile."""
     if len(data) > MAX_BYTES:
         raise WrongFile("El archivo pasa de 5 MB.")
     deadline = Deadline()
-    lines = _filled(_xlsx(data, deadline) if data.startswith(b"PK\x03\x04") else _csv(data), deadline)
-    header = next(lines, None)
-    if header is None:
-        raise WrongFile("El archivo está vacío.")
-    indexes = _column_indexes(header[1])
-    ended = _indexes_by_name(header[1]).get(ENDED)
-    rows: list[SheetRow] = []
-    for number, cells in lines:
-        if ended is not None and cells[ended : ended + 1] not in ([], [""]):
-            raise WrongFile(f"La fila {number} está dada de baja; quítela para no autorizarla otra vez.")
-        rows.append((number, [original(cells[at]) if at is not None and at < len(cells) else "" for at in indexes]))
-        if len(rows) > at_most:
-            raise WrongFile(too_many)
-    return rows
+    if file_kinds.is_zip(data):
+        return _of_workbook(Workbook(data, deadline), at_most, too_many)
+    table = text_files.table_of(data)
+    header, lines = columns.split(_without_total(text_files.lines(table, deadline)))
+    found = ClientList(source=table.description)
+    _gather(found, header, lines, at_most, too_many, is_csv=True)
+    return found
 
 
 def csv_text(rows: Iterable[Sequence[str]]) -> str:
@@ -106,85 +81,105 @@ def write_xlsx(
     rows: Iterable[Sequence[str]], into: IO[bytes], *, title: str = "Clientes", columns: Sequence[str] = COLUMNS
 ) -> None:
     """Write row by row by way of the disk: the sheet is never whole in memory."""
-    book = Workbook(write_only=True)
+    book = WrittenWorkbook(write_only=True)
     sheet = book.create_sheet(title)
     for row in chain([columns], rows):
         sheet.append([neutral(cell) for cell in row])
     book.save(into)
 
 
-def _csv(data: bytes) -> Iterator[SheetRow]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise WrongFile("No es XLSX ni CSV en UTF-8. En Excel: Guardar como, «CSV UTF-8».") from None
-    first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in first else ",", strict=True)
-    try:
-        for number, cells in enumerate(reader, start=1):
-            if len(cells) > MAX_COLUMNS:
-                raise WrongFile(TOO_WIDE)
-            yield number, [cell[:MAX_CELL_LENGTH].strip(" ") for cell in cells]
-    except csv.Error:
-        raise WrongFile(f"El CSV está mal formado cerca de la línea {reader.line_num}.") from None
+# --- which sheet ---
 
 
-def _xlsx(data: bytes, deadline: Deadline) -> Iterator[SheetRow]:
-    """Read the first sheet, from a zip that measures its parts: 31 KB can unfold into millions of cells and texts."""
-    try:
-        with BoundedZip(io.BytesIO(data), deadline) as parts:
-            reader = ExcelReader(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-            reader.archive.close()
-            reader.archive = parts
-            reader.read()
-            sheet = reader.wb.worksheets[0]
-            sheet.reset_dimensions()  # the size stated in the file may be wrong
-            for number, cells in enumerate(sheet.iter_rows(max_col=2 * len(COLUMNS), values_only=True), start=1):
-                yield number, [_as_text(cell) for cell in cells]
-    except _BROKEN_XLSX:
-        raise WrongFile("El XLSX está dañado o protegido.") from None
-
-
-def _as_text(cell: Any) -> str:
-    """A number as it was typed: spreadsheets store 12345678 as 12345678.0."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        cell = int(cell)
-    return str(cell)[:MAX_CELL_LENGTH].strip(" ")
-
-
-def _filled(lines: Iterator[SheetRow], deadline: Deadline) -> Iterator[SheetRow]:
-    """Leave out empty lines, and the last line of an export."""
-    for number, cells in lines:
-        deadline.check()
-        if number > MAX_LINES:
-            raise WrongFile(f"El archivo pasa de {MAX_LINES} líneas, vacías incluidas.")
-        filled = [cell for cell in cells if cell]
-        if filled and not (len(filled) == 1 and _TOTAL.fullmatch(filled[0])):
-            yield number, cells
-
-
-def _column_indexes(header: list[str]) -> list[int | None]:
-    """Column index of each of FIELDS. Raises WrongFile: a misspelled column must not be ignored."""
-    found = _indexes_by_name(header)
-    unknown = [name for name in found if name not in COLUMNS]
-    if unknown:
-        raise WrongFile(f"Columnas desconocidas: {', '.join(unknown)}. Las columnas son: {', '.join(FIELDS)}.")
-    missing = [name for name in REQUIRED if name not in found]
-    if missing:
-        raise WrongFile(f"Faltan columnas: {', '.join(missing)}.")
-    return [found.get(name) for name in FIELDS]
-
-
-def _indexes_by_name(header: list[str]) -> dict[str, int]:
-    """Column name -> index; `Código externo` is read as `codigo_externo`."""
-    found: dict[str, int] = {}
-    for index, cell in enumerate(header):
-        plain = unicodedata.normalize("NFKD", cell).encode("ascii", "ignore").decode()
-        name = "_".join(plain.lower().split())
-        if name in found:
-            raise WrongFile(f"La columna {name} está repetida.")
-        if name:
-            found[name] = index
+def _of_workbook(book: Workbook, at_most: int, too_many: str) -> ClientList:
+    sheet, header, lines = _sheet_with_the_header(book)
+    found = ClientList(source=f"Hoja «{sheet.name}»")
+    _gather(found, header, lines, at_most, too_many, is_csv=False)
+    others = [each for each in book.sheets if each is not sheet and book.has_lines(each)]
+    if others:
+        names = ", ".join(f"«{each.name}»" + (" (oculta)" if each.is_hidden else "") for each in others[:SHOWN_NUMBERS])
+        found.notes.append(f"No se leen otras hojas con datos: {names}.")
     return found
+
+
+def _sheet_with_the_header(book: Workbook) -> tuple[Sheet, Header, Iterator[FilledRow]]:
+    """The first visible sheet that names the columns. Raises WrongFile: for the first visible sheet with anything in
+    it, where none does."""
+    nearest: WrongFile = columns.EmptyFile()
+    for sheet in book.sheets:
+        if sheet.is_hidden:
+            continue
+        try:
+            return (sheet, *columns.split(_without_total(book.lines(sheet))))
+        except columns.EmptyFile:
+            continue
+        except columns.NoHeader as fault:
+            if isinstance(nearest, columns.EmptyFile):
+                nearest = columns.NoHeader(f"Hoja «{sheet.name}»: {fault}")
+    for sheet in book.sheets:
+        if sheet.is_hidden and _names_columns(book, sheet):
+            raise WrongFile(
+                f"Las columnas están en la hoja oculta «{sheet.name}», que no se lee. Muéstrela en Excel (clic derecho "
+                "en las pestañas, Mostrar) y guarde el archivo."
+            )
+    raise nearest
+
+
+def _names_columns(book: Workbook, sheet: Sheet) -> bool:
+    try:
+        columns.split(book.lines(sheet))
+    except columns.NoHeader:
+        return False
+    return True
+
+
+# --- rows ---
+
+
+def _gather(
+    found: ClientList, header: Header, lines: Iterator[FilledRow], at_most: int, too_many: str, *, is_csv: bool
+) -> None:
+    if header.number > 1:
+        found.notes.append(f"Los nombres de las columnas están en la fila {header.number}; lo de arriba no se lee.")
+    hidden: list[int] = []
+    ended = header.columns.get(ENDED)
+    for line in lines:
+        if ended is not None and ended in line.cells:
+            raise WrongFile(f"La fila {line.number} está dada de baja; quítela para no autorizarla otra vez.")
+        if not header.nameless.isdisjoint(line.cells):
+            raise columns.unnamed(min(header.nameless.intersection(line.cells)), line.number)
+        found.rows.append(_row(header, line, is_csv=is_csv))
+        if line.is_hidden:
+            hidden.append(line.number)
+        if len(found.rows) > at_most:
+            raise WrongFile(too_many)
+    if hidden:
+        shown = ", ".join(map(str, hidden[:SHOWN_NUMBERS]))
+        if len(hidden) > SHOWN_NUMBERS:
+            shown += f" y {len(hidden) - SHOWN_NUMBERS} más"
+        found.notes.append(f"Filas ocultas en Excel (por un filtro, por ejemplo), que también se leen: {shown}.")
+
+
+def _row(header: Header, line: FilledRow, *, is_csv: bool) -> SheetRow:
+    values: dict[str, str] = {}
+    faults: list[str] = []
+    beyond = max(line.cells) - header.width + 1
+    if beyond > 0:
+        cells = "celda" if beyond == 1 else "celdas"
+        faults.append(f"Tiene {beyond} {cells} más que columnas: puede haber una coma sin comillas.")
+    for name in FIELDS:
+        column = header.columns.get(name, -1)
+        text = line.cells.get(column, "")
+        values[name] = value = typed(text) if is_csv else original(text)
+        is_formula = is_csv and value == text and text.startswith("=")
+        fault = line.faults.get(column) or (FORMULA if is_formula else fault_of(value))
+        if fault:
+            faults.append(f"{name}: {fault}.")
+    numeric = frozenset(name for name in FIELDS if header.columns.get(name, -1) in line.numeric)
+    in_the_contracts_form(values, numeric)
+    return SheetRow(line.number, list(values.values()), faults)
+
+
+def _without_total(lines: Iterator[FilledRow]) -> Iterator[FilledRow]:
+    """Leave out the last line of an export."""
+    return (line for line in lines if not (len(line.cells) == 1 and _TOTAL.fullmatch(next(iter(line.cells.values())))))

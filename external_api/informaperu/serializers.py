@@ -12,13 +12,16 @@ from messaging.models import Via
 
 
 class PersonName(Text):
-    """A person's name, as in `clients.identity.names`."""
+    """A person's name, as in `clients.identity.names`. A dash in place of an optional one is none."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=80, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
+        if self.optional and names.is_dash(name):
+            return ""
+        name = names.spelled(name)
         if not names.name_ok(name):
             raise serializers.ValidationError("Solo puede tener letras, espacios, apóstrofos, guiones y puntos.")
         return name
@@ -90,15 +93,28 @@ def _check_character_fault(number: str, character: str, *, number_ok: bool) -> s
     return ""
 
 
+NOT_TOGETHER = "El departamento, la provincia y el distrito no existen juntos."
+_LEVELS = ("departamento", "provincia", "distrito")
+
+
 def _place_faults(fields: dict[str, Any]) -> dict[str, list[str]]:
-    triple = [fields.get(name) for name in ("departamento", "provincia", "distrito")]
+    triple = [fields.get(name) for name in _LEVELS]
     if not all(triple):
         return {}
-    place = ubigeo.resolve(*(str(each) for each in triple))
-    if place is None:
-        return {"distrito": ["El departamento, la provincia y el distrito no existen juntos."]}
+    place = ubigeo.find(*(str(each) for each in triple))
+    if isinstance(place, ubigeo.Unknown):
+        return {_LEVELS[place.level]: _unknown(place)}
     fields["place"] = place
     return {}
+
+
+def _unknown(place: ubigeo.Unknown) -> list[str]:
+    """Texts for the first of the three names that is no place of the one before."""
+    if place.level is ubigeo.Level.DEPARTMENT:
+        return ["No es un departamento del Perú."]
+    if place.level is ubigeo.Level.PROVINCE:
+        return [f"No es una provincia del departamento {place.within}."]
+    return [NOT_TOGETHER, f"No es un distrito de la provincia {place.within}."]
 
 
 def _applicant(fields: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from clients.authorized_clients import Authorization
 from clients.identity.documents import DOCUMENT_TYPES, SHAPES, canonical_number, shape_ok
 from clients.identity.emails import InvalidEmail, canonical_email
-from clients.identity.names import NAME_PATTERN, is_nfc, name_ok, normalised
+from clients.identity.names import NAME_PATTERN, is_nfc, name_ok, normalised, spelled
 
 NOT_AN_OBJECT = "Cliente Invalido."
 EMAIL_REQUIRED = "Correo Requerido."
@@ -41,12 +41,14 @@ _TEXTS_OF = itemgetter("nombre", "tipo_documento", "numero_documento", "celular"
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Rule of an independent field: the text for a missing one (none: it is optional), and for an invalid one."""
+    """Rule of an independent field: the text for a missing one (none: it is optional), and for an invalid one, and
+    the spelling that is checked and stored."""
 
     name: str
     ok: Callable[[str], bool]
     invalid: str
     required: str = ""
+    spelled: Callable[[str], str] = str
 
 
 MAX_TEXT_LENGTH = 100
@@ -65,7 +67,7 @@ def _name(text: str) -> bool:
     return MIN_NAME_LENGTH <= len(text) <= MAX_NAME_LENGTH and name_ok(text)
 
 
-_NAME = _Text("nombre", _name, "Nombre Invalido.")
+_NAME = _Text("nombre", _name, "Nombre Invalido.", spelled=spelled)
 _CELL = _Text("celular", lambda text: _PHONE.fullmatch(text) is not None, "Celular Invalido.")
 _CODE = _Text("codigo_externo", _any_text, "Codigo Externo Invalido.", "Codigo Externo Requerido.")
 _PROFILE = _Text("perfil", _any_text, "Perfil Invalido.", "Perfil Requerido.")
@@ -163,7 +165,7 @@ def _field(row: dict[str, Any], rule: _Text, faults: list[str]) -> str:
         if rule.required:
             faults.append(rule.required)
         return ""
-    if text is None or not rule.ok(text):
+    if text is None or not rule.ok(text := rule.spelled(text)):
         faults.append(rule.invalid)
         return ""
     return text

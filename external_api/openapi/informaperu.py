@@ -46,7 +46,7 @@ SMS = {"telefono": "987654321", "operador": "MOVISTAR", "via": "S"}
 # --- requests -----------------------------------------------------------------------------------------------
 
 _NAME = "Letras, espacios, apóstrofos, guiones y puntos, hasta 80."
-_PLACE = "Debe existir junto con los otros dos; no importan mayúsculas ni tildes."
+_PLACE = "Debe existir junto con los otros dos; no importan mayúsculas ni tildes, y se leen otras formas usuales."
 _REGISTRATION_BODY = asked(
     {
         "tipo_documento": one_of_these(DOCUMENT_TYPES),

@@ -49,8 +49,9 @@ _POINT: Schema = asked(
 BODY: Schema = asked(
     {
         "cui": text(
-            "CUI de Guatemala: 13 dígitos, con dígito verificador, departamento y municipio correctos.",
-            pattern="^[0-9]{13}$",
+            "CUI de Guatemala: 13 dígitos, también en grupos con espacios o guiones; con dígito verificador, "
+            "departamento y municipio correctos.",
+            pattern="^[0-9](?:[ .-]*[0-9]){12}$",
         ),
         "first_name": _short("Nombres."),
         "last_name": _short("Apellidos."),

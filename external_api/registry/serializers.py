@@ -25,10 +25,11 @@ _CUI_FAULTS = {
 
 
 class Cui(Text):
-    """13 digits with a valid check digit (the ninth), department and municipality."""
+    """13 digits with a valid check digit (the ninth), department and municipality; spaces and hyphens between them are
+    left out."""
 
     def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
+        text = cui.canonical(super().to_internal_value(data))
         fault = cui.fault_of(text)
         if fault is not None:
             raise serializers.ValidationError(_CUI_FAULTS[fault])

@@ -101,7 +101,11 @@ def test_validation_names_every_faulty_field(front):
         ({"correo": "juan@example.com\r\nBcc: x@example.com"}, "correo"),
         ({"correo": "a" * 250 + "@example.com"}, "correo"),
         ({"distrito": "NO EXISTE"}, "distrito"),
-        ({"provincia": "CUSCO"}, "distrito"),
+        ({"provincia": "CUSCO"}, "provincia"),
+        ({"provincia": "NO EXISTE", "distrito": "TAMPOCO"}, "provincia"),
+        ({"departamento": "LYMA"}, "departamento"),
+        ({"apellido_paterno": "-"}, "apellido_paterno"),
+        ({"apellido_materno": "-x-"}, "apellido_materno"),
         ({"departamento": None}, "departamento"),
         ({"departamento": ["LIMA"]}, "departamento"),
         ({"apellido_materno": 7}, "apellido_materno"),
@@ -112,6 +116,54 @@ def test_a_registration_with_one_fault(front, changes, field):
     assert code_of(answer) == (400, "ERR_VALIDATION")
     assert list(answer.json()["details"]) == [field]
     assert not Applicant.objects.exists()
+
+
+def test_the_refusal_says_which_of_the_three_places_is_unknown(front):
+    def details(**places):
+        return front.post("/client", REGISTRATION | places).json()["details"]
+
+    assert details(departamento="Cuzcoo") == {"departamento": ["No es un departamento del Perú."]}
+    assert details(provincia="Cuzco") == {"provincia": ["No es una provincia del departamento Lima."]}
+    assert details(departamento="Cuzco", provincia="Cuzco", distrito="Miraflores") == {
+        "distrito": [
+            "El departamento, la provincia y el distrito no existen juntos.",
+            "No es un distrito de la provincia Cusco.",
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("places", "official"),
+    [
+        (("Prov. Const. del Callao", "Prov. Const. del Callao", "Ventanilla"), ("Callao", "Callao", "Ventanilla")),
+        (("ICA", "NAZCA", "NAZCA"), ("Ica", "Nasca", "Nasca")),
+        (("Cuzco", "Cuzco", "Cuzco"), ("Cusco", "Cusco", "Cusco")),
+        (("Ayacucho", "Vilcashuamán", "VILCASHUAMAN"), ("Ayacucho", "Vilcas Huamán", "Vilcas Huamán")),
+        (("Lima", "Lima", "Cercado de Lima"), ("Lima", "Lima", "Lima")),
+    ],
+)
+def test_a_place_in_another_spelling_is_stored_as_the_official_one(front, places, official):
+    changes = dict(zip(("departamento", "provincia", "distrito"), places, strict=True))
+    assert front.post("/client", REGISTRATION | changes).status_code == 201
+    row = Applicant.objects.get()
+    assert (row.department, row.province, row.district) == official
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"apellido_paterno": "D´ANGELO"}, ("Juan", "D'ANGELO", "Gomez")),
+        ({"apellido_paterno": "Quispe – Huamán"}, ("Juan", "Quispe-Huamán", "Gomez")),
+        ({"apellido_materno": "-"}, ("Juan", "Perez", "")),
+        ({"apellido_materno": "—"}, ("Juan", "Perez", "")),
+        ({"apellido_materno": "."}, ("Juan", "Perez", "")),
+        ({"nombres": "Tsẽ̱ G\u0303ua"}, ("Tsẽ̱ G\u0303ua", "Perez", "Gomez")),
+    ],
+)
+def test_names_are_stored_in_one_spelling(front, given, stored):
+    assert front.post("/client", REGISTRATION | given).status_code == 201
+    row = Applicant.objects.get()
+    assert (row.names, row.paternal_surname, row.maternal_surname) == stored
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from uuid import UUID
 from django.db.models import Model, Q
 
 from clients.identity.names import normalised
-from clients.identity.phones import mobile_ok
 from clients.models import Applicant, AuthorizedClient, ExternalClient
+from clients.search import typed
 from clients.search.names import MAX_RESULTS, authorized_with_names, ids, with_names
 from external_api.models import ApiRequest
 from messaging.models import Message
@@ -87,8 +87,8 @@ def search(term: str) -> list[Person]:
         person = person_of(row)
         seen |= {(each._meta.label, each.pk) for each in (*person.applicants, *person.authorized, *person.external)}
         people.append(person)
-    if not people and "@" in text and Message.objects.filter(recipient=text.lower()).exists():
-        people.append(Person(mailbox=text.lower()))
+    if not people and "@" in text and Message.objects.filter(recipient=typed.mailbox(text)).exists():
+        people.append(Person(mailbox=typed.mailbox(text)))
     return people
 
 
@@ -130,15 +130,15 @@ def _by_value(text: str) -> Iterable[Any]:
     """By mailbox, phone, document, name or the partner's own id. One query for each, so that each uses its index and
     the planner scans no table."""
     if "@" in text:
-        email = text.lower()
+        email = typed.mailbox(text)
         yield from _newest(Applicant, _of_mailbox(Applicant, email), _reached_at(email))
         yield from _newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email))
         return
-    digits = "".join(text.split()).removeprefix("+51")
-    if mobile_ok(digits):
-        yield from _newest(Applicant, _reached_at(digits))
-        yield from _newest(AuthorizedClient, _ids(AuthorizedClient, Q(phone=digits)))
-    of_document, of_code = Q(document_number=text.upper()), Q(external_code=text)
+    phone = typed.phone(text)
+    if phone:
+        yield from _newest(Applicant, _reached_at(phone))
+        yield from _newest(AuthorizedClient, _ids(AuthorizedClient, Q(phone=phone)))
+    of_document, of_code = Q(document_number__in=typed.documents(text)), Q(external_code=text)
     yield from _newest(Applicant, _ids(Applicant, of_document))
     yield from _newest(AuthorizedClient, _ids(AuthorizedClient, of_document), _ids(AuthorizedClient, of_code))
     yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:MAX_ROWS]

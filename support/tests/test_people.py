@@ -7,11 +7,18 @@ from clients.authorized_clients import Authorization, authorize
 from clients.external_clients import Details, register
 from clients.models import AuthorizedClient
 from clients.retention import erase_authorized
+from clients.search.typed import documents
 from conftest import make_applicant
 from messaging.models import Message
 from support.cases import person_search
 from support.cases.person_search import search
-from tests.factories import ApiRequestFactory, AuthorizedClientFactory, MessageFactory, PartnerFactory
+from tests.factories import (
+    ApiRequestFactory,
+    AuthorizedClientFactory,
+    ExternalClientFactory,
+    MessageFactory,
+    PartnerFactory,
+)
 from tokens import services
 from tokens.services import Origin
 
@@ -76,6 +83,58 @@ def test_an_external_client_is_found_by_each_of_their_values(registry):
     row = ExternalClient.objects.get()
     for term in ("2380033370713", "CL123456", "5551234", "perez juan", str(row.pk)):
         assert [person.external for person in search(term)] == [[row]], term
+
+
+TYPED = {
+    "40000001-9": "40000001",
+    "40000001 – 9": "40000001",
+    "40000001K": "40000001",
+    "40.000.001": "40000001",
+    "40 000 001": "40000001",
+    "DNI 40000001": "40000001",
+    "D.N.I. N° 40.000.001-9": "40000001",
+    "51910000113": "910000113",
+    "0051 910 000 113": "910000113",
+    "+51 910-000-113": "910000113",
+    "910.000.113": "910000113",
+    "x5@xn--and-6ma2c.pe": "x5@ñandú.pe",
+    "X5@ÑANDÚ.PE": "x5@ñandú.pe",
+    "Ana Paz <x5@ñandú.pe>": "x5@ñandú.pe",
+    "mailto:x5@ñandú.pe": "x5@ñandú.pe",
+}
+"""What is typed or pasted, and the value that it means."""
+
+
+@pytest.mark.parametrize("term", TYPED)
+def test_a_person_is_found_however_their_values_are_typed(db, term):
+    bank = PartnerFactory(contracts=["nopasanada"])
+    row = Authorization("x5@ñandú.pe", "Ana Paz", "DNI", "40000001", "910000113", "COD-1", "A")
+    other = Authorization("otra@dominio.com", "Eva Paz", "DNI", "40000002", "910000114", "COD-2", "A")
+    authorize(bank, [row, other], request_id=1, at=timezone.now())
+    applicant = make_applicant(document_number="40000001", email="x5@ñandú.pe")
+    services.request(applicant.pk, via="S", phone="910000113", operator="CLARO", origin=Origin(), at=timezone.now())
+    [person] = search(term)
+    assert [each.external_code for each in person.authorized] == ["COD-1"]
+    assert person.applicants == [applicant]
+
+
+def test_a_mailbox_that_got_mail_is_found_by_its_domain_in_ascii(db):
+    MessageFactory(kind="suscripcion", via="C", recipient="x5@ñandú.pe")
+    assert [person.mailbox for person in search("X5@xn--and-6ma2c.pe")] == ["x5@ñandú.pe"]
+
+
+@pytest.mark.parametrize("term", ["2380 03337 0713", "2380-03337-0713"])
+def test_an_external_client_is_found_by_a_cui_in_groups(registry, term):
+    ExternalClientFactory(partner=registry.partner, cui="2380033370713")
+    assert len(search(term)) == 1
+
+
+@pytest.mark.parametrize(
+    ("term", "meant"), [("400000019", ["400000019"]), ("CE-1", ["CE-1"]), ("400000013", ["400000013", "40000001"])]
+)
+def test_a_number_is_not_taken_apart_without_a_reason(term, meant):
+    """Nine digits are a CE, unless the last one is the check character of the others."""
+    assert documents(term) == meant
 
 
 def test_rows_of_two_contracts_with_one_document_are_one_person(ana, luis):

@@ -146,3 +146,22 @@ def test_the_desk_finds_both_kinds_by_one_name(bank):
     make_applicant(names="José", paternal_surname="Ñahui")
     authorised(bank, "Ñahui Rojas")
     assert [person.name for person in search("nahui")] == ["José Ñahui Gomez", "Ñahui Rojas"]
+
+
+RARE = {
+    "Ẽtsa Ampã̱": ("ẽtsa", "ẼTSA ampã̱", "Ẽ"),
+    "G\u0303aritai Paz": ("g\u0303aritai", "G\u0303ARI"),
+    "Kʉtsa Ɨ\u0301mɨ": ("kʉtsa", "Ɨ\u0301MƗ"),
+}
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_names_with_letters_of_other_alphabets_are_found_as_they_are_written(bank, name):
+    first, last = name.split()
+    make_applicant(names=first, paternal_surname=last, maternal_surname="", partner=bank)
+    for term in (*RARE[name], name):
+        assert len(search(term)) == 1, term
+    Applicant.objects.all().delete()
+    AuthorizedClientFactory(partner=bank, name=name)
+    for term in (*RARE[name], name, folded(name)):
+        assert len(search(term)) == 1, term
