@@ -71,6 +71,9 @@ class Campaign(models.Model):
     created_at = models.DateTimeField("creada")
     started_at = models.DateTimeField("comenzó", null=True)
     finished_at = models.DateTimeField("terminó", null=True)
+    pause_reason = models.CharField(
+        max_length=300, blank=True, db_default=""
+    )  # why it paused itself; empty: it did not
 
     class Meta:
         verbose_name = "campaña"
@@ -332,6 +335,8 @@ class ProviderReceipt(models.Model):
     """Keyed hashes of the numbers in the report; empty once it has settled a message."""
     state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
     detail = models.CharField("detalle", max_length=300, blank=True)
+    bounce = models.CharField(max_length=12, blank=True, db_default="")
+    """Of a mail: HARD_BOUNCE or FAILURE, as in RecipientFeedback; else empty."""
     at = models.DateTimeField("fecha")
 
     class Meta:
@@ -380,3 +385,8 @@ class RateCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.known + self.added}"
+
+
+# at the end: it refers to the models above
+from messaging.suppression.models import RecipientFeedback as RecipientFeedback  # noqa: E402
+from messaging.suppression.models import Suppression as Suppression  # noqa: E402

@@ -9,6 +9,7 @@ from django.utils.crypto import constant_time_compare
 
 from clients.email_subscriptions import subscribable, subscribe
 from clients.models import AuthorizedClient
+from messaging.suppression import listing
 from subscription.consent import Consent, Offer, consent_to
 from subscription.errors import TextHasChanged, UnusableLink
 from subscription.links import request_of
@@ -42,6 +43,7 @@ def confirm(token: str, *, digest: str, address: str, at: datetime) -> Offer:
         if not constant_time_compare(digest, offered.consent.digest):
             raise TextHasChanged(offered)
         subscribe(clients, at=at)
+        listing.lift_for_subscription(request.email, [client.partner_id for client in clients], at=at)
         _record_consents(request, clients, offered.consent, address=address, at=at)
     return offered
 
