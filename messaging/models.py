@@ -387,6 +387,9 @@ class RateCount(models.Model):
         return f"{self.known + self.added}"
 
 
-# at the end: it refers to the models above
-from messaging.suppression.models import RecipientFeedback as RecipientFeedback  # noqa: E402
-from messaging.suppression.models import Suppression as Suppression  # noqa: E402
+from messaging.suppression.models import (  # noqa: E402  they refer to the models above
+    RecipientFeedback as RecipientFeedback,
+)
+from messaging.suppression.models import (  # noqa: E402  they refer to the models above
+    Suppression as Suppression,
+)

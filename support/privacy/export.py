@@ -20,7 +20,7 @@ from messaging.models import Message, MessageEvent, ProviderReceipt, RecipientFe
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.timeline import AUDITED
 from support.privacy.erasure import Dossier, feedback_of, suppressions_of
-from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, audit_data
+from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, SUPPRESSION_KEYS, audit_data
 from tokens.cooldown import format_wait
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
@@ -327,17 +327,7 @@ SECTIONS = (
         "Si se dejó de enviar correos a un buzón suyo, por qué, y cuándo terminó.",
         Suppression,
         lambda person: suppressions_of(person).select_related("partner").order_by("created_at", "pk").iterator(),
-        {
-            "mailbox": "correo",
-            "partner": "empresa",
-            "reason": "motivo",
-            "evidence": "prueba",
-            "message_id": "mensaje",
-            "created_at": "desde",
-            "last_at": "ultima_vez",
-            "lifted_at": "termino_el",
-            "lifted_because": "por_que_termino",
-        },
+        SUPPRESSION_KEYS,
     ),
     Section(
         "pedidos_de_suscripcion",
