@@ -1,6 +1,10 @@
 """Views of the public pages: parse, call, answer. GET changes nothing anywhere."""
 
-from django.http import HttpRequest, HttpResponse
+import re
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 
 from clients.client_ip import caller_address
@@ -10,9 +14,6 @@ from subscription.consent import withdrawal_from
 from subscription.errors import TextHasChanged, UnusableLink
 from subscription.models import ConsentRecord
 from subscription.pages import form_page, link_page, page
-
-ONE_CLICK = ("List-Unsubscribe", "One-Click")
-"""Field and value that a mail program posts when its own button is pressed (RFC 8058, section 3.2)."""
 
 
 @form_page
@@ -55,23 +56,47 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 
 @link_page
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """Page of the link in every bulletin: buttons for people, one POST for mail programs."""
-    one_click = request.POST.get(ONE_CLICK[0]) == ONE_CLICK[1]
+    """Page of the link in every bulletin: buttons for people, one POST for mail programs.
+
+    A POST without the page's own field is a mail program's, whatever its body and content type (RFC 8058, section 3.2,
+    asks for `List-Unsubscribe=One-Click` as a form; some programs send it otherwise).
+    """
+    scope = _form(request).get("alcance", "")
+    one_click = request.method == "POST" and scope not in ("empresa", "todas")
     try:
         if request.method != "POST":
             client, _ = withdrawing.client_of_link(token)
             texts = (withdrawal_from(client.partner.name).text, withdrawal_from(None).text)
             return page(request, "unsubscribe", mailbox=_masked(client.email), texts=texts)
         how = ConsentRecord.How.ONE_CLICK if one_click else ConsentRecord.How.PAGE
-        everywhere = request.POST.get("alcance") == "todas"
+        everywhere = scope == "todas"
         client = withdrawing.withdraw(
-            token, how=how, everywhere=everywhere, address=caller_address(request.META), at=timezone.now()
+            token,
+            how=how,
+            everywhere=everywhere,
+            campaign=_campaign(request),
+            address=caller_address(request.META),
+            at=timezone.now(),
         )
     except UnusableLink:
         return _plain("Enlace de baja no válido.", 404) if one_click else page(request, "no_such_link", status=404)
     if one_click:
         return _plain("Suscripción cancelada.")
     return page(request, "unsubscribed", client=client, everywhere=everywhere)
+
+
+def _form(request: HttpRequest) -> QueryDict:
+    """Fields of a form; none where the body is no form that can be read."""
+    try:
+        return request.POST
+    except (MultiPartParserError, BadRequest, SuspiciousOperation):
+        return QueryDict()
+
+
+def _campaign(request: HttpRequest) -> int | None:
+    """Campaign whose mail the link is in, for its figures. It grants nothing."""
+    named = request.GET.get("c", "")
+    return int(named) if re.fullmatch(r"[0-9]{1,15}", named, re.ASCII) else None
 
 
 def _plain(text: str, status: int = 200) -> HttpResponse:

@@ -82,6 +82,7 @@ VALUE_NAMES = {
     "good": "filas buenas",
     "kind": "tipo",
     "new": "credencial nueva (id)",
+    "of": "de la campaña",
     "partner": "empresa",
     "query": "consulta",
     "recipient": "destino",

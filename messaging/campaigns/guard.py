@@ -5,7 +5,6 @@ stop and look at the list of clients.
 """
 
 import logging
-from collections import defaultdict
 from datetime import datetime
 from functools import lru_cache
 
@@ -31,7 +30,7 @@ def feedback_of(campaign: Campaign) -> dict[str, int]:
     """Number of bounces, complaints and unsubscriptions of a campaign, by kind."""
     with connection.cursor() as cursor:
         cursor.execute(sql.COUNT_OF_CAMPAIGN, {"campaign": campaign.pk})
-        return defaultdict(int, cursor.fetchall())
+        return {**dict.fromkeys(Kind.values, 0), **dict(cursor.fetchall())}
 
 
 def reason_to_pause(campaign: Campaign, *, at: datetime) -> str | None:

@@ -132,6 +132,24 @@ def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", addre
     return len(taken)
 
 
+def copy(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> Campaign:
+    """Make a draft with the same texts and recipients."""
+    with transaction.atomic():
+        made = Campaign.objects.create(
+            type=campaign.type,
+            subject=campaign.subject,
+            text=campaign.text,
+            html=campaign.html,
+            is_advertising=campaign.is_advertising,
+            profiles=campaign.profiles,
+            created_by=by,
+            created_at=at,
+        )
+        made.partners.set(campaign.partners.all())
+        audit(made, "campaign.copied", at=at, by=by, address=address, of=campaign.pk, subject=made.subject)
+    return made
+
+
 def run(*, at: datetime) -> None:
     """Sweep: start due campaigns, make messages for running ones, close those that have ended.
 

@@ -96,15 +96,15 @@ def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> 
     Returns the campaigns of those that bounced.
     """
     began = time.monotonic()
+    names = rendering.names_for(messages)
     bounced: set[int] = set()
     were_taken: list[tuple[Message, Receipt]] = []
     for message in messages:
         if time.monotonic() - began > BATCH_TIMEOUT:
             take_back(message, at=timezone.now())  # the ones before it took too long
             continue
-        answer: Answer = call_provider(
-            message, sender, rendering.render(message), None, failover.begin(message.provider)
-        )
+        outgoing = rendering.render(message, names.get(message.authorized_client_id or 0, ""))
+        answer: Answer = call_provider(message, sender, outgoing, None, failover.begin(message.provider))
         if isinstance(answer, Receipt):
             failover.message_taken(message.provider)
             were_taken.append((message, answer))
