@@ -9,20 +9,32 @@ from django.utils import timezone
 
 from clients.client_ip import caller_address
 from clients.identity.emails import InvalidEmail
-from subscription import asking, confirming, withdrawing
+from subscription import asking, confirming, managing, page_cookie, withdrawing
 from subscription.consent import withdrawal_from
-from subscription.errors import TextHasChanged, UnusableLink
-from subscription.models import ConsentRecord
+from subscription.errors import NothingChosen, TextHasChanged, UnusableLink
+from subscription.models import ConsentRecord, SubscriptionRequest
 from subscription.pages import form_page, link_page, page
+
+Purpose = SubscriptionRequest.Purpose
 
 
 @form_page
 def ask(request: HttpRequest) -> HttpResponse:
-    """Page that asks for an address, with the same answer to every address given."""
+    """Page that asks for an address to subscribe, with the same answer to every address given."""
+    return _ask(request, Purpose.CONFIRM, "ask", "asked")
+
+
+@form_page
+def ask_to_manage(request: HttpRequest) -> HttpResponse:
+    """Page that asks for an address to see its subscriptions, with the same answer to every address given."""
+    return _ask(request, Purpose.MANAGE, "ask_to_manage", "asked_to_manage")
+
+
+def _ask(request: HttpRequest, purpose: str, form: str, done: str) -> HttpResponse:
     if not asking.is_available():
         return page(request, "unavailable", status=503)
     if request.method != "POST":
-        return page(request, "ask")
+        return page(request, form)
     address = caller_address(request.META)
     wait = asking.count_caller(address)
     if wait:
@@ -33,25 +45,61 @@ def ask(request: HttpRequest) -> HttpResponse:
     try:
         email = asking.canonical_typed(typed)
     except InvalidEmail:
-        return page(request, "ask", status=400, typed=typed[:300], faulty=True)
-    asking.ask(email, address=address, at=timezone.now())
-    return page(request, "asked")
+        return page(request, form, status=400, typed=typed[:300], faulty=True)
+    asking.ask(email, purpose=purpose, address=address, at=timezone.now())
+    return page(request, done)
 
 
 @link_page
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
-    """Page of a confirmation link: shows the partners and the text; only the button subscribes."""
+    """Page of a confirmation link: shows the partners and the text; only the button of this page subscribes."""
     at = timezone.now()
     try:
         if request.method != "POST":
-            return page(request, "confirm", offer=confirming.offer(token, at=at))
+            return _with_cookie(page(request, "confirm", offer=confirming.offer(token, at=at)), request, token)
+        if not page_cookie.has(request, token):
+            confirming.offer(token, at=at)  # an unusable link is said to be one
+            return page(request, "needs_cookie", status=403, path=request.path)
+        chosen = None if "todas" in request.POST else _numbers(request.POST.getlist("empresa"))
         digest = request.POST.get("texto", "")
-        confirmed = confirming.confirm(token, digest=digest, address=caller_address(request.META), at=at)
+        confirmed = confirming.confirm(token, digest=digest, chosen=chosen, address=caller_address(request.META), at=at)
         return page(request, "confirmed", offer=confirmed)
     except TextHasChanged as error:
         return page(request, "confirm", status=409, offer=error.offer, changed=True)
+    except NothingChosen as error:
+        return page(request, "confirm", status=400, offer=error.offer, faulty=True)
     except UnusableLink:
         return page(request, "unusable_link", status=410, available=asking.is_available())
+
+
+@link_page
+def manage(request: HttpRequest, token: str) -> HttpResponse:
+    """Page of a link to one's subscriptions: a button for each company, and one for all."""
+    at = timezone.now()
+    try:
+        link = managing.request_of_link(token, at=at)
+    except UnusableLink:
+        return page(request, "unusable_managing_link", status=410, available=asking.is_available())
+    left, everywhere = None, "todas" in request.POST
+    if request.method == "POST":
+        if not page_cookie.has(request, token):
+            return page(request, "needs_cookie", status=403, path=request.path)
+        named = _numbers([request.POST.get("empresa", "")])
+        if everywhere or named:
+            partner = None if everywhere else named[0]
+            left, _ = managing.leave(link, partner=partner, address=caller_address(request.META), at=at)
+    found = managing.subscriptions(link.email)
+    shown = page(request, "manage", mailbox=link.email, subscriptions=found, left=left, everywhere=everywhere)
+    return _with_cookie(shown, request, token)
+
+
+def _with_cookie(response: HttpResponse, request: HttpRequest, token: str) -> HttpResponse:
+    page_cookie.set_on(response, request, token)
+    return response
+
+
+def _numbers(values: list[str]) -> list[int]:
+    return [int(value) for value in values if re.fullmatch(r"[0-9]{1,15}", value, re.ASCII)]
 
 
 @link_page
@@ -95,8 +143,7 @@ def _form(request: HttpRequest) -> QueryDict:
 
 def _campaign(request: HttpRequest) -> int | None:
     """Campaign whose mail the link is in, for its figures. It grants nothing."""
-    named = request.GET.get("c", "")
-    return int(named) if re.fullmatch(r"[0-9]{1,15}", named, re.ASCII) else None
+    return next(iter(_numbers([request.GET.get("c", "")])), None)
 
 
 def _plain(text: str, status: int = 200) -> HttpResponse:
