@@ -56,11 +56,7 @@ class Campaign(models.Model):
     )
     partners = models.ManyToManyField(Partner, verbose_name="empresas", blank=True, help_text="Ninguna: todas.")
     profiles = ArrayField(
-        models.CharField(max_length=100),
-        verbose_name="perfiles",
-        default=list,
-        blank=True,
-        help_text="Separados por comas. Ninguno: todos.",
+        models.CharField(max_length=100), verbose_name="perfiles", default=list, blank=True, help_text="Ninguno: todos."
     )
     state = models.CharField("estado", max_length=9, choices=State.choices, default=State.DRAFT)
     scheduled_at = models.DateTimeField("comienza", null=True, blank=True)

@@ -53,7 +53,7 @@ class LiftForm(ReasonForm):
 @admin.register(Suppression)
 class SuppressionAdmin(ReadOnly):
     actions = ("lift",)
-    list_display = ("created_at", "mailbox_shown", "status", "reason", "company", "evidence", "last_at", "who")
+    list_display = ("created_at", "mailbox_shown", "status", "reason", "company", "evidence")
     list_filter = ("reason", ("lifted_at", IsSetFilter), ("partner", PartnerFilter))
     list_select_related = ("partner",)
     date_hierarchy = "created_at"

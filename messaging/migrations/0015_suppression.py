@@ -1,6 +1,7 @@
 """The suppression list, what comes back for mails, and why a campaign paused itself. Two new tables and two columns with
 a default of the database: no row is rewritten, and processes of the version before write as they did."""
 
+import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -13,6 +14,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='campaign',
+            name='profiles',
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), blank=True, default=list, help_text='Ninguno: todos.', size=None, verbose_name='perfiles'),
+        ),
         migrations.AddField(
             model_name='campaign',
             name='pause_reason',

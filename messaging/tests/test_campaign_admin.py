@@ -414,4 +414,4 @@ def test_the_figures_of_a_campaign_count_what_came_back(boss):
             )
             RecipientFeedbackFactory(message=sent, kind=kind)
     html = page(boss, at(one))
-    assert "3 se dieron de baja con su enlace, 2 lo marcaron como no deseado, 1 buzones rebotaron" in html
+    assert "Bajas con su enlace: 3 · Quejas (correo no deseado): 2 · Rebotes: 1 · " in html
