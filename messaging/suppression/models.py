@@ -15,7 +15,7 @@ class Suppression(models.Model):
     | COMPLAINT   | bulletins, alerts                         | a confirmation link used after it; staff            |
     | MANUAL      | bulletins, alerts                         | staff                                               |
 
-    Confirmation mails are stopped by none: they have limits of their own (docs/adr/0084).
+    Confirmation mails are stopped by none: they have limits of their own (docs/adr/0086).
     """
 
     class Reason(models.TextChoices):
