@@ -3,7 +3,7 @@
 In `clients` because campaigns write the link and the subscription pages read it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.core import signing
@@ -69,8 +69,19 @@ def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> 
     live = live_clients(client.email)
     if not everywhere:
         live = live.filter(partner=client.partner_id)
+    return _unsubscribe({client.pk, *live.values_list("pk", flat=True)}, at=at)
+
+
+def unsubscribe_mailbox(email: str, partners: Collection[int] | None, *, at: datetime) -> list[AuthorizedClient]:
+    """Unsubscribe an address from these partners, or from all (None); return the rows that changed."""
+    live = live_clients(email)
+    if partners is not None:
+        live = live.filter(partner__in=partners)
+    return _unsubscribe(set(live.values_list("pk", flat=True)), at=at)
+
+
+def _unsubscribe(ids: set[int], *, at: datetime) -> list[AuthorizedClient]:
     with transaction.atomic():
-        ids = {client.pk, *live.values_list("pk", flat=True)}
         subscribed = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).select_related("partner")
         changed = list(subscribed.order_by("pk").select_for_update(of=("self",), no_key=True))
         AuthorizedClient.objects.filter(pk__in=[each.pk for each in changed]).update(unsubscribed_at=at)

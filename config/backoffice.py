@@ -54,6 +54,7 @@ SIDEBAR = [
         _page("Campañas", "campaign", "messaging.campaign"),
         _page("Pedidos de suscripción", "mark_email_unread", "subscription.subscriptionrequest"),
         _page("Consentimientos", "fact_check", "subscription.consentrecord"),
+        _page("Buzones sin envío", "unsubscribe", "messaging.suppression"),
         _page("Proveedores", "cell_tower", "messaging.providerstate"),
     ),
     _group(

@@ -310,6 +310,7 @@ AVAL_KEEP_DAYS = {
     "consents": number("KEEP_CONSENTS_DAYS", 1825, low=730, high=7300),
     "requests": number("KEEP_REQUESTS_DAYS", 730, high=3650),
     "receipts": number("KEEP_RECEIPTS_DAYS", 90, low=7, high=3650),
+    "suppressions": number("KEEP_SUPPRESSIONS_DAYS", 730, high=3650),
     "provider_events": number("KEEP_PROVIDER_EVENTS_DAYS", 730, low=0, high=7300),
     "sandbox": number("KEEP_SANDBOX_DAYS", 7, high=3650),
     "logins": number("KEEP_LOGINS_DAYS", 90, high=3650),

@@ -56,11 +56,7 @@ class Campaign(models.Model):
     )
     partners = models.ManyToManyField(Partner, verbose_name="empresas", blank=True, help_text="Ninguna: todas.")
     profiles = ArrayField(
-        models.CharField(max_length=100),
-        verbose_name="perfiles",
-        default=list,
-        blank=True,
-        help_text="Separados por comas. Ninguno: todos.",
+        models.CharField(max_length=100), verbose_name="perfiles", default=list, blank=True, help_text="Ninguno: todos."
     )
     state = models.CharField("estado", max_length=9, choices=State.choices, default=State.DRAFT)
     scheduled_at = models.DateTimeField("comienza", null=True, blank=True)
@@ -71,6 +67,9 @@ class Campaign(models.Model):
     created_at = models.DateTimeField("creada")
     started_at = models.DateTimeField("comenzó", null=True)
     finished_at = models.DateTimeField("terminó", null=True)
+    pause_reason = models.CharField(
+        max_length=300, blank=True, db_default=""
+    )  # why it paused itself; empty: it did not
 
     class Meta:
         verbose_name = "campaña"
@@ -332,6 +331,8 @@ class ProviderReceipt(models.Model):
     """Keyed hashes of the numbers in the report; empty once it has settled a message."""
     state = models.CharField("estado", max_length=11, choices=Message.State.choices)  # DELIVERED or UNDELIVERED
     detail = models.CharField("detalle", max_length=300, blank=True)
+    bounce = models.CharField(max_length=12, blank=True, db_default="")
+    """Of a mail: HARD_BOUNCE or FAILURE, as in RecipientFeedback; else empty."""
     at = models.DateTimeField("fecha")
 
     class Meta:
@@ -380,3 +381,11 @@ class RateCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.known + self.added}"
+
+
+from messaging.suppression.models import (  # noqa: E402  they refer to the models above
+    RecipientFeedback as RecipientFeedback,
+)
+from messaging.suppression.models import (  # noqa: E402  they refer to the models above
+    Suppression as Suppression,
+)

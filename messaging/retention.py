@@ -89,6 +89,25 @@ RULES = (
         delete_sql_of("messaging_providerreceipt"),
         period_of("receipts"),
     ),
+    RetentionRule(
+        "feedback",  # as long as the messages that it is about
+        "SELECT id FROM messaging_recipientfeedback WHERE mailbox <> '' AND at < %(before)s ORDER BY at",
+        """
+        , blanked AS (
+            UPDATE messaging_recipientfeedback AS feedback SET mailbox = '', detail = ''
+            FROM over WHERE feedback.id = over.id
+        )
+        SELECT count(*) FROM over
+        """,
+        period_of("messages"),
+    ),
+    # a live one stays: without it the mailbox would get mail again
+    RetentionRule(
+        "suppressions",
+        "SELECT id FROM messaging_suppression WHERE lifted_at < %(before)s ORDER BY lifted_at",
+        delete_sql_of("messaging_suppression"),
+        period_of("suppressions"),
+    ),
     # few rows, all of them about providers
     RetentionRule(
         "provider_events",

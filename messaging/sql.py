@@ -7,6 +7,7 @@ statement (docs/adr/0003). So are limits: of a bound one it assumes a tenth of t
 """
 
 from messaging.queue.names import BATCH, GATEWAY_BATCH, ORDER, QUEUES
+from messaging.suppression_sql import NOT_SUPPRESSED
 
 SWEEP_SIZE = 500
 """Rows in one statement of the sweep: after a long outage it must not hold its locks for long."""
@@ -67,11 +68,11 @@ def _hand_over(condition: str) -> str:
 
 HAND_OVER_CODE = _hand_over(_UNEXPIRED)
 HAND_OVER_BULK = _hand_over(
-    f"""{STILL_SUBSCRIBED} AND EXISTS (
+    f"""{STILL_SUBSCRIBED} AND {NOT_SUPPRESSED} AND EXISTS (
         SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING'
     )"""
 )
-"""Only where the client is still subscribed and the campaign is sending."""
+"""Only where the client is still subscribed, the mailbox not suppressed and the campaign sending."""
 
 INSERT_MESSAGE = """
     INSERT INTO messaging_message (
@@ -130,11 +131,11 @@ _SINCE_HAND_OVER = (
 """The report came after the message's hand-over and has settled no other message."""
 
 SAVE_RECEIPT = """
-    INSERT INTO messaging_providerreceipt (provider, provider_id, message_id, state, detail, at, recipients)
-    VALUES (%(provider)s, %(name)s, %(message)s, %(state)s, %(detail)s, %(at)s, %(recipients)s)
+    INSERT INTO messaging_providerreceipt (provider, provider_id, message_id, state, detail, at, recipients, bounce)
+    VALUES (%(provider)s, %(name)s, %(message)s, %(state)s, %(detail)s, %(at)s, %(recipients)s, %(bounce)s)
     ON CONFLICT (provider_id, provider, state) DO UPDATE SET
         message_id = excluded.message_id, detail = excluded.detail, at = excluded.at,
-        recipients = excluded.recipients
+        recipients = excluded.recipients, bounce = excluded.bounce
     RETURNING id
 """
 CLAIM_RECEIPT = """
@@ -167,7 +168,7 @@ FIND_BY_NUMBER = """
 """
 EARLY_RECEIPTS = f"""
     SELECT receipt.id, receipt.recipients, receipt.provider, receipt.provider_id, receipt.state,
-           receipt.detail, message.id, message.recipient
+           receipt.detail, receipt.bounce, message.id, message.recipient
     FROM messaging_providerreceipt AS receipt JOIN messaging_message AS message
       ON message.id = ANY(%(ids)s) AND message.provider_id = receipt.provider_id
      AND {_OF_FAMILY.format(family="receipt.provider")}
@@ -198,6 +199,7 @@ SAVE_FEEDBACK = {
             SELECT FROM messaging_messageevent AS event
             WHERE event.message_id = message.id AND event.detail = %(detail)s::text
         )
+        RETURNING message_id
     """  # noqa: S608  this module's constants
     for has_our_id, meant in {
         True: "id = %(message)s",

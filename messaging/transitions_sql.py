@@ -7,6 +7,7 @@ constant has a statement for each state that its messages may get, and goes to `
 
 from messaging.models import TRANSITIONS, Message
 from messaging.sql import STILL_SUBSCRIBED, SWEEP_SIZE
+from messaging.suppression_sql import NOT_SUPPRESSED
 
 S = Message.State
 
@@ -88,6 +89,8 @@ CANCEL_UNWANTED = moves(
     ))""",
 )
 """Of claimed messages: those whose client is no longer subscribed, or whose campaign is over."""
+CANCEL_SUPPRESSED = moves(S.CANCELLED, where=f"{_NOT_HANDED_OVER} AND NOT {NOT_SUPPRESSED}")
+"""Of claimed messages: those to a mailbox that gets no more mail of their company."""
 
 GIVE_BACK = moves(
     S.QUEUED,

@@ -1,4 +1,5 @@
-"""Requests for a confirmation link. They do not reveal whether an address is authorised: neither by text nor by time.
+"""Requests for a link, to confirm or to see one's subscriptions. They do not reveal whether an address is authorised:
+neither by text nor by time.
 
 An address that is not authorised, or that asked too often, gets the same statements in the same order, the same
 rendering and sealing and the same wake-up; only the end is a ROLLBACK in place of a COMMIT. That COMMIT does not wait
@@ -8,8 +9,10 @@ between the fastest tenths). With a COMMIT that waits it was 76 %.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -27,8 +30,10 @@ from messaging.models import Message, Via
 from messaging.queue import outbox, wakeup
 from messaging.queue.names import QUEUE_OF
 from subscription import sql
-from subscription.links import confirmation_token, confirmation_url
+from subscription.links import confirmation_token, confirmation_url, managing_token, managing_url
 from subscription.models import LINK_LIFETIME, SubscriptionRequest
+
+Purpose = SubscriptionRequest.Purpose
 
 REQUESTS_PER_ADDRESS = 60
 """Requests an hour from one address: a mobile operator puts many customers behind one."""
@@ -53,14 +58,17 @@ def canonical_typed(typed: str) -> str:
     return canonical_email("".join(nfc(typed).split()))
 
 
-def ask(email: str, *, address: str, at: datetime) -> None:
-    """Mail a link to an authorised address, at most MAILS_PER_MAILBOX an hour. Returns the same in every case."""
+def ask(email: str, *, purpose: str = Purpose.CONFIRM, address: str, at: datetime) -> None:
+    """Mail a link to an authorised address, at most MAILS_PER_MAILBOX an hour over both purposes.
+
+    Returns the same in every case.
+    """
     asked_too_often = _count_mailbox(email) > 0
     with transaction.atomic():
         _commit_asynchronously()
         partners = list(_partner_names(email, at=at))
         request = SubscriptionRequest.objects.create(
-            email=email, requested_at=at, expires_at=at + LINK_LIFETIME, address=address
+            purpose=purpose, email=email, requested_at=at, expires_at=at + LINK_LIFETIME, address=address
         )
         _enqueue(request, partners)
         discard = asked_too_often or not partners
@@ -70,6 +78,7 @@ def ask(email: str, *, address: str, at: datetime) -> None:
 
 
 def _partner_names(email: str, *, at: datetime) -> QuerySet[AuthorizedClient, str]:
+    """The same for both purposes: a person who is authorised may see that they have no subscription."""
     return subscribable(email, asked_at=at).order_by("partner__name").values_list("partner__name", flat=True)
 
 
@@ -83,16 +92,33 @@ def _commit_asynchronously() -> None:
         cursor.execute(sql.COMMIT_ASYNCHRONOUSLY)
 
 
+@dataclass(frozen=True)
+class _Letter:
+    """The mail that carries a link."""
+
+    template: str
+    subject: str
+    url: Callable[[str], str]
+    token: Callable[[UUID], str]
+
+
+_LETTERS = {
+    Purpose.CONFIRM: _Letter("suscripcion_C", "confirma tu suscripción", confirmation_url, confirmation_token),
+    Purpose.MANAGE: _Letter("suscripciones_C", "tus suscripciones", managing_url, managing_token),
+}
+
+
 def _enqueue(request: SubscriptionRequest, partners: Sequence[str]) -> None:
-    context = {"brand": settings.BRAND, "partners": partners, "url": confirmation_url(MASK)}
+    letter = _LETTERS[Purpose(request.purpose)]
+    context = {"brand": settings.BRAND, "partners": partners, "url": letter.url(MASK)}
     outbox.enqueue(
         kind=Message.Kind.SUBSCRIPTION,
         via=Via.EMAIL,
         recipient=request.email,
-        subject=f"{settings.BRAND}: confirma tu suscripción",
-        text=render_to_string("messages/suscripcion_C.txt", context).strip(),
-        html=render_to_string("messages/suscripcion_C.html", context),
-        secret=confirmation_token(request.pk),
+        subject=f"{settings.BRAND}: {letter.subject}",
+        text=render_to_string(f"messages/{letter.template}.txt", context).strip(),
+        html=render_to_string(f"messages/{letter.template}.html", context),
+        secret=letter.token(request.pk),
         reference=request.pk,
         send_before=request.expires_at - MIN_TIME_LEFT,
         at=request.requested_at,

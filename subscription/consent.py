@@ -7,12 +7,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-VERSION = "2026-02"
+VERSION = "2026-03"
 
 _PARAGRAPHS = (
     # Ley 29733, art. 13: free, prior, express, informed and unequivocal; Ley 32323: asked for and consented expressly
-    "Acepto, de manera libre, previa, expresa e informada, recibir boletines y alertas de {partners} en el correo"
-    " {email}.",
+    "Acepto, de manera libre, previa, expresa e informada, recibir boletines y alertas de {whom} en el correo {email}.",
     # Ley 28493, arts. 5 and 6: the word PUBLICIDAD in the subject, the sender's name, a working way out
     "Los boletines son publicidad: cada uno lleva la palabra PUBLICIDAD en el asunto y el nombre de la empresa que lo"
     " envía (Ley 28493). Las alertas son avisos de esas empresas.",
@@ -47,17 +46,31 @@ class Consent:
 
 @dataclass(frozen=True)
 class Offer:
-    """Content of the page of a confirmation link."""
+    """Content of the page of a confirmation link. `choices`: (id, name) of each partner, by name."""
 
     email: str
-    partners: tuple[str, ...]
+    choices: tuple[tuple[int, str], ...]
     consent: Consent
+
+    @property
+    def partners(self) -> tuple[str, ...]:
+        return tuple(name for _, name in self.choices)
+
+    @property
+    def has_choice(self) -> bool:
+        return len(self.choices) > 1
 
 
 def consent_to(partners: Sequence[str], *, email: str, brand: str) -> Consent:
-    """The text for these partners, in their order."""
-    values = {"partners": "; ".join(partners), "email": email, "brand": brand}
+    """The text for these partners, in their order. Of several, the person accepts those that they choose."""
+    whom = partners[0] if len(partners) == 1 else f"las empresas que elija entre estas: {'; '.join(partners)},"
+    values = {"whom": whom, "email": email, "brand": brand}
     return Consent(VERSION, tuple(paragraph.format(**values) for paragraph in _PARAGRAPHS))
+
+
+def with_choice(consent: Consent, chosen: Sequence[str]) -> Consent:
+    """The text as it was read, and what the person chose."""
+    return Consent(consent.version, (*consent.paragraphs, f"Elegí: {'; '.join(chosen)}."))
 
 
 def withdrawal_from(partner: str | None) -> Consent:

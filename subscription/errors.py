@@ -14,3 +14,11 @@ class TextHasChanged(Refused):
     def __init__(self, offer: Offer) -> None:
         super().__init__()
         self.offer = offer
+
+
+class NothingChosen(Refused):
+    """None of several companies was chosen: `offer` must be shown again."""
+
+    def __init__(self, offer: Offer) -> None:
+        super().__init__()
+        self.offer = offer

@@ -13,9 +13,14 @@ LINK_LIFETIME = timedelta(hours=24)
 
 
 class SubscriptionRequest(models.Model):
-    """A confirmation link sent to a mailbox. It serves once; the link's token is signed, and stored nowhere."""
+    """A link sent to a mailbox, to confirm or to see its subscriptions. Its token is signed, and stored nowhere."""
+
+    class Purpose(models.TextChoices):
+        CONFIRM = "confirm", "Confirmar"  # subscribes, once
+        MANAGE = "manage", "Ver y dejar"  # shows the subscriptions, until it expires
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    purpose = models.CharField("para", max_length=7, choices=Purpose.choices, default="confirm", db_default="confirm")
     email = models.CharField("correo", max_length=254)  # canonical, as in AuthorizedClient; empty: erased
     requested_at = models.DateTimeField("pedido el")
     expires_at = models.DateTimeField("vence")

@@ -15,7 +15,7 @@ from factory.django import DjangoModelFactory
 from clients.models import Applicant, AuthorizedClient, Credential, ExternalClient, Partner
 from clients.search.external_clients import folded
 from external_api.models import ApiRequest
-from messaging.models import Campaign, Message, MessageEvent
+from messaging.models import Campaign, Message, MessageEvent, RecipientFeedback, Suppression
 from subscription.models import LINK_LIFETIME, ConsentRecord, SubscriptionRequest
 from tokens import codes
 from tokens.cooldown import wait_before
@@ -269,6 +269,40 @@ class MessageEventFactory(DjangoModelFactory):
     at = factory.SelfAttribute("message.created_at")
     state = factory.SelfAttribute("message.state")
     attempt = 1
+
+
+class SuppressionFactory(DjangoModelFactory):
+    """Live entry of the suppression list, for all companies, after a hard bounce."""
+
+    class Meta:
+        model = Suppression
+
+    mailbox = "ana@dominio.com"
+    reason = "HARD_BOUNCE"
+    evidence = "550 5.1.1 user unknown"
+    created_at = factory.LazyFunction(timezone.now)
+    last_at = factory.SelfAttribute("created_at")
+
+
+class RecipientFeedbackFactory(DjangoModelFactory):
+    """Hard bounce of a bulletin."""
+
+    class Meta:
+        model = RecipientFeedback
+
+    message = factory.SubFactory(
+        MessageFactory,
+        failed=True,
+        kind="boletin",
+        via="C",
+        recipient="ana@dominio.com",
+        created_at=factory.SelfAttribute("..at"),
+    )
+    campaign = factory.SelfAttribute("message.campaign")
+    mailbox = factory.SelfAttribute("message.recipient")
+    kind = "HARD_BOUNCE"
+    detail = "550 5.1.1 user unknown"
+    at = factory.LazyFunction(timezone.now)
 
 
 class ApiRequestFactory(DjangoModelFactory):

@@ -20,6 +20,7 @@ from clients.uuid7 import uuid7
 from messaging.delivery import receipts
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
+from messaging.suppression import listing
 from tokens import channel_fallback as fallback
 from tokens import codes, cooldown_queries, decisions, sql, texts
 from tokens.cooldown import CooldownState
@@ -273,6 +274,8 @@ def _accept(code: decisions.Code, *, row: sql.RequestRow | None, at: datetime) -
         outbox.cancel([code.id], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
         receipts.confirm_by_code(code.id, at=at)
+    if code.via == Via.EMAIL:
+        listing.lift_for_code(code.destination, at=at)
 
 
 def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, at: datetime) -> Refused:

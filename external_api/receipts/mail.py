@@ -2,14 +2,18 @@
 
 | event                                       | result                                                   |
 |---------------------------------------------|----------------------------------------------------------|
-| delivered                                   | DELIVERED                                                |
+| delivered                                   | DELIVERED; a suppression by this mail's bounce is lifted |
 | bounced, rejected, failed                   | UNDELIVERED                                              |
+| bounced, or rejected because it bounced     | the mailbox is suppressed                                |
+| bounced or rejected for another reason of   | the mailbox is suppressed at the third of them           |
+| the recipient (no address, blocked)         |                                                          |
 | bounced, and the service calls it soft      | an event of the message: a later report may be better    |
 | complained, unsubscribed                    | an event of the message (`messaging.delivery.mail_feedback`) |
 | any other (sent, deferred, opened, clicked) | nothing                                                  |
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +24,8 @@ from messaging.delivery.mail_feedback import MailFeedback
 from messaging.delivery.receipts import Report
 from messaging.gateways.http import identifier
 from messaging.gateways.mail import METADATA
-from messaging.models import Message
+from messaging.models import Message, RecipientFeedback
+from messaging.suppression import listing
 
 STATES = {
     "delivered": Message.State.DELIVERED,
@@ -33,6 +38,13 @@ REASONS = {
     "rejected": "el servicio lo rechazó",
     "failed": "el servicio no pudo enviarlo",
 }
+_HARD, _FAILURE = RecipientFeedback.Kind.HARD_BOUNCE, RecipientFeedback.Kind.FAILURE
+BOUNCES: Mapping[str, Mapping[str | None, str]] = {
+    "bounced": {None: _HARD, "bounced": _HARD, "other": _HARD, "invalid": _HARD, "blocked": _FAILURE},
+    "rejected": {"bounced": _HARD, "invalid": _FAILURE},
+}
+"""What a report says about the recipient, by its event and by anymail's `reject_reason`. Not here: spam (the text, or a
+complaint that the service reports besides), timed_out (soft), unsubscribed."""
 REMARKS = {"complained": mail_feedback.COMPLAINED, "unsubscribed": mail_feedback.UNSUBSCRIBED}
 
 _SOFT = frozenset({"soft_bounce", "softbounce", "soft_bounced", "activity.soft_bounced", "transient", "temporary"})
@@ -55,7 +67,17 @@ def record_tracking_event(sender: Any, event: Any, esp_name: str, **_: Any) -> N
     if state is not None:
         reason = event.reject_reason if isinstance(event.reject_reason, str) else None
         detail = " ".join(part for part in (REASONS.get(kind), reason) if part)
-        receipts.receive(Report(service, name, state, detail, ours), at=at)
+        bounce = BOUNCES.get(kind, {}).get(reason, "")
+        report = Report(service, name, state, detail, ours, bounce=bounce)
+        if receipts.receive(report, at=at) and state == Message.State.DELIVERED:
+            _arrived(report, at=at)
+
+
+def _arrived(report: Report, *, at: datetime) -> None:
+    """Lift the suppression that an earlier report on the same mail has led to."""
+    message = receipts.message_of(report, at=at)
+    if message is not None:
+        listing.lift_contradicted(message, at=at)
 
 
 def _our_id(metadata: Any) -> UUID | None:

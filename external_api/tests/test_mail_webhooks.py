@@ -16,8 +16,9 @@ from django.utils import timezone
 from external_api.receipts import mail_views, urls
 from messaging.delivery import mail_feedback, receipts
 from messaging.gateways import MAIL_SERVICES
-from messaging.models import Message, MessageEvent, ProviderReceipt
+from messaging.models import Message, MessageEvent, ProviderReceipt, RecipientFeedback, Suppression
 from messaging.tests.queued import queue
+from tests.factories import AuthorizedClientFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -327,3 +328,60 @@ def test_a_complaint_about_an_unknown_message_is_not_stored(message):
     assert send_report("brevo", {"event": "spam", "message-id": "m1"}).status_code == 200, "postmark's m1"
     assert send_report("brevo", {"event": "spam", "message-id": "m9"}).status_code == 200
     assert remarks_on(message) == []
+
+
+# --- the suppression list ----------------------------------------------------------------------------------
+
+
+def postmark_bounce(kind):
+    return {"RecordType": "Bounce", "Type": kind, "MessageID": "m1", "Email": "ana@dominio.com"}
+
+
+SUPPRESSES = {
+    "postmark hard": ("postmark", postmark_bounce("HardBounce"), "HARD_BOUNCE"),
+    "postmark bad address": ("postmark", postmark_bounce("BadEmailAddress"), "FAILURE"),
+    "postmark soft": ("postmark", postmark_bounce("SoftBounce"), None),
+    "postmark blocked": ("postmark", postmark_bounce("Blocked"), None),
+    "brevo hard": ("brevo", {"event": "hard_bounce", "message-id": "m1", "email": "ana@dominio.com"}, "HARD_BOUNCE"),
+    "brevo soft": ("brevo", {"event": "soft_bounce", "message-id": "m1", "email": "ana@dominio.com"}, None),
+    "mailjet hard": ("mailjet", [{"event": "bounce", "MessageID": "m1", "hard_bounce": True}], "HARD_BOUNCE"),
+    "mailjet soft": ("mailjet", [{"event": "bounce", "MessageID": "m1", "hard_bounce": False}], None),
+}
+
+
+@pytest.mark.parametrize("name", SUPPRESSES)
+def test_what_a_service_reports_decides_about_the_mailbox(message, name):
+    service, body, kind = SUPPRESSES[name]
+    taken_by(message, service)
+    for _ in range(2):
+        assert send_report(service, body).status_code == 200
+    assert list(RecipientFeedback.objects.values_list("kind", flat=True)) == ([kind] if kind else [])
+    assert Suppression.objects.filter(reason="HARD_BOUNCE", lifted_at=None).count() == (kind == "HARD_BOUNCE")
+
+
+def test_a_delivery_reported_after_the_bounce_lifts_it(message):
+    taken_by(message, "brevo")
+    for event in ("hard_bounce", "delivered"):
+        send_report("brevo", {"event": event, "message-id": "m1", "email": "ana@dominio.com"})
+    assert state_of(message) == "DELIVERED"
+    assert Suppression.objects.get().lifted_at is not None
+
+
+def test_a_bounce_reported_after_the_delivery_suppresses(message):
+    """A server may take a mail and return it later."""
+    taken_by(message, "brevo")
+    for event in ("delivered", "hard_bounce"):
+        send_report("brevo", {"event": event, "message-id": "m1", "email": "ana@dominio.com"})
+    assert state_of(message) == "DELIVERED"
+    assert Suppression.objects.get().lifted_at is None
+
+
+def test_a_complaint_suppresses_and_unsubscribes(message):
+    client = AuthorizedClientFactory(email="ana@dominio.com", subscribed_at=timezone.now())
+    Message.objects.filter(pk=message.pk).update(kind="boletin", partner=client.partner, authorized_client=client)
+    body = {"RecordType": "SpamComplaint", "Type": "SpamComplaint", "MessageID": "m1", "Email": "ana@dominio.com"}
+    for _ in range(2):
+        send_report("postmark", body)
+    client.refresh_from_db()
+    assert not client.is_subscribed
+    assert [(each.reason, each.partner) for each in Suppression.objects.all()] == [("COMPLAINT", client.partner)]

@@ -3,3 +3,4 @@
 from messaging.admin import campaigns as campaigns
 from messaging.admin import messages as messages
 from messaging.admin import providers as providers
+from messaging.admin import suppressions as suppressions

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from django import forms
@@ -61,6 +61,15 @@ class CancelForm(StepForm, ReasonForm):
     pass
 
 
+class ResumeForm(StepForm, ReasonForm):
+    """Resuming a campaign that paused itself needs a reason: staff must know its figures."""
+
+    def __init__(self, campaign: Campaign, staff: Actor, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(campaign, staff, data)
+        if not campaign.pause_reason:
+            del self.fields["reason"]
+
+
 class ScheduleForm(StepForm):
     begins = forms.DateTimeField(
         label="Comienza", required=False, widget=WhenInput, help_text="Fecha y hora de Lima. Vacío: ahora."
@@ -102,34 +111,43 @@ class TestForm(StepForm):
             raise forms.ValidationError("No es una dirección de correo.") from None
 
 
-Notice = tuple[int, str]
-"""Result of a step, shown to staff: a level of django.contrib.messages, and a sentence."""
+class Notice(NamedTuple):
+    """Result of a step, shown to staff: a level of django.contrib.messages, a sentence, and where it leads."""
+
+    level: int
+    text: str
+    leads_to: Campaign | None = None
 
 
 def _schedule(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
     reach = lifecycle.schedule(campaign, begins=data["begins"], **staff.as_kwargs())
     begins = timezone.localtime(data["begins"])
-    return SUCCESS, f"Programada para el {begins:%d/%m/%Y %H:%M}: {reach} destinatarios."
+    return Notice(SUCCESS, f"Programada para el {begins:%d/%m/%Y %H:%M}: {reach} destinatarios.")
 
 
 def _pause(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
     lifecycle.pause(campaign, **staff.as_kwargs())
-    return SUCCESS, "En pausa: ya no sale nada hasta que se reanude."
+    return Notice(SUCCESS, "En pausa: ya no sale nada hasta que se reanude.")
 
 
 def _resume(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
-    lifecycle.resume(campaign, **staff.as_kwargs())
-    return SUCCESS, "Reanudada."
+    lifecycle.resume(campaign, reason=data.get("reason", ""), **staff.as_kwargs())
+    return Notice(SUCCESS, "Reanudada.")
 
 
 def _cancel(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
     taken = lifecycle.cancel(campaign, reason=data["reason"], **staff.as_kwargs())
-    return SUCCESS, f"Anulada; se retiraron {taken} mensajes que aún no salían."
+    return Notice(SUCCESS, f"Anulada; se retiraron {taken} mensajes que aún no salían.")
+
+
+def _copy(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
+    made = lifecycle.copy(campaign, **staff.as_kwargs())
+    return Notice(SUCCESS, "Este es el borrador de la copia; la otra campaña queda como está.", made)
 
 
 def _withdraw(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
     lifecycle.withdraw(campaign, **staff.as_kwargs())
-    return SUCCESS, "Otra vez es un borrador."
+    return Notice(SUCCESS, "Otra vez es un borrador.")
 
 
 def _send_test(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice:
@@ -139,10 +157,10 @@ def _send_test(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice
     """
     gateways = gateways_for("C")
     if not gateways:
-        return ERROR, "No hay proveedor de correo: falta EMAIL_URL."
+        return Notice(ERROR, "No hay proveedor de correo: falta EMAIL_URL.")
     wait = counters.hit_hour(f"campaign-test:{staff.by}", TESTS_PER_HOUR)
     if wait:
-        return WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos."
+        return Notice(WARNING, f"Demasiadas pruebas; espere {-(-wait // 60)} minutos.")
     audit(campaign, "campaign.tested", **staff.as_kwargs(), recipient=data["recipient"])
     text, html = rendering.preview(campaign)
     message = Outgoing(
@@ -150,7 +168,7 @@ def _send_test(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice
         kind=campaign.type,
         via="C",
         recipient=data["recipient"],
-        subject=f"[PRUEBA] {campaign.full_subject}",
+        subject=f"[PRUEBA] {rendering.preview_subject(campaign)}",
         text=text,
         html=html,
         send_before=None,
@@ -158,10 +176,10 @@ def _send_test(campaign: Campaign, data: dict[str, Any], staff: Actor) -> Notice
     try:
         receipt = gateways[0].send(message, None)
     except GatewayError as refusal:
-        return ERROR, f"{gateways[0].name} no la aceptó: {refusal.reply}"
+        return Notice(ERROR, f"{gateways[0].name} no la aceptó: {refusal.reply}")
     except OutcomeUnknown as doubt:
-        return WARNING, f"{gateways[0].name} no respondió con claridad; puede haber salido: {doubt.reply}"
-    return SUCCESS, f"Prueba enviada a {data['recipient']}. {gateways[0].name} respondió: {receipt.reply}"
+        return Notice(WARNING, f"{gateways[0].name} no respondió con claridad; puede haber salido: {doubt.reply}")
+    return Notice(SUCCESS, f"Prueba enviada a {data['recipient']}. {gateways[0].name} respondió: {receipt.reply}")
 
 
 @dataclass(frozen=True)
@@ -215,7 +233,8 @@ STEPS = (
         "Sigue con los destinatarios que faltan.",
         frozenset({State.PAUSED}),
         _resume,
-        icon="play_arrow",
+        ResumeForm,
+        "play_arrow",
     ),
     Step(
         "borrador",
@@ -224,6 +243,14 @@ STEPS = (
         frozenset({State.SCHEDULED}),
         _withdraw,
         icon="edit_note",
+    ),
+    Step(
+        "copiar",
+        "Copiar",
+        "Hace un borrador con los mismos textos y destinatarios.",
+        frozenset(State.values),
+        _copy,
+        icon="content_copy",
     ),
     Step(
         "anular",

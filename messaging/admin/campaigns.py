@@ -10,7 +10,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
 from django.db.models import Count, QuerySet
-from django.forms import ModelForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,9 +19,9 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from clients.admin.audit_mixin import Audited
 from clients.admin.base import BoundedList, Page, actor, address
-from clients.identity.names import normalised
-from messaging.admin.campaign_steps import STEPS, Actor, Step
-from messaging.campaigns import lifecycle, rendering
+from messaging.admin.campaign_form import CampaignForm
+from messaging.admin.campaign_steps import STEPS, Actor, Notice, Step
+from messaging.campaigns import guard, lifecycle, rendering
 from messaging.campaigns.lifecycle import Progress, WrongState
 from messaging.models import Campaign
 
@@ -30,12 +29,6 @@ T = TypeVar("T")
 State = Campaign.State
 CHANGE = "messaging.change_campaign"
 TOO_LATE = "La campaña ya no está en ese estado; no se cambió nada."
-
-
-class CampaignForm(ModelForm):
-    def clean_profiles(self) -> list[str]:
-        """Normalise profiles as alta stores them, because otherwise they would match no client."""
-        return list(dict.fromkeys(normalised(profile) for profile in self.cleaned_data["profiles"]))
 
 
 class PageWithProgress(BoundedList):
@@ -56,7 +49,7 @@ class CampaignAdmin(Audited, Page):
     """Page of campaigns. Drafts can be edited and deleted; all others can only be viewed and change their state."""
 
     audited_as = "campaign"
-    not_audited = frozenset({"last_client_id", "fanned_out_at"})
+    not_audited = frozenset({"last_client_id", "fanned_out_at", "pause_reason"})
     form = CampaignForm
     actions = None
     list_per_page = 25
@@ -90,7 +83,7 @@ class CampaignAdmin(Audited, Page):
     @admin.display(description="destinatarios")
     def audience_shown(self, campaign: Campaign) -> str:
         whom = ", ".join(partner.name for partner in campaign.partners.all()) or "todas las empresas"
-        profiles = f" ({', '.join(campaign.profiles)})" if campaign.profiles else ""
+        profiles = f" ({', '.join(f'«{each}»' for each in campaign.profiles)})" if campaign.profiles else ""
         number = "" if campaign.audience is None else f"{campaign.audience}: "
         return f"{number}{whom}{profiles}"
 
@@ -171,9 +164,11 @@ class CampaignAdmin(Audited, Page):
         may = request.user.has_perm(CHANGE)
         return {
             "steps": [step for step in STEPS if may and campaign.state in step.sources],
+            "preview_subject": rendering.preview_subject(campaign),
             "preview_text": text,
             "preview_html": html,
             "progress": unless_timed_out(lambda: lifecycle.progress(campaign)) if has_begun(campaign) else None,
+            "feedback": guard.feedback_of(campaign) if has_begun(campaign) else None,
             "reach": None if is_over else unless_timed_out(lambda: lifecycle.count_audience(campaign)),
             "reach_by_partner": [] if is_over else unless_timed_out(lambda: reach_by_partner(campaign)),
             "is_over": is_over,
@@ -202,11 +197,11 @@ class CampaignAdmin(Audited, Page):
         form = step.form(campaign, staff, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             try:
-                level, text = step.act(campaign, form.cleaned_data, staff)
+                notice = step.act(campaign, form.cleaned_data, staff)
             except WrongState:
-                level, text = messages.WARNING, TOO_LATE
-            messages.add_message(request, level, text)
-            return back_to(campaign)
+                notice = Notice(messages.WARNING, TOO_LATE)
+            messages.add_message(request, notice.level, notice.text)
+            return back_to(notice.leads_to or campaign)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from clients.admin.audit_display import moment
 from clients.admin.base import IsSetFilter, ReadOnly
@@ -42,7 +43,9 @@ class ProviderStateAdmin(ReadOnly):
     def until_when(self, state: ProviderState) -> str:
         if not state.is_open:
             return "—"
-        return moment(state.until) if state.until else "que alguien lo restablezca"
+        if state.until is None:
+            return "que alguien lo restablezca"
+        return moment(state.until) if state.until > timezone.now() else "se probará con el próximo mensaje"
 
     @admin.display(description="por")
     def who(self, state: ProviderState) -> str:

@@ -16,10 +16,12 @@ from django.db.models import Count, Q, QuerySet
 
 from clients.models import AuthorizedClient, audit
 from messaging import sql
+from messaging.campaigns import guard
 from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.transitions import move
 from messaging.steps import run_each
+from messaging.suppression import listing
 from messaging.transitions_sql import CANCEL_CAMPAIGN
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ BATCH_SIZE = 1_000
 """Messages made by one statement."""
 NEVER = datetime(9999, 12, 30, tzinfo=UTC)
 """Due time of a paused campaign's messages."""
+BY_ITSELF = "el sistema"
+"""Actor of a pause in the audit that no member of staff has asked for."""
 
 State = Campaign.State
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -72,7 +76,7 @@ def count_audience(campaign: Campaign) -> int:
 
 
 def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
-    """The clients that it would reach now: authorised, subscribed, of its partners and profiles."""
+    """The clients that it would reach now: authorised, subscribed, of its partners and profiles, not suppressed."""
     clients = AuthorizedClient.objects.filter(
         deauthorized_at__isnull=True, subscribed_at__isnull=False, unsubscribed_at__isnull=True
     )
@@ -81,7 +85,7 @@ def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
         clients = clients.filter(partner__in=partners)
     if campaign.profiles:
         clients = clients.filter(profile__in=campaign.profiles)
-    return clients
+    return listing.without_suppressed(clients)
 
 
 def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, address: str | None = None) -> int:
@@ -104,12 +108,15 @@ def pause(campaign: Campaign, *, by: str, at: datetime, address: str | None = No
         _set_due(campaign, NEVER)
 
 
-def resume(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
-    """Resume a paused campaign. Raises WrongState."""
+def resume(campaign: Campaign, *, by: str, at: datetime, reason: str = "", address: str | None = None) -> None:
+    """Resume a paused campaign. One that had paused itself does so only once: staff know its figures now.
+
+    Raises WrongState.
+    """
     with transaction.atomic():
         if campaign.state != State.PAUSED:
             raise WrongState
-        _change_state(campaign, State.SENDING, by=by, at=at, address=address)
+        _change_state(campaign, State.SENDING, by=by, at=at, address=address, reason=reason)
         _set_due(campaign, at)
     wakeup.wake("bulk")
 
@@ -123,6 +130,24 @@ def cancel(campaign: Campaign, *, by: str, at: datetime, reason: str = "", addre
         _change_state(campaign, State.CANCELLED, by=by, at=at, address=address, reason=reason, finished_at=at)
         taken = move("CANCELLED", CANCEL_CAMPAIGN, {"campaign": campaign.pk}, at=at, detail="anulada")
     return len(taken)
+
+
+def copy(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> Campaign:
+    """Make a draft with the same texts and recipients."""
+    with transaction.atomic():
+        made = Campaign.objects.create(
+            type=campaign.type,
+            subject=campaign.subject,
+            text=campaign.text,
+            html=campaign.html,
+            is_advertising=campaign.is_advertising,
+            profiles=campaign.profiles,
+            created_by=by,
+            created_at=at,
+        )
+        made.partners.set(campaign.partners.all())
+        audit(made, "campaign.copied", at=at, by=by, address=address, of=campaign.pk, subject=made.subject)
+    return made
 
 
 def run(*, at: datetime) -> None:
@@ -142,6 +167,8 @@ def _begin(campaign: Campaign, *, at: datetime) -> None:
 
 
 def _continue(campaign: Campaign, *, at: datetime) -> None:
+    if pause_if_unwanted(campaign, at=at):
+        return
     # a worker that returned messages while the campaign was resumed may have set them to NEVER
     made = _set_due(campaign, at, only_due=NEVER)
     if campaign.fanned_out_at is None:
@@ -150,6 +177,20 @@ def _continue(campaign: Campaign, *, at: datetime) -> None:
         log.info("campaign has ended", extra={"campaign": campaign.pk})
     if made:
         wakeup.wake("bulk")
+
+
+def pause_if_unwanted(campaign: Campaign, *, at: datetime) -> bool:
+    """Pause a running campaign with too many complaints or bounces (`messaging.campaigns.guard`). False: it goes on."""
+    reason = guard.reason_to_pause(campaign, at=at)
+    if reason is None:
+        return False
+    with transaction.atomic():
+        if not _move(campaign, State.PAUSED, pause_reason=reason):
+            return False
+        audit(campaign, "campaign.paused", at=at, by=BY_ITSELF, reason=reason)
+        _set_due(campaign, NEVER)
+    guard.report_pause(campaign, reason)
+    return True
 
 
 def refill(*, at: datetime) -> None:

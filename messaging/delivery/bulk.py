@@ -32,12 +32,12 @@ from messaging.delivery.send import (
     take_back,
 )
 from messaging.gateways import gateways_for
-from messaging.gateways.base import Gateway, Receipt
-from messaging.models import Message
+from messaging.gateways.base import Gateway, GatewayError, Receipt
+from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
 from messaging.queue.transitions import move
-from messaging.transitions_sql import CANCEL_UNWANTED, GIVE_BACK_PAUSED
+from messaging.transitions_sql import CANCEL_SUPPRESSED, CANCEL_UNWANTED, GIVE_BACK_PAUSED
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +59,16 @@ def deliver_due() -> int:
         lifecycle.refill(at=timezone.now())
     with ExitStack() as kept:
         senders: dict[str, Sender] = {}
+        bounced: set[int] = set()
         for start in range(0, len(batch), HAND_OVER_SIZE):
-            _deliver_together(batch[start : start + HAND_OVER_SIZE], senders, kept)
+            bounced |= _deliver_together(batch[start : start + HAND_OVER_SIZE], senders, kept)
+    for campaign in Campaign.objects.filter(pk__in=bounced, state=Campaign.State.SENDING) if bounced else ():
+        lifecycle.pause_if_unwanted(campaign, at=timezone.now())
     return len(batch)
 
 
-def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> None:
+def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> set[int]:
+    """Hand over and send messages. Returns the campaigns of those that bounced."""
     at = timezone.now()
     try:
         gateway, call = failover.choose_provider(gateways_for(messages[0].via), messages[0], at=at)
@@ -73,39 +77,46 @@ def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], k
         for message in messages:
             record(message, "FAILED", at=at, reply="no hay proveedor de correo")
         log.error("bulletins cannot be sent: EMAIL_URL is not set")
-        return
+        return set()
     except failover.NotNow as wait:
         for message in messages:
             due = at + timedelta(seconds=wait.seconds)
             give_back(message, at=at, due=due, detail="los proveedores están ocupados")
-        return
+        return set()
     if gateway.name not in senders:
         senders[gateway.name] = _kept_connection(gateway, kept)
     handed = hand_over(messages, gateway, at=timezone.now())
     _release([message for message in messages if message not in handed], at=timezone.now())
-    _call_all(handed, gateway, senders[gateway.name])
+    return _call_all(handed, gateway, senders[gateway.name])
 
 
-def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> None:
-    """Send messages one by one over the kept connection. Those that are taken are recorded together."""
+def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> set[int]:
+    """Send messages one by one over the kept connection. Those that are taken are recorded together.
+
+    Returns the campaigns of those that bounced.
+    """
     began = time.monotonic()
+    names = rendering.names_for(messages)
+    bounced: set[int] = set()
     were_taken: list[tuple[Message, Receipt]] = []
     for message in messages:
         if time.monotonic() - began > BATCH_TIMEOUT:
             take_back(message, at=timezone.now())  # the ones before it took too long
             continue
-        answer: Answer = call_provider(
-            message, sender, rendering.render(message), None, failover.begin(message.provider)
-        )
+        outgoing = rendering.render(message, names.get(message.authorized_client_id or 0, ""))
+        answer: Answer = call_provider(message, sender, outgoing, None, failover.begin(message.provider))
         if isinstance(answer, Receipt):
             failover.message_taken(message.provider)
             were_taken.append((message, answer))
         else:
             record_not_taken(message, answer, at=timezone.now(), delays=RETRY_DELAYS)
             report_result(message.provider, answer, at=timezone.now())
+            if isinstance(answer, GatewayError) and answer.hard_bounce and message.campaign_id is not None:
+                bounced.add(message.campaign_id)
     if were_taken:
         _record_taken(were_taken, gateway, at=timezone.now())
         report_result(were_taken[0][0].provider, were_taken[0][1], at=timezone.now())
+    return bounced
 
 
 def _record_taken(answers: Sequence[tuple[Message, Receipt]], gateway: Gateway, *, at: datetime) -> None:
@@ -129,6 +140,7 @@ def _release(messages: Sequence[Message], *, at: datetime) -> None:
     if not messages:
         return
     params = {"ids": [message.id for message in messages], "claim": messages[0].claim_id, "never": NEVER}
+    move("CANCELLED", CANCEL_SUPPRESSED, params, at=at, detail="su buzón está entre los que no reciben")
     move("CANCELLED", CANCEL_UNWANTED, params, at=at, detail="el cliente ya no lo recibe")
     move("QUEUED", GIVE_BACK_PAUSED, params, at=at, detail="campaña en pausa")
 

@@ -29,6 +29,7 @@ from django.utils.crypto import salted_hmac
 
 from messaging import sql
 from messaging.queue.transitions import move
+from messaging.suppression import feedback
 from messaging.transitions_sql import APPLY_REPORT, CONFIRM_BY_CODE
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Report:
     spellings: frozenset[str] = frozenset()  # other forms in which the provider may have given provider_id
     reuses_ids: bool = False  # the provider may give a later message the id of an earlier one
     omits_ids: bool = False  # the provider may have taken the message without giving an id
+    bounce: str = ""  # of a mail: HARD_BOUNCE or FAILURE where the recipient is the cause (`messaging.suppression`)
 
 
 def receive(report: Report, *, at: datetime) -> bool:
@@ -58,8 +60,15 @@ def receive(report: Report, *, at: datetime) -> bool:
     row = _save(report, candidate.name if candidate else report.provider_id, at=at)
     message = report.message_id or _id_of(candidate or _find_by_id(report, at=at)) or _find_by_number(report, at=at)
     moved = message is not None and apply(row, message, report, at=at)
+    if report.bounce and message is not None:
+        feedback.reported(message, report.bounce, detail=report.detail, at=at)
     log.info("a provider reported", extra={"provider": report.provider, "state": report.state, "known": moved})
     return moved
+
+
+def message_of(report: Report, *, at: datetime) -> UUID | None:
+    """Our id of the message of a report that names one of its own or ours."""
+    return report.message_id or _id_of(_find_by_id(report, at=at))
 
 
 def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
@@ -73,9 +82,11 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names})
         reports = cursor.fetchall()
-    for row, keys, family, provider_id, state, detail, message, recipient in reports:
+    for row, keys, family, provider_id, state, detail, bounce, message, recipient in reports:
         if not keys or key_of(recipient) in keys:
             apply(row, message, Report(family, provider_id, state, detail), at=at)
+            if bounce:
+                feedback.reported(message, bounce, detail=detail, at=at)
 
 
 def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
@@ -119,6 +130,7 @@ def _save(report: Report, name: str, *, at: datetime) -> int:
                 "state": report.state,
                 "detail": report.detail[:300],
                 "at": at,
+                "bounce": report.bounce,
                 "recipients": [key_of(each) for each in sorted(report.recipients)],
             },
         )

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from clients.postgresql import exchange
 from messaging import sql, transitions_sql
-from messaging.delivery import failover, receipts
+from messaging.delivery import failover, mail_bounces, receipts
 from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
@@ -110,6 +110,9 @@ def deliver(message: Message) -> None:
 def prepare(message: Message) -> Prepared | None:
     """Choose a provider for a claimed message. None: there is none for it now, which is recorded."""
     at = timezone.now()
+    if mail_bounces.is_stopped(message, at=at):
+        record(message, "FAILED", at=at, reply=mail_bounces.NOT_TRIED)
+        return None
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
         gateway, call = failover.choose_provider(gateways_for(message.via), message, at=at)
@@ -316,6 +319,7 @@ def record_not_taken(
         return
     if answer.permanent and not answer.unsupported and not isinstance(answer, Unsendable):
         failover.recipient_refused(message.provider, message.recipient)
+        mail_bounces.refused(message, answer, at=at)
     gateways = gateways_for(message.via)
     others = len(gateways) - 1
     if _is_final(message, answer, gateways, tries=len(delays) + others):

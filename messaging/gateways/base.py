@@ -49,8 +49,8 @@ class GatewayError(Exception):
     counts as a failure of this one. `permanent`: every provider will refuse this recipient or message each time.
     `unsupported` (with `permanent`): this provider can never send it, another may; no failure. `about_recipient`:
     temporary, because of this recipient (greylisting, a full mailbox); no failure. `throttled`: the provider asked us
-    to slow down; neither a failure nor an attempt. `retry_after`: seconds it asked us to wait. `reply` holds neither
-    the code nor our credentials.
+    to slow down; neither a failure nor an attempt. `retry_after`: seconds it asked us to wait. `hard_bounce` (with
+    `permanent`): the mailbox does not exist or takes no mail. `reply` holds neither the code nor our credentials.
 
     `provider_failed` is for the provider's circuit breaker. None: the answer says nothing about its health.
     """
@@ -66,6 +66,7 @@ class GatewayError(Exception):
         throttled: bool = False,
         about_recipient: bool = False,
         unsupported: bool = False,
+        hard_bounce: bool = False,
     ) -> None:
         super().__init__(reply)
         self.reply = reply
@@ -74,6 +75,7 @@ class GatewayError(Exception):
         self.throttled = throttled
         self.about_recipient = about_recipient
         self.unsupported = unsupported
+        self.hard_bounce = hard_bounce
         does_not_tell = throttled or about_recipient or unsupported
         self.provider_failed = None if does_not_tell else not permanent
 

@@ -133,7 +133,10 @@ class _Session:
         if reply.status in _ABOUT_THE_REQUEST and not message.recipient.rpartition("@")[0].isascii():
             return GatewayError(text, permanent=True, unsupported=True)
         if known is not None:
-            return Code(known, text).to_exception(text, retry_after=http.retry_after(reply.headers))
+            refusal = Code(known, text).to_exception(text, retry_after=http.retry_after(reply.headers))
+            if isinstance(refusal, GatewayError):
+                refusal.hard_bounce = refusal.permanent and esp_codes.is_hard_bounce(self._gateway.service, reply)
+            return refusal
         return http.classify(reply, text)
 
     def _unanswered(self, failure: Exception | None, secret: str | None) -> GatewayError | OutcomeUnknown:

@@ -36,6 +36,14 @@ def classify(service: str, reply: Reply) -> Outcome | None:
     return classifier(reply) if classifier is not None else None
 
 
+def is_hard_bounce(service: str, reply: Reply) -> bool:
+    """Whether the service does not send because the mailbox bounced for good before. Only Mandrill says so."""
+    answer = reply.parsed
+    return (
+        service == "mandrill" and isinstance(answer, list) and _field(_first(answer), "reject_reason") == "hard-bounce"
+    )
+
+
 def _postmark(reply: Reply) -> Outcome | None:
     code = number(_field(reply.parsed, "ErrorCode"))
     if not code or code == _INVALID_REQUEST or reply.status >= 500 or reply.status == 429:

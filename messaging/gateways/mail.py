@@ -53,7 +53,8 @@ def _headers(message: Outgoing) -> dict[str, str]:
     return {
         "Message-ID": message_id(message),
         "Auto-Submitted": "auto-generated",  # RFC 3834: no automatic answers
-        "X-Auto-Response-Suppress": "All",  # the same for Exchange
+        # the same for Exchange (MS-OXCMAIL, section 2.1.3.2.20); not NDR: a bounce must come back
+        "X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply",
         **dict(message.headers),
     }
 

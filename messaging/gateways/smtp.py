@@ -32,7 +32,7 @@ from django.core.mail.backends.smtp import EmailBackend
 
 from messaging.gateways import mail, mail_template
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
-from messaging.gateways.smtp_codes import Fault, classify
+from messaging.gateways.smtp_codes import Fault, classify, is_hard_bounce
 from messaging.gateways.smtp_connection import Connection, Dialogue
 from messaging.gateways.url import GatewayUrl
 
@@ -253,6 +253,7 @@ def _classify(error: Exception, code: int, dialogue: Dialogue, redactor: _Redact
             permanent=whose in (Fault.RECIPIENT, Fault.UNSUPPORTED),
             unsupported=whose is Fault.UNSUPPORTED,
             about_recipient=whose is Fault.RECIPIENT_FOR_NOW,
+            hard_bounce=whose is Fault.RECIPIENT and is_hard_bounce(code, words),
         )
     reply = redactor.redact(f"{_reason(error, dialogue.stage)} ({dialogue.stage.upper()})")[:REPLY_LENGTH]
     return OutcomeUnknown(reply) if dialogue.handed_over else GatewayError(reply, permanent=False)

@@ -31,6 +31,7 @@ class Fault(Enum):
 
 
 _RECIPIENT = {"1.1", "1.2", "1.3", "1.4", "1.6", "1.10", "2.1", "2.2", "2.4", "7.17", "7.18"}
+_HARD_BOUNCE = {"1.1", "1.2", "1.10", "2.1"}
 _SENDER = {"1.7", "1.8"}
 _SIZE_CODES = {"3.4", "2.3"}
 _UNSUPPORTED = {"6.7", "6.8", "6.9", "6.10"} | _SIZE_CODES
@@ -126,6 +127,15 @@ def classify(code: int, text: str, *, stage: str) -> Fault:
     if not about_sender and _is_about_recipient(code, detail, text, stage=stage):
         return Fault.RECIPIENT_FOR_NOW if temporary else Fault.RECIPIENT
     return Fault.UNSUPPORTED if detail in _UNSUPPORTED or _is_too_big(code, detail, text) else Fault.OURS
+
+
+def is_hard_bounce(code: int, text: str) -> bool:
+    """Test whether a refusal of the recipient says for certain that the mailbox does not exist or takes no mail.
+
+    By its enhanced code (X.1.1, X.1.2, X.1.10, X.2.1), or by 556, which means X.1.10 (RFC 7504, section 4).
+    """
+    temporary, detail = _enhanced(code, _ADDRESS.sub(" ", text[:SEARCHED_LENGTH]))
+    return not temporary and (detail in _HARD_BOUNCE or (code == _NO_MAIL_DOMAIN and not detail))
 
 
 def _is_about_server(code: int, detail: str) -> bool:

@@ -96,7 +96,10 @@ def test_a_mail_has_a_footer_and_one_click_unsubscribe(partner, smtp):
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     url = mail["List-Unsubscribe"].strip(" <>")
     assert url.startswith("https://aval.pe/suscripcion/baja/")
-    assert client_of(url.rstrip("/").rpartition("/")[2]) == (who.pk, True), "a campaign of every company"
+    assert url.endswith(f"/?c={message.campaign_id}"), "for the campaign's figures"
+    assert client_of(url.partition("?")[0].rstrip("/").rpartition("/")[2]) == (who.pk, True), (
+        "a campaign of every company"
+    )
     text, page = (part.get_content() for part in mail.iter_parts())
     assert "por encargo de Uno" in text
     assert url in text

@@ -1,5 +1,7 @@
 """Providers in the admin: staff with the permission open and close circuits, with a reason."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -70,3 +72,10 @@ def test_introducing_twice_changes_nothing(known):
     failover.open_circuit("sandbox", "x", at=timezone.now())
     failover.register(["sandbox"])
     assert ProviderState.objects.get(name="sandbox").is_open
+
+
+def test_a_provider_whose_time_is_past_waits_for_the_next_message(known):
+    at = timezone.now()
+    ProviderState.objects.filter(name="sandbox").update(set_aside_at=at, until=at - timedelta(seconds=1))
+    html = staff().get(LIST).content.decode()
+    assert "se probará con el próximo mensaje" in html

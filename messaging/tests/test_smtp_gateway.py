@@ -55,7 +55,7 @@ def test_a_mail_arrives_with_its_code_and_the_servers_name_for_it_is_kept():
     assert mail["To"] == "ana@dominio.com"
     assert mail["Message-ID"] == "<0198c0de-0000-4000-8000-000000000001@aval.pe>"
     assert mail["Auto-Submitted"] == "auto-generated"
-    assert mail["X-Auto-Response-Suppress"] == "All"
+    assert mail["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply", "not NDR: bounces must come back"
     assert abs(parsedate_to_datetime(mail["Date"]).replace(tzinfo=UTC) - datetime.now(UTC)) < timedelta(minutes=1)
 
 

@@ -24,7 +24,7 @@ def authorized(name: str = "Banco Andino", email: str = ANA, *, at: datetime | N
 
 
 class Visitor:
-    """One person with a browser that keeps cookies and submits forms with their fields."""
+    """One person with a browser that keeps cookies and submits forms with their fields, for all companies offered."""
 
     def __init__(self) -> None:
         self.http = Client(enforce_csrf_checks=True, raise_request_exception=True)
@@ -43,7 +43,9 @@ class Visitor:
 
     def fields(self, path: str) -> dict[str, str]:
         html = self.http.get(path).content.decode()
-        return {name: unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', html)[:1]}
+        found = re.findall(r'name="(\w+)" value="([^"]*)"', html)
+        all_of_several = [pair for pair in found if pair == ("todas", "1")]
+        return {name: unescape(value) for name, value in [*found[:1], *all_of_several]}
 
 
 def newest_link(email: str = ANA) -> str:

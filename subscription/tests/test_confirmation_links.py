@@ -8,15 +8,17 @@ import pytest
 from django.core import signing
 from django.db import connection, connections
 from django.test import Client
+from django.utils import timezone
 
 from clients.email_subscriptions import unsubscribe_token
 from clients.models import AuthorizedClient
-from messaging.models import Message, SandboxMessage
+from messaging.models import Message, SandboxMessage, Suppression
 from subscription.confirming import confirm, offer
 from subscription.errors import UnusableLink
 from subscription.links import confirmation_token
 from subscription.models import ConsentRecord, SubscriptionRequest
 from subscription.tests.conftest import ANA, Visitor, authorized, token_of
+from tests.factories import SuppressionFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +41,7 @@ def test_get_and_head_confirm_nothing(visitor, client_of_banco):
 
 def test_a_post_without_the_text_that_was_read_confirms_nothing(visitor, client_of_banco):
     link = visitor.link()
+    visitor.http.get(link)
     for body in ({}, {"texto": ""}, {"texto": "0" * 64}, {"texto": "ñ\x00"}):
         assert visitor.http.post(link, body).status_code == 409
     client_of_banco.refresh_from_db()
@@ -46,10 +49,107 @@ def test_a_post_without_the_text_that_was_read_confirms_nothing(visitor, client_
     assert not ConsentRecord.objects.exists()
 
 
-def test_the_page_needs_no_cookies(visitor, client_of_banco):
+def test_a_scanner_that_submits_the_form_without_the_page_s_cookie_confirms_nothing(visitor, client_of_banco):
     link = visitor.link()
     read = visitor.fields(link)
-    assert Client(enforce_csrf_checks=True).post(link, read, headers={"Origin": "null"}).status_code == 200
+    others = Client()
+    others.get("/suscripcion/")
+    for http in (Client(enforce_csrf_checks=True), others):
+        answer = http.post(link, read, headers={"Origin": "null"})
+        assert answer.status_code == 403
+        page = answer.content.decode()
+        assert "No se registró nada." in page
+        assert f'href="{link}"' in page
+    client_of_banco.refresh_from_db()
+    assert not client_of_banco.is_subscribed
+    assert visitor.http.post(link, read, headers={"Origin": "null"}).status_code == 200
+
+
+def test_the_cookie_of_one_link_does_not_serve_for_another(visitor, client_of_banco):
+    first, second = visitor.link(), visitor.link()
+    read = visitor.fields(first)
+    assert visitor.http.post(second, read).status_code == 403
+    assert visitor.http.post(first, read).status_code == 200
+
+
+def test_the_cookie_is_for_the_page_alone_and_no_script_reads_it(visitor, client_of_banco, settings):
+    settings.SESSION_COOKIE_SECURE = True
+    link = visitor.link()
+    (cookie,) = visitor.http.get(link).cookies.values()
+    assert (cookie["path"], cookie["httponly"], cookie["secure"], cookie["samesite"]) == (
+        link.rstrip("/"),
+        True,
+        True,
+        "Lax",
+    )
+    assert token_of(link) not in cookie.key + cookie.value
+
+
+# --- the choice among companies ---
+
+
+def of_two():
+    clients = authorized("Banco Andino"), authorized("Caja Sur")
+    visitor = Visitor()
+    link = visitor.link()
+    return visitor, link, clients, visitor.fields(link)["texto"]
+
+
+def subscribed_to(clients):
+    return [each.partner.name for each in clients if AuthorizedClient.objects.get(pk=each.pk).is_subscribed]
+
+
+def test_a_client_chooses_among_companies():
+    visitor, link, clients, text = of_two()
+    html = visitor.http.get(link).content.decode()
+    assert html.count('type="checkbox" name="empresa"') == 2
+    assert "checked" not in html, "consent is not given by a box that is ticked already"
+    answer = visitor.http.post(link, {"texto": text, "empresa": [clients[1].partner_id]})
+    assert answer.status_code == 200
+    assert "Banco Andino" not in answer.content.decode()
+    assert subscribed_to(clients) == ["Caja Sur"]
+    record = ConsentRecord.objects.get()
+    assert record.authorized_client == clients[1]
+    assert "las empresas que elija entre estas: Banco Andino; Caja Sur," in record.text
+    assert record.text.endswith("Elegí: Caja Sur.")
+
+
+def test_all_are_chosen_with_one_button():
+    visitor, link, clients, text = of_two()
+    assert visitor.http.post(link, {"texto": text, "todas": "1"}).status_code == 200
+    assert subscribed_to(clients) == ["Banco Andino", "Caja Sur"]
+
+
+@pytest.mark.parametrize("chosen", [[], ["0"], ["x"], ["-1"], ["9" * 20], ["٣"]])
+def test_who_chooses_nothing_is_asked_again_and_the_link_still_serves(chosen):
+    visitor, link, clients, text = of_two()
+    answer = visitor.http.post(link, {"texto": text, "empresa": chosen})
+    assert answer.status_code == 400
+    assert "Marca por lo menos una empresa." in answer.content.decode()
+    assert subscribed_to(clients) == []
+    assert visitor.http.post(link, {"texto": text, "empresa": [clients[0].partner_id]}).status_code == 200
+
+
+def test_a_company_that_was_not_offered_is_not_subscribed():
+    visitor, link, clients, text = of_two()
+    other = authorized("Otra", at=timezone.now() + timedelta(days=1))
+    answer = visitor.http.post(link, {"texto": text, "empresa": [clients[0].partner_id, other.partner_id]})
+    assert answer.status_code == 200
+    assert subscribed_to([*clients, other]) == ["Banco Andino"]
+
+
+def test_a_confirmation_lifts_complaints_of_the_chosen_companies_and_bounces():
+    for reason in ("HARD_BOUNCE", "MANUAL"):
+        SuppressionFactory(mailbox=ANA, reason=reason)
+    visitor, link, clients, text = of_two()
+    for client in clients:
+        SuppressionFactory(mailbox=ANA, reason="COMPLAINT", partner=client.partner)
+    visitor.http.post(link, {"texto": text, "empresa": [clients[0].partner_id]})
+    left = Suppression.objects.filter(lifted_at=None).order_by("reason")
+    assert [(each.reason, each.partner) for each in left] == [("COMPLAINT", clients[1].partner), ("MANUAL", None)]
+
+
+# --- one use, one day ---
 
 
 def test_a_link_without_its_last_slash_serves_too(visitor, client_of_banco):
@@ -76,7 +176,9 @@ def test_of_20_parallel_confirmations_one_counts():
 
     def press(_):
         try:
-            return Client().post(link, read).status_code
+            http = Client()
+            http.cookies.update(visitor.http.cookies)
+            return http.post(link, read).status_code
         finally:
             connections.close_all()
 
@@ -97,8 +199,8 @@ def test_24_hours_are_still_in_time_and_a_microsecond_more_is_not(visitor, clien
         with pytest.raises(UnusableLink):
             offer(token, at=late)
         with pytest.raises(UnusableLink):
-            confirm(token, digest=digest, address="192.0.2.1", at=late)
-    confirm(token, digest=digest, address="192.0.2.1", at=edge)
+            confirm(token, digest=digest, chosen=None, address="192.0.2.1", at=late)
+    confirm(token, digest=digest, chosen=None, address="192.0.2.1", at=edge)
     client_of_banco.refresh_from_db()
     assert client_of_banco.subscribed_at == edge
 

@@ -51,7 +51,12 @@ def test_a_name_with_markup_is_shown_as_text(visitor):
     message = Message.objects.get()
     assert shown in message.html
     assert client.partner.name in message.text
-    pages = [visitor.http.get(link), visitor.press(link), visitor.http.get(out), visitor.http.post(out)]
+    pages = [
+        visitor.http.get(link),
+        visitor.press(link),
+        visitor.http.get(out),
+        visitor.http.post(out, {"alcance": "empresa"}),
+    ]
     for html in [page.content.decode() for page in pages]:
         assert shown in html
         assert "<script" not in html

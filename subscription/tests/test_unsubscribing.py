@@ -11,8 +11,10 @@ from django.utils import timezone
 from clients.email_subscriptions import NotAnUnsubscribeToken, client_of, unsubscribe_token
 from clients.models import AuthorizedClient
 from messaging.campaigns.rendering import unsubscribe_url
+from messaging.models import RecipientFeedback
 from subscription.models import ConsentRecord
 from subscription.tests.conftest import ANA, authorized
+from tests.factories import CampaignFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -173,3 +175,60 @@ def test_on_the_page_the_reader_chooses_whatever_the_mail(program):
     for each, left in ((bank, False), (shop, True)):
         each.refresh_from_db()
         assert each.is_subscribed == left
+
+
+# --- what a mail program sends ---
+
+PLAIN = b"List-Unsubscribe=One-Click"
+BODIES = {
+    "as a form": (PLAIN, "application/x-www-form-urlencoded"),
+    "as multipart": (
+        b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--x--\r\n',
+        "multipart/form-data; boundary=x",
+    ),
+    "as text": (PLAIN, "text/plain"),
+    "of no type": (PLAIN, ""),
+    "as JSON": (b'{"List-Unsubscribe": "One-Click"}', "application/json"),
+    "in another charset": (PLAIN, "application/x-www-form-urlencoded; charset=latin-1"),
+    "multipart without a boundary": (PLAIN, "multipart/form-data"),
+    "empty": (b"", "application/x-www-form-urlencoded"),
+    "in other letters": (b"list-unsubscribe=one-click", "application/x-www-form-urlencoded"),
+    "of a type that is none": (PLAIN, "x; y=/"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_post_without_the_page_s_field_is_one_click_for_all_companies_of_the_mail(name):
+    body, content_type = BODIES[name]
+    first = authorized("Banco")
+    clients = [first, authorized("Caja")]
+    AuthorizedClient.objects.update(subscribed_at=timezone.now())
+    token = unsubscribe_token(first.pk, everywhere=True)
+    answer = Client().generic("POST", f"/suscripcion/baja/{token}/", body, content_type=content_type)
+    assert (answer.status_code, answer.content.decode()) == (200, "Suscripción cancelada.\n")
+    assert not AuthorizedClient.objects.filter(pk__in=[each.pk for each in clients], unsubscribed_at=None).exists()
+    assert set(ConsentRecord.objects.values_list("how", "text")) == {("one_click", "")}
+    assert ConsentRecord.objects.count() == 2
+
+
+@pytest.mark.parametrize("query", ["", "?c=x", "?c=999999", "?c=-1", "?c=" + "9" * 30])
+def test_a_link_that_names_no_campaign_works_all_the_same(query):
+    client = authorized()
+    Client().post(f"/suscripcion/baja/{unsubscribe_token(client.pk)}/{query}", {"alcance": "empresa"})
+    client.refresh_from_db()
+    assert client.unsubscribed_at is not None
+    assert not RecipientFeedback.objects.exists()
+
+
+def test_an_unsubscription_counts_once_in_the_campaign_whose_mail_the_link_was_in():
+    client = authorized()
+    one, other = CampaignFactory(), CampaignFactory()
+    for each in (one, other):
+        MessageFactory(
+            sent=True, kind="boletin", via="C", campaign=each, authorized_client=client, recipient=client.email
+        )
+    for _ in range(2):
+        Client().post(f"/suscripcion/baja/{unsubscribe_token(client.pk)}/?c={one.pk}", {"alcance": "empresa"})
+    assert list(RecipientFeedback.objects.values_list("campaign", "kind", "mailbox")) == [
+        (one.pk, "UNSUBSCRIBED", client.email)
+    ]

@@ -13,8 +13,10 @@ from django.utils.timezone import localtime
 
 from clients.models import Applicant, AuthorizedClient
 from external_api.models import ApiRequest
+from messaging.delivery import mail_bounces
 from messaging.masking import masked
 from messaging.models import Message, Via
+from support.cases import bulletins
 from support.cases.person_search import Person, latest_code
 from tokens import cooldown_queries
 from tokens.cooldown import format_wait
@@ -48,6 +50,8 @@ class Why(Enum):
     UNSUBSCRIBED = "unsubscribed"
     NOT_SUBSCRIBED = "not_subscribed"
     SUBSCRIBED = "subscribed"
+    SUPPRESSED = "suppressed"
+    BULLETIN_REFUSED = "bulletin_refused"
     REGISTERED = "registered"
 
 
@@ -106,12 +110,11 @@ def of_bulletins(authorized: list[AuthorizedClient]) -> Diagnosis:
             "Si quiere recibirlos, la empresa debe autorizarlo otra vez.",
         )
     row = live[0]
+    suppressed = bulletins.suppressed(row)
+    if suppressed is not None:
+        return Diagnosis(Why.SUPPRESSED, *suppressed)
     if row.is_subscribed:
-        return Diagnosis(
-            Why.SUBSCRIBED,
-            f"Está suscrito a los mensajes de {row.partner} desde el {_at(row.subscribed_at)}.",
-            "Si no le llegan, mire abajo qué respondió su proveedor de correo.",
-        )
+        return _subscribed(row)
     if row.unsubscribed_at is not None:
         return Diagnosis(
             Why.UNSUBSCRIBED,
@@ -123,6 +126,18 @@ def of_bulletins(authorized: list[AuthorizedClient]) -> Diagnosis:
         f"{row.partner} lo autorizó el {_at(row.created_at)}, pero no ha confirmado su suscripción.",
         "Debe pedir el enlace en la página de suscripción y confirmarlo en 24 horas.",
     )
+
+
+def _subscribed(row: AuthorizedClient) -> Diagnosis:
+    """By what became of the last bulletin or alert, where there was one."""
+    since = f"Está suscrito a los mensajes de {row.partner} desde el {_at(row.subscribed_at)}."
+    last = bulletins.last_to(row)
+    if last is None:
+        return Diagnosis(Why.SUBSCRIBED, f"{since} Todavía no se le envió ninguno.", "No hace falta nada.")
+    if last.was_refused:
+        sentence = f"{last.sentence} {since}"
+        return Diagnosis(Why.BULLETIN_REFUSED, sentence, last.next_step)
+    return Diagnosis(Why.SUBSCRIBED, f"{since} {last.sentence}", last.next_step)
 
 
 def _without_a_code(applicant: Applicant) -> Diagnosis:
@@ -214,6 +229,8 @@ def _never_left(token: VerificationToken, message: Message, then: str, at: datet
 
 
 def _refused(token: VerificationToken, message: Message, then: str, at: datetime) -> Diagnosis:
+    if message.provider_reply == mail_bounces.NOT_TRIED:
+        return Diagnosis(Why.SUPPRESSED, *bulletins.code_stopped(token.destination, then, at=at))
     sentence = f"El proveedor {message.provider or '—'} rechazó el mensaje: {message.provider_reply or 'sin motivo'}."
     return Diagnosis(Why.REFUSED, sentence, f"Confirme {_what(token)} con el cliente o pruebe por otra vía. {then}")
 

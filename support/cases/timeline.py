@@ -14,7 +14,7 @@ from django.db.models import Q
 from clients.models import AuditEntry
 from external_api.models import ApiRequest
 from messaging.masking import masked, masked_in
-from messaging.models import Message, MessageEvent
+from messaging.models import Message, MessageEvent, Suppression, Via
 from subscription.models import ConsentRecord
 from support.cases.person_search import Person
 from tokens.cooldown import format_wait
@@ -75,6 +75,7 @@ def of(person: Person) -> list[Entry]:
         _tries(tokens),
         _messages(person, tokens),
         _consents(person),
+        _suppressions(person),
         _staff(person),
     )
     return sorted(lines, key=lambda entry: entry.at, reverse=True)[:MAX_ENTRIES]
@@ -151,6 +152,18 @@ def _consents(person: Person) -> Iterator[Entry]:
         verb = "Aceptó" if row.act == ConsentRecord.Act.GIVEN else "Dejó de aceptar"
         title = f"{verb} mensajes de {row.authorized_client.partner}"
         yield Entry(row.at, "suscripción", title, row.get_how_display())
+
+
+def _suppressions(person: Person) -> Iterator[Entry]:
+    """From when to when its mailboxes get no more mail, and the complaints and unsubscriptions that came with mails."""
+    for row in Suppression.objects.filter(mailbox__in=person.emails).select_related("partner").order_by("-created_at"):
+        whom = f" de {row.partner}" if row.partner else ""
+        evidence = masked_in(row.evidence, Via.EMAIL, row.mailbox)
+        title = f"Sin envío de boletines{whom}: {row.get_reason_display().lower()}"
+        yield Entry(row.created_at, "buzón", title, evidence, "bad")
+        if row.lifted_at is not None:
+            title = f"{row.lifted_by or 'El sistema'} levantó la suspensión{whom}"
+            yield Entry(row.lifted_at, "buzón", title, row.lifted_because, "good")
 
 
 def _staff(person: Person) -> Iterator[Entry]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import Error, transaction
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 
 import clients.retention
 import external_api.retention
@@ -24,6 +24,8 @@ import subscription.retention
 import tokens.retention
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
 from external_api.models import ApiRequest
+from messaging.models import RecipientFeedback, Suppression
+from messaging.suppression import listing
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.actions import Agent
 from support.cases.person_search import Registered
@@ -156,8 +158,19 @@ def preview(person: Dossier) -> list[tuple[str, int]]:
         ("códigos", len(person.token_ids())),
         ("mensajes", len(person.message_ids())),
         ("pedidos de suscripción", len(person.link_ids())),
+        ("rebotes, quejas y bajas de sus correos", feedback_of(person).count()),
         ("solicitudes sobre la persona", ApiRequest.objects.filter(subject__in=person.subjects).count()),
     ]
+
+
+def feedback_of(person: Dossier) -> QuerySet[RecipientFeedback]:
+    """What came back for mails to the person's own mailboxes."""
+    return RecipientFeedback.objects.filter(mailbox__in=person.own_mailboxes)
+
+
+def suppressions_of(person: Dossier) -> QuerySet[Suppression]:
+    """Entries of the suppression list about the person's own mailboxes. An erasure keeps live ones by a keyed hash."""
+    return Suppression.objects.filter(mailbox__in=person.own_mailboxes)
 
 
 def consents_kept(person: Dossier) -> int:
@@ -228,6 +241,7 @@ def _erase_rows(person: Dossier, values: set[str], *, at: datetime) -> None:
     subscription.retention.erase_links(person.own_mailboxes)
     clients.retention.erase_authorized([each.pk for each in person.authorized], at=at)
     messaging.retention.erase(messages, to=sorted(values), at=at)
+    listing.erase(person.own_mailboxes)
     clients.retention.erase_external([each.pk for each in person.external])
     external_api.retention.erase_requests(person.subjects)
     clients.retention.redact_audit(person.audited, values)

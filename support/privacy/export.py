@@ -16,11 +16,11 @@ from django.db.models import Model, Q, QuerySet
 from clients.local_time import display
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, Partner
 from external_api.models import ApiRequest
-from messaging.models import Message, MessageEvent, ProviderReceipt, Via
+from messaging.models import Message, MessageEvent, ProviderReceipt, RecipientFeedback, Suppression, Via
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.cases.timeline import AUDITED
-from support.privacy.erasure import Dossier
-from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, audit_data
+from support.privacy.erasure import Dossier, feedback_of, suppressions_of
+from support.privacy.spanish_keys import EXTERNAL_CLIENT_KEYS, SUPPRESSION_KEYS, audit_data
 from tokens.cooldown import format_wait
 from tokens.models import CodeTry, LadderForgiveness, VerificationToken
 
@@ -314,6 +314,20 @@ SECTIONS = (
             "detail": "detalle",
             "at": "fecha",
         },
+    ),
+    Section(
+        "rebotes_quejas_y_bajas",
+        "Lo que volvió de los correos que se le enviaron: rechazos de su servidor, quejas y bajas.",
+        RecipientFeedback,
+        lambda person: feedback_of(person).order_by("at", "pk").iterator(chunk_size=IDS_PER_QUERY),
+        {"message_id": "mensaje", "mailbox": "correo", "kind": "que", "detail": "detalle", "at": "fecha"},
+    ),
+    Section(
+        "buzones_sin_envio",
+        "Si se dejó de enviar correos a un buzón suyo, por qué, y cuándo terminó.",
+        Suppression,
+        lambda person: suppressions_of(person).select_related("partner").order_by("created_at", "pk").iterator(),
+        SUPPRESSION_KEYS,
     ),
     Section(
         "pedidos_de_suscripcion",

@@ -31,6 +31,19 @@ _AUDIT_KEYS = {
     "case": "caso",
 }
 
+SUPPRESSION_KEYS = {
+    "mailbox": "correo",
+    "partner": "empresa",
+    "reason": "motivo",
+    "evidence": "prueba",
+    "message_id": "mensaje",
+    "created_at": "desde",
+    "last_at": "ultima_vez",
+    "lifted_at": "termino_el",
+    "lifted_because": "por_que_termino",
+}
+"""Columns of the suppression list."""
+
 
 def audit_data(data: Any) -> Any:
     """The data of an audit entry with Spanish keys."""

@@ -23,6 +23,7 @@ from tests.factories import (
     MessageFactory,
     PartnerFactory,
     StaffUserFactory,
+    SuppressionFactory,
     VerificationTokenFactory,
 )
 
@@ -98,6 +99,15 @@ def _people(text, number, partner):
     points = [{"key": text[:90], "value": text}]
     details = Details("2380033370713", text[:100], text[:100], text[:20], text[:100], text[:100], text[:100], points)
     register(credential, f"{text[:90]}{number}", details, request_id=number, address=None, at=at)
+    SuppressionFactory(
+        mailbox=f"{text[:200]}{number}",
+        evidence=text[:500],
+        created_by=text[:150],
+        created_at=at,
+        lifted_at=at,
+        lifted_by=text[:150],
+        lifted_because=text[:500],
+    )
     ConsentRecordFactory(authorized_client=client, email=text[:254], text=text, at=at)
 
 

@@ -23,7 +23,9 @@ from tests.factories import (
     MessageEventFactory,
     MessageFactory,
     PartnerFactory,
+    RecipientFeedbackFactory,
     SubscriptionRequestFactory,
+    SuppressionFactory,
 )
 from tokens import cooldown_overrides, services
 from tokens.models import CodeTry, VerificationToken
@@ -125,6 +127,8 @@ def _delivered(token: VerificationToken, to: str, *, at: Any) -> None:
     ProviderReceipt.objects.create(
         provider="smtp", provider_id=f"id-{token.pk}", state="UNDELIVERED", detail=f"no buzón {to}", at=at
     )
+    RecipientFeedbackFactory(message=message, at=at, detail=f"550 <{to}> unknown")
+    SuppressionFactory(mailbox=to, message=message, created_at=at, evidence=f"550 <{to}> unknown")
     SandboxMessage.objects.create(message_id=message.pk, via=message.via, to=to, text=f"hola {to} {CODE}", created=at)
 
 

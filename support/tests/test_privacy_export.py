@@ -55,6 +55,8 @@ def test_an_export_has_all_rows_of_a_person_and_none_of_another(rows):
         "mensajes": 4,
         "eventos_de_los_mensajes": 2,
         "acuses_de_los_proveedores": 1,
+        "rebotes_quejas_y_bajas": 1,
+        "buzones_sin_envio": 1,
         "pedidos_de_suscripcion": 2,
         "consentimientos": 1,
         "solicitudes": 1,

@@ -19,7 +19,16 @@ from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailu
 from clients.retention import BATCH, RetentionRule
 from conftest import NOW, at_once, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
-from messaging.models import Message, MessageEvent, ProviderEvent, ProviderReceipt, RateCount, SandboxMessage
+from messaging.models import (
+    Message,
+    MessageEvent,
+    ProviderEvent,
+    ProviderReceipt,
+    RateCount,
+    RecipientFeedback,
+    SandboxMessage,
+    Suppression,
+)
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
 from tests.factories import (
@@ -31,7 +40,9 @@ from tests.factories import (
     MessageEventFactory,
     MessageFactory,
     PartnerFactory,
+    RecipientFeedbackFactory,
     SubscriptionRequestFactory,
+    SuppressionFactory,
     VerificationTokenFactory,
 )
 from tests.plans import drop_other_indexes
@@ -142,6 +153,11 @@ GONE = {
         lambda at: ProviderReceipt.objects.create(provider="p", provider_id="1", state="DELIVERED", at=at),
         lambda: 1 - ProviderReceipt.objects.count(),
     ),
+    "feedback": (
+        lambda at: RecipientFeedbackFactory(at=at),
+        lambda: RecipientFeedback.objects.filter(mailbox="", detail="").count(),
+    ),
+    "suppressions": (lambda at: SuppressionFactory(lifted_at=at), lambda: 1 - Suppression.objects.count()),
     "provider_events": (
         lambda at: ProviderEvent.objects.create(provider="p", at=at, what="restored"),
         lambda: 1 - ProviderEvent.objects.count(),

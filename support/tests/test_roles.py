@@ -17,6 +17,7 @@ OURS = {
     "messaging.message",
     "messaging.campaign",
     "messaging.providerstate",
+    "messaging.suppression",
     "tokens.verificationtoken",
     "tokens.ladderforgiveness",
     "external_api.apirequest",
