@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from clients.admin.base import IsSetFilter, PartnerFilter, ReadOnly
 from clients.admin.bulk_actions import run_on_selected
 from clients.admin.credentials import ReasonForm
+from clients.errors import ApplicantAlreadyValidated, ApplicantLocked
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.cooldown_overrides import FORGIVE_OFTEN, MAX_FORGIVEN_A_DAY, ForgivenTooOften, forgive, unlock
@@ -104,6 +105,12 @@ class ApplicantAdmin(ReadOnly):
                     " Perdonarla otra vez le corresponde al rol Operaciones.",
                     messages.ERROR,
                 )
+                return False
+            except ApplicantAlreadyValidated:
+                self.message_user(request, f"{applicant} ya está verificado: no necesita otro código.", messages.ERROR)
+                return False
+            except ApplicantLocked:
+                self.message_user(request, f"{applicant} está bloqueado: desbloquéelo primero.", messages.ERROR)
                 return False
             return True
 

@@ -13,7 +13,7 @@ from clients.identity.phones import mask_email
 from clients.models import Applicant, AuthorizedClient, ExternalClient
 from messaging.models import Via
 from staff.pages import ReasonForm
-from support.access import ACT, ERASE, EXPORT, UNMASK, desk_page, page
+from support.access import ACT, ERASE, EXPORT, UNMASK, act_page, desk_page, page
 from support.cases import actions, timeline
 from support.cases import person_search as search
 from support.cases.diagnosis import diagnose
@@ -70,7 +70,7 @@ def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     return _case(request, person_of(row), kind, str(row.pk))
 
 
-@desk_page("POST", needs=ACT)
+@act_page(needs=ACT)
 def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
     """Run the action of the form, and show the case again."""
     person = _person(kind, key)
@@ -85,7 +85,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
 
 
-@desk_page("POST", needs=UNMASK)
+@act_page(needs=UNMASK)
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Case with unmasked destinations, once."""
     row = row_of(kind, key)
@@ -135,8 +135,7 @@ def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any
         at=at,
         diagnoses=diagnose(person, at=at),
         entries=timeline.of(person),
-        vias=Via.choices,
-        live=[each for each in person.authorized if each.deauthorized_at is None],
+        acts=actions.applicable(person, at=at) if request.user.has_perm(ACT) else [],
         may_act=request.user.has_perm(ACT),
         may_unmask=request.user.has_perm(UNMASK),
         whose=next((name_of(each) for each in rows if str(each.pk) == key), ""),
