@@ -7,11 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.models import TextChoices
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from clients.local_time import LIMA
 from clients.models import Contract
@@ -39,12 +42,27 @@ _QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Context for unfold's first page (DASHBOARD_CALLBACK)."""
-    at = timezone.now()
-    allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
-    context["board"] = {name: _shown(name, at=at) for name in allowed}
-    context["board_at"] = at.astimezone(LIMA)
+    context.update(_board(request, at=timezone.now()))
     context["may_use_desk"] = request.user.has_perm(USE)
     return context
+
+
+@require_safe
+def board(request: HttpRequest) -> HttpResponse:
+    """The panels alone, for the page's own script."""
+    context = _board(request, at=timezone.now())
+    if not context["board"]:
+        raise PermissionDenied
+    return render(request, "admin/dashboard/board.html", context)
+
+
+def _board(request: HttpRequest, *, at: datetime) -> Data:
+    """Panels that the user may see, and the time of the oldest of them: each is cached by itself."""
+    allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
+    panels = {name: _shown(name, at=at) for name in allowed}
+    now = at.astimezone(LIMA)
+    oldest = min((panel["at"] for panel in panels.values() if "at" in panel), default=now)
+    return {"board": panels, "board_at": now, "figures_at": oldest}
 
 
 def _shown(name: str, *, at: datetime) -> Data:
