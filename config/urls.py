@@ -1,13 +1,18 @@
-"""Root URLs: contracts, API reference, receipts, subscription pages, support desk, accounts, admin and sandbox."""
+"""Root URLs: start page, contracts, API reference, receipts, subscription, support desk, accounts, admin, sandbox."""
 
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
 from staff import login_views as login
+from support import front_page
 from support.dashboard.view import board
 
 urlpatterns = [
+    path("", front_page.start, name="start"),
+    path("favicon.ico", front_page.favicon),
+    path("robots.txt", front_page.robots),
+    *(path(name, front_page.with_slash) for name in ("admin", "soporte", "cuenta")),
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
     path("external", include("external_api.registry.urls")),

@@ -56,10 +56,13 @@ def board(request: HttpRequest) -> HttpResponse:
     return render(request, "admin/dashboard/board.html", context)
 
 
+def allowed_panels(request: HttpRequest) -> list[str]:
+    return [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
+
+
 def _board(request: HttpRequest, *, at: datetime) -> Data:
     """Panels that the user may see, and the time of the oldest of them: each is cached by itself."""
-    allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
-    panels = {name: _shown(name, at=at) for name in allowed}
+    panels = {name: _shown(name, at=at) for name in allowed_panels(request)}
     now = at.astimezone(LIMA)
     oldest = min((panel["at"] for panel in panels.values() if "at" in panel), default=now)
     return {"board": panels, "board_at": now, "figures_at": oldest}

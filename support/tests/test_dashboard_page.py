@@ -42,10 +42,14 @@ def test_roles_that_see_the_rows_see_the_figures(role):
     assert "/admin/clients/partner/" in page, "the lists are still a click away"
 
 
-def test_agents_of_the_desk_are_redirected_to_it_and_see_no_figures():
-    page = index(member("Soporte"))
+def test_agents_of_the_desk_are_redirected_to_it():
+    answer = member("Soporte").get("/admin/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/soporte/")
+
+
+def test_an_agent_who_may_see_something_here_stays_and_is_told_of_the_desk():
+    page = index(staff_browser("use_desk", "view_partner"))
     assert panels_on(page) == set()
-    assert "Ir a la mesa de soporte" in page
     assert 'href="/soporte/"' in page
 
 
