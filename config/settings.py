@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
+from config.backoffice import sandbox_mark
 from config.keys import SEALED, derived_key, derived_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
@@ -220,6 +221,7 @@ for _via, _urls in AVAL_GATEWAYS.items():
     if not SANDBOX and any(url.startswith("sandbox:") for url in _urls):
         _name = _GATEWAY_SETTINGS[_via]
         raise ImproperlyConfigured(f"{_name} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
+SANDBOX_MARK = sandbox_mark(SANDBOX, AVAL_GATEWAYS)
 _all_urls = [url for urls in AVAL_GATEWAYS.values() for url in urls]
 _nothing_costs_money = bool(_all_urls) and all(url.startswith("sandbox:") for url in _all_urls)
 

@@ -48,4 +48,9 @@ def staff_page(*methods: str) -> Callable[[View], View]:
 
 
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    return render(request, f"staff/{name}.html", {"brand": settings.BRAND, **context}, status=status)
+    return render(
+        request,
+        f"staff/{name}.html",
+        {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context},
+        status=status,
+    )

@@ -69,4 +69,9 @@ def _to_case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    return render(request, f"support/{name}.html", {"brand": settings.BRAND, **context}, status=status)
+    return render(
+        request,
+        f"support/{name}.html",
+        {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context},
+        status=status,
+    )
