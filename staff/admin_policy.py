@@ -1,9 +1,9 @@
-"""Content-Security-Policy of the admin's pages, beyond the common one (config.policies)."""
+"""Content-Security-Policy of the admin's pages, beyond the common one (config.policies), and their language."""
 
 from collections.abc import Callable
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 ADMIN = {
@@ -15,6 +15,10 @@ ADMIN = {
 }
 """Additional sources for django-unfold. Its pages use Alpine.js, which evaluates expressions in attributes; colours,
 and what Alpine and htmx show and hide, are inline styles. Inline scripts stay forbidden, including our own."""
+
+
+LANGUAGE = (b'<html lang="es-mx"', b'<html lang="es-PE"')
+"""The theme writes the code of its catalogue, which is Mexico's; a screen reader is told what the other pages tell."""
 
 
 class AdminPolicy:
@@ -29,4 +33,6 @@ class AdminPolicy:
         match = request.resolver_match
         if match is not None and match.app_name == "admin" and not hasattr(response, "_csp_update"):
             response._csp_update = ADMIN  # type: ignore[attr-defined]
+        if match is not None and match.app_name == "admin" and isinstance(response, HttpResponse):
+            response.content = response.content.replace(*LANGUAGE, 1)
         return response

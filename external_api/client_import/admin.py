@@ -111,7 +111,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
             "file": file.name,
             "outcome": outcome,
             "parcel": parcel,
-            "verb": f"Importar {outcome.good} clientes",
+            "verb": f"Importar {outcome.good} {'cliente' if outcome.good == 1 else 'clientes'}",
             "back": reverse("admin:clients_authorizedclient_import"),
         }
         return self._page(request, "import_check.html", "Revisar antes de importar", **more)
