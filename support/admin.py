@@ -1,4 +1,4 @@
-"""First page of the admin, and its audit page, which finds entries by person too: only this app knows all rows of a person."""
+"""First page of the admin, and its audit page, which finds entries by person too: only this app knows their rows."""
 
 from collections.abc import Iterator
 from typing import Any
