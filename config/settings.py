@@ -357,10 +357,15 @@ FORMAT_MODULE_PATH = "config.formats"  # dd/mm/yyyy, in Django's forms too
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None
-"""Target of `collectstatic` for a container image; without it files are served from the packages."""
+"""Target of `collectstatic`: files named by their contents, compressed, kept by browsers for ever. Without it they are
+served from the packages, as in tests."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
