@@ -58,6 +58,7 @@ beat_schedule = {
     # `expires` is the period: sweeps that pile up behind a dead worker are one sweep
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},
     "messaging.run_campaigns": {"task": "messaging.run_campaigns", "schedule": 5.0, "options": {"expires": 5}},
+    "messaging.send_reset_links": {"task": "messaging.send_reset_links", "schedule": 60.0, "options": {"expires": 60}},
     "tokens.sweep": {"task": "tokens.sweep", "schedule": 2.0, "options": {"expires": 2}},
     # at night, in batches of some seconds, so that other sweeps never wait; the next night continues
     "support.forget": {"task": "support.forget", "schedule": crontab(hour="1-5"), "options": {"expires": 60}},

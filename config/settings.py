@@ -288,6 +288,8 @@ STAFF_TWO_FACTOR = choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "requir
 OTP_TOTP_ISSUER = BRAND
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
+PASSWORD_RESET_TIMEOUT = 3600
+"""Seconds that a link to set a new password is valid."""
 SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after these minutes without a request by its user, and after these hours in any case."""

@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from staff import login_views as login
+from staff import password_views as passwords
 from support import front_page
 from support.dashboard.view import board
 
@@ -22,6 +23,8 @@ urlpatterns = [
     path("soporte/", include("support.urls")),
     path("admin/login/", login.password, name="staff_login"),  # before the admin's own, which asks for no second factor
     path("cuenta/", include("staff.urls")),
+    path("ingreso/olvido/", passwords.forgotten, name="staff_forgotten"),
+    path("ingreso/clave/<str:key>/<str:token>/", passwords.new_password, name="staff_new_password"),
     path("admin/tablero/", admin.site.admin_view(board), name="dashboard_board"),
     path("admin/", admin.site.urls),
 ]
