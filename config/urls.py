@@ -7,7 +7,9 @@ from django.urls import include, path
 from staff import login_views as login
 from staff import password_views as passwords
 from support import front_page
+from support.admin import usage_page
 from support.dashboard.view import board
+from support.usage.views import usage_csv
 
 urlpatterns = [
     path("", front_page.start, name="start"),
@@ -26,6 +28,8 @@ urlpatterns = [
     path("ingreso/olvido/", passwords.forgotten, name="staff_forgotten"),
     path("ingreso/clave/<str:key>/<str:token>/", passwords.new_password, name="staff_new_password"),
     path("admin/tablero/", admin.site.admin_view(board), name="dashboard_board"),
+    path("admin/uso/", admin.site.admin_view(usage_page), name="usage"),
+    path("admin/uso/csv/", admin.site.admin_view(usage_csv), name="usage_csv"),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

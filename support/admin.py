@@ -13,6 +13,7 @@ from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from support.access import USE
 from support.dashboard import view
+from support.usage.views import usage
 from tokens.search import ids_reached_at
 
 ROWS_PER_KIND = 50
@@ -31,6 +32,11 @@ def first_page(request: HttpRequest, extra_context: dict[str, Any] | None = None
 
 
 admin.site.index = first_page  # type: ignore[method-assign, assignment]  # a method of unfold's site
+
+
+def usage_page(request: HttpRequest) -> HttpResponse:
+    """Usage by month, within the frame of the admin."""
+    return usage(request, admin.site.each_context(request))
 
 
 @admin.register(AuditEntry)

@@ -22,6 +22,7 @@ from messaging.models import Message
 from support.access import USE
 from support.dashboard import charts, figures
 from support.dashboard.figures import Data
+from support.usage.views import may_see, of_last_days
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
@@ -37,14 +38,32 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "traffic": ("external_api.view_apirequest", "clients.view_partner"),
 }
 """Permissions that a panel needs: who may not open the rows does not see their sums."""
+RANGES = ("7", "30")
+"""Days of which the first page shows the sums instead of today's panels."""
 _QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 
 def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Context for unfold's first page (DASHBOARD_CALLBACK)."""
-    context.update(_board(request, at=timezone.now()))
+    at = timezone.now()
+    number = request.GET.get("dias", "")
+    if number in RANGES and may_see(request):
+        context["range"] = _range(int(number), at=at)
+    else:
+        context.update(_board(request, at=at))
+    context["ranges"] = RANGES if may_see(request) else ()
     context["may_use_desk"] = request.user.has_perm(USE)
     return context
+
+
+def _range(number: int, *, at: datetime) -> Data:
+    """Figures of the last days, with their bars."""
+    data = of_last_days(number, at=at)
+    for each in (*data["days"], *data["vias"], data["codes"]):
+        each["bar"] = charts.share(each["asked"], data["most"])
+        each["arrived_share"] = percent(each["arrived"], each["asked"])
+        each["verified_share"] = percent(each["verified"], each["asked"])
+    return data
 
 
 @require_safe
