@@ -75,14 +75,6 @@ SIDEBAR = [
         "Empresas",
         _page("Empresas y credenciales", "domain", "clients.partner"),
         _page("Solicitudes de la API", "api", "external_api.apirequest"),
-        {
-            "title": "Uso por mes",
-            "icon": "bar_chart",
-            "link": reverse_lazy("usage"),
-            "permission": lambda request: request.user.has_perms(
-                ("messaging.view_message", "tokens.view_verificationtoken", "clients.view_partner")
-            ),
-        },
     ),
     _group(
         "Control",

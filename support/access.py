@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from staff.pages import PRIVATE_HEADERS
+from support.outages import outages
 
 View = Callable[..., HttpResponse]
 
@@ -69,9 +70,7 @@ def _to_case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
 
 
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    return render(
-        request,
-        f"support/{name}.html",
-        {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context},
-        status=status,
-    )
+    more = {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context}
+    if request.user.has_perm(USE):
+        more["outages"] = outages()
+    return render(request, f"support/{name}.html", more, status=status)

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from clients.admin.audit_display import moment
-from clients.admin.base import PartnerFilter, ReadOnly, ReadOnlyInline
+from clients.admin.base import PartnerFilter, ReadOnly, ReadOnlyInline, moment_of
 from messaging.models import Campaign, Message, MessageEvent
 
 
@@ -45,7 +45,9 @@ class EventInline(ReadOnlyInline):
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
     inlines = (EventInline,)
-    list_display = ("created_at", "company", "kind", "via", "recipient", "state", "attempts", "provider", "sent_at")
+    list_display = ("made", "state", "via", "recipient", "kind", "provider", "left", "attempts", "company")
+    made = moment_of("created_at", "creado")
+    left = moment_of("sent_at", "enviado")
     list_filter = ("state", "via", "kind", ("partner", PartnerFilter), CampaignFilter)
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
