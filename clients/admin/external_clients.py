@@ -33,9 +33,8 @@ def points_of(client: ExternalClient) -> Iterator[Point]:
 
 @admin.register(ExternalClient)
 class ExternalClientAdmin(ReadOnly):
-    list_display = ("registered", "client_id", "name", "cui", "phone", "product_key", "partner", "changed")
+    list_display = ("registered", "client_id", "name", "cui", "phone", "product_key", "partner")
     registered = moment_of("created_at", "registrado")
-    changed = moment_of("updated_at", "cambiado")
     list_filter = (("partner", PartnerFilter),)
     date_hierarchy = "created_at"
     list_select_related = ("partner",)

@@ -45,7 +45,7 @@ class EventInline(ReadOnlyInline):
 @admin.register(Message)
 class MessageAdmin(ReadOnly):
     inlines = (EventInline,)
-    list_display = ("made", "state", "via", "recipient", "kind", "provider", "left", "attempts", "company")
+    list_display = ("made", "state", "via", "recipient", "kind", "provider", "left", "company")
     made = moment_of("created_at", "creado")
     left = moment_of("sent_at", "enviado")
     list_filter = ("state", "via", "kind", ("partner", PartnerFilter), CampaignFilter)

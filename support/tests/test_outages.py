@@ -25,7 +25,7 @@ def test_agents_see_which_via_is_in_trouble(agent, path):
     [sms] = {each.name for each in gateways_for("S")}
     set_aside(sms)
     page = agent.get(path).content.decode()
-    assert f"SMS: {sms} apartado desde el " in page
+    assert f"SMS, WhatsApp, Llamada (IVR), Correo: {sms} apartado desde el " in page
     assert "no hay otro proveedor" in page
 
 
