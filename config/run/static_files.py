@@ -27,7 +27,7 @@ def collect() -> bool:
     from django.conf import settings
     from django.core.management import call_command
 
-    folder = Path(settings.STATIC_ROOT)
+    folder = Path(str(settings.STATIC_ROOT))
     now, noted = _fingerprint(), folder / _FINGERPRINT
     if noted.is_file() and noted.read_text() == now:
         return False

@@ -3,7 +3,6 @@
 import pytest
 from django.test import Client
 
-from config.backoffice import sandbox_mark
 from tests.factories import staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
@@ -37,21 +36,6 @@ def test_browsers_and_crawlers_get_what_they_ask_for():
     robots = Client().get("/robots.txt")
     assert robots["Content-Type"] == "text/plain; charset=utf-8"
     assert "Disallow: /soporte/\n" in robots.content.decode()
-
-
-SANDBOX, REAL = ("sandbox://",), ("smpp://u:p@smsc:2775/", "sandbox://")
-
-
-@pytest.mark.parametrize(
-    ("is_sandbox", "gateways", "mark"),
-    [
-        (False, {"S": REAL, "C": ("smtp://host",)}, ""),
-        (True, {"S": SANDBOX, "W": (), "I": SANDBOX, "C": SANDBOX}, "Pruebas: nada sale de verdad"),
-        (True, {"S": REAL, "W": SANDBOX, "I": (), "C": ("smtp://host",)}, "Pruebas: salen de verdad SMS, correo"),
-    ],
-)
-def test_the_mark_says_what_leaves_in_earnest(is_sandbox, gateways, mark):
-    assert sandbox_mark(is_sandbox, gateways) == mark
 
 
 PAGES = ["/admin/", "/admin/clients/partner/", "/soporte/", "/soporte/mensajes/", "/cuenta/", "/soporte/?q=nadie"]

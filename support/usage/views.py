@@ -90,7 +90,7 @@ def of_last_days(number: int, *, at: datetime) -> dict[str, Any]:
     """Codes and messages of the last days for the dashboard, today included."""
     today = at.astimezone(LIMA).date()
     found = counting.of_days(today - timedelta(days=number - 1), today, at=at)
-    days = [
+    days: list[dict[str, Any]] = [
         {"day": today - timedelta(days=ago), **_codes_of(found.by_day.get(today - timedelta(days=ago), Counter()))}
         for ago in range(number)
     ]
@@ -165,7 +165,8 @@ def _cells(month: date, group: Group, n: int, names: dict[int | None, str]) -> l
 
 def _names(counts: Iterable[Group]) -> dict[int | None, str]:
     keys = {group.partner_id for group in counts}
-    return {None: "Sin empresa", **dict(Partner.objects.filter(pk__in=keys - {None}).values_list("pk", "name"))}
+    named = Partner.objects.filter(pk__in=[key for key in keys if key is not None])
+    return {None: "Sin empresa", **dict(named.values_list("pk", "name"))}
 
 
 def _month(request: HttpRequest, *, at: datetime) -> date:
