@@ -37,7 +37,7 @@ class UnlockForm(ReasonForm):
 @admin.register(Applicant)
 class ApplicantAdmin(ReadOnly):
     actions = ("forgive_wait", "lift_lock")
-    list_display = ("registered", "standing", "document", "full_name", "proved_destination", "email", "partner")
+    list_display = ("registered", "state_shown", "document", "full_name", "proved_destination", "email", "partner")
     registered = moment_of("created_at", "registrado")
     list_filter = ("state", ("locked_at", IsSetFilter), ("partner", PartnerFilter))
     date_hierarchy = "created_at"
@@ -60,7 +60,7 @@ class ApplicantAdmin(ReadOnly):
         return str(applicant.pk)
 
     @admin.display(description="estado")
-    def standing(self, applicant: Applicant) -> str:
+    def state_shown(self, applicant: Applicant) -> str:
         return "Bloqueado" if applicant.locked_at else applicant.get_state_display()
 
     @admin.display(description="documento")

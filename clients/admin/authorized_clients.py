@@ -55,7 +55,7 @@ class ProfileFilter(TextFilter):
 
 
 class AuthorizedClientAdmin(ReadOnly):
-    list_display = ("authorized", "standing", "email", "name", "document", "profile", "external_code", "partner")
+    list_display = ("authorized", "state_shown", "email", "name", "document", "profile", "external_code", "partner")
     authorized = moment_of("created_at", "autorizado")
     list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", PartnerFilter))
     list_select_related = ("partner",)
@@ -75,7 +75,7 @@ class AuthorizedClientAdmin(ReadOnly):
         return f"{client.document_type} {client.document_number}".strip()
 
     @admin.display(description="estado")
-    def standing(self, client: AuthorizedClient) -> str:
+    def state_shown(self, client: AuthorizedClient) -> str:
         """What one looks for in the list: whether this client gets bulletins, and since when not."""
         if client.deauthorized_at is not None:
             return f"Dado de baja el {localtime(client.deauthorized_at):%d/%m/%Y}"
