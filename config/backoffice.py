@@ -1,8 +1,9 @@
 """Settings of django-unfold, the theme of the admin. Only the admin reads them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
@@ -21,6 +22,20 @@ def _page(title: str, icon: str, model: str) -> dict[str, Any]:
         "link": reverse_lazy(f"admin:{label}_{name}_changelist"),
         "permission": _may(f"{label}.view_{name}"),
     }
+
+
+def sandbox_mark(is_sandbox: bool, gateways: Mapping[str, Sequence[str]]) -> str:
+    """Mark of a sandbox for every page of staff; empty in production. A via may be real while the others are not."""
+    names = {"S": "SMS", "W": "WhatsApp", "I": "llamadas", "C": "correo"}
+    real = [names[via] for via, urls in gateways.items() if any(not url.startswith("sandbox:") for url in urls)]
+    if not is_sandbox:
+        return ""
+    return f"Pruebas: salen de verdad {', '.join(real)}" if real else "Pruebas: nada sale de verdad"
+
+
+def environment(request: HttpRequest) -> list[str] | None:
+    """Label at the head of the admin's pages."""
+    return [settings.SANDBOX_MARK, "warning"] if settings.SANDBOX_MARK else None
 
 
 def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
@@ -77,6 +92,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Administración",
     "SITE_SYMBOL": "verified_user",
     "SITE_URL": "/admin/",
+    "ENVIRONMENT": environment,
     "SHOW_HISTORY": True,
     "DASHBOARD_CALLBACK": "support.dashboard.view.add_to",
     "SHOW_VIEW_ON_SITE": False,

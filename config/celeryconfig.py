@@ -58,9 +58,11 @@ beat_schedule = {
     # `expires` is the period: sweeps that pile up behind a dead worker are one sweep
     "messaging.sweep": {"task": "messaging.sweep", "schedule": 2.0, "options": {"expires": 2}},
     "messaging.run_campaigns": {"task": "messaging.run_campaigns", "schedule": 5.0, "options": {"expires": 5}},
+    "messaging.send_reset_links": {"task": "messaging.send_reset_links", "schedule": 60.0, "options": {"expires": 60}},
     "tokens.sweep": {"task": "tokens.sweep", "schedule": 2.0, "options": {"expires": 2}},
     # at night, in batches of some seconds, so that other sweeps never wait; the next night continues
     "support.forget": {"task": "support.forget", "schedule": crontab(hour="1-5"), "options": {"expires": 60}},
+    "support.count_usage": {"task": "support.count_usage", "schedule": 600.0, "options": {"expires": 600}},
     "support.forget_erased": {"task": "support.forget_erased", "schedule": 900.0, "options": {"expires": 900}},
 }
 task_routes = {"messaging.deliver_codes": {"queue": "codes"}, "messaging.deliver_bulk": {"queue": "bulk"}}

@@ -10,6 +10,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
+from config.backoffice import sandbox_mark
 from config.keys import SEALED, derived_key, derived_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
@@ -221,6 +222,7 @@ for _via, _urls in AVAL_GATEWAYS.items():
     if not SANDBOX and any(url.startswith("sandbox:") for url in _urls):
         _name = _GATEWAY_SETTINGS[_via]
         raise ImproperlyConfigured(f"{_name} names sandbox://, which delivers to nobody: say SANDBOX=true to allow it.")
+SANDBOX_MARK = sandbox_mark(SANDBOX, AVAL_GATEWAYS)
 _all_urls = [url for urls in AVAL_GATEWAYS.values() for url in urls]
 _nothing_costs_money = bool(_all_urls) and all(url.startswith("sandbox:") for url in _all_urls)
 
@@ -287,6 +289,8 @@ STAFF_TWO_FACTOR = choice("STAFF_TWO_FACTOR", "optional" if SANDBOX else "requir
 OTP_TOTP_ISSUER = BRAND
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
+PASSWORD_RESET_TIMEOUT = 3600
+"""Seconds that a link to set a new password is valid."""
 SESSION_IDLE_MINUTES = number("SESSION_IDLE_MINUTES", 30, low=5, high=720)
 SESSION_HOURS = number("SESSION_HOURS", 8, low=1, high=24)
 """A session ends after these minutes without a request by its user, and after these hours in any case."""
@@ -357,10 +361,15 @@ FORMAT_MODULE_PATH = "config.formats"  # dd/mm/yyyy, in Django's forms too
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None
-"""Target of `collectstatic` for a container image; without it files are served from the packages."""
+"""Target of `collectstatic`: files named by their contents, compressed, kept by browsers for ever. Without it they are
+served from the packages, as in tests."""
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if STATIC_ROOT
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 

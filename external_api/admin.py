@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from clients.admin.base import PartnerFilter, ReadOnly
+from clients.admin.base import PartnerFilter, ReadOnly, moment_of
 from external_api.models import ApiRequest
 
 
@@ -28,18 +28,8 @@ class AnswerFilter(admin.SimpleListFilter):
 
 @admin.register(ApiRequest)
 class ApiRequestAdmin(ReadOnly):
-    list_display = (
-        "id",
-        "created_at",
-        "contract",
-        "partner",
-        "user",
-        "action",
-        "status",
-        "code",
-        "address",
-        "duration_ms",
-    )
+    list_display = ("id", "status", "code", "asked", "action", "contract", "partner", "user", "address", "duration_ms")
+    asked = moment_of("created_at", "fecha")
     list_filter = ("contract", AnswerFilter, ("partner", PartnerFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from messaging import staff_mail
 from messaging.campaigns import lifecycle
 from messaging.delivery import bulk, sweeper, thread_pool
 from messaging.queue import wakeup
@@ -22,6 +23,11 @@ def deliver_bulk() -> None:
 @shared_task(name="messaging.run_campaigns")
 def run_campaigns() -> None:
     lifecycle.run(at=timezone.now())
+
+
+@shared_task(name="messaging.send_reset_links")
+def send_reset_links() -> None:
+    staff_mail.send_reset_links(at=timezone.now())
 
 
 @shared_task(name="messaging.sweep")

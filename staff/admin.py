@@ -7,14 +7,14 @@ The pages of django-otp are unregistered: they show the secrets of everybody's s
 from collections.abc import Callable
 from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.text import capfirst
@@ -28,7 +28,8 @@ from clients import hashing
 from clients.admin.audit_mixin import Audited, who
 from clients.admin.base import Page
 from clients.models import audit
-from staff import authentication, second_factor
+from staff import authentication, passwords, second_factor
+from staff.middleware import MUST_CHANGE
 
 for _model in (User, Group, TOTPDevice, StaticDevice):
     if admin.site.is_registered(_model):
@@ -132,6 +133,8 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
         """Status of the password. Django's own field shows the first characters of salt and hash, which nobody should
         see."""
         status = "Tiene." if user.has_usable_password() else "No tiene: no puede ingresar."
+        if passwords.must_change(user):
+            status = "La escribió otra persona: debe cambiarla al ingresar."
         return format_html('{} <a class="text-link" href="../password/">Cambiar…</a>', status)
 
     @admin.display(description="segundo factor")
@@ -169,6 +172,11 @@ class StaffAdmin(Rights, Audited, DjangoUserAdmin, Page):
 
     # --- passwords ---
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if not change and obj.has_usable_password():
+            passwords.chosen_by_other(obj, at=timezone.now())
+
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
         return _audit_new_password(
             request, id, lambda: super(StaffAdmin, self).user_change_password(request, id, form_url)
@@ -185,7 +193,17 @@ def _audit_new_password(request: HttpRequest, key: Any, change: Callable[[], Htt
         user = User.objects.filter(pk=key).first()
         if user is not None and user.password != before:
             audit(user, "user.password_changed", **who(request), usable=user.has_usable_password())
+            _note_who_chose_it(request, user)
     return answer
+
+
+def _note_who_chose_it(request: HttpRequest, user: User) -> None:
+    """A password that a colleague typed must be changed by its user; one of their own choice need not."""
+    if user.pk != request.user.pk and user.has_usable_password():
+        passwords.chosen_by_other(user, at=timezone.now())
+    else:
+        passwords.chosen_by_user(user)
+        request.session.pop(MUST_CHANGE, None)
 
 
 _own_password_change = admin.site.password_change
@@ -198,8 +216,13 @@ def own_password_change(request: HttpRequest, extra_context: dict[str, Any] | No
     def change() -> HttpResponse:
         return _audit_new_password(request, request.user.pk, lambda: _own_password_change(request, extra_context))
 
+    if MUST_CHANGE in request.session:
+        extra_context = {**(extra_context or {}), "is_first_password": True}
     if request.method != "POST":
         return change()
+    if request.POST.get("new_password1") and request.POST.get("new_password1") == request.POST.get("old_password"):
+        messages.error(request, "La contraseña nueva es la misma que la anterior: escriba otra.")
+        return HttpResponseRedirect(request.path)
     name, at = request.user.get_username(), timezone.now()
     with hashing.slot(), authentication.one_try(request, name, at=at):
         answer = change()

@@ -21,9 +21,9 @@ from django_otp import login as remember_device
 
 from clients import hashing
 from clients.client_ip import caller_address
-from staff import authentication, second_factor, sessions
+from staff import authentication, passwords, second_factor, sessions
 from staff.lockout_pages import locked, too_many
-from staff.middleware import is_complete
+from staff.middleware import MUST_CHANGE, is_complete
 from staff.pages import CodeForm, page, staff_page
 
 CODE_WITHIN = timedelta(minutes=5)
@@ -35,6 +35,7 @@ _NOTICES = {
     sessions.Ended.FACTOR_GONE.value: "Su sesión terminó: el segundo factor con que ingresó ya no vale.",
     sessions.Ended.TOO_SLOW.value: "Pasaron más de 5 minutos desde su contraseña. Ingrese de nuevo.",
     "salida": "Salió de su sesión.",
+    "clave": "Su contraseña cambió. Ingrese con la nueva.",
 }
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -85,6 +86,7 @@ def password(request: HttpRequest) -> HttpResponse:
         fault=fault,
         next=wanted(request, default=""),
         notice=_notice(request),
+        may_forget=bool(settings.AVAL_GATEWAYS["C"]),
         status=200 if request.method != "POST" or not fault else 401,
     )
 
@@ -160,6 +162,8 @@ def complete(request: HttpRequest, user: User, *, at: datetime, device: Any = No
     """Complete the login: a session with a new key and without the old data."""
     request.session.flush()
     login(request, user, backend=_BACKEND)
+    if passwords.must_change(user):
+        request.session[MUST_CHANGE] = True
     authentication.count_success(request, user.get_username(), at=at)
     if device is not None:
         remember_device(request, device)

@@ -26,6 +26,12 @@ ENROL = "/cuenta/segundo-factor/"
 """The only page open to users who need a second factor and have none."""
 
 
+CHANGE_PAGE = "/admin/password_change/"
+"""The only page open to users whose password somebody else has typed."""
+MUST_CHANGE = "staff_must_change_password"
+"""Session key that says so. A session ends with its password: it is set at the login and holds for all of it."""
+
+
 @dataclass(frozen=True)
 class Stopped:
     """Redirect for a person, and the message for a script."""
@@ -72,7 +78,7 @@ class Guard:
             return None
         if not isinstance(request.user, User) or not request.user.is_staff:
             return Stopped(_login(request), 401, "Ingrese primero.")
-        return _second_step(request, request.user)
+        return _second_step(request, request.user) or _first_password(request)
 
 
 def _second_step(request: HttpRequest, user: User) -> Stopped | None:
@@ -85,6 +91,13 @@ def _second_step(request: HttpRequest, user: User) -> Stopped | None:
     if request.path_info == ENROL:
         return None
     return Stopped(f"{ENROL}?{urlencode({'next': _wanted(request)})}", 403, "Active primero su segundo factor.")
+
+
+def _first_password(request: HttpRequest) -> Stopped | None:
+    """Redirect for a user who must first choose a password of their own."""
+    if MUST_CHANGE not in request.session or request.path_info in (CHANGE_PAGE, ENROL):
+        return None
+    return Stopped(CHANGE_PAGE, 403, "Cambie primero su contraseña.")
 
 
 def is_complete(request: HttpRequest, user: User) -> bool:

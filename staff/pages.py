@@ -34,7 +34,7 @@ def staff_page(*methods: str) -> Callable[[View], View]:
 
     def wrap(view: View) -> View:
         @require_http_methods(list(methods))
-        @sensitive_post_parameters("password", "codigo")
+        @sensitive_post_parameters("password", "codigo", "new_password1", "new_password2")
         @wraps(view)
         def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             response = view(request, *args, **kwargs)
@@ -48,4 +48,9 @@ def staff_page(*methods: str) -> Callable[[View], View]:
 
 
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    return render(request, f"staff/{name}.html", {"brand": settings.BRAND, **context}, status=status)
+    return render(
+        request,
+        f"staff/{name}.html",
+        {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context},
+        status=status,
+    )

@@ -8,12 +8,13 @@ from csp.constants import SELF
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from staff.pages import PRIVATE_HEADERS
+from support.outages import outages
 
 View = Callable[..., HttpResponse]
 
@@ -48,5 +49,28 @@ def desk_page(*methods: str, needs: str = USE) -> Callable[[View], View]:
     return wrap
 
 
+def act_page(*, needs: str) -> Callable[[View], View]:
+    """Target of a case's forms. A GET of its address, which stays in the browser after the act, shows the case."""
+
+    def wrap(view: View) -> View:
+        act = desk_page("POST", needs=needs)(view)
+
+        @wraps(view)
+        def inner(request: HttpRequest, kind: str, key: str, **kwargs: Any) -> HttpResponse:
+            return act(request, kind, key, **kwargs) if request.method == "POST" else _to_case(request, kind, key)
+
+        return inner
+
+    return wrap
+
+
+@desk_page("GET", "HEAD")
+def _to_case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
+    return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
+
+
 def page(request: HttpRequest, name: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    return render(request, f"support/{name}.html", {"brand": settings.BRAND, **context}, status=status)
+    more = {"brand": settings.BRAND, "sandbox": settings.SANDBOX_MARK, **context}
+    if request.user.has_perm(USE):
+        more["outages"] = outages()
+    return render(request, f"support/{name}.html", more, status=status)

@@ -1,18 +1,42 @@
-"""Audit page of the admin, which finds entries by person too: only this app knows all rows of a person."""
+"""First page of the admin, and its audit page, which finds entries by person too: only this app knows their rows."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
 from clients.admin.audit_entries import AuditEntryAdmin
 from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
+from support.access import USE
+from support.dashboard import view
+from support.usage.views import usage
 from tokens.search import ids_reached_at
 
 ROWS_PER_KIND = 50
 """Most rows of each kind for a mailbox, a phone or a document."""
+
+
+_first_page = admin.site.index
+
+
+def first_page(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    """The dashboard; the desk for agents who have nothing here."""
+    is_empty = not view.allowed_panels(request) and not admin.site.get_app_list(request)
+    if is_empty and request.user.has_perm(USE):
+        return HttpResponseRedirect(reverse("support_find"))
+    return _first_page(request, extra_context)
+
+
+admin.site.index = first_page  # type: ignore[method-assign, assignment]  # a method of unfold's site
+
+
+def usage_page(request: HttpRequest) -> HttpResponse:
+    """Usage by month, within the frame of the admin."""
+    return usage(request, admin.site.each_context(request))
 
 
 @admin.register(AuditEntry)

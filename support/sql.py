@@ -1,5 +1,6 @@
-"""Hand-written statements of `support`: one for each panel of the dashboard. A test runs each through EXPLAIN
-(tests/test_sql.py)."""
+"""Hand-written statements of `support`: one for each panel of the dashboard, and the counts of usage.
+
+A test runs each through EXPLAIN (tests/test_sql.py)."""
 
 CODES = """
     SELECT date_bin('1 hour', t.created_at, %(yesterday)s), t.via, t.operator, t.outcome, count(*)
@@ -75,3 +76,18 @@ TRAFFIC = """
     GROUP BY r.partner_id, p.name, r.contract ORDER BY 3 DESC, 1, 2 LIMIT 30
 """
 """95th percentile by counting whole milliseconds: hundreds of rows are sorted instead of a day's."""
+USAGE = """
+    SELECT 'M', partner_id, kind, via, provider, state, state = 'DELIVERED', count(*)::int
+    FROM messaging_message WHERE created_at >= %(since)s AND created_at < %(until)s
+    GROUP BY partner_id, kind, via, provider, state
+    UNION ALL
+    SELECT 'C', partner_id, 'verificacion', via, '', outcome, arrived, count(*)::int FROM (
+        SELECT a.partner_id, t.via, t.outcome, t.outcome = 'VALIDADO' OR EXISTS (
+            SELECT FROM messaging_message m WHERE m.reference = t.id AND m.state = 'DELIVERED') AS arrived
+        FROM tokens_verificationtoken t JOIN clients_applicant a ON a.id = t.applicant_id
+        WHERE t.created_at >= %(since)s AND t.created_at < %(until)s
+    ) AS codes GROUP BY partner_id, via, outcome, arrived
+"""
+"""A code belongs to the partner of its applicant, a message to the one that it was sent for."""
+LIMIT_STATEMENTS = "SELECT set_config('statement_timeout', %(limit)s, true)"
+LOCK_DAY = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"

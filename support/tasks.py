@@ -1,9 +1,10 @@
-"""Nightly tasks, in short pieces: two threads serve all periodic tasks, and codes need one of them."""
+"""Tasks of the night and of each hour, in short pieces: codes need one of the two threads of periodic tasks."""
 
 from celery import shared_task
 from django.utils import timezone
 
 from support.privacy import retention
+from support.usage import counting
 
 SLICE_SECONDS = 10.0
 """Seconds of a piece. One a minute for five hours is fifty minutes a night."""
@@ -12,6 +13,11 @@ SLICE_SECONDS = 10.0
 @shared_task(name="support.forget")
 def forget() -> None:
     retention.run(at=timezone.now(), seconds=SLICE_SECONDS)
+
+
+@shared_task(name="support.count_usage")
+def count_usage() -> None:
+    counting.keep_due(at=timezone.now(), seconds=SLICE_SECONDS)
 
 
 @shared_task(name="support.forget_erased")

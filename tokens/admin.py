@@ -14,9 +14,10 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from clients.admin.base import IsSetFilter, PartnerFilter, ReadOnly
+from clients.admin.base import IsSetFilter, PartnerFilter, ReadOnly, moment_of
 from clients.admin.bulk_actions import run_on_selected
 from clients.admin.credentials import ReasonForm
+from clients.errors import ApplicantAlreadyValidated, ApplicantLocked
 from clients.models import Applicant
 from messaging.models import Via
 from tokens.cooldown_overrides import FORGIVE_OFTEN, MAX_FORGIVEN_A_DAY, ForgivenTooOften, forgive, unlock
@@ -36,16 +37,8 @@ class UnlockForm(ReasonForm):
 @admin.register(Applicant)
 class ApplicantAdmin(ReadOnly):
     actions = ("forgive_wait", "lift_lock")
-    list_display = (
-        "created_at",
-        "document",
-        "full_name",
-        "email",
-        "partner",
-        "state",
-        "proved_destination",
-        "locked_at",
-    )
+    list_display = ("registered", "state_shown", "document", "full_name", "proved_destination", "email", "partner")
+    registered = moment_of("created_at", "registrado")
     list_filter = ("state", ("locked_at", IsSetFilter), ("partner", PartnerFilter))
     date_hierarchy = "created_at"
     list_select_related = ("partner",)
@@ -65,6 +58,10 @@ class ApplicantAdmin(ReadOnly):
     @admin.display(description="id")
     def number(self, applicant: Applicant) -> str:
         return str(applicant.pk)
+
+    @admin.display(description="estado")
+    def state_shown(self, applicant: Applicant) -> str:
+        return "Bloqueado" if applicant.locked_at else applicant.get_state_display()
 
     @admin.display(description="documento")
     def document(self, applicant: Applicant) -> str:
@@ -105,6 +102,12 @@ class ApplicantAdmin(ReadOnly):
                     messages.ERROR,
                 )
                 return False
+            except ApplicantAlreadyValidated:
+                self.message_user(request, f"{applicant} ya está verificado: no necesita otro código.", messages.ERROR)
+                return False
+            except ApplicantLocked:
+                self.message_user(request, f"{applicant} está bloqueado: desbloquéelo primero.", messages.ERROR)
+                return False
             return True
 
         return run_on_selected(self, request, queryset, "forgive_wait", "Perdonar espera", ForgiveForm, act)
@@ -118,16 +121,10 @@ class ApplicantAdmin(ReadOnly):
 class VerificationTokenAdmin(ReadOnly):
     """Rows of verification codes. Their HMAC is on no page."""
 
-    list_display = (
-        "created_at",
-        "applicant",
-        "via",
-        "destination",
-        "outcome",
-        "wrong_tries",
-        "finished_at",
-        "returned_at",
-    )
+    list_display = ("asked", "outcome", "via", "destination", "applicant", "wrong_tries", "finished", "returned")
+    asked = moment_of("created_at", "solicitado")
+    finished = moment_of("finished_at", "cerrado")
+    returned = moment_of("returned_at", "peldaño devuelto")
     list_filter = ("outcome", "via")
     date_hierarchy = "created_at"
     list_select_related = ("applicant",)

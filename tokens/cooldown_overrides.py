@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from clients.errors import ApplicantAlreadyValidated, ApplicantLocked
 from clients.local_time import midnight_before
 from clients.models import Applicant, audit
 from messaging.models import Via
@@ -32,11 +33,17 @@ def forgive(
 ) -> LadderForgiveness:
     """Stop counting the earlier requests of this client by `via`, and all to the last destination used there.
 
-    Raises ForgivenTooOften, unless `may_exceed`: the agent may go beyond MAX_FORGIVEN_A_DAY.
+    Raises ApplicantAlreadyValidated or ApplicantLocked: they get no code, with or without a wait. Raises
+    ForgivenTooOften, unless `may_exceed`: the agent may go beyond MAX_FORGIVEN_A_DAY.
     """
     last = VerificationToken.objects.filter(applicant=applicant, via=via).order_by("-created_at").first()
     destination = last.destination if last else ""
     with transaction.atomic():
+        person = Applicant.objects.select_for_update(no_key=True).get(pk=applicant.pk)
+        if person.is_validated:
+            raise ApplicantAlreadyValidated
+        if person.locked_at is not None:
+            raise ApplicantLocked
         if destination and not may_exceed:
             destinations.lock("forgive", destination)  # of two agents in parallel the second sees the first one's row
             if _forgiven_today(via, destination, at=at) >= MAX_FORGIVEN_A_DAY:

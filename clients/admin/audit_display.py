@@ -28,6 +28,8 @@ ACTION_NAMES = {
     "user.changed": "Usuario modificado",
     "user.deleted": "Usuario borrado",
     "user.password_changed": "Contraseña cambiada",
+    "user.reset_asked": "Enlace para una contraseña nueva pedido",
+    "user.password_reset": "Contraseña cambiada por un enlace",
     "group.created": "Rol creado",
     "group.changed": "Rol modificado",
     "group.deleted": "Rol borrado",

@@ -2,6 +2,7 @@
 of a person."""
 
 import ipaddress
+from contextvars import ContextVar
 from typing import Any
 
 from django.contrib import admin
@@ -14,6 +15,12 @@ from django.utils.html import format_html
 from clients.admin.audit_display import ACTION_NAMES, acts_in_order, object_in_words, read
 from clients.admin.base import ReadOnly, SelectFilter
 from clients.models import AuditEntry
+
+_viewable: ContextVar[frozenset[str]] = ContextVar("models whose pages the reader may open", default=frozenset())
+BY_THEMSELVES = ("clients.exported", "messages.exported", "staff_api.queried")
+"""Acts about many rows: their entry is about the user who did them, whom the first column names."""
+LONGEST = 120
+"""Characters of the values of an entry in the list. Its page has all of them."""
 
 
 class ActionFilter(SelectFilter):
@@ -49,14 +56,24 @@ class AuditEntryAdmin(ReadOnly):
         more = {"show_history": False, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, more)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        pages = self.admin_site._registry.items()
+        _viewable.set(frozenset(model._meta.label_lower for model, page in pages if page.has_view_permission(request)))
+        return super().get_queryset(request)
+
     @admin.display(description="qué")
     def act(self, entry: AuditEntry) -> str:
         return ACTION_NAMES.get(entry.action, entry.action)
 
     @admin.display(description="a quién")
     def whom(self, entry: AuditEntry) -> str:
-        """Link to the row, if its model has a page. The row may be deleted; its page then says so."""
+        """Link to the row, if its model has a page that the reader may open. The row may be deleted; its page then says
+        so."""
+        if entry.action in BY_THEMSELVES:
+            return "—"
         text = object_in_words(entry)
+        if entry.object_type not in _viewable.get():
+            return text
         try:
             where = reverse(f"admin:{entry.object_type.replace('.', '_')}_change", args=[entry.object_id])
         except NoReverseMatch:
@@ -65,7 +82,12 @@ class AuditEntryAdmin(ReadOnly):
 
     @admin.display(description="cambios")
     def changed(self, entry: AuditEntry) -> str:
-        return ", ".join(change.what for change in read(entry).changes)
+        """Fields that changed, or what else the entry holds, such as the filter of an export."""
+        shown = read(entry)
+        text = ", ".join(change.what for change in shown.changes) or "; ".join(
+            f"{name}: {value}" for name, value in shown.also if value
+        )
+        return f"{text[: LONGEST - 1]}…" if len(text) > LONGEST else text
 
     @admin.display(description="detalle")
     def details(self, entry: AuditEntry) -> str:

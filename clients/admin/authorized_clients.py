@@ -6,8 +6,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import localtime
 
-from clients.admin.base import PartnerFilter, ReadOnly, TextFilter
+from clients.admin.base import PartnerFilter, ReadOnly, TextFilter, moment_of
 from clients.identity.emails import InvalidEmail, canonical_email
 from clients.identity.names import normalised
 from clients.models import AuthorizedClient
@@ -54,17 +55,8 @@ class ProfileFilter(TextFilter):
 
 
 class AuthorizedClientAdmin(ReadOnly):
-    list_display = (
-        "created_at",
-        "partner",
-        "email",
-        "name",
-        "document",
-        "external_code",
-        "profile",
-        "subscribed",
-        "deauthorized_at",
-    )
+    list_display = ("authorized", "state_shown", "email", "name", "document", "profile", "external_code", "partner")
+    authorized = moment_of("created_at", "autorizado")
     list_filter = (LiveFilter, SubscribedFilter, ProfileFilter, ("partner", PartnerFilter))
     list_select_related = ("partner",)
     search_fields = ("email",)
@@ -81,6 +73,13 @@ class AuthorizedClientAdmin(ReadOnly):
     @admin.display(description="documento")
     def document(self, client: AuthorizedClient) -> str:
         return f"{client.document_type} {client.document_number}".strip()
+
+    @admin.display(description="estado")
+    def state_shown(self, client: AuthorizedClient) -> str:
+        """What one looks for in the list: whether this client gets bulletins, and since when not."""
+        if client.deauthorized_at is not None:
+            return f"Dado de baja el {localtime(client.deauthorized_at):%d/%m/%Y}"
+        return "Suscrito" if client.is_subscribed else "Sin suscripción"
 
     @admin.display(description="suscrito", boolean=True)
     def subscribed(self, client: AuthorizedClient) -> bool:

@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
+from django.utils.timezone import localtime
 
 from clients import sql
 from clients.admin.audit_display import history_of
@@ -150,6 +151,17 @@ class ReadOnlyInline(TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+def moment_of(field: str, description: str) -> Any:
+    """Column with a date and time in one line, without its seconds: the page of the row has them."""
+
+    @admin.display(description=description)
+    def shown(page: Any, row: Any) -> str:
+        value = getattr(row, field)
+        return f"{localtime(value):%d/%m/%Y %H:%M}" if value else "—"
+
+    return shown
 
 
 class PartnerFilter(admin.RelatedFieldListFilter):

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 
 from clients.admin.audit_display import history_of, in_words
-from clients.admin.base import PartnerFilter, ReadOnly
+from clients.admin.base import PartnerFilter, ReadOnly, moment_of
 from clients.models import ExternalClient
 
 KINDS: dict[type, str] = {str: "texto", bool: "sí o no", int: "número", float: "número", type(None): "nulo"}
@@ -33,7 +33,8 @@ def points_of(client: ExternalClient) -> Iterator[Point]:
 
 @admin.register(ExternalClient)
 class ExternalClientAdmin(ReadOnly):
-    list_display = ("created_at", "client_id", "name", "cui", "phone", "partner", "product_key", "origin", "updated_at")
+    list_display = ("registered", "client_id", "name", "cui", "phone", "product_key", "partner")
+    registered = moment_of("created_at", "registrado")
     list_filter = (("partner", PartnerFilter),)
     date_hierarchy = "created_at"
     list_select_related = ("partner",)

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from config import roles
 from config.embedded.attach import embedded_where_missing
+from config.run import static_files
 from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, own_folder
 from config.run.environment import fill_in, migrate_url
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
@@ -219,8 +220,11 @@ def run_all() -> None:
         redis_was_given = not is_missing("REDIS_URL")
         servers = stopping.enter_context(embedded_where_missing())
         fill_in()
+        own_static_files = static_files.use_own_folder()
         owner_url = roles.owner_url(servers)
         load_django()
+        if own_static_files:
+            static_files.collect()
         if redis_was_given:
             check_redis()
         migrate(owner_url)

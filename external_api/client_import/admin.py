@@ -136,7 +136,7 @@ class AuthorizedClientFilesAdmin(AuthorizedClientAdmin):
             "columns": FIELDS,
             "outcome": review.outcome,
             "parcel": parcel,
-            "verb": f"Importar {review.outcome.good} clientes",
+            "verb": f"Importar {review.outcome.good} {'cliente' if review.outcome.good == 1 else 'clientes'}",
             "back": reverse("admin:clients_authorizedclient_import"),
         }
         return self._page(request, "import_check.html", "Revisar antes de importar", **more)

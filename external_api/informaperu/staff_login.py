@@ -13,7 +13,7 @@ from clients import hashing
 from clients.client_ip import caller_address
 from external_api.frontdoor.errors import RateLimited
 from external_api.informaperu.contract import LoginRefused
-from staff import authentication, second_factor
+from staff import authentication, passwords, second_factor
 
 
 def count_try(address: str) -> None:
@@ -36,6 +36,8 @@ def log_in(request: HttpRequest, name: str, password: str, code: str, *, at: dat
             if user is not None and not _second_factor_is_given(request, user, code, has_device=has_device, at=at):
                 authentication.count_failure(request, name, at=at)
                 user = None
+            if user is not None and passwords.must_change(user):
+                user = None  # who typed it knows it; it opens nothing but its change, in the browser
     except authentication.LockedOut as error:
         raise RateLimited(error.seconds) from None
     except hashing.HashesBusy:

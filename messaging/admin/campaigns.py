@@ -160,25 +160,46 @@ class CampaignAdmin(Audited, Page):
 
     def _page_context(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
         text, html = rendering.preview(campaign)
-        is_over = campaign.state in (State.DONE, State.CANCELLED)
         may = request.user.has_perm(CHANGE)
         return {
             "steps": [step for step in STEPS if may and campaign.state in step.sources],
             "preview_subject": rendering.preview_subject(campaign),
             "preview_text": text,
             "preview_html": html,
+            **self._figures(request, campaign),
+        }
+
+    def _figures(self, request: HttpRequest, campaign: Campaign) -> dict[str, Any]:
+        is_over = campaign.state in (State.DONE, State.CANCELLED)
+        return {
             "progress": unless_timed_out(lambda: lifecycle.progress(campaign)) if has_begun(campaign) else None,
             "feedback": guard.feedback_of(campaign) if has_begun(campaign) else None,
+            "rows_of": rows_of(campaign) if request.user.has_perm("messaging.view_message") else {},
             "reach": None if is_over else unless_timed_out(lambda: lifecycle.count_audience(campaign)),
             "reach_by_partner": [] if is_over else unless_timed_out(lambda: reach_by_partner(campaign)),
             "is_over": is_over,
+            "changes_by_itself": campaign.state in (State.SCHEDULED, State.SENDING, State.PAUSED),
         }
+
+    def progress_view(self, request: HttpRequest, key: int) -> HttpResponse:
+        """The figures alone, for the page's own script. The header says when the rest of the page is out of date."""
+        campaign = Campaign.objects.filter(pk=key).first()
+        if campaign is None:
+            raise Http404
+        if not self.has_view_permission(request, campaign):
+            raise PermissionDenied
+        context = {"original": campaign, **self._figures(request, campaign)}
+        answer = TemplateResponse(request, "admin/messaging/campaign/progress.html", context)
+        answer.headers["Aval-State"] = campaign.state
+        return answer
 
     def get_urls(self) -> list[URLPattern]:
         def view_of(step: Step) -> Any:
             return self.admin_site.admin_view(lambda request, key: self.step_view(request, key, step))
 
+        figures = self.admin_site.admin_view(self.progress_view)
         return [
+            path("<int:key>/avance/", figures, name="messaging_campaign_progress"),
             *(path(f"<int:key>/{step.slug}/", view_of(step), name=f"messaging_campaign_{step.slug}") for step in STEPS),
             *super().get_urls(),
         ]
@@ -220,6 +241,13 @@ def back_to(campaign: Campaign) -> HttpResponseRedirect:
 
 def has_begun(campaign: Campaign) -> bool:
     return campaign.state not in (State.DRAFT, State.SCHEDULED)
+
+
+def rows_of(campaign: Campaign) -> dict[str, str]:
+    """URL of the list of messages behind each figure of the progress."""
+    messages_of = f"{reverse('admin:messaging_message_changelist')}?campaign={campaign.pk}"
+    figures = {name: f"{messages_of}&state__in={','.join(states)}" for name, states in lifecycle.COUNTED_STATES.items()}
+    return {"all": messages_of, **figures}
 
 
 def reach_by_partner(campaign: Campaign) -> list[tuple[str, int]]:

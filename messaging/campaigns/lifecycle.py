@@ -200,11 +200,15 @@ def refill(*, at: datetime) -> None:
         wakeup.wake("bulk")
 
 
+COUNTED_STATES = {
+    "sent": ("SENT", "DELIVERED", "UNDELIVERED"),
+    "failed": ("FAILED",),
+    "unclear": ("UNKNOWN",),
+    "skipped": ("CANCELLED", "EXPIRED"),
+}
+"""States of the messages that each figure of Progress counts."""
 _COUNTS = {
-    "sent": Count("pk", filter=Q(state__in=["SENT", "DELIVERED", "UNDELIVERED"])),
-    "failed": Count("pk", filter=Q(state="FAILED")),
-    "unclear": Count("pk", filter=Q(state="UNKNOWN")),
-    "skipped": Count("pk", filter=Q(state__in=["CANCELLED", "EXPIRED"])),
+    **{name: Count("pk", filter=Q(state__in=states)) for name, states in COUNTED_STATES.items()},
     "made": Count("pk"),
 }
 """Aggregates over messages: the fields of Progress, and `made`, the number of messages."""

@@ -415,3 +415,56 @@ def test_the_figures_of_a_campaign_count_what_came_back(boss):
             RecipientFeedbackFactory(message=sent, kind=kind)
     html = page(boss, at(one))
     assert "Bajas con su enlace: 3 · Quejas (correo no deseado): 2 · Rebotes: 1 · " in html
+def test_each_figure_of_a_campaign_opens_its_messages(boss, partner):
+    for name in ("a", "b", "c"):
+        subscriber(partner, f"{name}@dominio.com")
+    launch(one := campaign())
+    send_all()
+    Message.objects.filter(recipient="a@dominio.com").update(state="FAILED")
+    other = campaign(subject="Otra")
+    shown = page(boss, at(one))
+    links = re.findall(r'href="(/admin/messaging/message/\?campaign=[^"]*)" title="Ver los mensajes">([^<]*)<', shown)
+    rows = {name: boss.get(unescape(link)).context["cl"].result_count for link, name in links}
+    assert rows == {"Destinatarios": 3, "Enviados": 2, "Fallidos": 1, "Sin respuesta clara": 0, "Omitidos": 0}
+    assert one.subject in page(boss, unescape(links[0][0])), "the list says which campaign it shows"
+    assert boss.get(f"/admin/messaging/message/?campaign={other.pk}").context["cl"].result_count == 0
+
+
+@pytest.mark.parametrize("chosen", ["x", "-1", "9" * 30, "999999", "\u0663", ""])
+def test_a_campaign_that_is_none_has_no_messages(boss, partner, chosen):
+    subscriber(partner, "a@dominio.com")
+    launch(campaign())
+    assert boss.get("/admin/messaging/message/", {"campaign": chosen}).context["cl"].result_count == 0
+
+
+def test_a_message_names_its_campaign(boss, partner):
+    subscriber(partner, "a@dominio.com")
+    launch(one := campaign(subject="Ofertas <b>"))
+    shown = page(boss, f"/admin/messaging/message/{Message.objects.get().pk}/change/")
+    assert f'<a class="text-link" href="{at(one)}">Ofertas &lt;b&gt;</a>' in shown
+    assert "El de su campaña." in shown
+
+
+def test_who_may_not_see_messages_gets_no_links_to_them():
+    shown = page(staff_browser("view_campaign"), at(campaign(state="DONE")))
+    assert "/admin/messaging/message/" not in shown
+
+
+def test_the_progress_renews_itself_while_it_can_change(boss, partner):
+    subscriber(partner, "a@dominio.com")
+    launch(one := campaign())
+    where = at(one, "avance")
+    assert f'data-refresh="{where}" data-every="10" data-state="SENDING"' in page(boss, at(one))
+    answer = boss.get(where, headers={"Aval-Poll": "1"})
+    assert (answer.headers["Aval-State"], "<html" in answer.content.decode()) == ("SENDING", False)
+    assert "<td>0</td>" in answer.content.decode()
+    send_all()
+    lifecycle.run(at=timezone.now() + timedelta(minutes=1))
+    assert boss.get(where).headers["Aval-State"] == "DONE"
+    assert "data-refresh" not in page(boss, at(one))
+
+
+def test_the_progress_is_for_who_may_see_the_campaign(partner):
+    one = campaign()
+    assert staff_browser("view_message").get(at(one, "avance")).status_code == 403
+    assert superuser_browser().get(f"{LIST}999/avance/").status_code == 404

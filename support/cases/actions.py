@@ -1,9 +1,10 @@
 """Actions of an agent for a person. Each needs a reason and is audited with user, time and address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from clients.authorized_clients import deauthorize
@@ -12,9 +13,10 @@ from clients.models import Applicant, AuthorizedClient, audit
 from messaging import caps
 from messaging.models import Via
 from support.cases.person_search import Person, latest_code
-from tokens import cooldown_overrides, services
+from tokens import cooldown_overrides, cooldown_queries, services
 from tokens.cooldown import format_wait
 from tokens.errors import CooldownActive, NoPendingToken, ViaNotAvailable
+from tokens.models import VerificationToken
 from tokens.services import Origin
 
 
@@ -33,12 +35,73 @@ class Agent:
     may_forgive_often: bool = False
 
 
+@dataclass(frozen=True)
+class Act:
+    """An act that makes sense for a person now: the last part of its URL, its label, and a value that it sends."""
+
+    slug: str
+    label: str
+    name: str = ""
+    value: str = ""
+    is_danger: bool = False
+
+
+def applicable(person: Person, *, at: datetime) -> list[Act]:
+    """Acts that would be done now. Each act decides again when it is asked for: the case may have changed since."""
+    token = latest_code(person)
+    found = [*_forgivable(token, at=at)]
+    if any(each.locked_at is not None for each in person.applicants):
+        found.append(Act("desbloquear", "Desbloquear"))
+    if token is not None and token.outcome == VerificationToken.Outcome.PENDING and not token.is_expired(at=at):
+        found.append(Act("cancelar", "Cancelar código"))
+    found += _resendable(person, token, at=at)
+    found += [
+        Act("baja", f"Dar de baja de {each.partner}", "autorizado", str(each.pk), is_danger=True)
+        for each in person.authorized
+        if each.deauthorized_at is None
+    ]
+    return found
+
+
+def _forgivable(token: VerificationToken | None, *, at: datetime) -> Iterator[Act]:
+    if token is None or not _may_get_a_code(token.applicant) or not settings.AVAL_GATEWAYS[token.via]:
+        return
+    ladders = cooldown_queries.read(token.applicant_id, token.via, token.destination, at=at)
+    if ladders.applying.attempts_24h or ladders.applying.available_at:
+        yield Act("perdonar", "Perdonar espera")
+
+
+def _resendable(person: Person, token: VerificationToken | None, *, at: datetime) -> Iterator[Act]:
+    """Vias with a gateway and a destination. One that must wait is offered too: the wait may end in a moment."""
+    if not person.applicants:
+        return
+    applicant, phone = _applicant(person), _last_phone(token)
+    if not _may_get_a_code(applicant):
+        return
+    for via in Via:
+        destination = applicant.email if via == Via.EMAIL else phone
+        if destination and settings.AVAL_GATEWAYS[via]:
+            ladder = cooldown_queries.read(applicant.pk, via, destination, at=at).applying
+            wait = f" (espera {format_wait(ladder.remaining(at=at))})" if ladder.available_at else ""
+            yield Act("reenviar", f"Reenviar por {via.label}{wait}", "via", via.value)
+
+
+def _may_get_a_code(applicant: Applicant) -> bool:
+    return not applicant.is_validated and applicant.locked_at is None
+
+
+def _last_phone(token: VerificationToken | None) -> str:
+    return token.destination if token is not None and token.via != Via.EMAIL else ""
+
+
 def forgive(person: Person, agent: Agent) -> str:
     """Forgive the wait: earlier requests by the via of the last code no longer count."""
     token = latest_code(person)
     if token is None:
         raise CannotBeDone("Nunca pidió un código: no hay espera que perdonar.")
     try:
+        if not settings.AVAL_GATEWAYS[token.via]:
+            raise ViaNotAvailable
         cooldown_overrides.forgive(
             token.applicant,
             token.via,
@@ -53,6 +116,8 @@ def forgive(person: Person, agent: Agent) -> str:
             f"La espera de este destino ya se perdonó {cooldown_overrides.MAX_FORGIVEN_A_DAY} veces hoy. Perdonarla"
             " otra vez le corresponde al rol Operaciones: pídaselo a quien lo tenga."
         ) from None
+    except Refused as refusal:
+        raise CannotBeDone(_why_not(refusal, agent)) from None
     return f"Espera perdonada: puede pedir otro código por {token.get_via_display()} ahora."
 
 
@@ -82,7 +147,7 @@ def resend(person: Person, via: str, agent: Agent) -> str:
     """Send a new code by another via, to the last phone or the mailbox. The ladder holds for agents too."""
     applicant = _applicant(person)
     token = latest_code(person)
-    phone = token.destination if token is not None and token.via != Via.EMAIL else ""
+    phone = _last_phone(token)
     if via != Via.EMAIL and not phone:
         raise CannotBeDone("Nunca dio un celular: solo puede ir a su correo.")
     operator = token.operator if token is not None and via != Via.EMAIL else ""

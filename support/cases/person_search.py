@@ -3,10 +3,10 @@
 Rows belong together by document or by mailbox. Two people who share a phone stay two; it is in the timeline of both.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,9 @@ from tokens.models import VerificationToken
 from tokens.search import ids_reached_at
 
 MAX_ROWS = 20
-"""Rows of each kind in a search or a case, the newest first."""
+"""People in a search, and rows of each kind in a case, the newest first."""
+ONE_MORE = MAX_ROWS + 1
+"""Rows of each kind that a search reads: with the last one it knows that there are more."""
 
 Registered = Applicant | AuthorizedClient | ExternalClient
 
@@ -60,36 +62,91 @@ def person_of(row: Registered) -> Person:
         case AuthorizedClient():
             document, email = (row.document_type, row.document_number), row.email
     same_person = Q(document_type=document[0], document_number=document[1])
-    if not document[1]:
-        return Person(
-            applicants=_newest(Applicant, _of_mailbox(Applicant, email)),
-            authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email)),
-        )
-    return Person(
-        applicants=_newest(Applicant, _of_mailbox(Applicant, email), _ids(Applicant, same_person)),
-        authorized=_newest(AuthorizedClient, _of_mailbox(AuthorizedClient, email), _ids(AuthorizedClient, same_person)),
-    )
+    found: dict[type[Model], list[Any]] = {}
+    for model in (Applicant, AuthorizedClient):
+        of_document = _ids(model, same_person) if document[1] else ()
+        found[model] = _newest(model, _of_mailbox(model, email), of_document)[:MAX_ROWS]
+    return Person(applicants=found[Applicant], authorized=found[AuthorizedClient])
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A person found, and the name of the number that led there if it is none of the person's own values."""
+
+    person: Person
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """People found, MAX_ROWS at most, and whether there are others."""
+
+    found: list[Hit] = field(default_factory=list)
+    has_more: bool = False
 
 
 def search(term: str) -> list[Person]:
+    """People found by a term, as `find` finds them."""
+    return [hit.person for hit in find(term).found]
+
+
+def find(term: str) -> Hits:
     """People found by a term: a phone, mailbox, document, name, any id of ours, the partner's own, `id_solicitud` or
-    `event_id`. Exact except for names. An empty term finds nobody."""
+    `event_id`. Exact except for names. An empty term finds nobody. Of a common value some of each kind are shown."""
     text = normalised(term)
     if not text:
-        return []
-    people: list[Person] = []
-    seen: set[tuple[str, Any]] = set()
-    for row in chain(_by_id(text), _by_request(text), _by_value(text)):
-        if len(people) == MAX_ROWS:
-            break
-        if (row._meta.label, row.pk) in seen:
+        return Hits()
+    found: list[Hit] = []
+    seen: set[tuple[Any, ...]] = set()
+    rows_of_a_kind: dict[str, int] = {}
+    for row, by in _rows(text):
+        rows_of_a_kind[row._meta.label] = rows_of_a_kind.get(row._meta.label, 0) + 1
+        if (row._meta.label, row.pk) in seen or _identity(row) in seen:
             continue
+        if len(found) == MAX_ROWS:
+            return Hits(found, has_more=True)
         person = person_of(row)
         seen |= {(each._meta.label, each.pk) for each in (*person.applicants, *person.authorized, *person.external)}
-        people.append(person)
-    if not people and "@" in text and Message.objects.filter(recipient=typed.mailbox(text)).exists():
-        people.append(Person(mailbox=typed.mailbox(text)))
-    return people
+        seen.add(_identity(row))
+        found.append(Hit(person, by))
+    if not found and "@" in text and Message.objects.filter(recipient=typed.mailbox(text)).exists():
+        found.append(Hit(Person(mailbox=typed.mailbox(text))))
+    return Hits(found, has_more=max(rows_of_a_kind.values(), default=0) > MAX_ROWS)
+
+
+def _rows(text: str) -> Iterator[tuple[Any, str]]:
+    """Rows of a search with what they were found by, the most exact first, in turn of each kind."""
+    request = "event_id" if text.startswith("event_") else "id_solicitud"
+    for rows, by in ((_by_id(text), ""), (_by_request(text), request), (_by_value(text), "")):
+        for row in _in_turn(rows):
+            yield row, by or _partners_own_number(row, text)
+
+
+def _in_turn(rows: Iterable[Any]) -> Iterator[Any]:
+    """Rows in turn of each kind: an applicant, an authorised client, an external client, the next applicant."""
+    kinds: dict[str, list[Any]] = {}
+    for row in rows:
+        kinds.setdefault(row._meta.label, []).append(row)
+    return (row for turn in zip_longest(*kinds.values()) for row in turn if row is not None)
+
+
+def _partners_own_number(row: Registered, text: str) -> str:
+    """Name of the partner's own number if that is what was typed. Digits may be meant as the beginning of a phone."""
+    if not text.isdigit():
+        return ""
+    match row:
+        case AuthorizedClient() if row.external_code == text and text not in (row.document_number, row.phone):
+            return "código externo"
+        case ExternalClient() if row.client_id == text and text not in (row.cui, row.phone_digits):
+            return "id del cliente en la empresa"
+    return ""
+
+
+def _identity(row: Registered) -> tuple[Any, ...]:
+    """Values by which `person_of` joins rows; two rows with the same are one person."""
+    if isinstance(row, ExternalClient):
+        return ("external", row.pk)
+    return (row.document_type, row.document_number, row.email)
 
 
 def _by_id(text: str) -> Iterable[Any]:
@@ -123,7 +180,7 @@ def _by_request(text: str) -> Iterable[Any]:
         yield from ExternalClient.objects.filter(pk=asked.subject)
     if asked.partner_id is not None and asked.action == "alta":
         of_request = AuthorizedClient.objects.filter(partner=asked.partner_id, request_id=asked.pk)
-        yield from of_request.order_by("pk")[:MAX_ROWS]
+        yield from of_request.order_by("pk")[:ONE_MORE]
 
 
 def _by_value(text: str) -> Iterable[Any]:
@@ -141,7 +198,7 @@ def _by_value(text: str) -> Iterable[Any]:
     of_document, of_code = Q(document_number__in=typed.documents(text)), Q(external_code=text)
     yield from _newest(Applicant, _ids(Applicant, of_document))
     yield from _newest(AuthorizedClient, _ids(AuthorizedClient, of_document), _ids(AuthorizedClient, of_code))
-    yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:MAX_ROWS]
+    yield from ExternalClient.objects.found_by(text).select_related("partner").order_by("-created_at")[:ONE_MORE]
     named = with_names(text)
     if named is not None and not any(letter.isdigit() for letter in text):
         yield from _newest(Applicant, ids(Applicant.objects.all(), named))
@@ -161,9 +218,9 @@ def _reached_at(destination: str) -> list[Any]:
 
 
 def _newest(model: type[Model], *found: Iterable[Any]) -> list[Any]:
-    """The newest of the rows with these ids."""
+    """The newest of the rows with these ids, ONE_MORE at most."""
     rows = model._default_manager.filter(pk__in=set(chain(*found))).select_related("partner")
-    return list(rows.order_by("-created_at")[:MAX_ROWS])
+    return list(rows.order_by("-created_at")[:ONE_MORE])
 
 
 def latest_code(person: Person) -> VerificationToken | None:

@@ -13,10 +13,11 @@ from clients.identity.phones import mask_email
 from clients.models import Applicant, AuthorizedClient, ExternalClient
 from messaging.models import Via
 from staff.pages import ReasonForm
-from support.access import ACT, ERASE, EXPORT, UNMASK, desk_page, page
+from support.access import ACT, ERASE, EXPORT, UNMASK, act_page, desk_page, page
 from support.cases import actions, timeline
+from support.cases import person_search as search
 from support.cases.diagnosis import diagnose
-from support.cases.person_search import Person, Registered, name_of, person_of, search
+from support.cases.person_search import Person, Registered, name_of, person_of
 from tokens.cooldown_overrides import FORGIVE_OFTEN
 
 KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]] = {
@@ -27,25 +28,39 @@ KINDS: dict[str, type[Applicant] | type[AuthorizedClient] | type[ExternalClient]
 """Kinds of rows in a case's URL."""
 
 
+FEWEST_DIGITS = 6
+"""Fewer digits may be the beginning of any number: what they find is shown, and not opened."""
+
+
 @desk_page("GET", "HEAD")
 def find(request: HttpRequest) -> HttpResponse:
-    """Search. A single hit opens its case at once."""
+    """Search. A single hit opens its case at once, and says so if another number than the person's led there."""
     term = request.GET.get("q", "")[:200]
-    people = search(term)
-    if len(people) == 1 and address_of(people[0]):
-        return HttpResponseRedirect(address_of(people[0]))
+    hits = search.find(term)
+    if len(hits.found) == 1 and not hits.has_more and not _is_unfinished(term):
+        [only] = hits.found
+        if address_of(only.person):
+            if only.by:
+                messages.info(request, f"Encontrado por {only.by} {term.strip()}.")
+            return HttpResponseRedirect(address_of(only.person))
     at = timezone.now()
-    hits = [
+    shown = [
         {
-            "name": each.name or "Sin nombre",
-            "mailboxes": [mask_email(email) for email in each.emails],
-            "documents": documents(each),
-            "url": address_of(each),
-            "diagnosis": diagnose(each, at=at)[0],
+            "name": each.person.name or "Sin nombre",
+            "about": [*documents(each.person), *(mask_email(email) for email in each.person.emails)],
+            "companies": companies(each.person),
+            "by": each.by,
+            "url": address_of(each.person),
+            "diagnosis": diagnose(each.person, at=at)[0],
         }
-        for each in people
+        for each in hits.found
     ]
-    return page(request, "find", term=term, hits=hits)
+    return page(request, "find", term=term, hits=shown, has_more=hits.has_more, most=search.MAX_ROWS)
+
+
+def _is_unfinished(term: str) -> bool:
+    text = "".join(term.split())
+    return text.isdigit() and len(text) < FEWEST_DIGITS
 
 
 @desk_page("GET", "HEAD")
@@ -55,7 +70,7 @@ def case(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     return _case(request, person_of(row), kind, str(row.pk))
 
 
-@desk_page("POST", needs=ACT)
+@act_page(needs=ACT)
 def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
     """Run the action of the form, and show the case again."""
     person = _person(kind, key)
@@ -70,7 +85,7 @@ def act(request: HttpRequest, kind: str, key: str, what: str) -> HttpResponse:
     return HttpResponseRedirect(reverse("support_case", args=[kind, key]))
 
 
-@desk_page("POST", needs=UNMASK)
+@act_page(needs=UNMASK)
 def unmask(request: HttpRequest, kind: str, key: str) -> HttpResponse:
     """Case with unmasked destinations, once."""
     row = row_of(kind, key)
@@ -99,11 +114,16 @@ def documents(person: Person) -> list[str]:
     return sorted({each for each in found if each.strip()})
 
 
+def companies(person: Person) -> list[str]:
+    """Companies that registered or authorised the person, by name."""
+    rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]
+    return sorted({str(each.partner or "formulario abierto") for each in rows})
+
+
 def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any) -> HttpResponse:
     """Render a case. `key` is the row's own spelling of its id; the page uses it to name whose data it would export or
     erase."""
     at = timezone.now()
-    live = [each for each in person.authorized if each.deauthorized_at is None]
     rows: list[Registered] = [*person.applicants, *person.authorized, *person.external]
     return page(
         request,
@@ -111,13 +131,11 @@ def _case(request: HttpRequest, person: Person, kind: str, key: str, **more: Any
         person=person,
         kind=kind,
         key=key,
-        documents=documents(person),
+        about=[*documents(person), *(mask_email(email) for email in person.emails)],
         at=at,
-        mailboxes=[mask_email(email) for email in person.emails],
         diagnoses=diagnose(person, at=at),
         entries=timeline.of(person),
-        vias=Via.choices,
-        live=live,
+        acts=actions.applicable(person, at=at) if request.user.has_perm(ACT) else [],
         may_act=request.user.has_perm(ACT),
         may_unmask=request.user.has_perm(UNMASK),
         whose=next((name_of(each) for each in rows if str(each.pk) == key), ""),

@@ -7,11 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.models import TextChoices
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from clients.local_time import LIMA
 from clients.models import Contract
@@ -19,6 +22,7 @@ from messaging.models import Message
 from support.access import USE
 from support.dashboard import charts, figures
 from support.dashboard.figures import Data
+from support.usage.views import may_see, of_last_days
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
@@ -34,17 +38,53 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "traffic": ("external_api.view_apirequest", "clients.view_partner"),
 }
 """Permissions that a panel needs: who may not open the rows does not see their sums."""
+RANGES = ("7", "30")
+"""Days of which the first page shows the sums instead of today's panels."""
 _QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 
 def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Context for unfold's first page (DASHBOARD_CALLBACK)."""
     at = timezone.now()
-    allowed = [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
-    context["board"] = {name: _shown(name, at=at) for name in allowed}
-    context["board_at"] = at.astimezone(LIMA)
+    number = request.GET.get("dias", "")
+    if number in RANGES and may_see(request):
+        context["range"] = _range(int(number), at=at)
+    else:
+        context.update(_board(request, at=at))
+    context["ranges"] = RANGES if may_see(request) else ()
     context["may_use_desk"] = request.user.has_perm(USE)
     return context
+
+
+def _range(number: int, *, at: datetime) -> Data:
+    """Figures of the last days, with their bars."""
+    data = of_last_days(number, at=at)
+    for each in (*data["days"], *data["vias"], data["codes"]):
+        each["bar"] = charts.share(each["asked"], data["most"])
+        each["arrived_share"] = percent(each["arrived"], each["asked"])
+        each["verified_share"] = percent(each["verified"], each["asked"])
+    return data
+
+
+@require_safe
+def board(request: HttpRequest) -> HttpResponse:
+    """The panels alone, for the page's own script."""
+    context = _board(request, at=timezone.now())
+    if not context["board"]:
+        raise PermissionDenied
+    return render(request, "admin/dashboard/board.html", context)
+
+
+def allowed_panels(request: HttpRequest) -> list[str]:
+    return [name for name, needed in NEEDS.items() if request.user.has_perms(needed)]
+
+
+def _board(request: HttpRequest, *, at: datetime) -> Data:
+    """Panels that the user may see, and the time of the oldest of them: each is cached by itself."""
+    panels = {name: _shown(name, at=at) for name in allowed_panels(request)}
+    now = at.astimezone(LIMA)
+    oldest = min((panel["at"] for panel in panels.values() if "at" in panel), default=now)
+    return {"board": panels, "board_at": now, "figures_at": oldest}
 
 
 def _shown(name: str, *, at: datetime) -> Data:

@@ -52,6 +52,7 @@ def log(request: HttpRequest) -> HttpResponse:
         first=not request.GET.get("antes"),
         pills=[(name, label) for name, (label, _) in PILLS.items()],
         group=asked.get("grupo", ""),
+        is_filtered=any(value for name, value in asked.items() if name != "grupo"),
         without_group=_without(request, "antes", "grupo"),
     )
 

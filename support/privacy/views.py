@@ -15,7 +15,7 @@ from external_api.frontdoor.export_slots import STAFF, Slot
 from external_api.frontdoor.exports import Body
 from messaging.retention import MessageBeingSent
 from staff.pages import ReasonForm
-from support.access import ERASE, EXPORT, desk_page, page
+from support.access import ERASE, EXPORT, act_page, desk_page, page
 from support.cases.actions import Agent
 from support.cases.person_search import Person, Registered
 from support.cases.views import agent_of, documents, row_of
@@ -36,7 +36,7 @@ class EraseForm(ReasonForm):
         return typed
 
 
-@desk_page("POST", needs=EXPORT)
+@act_page(needs=EXPORT)
 def export(request: HttpRequest, kind: str, key: str) -> Any:
     """Export as a file. It is audited before its first byte is sent."""
     row, agent = row_of(kind, key), agent_of(request)

@@ -42,10 +42,14 @@ def test_roles_that_see_the_rows_see_the_figures(role):
     assert "/admin/clients/partner/" in page, "the lists are still a click away"
 
 
-def test_agents_of_the_desk_are_redirected_to_it_and_see_no_figures():
-    page = index(member("Soporte"))
+def test_agents_of_the_desk_are_redirected_to_it():
+    answer = member("Soporte").get("/admin/")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/soporte/")
+
+
+def test_an_agent_who_may_see_something_here_stays_and_is_told_of_the_desk():
+    page = index(staff_browser("use_desk", "view_partner"))
     assert panels_on(page) == set()
-    assert "Ir a la mesa de soporte" in page
     assert 'href="/soporte/"' in page
 
 
@@ -131,3 +135,30 @@ def test_the_page_loads_nothing_from_other_sites_and_has_no_script_of_ours():
     assert "<script" not in board
     assert "http" not in board
     assert "style=" not in board
+
+
+def test_the_panels_renew_themselves_from_an_address_of_their_own():
+    """The page's script asks for them; the header keeps an open screen from counting as use."""
+    http = member("Operaciones")
+    page = index(http)
+    assert 'data-refresh="/admin/tablero/" data-every="30"' in page
+    assert "aval/refresh.js" in page
+    answer = http.get("/admin/tablero/", headers={"Aval-Poll": "1"})
+    panels = answer.content.decode()
+    assert panels_on(panels) == PANELS
+    assert "<html" not in panels
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
+def test_a_new_row_is_in_the_panels_that_the_script_asks_for():
+    http = member("Operaciones")
+    before = http.get("/admin/tablero/").content.decode()
+    token(timezone.now() - timedelta(microseconds=5), message="DELIVERED")
+    redis_connection().flushdb()
+    assert "100.0 % de los pedidos" not in before
+    assert "100.0 % de los pedidos" in http.get("/admin/tablero/").content.decode()
+
+
+@pytest.mark.parametrize("role", ["Soporte", None])
+def test_who_sees_no_panel_gets_none_from_their_address(role):
+    assert member(role).get("/admin/tablero/").status_code == 403

@@ -128,6 +128,8 @@ NOT_OF_THE_STAFF = (
     r"/v1/api\^/(client|auth/login|status)",
     r"/v1/api\^\(\?:/\.\*\)",
     r"/external\^",
+    r"/(admin|soporte|cuenta|favicon\.ico|robots\.txt|)$",
+    "/ingreso/",
     "/referencia",
     "/recibos/",
     "/suscripcion",

@@ -1,0 +1,1 @@
+"""Usage: messages and codes by day, partner, via and outcome, for bills and for a provider's invoice."""
