@@ -415,6 +415,8 @@ def test_the_figures_of_a_campaign_count_what_came_back(boss):
             RecipientFeedbackFactory(message=sent, kind=kind)
     html = page(boss, at(one))
     assert "Bajas con su enlace: 3 · Quejas (correo no deseado): 2 · Rebotes: 1 · " in html
+
+
 def test_each_figure_of_a_campaign_opens_its_messages(boss, partner):
     for name in ("a", "b", "c"):
         subscriber(partner, f"{name}@dominio.com")
