@@ -13,6 +13,8 @@ from django.db.models.lookups import Exact
 from django.utils.timezone import localtime
 
 from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
+from clients.brand import brand_field
+from clients.managers import NotErasedManager
 from clients.search import names as search_terms
 from clients.search.external_clients import ExternalClientManager
 
@@ -29,14 +31,6 @@ def all_contracts() -> list[str]:
     return list(Contract.values)
 
 
-class NotErasedManager(models.Manager[Any]):
-    """Rows of people who were not erased. A blanked row stays for foreign keys and statistics but is in no search, list
-    or answer (`clients.retention`, which alone uses `all_objects`)."""
-
-    def get_queryset(self) -> models.QuerySet[Any]:
-        return super().get_queryset().filter(forgotten_at__isnull=True)
-
-
 class Partner(models.Model):
     """Company that calls one or more of the contracts."""
 
@@ -44,7 +38,7 @@ class Partner(models.Model):
     slug = models.SlugField("código", max_length=50, unique=True)
     is_active = models.BooleanField("activa", default=True, help_text="Apagada: ninguna credencial suya entra.")
     contracts = ArrayField(
-        models.CharField(max_length=20, choices=Contract.choices), verbose_name="contratos", default=all_contracts
+        models.CharField(max_length=20, choices=Contract.choices), default=all_contracts, verbose_name="contratos"
     )
     requests_per_minute = models.PositiveIntegerField(
         "solicitudes por minuto", null=True, blank=True, help_text="Vacío: el valor general (RATE_PER_PARTNER)."
@@ -52,6 +46,7 @@ class Partner(models.Model):
     paid_messages_per_day = models.PositiveIntegerField(
         "mensajes pagados por día y vía", null=True, blank=True, help_text="Vacío: el general (PAID_MESSAGES_PER_DAY)."
     )
+    brand = brand_field()
     created_at = models.DateTimeField("creada", auto_now_add=True)
 
     class Meta:

@@ -20,6 +20,7 @@ PARTNER_COLUMNS = (
     "contracts",
     "requests_per_minute",
     "paid_messages_per_day",
+    "brand",
     "created_at",
 )
 CREDENTIAL = {

@@ -79,7 +79,7 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
         except CannotUnseal:
             log.error("a fallback's seal is of another key", extra={"message_id": str(message.id)})
             return False
-        text = texts.compose(target)
+        text = texts.compose(target, origin.partner)
         outbox.enqueue(
             kind=Message.Kind.VERIFICATION,
             via=target,

@@ -213,7 +213,7 @@ def _issue(
         destination_attempt=new.destination_attempt,
         destination_wait=new.destination_wait,
     )
-    text = texts.compose(via)
+    text = texts.compose(via, origin.partner)
     message = outbox.fields(
         kind=Message.Kind.VERIFICATION,
         via=via,

@@ -6,6 +6,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.template.loader import render_to_string
 
+from clients.models import Partner
 from messaging.gateways.base import MASK
 from messaging.gsm import encode, folded
 from messaging.models import Via
@@ -21,9 +22,10 @@ class Text:
     html: str = ""
 
 
-def compose(via: str) -> Text:
-    """Subject, text and HTML of a code's message, the code masked."""
-    return _compose(via, settings.BRAND, settings.WEBOTP_DOMAIN)
+def compose(via: str, partner: Partner | None = None) -> Text:
+    """Subject, text and HTML of a code's message, the code masked. It names the brand of the partner that asked."""
+    brand = partner.brand if partner is not None else ""
+    return _compose(via, brand or settings.BRAND, settings.WEBOTP_DOMAIN)
 
 
 def brand_in_sms(brand: str) -> str:
@@ -34,7 +36,7 @@ def brand_in_sms(brand: str) -> str:
     return found.strip()
 
 
-@lru_cache
+@lru_cache(maxsize=1024)
 def _compose(via: str, brand: str, domain: str) -> Text:
     context = {"brand": brand_in_sms(brand) if via == Via.SMS else brand, "code": MASK, "domain": domain}
     text = render_to_string(f"messages/verificacion_{via}.txt", context).strip()

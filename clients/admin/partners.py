@@ -44,7 +44,7 @@ class PartnerAdmin(Audited, KeyPages, Page):
     search_fields = ("name", "slug")
     search_help_text = "Nombre o código de la empresa."
     fieldsets = (
-        (None, {"fields": ("name", "slug", "is_active", "contracts")}),
+        (None, {"fields": ("name", "slug", "brand", "is_active", "contracts")}),
         ("Límites", {"fields": ("requests_per_minute", "paid_messages_per_day")}),
     )
 

@@ -66,7 +66,7 @@ def render_alone(
     `html_name`: the name as it stands in HTML, if it is not the name, escaped.
     """
     content = _content(message.campaign_id or 0, minute)
-    company = _company(message.partner_id or 0, minute)
+    company, brand = _company(message.partner_id or 0, minute)
     url = unsubscribe_url(token, message.campaign_id)
     in_html = escape(name) if html_name is None else html_name
     subject = placeholders.fill(message.subject, name)
@@ -84,6 +84,7 @@ def render_alone(
             ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
             ("Precedence", "bulk"),
         ),
+        sender_name=brand,
     )
 
 
@@ -137,9 +138,10 @@ def _content(campaign_id: int, minute: datetime) -> _Content:
 
 
 @lru_cache(maxsize=1000)
-def _company(partner_id: int, minute: datetime) -> str:
-    """Name of the partner that authorised the client, in whose name the mail is sent (Ley 28493: name the sender)."""
-    return Partner.objects.values_list("name", flat=True).get(pk=partner_id)
+def _company(partner_id: int, minute: datetime) -> tuple[str, str]:
+    """Name and brand of the partner that authorised the client, in whose name the mail is sent (Ley 28493: name the
+    sender)."""
+    return Partner.objects.values_list("name", "brand").get(pk=partner_id)
 
 
 def _footer_text(url: str, company: str) -> str:

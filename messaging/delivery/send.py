@@ -262,6 +262,7 @@ def to_outgoing(message: Message) -> Outgoing:
         text=message.text,
         html=message.html,
         send_before=message.send_before,
+        sender_name=message.partner.brand if message.via == "C" and message.partner else "",
     )
 
 

@@ -23,6 +23,7 @@ class Outgoing:
     html: str = field(repr=False)  # empty: plain text only
     send_before: datetime | None  # the end of its code's lifetime; it must not arrive later
     headers: tuple[tuple[str, str], ...] = ()  # further e-mail headers, such as List-Unsubscribe
+    sender_name: str = ""  # display name of the sender of an e-mail; empty: that of DEFAULT_FROM_EMAIL
 
     def text_with(self, secret: str | None) -> str:
         """The plain text with the code in the place of MASK; unchanged where there is no code."""

@@ -31,7 +31,7 @@ def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -
     mail = EmailMultiAlternatives(
         subject=message.subject,
         body=message.text_with(secret),
-        from_email=_sender()[0],
+        from_email=_from(message),
         to=[recipient(message)],
         headers=_headers(message),
     )
@@ -42,10 +42,15 @@ def compose(message: Outgoing, secret: str | None, *, seven_bit: bool = False) -
     return mail
 
 
+def _from(message: Outgoing) -> str:
+    header, address = _sender()
+    return formataddr((message.sender_name, address)) if message.sender_name else header
+
+
 def check(message: Outgoing) -> None:
     """Raise Unsendable in the same cases as `compose`."""
     recipient(message)
-    if any(map(_LINE_BREAKS.search, (message.subject, *_headers(message).values()))):
+    if any(map(_LINE_BREAKS.search, (message.subject, message.sender_name, *_headers(message).values()))):
         raise Unsendable("salto de línea en el asunto o en una cabecera")
 
 

@@ -100,6 +100,7 @@ class MailTemplate:
             html=page.replace(old, token),
             send_before=send_before,
             headers=tuple((name, value.replace(old, token)) for name, value in example.headers),
+            sender_name=example.sender_name,
             template=self,
             token=token,
             name=name if self._markers.name else "",

@@ -17,6 +17,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--contract", action="append", choices=Contract.values, help="may be given several times; all by default"
         )
+        parser.add_argument("--brand", default="", help="name in codes and as sender of mails; BRAND by default")
         parser.add_argument("--json", action="store_true", help='print {"partner", "token", "jwt"} and nothing else')
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,6 +26,7 @@ class Command(BaseCommand):
                 options["name"],
                 slug=options["slug"],
                 contracts=options["contract"],
+                brand=options["brand"],
                 at=timezone.now(),
                 by="create_partner",
             )
