@@ -22,6 +22,8 @@ from staff.models import FirstPassword, ResetRequest
 
 MAILS_PER_HOUR = 3
 """Mails for one name. The mailbox of a colleague is no place to shoot at."""
+LINK_PATH = "/ingreso/clave/"
+"""Beginning of the path of every link (`staff.urls`)."""
 MOST_AT_ONCE = 20
 """Requests that one call of `take` takes; the next call takes the next."""
 

@@ -6,6 +6,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from messaging.models import SandboxMessage, Via
+from staff.passwords import LINK_PATH
 
 MAX_MESSAGES_SHOWN = 100
 """Messages shown; the outbox is for reading a code, not an archive."""
@@ -15,8 +16,10 @@ MAX_MESSAGES_SHOWN = 100
 @never_cache
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
-    """Outbox, newest first. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient."""
+    """Outbox, newest first; mails to staff who forgot their password are shown to staff alone. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient."""
     rows = SandboxMessage.objects.order_by("-id")
+    if not getattr(request.user, "is_staff", False):
+        rows = rows.exclude(text__contains=LINK_PATH)  # who reads such a mail takes over an account of staff
     to = request.GET.get("to", "").strip()
     if to:
         rows = rows.filter(to=to) if "\x00" not in to else rows.none()

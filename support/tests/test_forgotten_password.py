@@ -204,3 +204,13 @@ def test_a_password_by_link_is_one_s_own(eva):
 def test_the_pages_are_in_no_cache(eva):
     for path in (ASK, mailed()):
         assert Client().get(path)["Cache-Control"] == "no-store, private"
+
+
+@pytest.mark.parametrize("query", ["", "?format=json", "?to=eva@dominio.com", "?format=json&to=eva@dominio.com"])
+def test_the_outbox_of_a_sandbox_shows_such_a_mail_to_staff_alone(eva, settings, query):
+    path = mailed()
+    assert path.startswith(passwords.LINK_PATH)
+    assert path not in Client().get(f"/sandbox/messages{query}").content.decode()
+    inside = Client()
+    inside.force_login(eva)
+    assert path in inside.get(f"/sandbox/messages{query}").content.decode()
