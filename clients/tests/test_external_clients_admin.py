@@ -85,7 +85,7 @@ def test_a_search_can_be_filtered_by_partner(agent, key):
 def test_the_list_shows_what_tells_clients_apart(agent, key):
     put(key)
     html = html_of(agent, LIST)
-    for shown in ("Financiera", "CL1", "2380033370713", "Juan Pérez", "555-1234", "ABC123", "website"):
+    for shown in ("Financiera", "CL1", "2380033370713", "Juan Pérez", "555-1234", "ABC123"):
         assert shown in html
 
 

@@ -61,7 +61,7 @@ def traces(lines):
 
 
 PAGES = [
-    ("support.cases.views.search", f"/soporte/?q={SECRET}", "soporte/", "jefa"),
+    ("support.cases.person_search.find", f"/soporte/?q={SECRET}", "soporte/", "jefa"),
     ("support.cases.views.row_of", f"/soporte/caso/cliente/{SECRET}/", "soporte/caso/<slug:kind>/<slug:key>/", "jefa"),
     ("staff.account_views.page", f"/cuenta/?x={SECRET}", "cuenta/", "jefa"),
     ("subscription.views.page", f"/suscripcion/?x={SECRET}", "suscripcion/", ""),

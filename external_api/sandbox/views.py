@@ -16,7 +16,10 @@ MAX_MESSAGES_SHOWN = 100
 @never_cache
 @require_safe
 def messages(request: HttpRequest) -> HttpResponse:
-    """Outbox, newest first; mails to staff who forgot their password are shown to staff alone. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient."""
+    """Outbox, newest first. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient.
+
+    Mails to staff who forgot their password are shown to staff alone.
+    """
     rows = SandboxMessage.objects.order_by("-id")
     if not getattr(request.user, "is_staff", False):
         rows = rows.exclude(text__contains=LINK_PATH)  # who reads such a mail takes over an account of staff

@@ -32,7 +32,11 @@ class _Content:
 def names_for(messages: Sequence[Message]) -> Mapping[int, str]:
     """Names of the clients of these messages by their id, read at once; empty if no text names a client."""
     minute = _this_minute()
-    clients = [each.authorized_client_id or 0 for each in messages if _content(each.campaign_id or 0, minute).has_name]
+    clients = [
+        each.authorized_client_id or 0
+        for each in messages
+        if each.campaign_id and _content(each.campaign_id, minute).has_name
+    ]
     rows = AuthorizedClient.objects.filter(pk__in=clients).values_list("pk", "name") if clients else ()
     return {key: placeholders.printable(name) for key, name in rows}
 

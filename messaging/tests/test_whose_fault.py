@@ -266,7 +266,7 @@ def test_five_numbers_refused_in_a_row_by_an_sms_service_open_its_circuit_too(se
 def test_a_bulletin_refused_for_our_quota_goes_by_the_other_server(servers, monkeypatch):
     bad, good = servers({"body": "550 5.4.5 Daily user sending limit exceeded"}, {})
     monkeypatch.setattr(sql, "HAND_OVER_BULK", sql.HAND_OVER_CODE)
-    monkeypatch.setattr(bulk.rendering, "render", send.to_outgoing)
+    monkeypatch.setattr(bulk.rendering, "render", lambda message, name: send.to_outgoing(message))
     message = queue(kind="boletin", via="C", recipient="ana@dominio.com", subject="x", text="y", secret=None)
     bulk.deliver_due()
     bulk.deliver_due()

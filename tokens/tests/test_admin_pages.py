@@ -25,6 +25,7 @@ from tests.factories import (
     CampaignFactory,
     LadderForgivenessFactory,
     PartnerFactory,
+    SuppressionFactory,
     staff_browser,
     superuser_browser,
 )
@@ -74,6 +75,7 @@ def rows(partner, superuser):
     details = Details("2380033370713", HOSTILE, HOSTILE, "555-1234", HOSTILE, HOSTILE, HOSTILE, points)
     register(credential, HOSTILE, details, request_id=1, address=None, at=timezone.now())
     CampaignFactory(subject=HOSTILE, text=HOSTILE, html=HOSTILE)
+    SuppressionFactory(evidence=HOSTILE)
     Client(raise_request_exception=False).get(
         "/v1/api/client/x/cooldown/S", headers={"Authorization": f"Bearer {secret}"}
     )
@@ -382,8 +384,9 @@ def test_each_act_has_its_permission(rows):
     assert AuditEntry.objects.count() == audited
     User.objects.filter(username="luis").delete()
     http = staff_with("view_applicant", "add_ladderforgiveness")
-    act(http, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
     act(http, "lift_lock", applicant, confirmed="yes", reason="x")
+    Applicant.objects.update(locked_at=None)  # a locked one is forgiven nothing
+    act(http, "forgive_wait", applicant, confirmed="yes", via="S", reason="x")
     actions = set(AuditEntry.objects.values_list("action", flat=True))
     assert actions == {"credential.issued", "external_client.registered", "ladder.forgiven", "staff.login_failed"}
 
