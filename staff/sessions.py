@@ -37,8 +37,9 @@ def begin(request: HttpRequest, *, at: datetime) -> None:
 
 
 def begin_on_login(request: HttpRequest) -> None:
-    """Begin the session that a login opened. A session without a user is no login here."""
-    if SESSION_KEY in request.session:
+    """Begin the session that a login opened. A session without a user is no login here; calls of contracts, which
+    pass by the middleware of pages, have none."""
+    if SESSION_KEY in getattr(request, "session", {}):
         begin(request, at=timezone.now())
 
 
