@@ -16,7 +16,7 @@ def test_the_reference_asks_nobody_else_and_fits_the_window(stack: Stack, browse
     page.goto(f"{stack.url}/referencia/")
     browser.expect(page.get_by_role("heading", name="API de Aval")).to_be_visible()
     browser.expect(page.locator(".opblock")).to_have_count(13)
-    page.locator("#operations-InformaPerú-solicitarToken .opblock-summary-control").click()
+    page.locator("#operations-InformaPeru-solicitarToken .opblock-summary-control").click()
     browser.expect(page.get_by_role("button", name="Probar")).to_be_visible()
     assert not browser.scrolls_sideways(page)
     hosts = {urlsplit(url).netloc for url in browser.requested if not url.startswith("data:")}
@@ -27,7 +27,7 @@ def test_the_reference_asks_nobody_else_and_fits_the_window(stack: Stack, browse
 def test_an_endpoint_can_be_tried_out_on_it(stack: Stack, browser: Any) -> None:
     page = browser.open()
     page.goto(f"{stack.url}/referencia/")
-    page.locator("#operations-InformaPerú-estado .opblock-summary-control").click()
+    page.locator("#operations-InformaPeru-estado .opblock-summary-control").click()
     page.get_by_role("button", name="Probar").click()
     page.get_by_role("button", name="Ejecutar").click()
     browser.expect(page.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("200")

@@ -1,15 +1,12 @@
 """Contract 2 in the document: the partner endpoints. Those of staff are in `staff`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from clients import errors as client_errors
 from clients.errors import Refused
-from clients.identity.documents import DOCUMENT_TYPES
-from clients.identity.phones import OPERATORS
 from external_api.frontdoor import errors
-from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
 from external_api.frontdoor.views import ContractView
 from external_api.informaperu import views
@@ -17,14 +14,16 @@ from external_api.informaperu.contract import INFORMAPERU
 from external_api.informaperu.presenters import cooldown_block
 from external_api.informaperu.status import StatusView
 from external_api.openapi import shapes
+from external_api.openapi.forms import Named
+from external_api.openapi.informaperu_shapes import COOLDOWN, MESSAGE, OPERATOR, VIA, error_schema
 from external_api.openapi.operations import AT, Operation, Success, common_errors
-from external_api.openapi.shapes import Schema, answered, asked, one_of_these, optional, or_null, text
+from external_api.openapi.shapes import Schema, answered, asked, optional, text
 from messaging.models import Via
 from tokens import errors as token_errors
 from tokens.cooldown import CooldownState
 from tokens.models import CODE_LIFETIME, VerificationToken
 
-TAG = "InformaPerú"
+TAG = "InformaPeru"
 A_CLIENT = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 _SECONDS = int(CODE_LIFETIME.total_seconds())
 
@@ -47,33 +46,41 @@ SMS = {"telefono": "987654321", "operador": "MOVISTAR", "via": "S"}
 
 _NAME = "Letras, espacios, apóstrofos, guiones y puntos, hasta 80."
 _PLACE = "Debe existir junto con los otros dos; no importan mayúsculas ni tildes, y se leen otras formas usuales."
-_REGISTRATION_BODY = asked(
-    {
-        "tipo_documento": one_of_these(DOCUMENT_TYPES),
-        "documento": text(
-            "DNI: 8 dígitos. CE: 9 dígitos. PASAPORTE: de 6 a 12 letras y dígitos.", minLength=6, maxLength=12
-        ),
-        "digito_verificador": optional("Obligatorio con DNI: un dígito, o una letra de la A a la K.", maxLength=1),
-        "nombres": text(_NAME, minLength=1, maxLength=80),
-        "apellido_paterno": text(_NAME, minLength=1, maxLength=80),
-        "apellido_materno": optional(f"Opcional. {_NAME}", maxLength=80),
-        "correo": text("Dirección de correo; se guarda en minúsculas.", maxLength=254),
-        "departamento": text(_PLACE, minLength=1, maxLength=100),
-        "provincia": text(_PLACE, minLength=1, maxLength=100),
-        "distrito": text(_PLACE, minLength=1, maxLength=100),
-    },
-    required=[name for name in REGISTRATION if name not in ("digito_verificador", "apellido_materno")],
+_REGISTRATION_BODY = Named(
+    "RegistroSolicitud",
+    asked(
+        {
+            "tipo_documento": shapes.DOCUMENT_TYPE,
+            "documento": text(
+                "DNI: 8 dígitos. CE: 9 dígitos. PASAPORTE: de 6 a 12 letras y dígitos.", minLength=6, maxLength=12
+            ),
+            "digito_verificador": optional("Obligatorio con DNI: un dígito, o una letra de la A a la K.", maxLength=1),
+            "nombres": text(_NAME, minLength=1, maxLength=80),
+            "apellido_paterno": text(_NAME, minLength=1, maxLength=80),
+            "apellido_materno": optional(f"Opcional. {_NAME}", maxLength=80),
+            "correo": text("Dirección de correo; se guarda en minúsculas.", maxLength=254),
+            "departamento": text(_PLACE, minLength=1, maxLength=100),
+            "provincia": text(_PLACE, minLength=1, maxLength=100),
+            "distrito": text(_PLACE, minLength=1, maxLength=100),
+        },
+        required=[name for name in REGISTRATION if name not in ("digito_verificador", "apellido_materno")],
+    ),
 )
-VIA = one_of_these(Via.values, "`S` SMS, `W` WhatsApp, `I` llamada (IVR), `C` correo.")
-_TOKEN_BODY = asked(
-    {
-        "via": VIA,
-        "telefono": optional("Obligatorio salvo con `C`: 9 dígitos, el primero 9."),
-        "operador": {**optional("Obligatorio salvo con `C`."), "enum": [*OPERATORS, "", None]},
-    },
-    required=["via"],
+_TOKEN_BODY = Named(
+    "TokenSolicitud",
+    asked(
+        {
+            "via": VIA,
+            "telefono": optional("Obligatorio salvo con `C`: 9 dígitos, el primero 9."),
+            "operador": {
+                "description": "Obligatorio salvo con `C`.",
+                "anyOf": [OPERATOR, {"title": "Vacio", "type": ["string", "null"], "enum": ["", None]}],
+            },
+        },
+        required=["via"],
+    ),
 )
-_NO_BODY: Schema = {"type": "object", "description": "Opcional; nada de él se lee."}
+_NO_BODY: Schema = Named("CuerpoOpcional", {"type": "object", "description": "Opcional; nada de él se lee."})
 
 
 def path_parameter(name: str, schema: Schema, description: str, example: str) -> Schema:
@@ -98,50 +105,12 @@ _VIA_PARAMETER = path_parameter("via", {"type": "string", "minLength": 1}, VIA["
 
 # --- answers ------------------------------------------------------------------------------------------------
 
-_MESSAGE = text("Para mostrar.")
-_COOLDOWN = answered(
-    {
-        "via": VIA,
-        "can_request": shapes.described(shapes.BOOLEAN, "Si puede pedir un token ahora mismo."),
-        "remaining_seconds": shapes.described(shapes.COUNT, "Cuánto falta, en segundos."),
-        "attempts_24h": shapes.described(
-            shapes.COUNT, "Solicitudes de sus clientes que cuentan, de las últimas 24 horas."
-        ),
-        "next_attempt": {"type": "integer", "minimum": 1, "description": "Qué intento sería el próximo."},
-        "available_at": {**or_null(shapes.MOMENT), "description": "Desde cuándo; `null` si no hay que esperar."},
-    }
-)
 _WAIT = CooldownState(3, AT + timedelta(minutes=30))
 
 
-def _client_data(**data: Schema) -> Schema:
-    return answered({"message": _MESSAGE, "data": answered(data)})
-
-
-def error_schema(answers: Sequence[Answer]) -> Schema:
-    """Schema of one status's errors: each code with the keys that its answers have beside the common three."""
-    by_code: dict[str, set[str]] = {}
-    for answer in answers:
-        by_code.setdefault(answer.code, set()).update(set(answer.body) - {"error", "message", "code"})
-    schemas = [_error(code, extras) for code, extras in sorted(by_code.items())]
-    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-
-
-_EXTRAS: Mapping[str, Schema] = {
-    "details": {
-        "type": "object",
-        "description": "Un arreglo de textos por campo.",
-        "additionalProperties": shapes.listed(shapes.STRING, minItems=1),
-    },
-    "ERR_INVALID_TOKEN": answered({"attempts_remaining": {"type": "integer", "minimum": 1, "maximum": 4}}),
-    "ERR_COOLDOWN_ACTIVE": _COOLDOWN,
-}
-
-
-def _error(code: str, extras: set[str]) -> Schema:
-    known = {name: _EXTRAS["details"] if name == "details" else _EXTRAS[code] for name in sorted(extras)}
-    shape = {"error": text("Título, para mostrar."), "message": _MESSAGE, "code": text(const=code), **known}
-    return answered(shape, may_lack=("details",))
+def _client_data(name: str, **data: Schema) -> Schema:
+    """An answer with its data: `{name}Respuesta` with `{name}Datos`."""
+    return Named(f"{name}Respuesta", answered({"message": MESSAGE, "data": Named(f"{name}Datos", answered(data))}))
 
 
 # --- endpoints ----------------------------------------------------------------------------------------------
@@ -183,7 +152,7 @@ _OF_A_CLIENT = ("solicitarToken", "verificarCodigo", "cancelarToken", "registrar
 
 
 def _register() -> Operation:
-    answer = _client_data(id=shapes.described(shapes.UUID, "El id del cliente, para las demás rutas."))
+    answer = _client_data("Registro", id=shapes.described(shapes.UUID, "El id del cliente, para las demás rutas."))
     return _operation(
         "registrarCliente",
         "Registro inicial (paso 1)",
@@ -212,8 +181,10 @@ def _register() -> Operation:
 
 
 def _request() -> Operation:
-    warning = answered({"message": _MESSAGE, "code": text(const="PHONE_REUSE_WARNING")})
-    data = answered({"token_id": shapes.UUID, "expires_in_seconds": {"type": "integer", "const": _SECONDS}})
+    warning = Named("AvisoDeReuso", answered({"message": MESSAGE, "code": text(const="PHONE_REUSE_WARNING")}))
+    lifetime: Schema = {"type": "integer", "const": _SECONDS}
+    data = Named("TokenDatos", answered({"token_id": shapes.UUID, "expires_in_seconds": lifetime}))
+    answer = answered({"message": MESSAGE, "warning": warning, "data": data}, may_lack=("warning",))
     shown = {
         "message": "Token generado y enviado vía S",
         "warning": {
@@ -230,13 +201,7 @@ def _request() -> Operation:
         parameters=[CLIENT],
         body=_TOKEN_BODY,
         body_examples={"documento": SMS, "por correo": {"via": "C"}},
-        successes={
-            200: Success(
-                "El código va en camino.",
-                answered({"message": _MESSAGE, "warning": warning, "data": data}, may_lack=("warning",)),
-                {"documento": shown},
-            )
-        },
+        successes={200: Success("El código va en camino.", Named("TokenRespuesta", answer), {"documento": shown})},
         own_errors=[
             errors.InvalidFields({"telefono": ["Debe tener 9 dígitos y comenzar con 9."]}),
             token_errors.ViaNotAvailable(),
@@ -259,7 +224,7 @@ def _verify() -> Operation:
         successes={
             200: Success(
                 "El cliente quedó VALIDADO.",
-                _client_data(status=text(const="VALIDADO")),
+                _client_data("Verificacion", status=text(const="VALIDADO")),
                 {"documento": shown},
                 headers=("Cache-Control",),
             )
@@ -284,7 +249,11 @@ def _cancel() -> Operation:
         body=_NO_BODY,
         body_required=False,
         successes={
-            200: Success("El token quedó anulado.", _client_data(status=text(const="CANCELADO")), {"documento": shown})
+            200: Success(
+                "El token quedó anulado.",
+                _client_data("Cancelacion", status=text(const="CANCELADO")),
+                {"documento": shown},
+            )
         },
         own_errors=[token_errors.NoPendingToken()],
     )
@@ -305,7 +274,13 @@ def _expire() -> Operation:
         parameters=[CLIENT],
         body=_NO_BODY,
         body_required=False,
-        successes={200: Success("El token quedó cerrado.", _client_data(status=status), {"documento": shown})},
+        successes={
+            200: Success(
+                "El token quedó cerrado.",
+                _client_data("Expiracion", status=Named("EstadoDeExpiracion", status)),
+                {"documento": shown},
+            )
+        },
         own_errors=[token_errors.TokenStillActive(), token_errors.NoPendingToken()],
     )
 
@@ -319,7 +294,7 @@ def _cooldown() -> Operation:
         successes={
             200: Success(
                 "El estado de la espera.",
-                answered({"data": _COOLDOWN}),
+                Named("CooldownRespuesta", answered({"data": COOLDOWN})),
                 {
                     "sin espera": {"data": cooldown_block("S", CooldownState(0, None), at=AT)},
                     "con espera": {"data": cooldown_block("S", _WAIT, at=AT)},
@@ -335,7 +310,8 @@ def _status() -> Operation:
     uptime: Schema = {"type": "number", "minimum": 0, "description": "Segundos desde el arranque."}
 
     def state(status: str) -> Schema:
-        return answered({"status": text(const=status), "timestamp": stamp, "uptime": uptime})
+        word = Named("Estado", text(const=status), general=text(enum=["ok", "error"]))
+        return Named("EstadoDelSistema", answered({"status": word, "timestamp": stamp, "uptime": uptime}))
 
     shown = {"status": "ok", "timestamp": "2026-02-12T15:30:00.000Z", "uptime": 360.5}
     silent = {**shown, "status": "error"}

@@ -22,9 +22,17 @@ La guía para empresas, `docs/guia/`, explica lo mismo paso a paso, con `curl`.
 """
 TAGS: list[dict[str, Any]] = [
     {"name": nopasanada.TAG, "description": "Alta y baja de clientes autorizados; qué pasó con sus mensajes."},
-    {"name": informaperu.TAG, "description": "Registro de una persona y prueba de su celular o correo con un código."},
+    {
+        "name": informaperu.TAG,
+        "x-displayName": "InformaPerú",
+        "description": "InformaPerú: registro de una persona y prueba de su celular o correo con un código.",
+    },
     {"name": registry.TAG, "description": "Clientes de Guatemala, cada uno bajo el id de su empresa."},
-    {"name": staff.TAG, "description": "El inicio de sesión del personal y lo que puede consultar."},
+    {
+        "name": staff.TAG,
+        "description": "Solo para el personal de quien opera esta instalación, no para empresas: su inicio de sesión y "
+        "lo que puede consultar.",
+    },
 ]
 
 

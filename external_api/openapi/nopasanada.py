@@ -11,7 +11,8 @@ from external_api.nopasanada.contract import MAX_ROWS, NOPASANADA, envelope
 from external_api.nopasanada.serializers import EMAIL_NOT_FOUND, FAULTS, NUMBER_INVALID
 from external_api.nopasanada.views import RequestView
 from external_api.openapi import shapes
-from external_api.openapi.operations import AT, NUMBER, Operation, Success, common_errors
+from external_api.openapi.forms import Named
+from external_api.openapi.operations import AT, NUMBER, Operation, Success, common_errors, sample_answer
 from external_api.openapi.shapes import Schema, answered, asked, listed, optional, text
 
 TAG = "NoPasaNadaPE"
@@ -26,29 +27,32 @@ _TOKEN: Schema = text(
     "El token, para quien no puede enviar la cabecera `Authorization`. Si van los dos, vale la cabecera."
 )
 _EMAIL: Schema = text("Dirección de correo; se guarda y se devuelve en minúsculas.", maxLength=254)
-_CLIENT: Schema = asked(
-    {
-        "nombre": optional("De 5 a 50 letras, espacios, apóstrofos, guiones y puntos."),
-        "tipo_documento": optional(f"{', '.join(DOCUMENT_TYPES)}. Va junto con `numero_documento`."),
-        "numero_documento": optional("DNI: 8 dígitos. CE: 9 dígitos. PASAPORTE: de 6 a 12 letras y dígitos."),
-        "celular": optional("Exactamente 9 dígitos."),
-        "codigo_externo": text("El código del cliente en su sistema. Puede repetirse.", minLength=1, maxLength=100),
-        "perfil": text("Para segmentar envíos.", minLength=1, maxLength=100),
-        "correo": _EMAIL,
-    },
-    required=["codigo_externo", "perfil", "correo"],
+_CLIENT: Schema = Named(
+    "ClienteDeAlta",
+    asked(
+        {
+            "nombre": optional("De 5 a 50 letras, espacios, apóstrofos, guiones y puntos."),
+            "tipo_documento": optional(f"{', '.join(DOCUMENT_TYPES)}. Va junto con `numero_documento`."),
+            "numero_documento": optional("DNI: 8 dígitos. CE: 9 dígitos. PASAPORTE: de 6 a 12 letras y dígitos."),
+            "celular": optional("Exactamente 9 dígitos."),
+            "codigo_externo": text("El código del cliente en su sistema. Puede repetirse.", minLength=1, maxLength=100),
+            "perfil": text("Para segmentar envíos.", minLength=1, maxLength=100),
+            "correo": _EMAIL,
+        },
+        required=["codigo_externo", "perfil", "correo"],
+    ),
 )
-_ADDRESS: Schema = asked({"correo": _EMAIL}, required=["correo"])
+_ADDRESS: Schema = Named("CorreoDeCliente", asked({"correo": _EMAIL}, required=["correo"]))
 _DAY = "Día de Lima, AAAA-MM-DD, incluido. Sin él, o con `null` o texto vacío, no hay límite."
 
 
-def _request(action: str, **more: Schema) -> Schema:
+def _request(action: str, **more: Schema) -> Named:
     rows_needed = ["clientes"] if action in ("alta", "baja") else []
     schema = asked(
         {"token": _TOKEN, "usuario": _USER, "solicitud": text(const=action), **more},
         required=["usuario", "solicitud", *rows_needed],
     )
-    return {"title": action, **schema}
+    return Named(f"{''.join(word.capitalize() for word in action.split('_'))}Solicitud", schema)
 
 
 _FILTER = {
@@ -57,14 +61,26 @@ _FILTER = {
     "maxItems": MAX_ROWS,
 }
 _ROWS = f"De 1 a {MAX_ROWS} filas."
-BODY: Schema = {
-    "oneOf": [
-        _request("alta", clientes=listed(_CLIENT, _ROWS, minItems=1, maxItems=MAX_ROWS)),
-        _request("baja", clientes=listed(_ADDRESS, _ROWS, minItems=1, maxItems=MAX_ROWS)),
-        _request("clientes_autorizados", clientes=_FILTER),
-        _request("mensajes_enviados", fecha_desde=optional(_DAY), fecha_hasta=optional(_DAY), clientes=_FILTER),
-    ]
+_REQUESTS = {
+    "alta": _request("alta", clientes=listed(_CLIENT, _ROWS, minItems=1, maxItems=MAX_ROWS)),
+    "baja": _request("baja", clientes=listed(_ADDRESS, _ROWS, minItems=1, maxItems=MAX_ROWS)),
+    "clientes_autorizados": _request("clientes_autorizados", clientes=_FILTER),
+    "mensajes_enviados": _request(
+        "mensajes_enviados", fecha_desde=optional(_DAY), fecha_hasta=optional(_DAY), clientes=_FILTER
+    ),
 }
+_ONE_REQUEST: Schema = {"oneOf": list(_REQUESTS.values())}
+BODY: Schema = Named(
+    "Solicitud",
+    _ONE_REQUEST,
+    general={
+        **_ONE_REQUEST,
+        "discriminator": {
+            "propertyName": "solicitud",
+            "mapping": {action: f"#/components/schemas/{schema.name}" for action, schema in _REQUESTS.items()},
+        },
+    },
+)
 EXAMPLES: dict[str, Any] = {
     "alta": {
         "solicitud": "alta",
@@ -109,28 +125,34 @@ EXAMPLES: dict[str, Any] = {
 # --- answers ------------------------------------------------------------------------------------------------
 
 
-def _enveloped(results: Schema) -> Schema:
+def _enveloped(name: str, results: Schema) -> Schema:
     number = shapes.described(shapes.COUNT, "El número de esta solicitud; 0 si la base de datos no responde.")
-    return answered({"id_solicitud": number, "resultados": results, "timestamp": shapes.STAMP})
+    shape = answered({"id_solicitud": number, "resultados": results, "timestamp": shapes.STAMP})
+    return Named(name, shape)
 
 
 _INDEX = shapes.described(shapes.COUNT, "La posición de la fila en `clientes`, desde 0.")
 
 
 def _rows(*, good: Schema, bad: Schema) -> Schema:
-    """The results of alta and baja, with so many valid and invalid rows."""
-    return _enveloped(
-        answered(
-            {
-                "cuenta_exitos": {**shapes.COUNT, **good},
-                "cuenta_fallos": {**shapes.COUNT, **bad},
-                "exitos": listed(answered({"correo": text(), "indice": _INDEX})),
-                "fallos": listed(
-                    answered({"errores": listed(text(enum=list(FAULTS)), minItems=1), "indice": _INDEX}),
-                    "Cada fila que no se procesó, con todos sus errores.",
-                ),
-            }
-        )
+    """The answer to alta and baja, with so many valid and invalid rows."""
+    results = Named("AltaBajaResultados", _row_results(good, bad), general=_row_results({}, {}))
+    return _enveloped("AltaBajaRespuesta", results)
+
+
+_GOOD: Schema = Named("FilaProcesada", answered({"correo": text(), "indice": _INDEX}))
+_FAULT: Schema = Named("FallaDeFila", text(enum=list(FAULTS)))
+_BAD: Schema = Named("FilaFallida", answered({"errores": listed(_FAULT, minItems=1), "indice": _INDEX}))
+
+
+def _row_results(good: Schema, bad: Schema) -> Schema:
+    return answered(
+        {
+            "cuenta_exitos": {**shapes.COUNT, **good},
+            "cuenta_fallos": {**shapes.COUNT, **bad},
+            "exitos": listed(_GOOD),
+            "fallos": listed(_BAD, "Cada fila que no se procesó, con todos sus errores."),
+        }
     )
 
 
@@ -138,36 +160,57 @@ _NONE: Schema = {"const": 0}
 _SOME: Schema = {"minimum": 1}
 
 
-def _listing(row: dict[str, Schema]) -> Schema:
-    return _enveloped(answered({"cuenta": shapes.COUNT, "data": listed(answered(row))}))
-
-
-_CLIENTS = _listing(
-    {
-        "celular": text("9 dígitos, o vacío."),
-        "codigo_cliente": text("El `codigo_externo` del alta."),
-        "correo": text(),
-        "id_solicitud": shapes.described(shapes.INTEGER, "La solicitud de alta."),
-        "nombre": text(),
-        "numero_documento": text(),
-        "perfil": text(),
-        "timestamp_creado": shapes.STAMP,
-        "tipo_documento": text(enum=["", *DOCUMENT_TYPES]),
-        "suscrito": shapes.described(
-            shapes.BOOLEAN, "Si el cliente completó su suscripción y no se dio de baja de ella."
-        ),
-    }
+_AUTHORIZED: Schema = Named(
+    "ClienteAutorizado",
+    answered(
+        {
+            "celular": text("9 dígitos, o vacío."),
+            "codigo_cliente": text("El `codigo_externo` del alta."),
+            "correo": text(),
+            "id_solicitud": shapes.described(shapes.INTEGER, "La solicitud de alta."),
+            "nombre": text(),
+            "numero_documento": text(),
+            "perfil": text(),
+            "timestamp_creado": shapes.STAMP,
+            "tipo_documento": Named("TipoDocumentoGuardado", text(enum=["", *DOCUMENT_TYPES])),
+            "suscrito": shapes.described(
+                shapes.BOOLEAN, "Si el cliente completó su suscripción y no se dio de baja de ella."
+            ),
+        }
+    ),
 )
-_MESSAGES = _listing(
-    {
-        "direccion_correo": text(),
-        "timestamp_envio": shapes.STAMP,
-        "respuesta_mensaje": text(
-            "`error`: rechazado, o no llegó; si después se sabe que llegó, `ok`.", enum=["ok", "error"]
+_SENT: Schema = Named(
+    "MensajeEnviado",
+    answered(
+        {
+            "direccion_correo": text(),
+            "timestamp_envio": shapes.STAMP,
+            "respuesta_mensaje": text(
+                "`error`: rechazado, o no llegó; si después se sabe que llegó, `ok`.", enum=["ok", "error"]
+            ),
+            "asunto": text(),
+            "tipo_mensaje": text(enum=["boletin", "alerta"]),
+        }
+    ),
+)
+# One schema for both queries: an answer without rows does not say which of the two was asked.
+_LISTING: Schema = _enveloped(
+    "ListaRespuesta",
+    Named(
+        "ListaResultados",
+        answered(
+            {
+                "cuenta": shapes.COUNT,
+                "data": {
+                    "description": "Filas de `clientes_autorizados` o de `mensajes_enviados`, según lo pedido.",
+                    "anyOf": [
+                        {"title": "ClientesAutorizados", **listed(_AUTHORIZED)},
+                        {"title": "MensajesEnviados", **listed(_SENT)},
+                    ],
+                },
+            }
         ),
-        "asunto": text(),
-        "tipo_mensaje": text(enum=["boletin", "alerta"]),
-    }
+    ),
 )
 
 
@@ -177,14 +220,20 @@ def _shown(results: dict[str, Any]) -> dict[str, Any]:
 
 def error_schema(answers: Sequence[Answer]) -> Schema:
     described = sorted({answer.body["resultados"]["error"] for answer in answers})
-    return _enveloped(answered({"error": text(enum=described)}))
+    words = Named("TextoDeErrorNoPasaNada", text(enum=described), general=text(enum=_all_errors()))
+    return _enveloped("ErrorNoPasaNada", Named("ErrorNoPasaNadaResultados", answered({"error": words})))
+
+
+def _all_errors() -> list[str]:
+    other_body = sample_answer(NOPASANADA, errors.IdempotencyConflict(running=False))
+    return sorted({words for _, words in contract.TABLE.values()} | {other_body.body["resultados"]["error"]})
 
 
 _GOOD_ROW = {"correo": "juan.perez@dominio.com", "indice": 0}
 SUCCESSES = {
     200: Success(
         "Operación exitosa. En alta y baja: todas las filas se procesaron.",
-        {"anyOf": [_rows(good=_SOME, bad=_NONE), _CLIENTS, _MESSAGES]},
+        {"anyOf": [_rows(good=_SOME, bad=_NONE), _LISTING]},
         {
             "baja": _shown({"cuenta_exitos": 1, "cuenta_fallos": 0, "exitos": [_GOOD_ROW], "fallos": []}),
             "clientes_autorizados": _shown(

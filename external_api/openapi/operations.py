@@ -11,6 +11,7 @@ from clients.errors import Refused
 from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.views import ContractView
+from external_api.openapi.answer_headers import of_every_answer
 from external_api.openapi.causes import cause_of
 from external_api.openapi.shapes import Schema
 
@@ -77,8 +78,8 @@ class Operation:
     idempotent: bool = False
     allow: tuple[str, ...] = ("POST",)
 
-    def document(self) -> dict[str, Any]:
-        """The Operation Object."""
+    def document(self, *, rate_limited: bool) -> dict[str, Any]:
+        """The Operation Object, in the strict form."""
         described: dict[str, Any] = {
             "operationId": self.id,
             "tags": [self.tag],
@@ -94,7 +95,13 @@ class Operation:
                 "required": self.body_required,
                 "content": {"application/json": _content(self.body, self.body_examples)},
             }
-        described["responses"] = {str(status): each for status, each in sorted(self._responses().items())}
+        described["responses"] = {
+            str(status): {
+                **each,
+                "headers": {**of_every_answer(status, rate_limited=rate_limited), **each.get("headers", {})},
+            }
+            for status, each in sorted(self._responses().items())
+        }
         return described
 
     def _responses(self) -> dict[int, dict[str, Any]]:

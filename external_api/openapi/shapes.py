@@ -1,7 +1,11 @@
-"""Short forms of JSON Schema (2020-12, the dialect of OpenAPI 3.1). Objects of answers have no undocumented key."""
+"""Short forms of JSON Schema (2020-12, the dialect of OpenAPI 3.1), in the strict form of the document
+(`external_api.openapi.forms`): objects of answers have no undocumented key."""
 
 from collections.abc import Iterable
 from typing import Any
+
+from clients.identity.documents import DOCUMENT_TYPES
+from external_api.openapi.forms import Named
 
 Schema = dict[str, Any]
 
@@ -17,6 +21,7 @@ INTEGER: Schema = {"type": "integer"}
 COUNT: Schema = {"type": "integer", "minimum": 0}
 BOOLEAN: Schema = {"type": "boolean"}
 STRING: Schema = {"type": "string"}
+NULL: Schema = {"title": "Nulo", "type": "null"}
 
 
 def text(description: str = "", **rules: Any) -> Schema:
@@ -33,11 +38,13 @@ def one_of_these(values: Iterable[str], description: str = "") -> Schema:
 
 
 def or_null(schema: Schema) -> Schema:
+    if isinstance(schema, Named):
+        return {"anyOf": [schema, NULL]}
     return {**schema, "type": [schema["type"], "null"]}
 
 
 def described(schema: Schema, description: str) -> Schema:
-    """The same schema with a description of its own."""
+    """The same schema, in place, with a description of its own."""
     return {**schema, "description": description}
 
 
@@ -58,3 +65,14 @@ def answered(properties: dict[str, Schema], *, may_lack: tuple[str, ...] = ()) -
 def asked(properties: dict[str, Schema], *, required: Iterable[str]) -> Schema:
     """An object of a request. Other keys are ignored."""
     return {"type": "object", "properties": properties, "required": list(required)}
+
+
+FAULTS_BY_FIELD: Schema = Named(
+    "FallasPorCampo",
+    {
+        "type": "object",
+        "description": "Un arreglo de textos por campo; en el registro, `request` cuando ningún campo tiene la culpa.",
+        "additionalProperties": listed(STRING, minItems=1),
+    },
+)
+DOCUMENT_TYPE: Schema = Named("TipoDocumento", one_of_these(DOCUMENT_TYPES))

@@ -3,8 +3,6 @@
 from typing import Any
 
 from clients import errors as client_errors
-from clients.identity.documents import DOCUMENT_TYPES
-from clients.identity.phones import OPERATORS
 from clients.models import Applicant
 from external_api.frontdoor import errors
 from external_api.informaperu.contract import INFORMAPERU, LoginRefused, StaffForbidden
@@ -12,10 +10,12 @@ from external_api.informaperu.staff import ClientDetailView, ClientsView, LoginV
 from external_api.informaperu.staff_serializers import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from external_api.informaperu.staff_tokens import TOKEN_LIFETIME
 from external_api.openapi import shapes
-from external_api.openapi.informaperu import A_CLIENT, CLIENT, VIA, error_schema
+from external_api.openapi.forms import Named
+from external_api.openapi.informaperu import A_CLIENT, CLIENT
+from external_api.openapi.informaperu_shapes import OPERATOR, VIA, error_schema
 from external_api.openapi.operations import Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, asked, listed, one_of_these, or_null, text
-from messaging.models import Message, Via
+from messaging.models import Message
 from tokens.models import VerificationToken
 
 TAG = "Personal de Aval"
@@ -25,27 +25,23 @@ _MOMENT, _MAYBE_MOMENT = shapes.MOMENT, or_null(shapes.MOMENT)
 _CREATED = "2026-02-12T10:30:00-05:00"
 
 
-def _or_null(values: Any) -> Schema:
-    return {"type": ["string", "null"], "enum": [*values, None]}
-
-
-_EVENT = answered(
-    {
-        "fecha": _MOMENT,
-        "estado": one_of_these(Message.State.values),
-        "intento": shapes.COUNT,
-        "proveedor": _MAYBE,
-        "detalle": _MAYBE,
-    }
+_MESSAGE_STATE: Schema = Named("EstadoDeMensaje", one_of_these(Message.State.values))
+_MESSAGE_KIND: Schema = Named("TipoDeMensaje", one_of_these(Message.Kind.values))
+_CLIENT_STATE: Schema = Named("EstadoDeCliente", one_of_these(Applicant.State.values))
+_EVENT = Named(
+    "EventoDeMensaje",
+    answered(
+        {"fecha": _MOMENT, "estado": _MESSAGE_STATE, "intento": shapes.COUNT, "proveedor": _MAYBE, "detalle": _MAYBE}
+    ),
 )
 _MESSAGE: dict[str, Schema] = {
     "id": shapes.UUID,
     "empresa": _MAYBE,
-    "tipo": one_of_these(Message.Kind.values),
+    "tipo": _MESSAGE_KIND,
     "via": VIA,
     "destino": _TEXT,
     "asunto": _TEXT,
-    "estado": one_of_these(Message.State.values),
+    "estado": _MESSAGE_STATE,
     "intentos": shapes.COUNT,
     "token": or_null(shapes.UUID),
     "id_solicitud": or_null(shapes.INTEGER),
@@ -61,7 +57,7 @@ _MESSAGE: dict[str, Schema] = {
 _CLIENT: dict[str, Schema] = {
     "id": shapes.UUID,
     "empresa": _MAYBE,
-    "tipo_documento": one_of_these(DOCUMENT_TYPES),
+    "tipo_documento": shapes.DOCUMENT_TYPE,
     "documento": _TEXT,
     "digito_verificador": _TEXT,
     "nombres": _TEXT,
@@ -71,21 +67,22 @@ _CLIENT: dict[str, Schema] = {
     "departamento": _TEXT,
     "provincia": _TEXT,
     "distrito": _TEXT,
-    "estado": one_of_these(Applicant.State.values),
-    "via_validada": _or_null(Via.values),
+    "estado": _CLIENT_STATE,
+    "via_validada": or_null(VIA),
     "destino_validado": _MAYBE,
-    "operador": _or_null(OPERATORS),
+    "operador": or_null(OPERATOR),
     "bloqueado": _MAYBE_MOMENT,
     "creado": _MOMENT,
     "actualizado": _MOMENT,
     "validado": _MAYBE_MOMENT,
 }
+_COVERED = text("Con el código tapado; `null` con destinos tapados.")
 _TOKEN: dict[str, Schema] = {
     "id": shapes.UUID,
     "via": VIA,
     "destino": _TEXT,
-    "operador": _or_null(OPERATORS),
-    "resultado": one_of_these(VerificationToken.Outcome.values),
+    "operador": or_null(OPERATOR),
+    "resultado": Named("ResultadoDeToken", one_of_these(VerificationToken.Outcome.values)),
     "intentos_errados": shapes.COUNT,
     "creado": _MOMENT,
     "vence": _MOMENT,
@@ -96,17 +93,22 @@ _TOKEN: dict[str, Schema] = {
     "intento_destino": shapes.COUNT,
     "espera_destino_segundos": shapes.COUNT,
     "mensajes": listed(
-        answered({**_MESSAGE, "texto": or_null(text("Con el código tapado; `null` con destinos tapados."))}),
+        Named("MensajeDeToken", answered({**_MESSAGE, "texto": or_null(_COVERED)})),
         "Falta si la cuenta no puede ver mensajes.",
     ),
 }
-_DETAIL = answered(
-    {
-        **_CLIENT,
-        "codigos_errados_seguidos": shapes.COUNT,
-        "tokens": listed(answered(_TOKEN, may_lack=("mensajes",)), "Falta si la cuenta no puede ver códigos."),
-    },
-    may_lack=("tokens",),
+_DETAIL = Named(
+    "FichaDeCliente",
+    answered(
+        {
+            **_CLIENT,
+            "codigos_errados_seguidos": shapes.COUNT,
+            "tokens": listed(
+                Named("Token", answered(_TOKEN, may_lack=("mensajes",))), "Falta si la cuenta no puede ver códigos."
+            ),
+        },
+        may_lack=("tokens",),
+    ),
 )
 _SHOWN_CLIENT: dict[str, Any] = {
     "id": A_CLIENT,
@@ -132,8 +134,9 @@ _SHOWN_CLIENT: dict[str, Any] = {
 }
 
 
-def _query(name: str, description: str, **rules: Any) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": {"type": "string", **rules}}
+def _query(name: str, description: str, schema: Schema | None = None, **rules: Any) -> Schema:
+    shape = {"type": "string", **rules} if schema is None else schema
+    return {"name": name, "in": "query", "description": description, "schema": shape}
 
 
 _LIST = (
@@ -145,12 +148,12 @@ _LIST = (
 )
 
 
-def _page(row: Schema) -> Schema:
+def _page(row: Named) -> Schema:
     link = {"type": ["string", "null"], "description": "La página vecina, o `null`."}
-    return answered({"data": listed(row), "next": link, "previous": link})
+    return Named(f"{row.name}Pagina", answered({"data": listed(row), "next": link, "previous": link}))
 
 
-def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, one: bool = False) -> Operation:
+def _lookup(id: str, summary: str, parameters: Any, row: Named, shown: Any, *, one: bool = False) -> Operation:
     of_path = [client_errors.ApplicantNotFound(), errors.NoSuchPath()] if one else []
     of_query = [] if one else [errors.InvalidFields({"desde": ["Debe ser una fecha AAAA-MM-DD."]})]
     description = (
@@ -173,7 +176,7 @@ def _lookup(id: str, summary: str, parameters: Any, row: Schema, shown: Any, *, 
         successes={
             200: Success(
                 "Lo encontrado.",
-                answered({"data": row}) if one else _page(row),
+                Named(f"{row.name}Respuesta", answered({"data": row})) if one else _page(row),
                 {"ejemplo": shown},
                 headers=("Cache-Control",),
             )
@@ -192,13 +195,16 @@ _LOGIN = Operation(
     contract=INFORMAPERU,
     error_schema=error_schema,
     security=[],
-    body=asked(
-        {
-            "username": text(minLength=1, maxLength=150),
-            "password": text("Se toma tal como se escribió.", minLength=1, maxLength=128, format="password"),
-            "codigo": text("Los 6 dígitos de su aplicación o un código de respaldo.", maxLength=20),
-        },
-        required=["username", "password"],
+    body=Named(
+        "SesionSolicitud",
+        asked(
+            {
+                "username": text(minLength=1, maxLength=150),
+                "password": text("Se toma tal como se escribió.", minLength=1, maxLength=128, format="password"),
+                "codigo": text("Los 6 dígitos de su aplicación o un código de respaldo.", maxLength=20),
+            },
+            required=["username", "password"],
+        ),
     ),
     body_examples={
         "documento": {"username": "admin", "password": "tu_password"},
@@ -207,12 +213,15 @@ _LOGIN = Operation(
     successes={
         200: Success(
             "Sesión iniciada.",
-            answered(
-                {
-                    "token": _TEXT,
-                    "token_type": text(const="Bearer"),
-                    "expires_in": {"type": "integer", "const": int(TOKEN_LIFETIME.total_seconds())},
-                }
+            Named(
+                "SesionRespuesta",
+                answered(
+                    {
+                        "token": _TEXT,
+                        "token_type": text(const="Bearer"),
+                        "expires_in": {"type": "integer", "const": int(TOKEN_LIFETIME.total_seconds())},
+                    }
+                ),
             ),
             {"ejemplo": {"token": "eyJ...", "token_type": "Bearer", "expires_in": int(TOKEN_LIFETIME.total_seconds())}},
             headers=("Cache-Control",),
@@ -234,9 +243,9 @@ OPERATIONS = {
             _query("documento", "Hasta 15 letras y dígitos.", pattern="^[0-9A-Za-z]{1,15}$"),
             _query("correo", "Exacto."),
             _query("telefono", "9 dígitos, el primero 9: clientes que lo usaron.", pattern="^9[0-9]{8}$"),
-            _query("estado", "Estado del cliente.", enum=list(Applicant.State.values)),
+            _query("estado", "Estado del cliente.", _CLIENT_STATE),
         ),
-        answered(_CLIENT),
+        Named("Cliente", answered(_CLIENT)),
         {"data": [_SHOWN_CLIENT], "next": None, "previous": None},
     ),
     ClientDetailView: _lookup(
@@ -252,12 +261,12 @@ OPERATIONS = {
         "Lista de mensajes",
         (
             *_LIST,
-            _query("via", str(VIA["description"]), enum=list(Via.values)),
-            _query("estado", "Estado del mensaje.", enum=list(Message.State.values)),
+            _query("via", str(VIA["description"]), VIA),
+            _query("estado", "Estado del mensaje.", _MESSAGE_STATE),
             _query("destino", "Celular o correo, exacto.", maxLength=254),
             _query("token", "El id del token que llevaba.", format="uuid"),
         ),
-        answered(_MESSAGE),
+        Named("Mensaje", answered(_MESSAGE)),
         {"data": [], "next": None, "previous": None},
     ),
 }
