@@ -357,6 +357,7 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "America/Lima"
 LOCALE_PATHS = [BASE_DIR / "locale"]
+GUIDE_FOLDER = BASE_DIR / "docs" / "guia"
 FORMAT_MODULE_PATH = "config.formats"  # dd/mm/yyyy, in Django's forms too
 
 STATIC_URL = "static/"

@@ -5,6 +5,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -25,7 +26,7 @@ from clients.admin.audit_mixin import who
 from clients.admin.base import ReadOnlyInline
 from clients.credentials import issue, revoke, rotate
 from clients.errors import CredentialRefused
-from clients.models import Credential, Partner
+from clients.models import Contract, Credential, Partner
 
 LONGEST_LIFETIME = timedelta(days=3650)
 OVERLAPS = (
@@ -36,6 +37,11 @@ OVERLAPS = (
     (30 * 24, "En 30 días"),
 )
 """Hours for which the old key stays valid, so that a partner can change keys without a gap."""
+ACCEPTED_BY = {
+    Credential.Kind.OPAQUE: (Contract.NOPASANADA, Contract.INFORMAPERU),
+    Credential.Kind.JWT: (Contract.INFORMAPERU, Contract.REGISTRY),
+}
+"""Contracts that accept each kind of key; each contract has its own `credential_kinds`, and a test compares them."""
 _TICKET = "credential_ticket"
 
 
@@ -137,7 +143,7 @@ class KeyPages:
             credential, secret = issue(
                 partner, form.cleaned_data["kind"], expires_at=form.cleaned_data["last_day"], **who(request)
             )
-            more = {"credential": credential, "secret": secret}
+            more = {"credential": credential, "secret": secret, **_uses(credential)}
             return self._page(request, partner, "credential_issued.html", "Credencial emitida", **more)
         more = {"form": form, "ticket": _new_ticket(request)}
         return self._page(request, partner, "credential_issue.html", "Emitir credencial", **more)
@@ -159,7 +165,7 @@ class KeyPages:
             except CredentialRefused:
                 return self._refuse(request, partner, "Esa credencial terminó mientras tanto: emita otra.")
             credential.refresh_from_db()
-            more = {"credential": new, "secret": secret, "former": credential}
+            more = {"credential": new, "secret": secret, "former": credential, **_uses(new)}
             return self._page(request, partner, "credential_issued.html", "Credencial rotada", **more)
         more = {"form": form, "credential": credential, "ticket": _new_ticket(request)}
         return self._page(request, partner, "credential_rotate.html", "Rotar credencial", **more)
@@ -211,6 +217,16 @@ class KeyPages:
 
     def _back_to(self, partner: Partner) -> HttpResponseRedirect:
         return HttpResponseRedirect(reverse("admin:clients_partner_change", args=[partner.pk]))
+
+
+def _uses(credential: Credential) -> dict[str, Any]:
+    """What the partner's developer needs beside the key: where it is accepted, and the guide."""
+    accepted = ACCEPTED_BY[Credential.Kind(credential.kind)]
+    return {
+        "accepted_by": [(each.label, each.value in credential.partner.contracts) for each in accepted],
+        "not_by": [each.label for each in Contract if each not in accepted],
+        "guide": settings.PUBLIC_URL + reverse("guide"),
+    }
 
 
 def _new_ticket(request: HttpRequest) -> str:

@@ -88,6 +88,33 @@ def test_the_page_with_the_secret_uses_nothing_from_outside(boss, partner):
     assert not re.findall(r'(?:src|href)="(?:https?:)?//', html)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (
+            "opaque",
+            "Vale en NoPasaNadaPE v1 (la empresa no tiene este contrato) y en InformaPerú. "
+            "Para Registro externo hace falta un JWT.",
+        ),
+        (
+            "jwt",
+            "Vale en InformaPerú y en Registro externo (la empresa no tiene este contrato). "
+            "Para NoPasaNadaPE v1 hace falta un token opaco.",
+        ),
+    ],
+)
+def test_the_page_says_where_the_key_is_accepted_and_where_the_guide_is(boss, partner, settings, kind, text):
+    settings.PUBLIC_URL = "https://aval.pe"
+    Partner.objects.filter(pk=partner.pk).update(contracts=["informaperu"])
+    first = issue(boss, partner, kind)[0].content.decode()
+    key = partner.credentials.get()
+    url = reverse("admin:clients_partner_rotate", args=[partner.pk, key.pk])
+    second = boss.post(url, {"ticket": ticket_in(page(boss, url)), "hours": 0, "reason": "x"}).content.decode()
+    for html in (first, second):
+        assert text in re.sub("<[^>]+>", "", html)
+        assert '<a href="/referencia/guia/">https://aval.pe/referencia/guia/</a>' in html
+
+
 @pytest.mark.parametrize("kind", Credential.Kind.values)
 def test_reloading_neither_shows_it_again_nor_issues_another(boss, partner, kind):
     answer, body = issue(boss, partner, kind)

@@ -30,6 +30,14 @@ def test_the_example_has_every_setting_with_its_meaning():
         assert above.startswith("# ") or re.match(r"#?[A-Z_]+=", above), f"{name} has no explanation"
 
 
+def test_the_image_has_the_guide_that_it_serves():
+    """In .dockerignore the last line that fits decides, and a line without a slash at its end takes a whole folder."""
+    lines = (BASE_DIR / ".dockerignore").read_text().splitlines()
+    fits = [line for line in lines if line.lstrip("!") in ("docs", "docs/guia")]
+    assert fits == ["docs", "!docs/guia"]
+    assert not [line for line in lines if "**" in line and line.endswith(".md")]
+
+
 def test_compose_asks_for_secrets_and_holds_none():
     text = (BASE_DIR / "compose.yaml").read_text()
     for name in ("SECRET_KEY", "PUBLIC_URL", "POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD"):

@@ -18,7 +18,7 @@ Todo es JSON en UTF-8. Cada ruta funciona con barra final y sin ella. Toda respu
 Se rechaza el JSON con claves repetidas, `NaN`, `Infinity`, caracteres NUL, más de 16 niveles o números de más de 18 \
 cifras. Los textos se guardan en NFC, sin espacios al borde ni dobles.
 
-La guía para empresas, `docs/guia/`, explica lo mismo paso a paso, con `curl`.
+La [guía para empresas](/referencia/guia/) explica lo mismo paso a paso, con `curl`.
 """
 TAGS: list[dict[str, Any]] = [
     {"name": nopasanada.TAG, "description": "Alta y baja de clientes autorizados; qué pasó con sus mensajes."},

@@ -28,12 +28,15 @@ HEADERS: Mapping[str, Schema] = {
     "Accept-Encoding": {"description": "RFC 9110, 15.5.16.", "schema": {"type": "string", "const": "identity"}},
     "Allow": {"description": "Los métodos que la ruta acepta.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string", "const": "Bearer"}},
+    "Link": {"description": 'La guía para empresas, con `rel="help"` (RFC 8288).', "schema": {"type": "string"}},
     "Idempotency-Replayed": {
         "description": "Presente cuando se repite, byte por byte, la primera respuesta a la misma Idempotency-Key.",
         "schema": {"type": "string", "const": "true"},
     },
     "Cache-Control": {"description": "La respuesta no se guarda.", "schema": {"type": "string", "const": "no-store"}},
 }
+NOT_PROMISED = frozenset({"Link"})
+"""Headers for people who read an answer: programs must not count on them."""
 # Without an example: calls made from the reference page would all send the same key.
 IDEMPOTENCY_KEY: Schema = {
     "name": "Idempotency-Key",
@@ -150,7 +153,7 @@ def _error_response(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR
     named = {f"{number}. {name_of(answer)}": answer.body for number, answer in enumerate(answers, 1)}
     everywhere = set.intersection(*(set(answer.headers) for answer in answers))
     headers = {name: spoken for answer in answers for name, spoken in _headers(answer.headers).items()}
-    for name in everywhere:
+    for name in everywhere - NOT_PROMISED:
         headers[name] = {**headers[name], "required": True}
     return {
         "description": "\n".join(f"- **{name_of(answer)}** {cause_of(error)}" for error, answer in cases),

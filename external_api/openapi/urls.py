@@ -1,6 +1,6 @@
-"""Routes of the reference page, with and without a trailing slash, and of the document."""
+"""Routes of the reference page, with and without a trailing slash, of the document, and of the guide below them."""
 
-from django.urls import path
+from django.urls import include, path
 
 from external_api.openapi.views import openapi, reference
 
@@ -8,4 +8,5 @@ urlpatterns = [
     path("", reference),
     path("/", reference, name="reference"),
     path("/openapi.json", openapi, name="openapi"),
+    path("/guia", include("external_api.guide.urls")),
 ]

@@ -48,6 +48,9 @@ ANSWERS = {
     "to the login": ("/soporte/", {}, 302),
     "the reference": ("/referencia", {}, 200),
     "the document": ("/referencia/openapi.json", {}, 200),
+    "the guide": ("/referencia/guia/", {}, 200),
+    "a chapter": ("/referencia/guia/3-informaperu/", {}, 200),
+    "no chapter": ("/referencia/guia/nada/", {}, 404),
     "a receipt": ("/recibos/whatsapp", {}, 403),
     "the outbox": ("/sandbox/messages", {}, 200),
     "a reader's page": ("/suscripcion", {}, 200),
@@ -113,7 +116,8 @@ def test_every_page_of_the_staff_has_a_policy_and_runs_no_script_of_its_own_text
 
 
 def test_a_page_without_scripts_allows_none():
-    for path in ("/admin/login/", "/suscripcion", "/suscripcion/baja/x", "/nada", "/v1/api/status"):
+    guide = ("/referencia/guia/", "/referencia/guia/1-introduccion/")
+    for path in ("/admin/login/", "/suscripcion", "/suscripcion/baja/x", "/nada", "/v1/api/status", *guide):
         assert policy_of(Client().get(path)) == STRICT, path
 
 

@@ -1,0 +1,1 @@
+"""Partners' guide as pages: the Markdown of docs/guia, rendered on this server."""
