@@ -223,11 +223,11 @@ def run_all() -> None:
         own_static_files = static_files.use_own_folder()
         owner_url = roles.owner_url(servers)
         load_django()
-        if own_static_files:
-            static_files.collect()
         if redis_was_given:
             check_redis()
         migrate(owner_url)
+        if own_static_files:
+            static_files.collect()
         bootstrap()
         inherit = (children_lock.fd, *(servers.inheritable if servers else ()))
         child = {name: Child(name, command, inherit) for name, command in commands.items()}

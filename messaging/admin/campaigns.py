@@ -216,7 +216,7 @@ class CampaignAdmin(Audited, Page):
             return back_to(campaign)
         staff = Actor(by=actor(request), address=address(request), at=timezone.now())
         form = step.form(campaign, staff, request.POST if request.method == "POST" else None)
-        if request.method == "POST" and form.is_valid():
+        if request.method == "POST" and request.POST.get("confirmed") == "yes" and form.is_valid():
             try:
                 notice = step.act(campaign, form.cleaned_data, staff)
             except WrongState:

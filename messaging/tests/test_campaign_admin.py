@@ -51,7 +51,7 @@ def texts_shown(answer):
 
 
 def step(http, one, slug, **fields):
-    return http.post(at(one, slug), fields, follow=True)
+    return http.post(at(one, slug), {"confirmed": "yes", **fields}, follow=True)
 
 
 def test_a_draft_is_written_and_says_by_whom(boss, partner):

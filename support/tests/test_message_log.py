@@ -107,7 +107,7 @@ def test_every_page_is_the_next_fifty_also_where_many_share_a_moment(agent):
     for _ in range(3):
         with CaptureQueriesContext(connection) as asked:
             page = agent.get(url).content.decode()
-        assert len(asked) <= 7
+        assert len(asked) <= 8  # one for the banner of providers set aside
         seen += [part[:36] for part in page.split("?q=")[1:]]
         url = LOG + next((part.split('"')[1].replace("&amp;", "&") for part in page.split('rel="next" href=')[1:]), "")
     assert sorted(seen) == sorted(map(str, made))

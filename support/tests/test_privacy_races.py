@@ -114,7 +114,9 @@ def test_a_link_is_confirmed_before_the_erasure_or_is_unusable(turn):
     link = SubscriptionRequestFactory(email=ANA.email, requested_at=now)
     digest = confirming.offer(confirmation_token(link.pk), at=now).consent.digest
     confirm = outcome(
-        lambda: confirming.confirm(confirmation_token(link.pk), digest=digest, address="192.0.2.9", at=now),
+        lambda: confirming.confirm(
+            confirmation_token(link.pk), digest=digest, chosen=None, address="192.0.2.9", at=now
+        ),
         UnusableLink,
     )
     first, entry = at_once([confirm, lambda: erase(rows.client)])

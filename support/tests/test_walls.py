@@ -138,7 +138,7 @@ def test_auditors_change_nothing_from_a_list(rows):
         for action in {"delete_selected", *re.findall(r'<option value="(\w+)"', page.content.decode())}:
             tries += 1
             body = {**FORM, "action": action, "_selected_action": [str(row.pk) if row else "1"], "index": "0"}
-            assert http.post(path, body).status_code in (200, 302, 403), (path, action)
+            assert http.post(path, body).status_code in (200, 302, 403, 405), (path, action)
     assert tries > 15
     assert state() == before
 
