@@ -241,6 +241,7 @@ def _report_to_redis(*, now: float) -> None:
             _shared().acquire_sliding_window_entry(name, _ANY_NUMBER, seconds, count)
 
 
+@lru_cache(maxsize=256)
 def _minute(allowed: int) -> RateLimitItem:
     return RateLimitItemPerMinute(allowed, namespace="minute")
 
