@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.db import ProgrammingError, connection, transaction
 
+from config.postgresql.exchange import numbered
 from support.privacy import retention
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,16 +36,9 @@ def statements() -> dict[str, str]:
 
 def planned(statement: str) -> list[str]:
     """The plan for any values, which needs none (EXPLAIN (GENERIC_PLAN) of PostgreSQL 16)."""
-    names: list[str] = []
-
-    def numbered(match: re.Match[str]) -> str:
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
-
-    text = re.sub(r"%\((\w+)\)s", numbered, statement).replace("%%", "%")
+    text, _ = numbered(statement)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (GENERIC_PLAN) {text}")
+        cursor.execute(f"EXPLAIN (GENERIC_PLAN) {text.decode()}")
         return [row[0] for row in cursor.fetchall()]
 
 
