@@ -11,7 +11,6 @@ from messaging.campaigns import placeholders, rendering
 from messaging.gateways import mail, mail_template
 from messaging.models import Message
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
-from messaging.tests.smtp_servers import real_server
 from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db
@@ -20,15 +19,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def partner():
     return PartnerFactory(name="Uno")
-
-
-@pytest.fixture
-def smtp(settings):
-    settings.DEFAULT_FROM_EMAIL = "Aval <no-responder@aval.pe>"
-    settings.PUBLIC_URL = "https://aval.pe"
-    with real_server() as mailbox:
-        settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (f"smtp://127.0.0.1:{mailbox.port}",)}
-        yield mailbox
 
 
 FILLED = {

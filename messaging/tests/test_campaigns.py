@@ -15,7 +15,6 @@ from messaging.delivery import bulk, receipts, sweeper
 from messaging.gateways.base import GatewayError, Receipt
 from messaging.models import Campaign, Message
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
-from messaging.tests.smtp_servers import real_server
 from tests.factories import PartnerFactory
 from tests.gateways import FakeGateway
 
@@ -25,15 +24,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def partner():
     return PartnerFactory(name="Uno")
-
-
-@pytest.fixture
-def smtp(settings):
-    settings.DEFAULT_FROM_EMAIL = "Aval <no-responder@aval.pe>"
-    settings.PUBLIC_URL = "https://aval.pe"
-    with real_server() as mailbox:
-        settings.AVAL_GATEWAYS = {**settings.AVAL_GATEWAYS, "C": (f"smtp://127.0.0.1:{mailbox.port}",)}
-        yield mailbox
 
 
 def test_only_live_subscribers_of_its_partners_and_profiles_once_each(partner):
