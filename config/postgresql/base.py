@@ -2,6 +2,7 @@
 
 import select
 from contextlib import ExitStack
+from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
@@ -14,12 +15,32 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     _exchanger: Exchanger | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._with_commit: list[Statement] = []
+        """Statements of the open transaction that the server has not got yet."""
+
     def exchange(self, *statements: Statement) -> list[Rows]:
         """Execute statements with named placeholders in one exchange; return the rows of each.
 
         Raises django.db.Error, as a cursor does. Where something watches statements (a test that counts them), and
         behind a pooler, cursors execute them.
         """
+        before, self._with_commit = self._with_commit, []
+        return self._exchange((*before, *statements))[len(before) :]
+
+    def execute_with_commit(self, *statements: Statement) -> None:
+        """Execute statements whose rows nobody needs in the exchange that commits the open transaction.
+
+        Its `atomic` then raises what they raise. They are executed at once where the transaction does not end with the
+        innermost `atomic`, and before anything else that follows in the transaction.
+        """
+        if self.in_atomic_block and not self.savepoint_ids and self._direct() is not None:
+            self._with_commit += statements
+        else:
+            self.exchange(*statements)
+
+    def _exchange(self, statements: tuple[Statement, ...]) -> list[Rows]:
         self.close_if_health_check_failed()
         self.ensure_connection()
         self.validate_thread_sharing()
@@ -39,13 +60,29 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return True
         return super().is_usable()
 
+    def _cursor(self, name: str | None = None) -> Any:
+        if self._with_commit:
+            self.exchange()
+        return super()._cursor(name)  # type: ignore[misc]
+
     def _commit(self) -> None:
         exchanger = self._direct()
         if exchanger is None or exchanger.connection.pgconn.transaction_status != TransactionStatus.INTRANS:
+            if self._with_commit:
+                self.exchange()
             super()._commit()  # type: ignore[misc]
             return
+        statements, self._with_commit = self._with_commit, []
         with self.wrap_database_errors:
-            exchanger.commit()
+            exchanger.commit(statements)
+
+    def _rollback(self) -> None:
+        self._with_commit = []
+        super()._rollback()  # type: ignore[misc]
+
+    def _close(self) -> None:
+        self._with_commit = []
+        super()._close()  # type: ignore[misc]
 
     def _direct(self) -> Exchanger | None:
         """The exchanger of the open connection; None: statements are to go through cursors."""

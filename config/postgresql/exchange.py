@@ -80,21 +80,29 @@ class Exchanger:
         begins = len(commands)
         for sql, parameters in statements:
             commands += self._commands(sql, parameters)
-        try:
-            with connection.lock:
-                results = connection.wait(_pipeline(pgconn, commands))
-        except BaseException:
-            connection.close()  # in the middle of an exchange: nobody could read the rest
-            raise
+        results = self._results(commands)
         return self._rows(commands[begins:], results[begins:])
 
-    def commit(self) -> None:
-        """End the open transaction. Raises psycopg.Error."""
+    def commit(self, statements: Iterable[Statement] = ()) -> None:
+        """Execute statements and end the open transaction. Raises psycopg.Error: then nothing is committed."""
         pgconn = self.connection.pgconn
+        commands = [command for sql, parameters in statements for command in self._commands(sql, parameters)]
+        if commands:
+            commands.append(_Command(partial(pgconn.send_query_params, b"COMMIT", None)))
+            self._rows(commands, self._results(commands))
+            return
         with self.connection.lock:
             pgconn.send_query(b"COMMIT")
             results = self.connection.wait(generators.execute(pgconn))
         _raise_for(results[-1])
+
+    def _results(self, commands: list[_Command]) -> list[PGresult]:
+        try:
+            with self.connection.lock:
+                return self.connection.wait(_pipeline(self.connection.pgconn, commands))
+        except BaseException:
+            self.connection.close()  # in the middle of an exchange: nobody could read the rest
+            raise
 
     def _commands(self, sql: str, parameters: Mapping[str, Any]) -> list[_Command]:
         text, names = numbered(sql)

@@ -235,6 +235,78 @@ def test_placeholders_are_numbered(sql: str, text: bytes, names: tuple[str, ...]
     assert exchange.numbered(sql) == (text, names)
 
 
+def with_commit(wrapper: DatabaseWrapper, *statements: tuple[str, dict[str, object]]) -> None:
+    with _atomic(wrapper):
+        wrapper.exchange(("SELECT 1", {}))
+        wrapper.execute_with_commit(*statements)
+
+
+def test_what_goes_with_the_commit_is_committed(direct: DatabaseWrapper) -> None:
+    with_commit(direct, add(1, "uno"), add(2, "dos"))
+    assert words(direct) == ["uno", "dos"]
+    with_commit(direct, add(3, "tres"))
+    assert words(direct) == ["uno", "dos", "tres"]
+
+
+def test_what_goes_with_the_commit_is_sent_with_it(direct: DatabaseWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
+    exchanges = []
+    pipeline = exchange._pipeline
+    monkeypatch.setattr(exchange, "_pipeline", lambda *each: exchanges.append(len(each[1])) or pipeline(*each))
+    with_commit(direct, add(1))
+    with_commit(direct, add(2))
+    assert exchanges[-2:] == [2, 2], "BEGIN and SELECT, then INSERT and COMMIT"
+
+
+def test_a_fault_of_what_goes_with_the_commit_is_raised_and_nothing_is_committed(direct: DatabaseWrapper) -> None:
+    with pytest.raises(DataError, match="division by zero"):
+        with_commit(direct, add(1), ("SELECT 1 / %(zero)s::int", {"zero": 0}), add(2))
+    assert words(direct) == []
+    with_commit(direct, add(1, "uno"))
+    assert words(direct) == ["uno"]
+
+
+def test_a_constraint_that_is_checked_at_the_end_is_raised(direct: DatabaseWrapper) -> None:
+    with pytest.raises(IntegrityError):
+        with_commit(direct, add(1), add(1))
+    assert words(direct) == []
+
+
+def test_whatever_follows_in_the_transaction_comes_after_it(direct: DatabaseWrapper) -> None:
+    with _atomic(direct):
+        direct.execute_with_commit(add(1, "uno"))
+        assert words(direct) == ["uno"], "by an exchange"
+        direct.execute_with_commit(add(2, "dos"))
+        with direct.cursor() as cursor:
+            cursor.execute(WORDS)
+            assert cursor.fetchall() == [("uno",), ("dos",)], "by a cursor"
+        direct.execute_with_commit(add(3, "tres"))
+    assert words(direct) == ["uno", "dos", "tres"]
+
+
+def test_it_is_dropped_when_the_transaction_is_rolled_back(direct: DatabaseWrapper) -> None:
+    with suppress(ZeroDivisionError), _atomic(direct):
+        direct.execute_with_commit(add(1))
+        raise ZeroDivisionError
+    with _atomic(direct):
+        direct.exchange(add(2, "dos"))
+    assert words(direct) == ["dos"]
+
+
+def test_it_is_executed_at_once_in_a_transaction_that_goes_on(direct: DatabaseWrapper) -> None:
+    """A savepoint's `atomic` must raise what it raises, and may be rolled back alone."""
+    with _atomic(direct):
+        with pytest.raises(DataError), _atomic(direct):
+            direct.execute_with_commit(("SELECT 1 / %(zero)s::int", {"zero": 0}))
+        with _atomic(direct):
+            direct.execute_with_commit(add(1, "uno"))
+    assert words(direct) == ["uno"]
+
+
+def test_outside_of_a_transaction_it_is_executed_at_once(direct: DatabaseWrapper) -> None:
+    direct.execute_with_commit(add(1, "uno"))
+    assert words(direct) == ["uno"]
+
+
 def _atomic(wrapper: DatabaseWrapper) -> Any:
     """`transaction.atomic` over a connection that has no alias of its own."""
 
