@@ -3,12 +3,15 @@
 An opaque token is 32 letters and digits (190 bits from `secrets`), kept as SHA-256: with that much entropy a slow hash
 adds nothing. A JWT is HS256, its audience and type pinned, and lives only while its `jti` has a live row here.
 Both are looked up by one index at every request, so a revocation or a switched-off partner holds from the next one.
+The hot calls of contract 2 compare the version of what they know with the rows instead, by a statement that they need
+anyway (`known`, docs/adr/0096).
 """
 
 import hashlib
 import re
 import secrets
 import string
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -30,6 +33,9 @@ _ALPHABET = string.ascii_letters + string.digits
 
 JWT_LIFETIME = timedelta(days=365)
 """Contract 3: "de larga duración"."""
+KNOWN_FOR = timedelta(minutes=1)
+"""Time for which a process knows a credential by which it has authenticated (`known`)."""
+MOST_KNOWN = 1000
 LAST_USED_EVERY = timedelta(minutes=1)
 """Least time between two writes of `last_used_at`. It tells staff which key is in use; once a minute is enough and
 saves a write with each request."""
@@ -131,11 +137,49 @@ def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", 
     Raises CredentialRefused for everything else, without saying why.
     """
     kind, value = _kind_and_value(raw)
-    credential = _find(kind, value) if kind in kinds else None
-    if credential is None or not credential.is_live(at=at) or not credential.partner.is_active:
+    found = _find(kind, value) if kind in kinds else None
+    if found is None or not found.credential.is_live(at=at) or not found.credential.partner.is_active:
         raise CredentialRefused
-    _note_use(credential, at=at)
-    return credential
+    if not _note_use(found.credential, at=at):
+        _remember(raw, found, at=at)
+    return found.credential
+
+
+@dataclass(frozen=True)
+class Known:
+    """A credential with its partner as they were when this process last authenticated by them.
+
+    `version`: of both rows then (`sql.CREDENTIAL_VERSION`). Any change of one of them makes another one.
+    """
+
+    credential: Credential
+    version: str
+
+
+_known: dict[bytes, tuple[Known, datetime]] = {}
+"""By the digest of the header, with the moment of its authentication."""
+
+
+def known(raw: str, *, at: datetime) -> Known | None:
+    """Credential by which this process has authenticated within KNOWN_FOR. None: authenticate.
+
+    It may have ended since. So before the call has an effect or an answer, its `version` must be compared with the
+    database's.
+    """
+    found = _known.get(_memory_key(raw))
+    if found is None or not found[1] <= at < found[1] + KNOWN_FOR or not found[0].credential.is_live(at=at):
+        return None
+    return found[0]
+
+
+def _remember(raw: str, found: Known, *, at: datetime) -> None:
+    if len(_known) >= MOST_KNOWN:
+        _known.clear()
+    _known[_memory_key(raw)] = (found, at)
+
+
+def _memory_key(raw: str) -> bytes:
+    return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest()
 
 
 def _kind_and_value(raw: str) -> tuple[str, str | UUID]:
@@ -145,7 +189,7 @@ def _kind_and_value(raw: str) -> tuple[str, str | UUID]:
     return Credential.Kind.JWT, _jti(raw)
 
 
-def _find(kind: str, value: str | UUID) -> Credential | None:
+def _find(kind: str, value: str | UUID) -> Known | None:
     """Credential with its partner. By a statement of its own: the ORM would be a quarter of a call's cost."""
     (rows,) = exchange((sql.CREDENTIAL[kind], {"value": value}))
     if not rows:
@@ -153,8 +197,8 @@ def _find(kind: str, value: str | UUID) -> Credential | None:
     row = rows[0]
     columns = len(sql.CREDENTIAL_COLUMNS)
     credential = Credential.from_db(connection.alias, sql.CREDENTIAL_COLUMNS, row[:columns])
-    credential.partner = Partner.from_db(connection.alias, sql.PARTNER_COLUMNS, row[columns:])
-    return credential
+    credential.partner = Partner.from_db(connection.alias, sql.PARTNER_COLUMNS, row[columns:-1])
+    return Known(credential, row[-1])
 
 
 def _digest(secret: str) -> str:
@@ -168,7 +212,10 @@ def _jti(raw: str) -> UUID:
         raise CredentialRefused from fault
 
 
-def _note_use(credential: Credential, *, at: datetime) -> None:
-    if credential.last_used_at is None or credential.last_used_at < at - LAST_USED_EVERY:
-        stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at - LAST_USED_EVERY)
-        Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=at)
+def _note_use(credential: Credential, *, at: datetime) -> bool:
+    """Whether the use was due to be noted, which makes another version of the row."""
+    if credential.last_used_at is not None and credential.last_used_at >= at - LAST_USED_EVERY:
+        return False
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at - LAST_USED_EVERY)
+    Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=at)
+    return True

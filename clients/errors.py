@@ -13,6 +13,11 @@ class CredentialRefused(Refused):
     which."""
 
 
+class CredentialChanged(Refused):
+    """Credential that was known from an earlier call, and whose row or partner has changed since. To be authenticated
+    again; nothing was done."""
+
+
 class ContractNotAllowed(Refused):
     """Valid credential of a partner that may not use this contract."""
 

@@ -23,16 +23,25 @@ PARTNER_COLUMNS = (
     "brand",
     "created_at",
 )
+_VERSION = "(credential.xmin, credential.ctid, partner.xmin, partner.ctid)::text"
 CREDENTIAL = {
     kind: f"""
         SELECT {", ".join(f"credential.{each}" for each in CREDENTIAL_COLUMNS)},
-            {", ".join(f"partner.{each}" for each in PARTNER_COLUMNS)}
+            {", ".join(f"partner.{each}" for each in PARTNER_COLUMNS)}, {_VERSION}
         FROM clients_credential AS credential JOIN clients_partner AS partner ON partner.id = credential.partner_id
         WHERE credential.{column} = %(value)s AND credential.kind = '{kind}'
     """  # noqa: S608  this module's constants
     for kind, column in (("opaque", "digest"), ("jwt", "jti"))
 }
-"""A credential of each kind, with its partner. The columns are those of the models, in their order (`from_db`)."""
+"""A credential of each kind, with its partner and the version of both rows. The columns are those of the models, in
+their order (`from_db`)."""
+CREDENTIAL_VERSION = f"""(
+    SELECT {_VERSION} FROM clients_credential AS credential
+    JOIN clients_partner AS partner ON partner.id = credential.partner_id WHERE credential.id = %(credential)s
+)"""  # noqa: S608  as above
+"""SQL expression: the version of a credential's rows, which every change of one of them changes; NULL: it is gone.
+
+PostgreSQL writes a changed row anew: `xmin` is the transaction that did, `ctid` the place of the new one."""
 
 ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::regclass"
 """Rows of a table by its statistics."""

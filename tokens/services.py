@@ -5,7 +5,7 @@ decides inside the transaction, by `tokens.decisions`. An error is raised after 
 stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Case, F, Value, When
 
+from clients.credentials import Known
 from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
 from clients.models import Applicant, Credential, Partner
 from clients.uuid7 import uuid7
@@ -41,14 +42,16 @@ _LATE = (CodeTry.Result.LATE, CodeTry.Result.LATE_WRONG)
 class Origin:
     """The caller: the partner whose clients the call may touch (None: those registered without a credential).
 
-    `row`: row of the request log that a successful request or verification writes with its own changes. The message of
-    a code then carries the row's id instead of `request_id`.
+    `known`: what a request or a verification compares with the database before it changes anything, because the caller
+    was authenticated from memory (`clients.credentials.known`). `row`: row of the request log that they write with
+    their own changes if they succeed. The message of a code then carries the row's id instead of `request_id`.
     """
 
     partner: Partner | None = None
     credential: Credential | None = None
     request_id: int | None = None
     row: sql.RequestRow | None = None
+    known: Known | None = None
 
     @property
     def partner_id(self) -> int | None:
@@ -90,12 +93,13 @@ def request(
 ) -> Requested:
     """Send a new code by `via` to `phone`, or to the applicant's mailbox for C, and end the live one.
 
-    Raises ApplicantNotFound, ApplicantLocked, ApplicantAlreadyValidated, ViaNotAvailable, CooldownActive.
+    Raises ApplicantNotFound, ApplicantLocked, ApplicantAlreadyValidated, ViaNotAvailable, CooldownActive,
+    CredentialChanged.
     """
     if not settings.AVAL_GATEWAYS[via]:
         raise ViaNotAvailable
     with transaction.atomic():
-        found = sql.lock_and_read(applicant_id, origin.partner_id, via, phone, at=at)
+        found = sql.lock_and_read(applicant_id, origin.partner_id, via, phone, known=origin.known, at=at)
         if found is None:
             raise ApplicantNotFound
         new = decisions.request(found, via, at=at)
@@ -111,14 +115,13 @@ def verify(applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Or
     """Compare the typed text with the applicant's latest code. A wrong one is counted before it is answered, and number
     `tries` ends the code.
 
-    Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp.
+    Raises ApplicantNotFound, ApplicantLocked, NoPendingToken, TokenExpired, WrongCode, TriesUsedUp, CredentialChanged.
     """
     with transaction.atomic():
-        found = sql.lock_and_read_latest(applicant_id, origin.partner_id)
+        found = sql.lock_and_read_latest(applicant_id, origin.partner_id, known=origin.known)
         if found is None:
             raise ApplicantNotFound
-        person, code = found
-        refused = _check_code(person, code, typed, tries=tries, row=origin.row, at=at)
+        refused = _check_code(found, typed, tries=tries, row=origin.row, at=at)
     if refused is not None:
         raise refused
 
@@ -236,24 +239,19 @@ def _issue(
 
 
 def _check_code(
-    person: decisions.Person,
-    code: decisions.Code | None,
-    typed: str,
-    *,
-    tries: int,
-    row: sql.RequestRow | None,
-    at: datetime,
+    found: sql.Latest, typed: str, *, tries: int, row: sql.RequestRow | None, at: datetime
 ) -> Refused | None:
     """Compare and write. Returns the error of a try that was counted; raises the one of a try that changed nothing."""
-    late = decisions.is_late(person, code, at=at)
+    code = found.code
+    late = decisions.is_late(found.person, code, at=at)
     assert code is not None, "no code is neither late nor in time"  # noqa: S101  narrows the type
     right = codes.matches(code.id, code.code_hmac, typed)
     if late:
         return _record_late_try(code, right=right, at=at)
     if right:
-        _accept(code, row=row, at=at)
+        _accept(code, found.states, row=row, at=at)
         return None
-    return _count_wrong(person, code, tries=tries, at=at)
+    return _count_wrong(found.person, code, tries=tries, at=at)
 
 
 def _record_late_try(code: decisions.Code, *, right: bool, at: datetime) -> Refused:
@@ -265,13 +263,11 @@ def _record_late_try(code: decisions.Code, *, right: bool, at: datetime) -> Refu
     return TokenExpired()
 
 
-def _accept(code: decisions.Code, *, row: sql.RequestRow | None, at: datetime) -> None:
-    """Raises NoPendingToken where the sweep has ended the code meanwhile: then nothing is written."""
-    states = sql.mark_accepted(code.id, row, at=at)
-    if states is None:
-        raise NoPendingToken
+def _accept(code: decisions.Code, states: Set[str], *, row: sql.RequestRow | None, at: datetime) -> None:
+    """Accept a code that is locked and live, whose messages are in these states."""
+    sql.mark_accepted(code.id, row, at=at)
     if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_enabled():
-        outbox.cancel([code.id], at=at, detail="el código ya fue validado")
+        outbox.cancel_with_commit([code.id], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
         receipts.confirm_by_code(code.id, at=at)
     if code.via == Via.EMAIL:
@@ -307,6 +303,5 @@ def _end_if_live(token: VerificationToken | None, outcome: str, *, at: datetime)
 
 
 def _end(token_id: UUID, outcome: str, *, at: datetime) -> None:
-    live = VerificationToken.objects.filter(pk=token_id, outcome=Outcome.PENDING)
-    if live.update(outcome=outcome, finished_at=at):
-        outbox.cancel([token_id], at=at, detail=f"código {outcome}")
+    sql.end(token_id, outcome, at=at)
+    outbox.cancel_with_commit([token_id], at=at, detail=f"código {outcome}")

@@ -13,7 +13,10 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from clients.postgresql import exchange
+from clients.credentials import Known
+from clients.errors import CredentialChanged
+from clients.postgresql import exchange, execute_with_commit
+from clients.sql import CREDENTIAL_VERSION
 from messaging.models import Via
 from messaging.queue import outbox
 from tokens import destinations
@@ -23,6 +26,7 @@ from tokens.models import MAX_TRIES, VerificationToken
 
 _PERSON = tuple(field.name for field in fields(Person))
 _CODE = tuple(field.name for field in fields(Code))
+_COLUMNS = tuple(field.attname for field in VerificationToken._meta.concrete_fields)
 _EMAIL = "(SELECT email FROM clients_applicant WHERE id = %(applicant)s)"
 
 _LOCK = f"""
@@ -34,6 +38,17 @@ _LATEST = f"""
     SELECT {", ".join(_CODE)} FROM tokens_verificationtoken
     WHERE applicant_id = %(applicant)s ORDER BY created_at DESC LIMIT 1
 """  # noqa: S608  only this module's constants are put in
+_LOCK_WITH_LATEST = f"""
+    WITH person AS MATERIALIZED ({_LOCK}), latest AS MATERIALIZED (
+        SELECT {", ".join(_CODE)} FROM tokens_verificationtoken
+        WHERE applicant_id = (SELECT id FROM person) ORDER BY created_at DESC LIMIT 1 FOR NO KEY UPDATE
+    )
+    SELECT person.*, latest.*, ARRAY(SELECT DISTINCT state FROM messaging_message WHERE reference = latest.id),
+        {CREDENTIAL_VERSION}
+    FROM person LEFT JOIN latest ON true
+"""  # noqa: S608  only this module's constants are put in
+"""Locks the applicant, then the latest code by the snapshot from before the wait for that lock, as it is after it. If
+that code is live, it is the latest one: an applicant has one live code (`one_pending_token_per_applicant`)."""
 
 
 def counting(via: str, destination: str) -> str:
@@ -78,7 +93,7 @@ def _ladder_rows(via: str, destination: str) -> str:
             WHERE proved_destination = {destination} AND state = 'VALIDADO' AND forgotten_at IS NULL
               AND {{partner}} AND id <> %(applicant)s
             ORDER BY validated_at DESC LIMIT 1
-        )
+        ), {CREDENTIAL_VERSION}
         FROM (
             SELECT array_agg(of_client), array_agg(own), array_agg(created_at)
             FROM ({counting(via, destination)}) AS each(of_client, own, created_at)
@@ -109,18 +124,28 @@ _INSERT_CODE = """
     )
 """
 ISSUE = f"WITH token AS ({_INSERT_CODE}) {outbox.INSERT}"
-ACCEPT = f"""
-    WITH accepted AS (
-        UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
-        WHERE id = %(token)s AND outcome = 'PENDIENTE' AND wrong_tries < {MAX_TRIES}
-        RETURNING applicant_id, via, destination, operator
-    )
-    UPDATE clients_applicant AS applicant
-    SET state = 'VALIDADO', validated_at = %(at)s, wrong_codes_in_a_row = 0, proved_via = accepted.via,
-        proved_destination = accepted.destination, proved_operator = accepted.operator
-    FROM accepted WHERE applicant.id = accepted.applicant_id
-    RETURNING ARRAY(SELECT DISTINCT state FROM messaging_message WHERE reference = %(token)s)
-"""  # noqa: S608  only this module's constants are put in
+
+
+def _accepting(request: str = "") -> str:
+    """SQL that accepts a live code; `request` is a further part of its WITH."""
+    return f"""
+        WITH accepted AS (
+            UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
+            WHERE id = %(token)s AND outcome = 'PENDIENTE' AND wrong_tries < {MAX_TRIES}
+            RETURNING applicant_id, via, destination, operator
+        ){request}
+        UPDATE clients_applicant AS applicant
+        SET state = 'VALIDADO', validated_at = %(at)s, wrong_codes_in_a_row = 0, proved_via = accepted.via,
+            proved_destination = accepted.destination, proved_operator = accepted.operator
+        FROM accepted WHERE applicant.id = accepted.applicant_id
+    """  # noqa: S608  this module's constants
+
+
+ACCEPT = _accepting()
+END = """
+    UPDATE tokens_verificationtoken SET outcome = %(outcome)s, finished_at = %(at)s
+    WHERE id = %(token)s AND outcome = 'PENDIENTE'
+"""
 
 
 SWEEP_SIZE = 500
@@ -155,31 +180,46 @@ FORGET_DESTINATIONS = """
 def issue(request_insert: str) -> str:
     """ISSUE that also writes the row of the request, whose id goes into the message."""
     message = outbox.INSERT.replace("%(message_request_id)s", "(SELECT id FROM request)")
-    return f"WITH request AS ({request_insert}), token AS ({_INSERT_CODE}) {message}"
+    return f"WITH request AS ({request_insert} RETURNING id), token AS ({_INSERT_CODE}) {message}"
 
 
 @lru_cache
 def accept(request_insert: str) -> str:
-    """ACCEPT that also writes the row of the request."""
-    return ACCEPT.replace("WITH accepted AS (", f"WITH request AS ({request_insert}), accepted AS (", 1)
+    """ACCEPT that also writes the row of the request, if it accepts the code."""
+    return _accepting(f", request AS ({request_insert} FROM accepted)")
 
 
 @dataclass(frozen=True)
 class RequestRow:
     """Row of the request log, to be written together with what the request changes: one statement and one commit less.
 
-    `insert` is an INSERT that returns the row's id; `parameters` gives its parameters when it is written.
+    `insert` is an INSERT from a SELECT without FROM; `parameters` gives its parameters when it is written.
     """
 
     insert: str
     parameters: Callable[[], dict[str, Any]]
 
 
-def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, at: datetime) -> Snapshot | None:
-    """Lock the applicant and the destination, and read what decides; None: this partner has no such applicant."""
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The applicant, their latest code, and the states of its messages."""
+
+    person: Person
+    code: Code | None
+    states: frozenset[str]
+
+
+def lock_and_read(
+    applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, known: Known | None = None, at: datetime
+) -> Snapshot | None:
+    """Lock the applicant and the destination, and read what decides; None: this partner has no such applicant.
+
+    Raises CredentialChanged where `known`, by which the caller was authenticated from memory, is no longer so.
+    """
     params = {
         "applicant": applicant_id,
         "partner": partner_id,
+        "credential": known.credential.pk if known else None,
         "via": via,
         "destination": phone,
         "since": at - LOOK_BACK,
@@ -187,9 +227,10 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
     locked, rows = exchange((_LOCK_BOTH[via], params), (_LADDERS_AND_LATEST[via, partner_id is not None], params))
     if not locked:
         return None
-    found = rows[0]
+    *found, proved, version = rows[0]
+    _confirm(known, version)
     person = Person(*locked[0][: len(_PERSON)])
-    latest, (of_client, own, created), proved = found[: len(_CODE)], found[len(_CODE) : -1], found[-1]
+    latest, (of_client, own, created) = found[: len(_CODE)], found[len(_CODE) :]
     return Snapshot(
         person=person,
         destination=person.email if via == Via.EMAIL else phone,
@@ -199,31 +240,46 @@ def lock_and_read(applicant_id: UUID, partner_id: int | None, via: str, phone: s
     )
 
 
-def lock_and_read_latest(applicant_id: UUID, partner_id: int | None) -> tuple[Person, Code | None] | None:
-    """Lock the applicant, and read their latest code; None: this partner has no such applicant."""
-    params = {"applicant": applicant_id, "partner": partner_id}
-    locked, latest = exchange((_LOCK, params), (_LATEST, params))
-    if not locked:
+def lock_and_read_latest(applicant_id: UUID, partner_id: int | None, *, known: Known | None = None) -> Latest | None:
+    """Lock the applicant and their latest code, and read both; None: this partner has no such applicant.
+
+    Raises CredentialChanged, as `lock_and_read`.
+    """
+    params = {"applicant": applicant_id, "partner": partner_id, "credential": known.credential.pk if known else None}
+    (rows,) = exchange((_LOCK_WITH_LATEST, params))
+    if not rows:
         return None
-    return Person(*locked[0]), Code(*latest[0]) if latest else None
+    *found, states, version = rows[0]
+    _confirm(known, version)
+    person, code = Person(*found[: len(_PERSON)]), found[len(_PERSON) :]
+    if code[0] is not None and Code(*code).outcome == VerificationToken.Outcome.PENDING:
+        return Latest(person, Code(*code), frozenset(states))
+    (latest,) = exchange((_LATEST, params))  # another one may have been issued before the lock was ours
+    return Latest(person, Code(*latest[0]) if latest else None, frozenset())
+
+
+def _confirm(known: Known | None, version: str | None) -> None:
+    if known is not None and version != known.version:
+        raise CredentialChanged
 
 
 def insert_token_and_message(token: VerificationToken, message: dict[str, Any], row: RequestRow | None) -> None:
-    """Insert both, and the row of the request. `message`: as `outbox.fields` makes it."""
-    columns: dict[str, Any] = {
-        f"token_{field.attname}": getattr(token, field.attname) for field in token._meta.concrete_fields
-    }
+    """Insert both, and the row of the request, with the COMMIT. `message`: as `outbox.fields` makes it."""
+    columns: dict[str, Any] = {f"token_{name}": getattr(token, name) for name in _COLUMNS}
     columns |= outbox.as_parameters(message)
     if row is None:
-        exchange((ISSUE, columns))
+        execute_with_commit((ISSUE, columns))
     else:
-        exchange((issue(row.insert), columns | row.parameters()))
+        execute_with_commit((issue(row.insert), columns | row.parameters()))
 
 
-def mark_accepted(token_id: UUID, row: RequestRow | None, *, at: datetime) -> set[str] | None:
-    """End a live code as validated, mark its applicant as validated, and write the row of the request. Return the
-    states of the code's messages; None: the code was no longer live."""
+def end(token_id: UUID, outcome: str, *, at: datetime) -> None:
+    """End a code, if it is still live, with the COMMIT."""
+    execute_with_commit((END, {"token": token_id, "outcome": outcome, "at": at}))
+
+
+def mark_accepted(token_id: UUID, row: RequestRow | None, *, at: datetime) -> None:
+    """End a live code, which the caller has locked, as validated, mark its applicant as validated, and write the row of
+    the request, with the COMMIT."""
     params: dict[str, Any] = {"token": token_id, "at": at}
-    statement = (ACCEPT, params) if row is None else (accept(row.insert), params | row.parameters())
-    (found,) = exchange(statement)
-    return set(found[0][0]) if found else None
+    execute_with_commit((ACCEPT, params) if row is None else (accept(row.insert), params | row.parameters()))

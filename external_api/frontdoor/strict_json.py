@@ -10,8 +10,7 @@ import math
 import re
 from typing import Any, NoReturn
 
-from django.core.handlers.wsgi import WSGIRequest
-from django.http.request import UnreadablePostError
+from django.http.request import HttpRequest, UnreadablePostError
 
 from external_api.frontdoor.errors import BadRequest, CompressedBody, TooLarge, WrongMediaType
 
@@ -21,7 +20,7 @@ MAX_INTEGER_DIGITS = 18
 """Digits: more does not fit a bigint."""
 
 
-def read_body(request: WSGIRequest, *, limit: int) -> bytes:
+def read_body(request: HttpRequest, *, limit: int) -> bytes:
     """Read the raw body, which costs only its memory so far; the web server gives the length of a chunked one.
 
     Raises TooLarge (limit in bytes), BadRequest when the body breaks off, CompressedBody, and WrongMediaType for a body

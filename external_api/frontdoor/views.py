@@ -7,48 +7,39 @@ domain are answered by the contract's own table.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from io import BytesIO
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
-from django.core.handlers.wsgi import WSGIRequest
-from django.db import InterfaceError, OperationalError
-from django.http import HttpResponse
+from django.db import Error, InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.request import Request
-from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from clients.client_ip import caller_address, limiting_key
-from clients.credentials import authenticate
-from clients.errors import ContractNotAllowed, CredentialRefused, Refused
+from clients.credentials import Known, authenticate, known
+from clients.errors import ContractNotAllowed, CredentialChanged, CredentialRefused, Refused
 from clients.models import Credential, Partner
 from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.errors import InternalFault, NoSuchPath, RateLimited, Unauthorized, Unavailable, WrongMethod
 from external_api.models import IdempotentAnswer
-from external_api.sql import INSERT_REQUEST
+from external_api.sql import INSERT_REQUEST_OF_ACT
 from tokens.sql import RequestRow
 
 log = logging.getLogger(__name__)
+_Result = TypeVar("_Result")
 
 
-class JsonNegotiation(BaseContentNegotiation):
-    """JSON always, whatever Accept says: a contract has one format, and 406 is in none of its tables."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return None
-
-    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        return renderers[0], renderers[0].media_type
+_JSON = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def header_credential(request: Request) -> str | None:
+def header_credential(request: HttpRequest) -> str | None:
     """The credential after `Bearer` in the Authorization header; None for another scheme, or no header."""
-    scheme, _, raw = request.headers.get("Authorization", "").strip().partition(" ")
+    scheme, _, raw = str(request.META.get("HTTP_AUTHORIZATION", "")).strip().partition(" ")
     return raw if scheme.lower() == "bearer" else None
 
 
@@ -61,20 +52,31 @@ class _Replayed(Exception):
 
 
 class ContractView(APIView):
-    """One endpoint. Subclasses set `contract` and `action` and write `get` or `post`, returning an Answer."""
+    """One endpoint. Subclasses set `contract` and `action` and write `get` or `post`, returning an Answer.
+
+    It is an APIView for the OpenAPI document, which finds endpoints by that. Of DRF's dispatch nothing is used: a
+    contract has one format whatever Accept says (406 is in none of their tables), and credentials, errors and limits of
+    its own.
+    """
 
     contract: ClassVar[Contract]
     action: str = ""
-    content_negotiation_class = JsonNegotiation
+    answer_headers: ClassVar[Mapping[str, str]] = {}
+    """Headers of each answer of this endpoint, also of an error."""
     http_method_names = ["get", "head", "post"]
     rate_limited: ClassVar[bool] = True
     logged: bool = True
     takes_credential: ClassVar[bool] = True
     takes_body: ClassVar[bool] = True
+    act_confirms_credential: ClassVar[bool] = False
+    """True where the act takes `known` and compares its version with the database's (see `confirmed`). The credential
+    is then taken from memory, and every answer but that of a success is preceded by a look into the database."""
     answer_shows_secret: bool = False
     """True where the answer holds a credential or the like: it is then stored sealed for a retry."""
 
     credential: Credential | None = None
+    known: Known | None = None
+    """The credential, while it is only known from memory and may have ended."""
     caller: limits.Caller
     """The address, and from the check of a credential on its partner."""
     body: dict[str, Any]
@@ -85,6 +87,7 @@ class ContractView(APIView):
     answer_code: str = ""
     successes: int | None = None
     failures: int | None = None
+    _raw_credential: str = ""
     _request_id: int | None = None
     _idempotent: IdempotentAnswer | None = None
 
@@ -109,10 +112,10 @@ class ContractView(APIView):
         finally:
             self._free_body(request)
 
-    def _dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
-        if isinstance(response, Response):
-            response.render()
+    def _dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = self._answered(request, *args, **kwargs)
+        for name, value in self.answer_headers.items():
+            response.headers[name] = value
         if self._idempotent is not None:
             self._store_answer(response)
         if self.logged:
@@ -123,6 +126,18 @@ class ContractView(APIView):
         response.contract = self.contract.name  # type: ignore[attr-defined]
         return response
 
+    def _answered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            self.initial(request)
+            method = str(request.method).lower()
+            handler = getattr(self, method, None) if method in self.http_method_names else None
+            if handler is None:
+                raise WrongMethod(self.allowed_methods)
+            answer = handler(request, *args, **kwargs)
+        except Exception as exc:  # noqa: BLE001  each has its answer, and what is not the caller's fault is logged
+            return self.handle_exception(exc)
+        return self._respond(answer) if isinstance(answer, Answer) else answer
+
     def _free_body(self, request: Any) -> None:
         """Free the body. View, request and answer refer to each other, so what they hold stays until Python's collector
         runs, which is seldom, and by then 8 MiB a call are gigabytes."""
@@ -130,14 +145,15 @@ class ContractView(APIView):
         if "_body" in request.__dict__:
             request._body, request._stream = b"", BytesIO()
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        self.prepare(request)
+    def initial(self, request: HttpRequest) -> None:
+        """Check everything that comes before the endpoint itself. Raises the errors of the front door."""
+        self.body = {}
         if self.takes_credential:
             self.check_credential(request)
         if self.rate_limited:
             limits.count_request(self.caller)
         if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
-            self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
+            self.raw_body = strict_json.read_body(request, limit=self.contract.body_limit)
             self.body = self.parsed_body()
             if "HTTP_IDEMPOTENCY_KEY" in request.META:
                 self.check_idempotency_key(request)
@@ -149,28 +165,16 @@ class ContractView(APIView):
             self.raw_body, elements=contract.elements, byte_order_mark=contract.byte_order_mark
         )
 
-    def prepare(self, request: Request) -> None:
-        """Set what every answer needs, also an error's."""
-        self.format_kwarg = None
-        request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
-        self.body = {}
-
     def handle_exception(self, exc: Exception) -> HttpResponse:  # type: ignore[override]
+        try:
+            self.confirm_credential()
+        except (Refused, Error) as fault:
+            exc = fault
         if isinstance(exc, _Replayed):
             replay = HttpResponse(exc.stored.body, status=exc.stored.status, content_type="application/json")
             replay["Idempotency-Replayed"] = "true"
             return replay
         return self._respond(self.contract.answer_to(self._as_error(exc), self))
-
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(response, Answer):
-            response = self._respond(response)
-        if isinstance(response, Response):
-            return super().finalize_response(request, response, *args, **kwargs)
-        return response
-
-    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        raise WrongMethod(self.allowed_methods)
 
     def _as_error(self, exc: Exception) -> Refused:
         if isinstance(exc, Refused):
@@ -189,11 +193,14 @@ class ContractView(APIView):
         match = self.request.resolver_match
         return match.route if match else "?"
 
-    def _respond(self, answer: Answer) -> Response:
+    def _respond(self, answer: Answer) -> HttpResponse:
         self.answer_code = answer.code
-        return Response(answer.body, status=answer.status, headers=dict(answer.headers))
+        response = HttpResponse(_JSON.encode(answer.body), status=answer.status, content_type="application/json")
+        for name, value in answer.headers.items():
+            response.headers[name] = value
+        return response
 
-    def check_credential(self, request: Request, *, in_body: Any = None) -> None:
+    def check_credential(self, request: HttpRequest, *, in_body: Any = None) -> None:
         """Authenticate by the Authorization header, or else by the field of the body where a contract has one."""
         raw = header_credential(request)
         if raw is None:
@@ -213,20 +220,55 @@ class ContractView(APIView):
 
     def credential_of(self, raw: str) -> Credential:
         """Raises CredentialRefused, ContractNotAllowed."""
-        credential = authenticate(raw.strip(), at=self.at, kinds=self.contract.credential_kinds)
+        raw = raw.strip()
+        found = known(raw, at=self.at) if self.act_confirms_credential else None
+        if found is None or found.credential.kind not in self.contract.credential_kinds:
+            return self._authenticated(raw)
+        if self.contract.name not in found.credential.partner.contracts:
+            return self._authenticated(raw)
+        self.known, self._raw_credential = found, raw
+        return found.credential
+
+    def _authenticated(self, raw: str) -> Credential:
+        credential = authenticate(raw, at=self.at, kinds=self.contract.credential_kinds)
         if self.contract.name not in credential.partner.contracts:
             raise ContractNotAllowed
         return credential
+
+    def confirm_credential(self) -> None:
+        """Authenticate by the database, where the credential is only known from memory. Raises Unauthorized,
+        RateLimited."""
+        if self.known is None:
+            return
+        self.known = None
+        try:
+            self.set_credential(self._authenticated(self._raw_credential))
+        except (CredentialRefused, ContractNotAllowed) as fault:
+            raise self._unauthorized() from fault
+
+    def confirmed(self, act: Callable[[], _Result]) -> _Result:
+        """Result of an act that compares the version of `known`; of a second one where that has changed.
+
+        Raises Unauthorized, RateLimited, and what the act raises.
+        """
+        try:
+            result = act()
+        except CredentialChanged:
+            self.confirm_credential()
+            return act()
+        self.known = None
+        return result
 
     def _unauthorized(self) -> Unauthorized:
         self.set_credential(None)
         limits.count_refused_credential(self.caller)
         return Unauthorized()
 
-    def check_idempotency_key(self, request: Request) -> None:
+    def check_idempotency_key(self, request: HttpRequest) -> None:
         key = request.headers.get("Idempotency-Key")
         if key is None or self.partner is None:
             return
+        self.confirm_credential()
         asked = b"\n".join([str(request.method).encode(), request.path.encode(), self.raw_body])
         begun = idempotency.begin(self.partner, self.contract.name, key, asked=asked, at=self.at)
         if isinstance(begun, idempotency.StoredAnswer):
@@ -250,7 +292,7 @@ class ContractView(APIView):
     def row_of_success(self, status: int = 200) -> RequestRow:
         """The ApiRequest row of a success, for an act that writes it with its own changes. The view then sets `logged`
         to False, once the act has returned."""
-        return RequestRow(INSERT_REQUEST, self._log_row(status, ""))
+        return RequestRow(INSERT_REQUEST_OF_ACT, self._log_row(status, ""))
 
     def _log_row(self, status: int, code: str) -> Callable[[], dict[str, Any]]:
         partner = self.partner
@@ -284,5 +326,5 @@ class UnknownPath(ContractView):
         setattr(self, str(request.method).lower(), self._raise_not_found)
         return super().dispatch(request, *args, **kwargs)
 
-    def _raise_not_found(self, request: Request, *args: Any, **kwargs: Any) -> Any:
+    def _raise_not_found(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         raise NoSuchPath

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from clients.errors import ApplicantNotFound, CredentialRefused
 from clients.models import Applicant, audit
@@ -43,11 +43,11 @@ class LoginView(InformaPeruView):
     http_method_names = ["post"]
     takes_credential = False
 
-    def post(self, request: Request) -> Answer:
+    def post(self, request: HttpRequest) -> Answer:
         count_try(self.address)
         query_of(request)  # axes reads the query when it records a failure, and a hostile one would make it fail
         typed = checked(Login, self.body)
-        user = log_in(request._request, typed["username"], typed["password"], typed["codigo"], at=self.at)
+        user = log_in(request, typed["username"], typed["password"], typed["codigo"], at=self.at)
         self.user_name = user.get_username()
         body = {
             "token": issue_for(user, at=self.at),
@@ -63,7 +63,7 @@ class StaffView(InformaPeruView):
     http_method_names = ["get", "head"]
     user: User
 
-    def check_credential(self, request: Request, *, in_body: Any = None) -> None:
+    def check_credential(self, request: HttpRequest, *, in_body: Any = None) -> None:
         raw = header_credential(request)
         try:
             if raw is None:
@@ -87,7 +87,9 @@ class StaffView(InformaPeruView):
             shown=visibility.value,
         )
 
-    def page_of(self, request: Request, rows: QuerySet[Any], asked: Any, given: dict[str, str], present: Any) -> Answer:
+    def page_of(
+        self, request: HttpRequest, rows: QuerySet[Any], asked: Any, given: dict[str, str], present: Any
+    ) -> Answer:
         """Answer a page of rows and audit the query; `present` turns a row into JSON."""
         body = page(rows, asked=asked, given=given, path=request.path, present=present)
         visibility = cast("Visibility", present.keywords["visibility"])
@@ -98,7 +100,7 @@ class StaffView(InformaPeruView):
 class ClientsView(StaffView):
     action = "admin/clients"
 
-    def get(self, request: Request) -> Answer:
+    def get(self, request: HttpRequest) -> Answer:
         visibility = required_visibility(self.user, CLIENTS)
         asked, given = checked_query(ClientsQuery, request)
         rows = _filtered(
@@ -116,7 +118,7 @@ class ClientsView(StaffView):
 class ClientDetailView(StaffView):
     action = "admin/clients/:id"
 
-    def get(self, request: Request, client: str) -> Answer:
+    def get(self, request: HttpRequest, client: str) -> Answer:
         visibility = required_visibility(self.user, CLIENTS)
         applicant = Applicant.objects.select_related("partner").filter(pk=client_id(client)).first()
         if applicant is None:
@@ -140,7 +142,7 @@ class ClientDetailView(StaffView):
 class MessagesView(StaffView):
     action = "admin/messages"
 
-    def get(self, request: Request) -> Answer:
+    def get(self, request: HttpRequest) -> Answer:
         visibility = required_visibility(self.user, MESSAGES)
         asked, given = checked_query(MessagesQuery, request)
         rows = _filtered(

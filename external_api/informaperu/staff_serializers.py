@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from clients.identity import documents, phones
 from clients.identity.emails import InvalidEmail, canonical_email
@@ -135,10 +135,10 @@ class MessagesQuery(ListQuery):
         return {**attrs, "token": UUID(attrs["token"]) if attrs["token"] else None}
 
 
-def query_of(request: Request) -> dict[str, str]:
+def query_of(request: HttpRequest) -> dict[str, str]:
     """The query's parameters. Raises BadRequest for too many of them, InvalidFields for a repeated one."""
     try:
-        lists = dict(request.query_params.lists())
+        lists = dict(request.GET.lists())
     except SuspiciousOperation:
         raise BadRequest("La consulta tiene demasiados parámetros.") from None
     repeated = {name[:50]: ["No debe repetirse."] for name, values in lists.items() if len(values) > 1}
@@ -147,7 +147,7 @@ def query_of(request: Request) -> dict[str, str]:
     return {name: str(values[0]) for name, values in lists.items()}
 
 
-def checked_query(serializer_class: type[ListQuery], request: Request) -> tuple[dict[str, Any], dict[str, str]]:
+def checked_query(serializer_class: type[ListQuery], request: HttpRequest) -> tuple[dict[str, Any], dict[str, str]]:
     """Validated query, and its parameters as given: the links to other pages repeat them."""
     given = query_of(request)
     asked = checked(serializer_class, given)

@@ -7,8 +7,8 @@ from datetime import UTC
 from threading import Lock
 
 from django.db import Error, connection
+from django.http import HttpRequest
 from django.utils import timezone
-from rest_framework.request import Request
 
 from external_api.frontdoor.contract import Answer
 from external_api.informaperu.views import InformaPeruView
@@ -61,7 +61,7 @@ class StatusView(InformaPeruView):
     logged = False
     takes_credential = False
 
-    def get(self, request: Request) -> Answer:
+    def get(self, request: HttpRequest) -> Answer:
         alive = _probe.answers()
         now = timezone.now().astimezone(UTC)
         body = {

@@ -7,7 +7,7 @@ import re
 from typing import Any
 from uuid import UUID
 
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from clients.errors import ApplicantNotFound
 from external_api.frontdoor import limits
@@ -22,6 +22,7 @@ from messaging.models import Via
 from tokens import services
 from tokens.errors import TriesUsedUp, WrongCode
 from tokens.models import CODE_LIFETIME
+from tokens.sql import RequestRow
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -41,15 +42,15 @@ class InformaPeruView(ContractView):
         self.subject = client_id(text)
         return self.subject
 
-    def origin(self) -> services.Origin:
-        return services.Origin(self.caller.partner, self.credential)
+    def origin(self, *, row: RequestRow | None = None) -> services.Origin:
+        return services.Origin(self.caller.partner, self.credential, known=self.known, row=row)
 
 
 class ClientView(InformaPeruView):
     action = "client"
     http_method_names = ["post"]
 
-    def post(self, request: Request) -> Answer:
+    def post(self, request: HttpRequest) -> Answer:
         data = checked(Registration, self.body)
         applicant = services.register(data, origin=self.origin(), at=self.at)
         self.subject = applicant.pk
@@ -60,15 +61,20 @@ class ClientView(InformaPeruView):
 class TokenView(InformaPeruView):
     action = "token"
     http_method_names = ["post"]
+    act_confirms_credential = True
 
-    def post(self, request: Request, client: str) -> Answer:
+    def post(self, request: HttpRequest, client: str) -> Answer:
         applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
         put_back = limits.reserve_message(self.caller, asked["via"], at=self.at)
-        try:
+
+        def act() -> services.Requested:
             # with its row, because a message carries the id of its request (DL 1723)
-            origin = services.Origin(self.caller.partner, self.credential, row=self.row_of_success())
-            requested = services.request(applicant_id, **asked, origin=origin, at=self.at)
+            origin = self.origin(row=self.row_of_success())
+            return services.request(applicant_id, **asked, origin=origin, at=self.at)
+
+        try:
+            requested = self.confirmed(act)
         except Exception:
             put_back()
             raise
@@ -85,14 +91,20 @@ class VerifyView(InformaPeruView):
     (docs/contracts/informaperu.md, Open points)."""
 
     action = "verify"
+    answer_headers = {"Cache-Control": "no-store"}
     http_method_names = ["get"]
+    act_confirms_credential = True
 
-    def get(self, request: Request, client: str, token: str) -> Answer:
+    def get(self, request: HttpRequest, client: str, token: str) -> Answer:
         applicant_id = self.client(client)
         tries = limits.tries_allowed(self.caller, at=self.at)
-        try:
-            origin = services.Origin(self.caller.partner, self.credential, row=self.row_of_success())
+
+        def act() -> None:
+            origin = self.origin(row=self.row_of_success())
             services.verify(applicant_id, token, tries=tries, origin=origin, at=self.at)
+
+        try:
+            self.confirmed(act)
         except (WrongCode, TriesUsedUp):
             limits.count_wrong_code(self.caller, at=self.at)
             raise
@@ -101,17 +113,12 @@ class VerifyView(InformaPeruView):
         message = "Token verificado exitosamente. Registro completado."
         return Answer(200, {"message": message, "data": {"status": "VALIDADO"}})
 
-    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        response["Cache-Control"] = "no-store"
-        return response
-
 
 class CancelView(InformaPeruView):
     action = "cancel"
     http_method_names = ["post"]
 
-    def post(self, request: Request, client: str) -> Answer:
+    def post(self, request: HttpRequest, client: str) -> Answer:
         services.cancel(self.client(client), origin=self.origin(), at=self.at)
         return Answer(200, {"message": "Token cancelado.", "data": {"status": "CANCELADO"}})
 
@@ -120,7 +127,7 @@ class ExpireView(InformaPeruView):
     action = "expire"
     http_method_names = ["post"]
 
-    def post(self, request: Request, client: str) -> Answer:
+    def post(self, request: HttpRequest, client: str) -> Answer:
         outcome = services.expire(self.client(client), origin=self.origin(), at=self.at)
         return Answer(200, {"message": "Expiración registrada.", "data": {"status": outcome}})
 
@@ -129,7 +136,7 @@ class CooldownView(InformaPeruView):
     action = "cooldown"
     http_method_names = ["get", "head"]
 
-    def get(self, request: Request, client: str, via: str) -> Answer:
+    def get(self, request: HttpRequest, client: str, via: str) -> Answer:
         applicant_id = self.client(client)
         if via not in Via.values:
             raise InvalidFields({"via": [f"Debe ser uno de: {', '.join(Via.values)}."]})

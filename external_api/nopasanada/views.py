@@ -5,11 +5,9 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from django.core.handlers.wsgi import WSGIRequest
-from django.http import StreamingHttpResponse
-from rest_framework.request import Request
+from django.http import HttpRequest, StreamingHttpResponse
 
 from clients.errors import ContractNotAllowed, CredentialRefused
 from clients.models import Credential, Partner
@@ -40,9 +38,9 @@ class RequestView(ContractView):
     contract = NOPASANADA
     http_method_names = ["post"]
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: HttpRequest) -> None:
         """Authenticate by the header before the body is decoded, or else by the body."""
-        self.prepare(request)
+        self.body = {}
         if request.method != "POST":
             return
         if header_credential(request) is not None:
@@ -57,7 +55,7 @@ class RequestView(ContractView):
         if self.action in WRITES:
             self.check_idempotency_key(request)
 
-    def _read_body_with_token(self, request: Request) -> None:
+    def _read_body_with_token(self, request: HttpRequest) -> None:
         """Count the call as its address's before it is decoded; once the token is valid, as its partner's instead."""
         anonymous = self.caller
         limits.count_request(anonymous)
@@ -75,8 +73,8 @@ class RequestView(ContractView):
         limits.give_back_request(anonymous)
         limits.count_request(self.caller)
 
-    def _read_raw_body(self, request: Request) -> None:
-        self.raw_body = strict_json.read_body(cast(WSGIRequest, request._request), limit=self.contract.body_limit)
+    def _read_raw_body(self, request: HttpRequest) -> None:
+        self.raw_body = strict_json.read_body(request, limit=self.contract.body_limit)
 
     def _decode_body(self) -> None:
         self.body = self.parsed_body()
@@ -90,7 +88,7 @@ class RequestView(ContractView):
                 valid[raw] = self.credential_of(raw)
         return valid
 
-    def post(self, request: Request) -> Any:
+    def post(self, request: HttpRequest) -> Any:
         assert self.partner is not None, "initial() refuses a call without a credential"  # noqa: S101  narrows the type
         return self.HANDLERS[self.action](self, self.partner)
 

@@ -3,7 +3,7 @@
 Its order: docs/contracts/registry.md, Order of checks.
 """
 
-from rest_framework.request import Request
+from django.http import HttpRequest
 
 from clients.external_clients import Details, register
 from external_api.frontdoor.contract import Answer
@@ -18,7 +18,7 @@ class RegistryView(ContractView):
     action = "registry"
     http_method_names = ["post"]
 
-    def post(self, request: Request) -> Answer:
+    def post(self, request: HttpRequest) -> Answer:
         assert self.credential is not None, "initial() refuses a call without a credential"  # noqa: S101  narrows the type
         fields = checked(Registration, self.body)
         self.subject = client = register(

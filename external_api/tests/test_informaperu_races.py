@@ -101,7 +101,7 @@ def test_wrong_codes(front, compared, held):
 
 
 def test_wrong_codes_without_the_lock_of_the_applicant(front, compared, held, without):
-    without(("_LOCK", ROW_LOCK, ""))
+    without(("_LOCK_WITH_LATEST", ROW_LOCK, ""))
     client = asked(front)
     at_once([partial(InformaperuClient().verify, client, f"ZZ{each}Z") for each in range(CALLS)])
     assert len(compared) > 5
@@ -113,8 +113,8 @@ def test_right_codes(front, compared, held):
     assert statuses(answers) == {(200, ""): 1, (400, "ERR_NO_PENDING_TOKEN"): CALLS - 1}
 
 
-def test_right_codes_without_the_lock_and_the_condition_of_the_write(front, compared, held, without):
-    without(("_LOCK", ROW_LOCK, ""), ("ACCEPT", "AND outcome = 'PENDIENTE'", ""))
+def test_right_codes_without_the_locks(front, compared, held, without):
+    without(("_LOCK_WITH_LATEST", ROW_LOCK, ""))
     client = asked(front)
     answers = at_once([partial(InformaperuClient().verify, client, RIGHT)] * CALLS)
     assert statuses(answers)[200, ""] > 1

@@ -9,7 +9,7 @@ from django.test import RequestFactory
 
 import clients.errors
 import external_api.frontdoor.errors
-from clients.errors import ContractNotAllowed, CredentialRefused, Refused
+from clients.errors import ContractNotAllowed, CredentialChanged, CredentialRefused, Refused
 from clients.models import AuditEntry, ExternalClient
 from conftest import EXTERNAL_CLIENT
 from external_api.middleware import OverloadGuard
@@ -62,6 +62,7 @@ def test_every_error_has_a_row_and_every_row_has_a_text():
         clients.errors.ApplicantLocked,
     }
     answered_as_unauthorized = {CredentialRefused, ContractNotAllowed}
+    of_contract_2.add(CredentialChanged)
     assert of_people == of_contract_2 | answered_as_unauthorized | {Refused}, "a new one: can this contract meet it?"
     for row in TABLE.values():
         assert row.title

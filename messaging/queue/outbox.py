@@ -13,7 +13,7 @@ from messaging.models import Message
 from messaging.queue import channel_fallback, wakeup
 from messaging.queue.names import QUEUE_OF
 from messaging.queue.sealing import seal
-from messaging.queue.transitions import Moved, move
+from messaging.queue.transitions import Moved, move, move_with_commit
 from messaging.sql import INSERT_MESSAGE
 from messaging.transitions_sql import CANCEL_REFERENCES
 
@@ -86,3 +86,9 @@ def cancel(references: list[UUID], *, at: datetime, detail: str) -> list[Moved]:
     """Cancel messages that are not handed over yet. None of the references gets a fallback any more."""
     channel_fallback.drop_seals(references)
     return move("CANCELLED", CANCEL_REFERENCES, {"references": references}, at=at, detail=detail)
+
+
+def cancel_with_commit(references: list[UUID], *, at: datetime, detail: str) -> None:
+    """`cancel`, in the exchange that commits the caller's transaction."""
+    channel_fallback.drop_seals(references)
+    move_with_commit("CANCELLED", CANCEL_REFERENCES, {"references": references}, at=at, detail=detail)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from clients.postgresql import exchange
+from clients.postgresql import Statement, exchange, execute_with_commit
 from messaging.models import Message
 from messaging.transitions_sql import RECORD_SENT
 
@@ -49,12 +49,27 @@ def move(
     `statements`: one of the constants of `messaging.transitions_sql`, which says which messages; `params` are its
     parameters. `detail` goes into the event.
     """
-    (rows,) = exchange((statements[to], {**params, "at": at, "detail": detail[:300]}))
+    (rows,) = exchange(_statement(to, statements, params, at=at, detail=detail))
     moved = [Moved(*row) for row in rows]
     if moved and to in NOT_TAKEN:
         for listener in _listeners:
             listener(moved, to, at)
     return moved
+
+
+def move_with_commit(
+    to: str, statements: Mapping[str, str], params: dict[str, Any], *, at: datetime, detail: str = ""
+) -> None:
+    """`move` to a state that no listener waits for, in the exchange that commits the caller's transaction."""
+    if to in NOT_TAKEN:
+        raise ValueError(f"listeners wait for {to}, after the statement that moved to it")
+    execute_with_commit(_statement(to, statements, params, at=at, detail=detail))
+
+
+def _statement(
+    to: str, statements: Mapping[str, str], params: dict[str, Any], *, at: datetime, detail: str
+) -> Statement:
+    return statements[to], {**params, "at": at, "detail": detail[:300]}
 
 
 @dataclass(frozen=True)

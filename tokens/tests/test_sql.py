@@ -109,7 +109,7 @@ def test_another_partner_s_applicant_is_not_found(history, informa, stranger):
     assert sql.lock_and_read_latest(theirs.pk, None) is None
     assert sql.lock_and_read_latest(mine.pk, None) is None
     assert sql.lock_and_read_latest(uuid4(), informa.partner.pk) is None
-    assert sql.lock_and_read_latest(mine.pk, informa.partner.pk)[0].id == mine.pk
+    assert sql.lock_and_read_latest(mine.pk, informa.partner.pk).person.id == mine.pk
 
 
 @pytest.mark.parametrize(("via", "destination"), [("S", PHONES[0]), ("C", "ana.paz@gmail.com")])
