@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,6 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
-from django.db.backends.base.creation import BaseDatabaseCreation as DatabaseCreation
 from django.test import Client
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
@@ -29,6 +27,7 @@ from external_api.informaperu.status import _probe
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
+from testkit import databases
 from tests.factories import ApplicantFactory, PartnerFactory
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
@@ -121,18 +120,13 @@ def switched_off(db: None) -> Member:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
-    """Lift statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
-    original = DatabaseCreation._nodb_cursor  # type: ignore[attr-defined]  # the stubs lack it
-
-    @contextmanager
-    def without_statement_timeout(creation: DatabaseCreation) -> Iterator[Any]:
-        with original(creation) as cursor:
-            cursor.execute("SET statement_timeout = 0")
-            yield cursor
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseCreation, "_nodb_cursor", without_statement_timeout)
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """Copy the test database from the template, which is migrated once for all processes."""
+    with databases.without_time_limits():
+        with django_db_blocker.unblock():
+            db_connection.settings_dict["TEST"]["TEMPLATE"] = databases.migrated_template()
         yield
 
 
