@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
 from django.test import Client
+from pytest_django.plugin import blocking_manager_key
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from clients.credentials import issue
@@ -119,14 +120,17 @@ def switched_off(db: None) -> Member:
     return _member("Apagada", contracts=["informaperu"], is_active=False)
 
 
-@pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any
-) -> Iterator[None]:
-    """Copy the test database from the template, which is migrated once for all processes."""
-    with databases.without_time_limits():
-        with django_db_blocker.unblock():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Have the template of the test databases made before the first test, whose time limit would count it."""
+    if session.items and not session.config.option.collectonly:
+        with session.config.stash[blocking_manager_key].unblock(), databases.without_time_limits():
             db_connection.settings_dict["TEST"]["TEMPLATE"] = databases.migrated_template()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    with databases.without_time_limits():
         yield
 
 
