@@ -19,10 +19,13 @@ run: venv  ## Aval with all its servers, until Ctrl-C; reads PORT, HOST and DATA
 # Twice the number of cores: some tests wait for clocks and processes.
 JOBS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
 
+# Python keeps what it compiles: the tests start it hundreds of times, and pytest rewrites each file of tests.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
+
 # First the tests of the apps, in parallel. Then those with a complete installation of their own, which wait a lot.
 test: lint  ## lint, then all tests, with their own PostgreSQL and Valkey
-	@.venv/bin/python -m pytest -n $(JOBS) $(APPS)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile tests
+	@$(PYTEST) -n $(JOBS) $(APPS)
+	@$(PYTEST) -n 2 --dist loadfile tests
 
 # What a change to one app needs before a commit: `make quick APP=messaging`.
 APP = tokens
@@ -32,7 +35,7 @@ quick: venv-dev  ## ruff, mypy, import rules and one app's tests (APP=tokens), i
 	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: say .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
 	@$(LINT) .venv/bin/lint-imports --no-cache >/dev/null || $(LINT) .venv/bin/lint-imports --no-cache
-	@.venv/bin/python -m pytest -n $(JOBS) $(APP)
+	@$(PYTEST) -n $(JOBS) $(APP)
 
 bench: venv-dev  ## benchmarks, each beside a floor measured in the same run
 	@.venv/bin/python -m bench

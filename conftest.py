@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,8 +14,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
 from django.core.cache import cache
 from django.db import connection as db_connection
-from django.db.backends.base.creation import BaseDatabaseCreation as DatabaseCreation
 from django.test import Client
+from pytest_django.plugin import blocking_manager_key
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from clients.credentials import issue
 from clients.hashing import BoundedPBKDF2
@@ -28,6 +28,7 @@ from external_api.informaperu.status import _probe
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
+from testkit import databases
 from tests.factories import ApplicantFactory, PartnerFactory
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
@@ -45,6 +46,23 @@ def quick_hashes() -> None:
     settings.PASSWORD_HASHERS = ["conftest.QuickHasher"]
     get_hashers.cache_clear()  # type: ignore[attr-defined]
     get_hashers_by_algorithm.cache_clear()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_listed_once() -> Iterator[None]:
+    """List the static files once a process. WhiteNoise lists them for each test client: half of the time of a test."""
+    found: dict[str, Any] = {}
+    listed = WhiteNoiseMiddleware.add_files_from_finders
+
+    def add_known_files(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            listed(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", add_known_files)
+        yield
 
 
 @dataclass(frozen=True)
@@ -102,19 +120,17 @@ def switched_off(db: None) -> Member:
     return _member("Apagada", contracts=["informaperu"], is_active=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Have the template of the test databases made before the first test, whose time limit would count it."""
+    if session.items and not session.config.option.collectonly:
+        with session.config.stash[blocking_manager_key].unblock(), databases.without_time_limits():
+            db_connection.settings_dict["TEST"]["TEMPLATE"] = databases.migrated_template()
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
-    """Lift statement_timeout for CREATE and DROP DATABASE: on a busy machine a checkpoint takes longer than 5 s."""
-    original = DatabaseCreation._nodb_cursor  # type: ignore[attr-defined]  # the stubs lack it
-
-    @contextmanager
-    def without_statement_timeout(creation: DatabaseCreation) -> Iterator[Any]:
-        with original(creation) as cursor:
-            cursor.execute("SET statement_timeout = 0")
-            yield cursor
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DatabaseCreation, "_nodb_cursor", without_statement_timeout)
+    with databases.without_time_limits():
         yield
 
 
