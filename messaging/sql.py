@@ -6,6 +6,7 @@ States are literals, not parameters: with a bound state the planner never uses t
 statement (docs/adr/0003). So are limits: of a bound one it assumes a tenth of the rows.
 """
 
+from messaging.models import Message
 from messaging.queue.names import BATCH, GATEWAY_BATCH, ORDER, QUEUES
 from messaging.suppression_sql import NOT_SUPPRESSED
 
@@ -26,6 +27,7 @@ _UNEXPIRED = "(send_before IS NULL OR send_before > %(at)s)"
 _LIMITS = {"codes": range(1, max(BATCH["codes"], GATEWAY_BATCH) + 1), "bulk": (BATCH["bulk"],)}
 """Sizes of a claim: codes are claimed for the free slots of a thread pool or of an SMPP window."""
 
+_COLUMNS = ", ".join(field.column for field in Message._meta.concrete_fields)
 CLAIM = {
     (queue, limit): f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
@@ -34,12 +36,12 @@ CLAIM = {
             WHERE state = 'QUEUED' AND {QUEUES[queue]} AND next_attempt_at <= %(at)s AND lane = %(gateway_queue)s
               AND {_UNEXPIRED}
             ORDER BY {ORDER[queue]} LIMIT {limit:d} FOR UPDATE SKIP LOCKED
-        )) RETURNING *
+        )) RETURNING {_COLUMNS}
     """  # noqa: S608  this module's constants
     for queue, limits in _LIMITS.items()
     for limit in limits
 }
-"""By queue and limit."""
+"""By queue and limit. Returns the columns of the model, in their order (`from_db`)."""
 
 IS_DUE = {
     queue: f"""

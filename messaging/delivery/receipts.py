@@ -27,6 +27,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils.crypto import salted_hmac
 
+from clients.postgresql import exchange
 from messaging import sql
 from messaging.queue.transitions import move
 from messaging.suppression import feedback
@@ -79,9 +80,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
     names = [provider_id for _, provider_id in taken.values() if provider_id]
     if not names:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names})
-        reports = cursor.fetchall()
+    (reports,) = exchange((sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names}))
     for row, keys, family, provider_id, state, detail, bounce, message, recipient in reports:
         if not keys or key_of(recipient) in keys:
             apply(row, message, Report(family, provider_id, state, detail), at=at)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
 from clients.postgresql import exchange
@@ -39,6 +39,7 @@ RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=3
 after these delays. The refusal after the last delay is final."""
 THROTTLE_PAUSE = timedelta(seconds=1)
 """Pause for a provider that throttles us without saying for how long."""
+_FIELDS = [field.attname for field in Message._meta.concrete_fields]
 
 
 def deliver_one_by_one(batch: Sequence[Message]) -> None:
@@ -77,10 +78,9 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
     `gateway_queue`: messages for the process of this gateway (SMPP) instead of those for any worker.
     """
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "gateway_queue": gateway_queue}
-    return sorted(
-        Message.objects.raw(sql.CLAIM[queue, limit or BATCH[queue]], params),
-        key=lambda message: (message.kind, message.next_attempt_at),
-    )
+    (rows,) = exchange((sql.CLAIM[queue, limit or BATCH[queue]], params))
+    claimed = [Message.from_db(DEFAULT_DB_ALIAS, _FIELDS, row) for row in rows]
+    return sorted(claimed, key=lambda message: (message.kind, message.next_attempt_at))
 
 
 @dataclass(frozen=True)
