@@ -22,6 +22,7 @@ from testkit.stack import Stack
 from tests.pages import Pages, make
 from tests.staff_sessions import log_in
 
+pytestmark = pytest.mark.timeout(400)  # twenty pages in one test, on a busy machine
 AXE = Path(__file__).parent / "peers" / "node_modules" / "axe-core" / "axe.min.js"
 RUN = """async (rules) => {
   await new Promise(requestAnimationFrame);
