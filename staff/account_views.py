@@ -64,6 +64,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         form=form,
         fault=fault,
         qr=_qr(uri),
+        uri=uri,
         next=wanted(request, default=""),
         secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         required=second_factor.is_required(),

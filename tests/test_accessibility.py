@@ -1,68 +1,60 @@
-"""Accessibility of every page, for each role, by axe-core (WCAG 2): no serious and no critical violation.
+"""Accessibility of every page by axe-core (WCAG 2), in light and dark: no serious and no critical violation.
+
+Administrators' pages are found by the map of URLs, with a row behind each: all that answer with a page are looked at.
+The other roles see the same pages with less on them, so of theirs only what differs is looked at: the first page, a
+case with fewer acts, and forms that they can read and not change. A page is loaded once; its dark form is tried on it
+as it stands, for colours alone.
 
 axe-core is a package of tests/peers. It is given to the page by the browser's debugger: no page would load it.
 """
 
 import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from staff.middleware import MUST_CHANGE
+from staff.tests.authenticator import code
 from testkit.stack import Stack
+from tests.pages import Pages, make
+from tests.staff_sessions import log_in
 
+pytestmark = pytest.mark.timeout(400)  # twenty pages in one test, on a busy machine
 AXE = Path(__file__).parent / "peers" / "node_modules" / "axe-core" / "axe.min.js"
-PASSWORD = "una-clave-larga-de-prueba"
-PUBLIC = (
-    "/",
-    "/admin/login/",
-    "/ingreso/olvido/",
-    "/ingreso/clave/x/y/",
-    "/suscripcion/",
-    "/suscripcion/baja/x/",
-    "/sandbox/messages",
-    "/no-hay",
-)
-ADMIN = (
-    "/admin/",
-    "/admin/?dias=7",
-    "/admin/uso/",
-    *(
-        f"/admin/{model}/"
-        for model in (
-            "clients/applicant",
-            "clients/auditentry",
-            "clients/authorizedclient",
-            "clients/externalclient",
-            "clients/partner",
-            "external_api/apirequest",
-            "messaging/campaign",
-            "messaging/message",
-            "messaging/providerstate",
-            "subscription/consentrecord",
-            "subscription/subscriptionrequest",
-            "tokens/ladderforgiveness",
-            "tokens/verificationtoken",
-            "auth/group",
-            "auth/user",
-        )
-    ),
-)
-FORMS = (
-    "/admin/auth/user/add/",
-    "/admin/clients/authorizedclient/importar/",
-    "/admin/clients/partner/add/",
-    "/admin/messaging/campaign/add/",
-    "/admin/password_change/",
-)
-DESK = ("/soporte/", "/soporte/?q=perez", "/soporte/mensajes/")
-OWN = ("/cuenta/", "/cuenta/segundo-factor/")
-PAGES = {
-    "Soporte": (*DESK, *OWN),
-    "Auditores": (*ADMIN, *DESK),
-    "Operaciones": (*ADMIN, *DESK),
-    "Administradores": (*ADMIN, *FORMS, *DESK, *OWN),
+RUN = """async (rules) => {
+  await new Promise(requestAnimationFrame);
+  for (const each of document.getAnimations()) {
+    try { each.finish(); } catch { each.cancel(); }  // one without an end
+  }
+  const found = await axe.run(document, { resultTypes: ["violations"], preload: false, ...rules });
+  const grave = found.violations.filter((each) => ["serious", "critical"].includes(each.impact));
+  const nodes = (each) => each.nodes.map((node) => [each.id, node.html.slice(0, 200), node.failureSummary]);
+  return {
+    looked: found.passes.length + found.violations.length + found.incomplete.length,
+    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    faults: grave.flatMap(nodes),
+  };
+}"""
+COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+"""Rules whose outcome depends on the colours."""
+PARTS = {
+    "lists": r"/admin/(\w+/\w+/|uso/)?$",
+    "rows": r"/admin/\w+/\w+/[^/]+/(change/)?$",
+    "acts": r"/admin/\w+/\w+/.+/\w+/$",
+    "desk and account": r"",
 }
+"""Administrators' pages by what they are: a path belongs to the first part whose pattern it has."""
+ALIKE = re.compile(r"/admin/(?!clients/partner|messaging/campaign|messaging/providerstate)\w+/\w+/[^/]+/history/")
+"""Histories of one template, of which some are looked at."""
+LESS = {
+    "Operaciones": ("/admin/", "/admin/messaging/campaign/", "/admin/clients/partner/", "/soporte/caso/cliente/"),
+    "Auditores": ("/admin/", "/admin/clients/auditentry/", "/admin/messaging/campaign/", "/soporte/caso/autorizado/"),
+    "Soporte": ("/soporte/", "/soporte/mensajes/", "/soporte/caso/cliente/", "/soporte/caso/externo/"),
+}
+"""Pages of a role that differ from those of administrators; of a list its rows, too."""
 
 
 @pytest.fixture(scope="module")
@@ -73,73 +65,168 @@ def axe() -> str:
     return AXE.read_text()
 
 
-def faults(page: Any, axe: str) -> list[str]:
-    """Serious and critical violations of the page as it stands."""
+@pytest.fixture(scope="module")
+def pages(_running: Stack) -> Pages:
+    return make(_running)
+
+
+def faults(page: Any, axe: str) -> Iterator[str]:
+    """Serious and critical violations of the page as it stands, and of its colours in the dark."""
     page.evaluate(axe)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert found["passes"], "axe looked at something"
-    return [
-        f"{page.url}: {each['id']}: {node['html'][:200]} ({node['failureSummary'][:200]})"
-        for each in found["violations"]
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
+    for scheme, rules in (("light", {}), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        found = page.evaluate(RUN, rules)
+        assert found["looked"], f"axe looked at nothing of {page.url} ({scheme})"
+        assert found["dark"] == (scheme == "dark")
+        for rule, html, summary in found["faults"]:
+            yield f"{page.url} {scheme}: {rule}: {html} ({summary[:200]})"
+    page.emulate_media(color_scheme="light")
 
 
-def log_in(stack: Stack, page: Any, role: str) -> None:
-    name = f"eva{stack.number()}"
-    stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "eva@example.com")
-    stack.sql("UPDATE auth_user SET is_superuser = false WHERE username = %s", name)
-    stack.sql(
-        "INSERT INTO auth_user_groups (user_id, group_id)"
-        " SELECT u.id, g.id FROM auth_user u, auth_group g WHERE u.username = %s AND g.name = %s",
-        name,
-        role,
-    )
-    page.goto(f"{stack.url}/admin/login/")
-    page.get_by_label("Nombre de usuario").fill(name)
-    page.get_by_label("Contraseña").fill(PASSWORD)
-    page.get_by_role("button", name="Ingresar").click()
-    page.wait_for_load_state()
+def faults_of(stack: Stack, page: Any, axe: str, paths: Iterable[str]) -> list[str]:
+    found: dict[str, None] = {}
+    for path in paths:
+        page.goto(f"{stack.url}{path}")
+        found.update(dict.fromkeys(faults(page, axe)))
+    return list(found)
+
+
+def opened(stack: Stack, page: Any, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that answer with a page to who is logged in."""
+    cookies = "; ".join(f"{each['name']}={each['value']}" for each in page.context.cookies())
+    found = []
+    for path in paths:
+        answer = stack.http.get(path, headers={"Cookie": cookies})
+        if answer.status_code == 200 and "<html" in answer.text:
+            found.append(path)
+    return found
 
 
 def test_axe_finds_what_is_wrong(browser: Any, axe: str) -> None:
     page = browser.open()
-    page.set_content("<html><body><img src='x.png'><button></button></body></html>")
-    assert {each.split(": ")[1] for each in faults(page, axe)} >= {"image-alt", "button-name", "html-has-lang"}
+    page.set_content(
+        "<html><style>@media (prefers-color-scheme: dark) { p { color: #eee } }</style>"
+        "<body><img src='x.png'><button></button><p>Texto</p></body></html>"
+    )
+    found = {tuple(each.split(": ")[:2]) for each in faults(page, axe)}
+    assert found >= {
+        *(("about:blank light", rule) for rule in ("image-alt", "button-name", "html-has-lang")),
+        ("about:blank dark", "color-contrast"),
+    }
 
 
-IN_DARK = ("Administradores", "Soporte")
-"""Roles whose pages are tried in dark colours too: those of the others are among theirs, and a minute each."""
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_public_pages_are_accessible(stack: Stack, browser: Any, axe: str, dark: bool) -> None:
-    page = browser.open(dark=dark)
+def test_public_pages_are_accessible(stack: Stack, browser: Any, axe: str, pages: Pages) -> None:
     stack.asked()
-    found = []
-    for path in PUBLIC:
-        page.goto(f"{stack.url}{path}")
-        found += faults(page, axe)
-    assert found == []
+    assert faults_of(stack, browser.open(), axe, pages["public"]) == []
 
 
-@pytest.mark.parametrize(
-    ("role", "dark"),
-    [(role, dark) for role in PAGES for dark in (False, True) if role in IN_DARK or not dark],
-    ids=lambda each: each if isinstance(each, str) else ("dark" if each else "light"),
-)
-def test_each_roles_pages_are_accessible(stack: Stack, browser: Any, axe: str, role: str, dark: bool) -> None:
-    page = browser.open(dark=dark)
-    client = stack.asked()
-    stack.new_partner(f"Banco {stack.number()}")
+@pytest.mark.parametrize("part", PARTS)
+def test_administrators_pages_are_accessible(stack: Stack, browser: Any, axe: str, pages: Pages, part: str) -> None:
+    page = browser.open()
+    log_in(stack, page, "Administradores")
+    of_part = (path for path in pages["staff"] if _part_of(path) == part and not ALIKE.match(path))
+    paths = opened(stack, page, of_part)
+    assert paths, "some page is in each part"
+    assert faults_of(stack, page, axe, paths) == []
+
+
+def _part_of(path: str) -> str:
+    return next(part for part, pattern in PARTS.items() if re.match(pattern, path.partition("?")[0]))
+
+
+@pytest.mark.parametrize("role", LESS)
+def test_other_roles_pages_are_accessible(stack: Stack, browser: Any, axe: str, pages: Pages, role: str) -> None:
+    page = browser.open()
     log_in(stack, page, role)
-    found = []
-    for path in (*PAGES[role], f"/soporte/caso/cliente/{client.client}/"):
-        page.goto(f"{stack.url}{path}")
-        found += faults(page, axe)
-    assert list(dict.fromkeys(found)) == []
+    paths = {path: None for start in LESS[role] for path in _first_of(start, pages)}
+    assert opened(stack, page, paths) == list(paths)
+    assert faults_of(stack, page, axe, [*paths, "/admin/auth/user/"]) == [], "the last one is refused to them"
+
+
+def _first_of(start: str, pages: Pages) -> Iterator[str]:
+    """A list and its rows' pages; of cases, which have no list, each case."""
+    is_case = "/caso/" in start
+    row = re.compile(rf"{start}[\w-]*\d[\w-]*/{'' if is_case else 'change/'}$")
+    if not is_case:
+        yield start
+    yield from (path for path in pages["staff"] if row.match(path))
+
+
+def test_pages_behind_a_form_are_accessible(stack: Stack, browser: Any, axe: str, pages: Pages) -> None:
+    """A new credential, which is shown once, and a form with faults."""
+    page = browser.open()
+    log_in(stack, page, "Administradores")
+    page.goto(f"{stack.url}/admin/clients/partner/1/credencial/")
+    page.get_by_role("button", name="Emitir credencial").click()
+    browser.expect(page.locator("#secret")).to_be_visible()
+    found = list(faults(page, axe))
+    page.goto(f"{stack.url}/admin/clients/partner/add/")
+    page.locator("[name=_save]").click()
+    browser.expect(page.get_by_text("Este campo es requerido.").first).to_be_visible()
+    assert [*found, *faults(page, axe)] == []
+
+
+def test_the_steps_of_an_import_are_accessible(stack: Stack, browser: Any, axe: str, pages: Pages) -> None:
+    page = browser.open()
+    log_in(stack, page, "Administradores")
+    page.goto(f"{stack.url}/admin/clients/authorizedclient/importar/")
+    page.get_by_label("Empresa").select_option(index=1)
+    number = stack.number()
+    rows = f"correo,codigo_externo,perfil,nombre\na{number}@dominio.com,X-{number},VIP,Ana Quispe\nnadie,,,\n"
+    page.locator("#id_file").set_input_files({"name": "a.csv", "mimeType": "text/csv", "buffer": rows.encode()})
+    page.get_by_role("button", name="Revisar").click()
+    confirm = page.get_by_role("button", name="Importar 1 cliente")
+    browser.expect(confirm).to_be_visible()
+    found = list(faults(page, axe))
+    with stack.database(autocommit=False) as holder:
+        holder.execute("LOCK TABLE clients_authorizedclient IN EXCLUSIVE MODE")
+        confirm.click()
+        browser.expect(page.get_by_text("La revisión sigue aquí")).to_be_visible()
+    found += faults(page, axe)
+    page.get_by_role("button", name="Importar 1 cliente").click()
+    browser.expect(page.get_by_role("heading", name="Importación terminada").first).to_be_visible()
+    assert [*found, *faults(page, axe)] == []
+
+
+def test_the_reference_is_accessible_while_it_is_used(stack: Stack, browser: Any, axe: str) -> None:
+    page = browser.open()
+    page.set_default_timeout(40_000)  # Swagger UI takes seconds for an operation, and many on a busy machine
+    page.goto(f"{stack.url}/referencia/")
+    browser.expect(page.get_by_role("button", name="Autorizar")).to_be_visible(timeout=40_000)
+    found = list(faults(page, axe))
+    for name in ("InformaPeru-solicitarToken", "InformaPeru-estado"):
+        page.locator(f"#operations-{name} .opblock-summary-control").click()
+        page.locator(f"#operations-{name}").get_by_role("button", name="Probar").click()
+    page.get_by_role("button", name="Ejecutar").last.click()
+    browser.expect(page.locator(".live-responses-table tbody .response-col_status").first).to_contain_text(
+        "200", timeout=40_000
+    )
+    assert page.url.endswith("#/InformaPeru/estado"), "an operation still has a link of its own"
+    page.get_by_role("button", name="Autorizar").first.click()
+    browser.expect(page.get_by_role("button", name="Cerrar").first).to_be_visible()
+    assert [*found, *faults(page, axe)] == []
+
+
+def test_the_pages_of_a_second_factor_and_of_a_first_password_are_accessible(
+    stack: Stack, browser: Any, axe: str
+) -> None:
+    key = "12" * 20
+    page = browser.open()
+    user = log_in(stack, page, "Administradores", staff_enrolling=key)
+    page.goto(f"{stack.url}/cuenta/segundo-factor/")
+    page.get_by_label("Código de 6 dígitos").fill(code(key, -1))
+    page.get_by_role("button", name="Activar").click()
+    browser.expect(page.locator(".codes")).to_be_visible()
+    found = list(faults(page, axe))
+    found += faults_of(stack, page, axe, [f"/cuenta/segundo-factor/{what}/" for what in ("codigos", "quitar")])
+    page.context.clear_cookies()
+    log_in(stack, page, user=user)
+    found += faults_of(stack, page, axe, ["/cuenta/codigo/", "/cuenta/codigo/respaldo/"])
+    page.context.clear_cookies()
+    log_in(stack, page, "Soporte", **{MUST_CHANGE: True})
+    found += faults_of(stack, page, axe, ["/soporte/"])
+    browser.expect(page).to_have_url(re.compile("/admin/password_change/"))
+    assert found == []
 
 
 def test_a_case_with_its_acts_open_is_accessible_on_a_phone(stack: Stack, browser: Any, axe: str) -> None:
@@ -149,7 +236,7 @@ def test_a_case_with_its_acts_open_is_accessible_on_a_phone(stack: Stack, browse
     page.goto(f"{stack.url}/soporte/caso/cliente/{client.client}/")
     for each in ("Acciones", "Datos personales"):
         page.get_by_text(each, exact=True).click()
-    assert faults(page, axe) == []
+    assert list(faults(page, axe)) == []
     assert not browser.scrolls_sideways(page)
 
 

@@ -54,6 +54,7 @@ class ContractGenerator(SchemaGenerator):
         return {
             "openapi": found["openapi"],
             "info": {"title": TITLE, "version": settings.AVAL_VERSION, "description": DESCRIPTION},
+            "externalDocs": {"url": f"{settings.PUBLIC_URL}/referencia/guia/", "description": "Guía para empresas"},
             "servers": [{"url": settings.PUBLIC_URL, "description": "Esta instalación"}],
             "tags": TAGS,
             "paths": {path: _described(methods) for path, methods in found["paths"].items()},

@@ -119,6 +119,16 @@ def test_confirming_applies_it_as_one_request_of_the_contract(superuser, partner
     assert f"solicitud <strong>{request.pk}</strong>" in done.content.decode()
 
 
+def test_what_was_imported_is_said_in_the_singular_too(superuser, partner):
+    more = [GOOD.replace("juan@", f"{name}@") for name in ("eva", "ana")]
+    for rows, words in (
+        ([GOOD, ",,,,,,mal"], "Se autorizó 1 cliente; se omitió 1 fila con errores."),
+        ([GOOD, *more, ",,,,,,mal"], "Se autorizaron 2 clientes; se omitieron 2 filas con errores."),
+    ):
+        done = confirm(superuser, upload(superuser, partner, as_bytes(*rows))).content.decode()
+        assert words in re.sub("<[^>]+>", "", done)
+
+
 def test_each_line_s_faults_are_the_contract_s(superuser, partner, desk):
     client(partner, "vive@dominio.com")
     rows = [

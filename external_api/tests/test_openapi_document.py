@@ -172,6 +172,8 @@ def test_it_is_served_as_json_with_this_installation_as_its_server(client):
     assert answer["Content-Type"] == "application/json"
     assert answer.json() == document()
     assert answer.json()["servers"][0]["url"] == settings.PUBLIC_URL
+    guide = answer.json()["externalDocs"]["url"]
+    assert client.get(guide.removeprefix(settings.PUBLIC_URL)).status_code == 200, guide
     assert client.post("/referencia/openapi.json").status_code == 405
 
 

@@ -65,6 +65,12 @@ def test_the_same_password_again_is_no_change(eva):
     assert http.get("/admin/")["Location"] == PAGE
 
 
+def test_the_hint_says_what_a_password_needs_and_finds_no_fault_before_one_is_typed(eva):
+    page = entered().get(PAGE).content.decode()
+    assert "Debe tener al menos 10 caracteres." in page
+    assert "muy corta" not in page
+
+
 def test_a_wrong_old_password_changes_nothing(eva):
     http = entered()
     assert change(http, old="otra cosa 123").status_code == 200

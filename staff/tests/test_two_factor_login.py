@@ -1,7 +1,9 @@
 """Login of staff step by step: password, code, enrolment, backup codes, and a lost phone."""
 
 import re
+from base64 import b32decode
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axes.models import AccessAttempt
@@ -45,8 +47,6 @@ def give_code(http, typed, path="/cuenta/codigo/", **more):
 
 def key_on(page):
     """Key of an enrolment page, in hexadecimal as an app stores it."""
-    from base64 import b32decode
-
     return b32decode(re.search(r'class="secret">([A-Z2-7 ]+)<', page)[1].replace(" ", "")).hex()
 
 
@@ -89,6 +89,9 @@ def test_where_it_is_required_it_is_enrolled_right_after_the_password(eva, setti
     assert "Esta instalación lo exige" in page
     assert "<svg" in page
     key = key_on(page)
+    link = re.search(r'href="(otpauth:[^"]+)"', page)[1].replace("&amp;", "&")
+    secret = parse_qs(urlsplit(link).query)["secret"][0]
+    assert b32decode(secret).hex() == key, "for an app on the same telephone, whose screen it cannot scan"
     answer = give_code(http, wrong(key), "/cuenta/segundo-factor/")
     assert answer.status_code == 401
     assert key_on(text(answer)) == key, "the app holds it already"

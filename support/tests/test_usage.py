@@ -133,6 +133,19 @@ def test_today_is_never_kept():
     assert sum(counting.of_days(TODAY, TODAY, at=AT).total.values()) == 1
 
 
+def test_a_page_names_a_day_that_the_database_gives_up_or_that_takes_too_long(monkeypatch):
+    """No fault of a page: a busy day must not take the others' figures away."""
+    sent(AT - timedelta(minutes=1))
+    monkeypatch.setattr(counting, "DAY_SECONDS", -1.0)
+    assert counting.of_days(TODAY, TODAY, at=AT).missing == [TODAY]
+    monkeypatch.setattr(counting, "DAY_SECONDS", 8.0)
+    assert counting.of_days(TODAY, TODAY, at=AT).missing == []
+    monkeypatch.setattr(counting.sql, "USAGE", "SELECT pg_sleep(1), %(since)s::text, %(until)s::text")
+    monkeypatch.setattr(counting, "STATEMENT_MS", 1)
+    monkeypatch.setattr(counting, "SHORTEST", timedelta(hours=6))
+    assert counting.of_days(TODAY, TODAY, at=AT).missing == [TODAY]
+
+
 def test_a_page_says_which_days_it_could_not_count(monkeypatch):
     sent(AT - timedelta(days=20))
     sent(AT - timedelta(minutes=1))

@@ -4,6 +4,7 @@ A receipt may come days later: the last RECOUNTED_DAYS are counted again every h
 today, are counted when they are asked for, within a limit of time.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +27,13 @@ STATEMENT_MS = 1_000
 """Limit of one statement, in milliseconds. A day that takes longer is counted in halves."""
 SHORTEST = timedelta(minutes=1)
 LIVE_SECONDS = 2.0
-"""Limit of what a page counts itself. What it does not reach it names."""
+"""Time after which a page begins no further day. What it does not reach it names."""
+DAY_SECONDS = 8.0
+"""Limit of one day that a page counts itself."""
+
+
+class TooLong(Exception):
+    """The time for a count is over."""
 
 
 class Group(NamedTuple):
@@ -44,8 +51,11 @@ class Group(NamedTuple):
 Counts = Counter[Group]
 
 
-def count(since: datetime, until: datetime) -> Counts:
-    """Counts of the rows made from `since` to before `until`, in statements of at most STATEMENT_MS each."""
+def count(since: datetime, until: datetime, *, deadline: float = math.inf) -> Counts:
+    """Counts of the rows made from `since` to before `until`, in statements of at most STATEMENT_MS each. Raises
+    TooLong where one would begin after `deadline` (monotonic)."""
+    if time.monotonic() > deadline:
+        raise TooLong
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql.LIMIT_STATEMENTS, {"limit": f"{STATEMENT_MS}ms"})
@@ -55,11 +65,11 @@ def count(since: datetime, until: datetime) -> Counts:
         if until - since <= SHORTEST:
             raise
         half = since + (until - since) / 2
-        return count(since, half) + count(half, until)
+        return count(since, half, deadline=deadline) + count(half, until, deadline=deadline)
 
 
-def count_day(day: date) -> Counts:
-    return count(midnight(day), midnight(day + DAY))
+def count_day(day: date, *, deadline: float = math.inf) -> Counts:
+    return count(midnight(day), midnight(day + DAY), deadline=deadline)
 
 
 def keep(day: date, *, at: datetime) -> None:
@@ -127,10 +137,13 @@ def of_days(since: date, until: date, *, at: datetime) -> Usage:
     for day in _backwards(max(since, first or until), min(until, _day(at))):
         if day in kept:
             continue
-        if time.monotonic() > deadline:
+        if (now := time.monotonic()) > deadline:
             missing.append(day)
-        else:
-            found[day] = count_day(day)
+            continue
+        try:
+            found[day] = count_day(day, deadline=now + DAY_SECONDS)
+        except (TooLong, OperationalError):
+            missing.append(day)
     return Usage({day: found[day] for day in sorted(found)}, missing[::-1])
 
 

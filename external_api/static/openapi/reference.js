@@ -2,15 +2,29 @@
 
 const element = document.getElementById("reference");
 
+// Swagger UI has dark colours, and only a switch of its own for them. The page follows the system, as every other does.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
+// The name of an operation is a link within the button that opens it: two controls in one, which a screen reader cannot
+// tell apart. The button alone opens it, and writes the operation's link into the address.
+const plainNames = ({ React }) => ({
+  wrapComponents: { DeepLink: () => ({ text }) => React.createElement("span", { className: "nostyle" }, text) },
+});
+
 window.ui = SwaggerUIBundle({
   url: element.dataset.document,
   domNode: element,
   presets: [SwaggerUIBundle.presets.apis],
+  plugins: [plainNames],
   layout: "BaseLayout",
   deepLinking: true,
   docExpansion: "list",
   defaultModelsExpandDepth: -1,
   displayRequestDuration: true,
+  syntaxHighlight: { theme: "obsidian" }, // the numbers of the usual one are too dark to read
   validatorUrl: null, // by default it would send the document to validator.swagger.io
 });
 
@@ -26,6 +40,7 @@ const translations = {
   Curl: "curl",
   Description: "Descripción",
   Details: "Detalle",
+  Download: "Descargar",
   "Example Value": "Ejemplo",
   "Examples:": "Ejemplos:",
   Examples: "Ejemplos",
@@ -63,11 +78,29 @@ function translate(root) {
   }
 }
 
+// Controls that Swagger UI leaves without a name, or with an English one that is not the text on them.
+const labels = {
+  "#servers": "Servidor",
+  ".examples-select-element": "Ejemplo",
+  ".body-param__text": "Cuerpo de la solicitud",
+  ".close-modal": "Cerrar",
+  ".modal-btn.authorize": "Autorizar",
+  ".modal-btn.btn-done": "Cerrar",
+};
+
+function label(root) {
+  for (const [selector, text] of Object.entries(labels)) {
+    for (const control of root.querySelectorAll(selector)) control.setAttribute("aria-label", text);
+  }
+}
+
 new MutationObserver((changes) => {
+  label(element);
   for (const change of changes) {
+    if (change.type === "characterData" && change.target.parentElement) translate(change.target.parentElement);
     for (const node of change.addedNodes) {
       if (node.nodeType === Node.ELEMENT_NODE) translate(node);
       else if (node.nodeType === Node.TEXT_NODE && node.parentElement) translate(node.parentElement);
     }
   }
-}).observe(element, { childList: true, subtree: true });
+}).observe(element, { characterData: true, childList: true, subtree: true });
