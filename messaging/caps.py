@@ -38,9 +38,9 @@ def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> 
     caps = _caps(via, caller, partner)
 
     def put_back() -> None:
-        counters.add_all_today(caps, -1, at=at)
+        counters.give_back_today(caps, at=at)
 
-    counts = counters.add_all_today(caps, 1, at=at)
+    counts = counters.reserve_today(caps, at=at)
     over = [key for key, cap in caps.items() if counts[key] > cap]
     if over:
         put_back()

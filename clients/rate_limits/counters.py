@@ -43,6 +43,8 @@ RECENT_SECONDS = 1.0
 """Seconds for which a count that was read serves `count_roughly`."""
 _ANY_NUMBER = 2**31
 _seen: dict[str, tuple[int, float]] = {}
+_reserved: dict[str, dict[str, int]] = {}
+"""Counts at the last reservation of keys that are counted together."""
 
 
 def hit_minute(key: str, allowed: int) -> int:
@@ -106,6 +108,36 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
     return counts
 
 
+def reserve_today(caps: dict[str, int], *, at: datetime) -> dict[str, int]:
+    """Count one under each key, and return the counts as far as this process knows them; none is below the truth where
+    it is over its cap. Of busy keys some are counted ahead (`leases`)."""
+    name, now = _name_of_all(caps, at), time.monotonic()
+    size = leases.take_or_size(name, most=min(caps.values()) // leases.SHARE, now=now)
+    if not size:
+        return _reserved.get(name, dict.fromkeys(caps, 0))
+    left = leases.take_ended(name, now=now)
+    counts = add_all_today(caps, size - left, at=at) if left < size else _reserved.get(name, {})
+    granted = max(size, left)
+    if granted > 1 and any(counts.get(key, 0) > cap for key, cap in caps.items()):
+        counts, granted = add_all_today(caps, 1 - granted, at=at), 1
+    if len(_reserved) >= REMEMBERED:
+        _reserved.clear()
+    _reserved[name] = counts
+    leases.add(name, granted - 1, now=now)
+    return counts
+
+
+def give_back_today(caps: dict[str, int], *, at: datetime) -> None:
+    """Take back what `reserve_today` counted."""
+    if not leases.give_back(_name_of_all(caps, at), now=time.monotonic()):
+        add_all_today(caps, -1, at=at)
+
+
+def _name_of_all(caps: dict[str, int], at: datetime) -> str:
+    """Name of the lease of these keys. A cap that was changed has another one."""
+    return " ".join(f"{_day_key(key, at)}/{cap}" for key, cap in caps.items())
+
+
 def add_one_roughly(key: str, *, at: datetime, cap: int) -> None:
     """Add one to an approximate count of the day, in batches of a fiftieth of the cap.
 
@@ -160,6 +192,7 @@ def forget() -> None:
     """Drop the hits that this process keeps, as in a new process."""
     leases.forget()
     _seen.clear()
+    _reserved.clear()
     _in_redis.take(now=0.0)
     _in_postgres.take(now=0.0)
     _unadded.forget()

@@ -2,7 +2,8 @@
 
 A lease is a quarter of the hits that the process saw of its key lately, and a sixtieth of the limit at most, so a key
 that is seldom used is counted hit by hit. What is leased is counted, so that all processes together never let more than
-the limit through; what is left of a lease when it ends is lost to its caller.
+the limit through. What is left of a lease when it ends is lost to its caller in a window of a minute; in a count of the
+day it is used by the next hit.
 """
 
 import threading
@@ -89,6 +90,16 @@ def give_back(name: str, *, now: float) -> bool:
             return False
         lease.left += 1
         return True
+
+
+def take_ended(name: str, *, now: float) -> int:
+    """Take what is left of the lease of a key if it has ended."""
+    with _lock:
+        lease = _leases.get(name)
+        if lease is None or now < lease.until:
+            return 0
+        left, lease.left = lease.left, 0
+        return left
 
 
 def forget() -> None:

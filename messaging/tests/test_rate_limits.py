@@ -263,3 +263,84 @@ def test_a_count_that_was_read_serves_for_a_second_with_what_this_process_added(
     assert counters.count_roughly("k", at=NOW) == 2
     monkeypatch.setattr(counters, "RECENT_SECONDS", 0.0)
     assert counters.count_roughly("k", at=NOW) == 7
+
+
+@pytest.fixture
+def added(monkeypatch):
+    """Amounts of the day that Redis was asked to add."""
+    amounts, add = [], counters._add_in_redis
+    monkeypatch.setattr(counters, "_add_in_redis", lambda names, amount: amounts.append(amount) or add(names, amount))
+    return amounts
+
+
+BUSY = {"one": 600, "all": 900}
+
+
+def reserved():
+    counts = counters.reserve_today(BUSY, at=NOW)
+    if all(counts[key] <= cap for key, cap in BUSY.items()):
+        return True
+    counters.give_back_today(BUSY, at=NOW)
+    return False
+
+
+def count_of_the_day():
+    return counters.counts_today(["one", "all"], at=NOW)
+
+
+@pytest.mark.django_db
+def test_reservations_of_the_day_are_leased_and_their_cap_is_exact(added):
+    assert [reserved() for _ in range(603)] == [True] * 600 + [False] * 3
+    assert max(added) == 600 // leases.SHARE
+    assert len(added) < 600 / 4, "most reservations ask nobody"
+    assert count_of_the_day() == [600, 600]
+
+
+@pytest.mark.django_db
+def test_a_small_cap_is_counted_one_by_one(added):
+    assert [counters.reserve_today({"k": 50}, at=NOW)["k"] for _ in range(55)] == list(range(1, 56))
+    assert added == [1] * 55
+
+
+@pytest.mark.django_db
+def test_processes_with_leases_never_let_more_than_the_cap_through(monkeypatch):
+    passed, processes = 0, [({}, {}) for _ in range(3)]
+    for number in range(700):
+        monkeypatch.setattr(leases, "_leases", processes[number % 3][0])
+        monkeypatch.setattr(counters, "_reserved", processes[number % 3][1])
+        passed += reserved()
+    assert 600 - 3 * 600 // leases.SHARE <= passed <= 600
+
+
+@pytest.mark.django_db
+def test_what_is_given_back_counts_for_nothing():
+    for _ in range(100):
+        assert reserved()
+        counters.give_back_today(BUSY, at=NOW)
+    assert max(count_of_the_day()) <= 600 // leases.SHARE, "what is left of a lease"
+
+
+@pytest.mark.django_db
+def test_what_is_left_of_a_lease_is_used_after_its_end(monkeypatch):
+    clock = iter(n * leases.SECONDS / 50 for n in range(100_000))
+    for burst in range(1, 6):
+        for _ in range(40):
+            at = next(clock)
+            monkeypatch.setattr(counters.time, "monotonic", lambda at=at: at)
+            assert reserved()
+        assert count_of_the_day()[0] <= burst * 40 + 600 // leases.SHARE
+        for _ in range(200):
+            next(clock)
+
+
+@pytest.mark.django_db
+def test_a_cap_that_was_lowered_holds_at_once():
+    for _ in range(100):
+        assert reserved()
+    assert counters.reserve_today({"one": 80, "all": 900}, at=NOW)["one"] > 80
+
+
+@pytest.mark.django_db
+def test_reservations_without_redis_keep_the_cap():
+    stop_redis()
+    assert sum(reserved() for _ in range(650)) == 600
