@@ -27,7 +27,7 @@ _UNEXPIRED = "(send_before IS NULL OR send_before > %(at)s)"
 _LIMITS = {"codes": range(1, max(BATCH["codes"], GATEWAY_BATCH) + 1), "bulk": (BATCH["bulk"],)}
 """Sizes of a claim: codes are claimed for the free slots of a thread pool or of an SMPP window."""
 
-_COLUMNS = ", ".join(field.column for field in Message._meta.concrete_fields)
+_COLUMNS = ", ".join(str(field.column) for field in Message._meta.concrete_fields)
 CLAIM = {
     (queue, limit): f"""
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s
