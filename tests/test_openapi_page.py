@@ -55,5 +55,5 @@ def test_the_guide_fits_the_window_and_its_links_land(stack: Stack, browser: Any
 def test_the_reference_leads_to_the_guide(stack: Stack, browser: Any) -> None:
     page = browser.open()
     page.goto(f"{stack.url}/referencia/")
-    link = page.locator("#reference").get_by_role("link", name="guía para empresas")
+    link = page.locator("#reference").get_by_role("link", name="guía para empresas", exact=True)
     assert link.evaluate("each => each.href") == f"{stack.url}/referencia/guia/"
