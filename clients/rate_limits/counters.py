@@ -109,8 +109,11 @@ def add_all_today(caps: dict[str, int], amount: int, *, at: datetime) -> dict[st
 
 
 def reserve_today(caps: dict[str, int], *, at: datetime) -> dict[str, int]:
-    """Count one under each key, and return the counts as far as this process knows them; none is below the truth where
-    it is over its cap. Of busy keys some are counted ahead (`leases`)."""
+    """Count one under each key. Of busy keys some are counted ahead (`leases`).
+
+    Returns the counts as this process last learnt them. Where one is over its cap, the caller has to give back what was
+    counted.
+    """
     name, now = _name_of_all(caps, at), time.monotonic()
     size = leases.take_or_size(name, most=min(caps.values()) // leases.SHARE, now=now)
     if not size:
