@@ -135,3 +135,7 @@ def test_a_link_says_whose_campaign_it_is_of(partner, smtp):
     email = message_from_bytes(smtp.mails[0].content, policy=policy.default)
     assert email["List-Unsubscribe"].endswith(f"/?c={one.pk}>")
     assert email["X-Auto-Response-Suppress"] == "DR, RN, NRN, OOF, AutoReply"
+
+
+def test_a_name_in_html_is_text():
+    assert placeholders.fill_html("<p>{{nombre}}</p>", "Ana <b>&") == "<p>Ana &lt;b&gt;&amp;</p>"
