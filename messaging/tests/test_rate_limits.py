@@ -324,12 +324,12 @@ def test_what_is_given_back_counts_for_nothing():
 def test_what_is_left_of_a_lease_is_used_after_its_end(monkeypatch):
     clock = iter(n * leases.SECONDS / 50 for n in range(100_000))
     for burst in range(1, 6):
-        for _ in range(40):
+        for _ in range(42):
             at = next(clock)
             monkeypatch.setattr(counters.time, "monotonic", lambda at=at: at)
             assert reserved()
         left = sum(each.left for each in leases._leases.values())
-        assert count_of_the_day() == [burst * 40 + left] * 2, "what was counted is used, or can be"
+        assert count_of_the_day() == [burst * 42 + left] * 2, "what was counted is used, or can be"
         for _ in range(200):
             next(clock)
 
