@@ -246,16 +246,20 @@ def lock_and_read_latest(applicant_id: UUID, partner_id: int | None, *, known: K
     Raises CredentialChanged, as `lock_and_read`.
     """
     params = {"applicant": applicant_id, "partner": partner_id, "credential": known.credential.pk if known else None}
+    found = _lock_with_latest(params, known)
+    if found is not None and (found.code is None or found.code.outcome != VerificationToken.Outcome.PENDING):
+        return _lock_with_latest(params, known)  # another one may have been issued before the lock was ours
+    return found
+
+
+def _lock_with_latest(params: dict[str, Any], known: Known | None) -> Latest | None:
     (rows,) = exchange((_LOCK_WITH_LATEST, params))
     if not rows:
         return None
     *found, states, version = rows[0]
     _confirm(known, version)
-    person, code = Person(*found[: len(_PERSON)]), found[len(_PERSON) :]
-    if code[0] is not None and Code(*code).outcome == VerificationToken.Outcome.PENDING:
-        return Latest(person, Code(*code), frozenset(states))
-    (latest,) = exchange((_LATEST, params))  # another one may have been issued before the lock was ours
-    return Latest(person, Code(*latest[0]) if latest else None, frozenset())
+    person, code = found[: len(_PERSON)], found[len(_PERSON) :]
+    return Latest(Person(*person), Code(*code) if code[0] is not None else None, frozenset(states))
 
 
 def _confirm(known: Known | None, version: str | None) -> None:

@@ -7,15 +7,22 @@ the same state. With it, the first holds the others back.
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
+from django.utils import timezone
 
+from config.run.processes import wait_until
 from conftest import InformaperuClient, at_once
-from tokens import codes, decisions, sql
+from messaging.models import Message
+from tokens import codes, decisions, services, sql
+from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -118,6 +125,30 @@ def test_right_codes_without_the_locks(front, compared, held, without):
     client = asked(front)
     answers = at_once([partial(InformaperuClient().verify, client, RIGHT)] * CALLS)
     assert statuses(answers)[200, ""] > 1
+
+
+def test_a_code_that_was_issued_while_its_verification_waited_for_the_lock(front, monkeypatch):
+    """It is accepted, and its message is taken back, as if the verification had come later."""
+    monkeypatch.setattr(codes, "generate", lambda: RIGHT)
+    client, now = asked(front), timezone.now()
+    VerificationToken.objects.update(created_at=now - timedelta(hours=1), expires_at=now - timedelta(minutes=57))
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            services.request(
+                UUID(client), via="S", phone="987654321", operator="CLARO", origin=services.Origin(), at=now
+            )
+            verified = pool.submit(at_once, [partial(InformaperuClient().verify, client, RIGHT)])
+            assert wait_until(_someone_waits_for_a_lock, 5)
+        assert statuses(verified.result()) == {(200, ""): 1}
+    latest = VerificationToken.objects.latest("created_at")
+    assert latest.outcome == "VALIDADO"
+    assert Message.objects.get(reference=latest.pk).state == "CANCELLED"
+
+
+def _someone_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0
 
 
 def test_clients_that_ask_for_one_number(front, held):
