@@ -118,15 +118,13 @@ def reserve_today(caps: dict[str, int], *, at: datetime) -> dict[str, int]:
     size = leases.take_or_size(name, most=min(caps.values()) // leases.SHARE, now=now)
     if not size:
         return _reserved.get(name, dict.fromkeys(caps, 0))
-    left = leases.take_ended(name, now=now)
-    counts = add_all_today(caps, size - left, at=at) if left < size else _reserved.get(name, {})
-    granted = max(size, left)
-    if granted > 1 and any(counts.get(key, 0) > cap for key, cap in caps.items()):
-        counts, granted = add_all_today(caps, 1 - granted, at=at), 1
+    counts = add_all_today(caps, size, at=at)
+    if size > 1 and any(counts[key] > cap for key, cap in caps.items()):
+        counts, size = add_all_today(caps, 1 - size, at=at), 1
     if len(_reserved) >= REMEMBERED:
         _reserved.clear()
     _reserved[name] = counts
-    leases.add(name, granted - 1, now=now)
+    leases.add(name, size - 1, now=now, seconds=DAY_SECONDS)
     return counts
 
 

@@ -2,8 +2,8 @@
 
 A lease is a quarter of the hits that the process saw of its key lately, and a sixtieth of the limit at most, so a key
 that is seldom used is counted hit by hit. What is leased is counted, so that all processes together never let more than
-the limit through. What is left of a lease when it ends is lost to its caller in a window of a minute; in a count of the
-day it is used by the next hit.
+the limit through. What is left of a lease when it ends is lost to its caller; a lease of a count of the day lives as
+long as the day.
 """
 
 import threading
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 SHARE = 60
 """A lease is at most this part of a limit."""
 SECONDS = 5.0
-"""Life of a lease. A hit that is used so much later than it was counted leaves a window of a minute that much too
+"""Life of a lease of hits in a window of a minute. A hit that is used so much later than it was counted leaves a window of a minute that much too
 early, which is less than one hit of a lease."""
 MOST_KEYS = 20_000
 """Keys that a process keeps."""
@@ -55,14 +55,14 @@ def take_or_size(name: str, *, most: int, now: float) -> int:
         return max(1, min(most, lease.seen // 4))
 
 
-def add(name: str, hits: int, *, now: float) -> None:
+def add(name: str, hits: int, *, now: float, seconds: float = SECONDS) -> None:
     """Add hits that were counted in Redis ahead. What is left of an earlier lease that has not ended stays."""
     if hits:
         with _lock:
             lease = _leases.get(name)
             if lease is not None:
                 lease.left = hits + (lease.left if now < lease.until else 0)
-                lease.until = now + SECONDS
+                lease.until = now + seconds
 
 
 def note_window(name: str, *, remaining: int, resets_at: float) -> None:
@@ -90,16 +90,6 @@ def give_back(name: str, *, now: float) -> bool:
             return False
         lease.left += 1
         return True
-
-
-def take_ended(name: str, *, now: float) -> int:
-    """Take what is left of the lease of a key if it has ended."""
-    with _lock:
-        lease = _leases.get(name)
-        if lease is None or now < lease.until:
-            return 0
-        left, lease.left = lease.left, 0
-        return left
 
 
 def forget() -> None:
