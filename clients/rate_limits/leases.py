@@ -12,8 +12,8 @@ from dataclasses import dataclass
 SHARE = 60
 """A lease is at most this part of a limit."""
 SECONDS = 5.0
-"""Life of a lease of hits in a window of a minute. A hit that is used so much later than it was counted leaves a window of a minute that much too
-early, which is less than one hit of a lease."""
+"""Life of a lease of hits in a window of a minute. A hit that is used so much later than it was counted leaves its
+window that much too early, which is less than one hit of a lease."""
 MOST_KEYS = 20_000
 """Keys that a process keeps."""
 
