@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from psycopg import OperationalError
 
+from conftest import wait_until
 from external_api.frontdoor import export_slots
 from external_api.frontdoor.errors import Unavailable
 from external_api.frontdoor.export_slots import MIN_RATE, RATE_WINDOW, STAFF, ReaderTooSlow, ReadRate, Slot
@@ -30,15 +31,6 @@ def is_free(owner="7"):
         Slot(owner).release()
     except Unavailable:
         return False
-    return True
-
-
-def wait_until(condition, seconds):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
     return True
 
 

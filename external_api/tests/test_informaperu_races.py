@@ -18,8 +18,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from config.run.processes import wait_until
-from conftest import InformaperuClient, at_once
+from conftest import InformaperuClient, at_once, wait_until
 from messaging.models import Message
 from tokens import codes, decisions, services, sql
 from tokens.models import VerificationToken
