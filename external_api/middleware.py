@@ -1,6 +1,5 @@
 """Middleware around all views: access log, overload guard, and a contract's envelope on each answer below its URL."""
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from clients.client_ip import caller_address
 from clients.errors import Refused
 from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
+from external_api.frontdoor.json_response import json_response
 from external_api.routing import contract_of
 
 STATUS_PATH = "/v1/api/status"
@@ -145,9 +145,7 @@ def error_response_for_status(contract: Contract, status: int) -> HttpResponse:
 
 def error_response(contract: Contract, error: Refused) -> HttpResponse:
     """Answer with an error of a contract where no view of it was reached."""
-    answer = contract.answer_to(error, None)
-    body = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))
-    response = HttpResponse(body, status=answer.status, content_type="application/json", headers=dict(answer.headers))
+    response = json_response(contract.answer_to(error, None))
     response["Content-Length"] = len(response.content)  # this is outside of the middleware that sets it
     response.contract = contract.name  # type: ignore[attr-defined]
     return response

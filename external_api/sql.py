@@ -11,12 +11,9 @@ _REQUEST_VALUES = """
     %(request_duration_ms)s, %(request_created_at)s
 """
 INSERT_REQUEST = f"""
-    INSERT INTO external_api_apirequest ({_REQUEST_COLUMNS}) VALUES ({_REQUEST_VALUES}) RETURNING id
-"""  # noqa: S608  this module's constants, here and below
-INSERT_REQUEST_OF_ACT = f"""
     INSERT INTO external_api_apirequest ({_REQUEST_COLUMNS}) SELECT {_REQUEST_VALUES}
 """
-"""For a statement that writes the row together with what the request changes: it may go on with FROM and RETURNING."""
+"""A statement that writes the row together with what the request changes goes on with FROM or RETURNING."""
 INSERT_REQUEST_WITH_ID = f"""
     INSERT INTO external_api_apirequest (id, {_REQUEST_COLUMNS}) VALUES (%(request_id)s, {_REQUEST_VALUES})
 """  # noqa: S608  as above

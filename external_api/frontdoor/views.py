@@ -16,7 +16,6 @@ from uuid import UUID
 from django.db import Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from clients.client_ip import caller_address, limiting_key
@@ -26,15 +25,13 @@ from clients.models import Credential, Partner
 from external_api.frontdoor import idempotency, limits, request_log, strict_json
 from external_api.frontdoor.contract import Answer, Contract
 from external_api.frontdoor.errors import InternalFault, NoSuchPath, RateLimited, Unauthorized, Unavailable, WrongMethod
+from external_api.frontdoor.json_response import json_response
 from external_api.models import IdempotentAnswer
-from external_api.sql import INSERT_REQUEST_OF_ACT
+from external_api.sql import INSERT_REQUEST
 from tokens.sql import RequestRow
 
 log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-
-
-_JSON = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def header_credential(request: HttpRequest) -> str | None:
@@ -106,6 +103,7 @@ class ContractView(APIView):
         self.at = timezone.now()
         self.address = caller_address(request.META)
         self.caller = limits.Caller(None, limiting_key(self.address))
+        self.body = {}
         self._started = time.perf_counter()
         try:
             return self._dispatch(request, *args, **kwargs)
@@ -147,7 +145,6 @@ class ContractView(APIView):
 
     def initial(self, request: HttpRequest) -> None:
         """Check everything that comes before the endpoint itself. Raises the errors of the front door."""
-        self.body = {}
         if self.takes_credential:
             self.check_credential(request)
         if self.rate_limited:
@@ -195,10 +192,7 @@ class ContractView(APIView):
 
     def _respond(self, answer: Answer) -> HttpResponse:
         self.answer_code = answer.code
-        response = HttpResponse(_JSON.encode(answer.body), status=answer.status, content_type="application/json")
-        for name, value in answer.headers.items():
-            response.headers[name] = value
-        return response
+        return json_response(answer)
 
     def check_credential(self, request: HttpRequest, *, in_body: Any = None) -> None:
         """Authenticate by the Authorization header, or else by the field of the body where a contract has one."""
@@ -222,18 +216,20 @@ class ContractView(APIView):
         """Raises CredentialRefused, ContractNotAllowed."""
         raw = raw.strip()
         found = known(raw, at=self.at) if self.act_confirms_credential else None
-        if found is None or found.credential.kind not in self.contract.credential_kinds:
-            return self._authenticated(raw)
-        if self.contract.name not in found.credential.partner.contracts:
+        if found is None or not self._allows(found.credential):
             return self._authenticated(raw)
         self.known, self._raw_credential = found, raw
         return found.credential
 
     def _authenticated(self, raw: str) -> Credential:
         credential = authenticate(raw, at=self.at, kinds=self.contract.credential_kinds)
-        if self.contract.name not in credential.partner.contracts:
+        if not self._allows(credential):
             raise ContractNotAllowed
         return credential
+
+    def _allows(self, credential: Credential) -> bool:
+        contract = self.contract
+        return credential.kind in contract.credential_kinds and contract.name in credential.partner.contracts
 
     def confirm_credential(self) -> None:
         """Authenticate by the database, where the credential is only known from memory. Raises Unauthorized,
@@ -292,7 +288,7 @@ class ContractView(APIView):
     def row_of_success(self, status: int = 200) -> RequestRow:
         """The ApiRequest row of a success, for an act that writes it with its own changes. The view then sets `logged`
         to False, once the act has returned."""
-        return RequestRow(INSERT_REQUEST_OF_ACT, self._log_row(status, ""))
+        return RequestRow(INSERT_REQUEST, self._log_row(status, ""))
 
     def _log_row(self, status: int, code: str) -> Callable[[], dict[str, Any]]:
         partner = self.partner

@@ -40,7 +40,6 @@ class RequestView(ContractView):
 
     def initial(self, request: HttpRequest) -> None:
         """Authenticate by the header before the body is decoded, or else by the body."""
-        self.body = {}
         if request.method != "POST":
             return
         if header_credential(request) is not None:
