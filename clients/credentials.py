@@ -156,7 +156,7 @@ class Known:
     version: str
 
 
-_known: dict[bytes, tuple[Known, datetime]] = {}
+_known: dict[str, tuple[Known, datetime]] = {}
 """By the digest of the header, with the moment of its authentication."""
 
 
@@ -166,7 +166,7 @@ def known(raw: str, *, at: datetime) -> Known | None:
     It may have ended since. So before the call has an effect or an answer, its `version` must be compared with the
     database's.
     """
-    found = _known.get(_memory_key(raw))
+    found = _known.get(_digest(raw))
     if found is None or not found[1] <= at < found[1] + KNOWN_FOR or not found[0].credential.is_live(at=at):
         return None
     return found[0]
@@ -175,11 +175,7 @@ def known(raw: str, *, at: datetime) -> Known | None:
 def _remember(raw: str, found: Known, *, at: datetime) -> None:
     if len(_known) >= MOST_KNOWN:
         _known.clear()
-    _known[_memory_key(raw)] = (found, at)
-
-
-def _memory_key(raw: str) -> bytes:
-    return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest()
+    _known[_digest(raw)] = (found, at)
 
 
 def _kind_and_value(raw: str) -> tuple[str, str | UUID]:
