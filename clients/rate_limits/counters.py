@@ -349,7 +349,13 @@ def _shared() -> RedisStorage:
 
 
 def _day_key(name: str, at: datetime) -> str:
-    return f"day:{at.astimezone(LIMA):%Y%m%d}:{name}"
+    return f"day:{_day(at.replace(minute=0, second=0, microsecond=0))}:{name}"
+
+
+@lru_cache(maxsize=8)
+def _day(hour: datetime) -> str:
+    """Day in Lima, whose days begin with an hour of UTC. A call asks for it up to four times."""
+    return f"{hour.astimezone(LIMA):%Y%m%d}"
 
 
 def _expires_at(at: datetime) -> datetime:

@@ -30,10 +30,12 @@ THREADS = settings.WORKER_THREADS
 """More than `failover.CALLS_PER_PROVIDER`, so that a silent provider cannot hold them all. Each thread keeps a database
 connection."""
 
-LOOKS = 6
-"""Looks for more codes after the last one that found some."""
 LOOK_EVERY = 0.008
-"""Seconds between two looks."""
+"""Seconds between two looks for more codes ..."""
+LOOK_EVERY_UNDER_LOAD = 0.024
+"""... and after a look that found several: fewer claims, hand-overs and records, of more codes each."""
+QUIET_SECONDS = 0.048
+"""Seconds of such looks after the last one that found some."""
 LINGER_SECONDS = 0.8
 """Most seconds that a task looks: less than `wakeup.PENDING_SECONDS`, for which its wake-up keeps others away."""
 
@@ -66,10 +68,13 @@ def deliver_and_linger() -> None:
     acknowledgement follows a last look, for a message that came just before it.
     """
     until = time.monotonic() + LINGER_SECONDS
-    looks = LOOKS if deliver_due() else 0
-    while looks and time.monotonic() < until:
-        time.sleep(LOOK_EVERY)
-        looks = LOOKS if deliver_due() else looks - 1
+    found = deliver_due()
+    quiet_since = time.monotonic() if found else 0.0
+    while time.monotonic() < min(until, quiet_since + QUIET_SECONDS):
+        time.sleep(LOOK_EVERY_UNDER_LOAD if found > 1 else LOOK_EVERY)
+        found = deliver_due()
+        if found:
+            quiet_since = time.monotonic()
     wakeup.acknowledge("codes")
     deliver_due()
 

@@ -249,7 +249,7 @@ def test_a_code_that_comes_while_a_worker_looks_needs_no_wakeup(monkeypatch):
     provider, acknowledged = Answers("provider", 0.0), []
     monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: acknowledged.append(len(provider.got)))
-    monkeypatch.setattr(thread_pool, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(thread_pool, "QUIET_SECONDS", 0.3)
     queue()
     late = threading.Timer(0.1, lambda: (queue(), connection.close()))
     late.start()
@@ -264,6 +264,30 @@ def test_a_code_that_comes_with_the_acknowledgement_is_sent_by_the_last_look(mon
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: queue())
     thread_pool.deliver_and_linger()
     work_until(lambda: Message.objects.filter(state="SENT").count() == 1, seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("found", "pauses"),
+    [
+        ([0], []),
+        ([1, 0], [0.008] * 6),
+        ([1, 1, 0], [0.008] * 7),
+        ([5, 0], [0.024] + [0.008] * 3),
+        ([5, 3, 1, 0], [0.024, 0.024] + [0.008] * 6),
+    ],
+)
+def test_a_worker_waits_longer_between_two_looks_while_they_find_several(monkeypatch, found, pauses):
+    clock, slept, looks = [1000.0], [], iter(found)
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(thread_pool, "time", SimpleNamespace(monotonic=lambda: round(clock[0], 6), sleep=sleep))
+    monkeypatch.setattr(thread_pool, "deliver_due", lambda: next(looks, 0))
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    thread_pool.deliver_and_linger()
+    assert slept == pauses
 
 
 def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(monkeypatch):
