@@ -71,7 +71,10 @@ def pages(_running: Stack) -> Pages:
 
 
 def faults(page: Any, axe: str) -> Iterator[str]:
-    """Serious and critical violations of the page as it stands, and of its colours in the dark."""
+    """Serious and critical violations of the page as it stands, and of its colours in the dark, and whether it is wider
+    than its window."""
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        yield f"{page.url}: wider than its window"
     page.evaluate(axe)
     for scheme, rules in (("light", {}), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme)

@@ -125,6 +125,12 @@ def test_a_draft_shows_whom_it_would_reach(boss, partner):
     answer = boss.get(at(campaign()))
     assert answer.context["reach"] == 2
     assert answer.context["reach_by_partner"] == [("Dos", 1), ("Uno", 2)]
+    assert "<strong>2</strong> direcciones suscritas." in answer.text
+
+
+def test_one_address_is_not_called_several(boss, partner):
+    subscriber(partner, "ana@dominio.com")
+    assert "<strong>1</strong> dirección suscrita." in boss.get(at(campaign())).text
 
 
 def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, partner):
