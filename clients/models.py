@@ -14,6 +14,9 @@ from django.utils.timezone import localtime
 
 from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
 from clients.brand import brand_field
+from clients.events.models import EventEpoch as EventEpoch
+from clients.events.models import PartnerEvent as PartnerEvent
+from clients.events.models import PrunedEvents as PrunedEvents
 from clients.managers import NotErasedManager
 from clients.search import names as search_terms
 from clients.search.external_clients import ExternalClientManager

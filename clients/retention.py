@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from clients import sql
+from clients.events.sql import PRUNE
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 
 BATCH = 1000
@@ -110,6 +111,9 @@ RULES = (
         f", blanked AS (UPDATE clients_authorizedclient AS client SET {CLIENT_BLANK} FROM over"  # noqa: S608  a constant
         " WHERE client.id = over.id) SELECT count(*) FROM over",
         period_of("deauthorized"),
+    ),
+    RetentionRule(
+        "events", "SELECT id FROM clients_partnerevent WHERE at < %(before)s ORDER BY at", PRUNE, period_of("events")
     ),
 )
 """Retention rules of this app. External clients have none: they stay as long as their partner keeps them."""

@@ -316,6 +316,7 @@ AVAL_KEEP_DAYS = {
     "receipts": number("KEEP_RECEIPTS_DAYS", 90, low=7, high=3650),
     "suppressions": number("KEEP_SUPPRESSIONS_DAYS", 730, high=3650),
     "provider_events": number("KEEP_PROVIDER_EVENTS_DAYS", 730, low=0, high=7300),
+    "events": number("KEEP_EVENTS_DAYS", 30, high=3650),
     "sandbox": number("KEEP_SANDBOX_DAYS", 7, high=3650),
     "logins": number("KEEP_LOGINS_DAYS", 90, high=3650),
     "admin_log": number("KEEP_ADMIN_LOG_DAYS", 365, high=3650),

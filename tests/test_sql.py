@@ -13,7 +13,7 @@ from support.privacy import retention
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGINS = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b")
-FILES = [path for path in ROOT.glob("*/*sql.py") if not path.name.startswith("test_")]
+FILES = [path for path in (*ROOT.glob("*/*sql.py"), *ROOT.glob("*/*/sql.py")) if not path.name.startswith("test_")]
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES)
 
 

@@ -1,0 +1,81 @@
+"""Hand-written statements of partner events, and the parts of them that statements of other apps hold.
+
+A test runs each through EXPLAIN (tests/test_sql.py).
+"""
+
+COLUMNS = "partner_id, type, subject, at, data"
+"""Columns that whoever writes an event gives. `xid` and `test` have defaults in the database."""
+
+INSERT = f"""
+    INSERT INTO clients_partnerevent ({COLUMNS})
+    VALUES (%(event_partner)s, %(event_type)s, %(event_subject)s, %(event_at)s, %(event_data)s::jsonb)
+"""  # noqa: S608  a constant
+
+
+def insert(select: str) -> str:
+    """INSERT of the events that a SELECT of COLUMNS returns, in their order."""
+    return f"INSERT INTO clients_partnerevent ({COLUMNS}) {select}"
+
+
+def masked(via: str, destination: str) -> str:
+    """SQL expression for a destination as `messaging.masking.masked` has it; the arguments are SQL, too."""
+    return f"""CASE
+        WHEN {via} = 'C' AND strpos({destination}, '@') = 0 THEN '•••'
+        WHEN {via} = 'C' THEN left(regexp_replace({destination}, '@[^@]*$', ''), 1)
+            || '•••@' || regexp_replace({destination}, '^.*@', '')
+        WHEN {destination} ~ '^(\\+51)?9[0-9]{{8}}$' THEN '9•• ••• ' || right({destination}, 3)
+        WHEN length({destination}) >= 7 THEN '••• ' || right({destination}, 3)
+        ELSE '•••' END"""
+
+
+BEGIN_EPOCH = "INSERT INTO clients_eventepoch (id, epoch) VALUES (1, %(epoch)s) ON CONFLICT (id) DO NOTHING"
+
+PAGE = """
+    WITH page AS MATERIALIZED (
+        SELECT xid, id, type, subject, at, data, test FROM clients_partnerevent
+        WHERE partner_id = %(partner)s AND (xid, id) > (%(xid)s::text::xid8, %(id)s::bigint)
+          AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, id LIMIT %(scanned)s
+    ), last AS (
+        SELECT xid, id FROM page ORDER BY xid DESC, id DESC LIMIT 1
+    )
+    SELECT (SELECT epoch FROM clients_eventepoch WHERE id = 1),
+        pg_snapshot_xmin(pg_current_snapshot())::text,
+        (SELECT xid::text FROM last), (SELECT id FROM last), (SELECT count(*) FROM page),
+        (SELECT xid::text FROM clients_prunedevents WHERE partner_id = %(partner)s),
+        (SELECT event_id FROM clients_prunedevents WHERE partner_id = %(partner)s),
+        found.*
+    FROM (SELECT) AS always LEFT JOIN (
+        SELECT xid::text, id, type, subject, at, data::text, test FROM page
+        WHERE %(types)s::text[] IS NULL OR type = ANY(%(types)s::text[])
+        ORDER BY page.xid, page.id LIMIT %(limit)s
+    ) AS found ON true
+    ORDER BY found.xid::xid8, found.id
+"""
+"""A page of a partner's feed, at least one row: beside each event the epoch, the oldest running transaction, the last
+place that was looked at, how many rows were, and what retention has removed."""
+
+PRUNE = """
+    , pruned AS (
+        INSERT INTO clients_prunedevents AS known (partner_id, xid, event_id)
+        SELECT DISTINCT ON (partner_id) partner_id, event.xid, event.id
+        FROM clients_partnerevent AS event JOIN over ON over.id = event.id
+        ORDER BY partner_id, event.xid DESC, event.id DESC
+        ON CONFLICT (partner_id) DO UPDATE SET xid = excluded.xid, event_id = excluded.event_id
+        WHERE (known.xid, known.event_id) < (excluded.xid, excluded.event_id)
+    ), gone AS (
+        DELETE FROM clients_partnerevent AS event USING over WHERE event.id = over.id
+    )
+    SELECT count(*) FROM over
+"""
+"""Second part of a retention rule (`clients.retention`): removes events, and keeps the place of the last one."""
+
+IS_AHEAD = """
+    SELECT coalesce(bool_or(latest.xid >= pg_snapshot_xmax(pg_current_snapshot())), false)
+    FROM clients_partner AS partner CROSS JOIN LATERAL (
+        SELECT xid FROM clients_partnerevent WHERE partner_id = partner.id ORDER BY xid DESC, id DESC LIMIT 1
+    ) AS latest
+"""
+"""Whether there is an event of a transaction that this server has not begun yet: the database was restored."""
+RENUMBER = "UPDATE clients_partnerevent SET xid = pg_current_xact_id()"
+FORGET_PRUNED = "DELETE FROM clients_prunedevents"
