@@ -9,7 +9,7 @@ process for 10,000 rows, one JSON text 20 ms, lines take 1 ms.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -60,11 +60,13 @@ def live_among(partner: Partner, emails: Iterable[str]) -> set[str]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def deauthorize(partner: Partner, emails: Iterable[str], *, at: datetime) -> set[str]:
-    """End the live authorisations of these addresses; return the addresses that had one.
+def deauthorize(partner: Partner, emails: Iterable[str], *, request_id: int | None = None, at: datetime) -> set[str]:
+    """End the live authorisations of these addresses; return the addresses that had one. Without a request it is the
+    act of an agent.
 
     Nothing else is needed for a baja: every sender asks this table just before sending.
     """
     with connection.cursor() as cursor:
-        cursor.execute(sql.DEAUTHORIZE, {"partner": partner.pk, "emails": list(emails), "at": at})
+        params: dict[str, Any] = {"partner": partner.pk, "emails": list(emails), "request": request_id, "at": at}
+        cursor.execute(sql.DEAUTHORIZE, params)
         return {row[0] for row in cursor.fetchall()}

@@ -10,6 +10,9 @@ from django.core import signing
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from clients.events.models import EventType
+from clients.events.writing import write_event
+from clients.identity.phones import mask_email
 from clients.models import AuthorizedClient
 
 _signer = signing.Signer(sep=".", salt="clients.email_subscriptions")
@@ -56,8 +59,10 @@ def subscribable(email: str, *, asked_at: datetime) -> QuerySet[AuthorizedClient
 
 def subscribe(clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
     """Subscribe the rows. The caller has locked them."""
-    ids = [client.pk for client in clients]
+    rows = list(clients)
+    ids = [client.pk for client in rows]
     AuthorizedClient.objects.filter(pk__in=ids).update(subscribed_at=at, unsubscribed_at=None)
+    _tell(EventType.AUTHORIZATION_SUBSCRIBED, rows, at=at)
 
 
 def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> list[AuthorizedClient]:
@@ -85,4 +90,11 @@ def _unsubscribe(ids: set[int], *, at: datetime) -> list[AuthorizedClient]:
         subscribed = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).select_related("partner")
         changed = list(subscribed.order_by("pk").select_for_update(of=("self",), no_key=True))
         AuthorizedClient.objects.filter(pk__in=[each.pk for each in changed]).update(unsubscribed_at=at)
+        _tell(EventType.AUTHORIZATION_UNSUBSCRIBED, changed, at=at)
     return changed
+
+
+def _tell(event_type: EventType, clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
+    for each in clients:
+        data = {"id_solicitud": each.request_id, "via": "C", "to": mask_email(each.email)}
+        write_event(each.partner_id, event_type, each.pk, data, at=at)

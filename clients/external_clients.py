@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.db import transaction
 
+from clients.events.models import EventType
+from clients.events.writing import write_event
 from clients.models import Credential, ExternalClient, audit
 from clients.search.external_clients import folded
 
@@ -50,9 +52,11 @@ def register(
         )
         if kept.pk == new.pk:
             audit(kept, REGISTERED, **who, **origin)
+            write_event(partner.pk, EventType.REGISTRY_CLIENT_CREATED, kept.pk, {}, at=at)
         # PostgreSQL compares: it knows that 1 is 1.0 and not true
         elif ExternalClient.objects.filter(pk=kept.pk).exclude(**values).update(**values, updated_at=at):
             audit(kept, CHANGED, **who, **origin, changes=changes(kept, details))
+            write_event(partner.pk, EventType.REGISTRY_CLIENT_UPDATED, kept.pk, {}, at=at)
     return kept.pk
 
 

@@ -1,5 +1,7 @@
 """Hand-written statements of `clients`. A test runs each through EXPLAIN (tests/test_sql.py)."""
 
+from clients.events import sql as events
+
 CREDENTIAL_COLUMNS = (
     "id",
     "partner_id",
@@ -46,7 +48,17 @@ PostgreSQL writes a changed row anew: `xmin` is the transaction that did, `ctid`
 ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::regclass"
 """Rows of a table by its statistics."""
 
-AUTHORIZE = """
+
+def _told_request(event_type: str, rows: str) -> str:
+    """INSERT of the one event of a request for an alta or a baja, if it changed a client."""
+    return events.insert(f"""
+        SELECT %(partner)s, '{event_type}', coalesce(%(request)s::bigint::text, ''), %(at)s,
+            jsonb_build_object('id_solicitud', %(request)s::bigint, 'clients', count(*))
+        FROM {rows} HAVING count(*) > 0
+    """)  # noqa: S608  this module's constants
+
+
+AUTHORIZE = f"""
     WITH asked AS MATERIALIZED (
         SELECT nextval('clients_authorizedclient_id_seq') AS id, each.*
         FROM unnest(
@@ -66,9 +78,9 @@ AUTHORIZE = """
         FROM asked ORDER BY email
         ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
         RETURNING id
-    )
+    ), told AS ({_told_request("authorization.created", "added")})
     SELECT email FROM asked WHERE id NOT IN (SELECT id FROM added)
-"""
+"""  # noqa: S608  this module's constants
 """Add clients; returns the addresses that were live already. Each column is one text, in which a line break ends every
 value; what follows the last one is the row without an address."""
 
@@ -78,16 +90,18 @@ LIVE_AMONG = """
 """
 """Those of the addresses that are live."""
 
-DEAUTHORIZE = """
+DEAUTHORIZE = f"""
     WITH live AS (
         SELECT id FROM clients_authorizedclient
         WHERE partner_id = %(partner)s AND email = ANY(%(emails)s) AND deauthorized_at IS NULL
         ORDER BY email FOR NO KEY UPDATE
-    )
-    UPDATE clients_authorizedclient AS client SET deauthorized_at = %(at)s
-    FROM live WHERE client.id = live.id
-    RETURNING client.email
-"""
+    ), removed AS (
+        UPDATE clients_authorizedclient AS client SET deauthorized_at = %(at)s
+        FROM live WHERE client.id = live.id
+        RETURNING client.email
+    ), told AS ({_told_request("authorization.removed", "removed")})
+    SELECT email FROM removed
+"""  # noqa: S608  this module's constants
 """End live authorisations; returns their addresses."""
 
 ADD_TO_COUNTER = """

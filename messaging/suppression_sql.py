@@ -1,6 +1,8 @@
 """Hand-written statements of `messaging.suppression`, and its condition for the claims of bulletins. A test runs each
 through EXPLAIN (tests/test_sql.py)."""
 
+from clients.events import sql as events
+
 NOT_SUPPRESSED = """
     NOT EXISTS (SELECT FROM messaging_suppression AS suppression
                 WHERE suppression.mailbox = messaging_message.recipient AND suppression.mailbox <> ''
@@ -30,18 +32,30 @@ COUNT_FAILURES = """
 """
 """Permanent failures of a mailbox since the time, and since its last suppression for them was lifted."""
 
-SUPPRESS = """
-    INSERT INTO messaging_suppression (
-        mailbox, mailbox_key, partner_id, reason, evidence, message_id, created_at, last_at, created_by, lifted_by,
-        lifted_because
-    ) VALUES (
-        %(mailbox)s, '', %(partner)s, %(reason)s, %(evidence)s, %(message)s, %(at)s, %(at)s, %(by)s, '', ''
-    )
-    ON CONFLICT (mailbox, reason, partner_id) WHERE lifted_at IS NULL AND mailbox <> '' DO UPDATE SET
-        last_at = greatest(messaging_suppression.last_at, excluded.last_at),
-        evidence = excluded.evidence, message_id = excluded.message_id
-    RETURNING id
-"""
+_NOTICE = events.insert(f"""
+    SELECT client.partner_id, 'authorization.suppressed', client.id::text, %(at)s, jsonb_build_object(
+        'id_solicitud', client.request_id, 'via', 'C', 'to', {events.masked("'C'", "client.email")},
+        'reason', %(reason)s::text
+    ) FROM entry JOIN clients_authorizedclient AS client ON client.email = %(mailbox)s
+    WHERE is_new AND client.deauthorized_at IS NULL
+      AND (%(partner)s::bigint IS NULL OR client.partner_id = %(partner)s::bigint)
+""")  # noqa: S608  this module's constants
+SUPPRESS = f"""
+    WITH entry AS (
+        INSERT INTO messaging_suppression (
+            mailbox, mailbox_key, partner_id, reason, evidence, message_id, created_at, last_at, created_by, lifted_by,
+            lifted_because
+        ) VALUES (
+            %(mailbox)s, '', %(partner)s, %(reason)s, %(evidence)s, %(message)s, %(at)s, %(at)s, %(by)s, '', ''
+        )
+        ON CONFLICT (mailbox, reason, partner_id) WHERE lifted_at IS NULL AND mailbox <> '' DO UPDATE SET
+            last_at = greatest(messaging_suppression.last_at, excluded.last_at),
+            evidence = excluded.evidence, message_id = excluded.message_id
+        RETURNING id, xmax = 0 AS is_new
+    ), told AS ({_NOTICE})
+    SELECT id FROM entry
+"""  # noqa: S608  as above
+"""Write or renew an entry; returns its id. Of a new one the companies are told whose clients it concerns."""
 BOUNCED_LAST = """
     SELECT max(last_at) FROM messaging_suppression
     WHERE lifted_at IS NULL AND reason = 'HARD_BOUNCE' AND mailbox = %(mailbox)s AND mailbox <> ''

@@ -5,6 +5,7 @@ They are made from the table of changes and `TRANSITIONS` when this module is im
 constant has a statement for each state that its messages may get, and goes to `messaging.queue.transitions.move`.
 """
 
+from clients.events import sql as events
 from messaging.models import TRANSITIONS, Message
 from messaging.sql import STILL_SUBSCRIBED, SWEEP_SIZE
 from messaging.suppression_sql import NOT_SUPPRESSED
@@ -26,6 +27,8 @@ _CHANGES = {
 }
 """SET clauses of each new state. A code is kept (`kept_until`) only while a fallback may need it."""
 _ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
+_TOLD = {S.SENT, S.DELIVERED, S.UNDELIVERED}
+"""States that the partner is told, where the message is a code, a bulletin or an alert of its own."""
 
 
 def _some(rows: str, limit: int) -> str:
@@ -47,6 +50,18 @@ def _guard(to: str) -> str:
     return allowed
 
 
+def _told(to: str, at: str) -> str:
+    """INSERT of a partner event for each row of `moved`: of a code under the code's id, of others under their own."""
+    return events.insert(f"""
+        SELECT partner_id, CASE WHEN kind = 'verificacion' THEN 'verification' ELSE 'message' END || '.{to.lower()}',
+            CASE WHEN kind = 'verificacion' THEN reference ELSE id END::text, {at},
+            jsonb_build_object('message_id', id, 'kind', kind, 'via', via, 'to', {events.masked("via", "recipient")})
+        FROM moved
+        WHERE partner_id IS NOT NULL
+          AND (kind IN ('boletin', 'alerta') OR kind = 'verificacion' AND reference IS NOT NULL)
+    """)  # noqa: S608  this module's constants
+
+
 def _move(to: str, where: str, also: str, limit: int) -> str:
     if to == S.SENDING:
         raise ValueError("a message becomes SENDING by a claim (messaging.delivery.send), which writes no event")
@@ -55,11 +70,11 @@ def _move(to: str, where: str, also: str, limit: int) -> str:
     return f"""
         WITH moved AS (
             UPDATE messaging_message SET state = '{to}', {changes} WHERE {_some(rows, limit) if limit else rows}
-            RETURNING id, kind, reference, attempts, provider
+            RETURNING id, kind, reference, attempts, provider, partner_id, via, recipient
         ), logged AS (
             INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
             SELECT id, %(at)s, '{to}', attempts, provider, %(detail)s FROM moved
-        )
+        ){f", told AS ({_told(to, '%(at)s')})" if to in _TOLD else ""}
         SELECT id, kind, reference FROM moved
     """  # noqa: S608  this module's constants
 
@@ -120,8 +135,9 @@ RECORD_SENT = f"""
             provider_id = answer.provider_id
         FROM answer WHERE message.id = ANY (ARRAY(SELECT id FROM answer)) AND message.id = answer.id
           AND message.claim_id = answer.claim AND {_guard(S.SENT)}
-        RETURNING message.id, message.attempts, message.provider, answer.reply, answer.at
-    )
+        RETURNING message.id, message.attempts, message.provider, answer.reply, answer.at, message.kind,
+            message.reference, message.partner_id, message.via, message.recipient
+    ), told AS ({_told(S.SENT, "at")})
     INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
     SELECT id, at, 'SENT', attempts, provider, reply FROM moved RETURNING message_id
 """  # noqa: S608  this module's constants

@@ -16,9 +16,12 @@ from django.db.models import Case, F, Value, When
 
 from clients.credentials import Known
 from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
+from clients.events.models import EventType
+from clients.events.writing import write_event
 from clients.models import Applicant, Credential, Partner
 from clients.uuid7 import uuid7
 from messaging.delivery import receipts
+from messaging.masking import masked
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
 from messaging.suppression import listing
@@ -289,10 +292,24 @@ def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, 
     Applicant.objects.filter(pk=person.id).update(
         wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if decided.locks_applicant else None
     )
+    _tell_end_of_tries(person, code, decided, at=at)
     if decided.remaining > 0:
         return WrongCode(decided.remaining)
     outbox.cancel([code.id], at=at, detail="se agotaron los intentos")
     return TriesUsedUp()
+
+
+def _tell_end_of_tries(
+    person: decisions.Person, code: decisions.Code, decided: decisions.WrongTry, *, at: datetime
+) -> None:
+    """Write the events of a wrong try: of one that ended the code, and of one that locked the client."""
+    if decided.remaining <= 0:
+        about = {"client_id": str(person.id), "via": code.via, "to": masked(code.via, code.destination)}
+        failed = EventType.VERIFICATION_FAILED
+        write_event(person.partner_id, failed, code.id, about | {"outcome": Outcome.FAILED.value}, at=at)
+    if decided.locks_applicant:
+        client = {"client_id": str(person.id)}
+        write_event(person.partner_id, EventType.VERIFICATION_LOCKED, code.id, client, at=at)
 
 
 def _end_if_live(token: VerificationToken | None, outcome: str, *, at: datetime) -> None:

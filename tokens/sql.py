@@ -15,11 +15,15 @@ from uuid import UUID
 
 from clients.credentials import Known
 from clients.errors import CredentialChanged
+from clients.events.models import EventType
+from clients.events.sql import INSERT as INSERT_EVENT
+from clients.events.writing import parameters as event_parameters
 from clients.postgresql import exchange, execute_with_commit
 from clients.sql import CREDENTIAL_VERSION
+from messaging.masking import masked
 from messaging.models import Via
 from messaging.queue import outbox
-from tokens import destinations
+from tokens import destinations, event_sql
 from tokens.cooldown import LOOK_BACK
 from tokens.decisions import Code, Person, Snapshot
 from tokens.models import MAX_TRIES, VerificationToken
@@ -123,7 +127,6 @@ _INSERT_CODE = """
         %(token_client_attempt)s, %(token_client_wait)s, %(token_destination_attempt)s, %(token_destination_wait)s
     )
 """
-ISSUE = f"WITH token AS ({_INSERT_CODE}) {outbox.INSERT}"
 
 
 def _accepting(request: str = "") -> str:
@@ -132,39 +135,54 @@ def _accepting(request: str = "") -> str:
         WITH accepted AS (
             UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
             WHERE id = %(token)s AND outcome = 'PENDIENTE' AND wrong_tries < {MAX_TRIES}
-            RETURNING applicant_id, via, destination, operator
-        ){request}
-        UPDATE clients_applicant AS applicant
-        SET state = 'VALIDADO', validated_at = %(at)s, wrong_codes_in_a_row = 0, proved_via = accepted.via,
-            proved_destination = accepted.destination, proved_operator = accepted.operator
-        FROM accepted WHERE applicant.id = accepted.applicant_id
+            RETURNING id, applicant_id, via, destination, operator
+        ){request}, proved AS (
+            UPDATE clients_applicant AS applicant
+            SET state = 'VALIDADO', validated_at = %(at)s, wrong_codes_in_a_row = 0, proved_via = accepted.via,
+                proved_destination = accepted.destination, proved_operator = accepted.operator
+            FROM accepted WHERE applicant.id = accepted.applicant_id RETURNING applicant.id, applicant.partner_id
+        )
+        {event_sql.of_accepted()}
     """  # noqa: S608  this module's constants
 
 
 ACCEPT = _accepting()
-END = """
-    UPDATE tokens_verificationtoken SET outcome = %(outcome)s, finished_at = %(at)s
-    WHERE id = %(token)s AND outcome = 'PENDIENTE'
-"""
+END = f"""
+    WITH ended AS (
+        UPDATE tokens_verificationtoken SET outcome = %(outcome)s, finished_at = %(at)s
+        WHERE id = %(token)s AND outcome = 'PENDIENTE' RETURNING {event_sql.RETURNING}
+    )
+    {event_sql.of_ended()}
+"""  # noqa: S608  this module's constants
 
 
 SWEEP_SIZE = 500
 """Codes in one statement of the sweep, as in `messaging.sql.SWEEP_SIZE`."""
 CLOSE_EXPIRED = f"""
-    UPDATE tokens_verificationtoken
-    SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
-    WHERE id = ANY (ARRAY(
-        SELECT id FROM tokens_verificationtoken
-        WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
-    ))
+    WITH ended AS (
+        UPDATE tokens_verificationtoken
+        SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM tokens_verificationtoken
+            WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
+        )) RETURNING {event_sql.RETURNING}
+    ), told AS ({event_sql.of_ended()})
+    SELECT count(*) FROM ended
 """  # noqa: S608  this module's constants
-RETURN_RUNGS = """
-    UPDATE tokens_verificationtoken
-    SET returned_at = %(at)s,
-        outcome = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN 'NO_ENVIADO' ELSE outcome END,
-        finished_at = CASE WHEN %(certainly)s AND outcome = 'PENDIENTE' THEN %(at)s ELSE finished_at END
-    WHERE id = ANY(%(ids)s) AND returned_at IS NULL
-"""
+"""Returns how many codes ended."""
+RETURN_RUNGS = f"""
+    WITH pending AS (
+        SELECT id, %(certainly)s AND outcome = 'PENDIENTE' AS ends FROM tokens_verificationtoken
+        WHERE id = ANY(%(ids)s) AND returned_at IS NULL FOR NO KEY UPDATE
+    ), ended AS (
+        UPDATE tokens_verificationtoken AS token
+        SET returned_at = %(at)s, outcome = CASE WHEN ends THEN 'NO_ENVIADO' ELSE outcome END,
+            finished_at = CASE WHEN ends THEN %(at)s ELSE finished_at END
+        FROM pending WHERE token.id = pending.id
+        RETURNING token.id, applicant_id, via, destination, outcome, ends
+    )
+    {event_sql.of_ended("ends")}
+"""  # noqa: S608  this module's constants
 """Codes whose message no provider took: `certainly`, or as far as is known."""
 FORGET_DESTINATIONS = """
     UPDATE tokens_verificationtoken
@@ -177,10 +195,16 @@ FORGET_DESTINATIONS = """
 
 
 @lru_cache
-def issue(request_insert: str) -> str:
-    """ISSUE that also writes the row of the request, whose id goes into the message."""
-    message = outbox.INSERT.replace("%(message_request_id)s", "(SELECT id FROM request)")
-    return f"WITH request AS ({request_insert} RETURNING id), token AS ({_INSERT_CODE}) {message}"
+def issue(request_insert: str = "", *, for_partner: bool) -> str:
+    """Statement that writes a code, its message and its event, and the row of the request, whose id goes into the
+    message. A client of no partner has nobody to be told."""
+    parts, message = [f"token AS ({_INSERT_CODE})"], outbox.INSERT
+    if request_insert:
+        parts.append(f"request AS ({request_insert} RETURNING id)")
+        message = message.replace("%(message_request_id)s", "(SELECT id FROM request)")
+    if for_partner:
+        parts.append(f"told AS ({INSERT_EVENT})")
+    return f"WITH {', '.join(parts)} {message}"
 
 
 @lru_cache
@@ -268,13 +292,23 @@ def _confirm(known: Known | None, version: str | None) -> None:
 
 
 def insert_token_and_message(token: VerificationToken, message: dict[str, Any], row: RequestRow | None) -> None:
-    """Insert both, and the row of the request, with the COMMIT. `message`: as `outbox.fields` makes it."""
+    """Insert both, the event, and the row of the request, with the COMMIT. `message`: as `outbox.fields` makes it."""
     columns: dict[str, Any] = {f"token_{name}": getattr(token, name) for name in _COLUMNS}
     columns |= outbox.as_parameters(message)
-    if row is None:
-        execute_with_commit((ISSUE, columns))
-    else:
-        execute_with_commit((issue(row.insert), columns | row.parameters()))
+    partner = message["partner_id"]
+    if partner is not None:
+        data = {
+            "client_id": str(token.applicant_id),
+            "via": token.via,
+            "to": masked(token.via, token.destination),
+            "message_id": str(message["id"]),
+            "expires_at": token.expires_at.isoformat(),
+        }
+        requested = EventType.VERIFICATION_REQUESTED
+        columns |= event_parameters(partner, requested, token.id, data, at=token.created_at)
+    if row is not None:
+        columns |= row.parameters()
+    execute_with_commit((issue(row.insert if row else "", for_partner=partner is not None), columns))
 
 
 def end(token_id: UUID, outcome: str, *, at: datetime) -> None:

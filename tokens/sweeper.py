@@ -48,7 +48,7 @@ def close_expired(*, at: datetime) -> int:
     """End PENDIENTE codes past their 150 s: SIN_RESPUESTA without tries, EXPIRADO with. Return how many."""
     with connection.cursor() as cursor:
         cursor.execute(sql.CLOSE_EXPIRED, {"at": at})
-        return int(cursor.rowcount)
+        return int(cursor.fetchone()[0])
 
 
 def _return_rungs(references: Sequence[UUID], *, certainly: bool, at: datetime) -> None:

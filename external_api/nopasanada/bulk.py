@@ -36,11 +36,11 @@ def alta(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) ->
     return results(checked)
 
 
-def baja(partner: Partner, rows: list[Any], *, at: datetime) -> dict[str, Any]:
+def baja(partner: Partner, rows: list[Any], *, request_id: int, at: datetime) -> dict[str, Any]:
     """End the authorisation of each address that is live with this partner."""
     checked = [check_address(row) for row in rows]
     first = _first_with_each_address(checked, lambda row: bool(row.email))
-    ended = deauthorize(partner, first, at=at) if first else set()
+    ended = deauthorize(partner, first, request_id=request_id, at=at) if first else set()
     for index, row in enumerate(checked):
         if not row.email:
             continue

@@ -95,7 +95,7 @@ class RequestView(ContractView):
         return self._counted(bulk.alta(partner, self._rows(), request_id=self.request_id, at=self.at))
 
     def _baja(self, partner: Partner) -> Answer:
-        return self._counted(bulk.baja(partner, self._rows(), at=self.at))
+        return self._counted(bulk.baja(partner, self._rows(), request_id=self.request_id, at=self.at))
 
     def _clientes_autorizados(self, partner: Partner) -> StreamingHttpResponse:
         return self._streamed(partial(queries.clients, partner, self._filter()))
