@@ -11,6 +11,7 @@ from clients.errors import ApplicantNotFound, CredentialRefused
 from clients.models import Applicant, audit
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
+from external_api.frontdoor.query import query_of
 from external_api.frontdoor.views import header_credential
 from external_api.informaperu import staff_presenters as shown
 from external_api.informaperu.serializers import Login
@@ -24,7 +25,7 @@ from external_api.informaperu.staff_rights import (
     required_visibility,
     visibility_of,
 )
-from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQuery, checked_query, query_of
+from external_api.informaperu.staff_serializers import ClientsQuery, MessagesQuery, checked_query
 from external_api.informaperu.staff_tokens import TOKEN_LIFETIME, issue_for, user_of_token
 from external_api.informaperu.views import InformaPeruView, client_id
 from messaging.models import Message

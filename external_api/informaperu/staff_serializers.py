@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from rest_framework import serializers
 
@@ -13,8 +12,8 @@ from clients.identity import documents, phones
 from clients.identity.emails import InvalidEmail, canonical_email
 from clients.local_time import midnight
 from clients.models import Applicant
-from external_api.frontdoor.errors import BadRequest, InvalidFields
 from external_api.frontdoor.fields import Text, checked
+from external_api.frontdoor.query import query_of
 from external_api.informaperu.serializers import Email
 from messaging.models import Message, Via
 
@@ -133,18 +132,6 @@ class MessagesQuery(ListQuery):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs = super().validate(attrs)
         return {**attrs, "token": UUID(attrs["token"]) if attrs["token"] else None}
-
-
-def query_of(request: HttpRequest) -> dict[str, str]:
-    """The query's parameters. Raises BadRequest for too many of them, InvalidFields for a repeated one."""
-    try:
-        lists = dict(request.GET.lists())
-    except SuspiciousOperation:
-        raise BadRequest("La consulta tiene demasiados parámetros.") from None
-    repeated = {name[:50]: ["No debe repetirse."] for name, values in lists.items() if len(values) > 1}
-    if repeated:
-        raise InvalidFields(repeated)
-    return {name: str(values[0]) for name, values in lists.items()}
 
 
 def checked_query(serializer_class: type[ListQuery], request: HttpRequest) -> tuple[dict[str, Any], dict[str, str]]:
