@@ -62,7 +62,7 @@ def subscribe(clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
     rows = list(clients)
     ids = [client.pk for client in rows]
     AuthorizedClient.objects.filter(pk__in=ids).update(subscribed_at=at, unsubscribed_at=None)
-    _tell(EventType.AUTHORIZATION_SUBSCRIBED, rows, at=at)
+    _write_events(EventType.AUTHORIZATION_SUBSCRIBED, rows, at=at)
 
 
 def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> list[AuthorizedClient]:
@@ -90,11 +90,11 @@ def _unsubscribe(ids: set[int], *, at: datetime) -> list[AuthorizedClient]:
         subscribed = AuthorizedClient.objects.filter(pk__in=ids, unsubscribed_at__isnull=True).select_related("partner")
         changed = list(subscribed.order_by("pk").select_for_update(of=("self",), no_key=True))
         AuthorizedClient.objects.filter(pk__in=[each.pk for each in changed]).update(unsubscribed_at=at)
-        _tell(EventType.AUTHORIZATION_UNSUBSCRIBED, changed, at=at)
+        _write_events(EventType.AUTHORIZATION_UNSUBSCRIBED, changed, at=at)
     return changed
 
 
-def _tell(event_type: EventType, clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
+def _write_events(event_type: EventType, clients: Iterable[AuthorizedClient], *, at: datetime) -> None:
     for each in clients:
         data = {"id_solicitud": each.request_id, "via": "C", "to": mask_email(each.email)}
         write_event(each.partner_id, event_type, each.pk, data, at=at)

@@ -49,7 +49,7 @@ ESTIMATED_ROWS = "SELECT reltuples::bigint FROM pg_class WHERE oid = %(table)s::
 """Rows of a table by its statistics."""
 
 
-def _told_request(event_type: str, rows: str) -> str:
+def _event_insert(event_type: str, rows: str) -> str:
     """INSERT of the one event of a request for an alta or a baja, if it changed a client."""
     return events.insert(f"""
         SELECT %(partner)s, '{event_type}', coalesce(%(request)s::bigint::text, ''), %(at)s,
@@ -78,7 +78,7 @@ AUTHORIZE = f"""
         FROM asked ORDER BY email
         ON CONFLICT (partner_id, email) WHERE deauthorized_at IS NULL DO NOTHING
         RETURNING id
-    ), told AS ({_told_request("authorization.created", "added")})
+    ), event AS ({_event_insert("authorization.created", "added")})
     SELECT email FROM asked WHERE id NOT IN (SELECT id FROM added)
 """  # noqa: S608  this module's constants
 """Add clients; returns the addresses that were live already. Each column is one text, in which a line break ends every
@@ -99,7 +99,7 @@ DEAUTHORIZE = f"""
         UPDATE clients_authorizedclient AS client SET deauthorized_at = %(at)s
         FROM live WHERE client.id = live.id
         RETURNING client.email
-    ), told AS ({_told_request("authorization.removed", "removed")})
+    ), event AS ({_event_insert("authorization.removed", "removed")})
     SELECT email FROM removed
 """  # noqa: S608  this module's constants
 """End live authorisations; returns their addresses."""

@@ -62,6 +62,12 @@ def reserve(via: str, *, caller: str, partner: Partner | None, at: datetime) -> 
     return put_back
 
 
+def left_today(via: str, *, caller: str, partner: Partner | None, at: datetime) -> tuple[int, int]:
+    """The caller's own cap on messages of the day by this via, and what is left of it."""
+    key, cap = next(iter(_caps(via, caller, partner).items()))
+    return cap, max(0, cap - counters.counts_today([key], at=at)[0])
+
+
 def _caps(via: str, caller: str, partner: Partner | None) -> dict[str, int]:
     if via == Via.EMAIL:
         return {f"mail:{caller}": int(settings.MAIL_CODES_PER_DAY)}

@@ -32,14 +32,18 @@ COUNT_FAILURES = """
 """
 """Permanent failures of a mailbox since the time, and since its last suppression for them was lifted."""
 
-_NOTICE = events.insert(f"""
-    SELECT client.partner_id, 'authorization.suppressed', client.id::text, %(at)s, jsonb_build_object(
-        'id_solicitud', client.request_id, 'via', 'C', 'to', {events.masked("'C'", "client.email")},
-        'reason', %(reason)s::text
-    ) FROM entry JOIN clients_authorizedclient AS client ON client.email = %(mailbox)s
-    WHERE is_new AND client.deauthorized_at IS NULL
-      AND (%(partner)s::bigint IS NULL OR client.partner_id = %(partner)s::bigint)
-""")  # noqa: S608  this module's constants
+
+def _event_insert() -> str:
+    return events.insert(f"""
+        SELECT client.partner_id, 'authorization.suppressed', client.id::text, %(at)s, jsonb_build_object(
+            'id_solicitud', client.request_id, 'via', 'C', 'to', {events.masked("'C'", "client.email")},
+            'reason', %(reason)s::text
+        ) FROM entry JOIN clients_authorizedclient AS client ON client.email = %(mailbox)s
+        WHERE is_new AND client.deauthorized_at IS NULL
+          AND (%(partner)s::bigint IS NULL OR client.partner_id = %(partner)s::bigint)
+    """)  # noqa: S608  this module's constants
+
+
 SUPPRESS = f"""
     WITH entry AS (
         INSERT INTO messaging_suppression (
@@ -52,7 +56,7 @@ SUPPRESS = f"""
             last_at = greatest(messaging_suppression.last_at, excluded.last_at),
             evidence = excluded.evidence, message_id = excluded.message_id
         RETURNING id, xmax = 0 AS is_new
-    ), told AS ({_NOTICE})
+    ), event AS ({_event_insert()})
     SELECT id FROM entry
 """  # noqa: S608  as above
 """Write or renew an entry; returns its id. Of a new one the companies are told whose clients it concerns."""

@@ -27,7 +27,7 @@ _CHANGES = {
 }
 """SET clauses of each new state. A code is kept (`kept_until`) only while a fallback may need it."""
 _ONLY_BEFORE_HAND_OVER = {S.EXPIRED, S.CANCELLED}
-_TOLD = {S.SENT, S.DELIVERED, S.UNDELIVERED}
+_WITH_EVENT = {S.SENT, S.DELIVERED, S.UNDELIVERED}
 """States that the partner is told, where the message is a code, a bulletin or an alert of its own."""
 
 
@@ -50,7 +50,7 @@ def _guard(to: str) -> str:
     return allowed
 
 
-def _told(to: str, at: str) -> str:
+def _event_insert(to: str, at: str) -> str:
     """INSERT of a partner event for each row of `moved`: of a code under the code's id, of others under their own."""
     return events.insert(f"""
         SELECT partner_id, CASE WHEN kind = 'verificacion' THEN 'verification' ELSE 'message' END || '.{to.lower()}',
@@ -74,7 +74,7 @@ def _move(to: str, where: str, also: str, limit: int) -> str:
         ), logged AS (
             INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
             SELECT id, %(at)s, '{to}', attempts, provider, %(detail)s FROM moved
-        ){f", told AS ({_told(to, '%(at)s')})" if to in _TOLD else ""}
+        ){f", event AS ({_event_insert(to, '%(at)s')})" if to in _WITH_EVENT else ""}
         SELECT id, kind, reference FROM moved
     """  # noqa: S608  this module's constants
 
@@ -137,7 +137,7 @@ RECORD_SENT = f"""
           AND message.claim_id = answer.claim AND {_guard(S.SENT)}
         RETURNING message.id, message.attempts, message.provider, answer.reply, answer.at, message.kind,
             message.reference, message.partner_id, message.via, message.recipient
-    ), told AS ({_told(S.SENT, "at")})
+    ), event AS ({_event_insert(S.SENT, "at")})
     INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
     SELECT id, at, 'SENT', attempts, provider, reply FROM moved RETURNING message_id
 """  # noqa: S608  this module's constants

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from clients.events import watch
 from support.privacy import retention
 from support.usage import counting
 
@@ -23,3 +24,8 @@ def count_usage() -> None:
 @shared_task(name="support.forget_erased")
 def forget_erased() -> None:
     retention.run(at=timezone.now(), seconds=SLICE_SECONDS, kinds=retention.OF_THE_ERASED)
+
+
+@shared_task(name="support.watch_events")
+def watch_events() -> None:
+    watch.check()

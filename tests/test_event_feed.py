@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from clients import retention
-from clients.events import feed, restore, sql
+from clients.events import feed, restore, sql, watch
 from clients.events.feed import Cursor, CursorGone, NotACursor
 from clients.events.models import EventEpoch, EventType, PartnerEvent, PrunedEvents
 from clients.events.writing import write_event
@@ -191,6 +192,37 @@ def test_a_restored_database_gets_new_places_and_no_event_is_lost(partner):
     assert gone.value.oldest.epoch == renumbered.epoch != old.epoch
     write(partner, "c")
     assert subjects(read(partner, gone.value.oldest)) == ["a", "b", "c"]
+
+
+def test_the_command_renumbers_where_it_is_needed_and_only_there(partner, capsys):
+    write(partner, "a")
+    call_command("renumber_events")
+    assert "nothing to do" in capsys.readouterr().out
+    PartnerEvent.objects.update(xid=2**40)
+    call_command("renumber_events")
+    assert "1 events have new places" in capsys.readouterr().out
+    assert subjects(read(partner, None)) == ["a"]
+
+
+def test_a_restored_database_is_in_the_log(partner, caplog):
+    write(partner, "a")
+    watch.check()
+    assert "restored" not in caplog.text
+    PartnerEvent.objects.update(xid=2**40)
+    watch.check()
+    assert "run manage.py renumber_events" in caplog.text
+
+
+def test_what_holds_the_feed_up_is_in_the_log_with_its_process(partner, other_session, caplog, monkeypatch):
+    other_session.execute("SELECT pg_current_xact_id()")
+    pid = other_session.info.backend_pid
+    assert wait_until(lambda: (found := watch.oldest_writer()) is not None and found.pid == pid, seconds=30)
+    watch.check()
+    assert "holds the feed of events up" not in caplog.text, "it is young"
+    monkeypatch.setattr(watch, "LATE_SECONDS", 0)
+    watch.check()
+    (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
+    assert (record.pid, record.database) == (pid, connection.settings_dict["NAME"])
 
 
 def test_a_database_that_was_not_restored_is_not_ahead(partner):

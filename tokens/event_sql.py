@@ -31,5 +31,5 @@ def of_ended(condition: str = "true") -> str:
             'outcome', code.outcome
         ) FROM ended AS code JOIN clients_applicant AS applicant ON applicant.id = code.applicant_id
         WHERE applicant.partner_id IS NOT NULL AND {condition}
-    """  # noqa: S608
+    """  # noqa: S608  as above
     )

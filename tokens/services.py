@@ -292,14 +292,14 @@ def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, 
     Applicant.objects.filter(pk=person.id).update(
         wrong_codes_in_a_row=F("wrong_codes_in_a_row") + 1, locked_at=at if decided.locks_applicant else None
     )
-    _tell_end_of_tries(person, code, decided, at=at)
+    _write_events_of_wrong_try(person, code, decided, at=at)
     if decided.remaining > 0:
         return WrongCode(decided.remaining)
     outbox.cancel([code.id], at=at, detail="se agotaron los intentos")
     return TriesUsedUp()
 
 
-def _tell_end_of_tries(
+def _write_events_of_wrong_try(
     person: decisions.Person, code: decisions.Code, decided: decisions.WrongTry, *, at: datetime
 ) -> None:
     """Write the events of a wrong try: of one that ended the code, and of one that locked the client."""

@@ -166,7 +166,7 @@ CLOSE_EXPIRED = f"""
             SELECT id FROM tokens_verificationtoken
             WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
         )) RETURNING {event_sql.RETURNING}
-    ), told AS ({event_sql.of_ended()})
+    ), event AS ({event_sql.of_ended()})
     SELECT count(*) FROM ended
 """  # noqa: S608  this module's constants
 """Returns how many codes ended."""
@@ -203,7 +203,7 @@ def issue(request_insert: str = "", *, for_partner: bool) -> str:
         parts.append(f"request AS ({request_insert} RETURNING id)")
         message = message.replace("%(message_request_id)s", "(SELECT id FROM request)")
     if for_partner:
-        parts.append(f"told AS ({INSERT_EVENT})")
+        parts.append(f"event AS ({INSERT_EVENT})")
     return f"WITH {', '.join(parts)} {message}"
 
 

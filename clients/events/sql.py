@@ -79,3 +79,9 @@ IS_AHEAD = """
 """Whether there is an event of a transaction that this server has not begun yet: the database was restored."""
 RENUMBER = "UPDATE clients_partnerevent SET xid = pg_current_xact_id()"
 FORGET_PRUNED = "DELETE FROM clients_prunedevents"
+
+OLDEST_WRITER = """
+    SELECT extract(epoch FROM clock_timestamp() - xact_start)::float, pid, coalesce(datname, '')
+    FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+    ORDER BY age(backend_xid) DESC LIMIT 1
+"""

@@ -28,7 +28,7 @@ def take(*messages, at=None):
     return sent_together(answers)
 
 
-def told():
+def written():
     rows = PartnerEvent.objects.order_by("id")
     return [(each.partner, each.type, each.subject, each.data) for each in rows]
 
@@ -39,7 +39,7 @@ def test_a_mail_that_was_taken_is_told_under_its_own_id_at_its_own_moment(kind):
     message = sending(partner, kind=kind)
     assert take(message, at=at) == {message.pk}
     about = {"message_id": str(message.pk), "kind": kind, "via": "C", "to": MASKED}
-    assert told() == [(partner, "message.sent", str(message.pk), about)]
+    assert written() == [(partner, "message.sent", str(message.pk), about)]
     assert PartnerEvent.objects.get().at == at
 
 
@@ -49,21 +49,21 @@ def test_what_came_of_it_is_told_by_the_receipt():
     take(message)
     for state in ("UNDELIVERED", "DELIVERED", "DELIVERED"):
         receipts.receive(Report("smtp", "p-1", state, message_id=message.pk), at=timezone.now())
-    assert [kind for _, kind, _, _ in told()] == ["message.sent", "message.undelivered", "message.delivered"]
-    assert {about for _, _, about, _ in told()} == {str(message.pk)}
+    assert [kind for _, kind, _, _ in written()] == ["message.sent", "message.undelivered", "message.delivered"]
+    assert {about for _, _, about, _ in written()} == {str(message.pk)}
 
 
 def test_confirmations_of_a_subscription_and_mails_of_nobody_are_not_told():
     take(sending(None), sending(PartnerFactory(), kind="suscripcion"))
     assert Message.objects.filter(state="SENT").count() == 2
-    assert told() == []
+    assert written() == []
 
 
 def test_an_answer_that_comes_after_its_claim_tells_nothing():
     message = sending(PartnerFactory())
     Message.objects.filter(pk=message.pk).update(claim_id=uuid4())
     assert take(message) == set()
-    assert told() == []
+    assert written() == []
 
 
 def test_a_mailbox_that_gets_no_more_mail_is_told_once_to_each_company_it_concerns():
@@ -71,7 +71,7 @@ def test_a_mailbox_that_gets_no_more_mail_is_told_once_to_each_company_it_concer
     AuthorizedClientFactory(email=ANA, deauthorized_at=timezone.now())
     for _ in range(2):
         listing.add(ANA, Suppression.Reason.HARD_BOUNCE, partner=None, evidence="x", message=None, at=timezone.now())
-    assert sorted(told(), key=lambda each: each[0].pk) == [
+    assert sorted(written(), key=lambda each: each[0].pk) == [
         (
             client.partner,
             "authorization.suppressed",
@@ -85,4 +85,4 @@ def test_a_mailbox_that_gets_no_more_mail_is_told_once_to_each_company_it_concer
 def test_an_entry_of_one_company_is_told_to_that_one():
     mine, _ = [AuthorizedClientFactory(email=ANA) for _ in range(2)]
     listing.add_by_hand(ANA, partner=mine.partner, reason="lo pidió", by="eva", at=timezone.now())
-    assert [(partner, data["reason"]) for partner, _, _, data in told()] == [(mine.partner, "MANUAL")]
+    assert [(partner, data["reason"]) for partner, _, _, data in written()] == [(mine.partner, "MANUAL")]

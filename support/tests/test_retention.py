@@ -15,6 +15,8 @@ from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
+from clients.events.models import EventType, PartnerEvent
+from clients.events.writing import write_event
 from clients.models import Applicant, AuthorizedClient, LoginAddress, LoginFailures
 from clients.retention import BATCH, RetentionRule
 from conftest import NOW, at_once, make_applicant
@@ -156,6 +158,10 @@ GONE = {
     "feedback": (
         lambda at: RecipientFeedbackFactory(at=at),
         lambda: RecipientFeedback.objects.filter(mailbox="", detail="").count(),
+    ),
+    "events": (
+        lambda at: write_event(PartnerFactory().pk, EventType.KEY_EXPIRING, "1", {}, at=at),
+        lambda: 1 - PartnerEvent.objects.count(),
     ),
     "suppressions": (lambda at: SuppressionFactory(lifted_at=at), lambda: 1 - Suppression.objects.count()),
     "provider_events": (

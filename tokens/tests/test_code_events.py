@@ -47,7 +47,7 @@ def code_of(token):
     return unseal(bytes(Message.objects.get(reference=token.pk).sealed))
 
 
-def told(*, but=("verification.requested",)):
+def written(*, but=("verification.requested",)):
     """Type, subject and data of the events, without those of the request itself."""
     rows = PartnerEvent.objects.order_by("id").exclude(type__in=but)
     return [(row.type, row.subject, row.data) for row in rows]
@@ -87,12 +87,12 @@ def test_a_client_of_nobody_has_nobody_to_be_told():
 def test_a_right_code_is_told_once(applicant):
     token = ask(applicant)
     verify(applicant, code_of(token))
-    assert told() == [
+    assert written() == [
         ("verification.verified", str(token.pk), {"client_id": str(applicant.pk), "via": "S", "to": MASKED})
     ]
     with pytest.raises(Refused):
         verify(applicant, "AAAA")
-    assert len(told()) == 1
+    assert len(written()) == 1
 
 
 def test_a_mailbox_is_masked_too(applicant):
@@ -106,8 +106,8 @@ def test_the_last_wrong_try_is_told_and_none_before(applicant):
     for nth in range(MAX_TRIES):
         with pytest.raises(Refused):
             verify(applicant, "....")
-        assert len(told()) == (nth == MAX_TRIES - 1)
-    (event,) = told()
+        assert len(written()) == (nth == MAX_TRIES - 1)
+    (event,) = written()
     assert event[:2] == ("verification.failed", str(token.pk))
     assert event[2] == {"client_id": str(applicant.pk), "via": "S", "to": MASKED, "outcome": "FALLIDO"}
 
@@ -117,7 +117,7 @@ def test_a_lock_is_told(applicant):
     token = ask(applicant)
     with pytest.raises(Refused):
         verify(applicant, "....")
-    assert told() == [("verification.locked", str(token.pk), {"client_id": str(applicant.pk)})]
+    assert written() == [("verification.locked", str(token.pk), {"client_id": str(applicant.pk)})]
 
 
 def test_a_cancelled_and_a_replaced_code_are_told_with_their_outcome(applicant):
@@ -125,7 +125,7 @@ def test_a_cancelled_and_a_replaced_code_are_told_with_their_outcome(applicant):
     first = ask(applicant, at=now - timedelta(minutes=2, seconds=10))
     second = ask(applicant, at=now)
     services.cancel(applicant.pk, origin=services.Origin(partner=applicant.partner), at=timezone.now())
-    assert [(kind, about, data["outcome"]) for kind, about, data in told()] == [
+    assert [(kind, about, data["outcome"]) for kind, about, data in written()] == [
         ("verification.cancelled", str(first.pk), "REEMPLAZADO"),
         ("verification.cancelled", str(second.pk), "CANCELADO"),
     ]
@@ -138,7 +138,7 @@ def test_the_end_of_its_time_is_told_by_the_sweep_once(applicant, wrong, outcome
     late = timezone.now() + timedelta(seconds=200)
     assert sweeper.close_expired(at=late) == 1
     assert sweeper.close_expired(at=late) == 0
-    ((kind, about, data),) = told()
+    ((kind, about, data),) = written()
     assert (kind, about, data["outcome"]) == ("verification.expired", str(token.pk), outcome)
 
 
@@ -146,7 +146,7 @@ def test_the_end_of_its_time_is_told_when_the_partner_says_it(applicant):
     token = ask(applicant)
     origin = services.Origin(partner=applicant.partner)
     services.expire(applicant.pk, origin=origin, at=timezone.now() + timedelta(seconds=151))
-    assert [(kind, about) for kind, about, _ in told()] == [("verification.expired", str(token.pk))]
+    assert [(kind, about) for kind, about, _ in written()] == [("verification.expired", str(token.pk))]
 
 
 def test_sent_delivered_and_undelivered_are_told_under_the_code(applicant):
@@ -156,7 +156,7 @@ def test_sent_delivered_and_undelivered_are_told_under_the_code(applicant):
     for state in ("UNDELIVERED", "DELIVERED"):
         receipts.receive(Report("sandbox", str(message.pk), state, message_id=message.pk), at=timezone.now())
     about = {"message_id": str(message.pk), "kind": "verificacion", "via": "S", "to": MASKED}
-    assert told() == [
+    assert written() == [
         ("verification.sent", str(token.pk), about),
         ("verification.undelivered", str(token.pk), about),
         ("verification.delivered", str(token.pk), about),
@@ -169,21 +169,21 @@ def test_a_receipt_that_changes_nothing_tells_nothing(applicant):
     message = Message.objects.get(reference=token.pk)
     for _ in range(3):
         receipts.receive(Report("sandbox", str(message.pk), "DELIVERED", message_id=message.pk), at=timezone.now())
-    assert [kind for kind, _, _ in told()] == ["verification.sent", "verification.delivered"]
+    assert [kind for kind, _, _ in written()] == ["verification.sent", "verification.delivered"]
 
 
 def test_a_code_that_no_provider_took_is_told_as_not_sent_once(applicant):
     token = ask(applicant)
     for _ in range(2):
         sweeper._return_rungs([token.pk], certainly=True, at=timezone.now())
-    ((kind, about, data),) = told()
+    ((kind, about, data),) = written()
     assert (kind, about, data["outcome"]) == ("verification.failed", str(token.pk), "NO_ENVIADO")
 
 
 def test_a_code_that_may_have_left_is_not_told_as_failed(applicant):
     token = ask(applicant)
     sweeper._return_rungs([token.pk], certainly=False, at=timezone.now())
-    assert told() == []
+    assert written() == []
 
 
 def test_no_event_holds_a_code_a_name_a_document_or_a_number(applicant):
@@ -191,13 +191,13 @@ def test_no_event_holds_a_code_a_name_a_document_or_a_number(applicant):
     code = code_of(first)
     delivery.deliver_due("codes")
     verify(applicant, code)
-    written = json.dumps([row.data for row in PartnerEvent.objects.all()]) + "".join(
+    text = json.dumps([row.data for row in PartnerEvent.objects.all()]) + "".join(
         PartnerEvent.objects.values_list("subject", flat=True)
     )
     assert len(PartnerEvent.objects.all()) == 3
     for secret in (PHONE, applicant.email, applicant.document_number, applicant.names, applicant.paternal_surname):
-        assert secret not in written
-    assert f'"{code}"' not in written
+        assert secret not in text
+    assert f'"{code}"' not in text
 
 
 def test_the_database_gives_place_and_no_test():
