@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/v1", include("external_api.nopasanada.urls")),
     path("v1/api", include("external_api.informaperu.urls")),
     path("external", include("external_api.registry.urls")),
+    path("partners/v1", include("external_api.partners.urls")),
     path("referencia", include("external_api.openapi.urls")),
     path("recibos/", include("external_api.receipts.urls")),
     path("suscripcion", include("subscription.urls")),

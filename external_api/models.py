@@ -5,6 +5,10 @@ from django.db.models import F, Q
 
 from clients.models import Contract, Partner
 
+PARTNERS_API = "partners"
+"""Name of the API for partners where it stands beside the contracts, which a partner must be allowed."""
+APIS = [*Contract.choices, (PARTNERS_API, "API para empresas")]
+
 
 class ApiRequest(models.Model):
     """One call of a contract, successful or not. Contracts 1 and 3 hand out its id.
@@ -12,7 +16,7 @@ class ApiRequest(models.Model):
     No bodies, no codes, no tokens: the rows that the call made hold its data.
     """
 
-    contract = models.CharField("contrato", max_length=20, choices=Contract.choices)
+    contract = models.CharField("contrato", max_length=20, choices=APIS)
     partner = models.ForeignKey(
         Partner, on_delete=models.PROTECT, null=True, related_name="+", db_index=False, verbose_name="empresa"
     )
@@ -48,7 +52,7 @@ class IdempotentAnswer(models.Model):
     """
 
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, db_index=False)
-    contract = models.CharField(max_length=20, choices=Contract.choices)
+    contract = models.CharField(max_length=20, choices=APIS)
     key = models.CharField(max_length=255)
     fingerprint = models.BinaryField(max_length=32)  # SHA-256 of method, path and body
     status = models.PositiveSmallIntegerField(null=True)

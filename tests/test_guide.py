@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
+from clients.events.models import EventType
 from clients.identity.documents import DOCUMENT_TYPES
 from clients.identity.phones import OPERATORS
 from config.variables import BASE_DIR
@@ -18,15 +19,20 @@ from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA
 from external_api.nopasanada.serializers import FAULTS
 from external_api.openapi.generator import strict_document
+from external_api.partners.contract import TABLE as PARTNERS
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.serializers import _CUI_FAULTS, DataPoints
+from external_api.tests.openapi_document import content_of
 from testkit.stack import Stack
 
 GUIDE = BASE_DIR / "docs" / "guia"
 CHAPTERS = sorted(GUIDE.glob("[0-9]-*.md"))
 BLOCK = re.compile(r"^```bash\n(.*?)^```\n(.*?)^```json\n(.*?)^```", re.M | re.S)
 STATUS = re.compile(r"`(\d{3})`")
-OF_ONE_CALL = {"id_solicitud", "timestamp", "timestamp_creado", "event_id", "uptime", "available_at", "token_id", "id"}
+OF_ONE_CALL = {
+    *("id_solicitud", "timestamp", "timestamp_creado", "event_id", "uptime", "available_at", "token_id", "id"),
+    *("next", "request_id"),
+}
 """Fields whose values are of the call that was printed."""
 
 
@@ -107,10 +113,11 @@ def test_every_refusal_of_the_tables_is_in_its_chapter():
     assert set(FAULTS) - codes_in(one) == set()
     assert {row.code for row in INFORMAPERU.values()} - codes_in(two) == set()
     assert {row.title for row in REGISTRY.values()} - codes_in(three) == set()
+    assert {row.code for row in PARTNERS.values() if f"`{row.code}`" not in chapter_of("eventos")} == set()
 
 
 def test_every_status_is_in_its_chapter():
-    chapters = {"/api/v1": "nopasanadape", "/v1/api": "informaperu", "/external": "registro"}
+    chapters = {"/api/v1": "nopasanadape", "/v1/api": "informaperu", "/external": "registro", "/partners/v1": "eventos"}
     for path, item in strict_document()["paths"].items():
         text = chapter_of(next(name for prefix, name in chapters.items() if path.startswith(prefix)))
         for operation in item.values():
@@ -137,7 +144,8 @@ def fields_of(schema):
 
 
 @pytest.mark.parametrize(
-    ("prefix", "name"), [("/api/v1", "nopasanadape"), ("/v1/api", "informaperu"), ("/external", "registro")]
+    ("prefix", "name"),
+    [("/api/v1", "nopasanadape"), ("/v1/api", "informaperu"), ("/external", "registro"), ("/partners/v1", "eventos")],
 )
 def test_every_field_is_in_its_chapter(prefix, name):
     text = chapter_of(name)
@@ -149,7 +157,7 @@ def test_every_field_is_in_its_chapter(prefix, name):
                 *([operation["requestBody"]] if "requestBody" in operation else []),
                 *operation["responses"].values(),
             ]
-            fields = {field for each in contents for field in fields_of(each["content"]["application/json"]["schema"])}
+            fields = {field for each in contents for field in fields_of(content_of(each)["schema"])}
             assert {field for field in fields if field not in text} == set(), path
 
 
@@ -164,6 +172,12 @@ def test_every_text_about_a_field_is_in_its_chapter():
     own = {*_CUI_FAULTS.values(), *DataPoints.default_error_messages.values()}
     assert {text for text in texts | own if f"`{text}`" not in chapter_of("registro")} == {"Debe ser uno de: …."}
     assert {text for text in texts if f"`{text.rstrip('.')}" not in chapter_of("informaperu")} == set()
+
+
+def test_every_type_of_event_is_in_its_chapter_but_for_those_that_are_not_written_yet():
+    text = chapter_of("eventos")
+    missing = {each for each in EventType.values if f"`{each}` |" not in text and f"`{each}`," not in text}
+    assert missing == {EventType.KEY_EXPIRING, EventType.ENDPOINT_PAUSED}
 
 
 def test_its_chapters_find_each_other():

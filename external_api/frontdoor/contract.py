@@ -18,6 +18,7 @@ class Answer:
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
+    content_type: str = "application/json"
 
 
 class Contract(Protocol):

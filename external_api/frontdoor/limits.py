@@ -56,6 +56,12 @@ def headers(caller: Caller) -> dict[str, str]:
     return found
 
 
+def left(caller: Caller) -> int | None:
+    """Requests left of the minute, as this process last learnt it; None: it does not know."""
+    found = counters.left_of_minute(f"req:{caller.key}", caller.requests_per_minute)
+    return found[0] if found else None
+
+
 def give_back_request(caller: Caller) -> None:
     """Take back a count of an address, for a call that is counted as its partner's after all."""
     counters.give_back_minute(f"req:{caller.key}", caller.requests_per_minute)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 
 from clients import errors as client_errors
 from clients.errors import Refused
+from clients.events.feed import CursorGone
 from external_api.frontdoor import errors
 from external_api.informaperu.contract import LoginRefused, StaffForbidden
 from external_api.nopasanada import contract as nopasanada
+from external_api.partners.contract import NoSuchResource
 from tokens import errors as token_errors
 
 _CAUSES: Mapping[type[Refused], str] = {
@@ -29,6 +31,9 @@ _CAUSES: Mapping[type[Refused], str] = {
     nopasanada.ClientsRequired: "`clientes` falta, está vacío o no es un array.",
     nopasanada.TooManyClients: f"`clientes` tiene más de {nopasanada.MAX_ROWS} filas. Divida el envío.",
     nopasanada.WrongDate: "Una fecha no es AAAA-MM-DD, no existe, o `fecha_desde` es posterior a `fecha_hasta`.",
+    NoSuchResource: "El id no existe, no es un UUID, o es de otra empresa.",
+    CursorGone: "Se borraron eventos que siguen a este cursor (se guardan 30 días), o la base de datos se restauró. "
+    "Continúe con el cursor `oldest` de la respuesta, y espere repetidos.",
     LoginRefused: "Usuario o contraseña incorrectos, o la persona no es del personal.",
     StaffForbidden: "La cuenta no puede usar la mesa de soporte ni ver estas filas. Pida el permiso.",
     client_errors.ApplicantNotFound: "El id no existe, no es un UUID, o el cliente es de otra empresa.",

@@ -11,7 +11,7 @@ from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
 from external_api.frontdoor.views import ContractView, UnknownPath
-from external_api.openapi import informaperu, nopasanada, registry, staff
+from external_api.openapi import informaperu, nopasanada, partners, registry, staff
 from external_api.openapi.forms import published
 from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, security_schemes
 from external_api.openapi.operations import Operation
@@ -19,7 +19,13 @@ from external_api.openapi.operations import Operation
 
 def operations() -> dict[type[Any], Operation]:
     """Descriptions by view class."""
-    descriptions = (nopasanada.OPERATIONS, informaperu.operations(), staff.OPERATIONS, registry.OPERATIONS)
+    descriptions = (
+        nopasanada.OPERATIONS,
+        informaperu.operations(),
+        staff.OPERATIONS,
+        registry.OPERATIONS,
+        partners.OPERATIONS,
+    )
     return {view: described for one_contract in descriptions for view, described in one_contract.items()}
 
 

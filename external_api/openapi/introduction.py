@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from external_api.openapi import informaperu, nopasanada, registry, staff
+from external_api.openapi import informaperu, nopasanada, partners, registry, staff
 
 TITLE = "API de Aval"
 DESCRIPTION = """\
@@ -12,8 +12,11 @@ Tres contratos, cada uno con su ruta, su credencial y su forma de responder:
 - **InformaPerú**, `/v1/api/…`: sin credencial mientras la instalación esté abierta; si no, token o JWT de empresa.
 - **Registro de clientes externos**, `POST /external/client/registry`: JWT de empresa.
 
-Todo es JSON en UTF-8. Cada ruta funciona con barra final y sin ella. Toda respuesta debajo de `/api/v1`, `/v1/api` y \
-`/external` tiene la forma de su contrato, también la de una ruta que no existe (404).
+Y una API propia para las mismas empresas, `/partners/v1`: qué puede hacer la empresa, qué pasó con sus mensajes y \
+códigos, y un canal de eventos sin huecos. Sus errores son documentos de problema (RFC 9457).
+
+Todo es JSON en UTF-8. Cada ruta funciona con barra final y sin ella. Toda respuesta debajo de `/api/v1`, `/v1/api`, \
+`/external` y `/partners/v1` tiene la forma de su contrato, también la de una ruta que no existe (404).
 
 Se rechaza el JSON con claves repetidas, `NaN`, `Infinity`, caracteres NUL, más de 16 niveles o números de más de 18 \
 cifras. Los textos se guardan en NFC, sin espacios al borde ni dobles.
@@ -28,6 +31,7 @@ TAGS: list[dict[str, Any]] = [
         "description": "InformaPerú: registro de una persona y prueba de su celular o correo con un código.",
     },
     {"name": registry.TAG, "description": "Clientes de Guatemala, cada uno bajo el id de su empresa."},
+    {"name": partners.TAG, "description": "Lo que pasó: eventos, mensajes y códigos de la propia empresa."},
     {
         "name": staff.TAG,
         "description": "Solo para el personal de quien opera esta instalación, no para empresas: su inicio de sesión y "

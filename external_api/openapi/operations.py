@@ -157,7 +157,7 @@ def _error_response(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR
         headers[name] = {**headers[name], "required": True}
     return {
         "description": "\n".join(f"- **{name_of(answer)}** {cause_of(error)}" for error, answer in cases),
-        "content": {"application/json": _content(error_schema(answers), named)},
+        "content": {answers[0].content_type: _content(error_schema(answers), named)},
         **({"headers": headers} if headers else {}),
     }
 

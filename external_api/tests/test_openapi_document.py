@@ -15,18 +15,21 @@ from external_api.nopasanada.contract import TABLE as NOPASANADA
 from external_api.nopasanada.serializers import FAULTS
 from external_api.openapi import registry
 from external_api.openapi.generator import ContractGenerator, document
+from external_api.partners.contract import TABLE as PARTNERS
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.views import RegistryView
 from external_api.routing import CONTRACT_PREFIXES
-from external_api.tests.openapi_document import examples, faults, operations
+from external_api.tests.openapi_document import content_of, examples, faults, operations
 
 OPERATIONS = operations()
+WITHOUT_A_BODY = (errors.NoSuchPath, errors.TooLarge)
+"""Errors that no endpoint of the partners' API can meet: none has a body."""
 EACH = pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=[f"{m} {p}" for p, m, _ in OPERATIONS])
 
 
 def contents(operation):
     bodies = [operation["requestBody"]] if "requestBody" in operation else []
-    return [each["content"]["application/json"] for each in [*bodies, *operation["responses"].values()]]
+    return [content_of(each) for each in [*bodies, *operation["responses"].values()]]
 
 
 def test_it_is_openapi_3_1():
@@ -56,7 +59,7 @@ def test_every_response_has_an_example_and_a_description(path, method, operation
 
 
 def routes():
-    """The URL map's own: name -> view, of all below the three URL spaces that is an endpoint."""
+    """The URL map's own: name -> view, of all below the four URL spaces that is an endpoint."""
     found = {}
     for included in get_resolver().url_patterns:
         if "/" + str(included.pattern) in CONTRACT_PREFIXES:
@@ -75,7 +78,7 @@ def test_every_route_is_in_it_and_nothing_else():
     assert documented == {
         name: (view, sorted(set(view().http_method_names) - {"head"})) for name, view in routes().items()
     }
-    assert len(documented) == 13
+    assert len(documented) == 17
 
 
 def test_every_path_parameter_is_described():
@@ -99,6 +102,7 @@ def texts_in(prefix):
         ("/api/v1", {text for error, (_, text) in NOPASANADA.items() if error is not errors.NoSuchPath}),
         ("/v1/api", {f"{row.code}." for row in INFORMAPERU.values()}),
         ("/external", {f"{row.title}." for error, row in REGISTRY.items() if error is not errors.NoSuchPath}),
+        ("/partners/v1", {f"{row.code}." for error, row in PARTNERS.items() if error not in WITHOUT_A_BODY}),
     ],
 )
 def test_every_row_of_the_contracts_tables_is_in_it(prefix, names):

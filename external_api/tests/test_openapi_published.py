@@ -13,8 +13,9 @@ from external_api.informaperu.contract import TABLE as INFORMAPERU
 from external_api.nopasanada.contract import TABLE as NOPASANADA
 from external_api.openapi.forms import Named, published
 from external_api.openapi.generator import document, strict_document
+from external_api.partners.contract import TABLE as PARTNERS
 from external_api.registry.contract import TABLE as REGISTRY
-from external_api.tests.openapi_document import CHECKER, examples, faults
+from external_api.tests.openapi_document import CHECKER, content_of, examples, faults
 
 COMPONENTS = document()["components"]
 SCHEMAS = COMPONENTS["schemas"]
@@ -46,7 +47,7 @@ def contents(operation: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def schema_of(content: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = content["content"]["application/json"]["schema"]
+    schema: dict[str, Any] = content_of(content)["schema"]
     return schema
 
 
@@ -142,6 +143,7 @@ def test_an_error_is_of_its_status_in_the_strict_form_and_of_its_contract_in_the
         ("CodigoDeErrorInformaPeru", {row.code for row in INFORMAPERU.values()}),
         ("TituloDeErrorRegistro", {row.title for row in REGISTRY.values()}),
         ("CodigoDeErrorRegistro", {str(row.status) for row in REGISTRY.values()} | {"422"}),
+        ("CodigoDeProblema", {row.code for row in PARTNERS.values()}),
         (
             "TextoDeErrorNoPasaNada",
             {text for _, text in NOPASANADA.values()} | {"Idempotency-Key usada con otra solicitud."},

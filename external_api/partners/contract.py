@@ -1,0 +1,100 @@
+"""API for partners: access, and the table of its errors as problem documents (RFC 9457).
+
+Source: docs/contracts/partners.md. It is ours, beside the three published contracts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from clients.errors import Refused
+from clients.events.feed import CursorGone
+from external_api.frontdoor import errors, request_log
+from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.headers import error_headers
+from external_api.models import PARTNERS_API
+
+if TYPE_CHECKING:
+    from external_api.frontdoor.views import ContractView
+
+PROBLEM_JSON = "application/problem+json"
+"""Media type of an error (RFC 9457, section 3)."""
+
+
+class NoSuchResource(Refused):
+    """There is nothing under this id, or it is another partner's."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of error: `code` for programs, `title` for people, `detail` of one without words of its own."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+
+
+TABLE: Mapping[type[Refused], Problem] = {
+    errors.BadRequest: Problem(400, "invalid_request", "Solicitud incorrecta", ""),
+    errors.InvalidFields: Problem(
+        400, "invalid_parameter", "Parámetro incorrecto", "Uno o más parámetros no son válidos."
+    ),
+    errors.Unauthorized: Problem(
+        401, "unauthorized", "No autorizado", "El token o JWT falta, es desconocido, venció o fue revocado."
+    ),
+    errors.NoSuchPath: Problem(404, "no_such_path", "No encontrado", "La ruta no existe."),
+    NoSuchResource: Problem(404, "not_found", "No encontrado", "No hay nada de su empresa con ese id."),
+    errors.WrongMethod: Problem(405, "method_not_allowed", "Método no permitido", "La ruta no acepta este método."),
+    CursorGone: Problem(
+        410, "cursor_gone", "Cursor vencido", "Ya no están todos los eventos que siguen. Continúe con `oldest`."
+    ),
+    errors.TooLarge: Problem(413, "too_large", "Solicitud demasiado grande", "El cuerpo supera el límite."),
+    errors.RateLimited: Problem(
+        429, "rate_limited", "Demasiadas solicitudes", "Se superó el límite permitido. Intente más tarde."
+    ),
+    errors.InternalFault: Problem(
+        500, "internal_error", "Error interno", "Ocurrió un error inesperado. Intente más tarde."
+    ),
+    errors.Unavailable: Problem(
+        503, "unavailable", "Servicio no disponible", "El servicio no está disponible. Intente en unos segundos."
+    ),
+}
+
+
+class Partners:
+    """Any live credential of a partner, whatever contracts it has."""
+
+    name: str = PARTNERS_API
+    body_limit: int = 64 * 1024
+    elements: int = 10_000
+    byte_order_mark: bool = False
+    credential_kinds: tuple[str, ...] = ("opaque", "jwt")
+
+    def needs_credential(self) -> bool:
+        return True
+
+    def answer_to(self, error: Refused, view: "ContractView | None") -> Answer:
+        problem = TABLE[type(error)]
+        more: dict[str, Any] = {}
+        detail = problem.detail
+        match error:
+            case errors.BadRequest():
+                detail = error.detail
+            case errors.InvalidFields():
+                more = {"errors": error.faults}
+            case CursorGone():
+                more = {"oldest": str(error.oldest)}
+        body = {
+            "type": f"urn:aval:problem:{problem.code}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": detail,
+            "code": problem.code,
+            "request_id": request_log.id_in_answer(error, view),
+            **more,
+        }
+        return Answer(problem.status, body, error_headers(error), code=type(error).__name__, content_type=PROBLEM_JSON)
+
+
+PARTNERS = Partners()

@@ -1,0 +1,53 @@
+"""Parameters of the API for partners."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from clients.events.feed import MOST, Cursor, NotACursor
+from clients.events.models import EventType
+
+LONGEST = 1000
+"""Characters of a parameter."""
+
+
+class CursorField(serializers.Field):
+    """Place in the feed; empty: before all events that are kept."""
+
+    default_error_messages = {"not_a_cursor": "No es un cursor que hayamos dado."}
+
+    def to_internal_value(self, data: Any) -> Cursor | None:
+        text = str(data)
+        if not text:
+            return None
+        try:
+            return Cursor.read(text[:LONGEST])
+        except NotACursor:
+            self.fail("not_a_cursor")
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class TypesField(serializers.Field):
+    """Types of events, separated by commas; empty: all."""
+
+    default_error_messages = {"unknown": "No es un tipo de evento: {name}."}
+
+    def to_internal_value(self, data: Any) -> list[str] | None:
+        names = [each.strip() for each in str(data)[:LONGEST].split(",") if each.strip()]
+        for name in names:
+            if name not in EventType.values:
+                self.fail("unknown", name=name[:40])
+        return names or None
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class FeedQuery(serializers.Serializer[Any]):
+    """`GET /partners/v1/events`."""
+
+    after = CursorField(default=None)
+    types = TypesField(default=None)
+    limit = serializers.IntegerField(default=100, min_value=1, max_value=MOST)

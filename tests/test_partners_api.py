@@ -1,0 +1,204 @@
+"""API for partners over HTTP: what a partner is, its messages, codes and events; and never those of another one."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from config.run.processes import wait_until
+from external_api.tests.openapi_document import conforming
+from testkit.stack import Stack
+
+ROOT = "/partners/v1"
+PROBLEM = "application/problem+json"
+
+
+class Partner:
+    """A partner with both kinds of credentials, and a client of its own."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        made = json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json"))
+        self.slug, self.token, self.jwt = made["partner"], made["token"], made["jwt"]
+
+    def get(self, path: str, *, token: str = "", **params: Any) -> Any:
+        return self.stack.http.get(
+            f"{ROOT}{path}", params=params, headers={"Authorization": f"Bearer {token or self.token}"}
+        )
+
+    def post(self, path: str, body: Any) -> Any:
+        return self.stack.http.post(path, json=body, headers={"Authorization": f"Bearer {self.token}"})
+
+    def register(self) -> str:
+        person = self.stack.person()
+        answer = self.post("/v1/api/client", person)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["data"]["id"])
+
+    def ask(self, client: str, phone: str) -> str:
+        body = {"via": "S", "telefono": phone, "operador": "CLARO"}
+        answer = self.post(f"/v1/api/client/{client}/token", body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["data"]["token_id"])
+
+    def events(self, **params: Any) -> Any:
+        """A page of the feed, as documented."""
+        return conforming(self.get("/events", **params), f"{ROOT}/events", "get")
+
+    def events_until(self, kind: str) -> list[Any]:
+        """All events once one of this type is among them."""
+        assert wait_until(lambda: kind in {each["type"] for each in self.events(limit=1000)["events"]}, seconds=20)
+        return list(self.events(limit=1000)["events"])
+
+
+@pytest.fixture
+def partner(stack: Stack) -> Partner:
+    return Partner(stack)
+
+
+def test_a_partner_sees_itself_with_either_kind_of_credential(partner: Partner) -> None:
+    for token, kind in ((partner.token, "opaque"), (partner.jwt, "jwt")):
+        me = conforming(partner.get("/me", token=token), f"{ROOT}/me", "get")
+        assert me["slug"] == partner.slug
+        assert [key["kind"] for key in me["keys"] if key["is_this_one"]] == [kind]
+    assert len(me["keys"]) == 2
+    assert {key["prefix"] for key in me["keys"] if key["kind"] == "opaque"} == {partner.token[:4]}
+    assert partner.token not in json.dumps(me)
+
+
+def test_what_is_left_of_the_day_is_told(partner: Partner) -> None:
+    before = partner.get("/me").json()["limits"]["messages_per_day_S"]
+    partner.ask(partner.register(), partner.stack.phone())
+    after = partner.get("/me").json()["limits"]["messages_per_day_S"]
+    assert (after["limit"], after["remaining"]) == (before["limit"], before["remaining"] - 1)
+
+
+def test_a_code_from_its_request_to_its_verification(partner: Partner) -> None:
+    stack, phone = partner.stack, partner.stack.phone()
+    client = partner.register()
+    token = partner.ask(client, phone)
+    code = stack.code_soon(phone)
+    verified = stack.http.get(
+        f"/v1/api/client/{client}/verify/{code}", headers={"Authorization": f"Bearer {partner.token}"}
+    )
+    assert verified.status_code == 200
+    found = partner.events_until("verification.verified")
+    assert [each["type"] for each in found if each["subject"] == token] == [
+        "verification.requested",
+        "verification.sent",
+        "verification.verified",
+    ]
+    assert {each["data"]["to"] for each in found} == {f"9•• ••• {phone[-3:]}"}
+    one = conforming(partner.get(f"/verifications/{token}"), f"{ROOT}/verifications/{{verification}}", "get")
+    assert (one["outcome"], one["client_id"], one["wrong_attempts"]) == ("verified", client, 0)
+    (message,) = one["messages"]
+    shown = conforming(partner.get(f"/messages/{message['id']}"), f"{ROOT}/messages/{{message}}", "get")
+    assert (shown, shown["state"], shown["verification_id"]) == (message, "sent", token)
+    assert phone not in json.dumps([one, shown])
+
+
+def test_a_reader_follows_the_feed_by_its_cursor(partner: Partner) -> None:
+    client = partner.register()
+    partner.ask(client, partner.stack.phone())
+    partner.events_until("verification.sent")
+    answer = partner.get("/events", limit=1)
+    assert "Retry-After" not in answer.headers
+    first = answer.json()
+    assert ([each["type"] for each in first["events"]], first["up_to_date"]) == (["verification.requested"], False)
+    rest = partner.get("/events", after=first["next"])
+    assert ([each["type"] for each in rest.json()["events"]], rest.json()["up_to_date"]) == (
+        ["verification.sent"],
+        True,
+    )
+    assert rest.headers["Retry-After"] == "5"
+    assert partner.events(after=rest.json()["next"])["events"] == []
+    only = partner.events(types="verification.sent, message.sent")
+    assert [each["type"] for each in only["events"]] == ["verification.sent"]
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": 1001}, "limit"),
+        ({"limit": "x"}, "limit"),
+        ({"limit": ""}, "limit"),
+        ({"after": "x"}, "after"),
+        ({"after": "\x00"}, "after"),
+        ({"after": "A" * 3000}, "after"),
+        ({"types": "verification"}, "types"),
+        ({"types": "verification.sent,<b>"}, "types"),
+    ],
+)
+def test_a_wrong_parameter_is_named(partner: Partner, params: dict[str, Any], field: str) -> None:
+    answer = partner.get("/events", **params)
+    problem = conforming(answer, f"{ROOT}/events", "get")
+    assert (answer.status_code, problem["code"], list(problem["errors"])) == (400, "invalid_parameter", [field])
+
+
+def test_a_cursor_of_another_epoch_is_gone_and_says_where_to_go_on(partner: Partner) -> None:
+    partner.register()
+    partner.ask(partner.register(), partner.stack.phone())
+    partner.events_until("verification.sent")
+    strange = "MDAwMDAwMDAwMDAwMDAwMC4xLjE="  # 0000000000000000.1.1
+    answer = partner.get("/events", after=strange)
+    problem = conforming(answer, f"{ROOT}/events", "get")
+    assert (answer.status_code, problem["code"]) == (410, "cursor_gone")
+    assert partner.events(after=problem["oldest"])["events"] == partner.events()["events"] != []
+
+
+def test_what_is_another_partner_s_is_not_there(partner: Partner) -> None:
+    other = Partner(partner.stack)
+    token = other.ask(other.register(), partner.stack.phone())
+    message = other.get(f"/verifications/{token}").json()["messages"][0]["id"]
+    other.events_until("verification.sent")
+    for path, template in (
+        (f"/verifications/{token}", "/verifications/{verification}"),
+        (f"/messages/{message}", "/messages/{message}"),
+        (f"/messages/{uuid4()}", "/messages/{message}"),
+        ("/messages/nada", "/messages/{message}"),
+        ("/verifications/1", "/verifications/{verification}"),
+    ):
+        answer = partner.get(path)
+        problem = conforming(answer, f"{ROOT}{template}", "get")
+        assert (answer.status_code, problem["code"]) == (404, "not_found"), path
+    assert partner.events()["events"] == []
+    assert other.slug not in partner.get("/me").text
+
+
+@pytest.mark.parametrize("path", ["/me", "/events", f"/messages/{uuid4()}", f"/verifications/{uuid4()}"])
+def test_each_endpoint_wants_a_credential_and_answers_with_a_problem(partner: Partner, path: str) -> None:
+    http = partner.stack.http
+    for headers in ({}, {"Authorization": "Bearer nada"}, {"Authorization": "Basic eDp5"}):
+        answer = http.get(f"{ROOT}{path}", headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (401, PROBLEM)
+        assert (answer.json()["code"], answer.headers["WWW-Authenticate"]) == ("unauthorized", "Bearer")
+    refused = partner.stack.http.request(
+        "DELETE", f"{ROOT}{path}", headers={"Authorization": f"Bearer {partner.token}"}
+    )
+    assert (refused.status_code, refused.json()["code"], refused.headers["Allow"]) == (
+        405,
+        "method_not_allowed",
+        "GET, HEAD",
+    )
+    head = partner.stack.http.head(f"{ROOT}{path}", headers={"Authorization": f"Bearer {partner.token}"})
+    assert (head.status_code in (200, 404), head.content) == (True, b"")
+
+
+def test_a_path_that_is_none_and_a_slash_at_the_end(partner: Partner) -> None:
+    answer = partner.get("/nada")
+    assert (answer.status_code, answer.headers["Content-Type"], answer.json()["code"]) == (404, PROBLEM, "no_such_path")
+    assert partner.get("/me/").json()["slug"] == partner.slug
+
+
+def test_answers_are_not_kept_and_a_read_feed_is_not_in_the_log(partner: Partner) -> None:
+    assert partner.get("/events").headers["Cache-Control"] == "no-store"
+    partner.get("/me")
+    partner.get("/events", limit=0)
+    rows = partner.stack.sql(
+        "SELECT action, status FROM external_api_apirequest WHERE partner_id ="
+        " (SELECT id FROM clients_partner WHERE slug = %s) ORDER BY id",
+        partner.slug,
+    )
+    assert rows == [("me", 200), ("events", 400)]
