@@ -79,6 +79,7 @@ class Credential(models.Model):
     expires_at = models.DateTimeField("vence", null=True, blank=True)
     revoked_at = models.DateTimeField("revocada", null=True, blank=True)
     last_used_at = models.DateTimeField("último uso", null=True, blank=True)
+    notice_days = models.PositiveSmallIntegerField(null=True, editable=False)  # of the last `key.expiring` event
 
     class Meta:
         verbose_name = "credencial"

@@ -13,6 +13,7 @@ CREDENTIAL_COLUMNS = (
     "expires_at",
     "revoked_at",
     "last_used_at",
+    "notice_days",
 )
 PARTNER_COLUMNS = (
     "id",

@@ -63,6 +63,11 @@ beat_schedule = {
     # at night, in batches of some seconds, so that other sweeps never wait; the next night continues
     "support.forget": {"task": "support.forget", "schedule": crontab(hour="1-5"), "options": {"expires": 60}},
     "support.count_usage": {"task": "support.count_usage", "schedule": 600.0, "options": {"expires": 600}},
+    "support.announce_expiring_keys": {
+        "task": "support.announce_expiring_keys",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "support.watch_events": {"task": "support.watch_events", "schedule": 60.0, "options": {"expires": 60}},
     "support.forget_erased": {"task": "support.forget_erased", "schedule": 900.0, "options": {"expires": 900}},
 }

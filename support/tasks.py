@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from clients.events import watch
+from clients.events import expiring_keys, watch
 from support.privacy import retention
 from support.usage import counting
 
@@ -29,3 +29,8 @@ def forget_erased() -> None:
 @shared_task(name="support.watch_events")
 def watch_events() -> None:
     watch.check()
+
+
+@shared_task(name="support.announce_expiring_keys")
+def announce_expiring_keys() -> None:
+    expiring_keys.announce(at=timezone.now())

@@ -85,3 +85,23 @@ OLDEST_WRITER = """
     FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
     ORDER BY age(backend_xid) DESC LIMIT 1
 """
+
+EXPIRING_KEYS = f"""
+    WITH due AS (
+        SELECT credential.id, CASE
+            WHEN expires_at <= %(at)s::timestamptz + interval '1 day' THEN 1
+            WHEN expires_at <= %(at)s::timestamptz + interval '7 days' THEN 7 ELSE 30 END AS days
+        FROM clients_credential AS credential JOIN clients_partner AS partner ON partner.id = partner_id
+        WHERE revoked_at IS NULL AND is_active AND expires_at > %(at)s::timestamptz AND expires_at <= %(at)s::timestamptz + interval '30 days'
+    ), marked AS (
+        UPDATE clients_credential AS credential SET notice_days = due.days
+        FROM due WHERE credential.id = due.id AND (notice_days IS NULL OR notice_days > due.days)
+        RETURNING partner_id, prefix, kind, expires_at, due.days
+    )
+    INSERT INTO clients_partnerevent ({COLUMNS})
+    SELECT partner_id, 'key.expiring', prefix, %(at)s, jsonb_build_object(
+        'prefix', prefix, 'kind', kind, 'days', days,
+        'expires_at', to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    ) FROM marked
+"""  # noqa: S608  a constant
+"""An event for each live key in its last 30, 7 and 1 days, once each."""
