@@ -167,7 +167,53 @@ def test_what_is_another_partner_s_is_not_there(partner: Partner) -> None:
     assert other.slug not in partner.get("/me").text
 
 
-@pytest.mark.parametrize("path", ["/me", "/events", f"/messages/{uuid4()}", f"/verifications/{uuid4()}"])
+def test_the_usage_of_a_partner_is_its_rows(partner: Partner) -> None:
+    stack, other = partner.stack, Partner(partner.stack)
+    other.ask(other.register(), stack.phone())
+    phone = stack.phone()
+    verified, pending = partner.register(), partner.register()
+    partner.ask(verified, phone)
+    partner.ask(pending, stack.phone())
+    code = stack.code_soon(phone)
+    headers = {"Authorization": f"Bearer {partner.token}"}
+    assert stack.http.get(f"/v1/api/client/{verified}/verify/{code}", headers=headers).status_code == 200
+    found = {}
+    for by in ("day", "via", "outcome"):
+        found[by] = conforming(partner.get("/usage", by=by), f"{ROOT}/usage", "get")
+        assert (found[by]["by"], found[by]["missing"]) == (by, [])
+        for name, number in (("messages", 2), ("verifications", 2), ("verifications_verified", 1)):
+            assert sum(row[name] for row in found[by]["rows"]) == number, (by, name)
+    (day,) = found["day"]["rows"]
+    assert day["day"] == found["day"]["to"]
+    assert [row["via"] for row in found["via"]["rows"]] == ["S"]
+    assert {row["outcome"]: row["verifications"] for row in found["outcome"]["rows"] if row["verifications"]} == {
+        "verified": 1,
+        "pending": 1,
+    }
+    nothing = partner.get("/usage", **{"from": "2020-01-01", "to": "2020-01-31"}).json()
+    assert (nothing["from"], nothing["to"], nothing["rows"]) == ("2020-01-01", "2020-01-31", [])
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"from": "x"}, "from"),
+        ({"to": "2026-02-30"}, "to"),
+        ({"to": "20260201"}, "to"),
+        ({"to": "1999-12-31"}, "to"),
+        ({"from": "2026-02-02", "to": "2026-02-01"}, "from"),
+        ({"from": "2025-01-01", "to": "2026-06-01"}, "from"),
+        ({"from": "2999-01-01"}, "from"),
+        ({"by": "partner"}, "by"),
+    ],
+)
+def test_a_wrong_day_or_group_is_named(partner: Partner, params: dict[str, str], field: str) -> None:
+    answer = partner.get("/usage", **params)
+    problem = conforming(answer, f"{ROOT}/usage", "get")
+    assert (answer.status_code, problem["code"], list(problem["errors"])) == (400, "invalid_parameter", [field])
+
+
+@pytest.mark.parametrize("path", ["/me", "/usage", "/events", f"/messages/{uuid4()}", f"/verifications/{uuid4()}"])
 def test_each_endpoint_wants_a_credential_and_answers_with_a_problem(partner: Partner, path: str) -> None:
     http = partner.stack.http
     for headers in ({}, {"Authorization": "Bearer nada"}, {"Authorization": "Basic eDp5"}):

@@ -92,7 +92,8 @@ EXPIRING_KEYS = f"""
             WHEN expires_at <= %(at)s::timestamptz + interval '1 day' THEN 1
             WHEN expires_at <= %(at)s::timestamptz + interval '7 days' THEN 7 ELSE 30 END AS days
         FROM clients_credential AS credential JOIN clients_partner AS partner ON partner.id = partner_id
-        WHERE revoked_at IS NULL AND is_active AND expires_at > %(at)s::timestamptz AND expires_at <= %(at)s::timestamptz + interval '30 days'
+        WHERE revoked_at IS NULL AND is_active AND expires_at > %(at)s::timestamptz
+          AND expires_at <= %(at)s::timestamptz + interval '30 days'
     ), marked AS (
         UPDATE clients_credential AS credential SET notice_days = due.days
         FROM due WHERE credential.id = due.id AND (notice_days IS NULL OR notice_days > due.days)

@@ -15,7 +15,9 @@ from external_api.openapi.operations import Operation, Success, common_errors
 from external_api.openapi.shapes import Schema, answered, listed, one_of_these, or_null, text
 from external_api.partners.contract import PARTNERS, TABLE, NoSuchResource
 from external_api.partners.presenters import OUTCOMES, STATES
-from external_api.partners.views import EventsView, MessageView, MeView, VerificationView
+from external_api.partners.serializers import GROUPS
+from external_api.partners.usage import COLUMNS
+from external_api.partners.views import EventsView, MessageView, MeView, UsageView, VerificationView
 from messaging.models import Message, Via
 
 TAG = "Eventos y consultas"
@@ -101,6 +103,32 @@ _VERIFICATION: Schema = Named(
         }
     ),
 )
+_USAGE: Schema = Named(
+    "Uso",
+    answered(
+        {
+            "from": shapes.DATE,
+            "to": shapes.DATE,
+            "by": one_of_these(GROUPS),
+            "rows": listed(
+                Named(
+                    "FilaDeUso",
+                    answered(
+                        {
+                            "day": shapes.DATE,
+                            "via": VIA,
+                            "outcome": one_of_these(sorted({*STATES.values(), *OUTCOMES.values()})),
+                            **{name: shapes.COUNT for name in COLUMNS},
+                        },
+                        may_lack=GROUPS,
+                    ),
+                ),
+                "Una por día, vía o resultado, según `by`.",
+            ),
+            "missing": listed(shapes.DATE, "Días que aún se cuentan: vuelva a preguntar en unos minutos."),
+        }
+    ),
+)
 _EVENT: Schema = Named(
     "Evento",
     answered(
@@ -161,6 +189,13 @@ _SHOWN_FEED: dict[str, Any] = {
     ],
     "next": _A_CURSOR,
     "up_to_date": True,
+}
+_SHOWN_USAGE: dict[str, Any] = {
+    "from": "2026-11-01",
+    "to": "2026-11-29",
+    "by": "day",
+    "rows": [{"day": "2026-11-28", **dict(zip(COLUMNS, (412, 377, 398, 371, 362), strict=True))}],
+    "missing": [],
 }
 _SHOWN_PARTNER: dict[str, Any] = {
     "name": "Financiera Andina",
@@ -281,6 +316,19 @@ VERIFICATION = _operation(
     parameters=[_id("verification", _TOKEN_ID, "El `token_id` que devolvió InformaPerú.")],
     errors_=[NoSuchResource()],
 )
+USAGE = _operation(
+    "usoPropio",
+    "Cuánto usó su empresa",
+    "Mensajes y códigos por día, vía o resultado, con los días de Lima. Sin `from`, desde el primer día del mes de "
+    "`to`; sin `to`, hasta hoy. Hasta 366 días. Mientras corre una consulta de su empresa, otra se responde 503.",
+    Success("Las cuentas.", _USAGE, {"dias": _SHOWN_USAGE}, _KEPT),
+    parameters=[
+        _query("from", "El primer día.", shapes.DATE),
+        _query("to", "El último día, incluido.", shapes.DATE),
+        _query("by", "Por qué se agrupa.", {**one_of_these(GROUPS), "default": GROUPS[0]}),
+    ],
+    errors_=[errors.InvalidFields({"from": ["No es un día como 2026-11-29."]})],
+)
 EVENTS = _operation(
     "eventos",
     "Lo que pasó, en orden y sin huecos",
@@ -300,4 +348,4 @@ EVENTS = _operation(
         CursorGone(Cursor("9f2c4e6a8b0d1f35", 0, 0)),
     ],
 )
-OPERATIONS = {MeView: ME, MessageView: MESSAGE, VerificationView: VERIFICATION, EventsView: EVENTS}
+OPERATIONS = {MeView: ME, UsageView: USAGE, MessageView: MESSAGE, VerificationView: VERIFICATION, EventsView: EVENTS}

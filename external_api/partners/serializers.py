@@ -1,5 +1,6 @@
 """Parameters of the API for partners."""
 
+from datetime import date
 from typing import Any
 
 from rest_framework import serializers
@@ -9,6 +10,8 @@ from clients.events.models import EventType
 
 LONGEST = 1000
 """Characters of a parameter."""
+GROUPS = ("day", "via", "outcome")
+MOST_DAYS = 366
 
 
 class CursorField(serializers.Field):
@@ -43,6 +46,38 @@ class TypesField(serializers.Field):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+class DayField(serializers.Field):
+    """A day as YYYY-MM-DD, from 2000 on."""
+
+    default_error_messages = {"not_a_day": "No es un día como 2026-11-29."}
+
+    def to_internal_value(self, data: Any) -> date:
+        text = str(data)
+        try:
+            day = date.fromisoformat(text)
+        except ValueError:
+            self.fail("not_a_day")
+        if len(text) != 10 or not 2000 <= day.year <= 2999:
+            self.fail("not_a_day")
+        return day
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class UsageQuery(serializers.Serializer[Any]):
+    """`GET /partners/v1/usage`. The days come out as `since` and `until`; None: not given."""
+
+    by = serializers.ChoiceField(
+        choices=GROUPS, default=GROUPS[0], error_messages={"invalid_choice": f"Debe ser uno de: {', '.join(GROUPS)}."}
+    )
+
+    def get_fields(self) -> dict[str, Any]:
+        """`from` is a word of Python, so the two days are named here."""
+        days = {"from": DayField(source="since", default=None), "to": DayField(source="until", default=None)}
+        return {**days, **super().get_fields()}
 
 
 class FeedQuery(serializers.Serializer[Any]):

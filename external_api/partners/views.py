@@ -1,6 +1,7 @@
 """Views of the API for partners."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -8,15 +9,18 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from clients.events import feed
+from clients.local_time import LIMA
 from clients.models import Credential, Partner
 from external_api.frontdoor import limits
 from external_api.frontdoor.contract import Answer
+from external_api.frontdoor.errors import InvalidFields
+from external_api.frontdoor.export_slots import Slot
 from external_api.frontdoor.fields import checked
 from external_api.frontdoor.query import query_of
 from external_api.frontdoor.views import ContractView, UnknownPath
-from external_api.partners import presenters
+from external_api.partners import presenters, usage
 from external_api.partners.contract import PARTNERS, NoSuchResource
-from external_api.partners.serializers import FeedQuery
+from external_api.partners.serializers import MOST_DAYS, FeedQuery, UsageQuery
 from messaging import caps
 from messaging.models import Message, Via
 from tokens.models import VerificationToken
@@ -84,6 +88,34 @@ class VerificationView(PartnersView):
             raise NoSuchResource
         messages = Message.objects.filter(reference=token.pk).order_by("created_at", "pk")
         return Answer(200, presenters.verification(token, list(messages)))
+
+
+class UsageView(PartnersView):
+    """Counts that are not kept yet take seconds, so each partner may ask for one at a time, as for exports."""
+
+    action = "usage"
+
+    def get(self, request: HttpRequest) -> Answer:
+        asked = checked(UsageQuery, query_of(request))
+        until = asked["until"] or self.at.astimezone(LIMA).date()
+        since = asked["since"] or until.replace(day=1)
+        if since > until:
+            raise InvalidFields({"from": ["Es posterior al último día."]})
+        if until - since >= timedelta(days=MOST_DAYS):
+            raise InvalidFields({"from": [f"Son más de {MOST_DAYS} días."]})
+        slot = Slot(f"usage:{self.owner.pk}")
+        try:
+            found = usage.read(self.owner.pk, since, until, at=self.at)
+        finally:
+            slot.release()
+        body = {
+            "from": since.isoformat(),
+            "to": until.isoformat(),
+            "by": asked["by"],
+            "rows": usage.rows(found.counts, asked["by"]),
+            "missing": [each.isoformat() for each in found.missing],
+        }
+        return Answer(200, body)
 
 
 class EventsView(PartnersView):

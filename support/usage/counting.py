@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.db import OperationalError, connection, transaction
 
 from clients.local_time import LIMA, midnight
+from external_api.partners import usage
 from messaging.models import Message
 from support import sql
 from support.models import CountedDay, UsageCount
@@ -145,6 +146,18 @@ def of_days(since: date, until: date, *, at: datetime) -> Usage:
         except (TooLong, OperationalError):
             missing.append(day)
     return Usage({day: found[day] for day in sorted(found)}, missing[::-1])
+
+
+def of_partner(partner_id: int, since: date, until: date, at: datetime) -> usage.Usage:
+    """Counts of one partner, for its own API."""
+    found = of_days(since, until, at=at)
+    counts = [
+        usage.Count(day, group.source == UsageCount.Source.MESSAGE, group.via, group.outcome, group.arrived, n)
+        for day, groups in found.by_day.items()
+        for group, n in groups.items()
+        if group.partner_id == partner_id
+    ]
+    return usage.Usage(counts, found.missing)
 
 
 def _backwards(since: date, until: date) -> Iterator[date]:
