@@ -35,12 +35,24 @@ def partner():
     return PartnerFactory()
 
 
+def address(**changes):
+    """Where the test database is, for a connection of its own."""
+    params = {**connection.get_connection_params(), **changes}
+    return {key: params[key] for key in ("host", "port", "user", "password", "dbname") if params.get(key)}
+
+
 @pytest.fixture
 def other_session():
     """A further connection, whose transaction a test begins and ends."""
-    params = connection.get_connection_params()
-    keys = ("host", "port", "user", "password", "dbname")
-    with psycopg.connect(**{key: params[key] for key in keys if params.get(key)}, autocommit=False) as found:
+    with psycopg.connect(**address(), autocommit=False) as found:
+        yield found
+        found.rollback()
+
+
+@pytest.fixture
+def other_database():
+    """A connection to another database of the same server."""
+    with psycopg.connect(**address(dbname="postgres"), autocommit=False) as found:
         yield found
         found.rollback()
 
@@ -225,6 +237,23 @@ def test_what_holds_the_feed_up_is_in_the_log_with_its_process(partner, other_se
     assert (record.pid, record.database) == (pid, connection.settings_dict["NAME"])
 
 
+def test_a_transaction_of_another_database_delays_events_and_loses_none(partner, other_database, caplog, monkeypatch):
+    write(partner, "before")
+    place = read(partner, None).next
+    other_database.execute("SELECT pg_current_xact_id()")
+    pid = other_database.info.backend_pid
+    assert wait_until(lambda: (found := watch.oldest_writer()) is not None and found.pid == pid, seconds=30)
+    write(partner, "a", "b")
+    late = feed.read(partner.pk, place)
+    assert (subjects(late), late.up_to_date) == ([], True)
+    monkeypatch.setattr(watch, "LATE_SECONDS", 0)
+    watch.check()
+    (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
+    assert (record.pid, record.database) == (pid, "postgres")
+    other_database.rollback()
+    assert subjects(read(partner, late.next)) == ["a", "b"]
+
+
 def test_a_database_that_was_not_restored_is_not_ahead(partner):
     assert not restore.is_ahead()
     write(partner, "a")
@@ -299,12 +328,9 @@ def by_id(partner_id, place):
 
 def read_while_they_write(partner, read):
     """What is read while eight write, and what they have written."""
-    params = connection.get_connection_params()
-    keys = ("host", "port", "user", "password", "dbname")
-    session = {key: params[key] for key in keys if params.get(key)}
     written = [[] for _ in range(WRITERS)]
     writers = [
-        threading.Thread(target=write_much, args=(session, partner.pk, number, written[number]))
+        threading.Thread(target=write_much, args=(address(), partner.pk, number, written[number]))
         for number in range(WRITERS)
     ]
     for each in writers:
