@@ -22,16 +22,10 @@ JOBS = $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))
 # Python keeps what it compiles: the tests start it hundreds of times, and pytest rewrites each file of tests.
 PYTEST = env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
 
-# The tests of the apps keep the processors busy; those with a complete installation of their own mostly wait. Both run at
-# once, each over servers of its own. The first give way to the second, which watch clocks, and are printed at the end.
-SERVERS = $${TEST_DATA_DIR:-$(CURDIR)/var/test}
-APPS_LOG = var/test-apps.log
-
+# First the tests of the apps, in parallel. Then those with a complete installation of their own, which wait a lot.
 test: lint  ## lint, then all tests, with their own PostgreSQL and Valkey
-	@mkdir -p var; nice -n 10 $(PYTEST) -n $(JOBS) $(APPS) >$(APPS_LOG) 2>&1 & apps=$$!; \
-	trap 'kill $$apps 2>/dev/null' INT TERM; \
-	env -u DATABASE_URL -u REDIS_URL TEST_DATA_DIR=$(SERVERS)-stacks $(PYTEST) -n 2 --dist loadfile tests; of_stacks=$$?; \
-	wait $$apps; of_apps=$$?; cat $(APPS_LOG); [ $$of_stacks$$of_apps = 00 ]
+	@$(PYTEST) -n $(JOBS) $(APPS)
+	@$(PYTEST) -n 2 --dist loadfile tests
 
 # What a change to one app needs before a commit: `make quick APP=messaging`.
 APP = tokens
