@@ -25,7 +25,7 @@ class OldestWriter:
 def oldest_writer() -> OldestWriter | None:
     """The oldest transaction of the server that has written; None: there is none.
 
-    Another user's activity is only seen by a role with `pg_read_all_stats`; its pid and age are seen by everybody.
+    Transactions of other users are seen only by a role with `pg_read_all_stats`.
     """
     with connection.cursor() as cursor:
         cursor.execute(sql.OLDEST_WRITER)

@@ -9,6 +9,8 @@ from support.privacy.export import SECTIONS
 OTHERS = {
     "clients.partner": "companies, not people; their name is in every section that names them",
     "clients.credential": "keys of companies",
+    "clients.partnerevent": "ids and masked destinations; what they tell a company is in its codes and messages",
+    "clients.eventepoch": "a random value",
     "clients.loginfailures": "failed logins of staff, by a keyed hash of the name",
     "clients.loginaddress": "logins of staff, by a keyed hash of name and address",
     "messaging.ratecount": "counts of a minute to a day, by a keyed hash of who is counted",

@@ -54,7 +54,10 @@ def rows(db):
     everything("dato", [1])
 
 
-CONTRACTS = ("/api/v1", "/v1/api/status", "/v1/api/client", "/v1/api/admin/clients", "/external/client/registry")
+CONTRACTS = (
+    *("/api/v1", "/v1/api/status", "/v1/api/client", "/v1/api/admin/clients", "/external/client/registry"),
+    *("/partners/v1/events", "/partners/v1/usage", "/partners/v1/messages/x", "/partners/v1/verifications/x"),
+)
 
 
 @pytest.mark.parametrize("path", CONTRACTS)

@@ -128,6 +128,7 @@ NOT_OF_THE_STAFF = (
     r"/v1/api\^/(client|auth/login|status)",
     r"/v1/api\^\(\?:/\.\*\)",
     r"/external\^",
+    r"/partners/v1\^",
     r"/(admin|soporte|cuenta|favicon\.ico|robots\.txt|)$",
     "/ingreso/",
     "/referencia",
