@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clients.local_time import LIMA
-from clients.models import Contract
+from external_api.models import APIS
 from messaging.models import Message
 from support.access import USE
 from support.dashboard import charts, figures
@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """Permissions that a panel needs: who may not open the rows does not see their sums."""
 RANGES = ("7", "30")
 """Days of which the first page shows the sums instead of today's panels."""
+_APIS = dict(APIS)
 _QUEUE_NAMES = {"codes": "Códigos", "bulk": "Boletines"}
 
 
@@ -225,7 +226,7 @@ def _traffic(data: Data, at: datetime) -> Data:
     rows = [
         {
             "partner": name or "Sin credencial",
-            "contract": str(Contract(contract).label),
+            "contract": str(_APIS[contract]),
             "calls": number(calls),
             "bar": charts.share(calls, most),
             "refused": percent(refused, calls),

@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from clients.rate_limits.redis_client import connection as redis_connection
+from external_api.models import APIS
 from messaging.models import ProviderState
 from support.dashboard import figures
 from support.tests.days_rows import HOSTILE, call, sent, token
-from tests.factories import PartnerFactory, staff_browser
+from tests.factories import ApiRequestFactory, PartnerFactory, staff_browser, superuser_browser
 
 pytestmark = pytest.mark.django_db
 
@@ -162,3 +163,11 @@ def test_a_new_row_is_in_the_panels_that_the_script_asks_for():
 @pytest.mark.parametrize("role", ["Soporte", None])
 def test_who_sees_no_panel_gets_none_from_their_address(role):
     assert member(role).get("/admin/tablero/").status_code == 403
+
+
+@pytest.mark.parametrize(("name", "label"), APIS)
+def test_calls_of_every_api_are_on_the_first_page(name, label):
+    ApiRequestFactory(contract=name, action="me")
+    page = superuser_browser().get("/admin/")
+    assert page.status_code == 200
+    assert label in page.text
