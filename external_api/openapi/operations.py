@@ -162,6 +162,11 @@ def _error_response(cases: Sequence[tuple[Refused, Answer]], error_schema: ERROR
     }
 
 
+def in_query(name: str, description: str, schema: Schema) -> Schema:
+    """An optional parameter of the query."""
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
 def name_of(answer: Answer) -> str:
     """Name by which a partner's program tells errors apart: the code, the text or the title, as the contract has it."""
     body = answer.body

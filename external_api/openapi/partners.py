@@ -10,8 +10,9 @@ from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.openapi import shapes
 from external_api.openapi.forms import Named
+from external_api.openapi.informaperu import path_parameter
 from external_api.openapi.informaperu_shapes import VIA
-from external_api.openapi.operations import Operation, Success, common_errors
+from external_api.openapi.operations import Operation, Success, common_errors, in_query
 from external_api.openapi.shapes import Schema, answered, listed, one_of_these, or_null, text
 from external_api.partners.contract import PARTNERS, TABLE, NoSuchResource
 from external_api.partners.presenters import OUTCOMES, STATES
@@ -217,11 +218,6 @@ _SHOWN_PARTNER: dict[str, Any] = {
     ],
 }
 
-_PROBLEM_PARTS: dict[str, Schema] = {
-    "title": text("Título, para mostrar."),
-    "detail": text("Explicación, para mostrar."),
-    "request_id": shapes.described(shapes.INTEGER, "El número de la solicitud. Cítelo al pedir soporte."),
-}
 _EXTRAS: dict[str, Schema] = {
     "errors": shapes.FAULTS_BY_FIELD,
     "oldest": text("Cursor con el que se sigue: el primer evento que se conserva."),
@@ -232,11 +228,11 @@ def _problem(codes: Sequence[str], statuses: Sequence[int], extras: Sequence[str
     return answered(
         {
             "type": one_of_these([f"urn:aval:problem:{code}" for code in codes]),
-            "title": _PROBLEM_PARTS["title"],
+            "title": text("Título, para mostrar."),
             "status": {"type": "integer", "enum": list(statuses)},
-            "detail": _PROBLEM_PARTS["detail"],
+            "detail": text("Explicación, para mostrar."),
             "code": one_of_these(codes),
-            "request_id": _PROBLEM_PARTS["request_id"],
+            "request_id": shapes.described(shapes.INTEGER, "El número de la solicitud. Cítelo al pedir soporte."),
             **{name: _EXTRAS[name] for name in extras},
         },
         may_lack=tuple(extras),
@@ -278,21 +274,6 @@ def _operation(
     )
 
 
-def _id(name: str, example: str, description: str) -> Schema:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "description": description,
-        "schema": shapes.STRING,
-        "example": example,
-    }
-
-
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
 _KEPT = ("Cache-Control",)
 ME = _operation(
     "miEmpresa",
@@ -305,7 +286,7 @@ MESSAGE = _operation(
     "Qué pasó con un mensaje",
     "Un código, boletín o alerta de su empresa, por el `message_id` de un evento. Nunca muestra el código.",
     Success("El mensaje.", _MESSAGE, {"codigo": _SHOWN_MESSAGE}, _KEPT),
-    parameters=[_id("message", _MESSAGE_ID, "El id del mensaje.")],
+    parameters=[path_parameter("message", shapes.STRING, "El id del mensaje.", _MESSAGE_ID)],
     errors_=[NoSuchResource()],
 )
 VERIFICATION = _operation(
@@ -313,7 +294,7 @@ VERIFICATION = _operation(
     "Qué pasó con un código",
     "Un código que pidió su empresa, por su `token_id`, con sus mensajes. Nunca muestra el código.",
     Success("La verificación.", _VERIFICATION, {"verificada": _SHOWN_VERIFICATION}, _KEPT),
-    parameters=[_id("verification", _TOKEN_ID, "El `token_id` que devolvió InformaPerú.")],
+    parameters=[path_parameter("verification", shapes.STRING, "El `token_id` que devolvió InformaPerú.", _TOKEN_ID)],
     errors_=[NoSuchResource()],
 )
 USAGE = _operation(
@@ -323,9 +304,9 @@ USAGE = _operation(
     "`to`; sin `to`, hasta hoy. Hasta 366 días. Mientras corre una consulta de su empresa, otra se responde 503.",
     Success("Las cuentas.", _USAGE, {"dias": _SHOWN_USAGE}, _KEPT),
     parameters=[
-        _query("from", "El primer día.", shapes.DATE),
-        _query("to", "El último día, incluido.", shapes.DATE),
-        _query("by", "Por qué se agrupa.", {**one_of_these(GROUPS), "default": GROUPS[0]}),
+        in_query("from", "El primer día.", shapes.DATE),
+        in_query("to", "El último día, incluido.", shapes.DATE),
+        in_query("by", "Por qué se agrupa.", {**one_of_these(GROUPS), "default": GROUPS[0]}),
     ],
     errors_=[errors.InvalidFields({"from": ["No es un día como 2026-11-29."]})],
 )
@@ -337,11 +318,11 @@ EVENTS = _operation(
     "conservan 30 días, salvo que la instalación diga otra cosa.",
     Success("Una página, que puede estar vacía.", _FEED, {"pagina": _SHOWN_FEED}, _KEPT),
     parameters=[
-        _query(
+        in_query(
             "after", "El `next` de la página anterior; sin él, desde el primer evento que se conserva.", shapes.STRING
         ),
-        _query("types", "Tipos separados por comas; sin él, todos.", shapes.STRING),
-        _query("limit", "Cuántos como máximo.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 100}),
+        in_query("types", "Tipos separados por comas; sin él, todos.", shapes.STRING),
+        in_query("limit", "Cuántos como máximo.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 100}),
     ],
     errors_=[
         errors.InvalidFields({"limit": [f"Asegúrese de que este valor sea menor o igual a {MOST}."]}),

@@ -13,7 +13,7 @@ from external_api.openapi import shapes
 from external_api.openapi.forms import Named
 from external_api.openapi.informaperu import A_CLIENT, CLIENT
 from external_api.openapi.informaperu_shapes import OPERATOR, VIA, error_schema
-from external_api.openapi.operations import Operation, Success, common_errors
+from external_api.openapi.operations import Operation, Success, common_errors, in_query
 from external_api.openapi.shapes import Schema, answered, asked, listed, one_of_these, or_null, text
 from messaging.models import Message
 from tokens.models import VerificationToken
@@ -136,7 +136,7 @@ _SHOWN_CLIENT: dict[str, Any] = {
 
 def _query(name: str, description: str, schema: Schema | None = None, **rules: Any) -> Schema:
     shape = {"type": "string", **rules} if schema is None else schema
-    return {"name": name, "in": "query", "description": description, "schema": shape}
+    return in_query(name, description, shape)
 
 
 _LIST = (
