@@ -33,6 +33,8 @@ class Contract(Protocol):
     byte_order_mark: bool
     """Whether a body may begin with one."""
     credential_kinds: tuple[str, ...]
+    error_media_type: str
+    """Media type of an error."""
 
     def needs_credential(self) -> bool:
         """True where a call without a credential is an error."""

@@ -33,6 +33,9 @@ from tokens.sql import RequestRow
 log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
+METHODS_WITH_BODY = ("POST", "PATCH")
+"""Methods that write what their body says. An Idempotency-Key has an effect on them alone."""
+
 
 def header_credential(request: HttpRequest) -> str | None:
     """The credential after `Bearer` in the Authorization header; None for another scheme, or no header."""
@@ -149,7 +152,7 @@ class ContractView(APIView):
             self.check_credential(request)
         if self.rate_limited:
             limits.count_request(self.caller)
-        if request.method == "POST" and self.takes_body and "post" in self.http_method_names:
+        if request.method in METHODS_WITH_BODY and self.takes_body and request.method.lower() in self.http_method_names:
             self.raw_body = strict_json.read_body(request, limit=self.contract.body_limit)
             self.body = self.parsed_body()
             if "HTTP_IDEMPOTENCY_KEY" in request.META:
@@ -168,7 +171,8 @@ class ContractView(APIView):
         except (Refused, Error) as fault:
             exc = fault
         if isinstance(exc, _Replayed):
-            replay = HttpResponse(exc.stored.body, status=exc.stored.status, content_type="application/json")
+            kind = "application/json" if exc.stored.status < 400 else self.contract.error_media_type
+            replay = HttpResponse(exc.stored.body, status=exc.stored.status, content_type=kind)
             replay["Idempotency-Replayed"] = "true"
             return replay
         return self._respond(self.contract.answer_to(self._as_error(exc), self))

@@ -148,6 +148,7 @@ class InformaPeru:
     elements: int = 10_000
     byte_order_mark: bool = False
     credential_kinds: tuple[str, ...] = ("opaque", "jwt")
+    error_media_type: str = "application/json"
 
     def needs_credential(self) -> bool:
         return not settings.INFORMAPERU_OPEN

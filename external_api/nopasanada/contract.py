@@ -82,6 +82,7 @@ class NoPasaNada:
     elements: int = 400_000  # 10,000 full rows need 160,000
     byte_order_mark: bool = True
     credential_kinds: tuple[str, ...] = ("opaque",)
+    error_media_type: str = "application/json"
 
     def needs_credential(self) -> bool:
         return True

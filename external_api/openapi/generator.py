@@ -3,6 +3,7 @@
 A route of a contract without a description stops the document: it must not be left out in silence.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -17,23 +18,30 @@ from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, security
 from external_api.openapi.operations import Operation
 
 
-def operations() -> dict[type[Any], Operation]:
-    """Descriptions by view class."""
-    descriptions = (
+def operations() -> dict[tuple[type[Any], str], Operation]:
+    """Descriptions by view class and method; the method is empty for a view with one."""
+    descriptions: tuple[Mapping[type[Any], Operation | Mapping[str, Operation]], ...] = (
         nopasanada.OPERATIONS,
         informaperu.operations(),
         staff.OPERATIONS,
         registry.OPERATIONS,
         partners.OPERATIONS,
     )
-    return {view: described for one_contract in descriptions for view, described in one_contract.items()}
+    return {
+        (view, method): operation
+        for one_contract in descriptions
+        for view, described in one_contract.items()
+        for method, operation in ({"": described} if isinstance(described, Operation) else described).items()
+    }
 
 
 class ContractSchema(AutoSchema):
     """Names our description of the view instead of guessing from serializers; the generator puts it there."""
 
     def get_operation(self, path: str, path_regex: str, path_prefix: str, method: str, registry: Any) -> dict[str, Any]:
-        return {"operationId": operations()[type(self.view)].id}
+        known = operations()
+        one = known.get((type(self.view), ""))
+        return {"operationId": (one or known[type(self.view), method.lower()]).id}
 
 
 class ContractRoutes(EndpointEnumerator):
@@ -70,7 +78,7 @@ class ContractGenerator(SchemaGenerator):
 
 def _described(methods: dict[str, Any]) -> dict[str, Any]:
     """A path's operations, which drf-spectacular has listed by their ids."""
-    by_id = {each.id: each.document(rate_limited=view.rate_limited) for view, each in operations().items()}
+    by_id = {each.id: each.document(rate_limited=view.rate_limited) for (view, _), each in operations().items()}
     return {method: by_id[listed["operationId"]] for method, listed in methods.items()}
 
 

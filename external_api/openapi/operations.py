@@ -51,10 +51,10 @@ ERROR_SCHEMA = Callable[[Sequence[Answer]], Schema]
 
 @dataclass(frozen=True)
 class Success:
-    """A documented answer: its schema, its examples by name, the headers it always has."""
+    """A documented answer: its schema (None: it has no body), its examples by name, the headers it always has."""
 
     description: str
-    schema: Schema
+    schema: Schema | None
     examples: Mapping[str, Any] = field(default_factory=dict)
     headers: tuple[str, ...] = ()
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -119,10 +119,9 @@ class Operation:
         return responses
 
     def _success(self, success: Success) -> dict[str, Any]:
-        response: dict[str, Any] = {
-            "description": success.description,
-            "content": {"application/json": _content(success.schema, success.examples)},
-        }
+        response: dict[str, Any] = {"description": success.description}
+        if success.schema is not None:
+            response["content"] = {"application/json": _content(success.schema, success.examples)}
         headers = _headers(success.headers, required=True)
         if self.idempotent:
             headers |= _headers(["Idempotency-Replayed"])

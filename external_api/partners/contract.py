@@ -49,7 +49,22 @@ TABLE: Mapping[type[Refused], Problem] = {
     CursorGone: Problem(
         410, "cursor_gone", "Cursor vencido", "Ya no están todos los eventos que siguen. Continúe con `oldest`."
     ),
+    errors.IdempotencyConflict: Problem(
+        409,
+        "idempotency_key_in_use",
+        "Conflicto de idempotencia",
+        "La primera solicitud con esta clave sigue en curso.",
+    ),
     errors.TooLarge: Problem(413, "too_large", "Solicitud demasiado grande", "El cuerpo supera el límite."),
+    errors.WrongMediaType: Problem(
+        415, "unsupported_media_type", "Formato no admitido", "El cuerpo debe ser application/json en UTF-8."
+    ),
+    errors.CompressedBody: Problem(
+        415,
+        "unsupported_encoding",
+        "Formato no admitido",
+        "El cuerpo debe enviarse sin comprimir, sin Content-Encoding.",
+    ),
     errors.RateLimited: Problem(
         429, "rate_limited", "Demasiadas solicitudes", "Se superó el límite permitido. Intente más tarde."
     ),
@@ -62,6 +77,11 @@ TABLE: Mapping[type[Refused], Problem] = {
 }
 
 
+KEY_OF_ANOTHER_REQUEST = Problem(
+    422, "idempotency_key_reused", "Conflicto de idempotencia", "La clave ya se usó con otra solicitud."
+)
+
+
 class Partners:
     """Any live credential of a partner, whatever contracts it has."""
 
@@ -70,6 +90,7 @@ class Partners:
     elements: int = 10_000
     byte_order_mark: bool = False
     credential_kinds: tuple[str, ...] = ("opaque", "jwt")
+    error_media_type: str = PROBLEM_JSON
 
     def needs_credential(self) -> bool:
         return True
@@ -77,6 +98,8 @@ class Partners:
     def answer_to(self, error: Refused, view: "ContractView | None") -> Answer:
         problem = TABLE[type(error)]
         more: dict[str, Any] = {}
+        if isinstance(error, errors.IdempotencyConflict) and not error.running:
+            problem = KEY_OF_ANOTHER_REQUEST
         detail = problem.detail
         match error:
             case errors.BadRequest():

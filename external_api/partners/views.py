@@ -32,7 +32,10 @@ MOST_KEYS = 100
 
 
 class PartnersView(ContractView):
-    """Base of the endpoints. The answer must not be kept: it is about one partner, and changes."""
+    """Base of the endpoints. The answer must not be kept: it is about one partner, and changes.
+
+    A view that writes has its methods in `http_method_names`.
+    """
 
     contract = PARTNERS
     http_method_names = ["get", "head"]

@@ -70,6 +70,7 @@ class Registry:
     elements: int = 10_000  # 200 data points need about 1,200
     byte_order_mark: bool = True
     credential_kinds: tuple[str, ...] = ("jwt",)
+    error_media_type: str = "application/json"
 
     def needs_credential(self) -> bool:
         return True
