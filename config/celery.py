@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("aval")
 app.config_from_object("config.celeryconfig")  # by name: read when first needed, not when `config` is imported
-app.autodiscover_tasks(["messaging", "tokens", "external_api", "support"])
+app.autodiscover_tasks(["messaging", "tokens", "webhooks", "external_api", "support"])
 
 
 @celeryd_init.connect

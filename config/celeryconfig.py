@@ -68,6 +68,7 @@ beat_schedule = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "webhooks.send_pause_mails": {"task": "webhooks.send_pause_mails", "schedule": 60.0, "options": {"expires": 60}},
     "support.watch_events": {"task": "support.watch_events", "schedule": 60.0, "options": {"expires": 60}},
     "support.forget_erased": {"task": "support.forget_erased", "schedule": 900.0, "options": {"expires": 900}},
 }

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 
-SEALED = ("totp-key", "session-data", "kept-answer")
+SEALED = ("totp-key", "session-data", "kept-answer", "webhook-secret")
 """Purposes of sealed columns, each with its own key."""
 
 

@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "staff",
     "messaging",
     "tokens",
+    "webhooks",
     "external_api",
     "subscription",
     "support",
@@ -246,6 +247,8 @@ PHONE_REUSE_NAMES = choice("PHONE_REUSE_NAMES", "masked" if _strangers_pay else 
 
 WORKER_THREADS = number("WORKER_THREADS", 16, low=2, high=200)
 """Concurrent calls to providers in each worker; one provider gets at most five eighths of them."""
+WEBHOOK_THREADS = number("WEBHOOK_THREADS", 32, low=2, high=200)
+"""Concurrent calls to partners' webhooks; failing and slow ones get half of them at most."""
 WEB_THREADS = web_threads()
 """Concurrent requests in each web process, which has one more thread for `/status`."""
 RATE_PER_PARTNER = number("RATE_PER_PARTNER", 600)

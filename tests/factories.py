@@ -12,14 +12,20 @@ from django.utils import timezone
 from django.utils.text import slugify
 from factory.django import DjangoModelFactory
 
+from clients.events.models import PartnerEvent
 from clients.models import Applicant, AuthorizedClient, Credential, ExternalClient, Partner
 from clients.search.external_clients import folded
+from clients.uuid7 import uuid7
 from external_api.models import ApiRequest
 from messaging.models import Campaign, Message, MessageEvent, RecipientFeedback, Suppression
 from subscription.models import LINK_LIFETIME, ConsentRecord, SubscriptionRequest
 from tokens import codes
 from tokens.cooldown import wait_before
 from tokens.models import CODE_LIFETIME, MAX_TRIES, LadderForgiveness, VerificationToken
+from webhooks import signing
+from webhooks.models import Delivery, Endpoint
+
+ENDPOINT_SECRET = "whsec_" + "QVZBTCBURVNUIFNFQ1JFVCBPRiAzMiBCWVRFUyEhISE="
 
 
 class PartnerFactory(DjangoModelFactory):
@@ -316,6 +322,43 @@ class ApiRequestFactory(DjangoModelFactory):
     status = 200
     duration_ms = 1
     created_at = factory.LazyFunction(timezone.now)
+
+
+class EndpointFactory(DjangoModelFactory):
+    """Webhook of a new partner; its secret is `ENDPOINT_SECRET`."""
+
+    class Meta:
+        model = Endpoint
+
+    partner = factory.SubFactory(PartnerFactory)
+    url = factory.Sequence(lambda number: f"https://hooks{number}.example.com/aval")
+    secret = factory.LazyAttribute(lambda endpoint: signing.sealed(ENDPOINT_SECRET, owner=endpoint.id))
+    id = factory.LazyFunction(uuid7)
+    epoch = "0123456789abcdef"
+    cursor_xid = 1
+    cursor_event_id = 0
+    created_at = factory.LazyFunction(timezone.now)
+
+
+class DeliveryFactory(DjangoModelFactory):
+    """Delivery that is due, of an event that there is."""
+
+    class Meta:
+        model = Delivery
+
+    class Params:
+        at = factory.LazyFunction(timezone.now)
+        event = factory.LazyAttribute(
+            lambda delivery: PartnerEvent.objects.create(
+                partner=delivery.endpoint.partner, type="key.expiring", subject="aB3x", at=delivery.at, data={"days": 7}
+            )
+        )
+
+    endpoint = factory.SubFactory(EndpointFactory)
+    event_id = factory.LazyAttribute(lambda delivery: delivery.event.id)
+    type = "key.expiring"
+    next_try_at = factory.SelfAttribute("at")
+    created_at = factory.SelfAttribute("at")
 
 
 def browser(user: User, **environ: Any) -> Client:

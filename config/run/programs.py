@@ -73,12 +73,18 @@ def smpp_command() -> list[str]:
     return [sys.executable, str(BASE_DIR / "manage.py"), "smpp_gateway"]
 
 
+def webhooks_command() -> list[str]:
+    """Dispatcher of webhooks, a process of its own: a partner's slow server delays neither codes nor sweeps."""
+    return [sys.executable, str(BASE_DIR / "manage.py"), "dispatch_webhooks"]
+
+
 COMMANDS: dict[str, Callable[[], list[str]]] = {
     "web": web_command,
     "worker": worker_command,
     "periodic": periodic_command,
     "bulk": bulk_command,
     "beat": beat_command,
+    "webhooks": webhooks_command,
     "smpp": smpp_command,
 }
 

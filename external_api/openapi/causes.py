@@ -10,6 +10,7 @@ from external_api.informaperu.contract import LoginRefused, StaffForbidden
 from external_api.nopasanada import contract as nopasanada
 from external_api.partners.contract import NoSuchResource
 from tokens import errors as token_errors
+from webhooks import errors as webhook_errors
 
 _CAUSES: Mapping[type[Refused], str] = {
     errors.BadRequest: "El cuerpo no es un objeto JSON válido, o una cabecera está mal formada. Corrija la solicitud; "
@@ -34,6 +35,8 @@ _CAUSES: Mapping[type[Refused], str] = {
     NoSuchResource: "El id no existe, no es un UUID, o es de otra empresa.",
     CursorGone: "Se borraron eventos que siguen a este cursor (se guardan 30 días), o la base de datos se restauró. "
     "Continúe con el cursor `oldest` de la respuesta, y espere repetidos.",
+    webhook_errors.TooManyEndpoints: "Su empresa tiene ya todos los webhooks que puede tener. Borre uno que no use.",
+    webhook_errors.UntriedTest: "La prueba anterior de este webhook aún no se envió. Espere unos segundos.",
     LoginRefused: "Usuario o contraseña incorrectos, o la persona no es del personal.",
     StaffForbidden: "La cuenta no puede usar la mesa de soporte ni ver estas filas. Pida el permiso.",
     client_errors.ApplicantNotFound: "El id no existe, no es un UUID, o el cliente es de otra empresa.",

@@ -14,7 +14,7 @@ from external_api.openapi.informaperu import path_parameter
 from external_api.openapi.informaperu_shapes import VIA
 from external_api.openapi.operations import Operation, Success, common_errors, in_query
 from external_api.openapi.shapes import Schema, answered, listed, one_of_these, or_null, text
-from external_api.partners.contract import PARTNERS, TABLE, NoSuchResource
+from external_api.partners.contract import KEY_OF_ANOTHER_REQUEST, PARTNERS, TABLE, NoSuchResource
 from external_api.partners.presenters import OUTCOMES, STATES
 from external_api.partners.serializers import GROUPS
 from external_api.partners.usage import COLUMNS
@@ -23,13 +23,13 @@ from messaging.models import Message, Via
 
 TAG = "Eventos y consultas"
 _SECURITY: Sequence[Mapping[str, list[str]]] = [{"tokenEmpresa": []}, {"jwtEmpresa": []}]
-_MOMENT = {"type": "string", "format": "date-time", "description": "ISO 8601, UTC."}
-_MAYBE_MOMENT = or_null(_MOMENT)
+MOMENT = {"type": "string", "format": "date-time", "description": "ISO 8601, UTC."}
+MAYBE_MOMENT = or_null(MOMENT)
 _MASKED = text("Destino tapado, como `9•• ••• 321` o `j•••@dominio.com`.")
 _A_CURSOR = str(Cursor("9f2c4e6a8b0d1f35", 901342, 77120))
 _MESSAGE_ID, _TOKEN_ID = "01a226c4-68fa-7257-bd4a-8bf20a4aca44", "01a226c4-68f1-7aa0-93b2-5d0c1e7f2a90"
 _CLIENT_ID = "5b0d6f0e-7a3c-4e0b-9a64-2f1f0b8f4c11"
-_AT = "2026-11-29T15:04:05.123456Z"
+AT = "2026-11-29T15:04:05.123456Z"
 
 _LIMIT = Named(
     "Limite",
@@ -58,9 +58,9 @@ _PARTNER: Schema = Named(
                         {
                             "prefix": text("Con qué comienza."),
                             "kind": one_of_these(Credential.Kind.values),
-                            "created_at": _MOMENT,
-                            "last_used_at": _MAYBE_MOMENT,
-                            "expires_at": _MAYBE_MOMENT,
+                            "created_at": MOMENT,
+                            "last_used_at": MAYBE_MOMENT,
+                            "expires_at": MAYBE_MOMENT,
                             "is_this_one": shapes.described(shapes.BOOLEAN, "Si es la de esta llamada."),
                         }
                     ),
@@ -81,9 +81,9 @@ _MESSAGE: Schema = Named(
             "state": one_of_these(STATES.values()),
             "attempts": shapes.described(shapes.COUNT, "Cuántas veces se entregó a un proveedor."),
             "verification_id": or_null(shapes.UUID),
-            "created_at": _MOMENT,
-            "sent_at": _MAYBE_MOMENT,
-            "delivered_at": _MAYBE_MOMENT,
+            "created_at": MOMENT,
+            "sent_at": MAYBE_MOMENT,
+            "delivered_at": MAYBE_MOMENT,
         }
     ),
 )
@@ -97,9 +97,9 @@ _VERIFICATION: Schema = Named(
             "to": _MASKED,
             "outcome": one_of_these(OUTCOMES.values()),
             "wrong_attempts": shapes.COUNT,
-            "created_at": _MOMENT,
-            "expires_at": _MOMENT,
-            "finished_at": _MAYBE_MOMENT,
+            "created_at": MOMENT,
+            "expires_at": MOMENT,
+            "finished_at": MAYBE_MOMENT,
             "messages": listed(_MESSAGE, "Del más antiguo al más nuevo."),
         }
     ),
@@ -137,7 +137,7 @@ _EVENT: Schema = Named(
             "id": text("Único. Un evento repetido tiene el mismo.", pattern="^evt_[0-9]+$"),
             "type": Named("TipoDeEvento", one_of_these(EventType.values)),
             "subject": text("De quién o de qué: el id de un código, un mensaje o un cliente, o el `id_solicitud`."),
-            "at": _MOMENT,
+            "at": MOMENT,
             "data": Named("DatosDeEvento", {"type": "object", "additionalProperties": True}),
             "test": shapes.described(shapes.BOOLEAN, "Si es de una credencial de prueba."),
         }
@@ -161,8 +161,8 @@ _SHOWN_MESSAGE: dict[str, Any] = {
     "state": "sent",
     "attempts": 1,
     "verification_id": _TOKEN_ID,
-    "created_at": _AT,
-    "sent_at": _AT,
+    "created_at": AT,
+    "sent_at": AT,
     "delivered_at": None,
 }
 _SHOWN_VERIFICATION: dict[str, Any] = {
@@ -172,9 +172,9 @@ _SHOWN_VERIFICATION: dict[str, Any] = {
     "to": "9•• ••• 321",
     "outcome": "verified",
     "wrong_attempts": 1,
-    "created_at": _AT,
-    "expires_at": _AT,
-    "finished_at": _AT,
+    "created_at": AT,
+    "expires_at": AT,
+    "finished_at": AT,
     "messages": [_SHOWN_MESSAGE],
 }
 _SHOWN_FEED: dict[str, Any] = {
@@ -183,7 +183,7 @@ _SHOWN_FEED: dict[str, Any] = {
             "id": "evt_77120",
             "type": "verification.sent",
             "subject": _TOKEN_ID,
-            "at": _AT,
+            "at": AT,
             "data": {"message_id": _MESSAGE_ID, "kind": "verificacion", "via": "S", "to": "9•• ••• 321"},
             "test": False,
         }
@@ -210,8 +210,8 @@ _SHOWN_PARTNER: dict[str, Any] = {
         {
             "prefix": "aB3x",
             "kind": "opaque",
-            "created_at": _AT,
-            "last_used_at": _AT,
+            "created_at": AT,
+            "last_used_at": AT,
             "expires_at": None,
             "is_this_one": True,
         }
@@ -243,66 +243,77 @@ def error_schema(answers: Sequence[Answer]) -> Schema:
     """Schema of one status's problems; published as that of every problem of the API."""
     codes = sorted({answer.body["code"] for answer in answers})
     extras = [name for name in _EXTRAS if any(name in answer.body for answer in answers)]
-    every = sorted({problem.code for problem in TABLE.values()})
-    general = _problem(every, sorted({problem.status for problem in TABLE.values()}), list(_EXTRAS))
+    problems = [*TABLE.values(), KEY_OF_ANOTHER_REQUEST]
+    every = sorted({problem.code for problem in problems})
+    general = _problem(every, sorted({problem.status for problem in problems}), list(_EXTRAS))
     general["properties"]["code"] = Named("CodigoDeProblema", general["properties"]["code"])
     general["properties"]["type"] = text("`urn:aval:problem:` y el código.", pattern="^urn:aval:problem:[a-z_]+$")
     return Named("ErrorDeEmpresa", _problem(codes, sorted({a.status for a in answers}), extras), general=general)
 
 
-def _operation(
+def operation(
     id: str,
     summary: str,
     description: str,
     success: Success,
     *,
+    status: int = 200,
     parameters: Sequence[Schema] = (),
     errors_: Sequence[Any] = (),
+    allow: tuple[str, ...] = ("GET", "HEAD"),
+    tag: str = TAG,
+    **written: Any,
 ) -> Operation:
+    """An operation of this API; `written` are `body`, `body_examples`, `body_required` and `idempotent` of a write."""
     return Operation(
         id=id,
-        tag=TAG,
+        tag=tag,
         summary=summary,
         description=description,
         contract=PARTNERS,
         error_schema=error_schema,
         security=_SECURITY,
         parameters=parameters,
-        successes={200: success},
-        errors=[*errors_, errors.Unauthorized(), *common_errors(PARTNERS, body=False)],
-        allow=("GET", "HEAD"),
+        successes={status: success},
+        errors=[
+            *errors_,
+            errors.Unauthorized(),
+            *common_errors(PARTNERS, body="body" in written, idempotent=written.get("idempotent", False)),
+        ],
+        allow=allow,
+        **written,
     )
 
 
-_KEPT = ("Cache-Control",)
-ME = _operation(
+KEPT = ("Cache-Control",)
+ME = operation(
     "miEmpresa",
     "Qué puede hacer su empresa",
     "Nombre, contratos, límites con lo que queda de ellos hoy, y credenciales vigentes con su último uso.",
-    Success("La empresa de la credencial.", _PARTNER, {"empresa": _SHOWN_PARTNER}, _KEPT),
+    Success("La empresa de la credencial.", _PARTNER, {"empresa": _SHOWN_PARTNER}, KEPT),
 )
-MESSAGE = _operation(
+MESSAGE = operation(
     "mensajePropio",
     "Qué pasó con un mensaje",
     "Un código, boletín o alerta de su empresa, por el `message_id` de un evento. Nunca muestra el código.",
-    Success("El mensaje.", _MESSAGE, {"codigo": _SHOWN_MESSAGE}, _KEPT),
+    Success("El mensaje.", _MESSAGE, {"codigo": _SHOWN_MESSAGE}, KEPT),
     parameters=[path_parameter("message", shapes.STRING, "El id del mensaje.", _MESSAGE_ID)],
     errors_=[NoSuchResource()],
 )
-VERIFICATION = _operation(
+VERIFICATION = operation(
     "verificacionPropia",
     "Qué pasó con un código",
     "Un código que pidió su empresa, por su `token_id`, con sus mensajes. Nunca muestra el código.",
-    Success("La verificación.", _VERIFICATION, {"verificada": _SHOWN_VERIFICATION}, _KEPT),
+    Success("La verificación.", _VERIFICATION, {"verificada": _SHOWN_VERIFICATION}, KEPT),
     parameters=[path_parameter("verification", shapes.STRING, "El `token_id` que devolvió InformaPerú.", _TOKEN_ID)],
     errors_=[NoSuchResource()],
 )
-USAGE = _operation(
+USAGE = operation(
     "usoPropio",
     "Cuánto usó su empresa",
     "Mensajes y códigos por día, vía o resultado, con los días de Lima. Sin `from`, desde el primer día del mes de "
     "`to`; sin `to`, hasta hoy. Hasta 366 días. Mientras corre una consulta de su empresa, otra se responde 503.",
-    Success("Las cuentas.", _USAGE, {"dias": _SHOWN_USAGE}, _KEPT),
+    Success("Las cuentas.", _USAGE, {"dias": _SHOWN_USAGE}, KEPT),
     parameters=[
         in_query("from", "El primer día.", shapes.DATE),
         in_query("to", "El último día, incluido.", shapes.DATE),
@@ -310,13 +321,13 @@ USAGE = _operation(
     ],
     errors_=[errors.InvalidFields({"from": ["No es un día como 2026-11-29."]})],
 )
-EVENTS = _operation(
+EVENTS = operation(
     "eventos",
     "Lo que pasó, en orden y sin huecos",
     "Una página de los eventos que siguen a `after`. Guarde `next` cuando haya procesado la página y pida desde ahí la "
     "siguiente: ningún evento se pierde. Con `up_to_date` no hay más; `Retry-After` dice cuándo volver. Los eventos se "
     "conservan 30 días, salvo que la instalación diga otra cosa.",
-    Success("Una página, que puede estar vacía.", _FEED, {"pagina": _SHOWN_FEED}, _KEPT),
+    Success("Una página, que puede estar vacía.", _FEED, {"pagina": _SHOWN_FEED}, KEPT),
     parameters=[
         in_query(
             "after", "El `next` de la página anterior; sin él, desde el primer evento que se conserva.", shapes.STRING

@@ -13,6 +13,8 @@ from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.headers import error_headers
 from external_api.models import PARTNERS_API
+from webhooks.errors import TooManyEndpoints, UntriedTest
+from webhooks.models import Endpoint
 
 if TYPE_CHECKING:
     from external_api.frontdoor.views import ContractView
@@ -49,6 +51,10 @@ TABLE: Mapping[type[Refused], Problem] = {
     CursorGone: Problem(
         410, "cursor_gone", "Cursor vencido", "Ya no están todos los eventos que siguen. Continúe con `oldest`."
     ),
+    TooManyEndpoints: Problem(
+        409, "too_many_webhooks", "Demasiados webhooks", f"Ya tiene {Endpoint.MOST} webhooks. Borre uno."
+    ),
+    UntriedTest: Problem(409, "test_pending", "Prueba pendiente", "La prueba anterior aún no se envió."),
     errors.IdempotencyConflict: Problem(
         409,
         "idempotency_key_in_use",

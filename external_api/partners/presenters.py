@@ -1,10 +1,10 @@
 """What partners see of themselves, their messages, their codes and their events. Moments are UTC, in ISO 8601."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from clients.events.feed import Event, Page
+from clients.events.feed import Page
+from clients.events.payload import as_json, moment
 from clients.models import Credential, Partner
 from messaging.masking import masked
 from messaging.models import Message
@@ -24,10 +24,6 @@ OUTCOMES = {
 """Words for what became of a code."""
 STATES = {state: state.value.lower() for state in Message.State}
 """Words for the state of a message."""
-
-
-def moment(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def partner(
@@ -82,16 +78,5 @@ def verification(token: VerificationToken, messages: Sequence[Message]) -> dict[
     }
 
 
-def event(row: Event) -> dict[str, Any]:
-    return {
-        "id": f"evt_{row.id}",
-        "type": row.type,
-        "subject": row.subject,
-        "at": moment(row.at),
-        "data": row.data,
-        "test": row.test,
-    }
-
-
 def feed(page: Page) -> dict[str, Any]:
-    return {"events": [event(each) for each in page.events], "next": str(page.next), "up_to_date": page.up_to_date}
+    return {"events": [as_json(each) for each in page.events], "next": str(page.next), "up_to_date": page.up_to_date}

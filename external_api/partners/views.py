@@ -75,7 +75,7 @@ class MessageView(PartnersView):
     action = "message"
 
     def get(self, request: HttpRequest, message: str) -> Answer:
-        key = _uuid(message)
+        key = uuid_of(message)
         row = Message.objects.filter(pk=key, partner=self.owner).first()
         if row is None:
             raise NoSuchResource
@@ -86,7 +86,7 @@ class VerificationView(PartnersView):
     action = "verification"
 
     def get(self, request: HttpRequest, verification: str) -> Answer:
-        token = VerificationToken.objects.filter(pk=_uuid(verification), applicant__partner=self.owner).first()
+        token = VerificationToken.objects.filter(pk=uuid_of(verification), applicant__partner=self.owner).first()
         if token is None:
             raise NoSuchResource
         messages = Message.objects.filter(reference=token.pk).order_by("created_at", "pk")
@@ -138,7 +138,7 @@ class NotFoundView(UnknownPath):
     contract = PARTNERS
 
 
-def _uuid(text: str) -> UUID:
+def uuid_of(text: str) -> UUID:
     """Raises NoSuchResource: what is no UUID names nothing."""
     try:
         return UUID(text)

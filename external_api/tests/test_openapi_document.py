@@ -22,14 +22,12 @@ from external_api.routing import CONTRACT_PREFIXES
 from external_api.tests.openapi_document import content_of, examples, faults, operations
 
 OPERATIONS = operations()
-WITHOUT_A_BODY = (errors.NoSuchPath, errors.TooLarge)
-"""Errors that no endpoint of the partners' API can meet: none has a body."""
 EACH = pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=[f"{m} {p}" for p, m, _ in OPERATIONS])
 
 
 def contents(operation):
     bodies = [operation["requestBody"]] if "requestBody" in operation else []
-    return [content_of(each) for each in [*bodies, *operation["responses"].values()]]
+    return [content_of(each) for each in [*bodies, *operation["responses"].values()] if "content" in each]
 
 
 def test_it_is_openapi_3_1():
@@ -54,8 +52,8 @@ def test_every_response_has_an_example_and_a_description(path, method, operation
     assert operation["summary"]
     assert operation["description"]
     for status, response in operation["responses"].items():
-        assert examples(response), status
-        assert len(response["description"]) > 10, status
+        assert status == "204" or examples(response), status
+        assert len(response["description"]) > (5 if status == "204" else 10), status
 
 
 def routes():
@@ -78,7 +76,7 @@ def test_every_route_is_in_it_and_nothing_else():
     assert documented == {
         name: (view, sorted(set(view().http_method_names) - {"head"})) for name, view in routes().items()
     }
-    assert len(documented) == 18
+    assert len(documented) == 25
 
 
 def test_every_path_parameter_is_described():
@@ -102,7 +100,7 @@ def texts_in(prefix):
         ("/api/v1", {text for error, (_, text) in NOPASANADA.items() if error is not errors.NoSuchPath}),
         ("/v1/api", {f"{row.code}." for row in INFORMAPERU.values()}),
         ("/external", {f"{row.title}." for error, row in REGISTRY.items() if error is not errors.NoSuchPath}),
-        ("/partners/v1", {f"{row.code}." for error, row in PARTNERS.items() if error not in WITHOUT_A_BODY}),
+        ("/partners/v1", {f"{row.code}." for error, row in PARTNERS.items() if error is not errors.NoSuchPath}),
     ],
 )
 def test_every_row_of_the_contracts_tables_is_in_it(prefix, names):

@@ -17,6 +17,7 @@ import external_api.retention
 import messaging.retention
 import subscription.retention
 import tokens.retention
+import webhooks.retention
 from clients.retention import BATCH, RetentionRule, delete_sql_of, period_of
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ RULES: Sequence[RetentionRule] = (
     *messaging.retention.RULES,
     *external_api.retention.RULES,
     *subscription.retention.RULES,
+    *webhooks.retention.RULES,
     *STAFF,
 )
 

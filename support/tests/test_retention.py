@@ -38,6 +38,7 @@ from tests.factories import (
     AuthorizedClientFactory,
     CampaignFactory,
     ConsentRecordFactory,
+    DeliveryFactory,
     LadderForgivenessFactory,
     MessageEventFactory,
     MessageFactory,
@@ -50,6 +51,7 @@ from tests.factories import (
 from tests.plans import drop_other_indexes
 from tokens.cooldown import LOOK_BACK
 from tokens.models import LadderForgiveness, VerificationToken
+from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db
 SECOND = timedelta(seconds=1)
@@ -163,6 +165,7 @@ GONE = {
         lambda at: write_event(PartnerFactory().pk, EventType.KEY_EXPIRING, "1", {}, at=at),
         lambda: 1 - PartnerEvent.objects.count(),
     ),
+    "deliveries": (lambda at: DeliveryFactory(at=at), lambda: 1 - Delivery.objects.count()),
     "suppressions": (lambda at: SuppressionFactory(lifted_at=at), lambda: 1 - Suppression.objects.count()),
     "provider_events": (
         lambda at: ProviderEvent.objects.create(provider="p", at=at, what="restored"),

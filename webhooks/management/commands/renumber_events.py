@@ -2,13 +2,15 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from clients.events.restore import is_ahead, renumber
+from clients.events.restore import is_ahead
+from webhooks.restore import renumber
 
 
 class Command(BaseCommand):
     help = (
         "After a restore: gives the events of partners places of this server and begins a new epoch, so that partners "
-        "read them from the first that is kept (their cursors are answered 410). Does nothing where it is not needed."
+        "read them from the first that is kept (their cursors are answered 410); webhooks go on where they were. Does "
+        "nothing where it is not needed."
     )
 
     def add_arguments(self, parser: Any) -> None:
