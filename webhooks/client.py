@@ -133,7 +133,9 @@ class Try:
     def _exchange(self, body: bytes, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         connection = self._connected()
         connection.request("POST", self._target.path, body=body, headers=dict(headers))
-        return connection.getresponse()
+        response = connection.getresponse()
+        self._left()  # headers that an abort cuts off look as if they had ended
+        return response
 
     def _connected(self) -> _Connection:
         """A connection to the first address that takes one. Raises NotCalled, OSError."""

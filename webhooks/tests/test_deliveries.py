@@ -57,7 +57,7 @@ def test_what_is_due_is_claimed_for_the_time_of_its_lease_and_not_twice(endpoint
 
 
 def test_a_body_is_the_feeds_event_with_a_timestamp(endpoint):
-    (delivery,) = due(endpoint)
+    due(endpoint)
     (found,) = claim()
     event = PartnerEvent.objects.get()
     assert found.webhook_id == f"evt_{event.pk}"
