@@ -76,6 +76,8 @@ SIDEBAR = [
         "Empresas",
         _page("Empresas y credenciales", "domain", "clients.partner"),
         _page("Solicitudes de la API", "api", "external_api.apirequest"),
+        _page("Webhooks", "webhook", "webhooks.endpoint"),
+        _page("Entregas de webhooks", "outbox", "webhooks.delivery"),
     ),
     _group(
         "Control",

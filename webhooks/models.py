@@ -129,6 +129,7 @@ class Delivery(models.Model):
             ),
             models.Index("endpoint", "id", name="deliveries_of_an_endpoint"),
             models.Index("created_at", name="deliveries_by_time"),
+            models.Index("id", name="failed_deliveries", condition=Q(status="FAILED")),
         ]
 
     def __str__(self) -> str:

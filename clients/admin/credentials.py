@@ -1,6 +1,5 @@
 """Partners' keys in the admin: pages to issue, rotate and revoke one. A secret is shown once."""
 
-import secrets
 from datetime import datetime, time, timedelta
 from typing import Any, cast
 
@@ -12,7 +11,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import (
@@ -24,6 +22,7 @@ from unfold.widgets import (
 
 from clients.admin.audit_mixin import who
 from clients.admin.base import ReadOnlyInline
+from clients.admin.one_time_forms import new_ticket, spend_ticket
 from clients.credentials import issue, revoke, rotate
 from clients.errors import CredentialRefused
 from clients.models import Contract, Credential, Partner
@@ -42,7 +41,6 @@ ACCEPTED_BY = {
     Credential.Kind.JWT: (Contract.INFORMAPERU, Contract.REGISTRY),
 }
 """Contracts that accept each kind of key; each contract has its own `credential_kinds`, and a test compares them."""
-_TICKET = "credential_ticket"
 
 
 class ReasonForm(forms.Form):
@@ -137,7 +135,7 @@ class KeyPages:
         """Page to issue a key: asks for its kind and lifetime. The answer to the POST shows the secret, once."""
         partner = self._partner(request, object_id, "clients.add_credential")
         form = IssueForm(request.POST if request.method == "POST" else None)
-        if request.method == "POST" and not _spend_ticket(request):
+        if request.method == "POST" and not spend_ticket(request):
             return self._spent(request, partner)
         if request.method == "POST" and form.is_valid():
             credential, secret = issue(
@@ -145,7 +143,7 @@ class KeyPages:
             )
             more = {"credential": credential, "secret": secret, **_uses(credential)}
             return self._page(request, partner, "credential_issued.html", "Credencial emitida", **more)
-        more = {"form": form, "ticket": _new_ticket(request)}
+        more = {"form": form, "ticket": new_ticket(request)}
         return self._page(request, partner, "credential_issue.html", "Emitir credencial", **more)
 
     def rotate_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
@@ -156,7 +154,7 @@ class KeyPages:
         if credential is None or not credential.is_live(at=timezone.now()):
             return self._refuse(request, partner, "Esa credencial no existe o ya terminó: emita otra.")
         form = RotateForm(request.POST if request.method == "POST" else None)
-        if request.method == "POST" and not _spend_ticket(request):
+        if request.method == "POST" and not spend_ticket(request):
             return self._spent(request, partner)
         if request.method == "POST" and form.is_valid():
             overlap = timedelta(hours=form.cleaned_data["hours"])
@@ -167,7 +165,7 @@ class KeyPages:
             credential.refresh_from_db()
             more = {"credential": new, "secret": secret, "former": credential, **_uses(new)}
             return self._page(request, partner, "credential_issued.html", "Credencial rotada", **more)
-        more = {"form": form, "credential": credential, "ticket": _new_ticket(request)}
+        more = {"form": form, "credential": credential, "ticket": new_ticket(request)}
         return self._page(request, partner, "credential_rotate.html", "Rotar credencial", **more)
 
     def revoke_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
@@ -227,15 +225,3 @@ def _uses(credential: Credential) -> dict[str, Any]:
         "not_by": [each.label for each in Contract if each not in accepted],
         "guide": settings.PUBLIC_URL + reverse("guide"),
     }
-
-
-def _new_ticket(request: HttpRequest) -> str:
-    ticket = request.session[_TICKET] = secrets.token_urlsafe(16)
-    return ticket
-
-
-def _spend_ticket(request: HttpRequest) -> bool:
-    """One-time ticket of a form. Reloading the page with the secret sends the form again and must not issue a second
-    key."""
-    ticket = request.session.pop(_TICKET, None)
-    return ticket is not None and constant_time_compare(ticket, request.POST.get("ticket", ""))

@@ -90,6 +90,10 @@ class Migration(migrations.Migration):
             model_name='delivery',
             index=models.Index(models.F('created_at'), name='deliveries_by_time'),
         ),
+        migrations.AddIndex(
+            model_name='delivery',
+            index=models.Index(models.F('id'), condition=models.Q(('status', 'FAILED')), name='failed_deliveries'),
+        ),
         migrations.AddConstraint(
             model_name='delivery',
             constraint=models.UniqueConstraint(fields=('endpoint', 'event_id'), name='an_event_is_delivered_to_an_endpoint_once'),
