@@ -18,7 +18,7 @@ import pytest
 from config.run.processes import wait_until
 from external_api.tests.openapi_document import conforming
 from testkit.stack import Stack
-from tests.test_partners_api import ROOT, Partner
+from tests.partner_calls import ROOT, Partner
 from webhooks.tests.receiver import Received, Receiver, receiving
 
 PEERS = Path(__file__).parent / "peers"

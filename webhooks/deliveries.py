@@ -64,7 +64,8 @@ class Slots:
 
 
 def claim(slots: Slots, *, at: datetime) -> list[Claim]:
-    """Claim due deliveries. An endpoint has Endpoint.AT_ONCE at once over all processes, a failing one one."""
+    """Claim due deliveries. An endpoint has Endpoint.MOST_CONCURRENT at once over all processes, a failing
+    one has one."""
     if slots.prompt <= 0 and slots.delayed <= 0:
         return []
     until = at + LEASE
@@ -88,7 +89,7 @@ def _shared_out(due: Sequence[tuple[UUID, bool]], slots: Slots) -> dict[UUID, in
     """Slots by endpoint: one for each in turn, so that the first does not get them all."""
     wanted: dict[UUID, int] = {}
     left = {False: slots.prompt, True: slots.delayed}
-    for turn in range(Endpoint.AT_ONCE):
+    for turn in range(Endpoint.MOST_CONCURRENT):
         for endpoint, is_failing in due:
             is_delayed = is_failing or endpoint in slots.slow
             if left[is_delayed] > 0 and not (is_failing and turn):

@@ -30,7 +30,7 @@ class Endpoint(models.Model):
     """Endpoints of a partner."""
     MOST_OPEN = 1000
     """Open deliveries of an endpoint; at that number its cursor stands."""
-    AT_ONCE = 4
+    MOST_CONCURRENT = 4
     """Tries of an endpoint at the same time."""
     PAUSE_AFTER = timedelta(days=5)
     """Time with failures and without a success after which it is paused."""

@@ -18,6 +18,8 @@ from tests.factories import (
     AuthorizedClientFactory,
     CampaignFactory,
     ConsentRecordFactory,
+    DeliveryFactory,
+    EndpointFactory,
     LadderForgivenessFactory,
     MessageEventFactory,
     MessageFactory,
@@ -54,6 +56,10 @@ def everything(text, numbers, partner=None):
         _campaigns_and_providers(text, number, first)
         at = timezone.now() - timedelta(minutes=number)
         ApiRequestFactory(contract="registry", partner=own, user=text[:200], action=text[:60], created_at=at)
+        endpoint = EndpointFactory(
+            partner=own, url=f"https://{number}.example.com/?{text}"[:500], description=text[:200]
+        )
+        DeliveryFactory(endpoint=endpoint, last_error=text[:200])
 
 
 def _people(text, number, partner):

@@ -23,6 +23,8 @@ OURS = {
     "external_api.apirequest",
     "subscription.consentrecord",
     "subscription.subscriptionrequest",
+    "webhooks.endpoint",
+    "webhooks.delivery",
 }
 OPENS = {
     "Administradores": OURS | {"clients.auditentry", "auth.user", "auth.group"},

@@ -75,7 +75,7 @@ def test_a_body_is_the_feeds_event_with_a_timestamp(endpoint):
 
 def test_an_endpoint_has_four_at_once(endpoint):
     due(endpoint, 10)
-    assert len(claim()) == Endpoint.AT_ONCE == 4
+    assert len(claim()) == Endpoint.MOST_CONCURRENT == 4
     assert claim() == []
     first, *_ = claims = list(Delivery.objects.filter(claimed_until__gt=NOW))
     assert len(claims) == 4
