@@ -37,7 +37,7 @@ def _event_insert() -> str:
     return events.insert(f"""
         SELECT client.partner_id, 'authorization.suppressed', client.id::text, %(at)s, jsonb_build_object(
             'id_solicitud', client.request_id, 'via', 'C', 'to', {events.masked("'C'", "client.email")},
-            'reason', %(reason)s::text
+            'reason', lower(%(reason)s::text)
         ) FROM entry JOIN clients_authorizedclient AS client ON client.email = %(mailbox)s
         WHERE is_new AND client.deauthorized_at IS NULL
           AND (%(partner)s::bigint IS NULL OR client.partner_id = %(partner)s::bigint)

@@ -7,6 +7,7 @@ constant has a statement for each state that its messages may get, and goes to `
 
 from clients.events import sql as events
 from messaging.models import TRANSITIONS, Message
+from messaging.reasons import of_message
 from messaging.sql import STILL_SUBSCRIBED, SWEEP_SIZE
 from messaging.suppression_sql import NOT_SUPPRESSED
 
@@ -52,10 +53,13 @@ def _guard(to: str) -> str:
 
 def _event_insert(to: str, at: str) -> str:
     """INSERT of a partner event for each row of `moved`: of a code under the code's id, of others under their own."""
+    reason = of_message(to, "")
+    also = f", 'reason', '{reason}'" if reason else ""
+    data = f"""'message_id', id, 'kind', kind, 'via', via, 'to', {events.masked("via", "recipient")}{also}"""
     return events.insert(f"""
         SELECT partner_id, CASE WHEN kind = 'verificacion' THEN 'verification' ELSE 'message' END || '.{to.lower()}',
             CASE WHEN kind = 'verificacion' THEN reference ELSE id END::text, {at},
-            jsonb_build_object('message_id', id, 'kind', kind, 'via', via, 'to', {events.masked("via", "recipient")})
+            jsonb_build_object({data})
         FROM moved
         WHERE partner_id IS NOT NULL
           AND (kind IN ('boletin', 'alerta') OR kind = 'verificacion' AND reference IS NOT NULL)

@@ -1,6 +1,7 @@
 """Parts of the statements of codes that write partner events (`clients.events`)."""
 
 from clients.events import sql as events
+from tokens import reasons
 
 _TYPE_OF_END = """CASE code.outcome
     WHEN 'FALLIDO' THEN 'verification.failed' WHEN 'NO_ENVIADO' THEN 'verification.failed'
@@ -28,7 +29,7 @@ def of_ended(condition: str = "true") -> str:
         f"""
         SELECT applicant.partner_id, {_TYPE_OF_END}, code.id::text, %(at)s, jsonb_build_object(
             'client_id', applicant.id, 'via', code.via, 'to', {events.masked("code.via", "code.destination")},
-            'outcome', code.outcome
+            'outcome', code.outcome, 'reason', {reasons.of_ended("code.outcome", "code.id")}
         ) FROM ended AS code JOIN clients_applicant AS applicant ON applicant.id = code.applicant_id
         WHERE applicant.partner_id IS NOT NULL AND {condition}
     """  # noqa: S608  as above

@@ -24,6 +24,7 @@ from messaging.delivery import receipts
 from messaging.masking import masked
 from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
+from messaging.reasons import Reason
 from messaging.suppression import listing
 from tokens import channel_fallback as fallback
 from tokens import codes, cooldown_queries, decisions, sql, texts
@@ -305,8 +306,9 @@ def _write_events_of_wrong_try(
     """Write the events of a wrong try: of one that ended the code, and of one that locked the client."""
     if decided.remaining <= 0:
         about = {"client_id": str(person.id), "via": code.via, "to": masked(code.via, code.destination)}
+        ended = {"outcome": Outcome.FAILED.value, "reason": Reason.WRONG.value}
         failed = EventType.VERIFICATION_FAILED
-        write_event(person.partner_id, failed, code.id, about | {"outcome": Outcome.FAILED.value}, at=at)
+        write_event(person.partner_id, failed, code.id, about | ended, at=at)
     if decided.locks_applicant:
         client = {"client_id": str(person.id)}
         write_event(person.partner_id, EventType.VERIFICATION_LOCKED, code.id, client, at=at)

@@ -76,7 +76,7 @@ def test_a_mailbox_that_gets_no_more_mail_is_told_once_to_each_company_it_concer
             client.partner,
             "authorization.suppressed",
             str(client.pk),
-            {"id_solicitud": client.request_id, "via": "C", "to": MASKED, "reason": "HARD_BOUNCE"},
+            {"id_solicitud": client.request_id, "via": "C", "to": MASKED, "reason": "hard_bounce"},
         )
         for client in clients
     ]
@@ -85,4 +85,4 @@ def test_a_mailbox_that_gets_no_more_mail_is_told_once_to_each_company_it_concer
 def test_an_entry_of_one_company_is_told_to_that_one():
     mine, _ = [AuthorizedClientFactory(email=ANA) for _ in range(2)]
     listing.add_by_hand(ANA, partner=mine.partner, reason="lo pidió", by="eva", at=timezone.now())
-    assert [(partner, data["reason"]) for partner, _, _, data in written()] == [(mine.partner, "MANUAL")]
+    assert [(partner, data["reason"]) for partner, _, _, data in written()] == [(mine.partner, "manual")]

@@ -16,6 +16,7 @@ from external_api.models import ApiRequest
 from messaging.delivery import mail_bounces
 from messaging.masking import masked
 from messaging.models import Message, Via
+from messaging.reasons import Reason
 from support.cases import bulletins
 from support.cases.person_search import Person, latest_code
 from tokens import cooldown_queries
@@ -30,27 +31,27 @@ State = Message.State
 
 
 class Why(Enum):
-    """The closed list of diagnoses."""
+    """The closed list of diagnoses. Partners read the words of `messaging.reasons` in their events, too."""
 
     NEVER_ASKED = "never_asked"
     WAITING = "waiting"
     ON_ITS_WAY = "on_its_way"
-    STUCK = "stuck"
-    REFUSED = "refused"
-    NOT_DELIVERABLE = "not_deliverable"
-    UNCLEAR = "unclear"
-    NOT_ENTERED = "not_entered"
-    WRONG = "wrong"
-    LATE = "late"
+    STUCK = Reason.STUCK.value
+    REFUSED = Reason.REFUSED.value
+    NOT_DELIVERABLE = Reason.NOT_DELIVERABLE.value
+    UNCLEAR = Reason.UNCLEAR.value
+    NOT_ENTERED = Reason.NOT_ENTERED.value
+    WRONG = Reason.WRONG.value
+    LATE = Reason.LATE.value
     VERIFIED = "verified"
-    CANCELLED = "cancelled"
+    CANCELLED = Reason.CANCELLED.value
     LOCKED = "locked"
     NOT_AUTHORIZED = "not_authorized"
     REMOVED = "removed"
     UNSUBSCRIBED = "unsubscribed"
     NOT_SUBSCRIBED = "not_subscribed"
     SUBSCRIBED = "subscribed"
-    SUPPRESSED = "suppressed"
+    SUPPRESSED = Reason.SUPPRESSED.value
     BULLETIN_REFUSED = "bulletin_refused"
     REGISTERED = "registered"
 

@@ -109,7 +109,8 @@ def test_the_last_wrong_try_is_told_and_none_before(applicant):
         assert len(written()) == (nth == MAX_TRIES - 1)
     (event,) = written()
     assert event[:2] == ("verification.failed", str(token.pk))
-    assert event[2] == {"client_id": str(applicant.pk), "via": "S", "to": MASKED, "outcome": "FALLIDO"}
+    about = {"client_id": str(applicant.pk), "via": "S", "to": MASKED}
+    assert event[2] == about | {"outcome": "FALLIDO", "reason": "wrong"}
 
 
 def test_a_lock_is_told(applicant):
@@ -125,9 +126,9 @@ def test_a_cancelled_and_a_replaced_code_are_told_with_their_outcome(applicant):
     first = ask(applicant, at=now - timedelta(minutes=2, seconds=10))
     second = ask(applicant, at=now)
     services.cancel(applicant.pk, origin=services.Origin(partner=applicant.partner), at=timezone.now())
-    assert [(kind, about, data["outcome"]) for kind, about, data in written()] == [
-        ("verification.cancelled", str(first.pk), "REEMPLAZADO"),
-        ("verification.cancelled", str(second.pk), "CANCELADO"),
+    assert [(kind, about, data["outcome"], data["reason"]) for kind, about, data in written()] == [
+        ("verification.cancelled", str(first.pk), "REEMPLAZADO", "cancelled"),
+        ("verification.cancelled", str(second.pk), "CANCELADO", "cancelled"),
     ]
 
 
@@ -158,7 +159,7 @@ def test_sent_delivered_and_undelivered_are_told_under_the_code(applicant):
     about = {"message_id": str(message.pk), "kind": "verificacion", "via": "S", "to": MASKED}
     assert written() == [
         ("verification.sent", str(token.pk), about),
-        ("verification.undelivered", str(token.pk), about),
+        ("verification.undelivered", str(token.pk), about | {"reason": "not_deliverable"}),
         ("verification.delivered", str(token.pk), about),
     ]
 
