@@ -23,6 +23,7 @@ from external_api.partners.contract import TABLE as PARTNERS
 from external_api.registry.contract import TABLE as REGISTRY
 from external_api.registry.serializers import _CUI_FAULTS, DataPoints
 from external_api.tests.openapi_document import content_of
+from messaging.reasons import Reason
 from testkit.stack import Stack
 
 GUIDE = BASE_DIR / "docs" / "guia"
@@ -178,6 +179,10 @@ def test_every_type_of_event_is_in_its_chapter_but_for_one_that_is_not_written_y
     text = chapter_of("eventos")
     missing = {each for each in EventType.values if f"`{each}` |" not in text and f"`{each}`," not in text}
     assert missing == {EventType.ENDPOINT_PAUSED}
+
+
+def test_every_reason_has_its_row_in_the_chapter():
+    assert {each.value for each in Reason} <= codes_in(chapter_of("eventos"))
 
 
 def test_its_chapters_find_each_other():

@@ -20,6 +20,7 @@ from external_api.partners.serializers import GROUPS
 from external_api.partners.usage import COLUMNS
 from external_api.partners.views import EventsView, MessageView, MeView, UsageView, VerificationView
 from messaging.models import Message, Via
+from messaging.reasons import Reason
 
 TAG = "Eventos y consultas"
 _SECURITY: Sequence[Mapping[str, list[str]]] = [{"tokenEmpresa": []}, {"jwtEmpresa": []}]
@@ -31,6 +32,10 @@ _MESSAGE_ID, _TOKEN_ID = "01a226c4-68fa-7257-bd4a-8bf20a4aca44", "01a226c4-68f1-
 _CLIENT_ID = "5b0d6f0e-7a3c-4e0b-9a64-2f1f0b8f4c11"
 AT = "2026-11-29T15:04:05.123456Z"
 
+_REASON = {
+    **or_null(Named("Motivo", one_of_these([str(each) for each in Reason]))),
+    "description": "Por qué no llegó o no se verificó; `null` mientras puede llegar, o si llegó.",
+}
 _LIMIT = Named(
     "Limite",
     answered(
@@ -79,6 +84,7 @@ _MESSAGE: Schema = Named(
             "via": VIA,
             "to": _MASKED,
             "state": one_of_these(STATES.values()),
+            "reason": _REASON,
             "attempts": shapes.described(shapes.COUNT, "Cuántas veces se entregó a un proveedor."),
             "verification_id": or_null(shapes.UUID),
             "created_at": MOMENT,
@@ -96,6 +102,7 @@ _VERIFICATION: Schema = Named(
             "via": VIA,
             "to": _MASKED,
             "outcome": one_of_these(OUTCOMES.values()),
+            "reason": _REASON,
             "wrong_attempts": shapes.COUNT,
             "created_at": MOMENT,
             "expires_at": MOMENT,
@@ -159,6 +166,7 @@ _SHOWN_MESSAGE: dict[str, Any] = {
     "via": "S",
     "to": "9•• ••• 321",
     "state": "sent",
+    "reason": None,
     "attempts": 1,
     "verification_id": _TOKEN_ID,
     "created_at": AT,
@@ -171,6 +179,7 @@ _SHOWN_VERIFICATION: dict[str, Any] = {
     "via": "S",
     "to": "9•• ••• 321",
     "outcome": "verified",
+    "reason": None,
     "wrong_attempts": 1,
     "created_at": AT,
     "expires_at": AT,

@@ -8,6 +8,7 @@ from clients.events.payload import as_json, moment
 from clients.models import Credential, Partner
 from messaging.masking import masked
 from messaging.models import Message
+from messaging.reasons import Reason, of_message
 from tokens.models import VerificationToken
 
 Outcome = VerificationToken.Outcome
@@ -55,6 +56,7 @@ def message(row: Message) -> dict[str, Any]:
         "via": row.via,
         "to": masked(row.via, row.recipient),
         "state": STATES[Message.State(row.state)],
+        "reason": of_message(row.state, row.provider_reply),
         "attempts": row.attempts,
         "verification_id": str(row.reference) if row.kind == Message.Kind.VERIFICATION and row.reference else None,
         "created_at": moment(row.created_at),
@@ -63,13 +65,14 @@ def message(row: Message) -> dict[str, Any]:
     }
 
 
-def verification(token: VerificationToken, messages: Sequence[Message]) -> dict[str, Any]:
+def verification(token: VerificationToken, messages: Sequence[Message], reason: Reason | None) -> dict[str, Any]:
     return {
         "id": str(token.pk),
         "client_id": str(token.applicant_id),
         "via": token.via,
         "to": masked(token.via, token.destination),
         "outcome": OUTCOMES[Outcome(token.outcome)],
+        "reason": reason,
         "wrong_attempts": token.wrong_tries,
         "created_at": moment(token.created_at),
         "expires_at": moment(token.expires_at),

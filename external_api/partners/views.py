@@ -23,6 +23,7 @@ from external_api.partners.contract import PARTNERS, NoSuchResource
 from external_api.partners.serializers import MOST_DAYS, FeedQuery, UsageQuery
 from messaging import caps
 from messaging.models import Message, Via
+from tokens import reasons
 from tokens.models import VerificationToken
 
 ASK_AGAIN_SECONDS = 5
@@ -90,7 +91,7 @@ class VerificationView(PartnersView):
         if token is None:
             raise NoSuchResource
         messages = Message.objects.filter(reference=token.pk).order_by("created_at", "pk")
-        return Answer(200, presenters.verification(token, list(messages)))
+        return Answer(200, presenters.verification(token, list(messages), reasons.of_code(token, at=self.at)))
 
 
 class UsageView(PartnersView):
