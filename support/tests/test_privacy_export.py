@@ -9,6 +9,7 @@ from conftest import NOW, make_applicant
 from messaging.models import Message
 from support.privacy import erasure
 from support.privacy import export as privacy_export
+from support.privacy import sections
 from support.privacy.erasure import dossier_of
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
 from tests.factories import AuthorizedClientFactory, MessageFactory, staff_browser
@@ -96,7 +97,7 @@ def test_an_export_has_no_code_hash_or_name_of_staff(rows):
 
 
 def test_an_export_has_all_rows_however_many(rows, monkeypatch):
-    monkeypatch.setattr(privacy_export, "IDS_PER_QUERY", 7)
+    monkeypatch.setattr(sections, "IDS_PER_QUERY", 7)
     Message.objects.bulk_create(
         MessageFactory.build_batch(250, sent=True, kind="suscripcion", via="C", recipient=ANA.email, created_at=NOW)
     )

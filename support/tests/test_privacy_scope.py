@@ -4,7 +4,7 @@ import pytest
 from django.apps import apps
 from django.db import models
 
-from support.privacy.export import SECTIONS
+from support.privacy.sections import SECTIONS
 
 OTHERS = {
     "clients.partner": "companies, not people; their name is in every section that names them",
