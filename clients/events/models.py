@@ -82,6 +82,7 @@ class PartnerEvent(models.Model):
         indexes = [
             models.Index("partner", "xid", "id", name="feed_of_a_partner"),
             models.Index("at", name="events_by_time"),
+            models.Index("subject", name="events_about_a_subject"),
         ]
 
     def __str__(self) -> str:

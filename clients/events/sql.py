@@ -70,6 +70,14 @@ PRUNE = """
 """
 """Second part of a retention rule (`clients.retention`): removes events, and keeps the place of the last one."""
 
+ERASE_DESTINATIONS = """
+    UPDATE clients_partnerevent SET data = jsonb_set(data, '{to}', '""')
+    WHERE (subject = ANY(%(ids)s::text[])
+           OR subject = ANY(%(authorizations)s::text[]) AND type = ANY(%(types)s::text[]))
+      AND coalesce(data ->> 'to', '') <> ''
+"""
+"""Of an erased person. The rows stay where they are in the feed."""
+
 IS_AHEAD = """
     SELECT coalesce(bool_or(latest.xid >= pg_snapshot_xmax(pg_current_snapshot())), false)
     FROM clients_partner AS partner CROSS JOIN LATERAL (

@@ -29,7 +29,7 @@ def test_new_ids_need_no_statement(app, number):
 
 @pytest.mark.django_db(transaction=True)  # Django refuses CONCURRENTLY within a transaction
 @pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize(("app", "number"), [("messaging", "0013"), ("clients", "0010")])
+@pytest.mark.parametrize(("app", "number"), [("messaging", "0013"), ("clients", "0010"), ("clients", "0014")])
 def test_indexes_change_while_everybody_works(app, number, backwards):
     first, *between, last = statements_of(app, number, backwards=backwards)
     assert first == "SET lock_timeout = '15min';"

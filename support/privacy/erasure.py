@@ -22,6 +22,8 @@ import external_api.retention
 import messaging.retention
 import subscription.retention
 import tokens.retention
+from clients.events import personal_data
+from clients.events.personal_data import Subjects
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient, audit
 from external_api.models import ApiRequest
 from messaging.models import RecipientFeedback, Suppression
@@ -84,6 +86,11 @@ class Dossier:
             mailboxes=self.own_mailboxes,
             shared=sorted(self.shared),
         )
+
+    def event_subjects(self) -> Subjects:
+        """What the events that companies were told about the person are about."""
+        ids = [*self.token_ids(), *self.message_ids(), *(row.pk for row in self.external)]
+        return Subjects([str(each) for each in ids], [str(row.pk) for row in self.authorized])
 
     def values(self) -> set[str]:
         """Values that identify the person in the texts of other rows."""
@@ -192,8 +199,9 @@ def erase(row: Registered, agent: Agent) -> AuditEntry | None:
         person = _locked(row)
         if person is None:
             return None
-        values, taken = person.values(), preview(person)
+        values, taken, events = person.values(), preview(person), person.event_subjects()
         _erase_rows(person, values, at=agent.at)
+        personal_data.erase(events)
         companies = [each.partner_id for each in person.rows if each.partner_id is not None]
         entries = [
             audit(

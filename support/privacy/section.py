@@ -12,7 +12,7 @@ from clients.models import Partner
 from messaging.models import Via
 from support.cases.timeline import AUDITED
 from support.privacy.erasure import Dossier
-from support.privacy.spanish_keys import audit_data
+from support.privacy.spanish_keys import spanish_data
 from tokens.cooldown import format_wait
 
 
@@ -63,7 +63,7 @@ _COLUMN_TEXTS: dict[str, Callable[[Any], Any]] = {
     "actor": _who,
     "action": lambda row: AUDITED.get(row.action, row.action),
     "by": lambda row: "personal",
-    "data": lambda row: audit_data(row.data),
+    "data": lambda row: spanish_data(row.data),
     "proved_via": lambda row: Via(row.proved_via).label if row.proved_via else None,
     # the text of a campaign is stored once, in its own row
     "text": lambda row: row.text or (getattr(row, "campaign", None) and row.campaign.text) or None,

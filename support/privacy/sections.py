@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from clients.events.models import PartnerEvent
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from external_api.models import ApiRequest
 from messaging.models import Message, MessageEvent, ProviderReceipt, RecipientFeedback, Suppression
@@ -47,6 +48,12 @@ def _requests(person: Dossier) -> Iterator[ApiRequest]:
     rows = ApiRequest.objects.select_related("partner")
     yield from _in_pieces(rows, "subject", person.subjects, "pk")
     yield from _in_pieces(rows, "pk", sorted({row.request_id for row in person.authorized}), "pk")
+
+
+def _events(person: Dossier) -> Iterator[PartnerEvent]:
+    rows = PartnerEvent.objects.select_related("partner")
+    for some in person.event_subjects().pieces(IDS_PER_QUERY):
+        yield from rows.filter(some).order_by("at", "pk").iterator(chunk_size=IDS_PER_QUERY)
 
 
 def _consents(person: Dossier) -> Iterator[ConsentRecord]:
@@ -265,6 +272,13 @@ SECTIONS = (
             "at": "fecha",
             "address": "direccion_de_internet",
         },
+    ),
+    Section(
+        "avisos_a_las_empresas",
+        "Lo que se avisó a las empresas sobre sus códigos, mensajes y suscripciones, con el destino tapado.",
+        PartnerEvent,
+        _events,
+        {"id": "numero", "partner": "empresa", "type": "que", "subject": "sobre", "at": "fecha", "data": "datos"},
     ),
     Section(
         "solicitudes",

@@ -19,7 +19,7 @@ EXTERNAL_CLIENT_KEYS = {
 }
 """Column of an external client -> its name in the export."""
 
-_AUDIT_KEYS = {
+_DATA_KEYS = {
     "changes": "cambios",
     "field": "campo",
     "before": "antes",
@@ -29,6 +29,15 @@ _AUDIT_KEYS = {
     "credential": "credencial",
     "taken": "borrado",
     "case": "caso",
+    "client_id": "cliente",
+    "via": "via",
+    "to": "destino",
+    "message_id": "mensaje",
+    "kind": "tipo",
+    "outcome": "resultado",
+    "reason": "motivo",
+    "expires_at": "vence_el",
+    "id_solicitud": "numero_de_solicitud",
 }
 
 SUPPRESSION_KEYS = {
@@ -45,11 +54,11 @@ SUPPRESSION_KEYS = {
 """Columns of the suppression list."""
 
 
-def audit_data(data: Any) -> Any:
-    """The data of an audit entry with Spanish keys."""
+def spanish_data(data: Any) -> Any:
+    """The data of an audit entry or of an event with Spanish keys."""
     if isinstance(data, dict):
         return {
-            _AUDIT_KEYS.get(key, key): EXTERNAL_CLIENT_KEYS.get(value, value) if key == "field" else audit_data(value)
+            _DATA_KEYS.get(key, key): EXTERNAL_CLIENT_KEYS.get(value, value) if key == "field" else spanish_data(value)
             for key, value in data.items()
         }
-    return [audit_data(each) for each in data] if isinstance(data, list) else data
+    return [spanish_data(each) for each in data] if isinstance(data, list) else data

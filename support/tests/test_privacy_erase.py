@@ -10,6 +10,8 @@ from django.db import connection
 from django.test import Client
 
 from clients.authorized_clients import Authorization, authorize
+from clients.events.models import EventType, PartnerEvent
+from clients.events.writing import write_event
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from conftest import NOW, make_applicant
 from external_api.models import ApiRequest, IdempotentAnswer
@@ -113,6 +115,35 @@ def test_an_erased_person_is_only_in_the_evidence_and_for_two_days_on_the_ladder
     retention.run(at=NOW + LOOK_BACK + SECOND, seconds=30.0, kinds=retention.OF_THE_ERASED)
     assert places_of(ANA.needles) == EVIDENCE
     assert not places_of([str(ana.client.external_code)])
+
+
+def test_the_events_of_an_erased_person_stay_in_the_feed_without_a_destination(ana, luz):
+    write_event(
+        ana.client.partner_id,
+        EventType.AUTHORIZATION_SUBSCRIBED,
+        ana.client.pk,
+        {"via": "C", "to": "a•••@dominio.com"},
+        at=NOW,
+    )
+    places = list(PartnerEvent.objects.order_by("pk").values_list("pk", "xid", "type", "subject"))
+    others = list(PartnerEvent.objects.filter(partner=luz.client.partner).order_by("pk").values_list("pk", "data"))
+    erase(ana)
+    events = PartnerEvent.objects.filter(partner=ana.client.partner)
+    told = [each.data["to"] for each in events if "to" in each.data]
+    assert len(told) > 3
+    assert set(told) == {""}
+    assert (
+        list(
+            PartnerEvent.objects.filter(pk__in=[each[0] for each in places])
+            .order_by("pk")
+            .values_list("pk", "xid", "type", "subject")
+        )
+        == places
+    ), "no reader of the feed finds a gap"
+    assert (
+        list(PartnerEvent.objects.filter(partner=luz.client.partner).order_by("pk").values_list("pk", "data")) == others
+    )
+    assert any(data.get("to") for _, data in others)
 
 
 def test_nobody_else_loses_anything(ana, luz):

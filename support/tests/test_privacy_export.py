@@ -4,12 +4,13 @@ import json
 
 import pytest
 
+from clients.events.models import EventType
+from clients.events.writing import write_event
 from clients.models import AuditEntry
 from conftest import NOW, make_applicant
 from messaging.models import Message
-from support.privacy import erasure
+from support.privacy import erasure, sections
 from support.privacy import export as privacy_export
-from support.privacy import sections
 from support.privacy.erasure import dossier_of
 from support.tests.privacy_cast import ANA, CODE, LUZ, everywhere
 from tests.factories import AuthorizedClientFactory, MessageFactory, staff_browser
@@ -60,6 +61,7 @@ def test_an_export_has_all_rows_of_a_person_and_none_of_another(rows):
         "buzones_sin_envio": 1,
         "pedidos_de_suscripcion": 2,
         "consentimientos": 1,
+        "avisos_a_las_empresas": 3,
         "solicitudes": 1,
         "actuaciones_del_personal": 1,
     }
@@ -75,6 +77,22 @@ def test_an_export_of_an_external_client_has_its_history(rows):
     assert (first["quien"], first["que"]) == ("Banco banco", "registró"), "a company by its name"
     assert changed["cambios"]["cambios"][0] == {"campo": "telefono", "antes": "555-0000", "despues": ANA.phone}
     assert len(file["solicitudes"]) == 1
+
+
+def test_an_export_has_what_companies_were_told_and_nothing_of_another_with_the_same_number(rows):
+    partner, number = rows.client.partner, str(rows.client.pk)
+    write_event(partner.pk, EventType.AUTHORIZATION_SUBSCRIBED, number, {"via": "C", "to": "a•••@dominio.com"}, at=NOW)
+    write_event(partner.pk, EventType.AUTHORIZATION_CREATED, number, {"clients": 7}, at=NOW)  # a request's number
+    told = copy_of(rows.applicant)["avisos_a_las_empresas"]
+    assert [each["que"] for each in told].count("Suscripción") == 1
+    assert "Alta" not in [each["que"] for each in told]
+    asked = next(each for each in told if each["sobre"] == str(rows.token.pk))
+    assert (asked["empresa"], asked["que"]) == ("Banco banco", "Código pedido")
+    assert asked["datos"]["destino"] == "9•• ••• 333"
+    assert [each["que"] for each in copy_of(rows.external)["avisos_a_las_empresas"]] == [
+        "Cliente registrado",
+        "Cliente actualizado",
+    ]
 
 
 def test_an_export_has_labels_and_dates_of_lima(rows):

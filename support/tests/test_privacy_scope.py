@@ -9,7 +9,6 @@ from support.privacy.sections import SECTIONS
 OTHERS = {
     "clients.partner": "companies, not people; their name is in every section that names them",
     "clients.credential": "keys of companies",
-    "clients.partnerevent": "ids and masked destinations; what they tell a company is in its codes and messages",
     "webhooks.endpoint": "servers of companies, and an address for their notices",
     "webhooks.delivery": "which event went to which server, and its answer's status",
     "clients.eventepoch": "a random value",
