@@ -4,8 +4,12 @@ Rows become visible when their transactions commit, which is not the order of th
 loses what commits later with a lower one. So an event's place is (xid, id), and a page ends before the oldest
 transaction that still runs (`pg_snapshot_xmin`): whatever commits afterwards has a place behind it.
 
-A transaction that stays open, in any database of the server, holds the feed up; nothing is lost by it. Transaction ids
-do not survive a dump: `clients.events.restore`.
+A transaction that stays open, in any database of the server, holds the feed up; nothing is lost by it.
+
+Transaction ids do not survive a dump: a restored server may give ids again that a reader has passed. So an epoch
+belongs to one server; the first reader of another one begins a new epoch, and cursors of the one before are refused.
+Events with ids that this server has not reached are hidden until it does, or until `clients.events.restore` gives them
+new places.
 """
 
 import base64
@@ -104,8 +108,8 @@ def read(partner_id: int, after: Cursor | None, *, types: Sequence[str] | None =
         "scanned": limit if types is None else SCANNED,
     }
     (rows,) = exchange((sql.PAGE, params))
-    if rows[0][0] is None:  # the first time that anybody reads
-        _, rows = exchange((sql.BEGIN_EPOCH, {"epoch": new_epoch()}), (sql.PAGE, params))
+    if rows[0][0] is None:  # nobody has read yet, or not since the database was restored
+        _, rows = exchange((sql.BEGIN_EPOCH, {"epoch": new_epoch(), "anew": False}), (sql.PAGE, params))
     epoch, oldest_running, last_xid, last_id, looked_at, pruned_xid, pruned_id = rows[0][:7]
     if after is not None and (after.epoch != epoch or _has_missed(after, pruned_xid, pruned_id)):
         raise CursorGone(Cursor(epoch, 0, 0))

@@ -94,11 +94,12 @@ def new_epoch() -> str:
 
 
 class EventEpoch(models.Model):
-    """Epoch of the database, in its only row. A dump that is restored elsewhere counts transactions anew, so it gets
-    another one (`clients.events.restore`), and a cursor of the one before is refused."""
+    """Epoch of the database, in its only row. A database that is restored counts transactions anew, so it gets another
+    one (`clients.events.restore`), and a cursor of the one before is refused."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     epoch = models.CharField(max_length=16, default=new_epoch)
+    origin = models.CharField(max_length=40, default="", db_default="")  # the server: `clients.events.sql.ORIGIN`
 
     class Meta:
         constraints = [models.CheckConstraint(name="there_is_one_epoch", condition=models.Q(id=1))]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from clients.events import sql
-from clients.events.models import EventEpoch, new_epoch
+from clients.events.models import new_epoch
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ def renumber() -> Renumbered:
         cursor.execute("LOCK TABLE clients_partnerevent IN SHARE ROW EXCLUSIVE MODE")
         cursor.execute(sql.RENUMBER)
         changed = int(cursor.rowcount)
-        cursor.execute(sql.FORGET_PRUNED)
         epoch = new_epoch()
-        EventEpoch.objects.update_or_create(id=1, defaults={"epoch": epoch})
+        cursor.execute(sql.BEGIN_EPOCH, {"epoch": epoch, "anew": True})
     return Renumbered(changed, epoch)

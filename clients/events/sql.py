@@ -28,9 +28,24 @@ def masked(via: str, destination: str) -> str:
         ELSE '•••' END"""
 
 
-BEGIN_EPOCH = "INSERT INTO clients_eventepoch (id, epoch) VALUES (1, %(epoch)s) ON CONFLICT (id) DO NOTHING"
+ORIGIN = """(
+    SELECT system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) FROM pg_control_system()
+)"""
+"""SQL expression for the server that counts transactions: its cluster, and its timeline, which a restore to a moment
+and a promotion of a replica change."""
 
-PAGE = """
+BEGIN_EPOCH = f"""
+    WITH begun AS (
+        INSERT INTO clients_eventepoch AS known (id, epoch, origin) VALUES (1, %(epoch)s, {ORIGIN})
+        ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, origin = excluded.origin
+        WHERE known.origin <> excluded.origin OR %(anew)s::bool RETURNING id
+    )
+    DELETE FROM clients_prunedevents WHERE EXISTS (SELECT FROM begun)
+"""  # noqa: S608  this module's constants
+"""A new epoch: `anew`, or where the one there is was begun on another server. What retention had removed is of the
+epoch before."""
+
+PAGE = f"""
     WITH page AS MATERIALIZED (
         SELECT xid, id, type, subject, at, data, test FROM clients_partnerevent
         WHERE partner_id = %(partner)s AND (xid, id) > (%(xid)s::text::xid8, %(id)s::bigint)
@@ -39,7 +54,7 @@ PAGE = """
     ), last AS (
         SELECT xid, id FROM page ORDER BY xid DESC, id DESC LIMIT 1
     )
-    SELECT (SELECT epoch FROM clients_eventepoch WHERE id = 1),
+    SELECT (SELECT epoch FROM clients_eventepoch WHERE id = 1 AND origin = {ORIGIN}),
         pg_snapshot_xmin(pg_current_snapshot())::text,
         (SELECT xid::text FROM last), (SELECT id FROM last), (SELECT count(*) FROM page),
         (SELECT xid::text FROM clients_prunedevents WHERE partner_id = %(partner)s),
@@ -51,9 +66,9 @@ PAGE = """
         ORDER BY page.xid, page.id LIMIT %(limit)s
     ) AS found ON true
     ORDER BY found.xid::xid8, found.id
-"""
-"""A page of a partner's feed, at least one row: beside each event the epoch, the oldest running transaction, the last
-place that was looked at, how many rows were, and what retention has removed."""
+"""  # noqa: S608  this module's constants
+"""A page of a partner's feed, at least one row: beside each event the epoch (NULL: there is none of this server), the
+oldest running transaction, the last place that was looked at, how many rows were, and what retention has removed."""
 
 PRUNE = """
     , pruned AS (
@@ -86,7 +101,6 @@ IS_AHEAD = """
 """
 """Whether there is an event of a transaction that this server has not begun yet: the database was restored."""
 RENUMBER = "UPDATE clients_partnerevent SET xid = pg_current_xact_id()"
-FORGET_PRUNED = "DELETE FROM clients_prunedevents"
 
 OLDEST_WRITER = """
     SELECT extract(epoch FROM clock_timestamp() - xact_start)::float, pid, coalesce(datname, '')
