@@ -28,7 +28,7 @@ def forget_erased() -> None:
 
 @shared_task(name="support.watch_events")
 def watch_events() -> None:
-    watch.check()
+    watch.check(at=timezone.now())
 
 
 @shared_task(name="support.announce_expiring_keys")

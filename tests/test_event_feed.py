@@ -30,6 +30,11 @@ NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 SENT, VERIFIED = EventType.VERIFICATION_SENT, EventType.VERIFICATION_VERIFIED
 
 
+@pytest.fixture(autouse=True)
+def nothing_logged_yet(monkeypatch):
+    monkeypatch.setattr(watch, "_logged", {})
+
+
 @pytest.fixture
 def partner():
     return PartnerFactory()
@@ -218,10 +223,10 @@ def test_the_command_renumbers_where_it_is_needed_and_only_there(partner, capsys
 
 def test_a_restored_database_is_in_the_log(partner, caplog):
     write(partner, "a")
-    watch.check()
+    watch.check(at=NOW)
     assert "restored" not in caplog.text
     PartnerEvent.objects.update(xid=2**40)
-    watch.check()
+    watch.check(at=NOW)
     assert "run manage.py renumber_events" in caplog.text
 
 
@@ -229,12 +234,28 @@ def test_what_holds_the_feed_up_is_in_the_log_with_its_process(partner, other_se
     other_session.execute("SELECT pg_current_xact_id()")
     pid = other_session.info.backend_pid
     assert wait_until(lambda: (found := watch.oldest_writer()) is not None and found.pid == pid, seconds=30)
-    watch.check()
+    watch.check(at=NOW)
     assert "holds the feed of events up" not in caplog.text, "it is young"
     monkeypatch.setattr(watch, "LATE_SECONDS", 0)
-    watch.check()
+    watch.check(at=NOW)
     (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
     assert (record.pid, record.database) == (pid, connection.settings_dict["NAME"])
+
+
+def test_what_is_still_so_is_logged_once_a_minute_however_often_it_is_looked_at(partner, caplog):
+    write(partner, "a")
+    PartnerEvent.objects.update(xid=2**40)
+    for second in range(0, 121, 3):
+        watch.check(at=NOW + timedelta(seconds=second))
+    assert caplog.text.count("run manage.py renumber_events") == 3
+
+
+def test_another_transaction_that_holds_the_feed_up_is_logged_at_once(monkeypatch, caplog):
+    monkeypatch.setattr(watch.restore, "is_ahead", lambda: False)
+    for second, pid in ((0, 7), (3, 8), (6, 7), (9, 8)):
+        monkeypatch.setattr(watch, "oldest_writer", lambda pid=pid: watch.OldestWriter(12.0, pid, "aval"))
+        watch.check(at=NOW + timedelta(seconds=second))
+    assert [each.pid for each in caplog.records if "holds the feed of events up" in each.message] == [7, 8]
 
 
 def test_a_transaction_of_another_database_delays_events_and_loses_none(partner, other_database, caplog, monkeypatch):
@@ -247,7 +268,7 @@ def test_a_transaction_of_another_database_delays_events_and_loses_none(partner,
     late = feed.read(partner.pk, place)
     assert (subjects(late), late.up_to_date) == ([], True)
     monkeypatch.setattr(watch, "LATE_SECONDS", 0)
-    watch.check()
+    watch.check(at=NOW)
     (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
     assert (record.pid, record.database) == (pid, "postgres")
     other_database.rollback()

@@ -38,6 +38,11 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         yield servers.owner_url, servers.handles[0].server.bin  # type: ignore[attr-defined]  # PostgreSQL has it
 
 
+@pytest.fixture(autouse=True)
+def nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_logged", {})
+
+
 @pytest.fixture
 def partner() -> Partner:
     return PartnerFactory.create()
@@ -142,7 +147,7 @@ def test_after_a_dump_into_a_fresh_server_no_event_is_lost(fresh, partner, tmp_p
     names = restored(programs, url, tmp_path, reader)
     with connected_to(url):
         assert restore.is_ahead()
-        watch.check()
+        watch.check(at=NOW)
         assert "the database was restored" in caplog.text
         for number in range(AFTER):
             if number == renumbered_after:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import connection
 
@@ -11,6 +12,10 @@ log = logging.getLogger(__name__)
 
 LATE_SECONDS = 10
 """Age of the oldest writing transaction from which it is logged: the feed waits for it."""
+REPEAT_AFTER = timedelta(seconds=55)
+"""Time after which a process logs again what is still so; a little less than the minute of the periodic task."""
+_logged: dict[str, datetime] = {}
+"""What this process has logged, and when."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,27 @@ def oldest_writer() -> OldestWriter | None:
     return OldestWriter(*row) if row else None
 
 
-def check() -> None:
-    """Log what holds the feed up, and that events must be renumbered after a restore."""
+def check(*, at: datetime) -> None:
+    """Log what holds the feed up, and that events must be renumbered after a restore.
+
+    May be called every few seconds: what is still so is logged again once a minute.
+    """
     writer = oldest_writer()
-    if writer is not None and writer.seconds >= LATE_SECONDS:
+    if writer is not None and writer.seconds >= LATE_SECONDS and _is_due(f"writer {writer.pid}", at=at):
         log.warning(
             "an open transaction holds the feed of events up",
             extra={"seconds": round(writer.seconds, 1), "pid": writer.pid, "database": writer.database},
         )
-    if restore.is_ahead():
+    if restore.is_ahead() and _is_due("restored", at=at):
         log.error("the database was restored: run manage.py renumber_events, or its events stay hidden")
+
+
+def _is_due(what: str, *, at: datetime) -> bool:
+    """Whether this process has not logged it within REPEAT_AFTER; notes that it does so now."""
+    for known, when in list(_logged.items()):
+        if at - when >= REPEAT_AFTER:
+            del _logged[known]
+    if what in _logged:
+        return False
+    _logged[what] = at
+    return True
