@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from testkit.skipping import EVERYTHING, skip_or_fail
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = "there is no Chromium on this machine (Debian: apt install chromium)"
 FLAGS = (
@@ -143,7 +145,7 @@ def _playwright_thread() -> Iterator[ThreadPoolExecutor]:
 def _chromium(_playwright_thread: ThreadPoolExecutor) -> Iterator[ThreadProxy]:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        (pytest.fail if os.environ.get("AVAL_TEST_EVERYTHING") else pytest.skip)(MISSING)
+        skip_or_fail(MISSING)
     from playwright.sync_api import sync_playwright
 
     playwright = ThreadProxy(_playwright_thread, sync_playwright()).start()
@@ -197,4 +199,4 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if skipped:
         terminalreporter.section("NOT TESTED", red=True, bold=True)
         terminalreporter.line(f"{len(skipped)} tests of pages were skipped: {MISSING}.")
-        terminalreporter.line("AVAL_TEST_EVERYTHING=1 makes them fail instead.")
+        terminalreporter.line(f"{EVERYTHING}=1 makes them fail instead.")
