@@ -7,7 +7,7 @@ python -m bench peers --markdown     also prints the table of README.md
 import argparse
 from pathlib import Path
 
-from bench import alta, desk, export, latency, machine, mailing, verify_cycle
+from bench import alta, desk, export, feed, latency, machine, mailing, verify_cycle
 from bench.peers import benchmark as peers
 from bench.sizes import FULL, SMALL
 from config.variables import BASE_DIR
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "email": mailing.run,
     "latency": latency.run,
     "desk": desk.run,
+    "feed": feed.run,
     "peers": peers.run,
 }
 ONLY_BY_NAME = {"peers"}
