@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from clients.events import feed, restore, watch
 from clients.events.feed import Cursor, CursorGone
-from clients.events.models import EventType, PartnerEvent
+from clients.events.models import EventEpoch, EventType, PartnerEvent
 from clients.events.writing import write_event
 from clients.models import Partner
 from config.embedded import stack
@@ -147,7 +147,9 @@ def test_after_a_dump_into_a_fresh_server_no_event_is_lost(fresh, partner, tmp_p
     names = restored(programs, url, tmp_path, reader)
     with connected_to(url):
         assert restore.is_ahead()
+        old = EventEpoch.objects.get().epoch
         watch.check(at=NOW)
+        assert EventEpoch.objects.get().epoch != old, "nobody need read before"
         assert "the database was restored" in caplog.text
         for number in range(AFTER):
             if number == renumbered_after:

@@ -182,7 +182,7 @@ class Dispatcher:
         self._unrecorded = []
 
     def _upkeep(self) -> None:
-        watch.check()
+        watch.check(at=timezone.now())
         self.is_restored = restore.is_ahead()
 
     def _drain(self) -> None:

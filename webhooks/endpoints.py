@@ -9,8 +9,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 
-from clients.events import sql as events_sql
-from clients.events.models import EventType, new_epoch
+from clients.events import restore
+from clients.events.models import EventType
 from clients.events.writing import write_event
 from clients.models import Partner, audit
 from clients.uuid7 import uuid7
@@ -79,8 +79,8 @@ def create(
 
 def _here() -> tuple[str, int]:
     """Epoch of the feed, and the last transaction before the oldest that still runs: the place of a new endpoint."""
+    restore.ensure_epoch()
     with connection.cursor() as cursor:
-        cursor.execute(events_sql.BEGIN_EPOCH, {"epoch": new_epoch()})
         cursor.execute(sql.HERE)
         oldest_running, epoch = cursor.fetchone()
     return epoch, int(oldest_running) - 1

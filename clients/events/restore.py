@@ -24,6 +24,14 @@ def is_ahead() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+def ensure_epoch() -> None:
+    """Begin an epoch where there is none of this server: cursors of another one are refused from then on."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.HAS_EPOCH)
+        if not cursor.fetchone()[0]:
+            cursor.execute(sql.BEGIN_EPOCH, {"epoch": new_epoch(), "anew": False})
+
+
 def renumber() -> Renumbered:
     """Give all events places of this server's count, in the order they had, and begin a new epoch.
 

@@ -34,6 +34,7 @@ ORIGIN = """(
 """SQL expression for the server that counts transactions: its cluster, and its timeline, which a restore to a moment
 and a promotion of a replica change."""
 
+HAS_EPOCH = f"SELECT EXISTS (SELECT FROM clients_eventepoch WHERE id = 1 AND origin = {ORIGIN})"  # noqa: S608  constants
 BEGIN_EPOCH = f"""
     WITH begun AS (
         INSERT INTO clients_eventepoch AS known (id, epoch, origin) VALUES (1, %(epoch)s, {ORIGIN})

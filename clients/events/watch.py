@@ -39,10 +39,11 @@ def oldest_writer() -> OldestWriter | None:
 
 
 def check(*, at: datetime) -> None:
-    """Log what holds the feed up, and that events must be renumbered after a restore.
+    """Begin the epoch of this server; log what holds the feed up, and that events must be renumbered after a restore.
 
     May be called every few seconds: what is still so is logged again once a minute.
     """
+    restore.ensure_epoch()
     writer = oldest_writer()
     if writer is not None and writer.seconds >= LATE_SECONDS and _is_due(f"writer {writer.pid}", at=at):
         log.warning(
