@@ -11,6 +11,9 @@ APPS = config clients staff messaging tokens webhooks external_api subscription 
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \
 	DATABASE_URL=postgres://aval@localhost/aval REDIS_URL=redis://localhost/0 PUBLIC_URL=https://aval.example.com
 
+# The Python client is for other projects: mypy sees it as they do, strictly and without Django.
+SDK_MYPY = .venv/bin/python -m mypy --no-error-summary --config-file sdk/python/pyproject.toml sdk/python/aval_client
+
 .PHONY: run test quick bench chaos lint requirements clean help venv venv-dev
 
 run: venv  ## Aval with all its servers, until Ctrl-C; reads PORT, HOST and DATA_DIR
@@ -34,6 +37,7 @@ quick: venv-dev  ## ruff, mypy, import rules and one app's tests (APP=tokens), i
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: say .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
+	@$(SDK_MYPY)
 	@$(LINT) .venv/bin/lint-imports --no-cache >/dev/null || $(LINT) .venv/bin/lint-imports --no-cache
 	@$(PYTEST) -n $(JOBS) $(APP)
 
@@ -47,6 +51,7 @@ lint: venv-dev  ## ruff, mypy, import rules, migrations and Django's own checks
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: run .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
+	@$(SDK_MYPY)
 	@$(LINT) .venv/bin/lint-imports --no-cache
 	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" \
 		.venv/bin/python manage.py makemigrations --check --dry-run

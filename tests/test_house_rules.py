@@ -12,7 +12,7 @@ import pytest
 from config.variables import BASE_DIR
 from testkit.packages import APPS, PACKAGES, sources
 
-SOURCES = sources(*PACKAGES)
+SOURCES = sources(*PACKAGES, "sdk/python")
 NO_HTTP = {"django.http", "django.views", "django.urls", "django.shortcuts", "rest_framework"}
 NOQA = re.compile(r"#\s*noqa\b.*", re.I)
 NOQA_WITH_REASON = re.compile(r"# noqa: [A-Z]+\d+(?:, ?[A-Z]+\d+)*  \S.*")
@@ -95,7 +95,7 @@ def test_the_search_for_cycles_finds_one():
 
 def lines_of_code() -> Iterator[tuple[str, str]]:
     """Place and text of each line of Python, tests included; migrations and this file are left out."""
-    folders = [BASE_DIR / name for name in (*PACKAGES, "tests")]
+    folders = [BASE_DIR / name for name in (*PACKAGES, "sdk/python", "tests")]
     for path in (*BASE_DIR.glob("*.py"), *(path for folder in folders for path in sorted(folder.rglob("*.py")))):
         if "migrations" not in path.parts and path.name != "test_house_rules.py":
             for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -16,8 +16,8 @@ from config.celery import app
 from testkit.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = (*PACKAGES, "docs", "locale", "ops", "templates", "tests")
-GENERATED = {"node_modules", "migrations", "__pycache__"}
+FOLDERS = (*PACKAGES, "docs", "locale", "ops", "sdk", "templates", "tests")
+GENERATED = {"node_modules", "migrations", "__pycache__", "dist"}
 HISTORY = {ROOT / "CHANGELOG.md", *(ROOT / "docs" / "adr").glob("0*.md")}
 """Written with the names of their time: only their links are checked."""
 EXAMPLES = {"docs/adr/NNNN-title.md": "the pattern of a name"}

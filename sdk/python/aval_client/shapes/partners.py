@@ -1,0 +1,179 @@
+"""Shapes of the API for partners."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from aval_client.shapes.informaperu import Via
+
+KeyKind = Literal["opaque", "jwt"]
+Grouping = Literal["day", "via", "outcome"]
+MessageState = Literal[
+    "queued", "sending", "sent", "delivered", "undelivered", "failed", "unknown", "expired", "cancelled"
+]
+Outcome = Literal["pending", "verified", "failed", "expired", "unanswered", "cancelled", "replaced", "not_sent"]
+WebhookStatus = Literal["active", "paused", "disabled"]
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+
+
+class Limit(TypedDict):
+    limit: int
+    remaining: int | None
+
+
+class Limits(TypedDict):
+    requests_per_minute: Limit
+    messages_per_day_S: Limit
+    messages_per_day_W: Limit
+    messages_per_day_I: Limit
+    messages_per_day_C: Limit
+
+
+class Key(TypedDict):
+    prefix: str
+    kind: KeyKind
+    created_at: str
+    last_used_at: str | None
+    expires_at: str | None
+    is_this_one: bool
+
+
+class Me(TypedDict):
+    name: str
+    slug: str
+    contracts: list[str]
+    limits: Limits
+    keys: list[Key]
+
+
+class UsageRow(TypedDict):
+    day: NotRequired[str]
+    via: NotRequired[Via]
+    outcome: NotRequired[str]
+    messages: int
+    messages_delivered: int
+    verifications: int
+    verifications_delivered: int
+    verifications_verified: int
+
+
+Usage = TypedDict("Usage", {"from": str, "to": str, "by": Grouping, "rows": list[UsageRow], "missing": list[str]})
+
+
+class Message(TypedDict):
+    id: str
+    kind: str
+    via: Via
+    to: str
+    state: MessageState
+    attempts: int
+    verification_id: str | None
+    created_at: str
+    sent_at: str | None
+    delivered_at: str | None
+
+
+class Verification(TypedDict):
+    id: str
+    client_id: str
+    via: Via
+    to: str
+    outcome: Outcome
+    wrong_attempts: int
+    created_at: str
+    expires_at: str
+    finished_at: str | None
+    messages: list[Message]
+
+
+class Event(TypedDict):
+    """An event of the feed. Types and keys may be added: ignore those that you do not know."""
+
+    id: str
+    type: str
+    subject: str
+    at: str
+    data: dict[str, Any]
+    test: bool
+
+
+class EventsPage(TypedDict):
+    events: list[Event]
+    next: str
+    up_to_date: bool
+
+
+class WebhookEvent(Event):
+    """The body of a webhook."""
+
+    timestamp: str
+
+
+class Webhook(TypedDict):
+    id: str
+    url: str
+    types: list[str] | None
+    description: str
+    status: WebhookStatus
+    created_at: str
+    last_success_at: str | None
+    failing_since: str | None
+    paused_at: str | None
+
+
+class NewWebhook(Webhook):
+    secret: str
+    """Shown here and at a rotation, and never again."""
+
+
+class Webhooks(TypedDict):
+    webhooks: list[Webhook]
+
+
+class WebhookChanges(TypedDict, total=False):
+    url: str
+    types: list[str] | None
+    description: str
+    status: Literal["active", "paused"]
+
+
+class Rotation(TypedDict):
+    secret: str
+    previous_secret_until: str
+
+
+class Replay(TypedDict):
+    replayed: int
+
+
+class Delivery(TypedDict):
+    id: str
+    event_id: str
+    type: str
+    status: DeliveryStatus
+    attempts: int
+    next_attempt_at: str | None
+    last_status: int | None
+    last_error: str | None
+    created_at: str
+    delivered_at: str | None
+
+
+class DeliveriesPage(TypedDict):
+    deliveries: list[Delivery]
+    next: str | None
+
+
+class TwinKeys(TypedDict):
+    token: str
+    jwt: str
+
+
+class TwinMessage(TypedDict):
+    id: str
+    via: Via
+    to: str
+    text: str
+    created: str
+
+
+class TwinMessages(TypedDict):
+    messages: list[TwinMessage]

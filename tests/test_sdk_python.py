@@ -1,0 +1,222 @@
+"""Python client against a running installation: each contract from one end to the other, and what is installed."""
+
+import importlib.metadata
+import itertools
+import json
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aval_client
+import pytest
+from aval_client import (
+    Aval,
+    BadRequest,
+    CooldownActive,
+    CursorGone,
+    IdempotencyConflict,
+    NotFound,
+    Unauthorized,
+    WrongCode,
+)
+
+from config.run.processes import wait_until
+from config.variables import BASE_DIR
+from testkit.stack import Stack
+
+PACKAGE = BASE_DIR / "sdk" / "python"
+EXTERNAL = {
+    "cui": "2380033370713",
+    "first_name": "Juan",
+    "last_name": "Pérez",
+    "phone": "555-1234",
+    "product_key": "ABC123",
+    "product_id": "98765",
+    "origin": "website",
+    "data_points": [{"key": "name", "value": "Juan"}],
+}
+
+
+@pytest.fixture
+def keys(stack: Stack) -> dict[str, str]:
+    return dict(json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json")))
+
+
+@pytest.fixture
+def aval(stack: Stack, keys: dict[str, str]) -> Iterator[Aval]:
+    with Aval(stack.url, token=keys["token"], jwt=keys["jwt"]) as client:
+        yield client
+
+
+def rows(*mailboxes: str) -> list[Any]:
+    return [{"codigo_externo": "C", "perfil": "VIP3", "correo": f"{mailbox}@dominio.com"} for mailbox in mailboxes]
+
+
+def test_clients_come_and_go(aval: Aval, stack: Stack) -> None:
+    first, second = f"juan{stack.number()}", f"rosa{stack.number()}"
+    key = f"alta-{stack.number()}"
+    made = aval.nopasanada.alta("MAQ-001", rows(first, second), idempotency_key=key)
+    assert (made["resultados"]["cuenta_exitos"], made["resultados"]["fallos"]) == (2, [])
+    assert aval.nopasanada.alta("MAQ-001", rows(first, second), idempotency_key=key) == made
+    with pytest.raises(IdempotencyConflict) as reused:
+        aval.nopasanada.alta("MAQ-001", rows(first), idempotency_key=key)
+    assert (reused.value.status, reused.value.is_temporary) == (422, False)
+    again = aval.nopasanada.alta("MAQ-001", rows(first))
+    assert again["resultados"]["fallos"] == [{"errores": ["Correo ya registrado."], "indice": 0}]
+    listed = aval.nopasanada.clientes_autorizados("MAQ-001")
+    assert [row["correo"] for row in listed] == [f"{first}@dominio.com", f"{second}@dominio.com"]
+    assert listed.envelope["resultados"]["cuenta"] == 2
+    gone = aval.nopasanada.baja("MAQ-001", [{"correo": f"{first}@dominio.com"}])
+    assert gone["resultados"]["cuenta_exitos"] == 1
+    with aval.nopasanada.clientes_autorizados("MAQ-001", [{"correo": f"{second}@dominio.com"}]) as left:
+        assert [row["suscrito"] for row in left] == [False]
+    assert list(aval.nopasanada.clientes_autorizados("MAQ-001", [{"correo": f"{first}@dominio.com"}])) == []
+
+
+def test_a_long_list_is_read_row_by_row(aval: Aval, stack: Stack) -> None:
+    many = rows(*(f"ñandú{number}" if number % 2 else f"x{number}" for number in range(3000)))
+    assert aval.nopasanada.alta("MAQ-001", many)["resultados"]["cuenta_exitos"] == 3000
+    with aval.nopasanada.clientes_autorizados("MAQ-001") as listed:
+        assert len(list(itertools.islice(listed, 10))) == 10
+    assert len(list(aval.nopasanada.clientes_autorizados("MAQ-001"))) == 3000
+
+
+def test_what_was_sent_is_listed(aval: Aval, stack: Stack) -> None:
+    assert list(aval.nopasanada.mensajes_enviados("MAQ-001", fecha_desde="2026-01-01")) == []
+    with pytest.raises(BadRequest) as refused:
+        aval.nopasanada.mensajes_enviados("MAQ-001", fecha_desde="2026-02-30")
+    assert (refused.value.code, refused.value.status) == ("Fecha Invalida.", 400)
+    assert refused.value.request_id
+
+
+def test_a_person_registers_and_sends_the_code_back(aval: Aval, stack: Stack) -> None:
+    person = stack.person()
+    client = aval.informaperu.register(person)["data"]["id"]
+    phone = stack.phone()
+    sent = aval.informaperu.request_token(client, "S", phone, "CLARO")["data"]
+    assert sent["expires_in_seconds"] == 150
+    with pytest.raises(CooldownActive) as waiting:
+        aval.informaperu.request_token(client, "S", phone, "CLARO")
+    assert waiting.value.cooldown["via"] == "S"
+    assert 100 < (waiting.value.retry_after or 0) <= 120
+    assert aval.informaperu.cooldown(client, "S")["data"]["can_request"] is False
+    code = stack.code_soon(phone)
+    with pytest.raises(WrongCode) as wrong:
+        aval.informaperu.verify(client, "0000" if code != "0000" else "1111")
+    assert wrong.value.attempts_remaining == 4
+    assert aval.informaperu.verify(client, code)["data"]["status"] == "VALIDADO"
+    one = aval.partners.verification(sent["token_id"])
+    assert (one["outcome"], one["wrong_attempts"], one["client_id"]) == ("verified", 1, client)
+    assert aval.partners.message(one["messages"][0]["id"])["verification_id"] == sent["token_id"]
+    with pytest.raises(NotFound):
+        aval.partners.message(client)
+
+
+def test_a_code_is_cancelled_and_none_is_left_to_expire(aval: Aval, stack: Stack) -> None:
+    client = aval.informaperu.register(stack.person())["data"]["id"]
+    aval.informaperu.request_token(client, "C")
+    assert aval.informaperu.cancel(client)["data"]["status"] == "CANCELADO"
+    with pytest.raises(BadRequest) as refused:
+        aval.informaperu.expire(client)
+    assert refused.value.code == "ERR_NO_PENDING_TOKEN"
+    with pytest.raises(BadRequest) as wrong:
+        aval.informaperu.register({"correo": "x"})
+    assert wrong.value.fields["correo"] == ["No es un correo válido."]
+
+
+def test_an_open_installation_needs_no_credential(stack: Stack) -> None:
+    with Aval(stack.url) as nobody:
+        assert nobody.informaperu.status()["status"] == "ok"
+        assert nobody.informaperu.register(stack.person())["data"]["id"]
+
+
+def test_staff_look_at_what_the_contract_holds(aval: Aval, stack: Stack) -> None:
+    password = f"una-clave-{stack.number()}"
+    stack.command(
+        "manage",
+        "createsuperuser",
+        "--noinput",
+        f"--username=ana{password[-8:]}",
+        "--email=a@example.com",
+        DJANGO_SUPERUSER_PASSWORD=password,
+    )
+    session = aval.informaperu.login(f"ana{password[-8:]}", password)
+    client = aval.informaperu.register(stack.person())["data"]["id"]
+    aval.informaperu.request_token(client, "C")
+    staff = aval.staff(session["token"])
+    assert client in {each["id"] for each in staff.clients(limit="200")["data"]}
+    assert [each["via"] for each in staff.client(client)["data"]["tokens"]] == ["C"]
+    assert len(staff.messages(limit="1")["data"]) == 1
+    with pytest.raises(Unauthorized):
+        aval.informaperu.login("ana", "otra")
+
+
+def test_an_external_client_keeps_its_id(aval: Aval, stack: Stack) -> None:
+    client: Any = {**EXTERNAL, "client_id": f"CL{stack.number()}"}
+    made = aval.registry.register(client)
+    assert made["header"]["type"] == "success"
+    assert aval.registry.register({**client, "phone": "555-9999"})["content"] == made["content"]
+    with pytest.raises(BadRequest) as refused:
+        aval.registry.register({**client, "cui": "1"})
+    assert (list(refused.value.fields), refused.value.code) == (["cui"], "400")
+
+
+def test_a_partner_sees_itself_and_its_usage(aval: Aval, keys: dict[str, str], stack: Stack) -> None:
+    me = aval.partners.me()
+    assert (me["slug"], len(me["keys"])) == (keys["partner"], 2)
+    assert aval.partners.usage(since="2026-01-01", until="2026-01-02", by="via")["rows"] == []
+    with Aval(stack.url, token="x" * 32) as stranger, pytest.raises(Unauthorized) as refused:
+        stranger.partners.me()
+    assert (refused.value.code, len(refused.value.request_id or "")) == ("unauthorized", 32)
+
+
+def test_events_come_once_and_the_iterator_waits_for_the_next(aval: Aval, stack: Stack) -> None:
+    client: Any = {**EXTERNAL, "client_id": f"CL{stack.number()}"}
+    events = aval.events(types=["registry.client.created", "registry.client.updated"], limit=1)
+    aval.registry.register(client)
+    first = next(events)
+    threading.Timer(1, lambda: aval.registry.register({**client, "phone": "555-9999"})).start()
+    second = next(events)
+    assert [first["type"], second["type"]] == ["registry.client.created", "registry.client.updated"]
+    assert first["subject"] == second["subject"]
+    assert list(aval.events(events.cursor, follow=False)) == []
+    assert [each["id"] for each in aval.events(follow=False, limit=1)] == [first["id"], second["id"]]
+
+
+def test_a_strange_cursor_is_gone(aval: Aval, stack: Stack) -> None:
+    aval.registry.register({**EXTERNAL, "client_id": f"CL{stack.number()}"})
+    strange = "MDAwMDAwMDAwMDAwMDAwMC4xLjE="
+    with pytest.raises(CursorGone):
+        next(aval.events(strange))
+    assert wait_until(lambda: list(aval.events(strange, on_gone="oldest", follow=False)) != [], 10)
+
+
+def test_the_package_is_installed_from_its_folder_with_its_types(tmp_path: Path) -> None:
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            tmp_path,
+            PACKAGE,
+        ],
+        check=True,
+        cwd=tmp_path,
+    )
+    (wheel,) = tmp_path.glob("aval_client-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.startswith("aval_client/")}
+        archive.extractall(tmp_path / "installed")
+    written = {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "aval_client").rglob("*.py")}
+    assert packed == written | {"aval_client/py.typed"}
+    (found,) = importlib.metadata.distributions(name="aval-client", path=[str(tmp_path / "installed")])
+    assert (found.version, found.requires) == (aval_client.__version__, ["httpx>=0.28,<1", "standardwebhooks>=1.1,<2"])
