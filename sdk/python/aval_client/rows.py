@@ -100,6 +100,7 @@ def _envelope(text: str, count: int) -> dict[str, Any]:
         envelope = dict(json.loads(text))
     except ValueError:
         raise BrokenAnswer("the list ends early") from None
-    if envelope["resultados"]["cuenta"] != count:
-        raise BrokenAnswer(f"{count} rows came of {envelope['resultados']['cuenta']}")
+    promised = envelope.get("resultados", {}).get("cuenta")
+    if promised != count:
+        raise BrokenAnswer(f"{count} rows came of {promised}")
     return envelope
