@@ -14,6 +14,9 @@ LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SAND
 # The Python client is for other projects: mypy sees it as they do, strictly and without Django.
 SDK_MYPY = .venv/bin/python -m mypy --no-error-summary --config-file sdk/python/pyproject.toml sdk/python/aval_client
 
+# The TypeScript client is compiled where its compiler is installed; its tests compile it in any case.
+SDK_TSC = if [ -x sdk/typescript/node_modules/.bin/tsc ]; then cd sdk/typescript && node_modules/.bin/tsc --noEmit; fi
+
 .PHONY: run test quick bench chaos lint requirements clean help venv venv-dev
 
 run: venv  ## Aval with all its servers, until Ctrl-C; reads PORT, HOST and DATA_DIR
@@ -47,11 +50,12 @@ bench: venv-dev  ## benchmarks, each beside a floor measured in the same run
 chaos: venv-dev  ## fault scenarios on a complete installation; CHAOS="--only kills --seeds 3" for some
 	@.venv/bin/python -m chaos $(CHAOS)
 
-lint: venv-dev  ## ruff, mypy, import rules, migrations and Django's own checks
+lint: venv-dev  ## ruff, mypy, import rules, migrations, Django's own checks and the clients of sdk/
 	@.venv/bin/python -m ruff check --quiet .
 	@.venv/bin/python -m ruff format --check --quiet . || { echo "aval: run .venv/bin/ruff format." >&2; exit 1; }
 	@$(LINT) .venv/bin/python -m mypy .
 	@$(SDK_MYPY)
+	@$(SDK_TSC)
 	@$(LINT) .venv/bin/lint-imports --no-cache
 	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" \
 		.venv/bin/python manage.py makemigrations --check --dry-run

@@ -1,0 +1,176 @@
+/** Shapes of the API for partners. */
+
+import type { Via } from "./informaperu.js";
+
+export type Grouping = "day" | "via" | "outcome";
+export type MessageState =
+  | "queued"
+  | "sending"
+  | "sent"
+  | "delivered"
+  | "undelivered"
+  | "failed"
+  | "unknown"
+  | "expired"
+  | "cancelled";
+export type Outcome =
+  | "pending"
+  | "verified"
+  | "failed"
+  | "expired"
+  | "unanswered"
+  | "cancelled"
+  | "replaced"
+  | "not_sent";
+export type DeliveryStatus = "pending" | "delivered" | "failed";
+
+export interface Limit {
+  limit: number;
+  remaining: number | null;
+}
+
+export interface Key {
+  prefix: string;
+  kind: "opaque" | "jwt";
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  is_this_one: boolean;
+}
+
+export interface Me {
+  name: string;
+  slug: string;
+  contracts: string[];
+  limits: Record<"requests_per_minute" | `messages_per_day_${Via}`, Limit>;
+  keys: Key[];
+}
+
+export interface UsageRow {
+  day?: string;
+  via?: Via;
+  outcome?: string;
+  messages: number;
+  messages_delivered: number;
+  verifications: number;
+  verifications_delivered: number;
+  verifications_verified: number;
+}
+
+export interface Usage {
+  from: string;
+  to: string;
+  by: Grouping;
+  rows: UsageRow[];
+  missing: string[];
+}
+
+export interface Message {
+  id: string;
+  kind: string;
+  via: Via;
+  to: string;
+  state: MessageState;
+  attempts: number;
+  verification_id: string | null;
+  created_at: string;
+  sent_at: string | null;
+  delivered_at: string | null;
+}
+
+export interface Verification {
+  id: string;
+  client_id: string;
+  via: Via;
+  to: string;
+  outcome: Outcome;
+  wrong_attempts: number;
+  created_at: string;
+  expires_at: string;
+  finished_at: string | null;
+  messages: Message[];
+}
+
+/** An event of the feed. Types and keys may be added: ignore those that you do not know. */
+export interface Event {
+  id: string;
+  type: string;
+  subject: string;
+  at: string;
+  data: Record<string, unknown>;
+  test: boolean;
+}
+
+export interface EventsPage {
+  events: Event[];
+  next: string;
+  up_to_date: boolean;
+}
+
+/** The body of a webhook. */
+export interface WebhookEvent extends Event {
+  timestamp: string;
+}
+
+export interface Webhook {
+  id: string;
+  url: string;
+  types: string[] | null;
+  description: string;
+  status: "active" | "paused" | "disabled";
+  created_at: string;
+  last_success_at: string | null;
+  failing_since: string | null;
+  paused_at: string | null;
+}
+
+/** `secret` is shown here and at a rotation, and never again. */
+export interface NewWebhook extends Webhook {
+  secret: string;
+}
+
+export interface WebhookChanges {
+  url?: string;
+  types?: string[] | null;
+  description?: string;
+  status?: "active" | "paused";
+}
+
+export interface Rotation {
+  secret: string;
+  previous_secret_until: string;
+}
+
+/** These deliveries, or those of the events of a time. Moments in ISO 8601 with their offset. */
+export type ReplayRequest = { deliveries: string[] } | { since: string; until: string };
+
+export interface Delivery {
+  id: string;
+  event_id: string;
+  type: string;
+  status: DeliveryStatus;
+  attempts: number;
+  next_attempt_at: string | null;
+  last_status: number | null;
+  last_error: string | null;
+  created_at: string;
+  delivered_at: string | null;
+}
+
+export interface DeliveriesPage {
+  deliveries: Delivery[];
+  next: string | null;
+}
+
+export interface TwinKeys {
+  token: string;
+  jwt: string;
+}
+
+export interface TwinMessage {
+  id: string;
+  via: Via;
+  to: string;
+  text: string;
+  created: string;
+}

@@ -1,0 +1,186 @@
+/** Each contract from one end to the other, against the installation at AVAL_URL, with AVAL_TOKEN and AVAL_JWT. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import {
+  type ApiError,
+  Aval,
+  BadRequest,
+  CooldownActive,
+  CursorGone,
+  type ExternalClient,
+  type NewClient,
+  type Person,
+  WrongCode,
+} from "aval-client";
+
+import { failure } from "./scripted-server.js";
+
+const { AVAL_URL: url = "", AVAL_TOKEN: token, AVAL_JWT: jwt } = process.env;
+const aval = new Aval(url, { token, jwt });
+let last = Date.now() % 10_000_000;
+
+/** Eight digits that nobody has used. */
+function number(): string {
+  last += 1;
+  return `8${String(last).padStart(7, "0")}`;
+}
+
+function person(): Person {
+  const documento = number();
+  const place = { departamento: "LIMA", provincia: "LIMA", distrito: "MIRAFLORES" };
+  const names = { nombres: "Juan", apellido_paterno: "Perez", apellido_materno: "Gomez" };
+  const correo = `juan${documento}@example.com`;
+  return { tipo_documento: "DNI", documento, digito_verificador: "9", ...names, correo, ...place };
+}
+
+function externalClient(): ExternalClient {
+  const names = { first_name: "Juan", last_name: "Pérez" };
+  const product = { product_key: "ABC123", product_id: "98765", origin: "website" };
+  return { cui: "2380033370713", ...names, phone: "555-1234", ...product, client_id: `CL${number()}` };
+}
+
+/** The code in the newest message to a phone, from the sandbox. */
+async function codeSentTo(phone: string): Promise<string> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const response = await fetch(`${url}/sandbox/messages?format=json&to=${phone}`);
+    const [newest] = (await response.json()) as { text: string }[];
+    const code = /clave es ([0-9A-Z]{4})/.exec(newest?.text ?? "")?.[1];
+    if (code !== undefined) return code;
+    await sleep(100);
+  }
+  return assert.fail("no code arrived");
+}
+
+test("clients come and go", async () => {
+  const clientes: NewClient[] = [1, 2].map(() => ({
+    codigo_externo: "C",
+    perfil: "VIP3",
+    correo: `n${number()}@dominio.com`,
+  }));
+  const [first] = clientes as [NewClient, NewClient];
+  const idempotencyKey = `alta-${number()}`;
+  const made = await aval.nopasanada.alta("MAQ-001", clientes, { idempotencyKey });
+  assert.deepEqual([made.resultados.cuenta_exitos, made.resultados.fallos], [2, []]);
+  assert.deepEqual(await aval.nopasanada.alta("MAQ-001", clientes, { idempotencyKey }), made);
+  const again = await aval.nopasanada.alta("MAQ-001", [first]);
+  assert.deepEqual(again.resultados.fallos, [{ errores: ["Correo ya registrado."], indice: 0 }]);
+  const listed = await aval.nopasanada.clientesAutorizados("MAQ-001", { clientes });
+  assert.deepEqual(
+    (await listed.all()).map((row) => row.correo),
+    clientes.map((each) => each.correo),
+  );
+  assert.equal(listed.envelope?.resultados.cuenta, 2);
+  assert.equal((await aval.nopasanada.baja("MAQ-001", [first])).resultados.cuenta_exitos, 1);
+  for await (const row of await aval.nopasanada.clientesAutorizados("MAQ-001")) assert.notEqual(row.correo, first.correo);
+});
+
+test("a long list is read row by row, and may be left", async () => {
+  const clientes = Array.from({ length: 3000 }, (_, index) => ({
+    codigo_externo: "C",
+    perfil: index % 2 ? "ÑANDÚ" : "VIP",
+    correo: `l${number()}@dominio.com`,
+  }));
+  assert.equal((await aval.nopasanada.alta("MAQ-001", clientes)).resultados.cuenta_exitos, 3000);
+  let seen = 0;
+  for await (const row of await aval.nopasanada.clientesAutorizados("MAQ-001")) {
+    assert.ok(row.correo);
+    seen += 1;
+    if (seen === 10) break;
+  }
+  assert.equal((await (await aval.nopasanada.clientesAutorizados("MAQ-001", { clientes })).all()).length, 3000);
+});
+
+test("what was sent is listed, and a wrong day is named", async () => {
+  assert.deepEqual(await (await aval.nopasanada.mensajesEnviados("MAQ-001", { fecha_desde: "2026-01-01" })).all(), []);
+  const error = await failure(() => aval.nopasanada.mensajesEnviados("MAQ-001", { fecha_desde: "2026-02-30" }));
+  assert.ok(error instanceof BadRequest && error.code === "Fecha Invalida." && error.requestId);
+});
+
+test("a person registers and sends the code back", async () => {
+  const { id } = (await aval.informaperu.register(person())).data;
+  const phone = `9${number()}`;
+  const request = { via: "S", telefono: phone, operador: "CLARO" } as const;
+  const sent = (await aval.informaperu.requestToken(id, request)).data;
+  assert.equal(sent.expires_in_seconds, 150);
+  const waiting = await failure(() => aval.informaperu.requestToken(id, request));
+  assert.ok(waiting instanceof CooldownActive && waiting.cooldown.via === "S" && (waiting.retryAfter ?? 0) > 100);
+  assert.equal((await aval.informaperu.cooldown(id, "S")).data.can_request, false);
+  const code = await codeSentTo(phone);
+  const wrong = await failure(() => aval.informaperu.verify(id, code === "0000" ? "1111" : "0000"));
+  assert.ok(wrong instanceof WrongCode && wrong.attemptsRemaining === 4);
+  assert.equal((await aval.informaperu.verify(id, code)).data.status, "VALIDADO");
+  const one = await aval.partners.verification(sent.token_id);
+  assert.deepEqual([one.outcome, one.wrong_attempts, one.client_id], ["verified", 1, id]);
+  assert.equal((await aval.partners.message(one.messages[0]?.id ?? "")).verification_id, sent.token_id);
+});
+
+test("a code is cancelled and none is left to expire", async () => {
+  const { id } = (await aval.informaperu.register(person())).data;
+  await aval.informaperu.requestToken(id, { via: "C" });
+  assert.equal((await aval.informaperu.cancel(id)).data.status, "CANCELADO");
+  const error = (await failure(() => aval.informaperu.expire(id))) as ApiError;
+  assert.equal(error.code, "ERR_NO_PENDING_TOKEN");
+  const wrong = (await failure(() => aval.informaperu.register({ ...person(), correo: "x" }))) as ApiError;
+  assert.deepEqual(wrong.fields, { correo: ["No es un correo válido."] });
+});
+
+test("an open installation needs no credential", async () => {
+  const nobody = new Aval(url);
+  assert.equal((await nobody.informaperu.status()).status, "ok");
+  assert.ok((await nobody.informaperu.register(person())).data.id);
+});
+
+test("staff look at what the contract holds", async () => {
+  const { AVAL_STAFF: username = "", AVAL_STAFF_PASSWORD: password = "" } = process.env;
+  const { id } = (await aval.informaperu.register(person())).data;
+  await aval.informaperu.requestToken(id, { via: "C" });
+  const staff = aval.staff((await aval.informaperu.login({ username, password })).token);
+  assert.ok((await staff.clients({ limit: 200 })).data.some((each) => each.id === id));
+  assert.deepEqual((await staff.client(id)).data.tokens?.map((each) => each.via), ["C"]);
+  assert.equal((await staff.messages({ limit: 1 })).data.length, 1);
+});
+
+test("an external client keeps its id", async () => {
+  const client = externalClient();
+  const made = await aval.registry.register(client);
+  assert.equal(made.header.type, "success");
+  assert.deepEqual((await aval.registry.register({ ...client, phone: "555-9999" })).content, made.content);
+  const error = (await failure(() => aval.registry.register({ ...client, cui: "1" }))) as ApiError;
+  assert.deepEqual([Object.keys(error.fields), error.code], [["cui"], "400"]);
+});
+
+test("a partner sees itself and its usage", async () => {
+  const me = await aval.partners.me();
+  assert.deepEqual(me.keys.filter((each) => each.is_this_one).map((each) => each.kind), ["opaque"]);
+  const usage = await aval.partners.usage({ from: "2026-01-01", to: "2026-01-02", by: "via" });
+  assert.deepEqual([usage.rows, usage.by], [[], "via"]);
+  const stranger = new Aval(url, { token: "x".repeat(32) });
+  const error = (await failure(() => stranger.partners.me())) as ApiError;
+  assert.deepEqual([error.code, error.requestId?.length], ["unauthorized", 32]);
+});
+
+test("events come once and the iterator waits for the next", async () => {
+  const client = externalClient();
+  const types = ["registry.client.created", "registry.client.updated"];
+  const before = aval.events({ types, follow: false });
+  for await (const event of before) assert.ok(types.includes(event.type));
+  const events = aval.events({ types, limit: 1, after: before.cursor });
+  await aval.registry.register(client);
+  const first = (await events.next()).value;
+  setTimeout(() => void aval.registry.register({ ...client, phone: "555-9999" }), 1000);
+  const second = (await events.next()).value;
+  assert.deepEqual([first?.type, second?.type, first?.subject], [...types, second?.subject]);
+  const rest = aval.events({ types, after: events.cursor, follow: false });
+  assert.equal((await rest.next()).done, true);
+});
+
+test("a strange cursor is gone", async () => {
+  const after = "MDAwMDAwMDAwMDAwMDAwMC4xLjE=";
+  await aval.registry.register(externalClient());
+  assert.ok((await failure(() => aval.events({ after }).next())) instanceof CursorGone);
+  const events = aval.events({ after, onGone: "oldest", types: ["registry.client.created"] });
+  assert.equal((await events.next()).value?.type, "registry.client.created");
+});

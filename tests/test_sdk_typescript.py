@@ -1,0 +1,93 @@
+"""TypeScript client: it compiles, calls a scripted server and a running installation, and another project can use it.
+
+The tests of the calls are in `sdk/typescript/test/`, in its own language. They need Node.js and
+`npm ci --prefix sdk/typescript --ignore-scripts`. Without them the tests are skipped with a message, unless
+AVAL_TEST_EVERYTHING is set, as in .ci/run: there they fail.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.variables import BASE_DIR
+from testkit.stack import Stack
+
+PACKAGE = BASE_DIR / "sdk" / "typescript"
+COMPILER = PACKAGE / "node_modules" / ".bin" / "tsc"
+MISSING = "the TypeScript compiler is missing: install Node.js, then `npm ci --prefix sdk/typescript --ignore-scripts`"
+CONSUMER = """
+import { Aval, ApiError, type Event, type NewClient, Rows } from "aval-client";
+const aval = new Aval("http://127.0.0.1:1", { token: "t", retries: { attempts: 1 } });
+const rows: NewClient[] = [{ codigo_externo: "C", perfil: "P", correo: "a@b.pe" }];
+export async function main(): Promise<string[]> {
+  const found: Event[] = [];
+  for await (const event of aval.events({ follow: false })) found.push(event);
+  const list: Rows<{ correo: string }> = await aval.nopasanada.clientesAutorizados("MAQ-001", { clientes: rows });
+  return [...found.map((each) => each.id), ...(await list.all()).map((each) => each.correo)];
+}
+// @ts-expect-error a row needs its perfil
+export const wrong: NewClient = { codigo_externo: "C", correo: "a@b.pe" };
+console.log(ApiError.name);
+"""
+
+
+def run(*words: str | Path, cwd: Path = PACKAGE, **environment: str) -> str:
+    done = subprocess.run(
+        words, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def compiled(request: pytest.FixtureRequest) -> None:
+    """The client and its tests, compiled anew, so that no older build is tried."""
+    if shutil.which("node") is None or not COMPILER.exists():
+        if os.environ.get("AVAL_TEST_EVERYTHING"):
+            pytest.fail(MISSING)
+        request.config.pluginmanager.getplugin("terminalreporter").write_line(f"\n{MISSING}", red=True)
+        pytest.skip(MISSING)
+    for folder in ("dist", "build"):
+        shutil.rmtree(PACKAGE / folder, ignore_errors=True)
+    run(COMPILER)
+    run(COMPILER, "--project", "tsconfig.test.json")
+
+
+def run_tests(name: str, **environment: str) -> None:
+    """Run one file of tests; none may be skipped, and there must be some."""
+    report = run("node", "--test", "--test-reporter=tap", f"build/{name}.test.js", **environment)
+    counts = dict(line.removeprefix("# ").rsplit(" ", 1) for line in report.splitlines() if line.startswith("# "))
+    assert int(counts["pass"]) == int(counts["tests"]) > 5, report
+
+
+@pytest.mark.parametrize("name", ["calls", "feed"])
+def test_calls_are_made_as_promised(compiled: None, name: str) -> None:
+    run_tests(name)
+
+
+def test_each_contract_works_from_one_end_to_the_other(compiled: None, stack: Stack) -> None:
+    keys = json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json"))
+    name, password = f"eva{stack.number()}", f"una-clave-{stack.number()}"
+    words = ("createsuperuser", "--noinput", f"--username={name}", "--email=eva@example.com")
+    stack.command("manage", *words, DJANGO_SUPERUSER_PASSWORD=password)
+    credentials = {"AVAL_TOKEN": keys["token"], "AVAL_JWT": keys["jwt"]}
+    run_tests("installation", AVAL_URL=stack.url, AVAL_STAFF=name, AVAL_STAFF_PASSWORD=password, **credentials)
+
+
+def test_another_project_uses_the_packed_client_and_its_types(compiled: None, tmp_path: Path) -> None:
+    run("npm", "pack", "--ignore-scripts", "--silent", "--pack-destination", tmp_path)
+    (packed,) = tmp_path.glob("aval-client-*.tgz")
+    installed = tmp_path / "node_modules"
+    installed.mkdir()
+    run("tar", "--extract", "--gzip", "--file", packed, "--directory", installed)
+    (installed / "package").rename(installed / "aval-client")
+    for name in ("standardwebhooks", "@stablelib", "fast-sha256", "@types", "undici-types"):
+        (installed / name).symlink_to(PACKAGE / "node_modules" / name)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "main.ts").write_text(CONSUMER)
+    run(COMPILER, "--strict", "--module", "nodenext", "--target", "es2022", "--types", "node", "main.ts", cwd=tmp_path)
+    assert run("node", "main.js", cwd=tmp_path) == "ApiError\n"
