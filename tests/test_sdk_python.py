@@ -21,11 +21,14 @@ from aval_client import (
     IdempotencyConflict,
     NotFound,
     Unauthorized,
+    WebhookVerificationError,
     WrongCode,
+    verify_webhook,
 )
 
 from config.run.processes import wait_until
 from config.variables import BASE_DIR
+from testkit.scripted_api import scripted_api
 from testkit.stack import Stack
 
 PACKAGE = BASE_DIR / "sdk" / "python"
@@ -185,6 +188,45 @@ def test_events_come_once_and_the_iterator_waits_for_the_next(aval: Aval, stack:
     assert first["subject"] == second["subject"]
     assert list(aval.events(events.cursor, follow=False)) == []
     assert [each["id"] for each in aval.events(follow=False, limit=1)] == [first["id"], second["id"]]
+
+
+@pytest.fixture
+def dispatcher(stack: Stack) -> Iterator[None]:
+    program = stack.program("webhooks")
+    program.start()
+    yield
+    program.kill()
+
+
+def test_a_webhook_arrives_and_is_verified(aval: Aval, stack: Stack, dispatcher: None) -> None:
+    with scripted_api() as receiver:
+        receiver.says(204)
+        made = aval.webhooks.create(f"{receiver.url}/aval", types=["registry.client.created"], description="Prueba")
+        old, key = made["secret"], made["id"]
+        assert [each["id"] for each in aval.webhooks.list()["webhooks"]] == [key]
+        assert (aval.webhooks.get(key)["status"], aval.webhooks.get(key)["types"]) == ("active", made["types"])
+        aval.registry.register({**EXTERNAL, "client_id": f"CL{stack.number()}"})
+        assert wait_until(lambda: len(receiver.received) == 1, 20)
+        event = verify_webhook(receiver.received[0].body, receiver.received[0].headers, old)
+        assert (event["id"], event["type"]) == (next(aval.events())["id"], "registry.client.created")
+        assert event["timestamp"] == event["at"]
+        (delivery,) = aval.webhooks.deliveries(key, limit=1)["deliveries"]
+        assert (aval.webhooks.delivery(key, delivery["id"]), delivery["event_id"]) == (delivery, event["id"])
+        new = aval.webhooks.rotate(key)["secret"]
+        assert aval.webhooks.test(key)["event_id"] is None
+        assert wait_until(lambda: len(receiver.received) == 2, 20)
+        for secret in (old, new):
+            assert verify_webhook(receiver.received[1].body, receiver.received[1].headers, secret)["test"] is not None
+        with pytest.raises(WebhookVerificationError):
+            verify_webhook(receiver.received[0].body, receiver.received[0].headers, new)
+        assert wait_until(lambda: aval.webhooks.deliveries(key, status="pending")["deliveries"] == [], 20)
+        assert aval.webhooks.replay(key, deliveries=[delivery["id"]])["replayed"] == 1
+        assert wait_until(lambda: len(receiver.received) == 3, 20)
+        assert receiver.received[2].headers["webhook-id"] == receiver.received[0].headers["webhook-id"]
+        assert aval.webhooks.update(key, status="paused", description="Otra")["status"] == "paused"
+        aval.webhooks.delete(key)
+        with pytest.raises(NotFound):
+            aval.webhooks.get(key)
 
 
 def test_a_strange_cursor_is_gone(aval: Aval, stack: Stack) -> None:

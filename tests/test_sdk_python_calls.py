@@ -399,7 +399,7 @@ def test_a_list_whose_connection_breaks_is_no_list(aval: Aval, api: ScriptedApi)
     [
         (
             lambda aval: aval.webhooks.create("https://x", types=("a.b",)),
-            *("POST", "/webhooks", {"url": "https://x", "types": ["a.b"], "description": ""}),
+            *("POST", "/webhooks", {"url": "https://x", "types": ["a.b"], "description": "", "email": ""}),
         ),
         (lambda aval: aval.webhooks.list(), "GET", "/webhooks", None),
         (lambda aval: aval.webhooks.get("7"), "GET", "/webhooks/7", None),
@@ -419,6 +419,7 @@ def test_a_list_whose_connection_breaks_is_no_list(aval: Aval, api: ScriptedApi)
             lambda aval: aval.webhooks.deliveries("7", status="failed", after="c", limit=5),
             *("GET", "/webhooks/7/deliveries?status=failed&after=c&limit=5", None),
         ),
+        (lambda aval: aval.webhooks.delivery("7", "8"), "GET", "/webhooks/7/deliveries/8", None),
         (lambda aval: aval.twin.keys(), "POST", "/test/keys", {}),
         (lambda aval: aval.twin.advance_clock(timedelta(hours=4)), "POST", "/test/clock", {"advance": "PT14400S"}),
         (lambda aval: aval.twin.advance_clock("PT4H"), "POST", "/test/clock", {"advance": "PT4H"}),

@@ -7,18 +7,15 @@ AVAL_TEST_EVERYTHING is set, as in .ci/run: there they fail.
 
 import json
 import os
-import shutil
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
 
-from config.variables import BASE_DIR
+from testkit.api_document import SHAPES, properties_of, uncalled
 from testkit.stack import Stack
+from testkit.typescript_client import COMPILER, MISSING, PACKAGE, compile_all, is_installed, run
 
-PACKAGE = BASE_DIR / "sdk" / "typescript"
-COMPILER = PACKAGE / "node_modules" / ".bin" / "tsc"
-MISSING = "the TypeScript compiler is missing: install Node.js, then `npm ci --prefix sdk/typescript --ignore-scripts`"
 CONSUMER = """
 import { Aval, ApiError, type Event, type NewClient, Rows } from "aval-client";
 const aval = new Aval("http://127.0.0.1:1", { token: "t", retries: { attempts: 1 } });
@@ -35,26 +32,15 @@ console.log(ApiError.name);
 """
 
 
-def run(*words: str | Path, cwd: Path = PACKAGE, **environment: str) -> str:
-    done = subprocess.run(
-        words, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=100
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def compiled(request: pytest.FixtureRequest) -> None:
-    """The client and its tests, compiled anew, so that no older build is tried."""
-    if shutil.which("node") is None or not COMPILER.exists():
+    """The client and its tests, compiled."""
+    if not is_installed():
         if os.environ.get("AVAL_TEST_EVERYTHING"):
             pytest.fail(MISSING)
         request.config.pluginmanager.getplugin("terminalreporter").write_line(f"\n{MISSING}", red=True)
         pytest.skip(MISSING)
-    for folder in ("dist", "build"):
-        shutil.rmtree(PACKAGE / folder, ignore_errors=True)
-    run(COMPILER)
-    run(COMPILER, "--project", "tsconfig.test.json")
+    compile_all()
 
 
 def run_tests(name: str, **environment: str) -> None:
@@ -69,13 +55,33 @@ def test_calls_are_made_as_promised(compiled: None, name: str) -> None:
     run_tests(name)
 
 
-def test_each_contract_works_from_one_end_to_the_other(compiled: None, stack: Stack) -> None:
+def test_each_contract_works_from_one_end_to_the_other(
+    compiled: None, stack: Stack, request: pytest.FixtureRequest
+) -> None:
     keys = json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json"))
     name, password = f"eva{stack.number()}", f"una-clave-{stack.number()}"
     words = ("createsuperuser", "--noinput", f"--username={name}", "--email=eva@example.com")
     stack.command("manage", *words, DJANGO_SUPERUSER_PASSWORD=password)
     credentials = {"AVAL_TOKEN": keys["token"], "AVAL_JWT": keys["jwt"]}
+    dispatcher = stack.program("webhooks")
+    dispatcher.start()
+    request.addfinalizer(dispatcher.kill)
     run_tests("installation", AVAL_URL=stack.url, AVAL_STAFF=name, AVAL_STAFF_PASSWORD=password, **credentials)
+
+
+def test_there_is_a_call_for_each_operation_of_the_document(compiled: None) -> None:
+    made = {tuple(line.split()) for line in run("node", "build/operations.js").splitlines()}
+    assert uncalled(made) == set()
+
+
+def test_the_types_have_the_keys_of_the_document(compiled: None, tmp_path: Path) -> None:
+    shapes = {name for _, shape in SHAPES.values() for name in re.findall(r"[A-Z]\w+", shape)} - {"NonNullable"}
+    lines = [f'import type {{ {", ".join(sorted(shapes))} }} from "{PACKAGE}/dist/index.js";']
+    for name, (_, shape) in SHAPES.items():
+        keys = ", ".join(f"{key}: true" for key in sorted(properties_of(name)))
+        lines.append(f"export const of{name}: Record<keyof ({shape}), true> = {{ {keys} }};")
+    (tmp_path / "keys.ts").write_text("\n".join(lines))
+    run(COMPILER, "--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "keys.ts", cwd=tmp_path)
 
 
 def test_another_project_uses_the_packed_client_and_its_types(compiled: None, tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from aval_client.shapes.partners import (
     DeliveriesPage,
     Delivery,
     DeliveryStatus,
-    NewWebhook,
     Replay,
-    Rotation,
     Webhook,
     WebhookChanges,
     Webhooks,
+    WebhookWithSecret,
 )
 from aval_client.transport import Call, Transport, new_key, segment
 
@@ -28,11 +27,18 @@ class WebhookEndpoints:
         self._credential = credential
 
     def create(
-        self, url: str, *, types: Sequence[str] | None = None, description: str = "", idempotency_key: str | None = None
-    ) -> NewWebhook:
-        """A new endpoint for these types of events, or all. Store its `secret`: it is not shown again."""
-        body = {"url": url, "types": None if types is None else list(types), "description": description}
-        return cast(NewWebhook, self._write("POST", "", body, idempotency_key))
+        self,
+        url: str,
+        *,
+        types: Sequence[str] | None = None,
+        description: str = "",
+        email: str = "",
+        idempotency_key: str | None = None,
+    ) -> WebhookWithSecret:
+        """A new endpoint for these types of events, or all. `email` is told when it is paused. Store its `secret`."""
+        kinds = None if types is None else [*types]
+        body = {"url": url, "types": kinds, "description": description, "email": email}
+        return cast(WebhookWithSecret, self._write("POST", "", body, idempotency_key))
 
     def list(self) -> Webhooks:
         return cast(Webhooks, self._read(""))
@@ -43,7 +49,7 @@ class WebhookEndpoints:
     def update(
         self, webhook_id: str, *, idempotency_key: str | None = None, **changes: Unpack[WebhookChanges]
     ) -> Webhook:
-        """Change url, types or description; pause it, or wake it with the status `active`."""
+        """Change what is given; `status` pauses the endpoint, or wakes it with `active`."""
         return cast(Webhook, self._write("PATCH", f"/{segment(webhook_id)}", dict(changes), idempotency_key))
 
     def delete(self, webhook_id: str) -> None:
@@ -54,9 +60,9 @@ class WebhookEndpoints:
         """Send an event of no consequence to the endpoint."""
         return cast(Delivery, self._write("POST", f"/{segment(webhook_id)}/test", {}, idempotency_key))
 
-    def rotate(self, webhook_id: str, *, idempotency_key: str | None = None) -> Rotation:
+    def rotate(self, webhook_id: str, *, idempotency_key: str | None = None) -> WebhookWithSecret:
         """A new secret. The old one signs along until `previous_secret_until`."""
-        return cast(Rotation, self._write("POST", f"/{segment(webhook_id)}/rotate", {}, idempotency_key))
+        return cast(WebhookWithSecret, self._write("POST", f"/{segment(webhook_id)}/rotate", {}, idempotency_key))
 
     def replay(
         self,
@@ -67,7 +73,7 @@ class WebhookEndpoints:
         until: datetime | str | None = None,
         idempotency_key: str | None = None,
     ) -> Replay:
-        """Send again: these deliveries, or those of the events from `since` to `until`."""
+        """Send again: these deliveries, or those of the events since a moment, and until another."""
         body: dict[str, Any] = {} if deliveries is None else {"deliveries": [*deliveries]}
         body |= {name: _moment(at) for name, at in (("since", since), ("until", until)) if at is not None}
         return cast(Replay, self._write("POST", f"/{segment(webhook_id)}/replay", body, idempotency_key))
@@ -84,6 +90,9 @@ class WebhookEndpoints:
         given = {"status": status, "after": after, "limit": limit}
         params = {name: value for name, value in given.items() if value is not None}
         return cast(DeliveriesPage, self._read(f"/{segment(webhook_id)}/deliveries", params))
+
+    def delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
+        return cast(Delivery, self._read(f"/{segment(webhook_id)}/deliveries/{segment(delivery_id)}"))
 
     def _read(self, path: str, params: dict[str, Any] | None = None) -> Any:
         return self._transport.json(Call("GET", PATH + path, self._credential, params=params or {}, is_safe=True))

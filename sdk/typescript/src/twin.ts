@@ -1,6 +1,6 @@
 /** API for partners: the test twin, with its keys, its clock and its outbox. */
 
-import type { TwinKeys, TwinMessage } from "./shapes/index.js";
+import type { TwinKeys, TwinMessages } from "./shapes/index.js";
 import { type CallOptions, newKey, type Transport, type WriteOptions } from "./transport.js";
 
 const PATH = "/partners/v1/test";
@@ -33,7 +33,7 @@ export class Twin {
   }
 
   /** Messages to the twin's clients with their texts, the newest first. */
-  messages({ to, signal }: MessagesOptions = {}): Promise<{ messages: TwinMessage[] }> {
+  messages({ to, signal }: MessagesOptions = {}): Promise<TwinMessages> {
     const path = `${PATH}/messages`;
     return this.transport.json({
       method: "GET",

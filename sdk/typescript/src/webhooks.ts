@@ -4,11 +4,12 @@ import type {
   DeliveriesPage,
   Delivery,
   DeliveryStatus,
-  NewWebhook,
+  Replay,
   ReplayRequest,
-  Rotation,
   Webhook,
   WebhookChanges,
+  Webhooks,
+  WebhookWithSecret,
 } from "./shapes/index.js";
 import { type CallOptions, newKey, segment, type Transport, type WriteOptions } from "./transport.js";
 
@@ -19,6 +20,8 @@ export interface NewEndpoint {
   /** Types of events; all where it is null or missing. */
   types?: string[] | null;
   description?: string;
+  /** Who is told when it is paused. */
+  email?: string;
 }
 
 export interface DeliveriesOptions extends CallOptions {
@@ -35,11 +38,11 @@ export class WebhookEndpoints {
   ) {}
 
   /** A new endpoint. Store its `secret`: it is not shown again. */
-  create(endpoint: NewEndpoint, options: WriteOptions = {}): Promise<NewWebhook> {
-    return this.write("POST", "", { types: null, description: "", ...endpoint }, options);
+  create(endpoint: NewEndpoint, options: WriteOptions = {}): Promise<WebhookWithSecret> {
+    return this.write("POST", "", { types: null, ...endpoint }, options);
   }
 
-  list(options: CallOptions = {}): Promise<{ webhooks: Webhook[] }> {
+  list(options: CallOptions = {}): Promise<Webhooks> {
     return this.read("", {}, options);
   }
 
@@ -47,7 +50,7 @@ export class WebhookEndpoints {
     return this.read(`/${segment(webhookId)}`, {}, options);
   }
 
-  /** Change url, types or description; pause it, or wake it with the status `active`. */
+  /** Change what is given; `status` pauses the endpoint, or wakes it with `active`. */
   update(webhookId: string, changes: WebhookChanges, options: WriteOptions = {}): Promise<Webhook> {
     return this.write("PATCH", `/${segment(webhookId)}`, changes, options);
   }
@@ -64,18 +67,22 @@ export class WebhookEndpoints {
   }
 
   /** A new secret. The old one signs along until `previous_secret_until`. */
-  rotate(webhookId: string, options: WriteOptions = {}): Promise<Rotation> {
+  rotate(webhookId: string, options: WriteOptions = {}): Promise<WebhookWithSecret> {
     return this.write("POST", `/${segment(webhookId)}/rotate`, {}, options);
   }
 
   /** Send again. */
-  replay(webhookId: string, request: ReplayRequest, options: WriteOptions = {}): Promise<{ replayed: number }> {
+  replay(webhookId: string, request: ReplayRequest, options: WriteOptions = {}): Promise<Replay> {
     return this.write("POST", `/${segment(webhookId)}/replay`, request, options);
   }
 
   /** Page of deliveries; `next` is the `after` of the following page. */
   deliveries(webhookId: string, { signal, ...params }: DeliveriesOptions = {}): Promise<DeliveriesPage> {
     return this.read(`/${segment(webhookId)}/deliveries`, params, { signal });
+  }
+
+  delivery(webhookId: string, deliveryId: string, options: CallOptions = {}): Promise<Delivery> {
+    return this.read(`/${segment(webhookId)}/deliveries/${segment(deliveryId)}`, {}, options);
   }
 
   private read<Result>(path: string, params: Omit<DeliveriesOptions, "signal">, options: CallOptions): Promise<Result> {

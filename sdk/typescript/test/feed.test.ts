@@ -145,7 +145,7 @@ const REQUESTS: [string, string, unknown, (aval: Aval) => Promise<unknown>][] = 
   [
     "POST",
     "/webhooks",
-    { types: ["a.b"], description: "", url: "https://x" },
+    { types: ["a.b"], url: "https://x" },
     (aval) => aval.webhooks.create({ url: "https://x", types: ["a.b"] }),
   ],
   ["GET", "/webhooks", undefined, (aval) => aval.webhooks.list()],
@@ -161,6 +161,7 @@ const REQUESTS: [string, string, unknown, (aval: Aval) => Promise<unknown>][] = 
     undefined,
     (aval) => aval.webhooks.deliveries("7", { status: "failed", after: "c", limit: 5 }),
   ],
+  ["GET", "/webhooks/7/deliveries/8", undefined, (aval) => aval.webhooks.delivery("7", "8")],
   ["POST", "/test/keys", {}, (aval) => aval.twin.keys()],
   ["POST", "/test/clock", { advance: "PT4H" }, (aval) => aval.twin.advanceClock("PT4H")],
   ["POST", "/test/reset", {}, (aval) => aval.twin.reset()],

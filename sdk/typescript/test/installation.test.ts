@@ -12,11 +12,14 @@ import {
   CursorGone,
   type ExternalClient,
   type NewClient,
+  NotFound,
   type Person,
+  verifyWebhook,
+  WebhookVerificationError,
   WrongCode,
 } from "aval-client";
 
-import { failure } from "./scripted-server.js";
+import { failure, type Received, says, type ScriptedServer, scriptedServer } from "./scripted-server.js";
 
 const { AVAL_URL: url = "", AVAL_TOKEN: token, AVAL_JWT: jwt } = process.env;
 const aval = new Aval(url, { token, jwt });
@@ -184,3 +187,28 @@ test("a strange cursor is gone", async () => {
   const events = aval.events({ after, onGone: "oldest", types: ["registry.client.created"] });
   assert.equal((await events.next()).value?.type, "registry.client.created");
 });
+
+test("a webhook arrives and is verified", async () => {
+  await using receiver = await scriptedServer(says(204));
+  const made = await aval.webhooks.create({ url: `${receiver.url}/aval`, types: ["registry.client.created"] });
+  assert.ok((await aval.webhooks.list()).webhooks.some((each) => each.id === made.id));
+  await aval.registry.register(externalClient());
+  const first = await receivedBy(receiver, 1);
+  const event = verifyWebhook(first.body, first.headers, made.secret);
+  assert.deepEqual([event.type, event.timestamp], ["registry.client.created", event.at]);
+  const { secret } = await aval.webhooks.rotate(made.id);
+  assert.equal((await aval.webhooks.test(made.id)).event_id, null);
+  const second = await receivedBy(receiver, 2);
+  for (const each of [secret, made.secret]) assert.ok(verifyWebhook(second.body, second.headers, each).id);
+  assert.throws(() => verifyWebhook(first.body, first.headers, secret), WebhookVerificationError);
+  const delivery = (await aval.webhooks.deliveries(made.id)).deliveries.find((each) => each.event_id === event.id);
+  assert.equal((await aval.webhooks.delivery(made.id, delivery?.id ?? "")).type, event.type);
+  assert.equal((await aval.webhooks.update(made.id, { status: "paused" })).status, "paused");
+  await aval.webhooks.delete(made.id);
+  assert.ok((await failure(() => aval.webhooks.get(made.id))) instanceof NotFound);
+});
+
+async function receivedBy(receiver: ScriptedServer, count: number): Promise<Received> {
+  for (let attempt = 0; attempt < 200 && receiver.received.length < count; attempt += 1) await sleep(100);
+  return receiver.received[count - 1] ?? assert.fail("no webhook arrived");
+}

@@ -112,16 +112,20 @@ class Webhook(TypedDict):
     url: str
     types: list[str] | None
     description: str
+    email: str
     status: WebhookStatus
     created_at: str
     last_success_at: str | None
     failing_since: str | None
     paused_at: str | None
+    resumed_from: str | None
+    previous_secret_until: str | None
 
 
-class NewWebhook(Webhook):
+class WebhookWithSecret(Webhook):
+    """Answer to the creation of an endpoint and to a rotation. The secret is not shown again."""
+
     secret: str
-    """Shown here and at a rotation, and never again."""
 
 
 class Webhooks(TypedDict):
@@ -132,12 +136,8 @@ class WebhookChanges(TypedDict, total=False):
     url: str
     types: list[str] | None
     description: str
+    email: str
     status: Literal["active", "paused"]
-
-
-class Rotation(TypedDict):
-    secret: str
-    previous_secret_until: str
 
 
 class Replay(TypedDict):
@@ -146,15 +146,16 @@ class Replay(TypedDict):
 
 class Delivery(TypedDict):
     id: str
-    event_id: str
+    event_id: str | None
     type: str
     status: DeliveryStatus
     attempts: int
     next_attempt_at: str | None
+    last_attempt_at: str | None
     last_status: int | None
     last_error: str | None
     created_at: str
-    delivered_at: str | None
+    finished_at: str | None
 
 
 class DeliveriesPage(TypedDict):

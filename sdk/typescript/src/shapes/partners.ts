@@ -117,44 +117,52 @@ export interface Webhook {
   url: string;
   types: string[] | null;
   description: string;
+  email: string;
   status: "active" | "paused" | "disabled";
   created_at: string;
   last_success_at: string | null;
   failing_since: string | null;
   paused_at: string | null;
+  resumed_from: string | null;
+  previous_secret_until: string | null;
 }
 
-/** `secret` is shown here and at a rotation, and never again. */
-export interface NewWebhook extends Webhook {
+/** Answer to the creation of an endpoint and to a rotation. The secret is not shown again. */
+export interface WebhookWithSecret extends Webhook {
   secret: string;
+}
+
+export interface Webhooks {
+  webhooks: Webhook[];
 }
 
 export interface WebhookChanges {
   url?: string;
   types?: string[] | null;
   description?: string;
+  email?: string;
   status?: "active" | "paused";
 }
 
-export interface Rotation {
-  secret: string;
-  previous_secret_until: string;
-}
-
 /** These deliveries, or those of the events of a time. Moments in ISO 8601 with their offset. */
-export type ReplayRequest = { deliveries: string[] } | { since: string; until: string };
+export type ReplayRequest = { deliveries: string[] } | { since: string; until?: string };
+
+export interface Replay {
+  replayed: number;
+}
 
 export interface Delivery {
   id: string;
-  event_id: string;
+  event_id: string | null;
   type: string;
   status: DeliveryStatus;
   attempts: number;
   next_attempt_at: string | null;
+  last_attempt_at: string | null;
   last_status: number | null;
   last_error: string | null;
   created_at: string;
-  delivered_at: string | null;
+  finished_at: string | null;
 }
 
 export interface DeliveriesPage {
@@ -173,4 +181,8 @@ export interface TwinMessage {
   to: string;
   text: string;
   created: string;
+}
+
+export interface TwinMessages {
+  messages: TwinMessage[];
 }

@@ -1,0 +1,117 @@
+"""What the API clients must have: the operations of the OpenAPI document, and a type for each of its objects."""
+
+import re
+from collections.abc import Iterable
+
+from external_api.openapi.generator import document
+
+SHAPES: dict[str, tuple[str, str]] = {
+    "AltaBajaRespuesta": ("RowsAnswer", "RowsAnswer"),
+    "AltaBajaResultados": ("RowResults", "RowResults"),
+    "AvisoDeReuso": ("ReuseWarning", 'NonNullable<TokenSent["warning"]>'),
+    "CancelacionDatos": ("StatusData", 'StatusChanged["data"]'),
+    "CancelacionRespuesta": ("StatusChanged", "StatusChanged"),
+    "Cliente": ("StaffClient", "StaffClient"),
+    "ClienteAutorizado": ("AuthorisedClient", "AuthorisedClient"),
+    "ClienteDeAlta": ("NewClient", "NewClient"),
+    "ClientePagina": ("ClientsPage", "StaffPage<unknown>"),
+    "Cooldown": ("Cooldown", "Cooldown"),
+    "CooldownRespuesta": ("CooldownAnswer", "CooldownAnswer"),
+    "CorreoDeCliente": ("Address", "Address"),
+    "CredencialPropia": ("Key", "Key"),
+    "DatoAdicional": ("DataPoint", 'NonNullable<ExternalClient["data_points"]>[number]'),
+    "EmpresaPropia": ("Me", "Me"),
+    "EncabezadoDeExito": ("Header", 'RegistryAnswer["header"]'),
+    "Entrega": ("Delivery", "Delivery"),
+    "EstadoDelSistema": ("SystemStatus", "SystemStatus"),
+    "Evento": ("Event", "Event"),
+    "EventoDeMensaje": ("MessageEvent", "MessageEvent"),
+    "ExpiracionDatos": ("StatusData", 'StatusChanged["data"]'),
+    "ExpiracionRespuesta": ("StatusChanged", "StatusChanged"),
+    "FichaDeCliente": ("StaffClientDetail", 'ClientDetailAnswer["data"]'),
+    "FichaDeClienteRespuesta": ("ClientDetailAnswer", "ClientDetailAnswer"),
+    "FilaDeUso": ("UsageRow", "UsageRow"),
+    "FilaFallida": ("FailedRow", 'RowResults["fallos"][number]'),
+    "FilaProcesada": ("ProcessedRow", 'RowResults["exitos"][number]'),
+    "Limite": ("Limit", "Limit"),
+    "LimitesPropios": ("Limits", 'Me["limits"]'),
+    "ListaDeWebhooks": ("Webhooks", "Webhooks"),
+    "Mensaje": ("StaffMessage", "StaffMessage"),
+    "MensajeDeEmpresa": ("Message", "Message"),
+    "MensajeDeToken": ("TokenMessage", 'NonNullable<StaffToken["mensajes"]>[number]'),
+    "MensajeEnviado": ("SentMessage", "SentMessage"),
+    "MensajePagina": ("MessagesPage", "StaffPage<unknown>"),
+    "PaginaDeEntregas": ("DeliveriesPage", "DeliveriesPage"),
+    "PaginaDeEventos": ("EventsPage", "EventsPage"),
+    "Reenvio": ("Replay", "Replay"),
+    "RegistroDatos": ("ClientId", 'Registered["data"]'),
+    "RegistroExternoDatos": ("Content", 'RegistryAnswer["content"]'),
+    "RegistroExternoRespuesta": ("RegistryAnswer", "RegistryAnswer"),
+    "RegistroExternoSolicitud": ("ExternalClient", "ExternalClient"),
+    "RegistroRespuesta": ("Registered", "Registered"),
+    "RegistroSolicitud": ("Person", "Person"),
+    "SesionRespuesta": ("Session", "Session"),
+    "Token": ("StaffToken", "StaffToken"),
+    "TokenDatos": ("TokenData", 'TokenSent["data"]'),
+    "TokenRespuesta": ("TokenSent", "TokenSent"),
+    "Uso": ("Usage", "Usage"),
+    "Verificacion": ("Verification", "Verification"),
+    "VerificacionDatos": ("StatusData", 'StatusChanged["data"]'),
+    "VerificacionRespuesta": ("StatusChanged", "StatusChanged"),
+    "Webhook": ("Webhook", "Webhook"),
+    "WebhookCambiado": ("WebhookChanges", "WebhookChanges"),
+    "WebhookConSecreto": ("WebhookWithSecret", "WebhookWithSecret"),
+}
+"""Objects of the document, with the name of their type in Python and in TypeScript."""
+
+
+WITHOUT_TYPE = {
+    "AltaSolicitud": "arguments of alta",
+    "BajaSolicitud": "arguments of baja",
+    "ClientesAutorizadosSolicitud": "arguments of clientes_autorizados",
+    "MensajesEnviadosSolicitud": "arguments of mensajes_enviados",
+    "ListaRespuesta": "read row by row",
+    "ListaResultados": "read row by row",
+    "TokenSolicitud": "arguments of request_token",
+    "SesionSolicitud": "arguments of login",
+    "WebhookNuevo": "arguments of create",
+    "ReenvioPedido": "arguments of replay",
+    "EncabezadoDeError": "the header of an error",
+    "IntentosRestantes": "an attribute of the error WrongCode",
+}
+"""Objects of the document that have no type in a client, with what they are there."""
+
+
+def operations() -> set[tuple[str, str]]:
+    """Method and path of each operation; its parameters are in braces."""
+    return {(method.upper(), path) for path, methods in document()["paths"].items() for method in methods}
+
+
+def uncalled(made: Iterable[tuple[str, ...]]) -> set[tuple[str, str]]:
+    """The operations that are not among these calls, given by method and path."""
+    calls = set(made)
+    return {
+        (method, path)
+        for method, path in operations()
+        if not any(method == called and _fits(path, url) for called, url in calls)
+    }
+
+
+def _fits(path: str, url: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), url) is not None
+
+
+def properties_of(name: str) -> set[str]:
+    """Keys of an object of the document."""
+    return set(document()["components"]["schemas"][name]["properties"])
+
+
+def required_of(name: str) -> set[str]:
+    """Keys that such an object always has."""
+    return set(document()["components"]["schemas"][name].get("required", ()))
+
+
+def objects() -> set[str]:
+    """Names of the objects of the document that partners send or receive, its errors apart: those are exceptions."""
+    schemas = document()["components"]["schemas"]
+    return {name for name, schema in schemas.items() if schema.get("properties") and not name.startswith("Error")}
