@@ -42,7 +42,7 @@ def take_over(endpoint_id: UUID, *, at: datetime) -> int:
         if limit <= 0:
             return 0
         page = _page(endpoint, limit)
-        events = list(page.events)
+        events = [each for each in page.events if each.at >= endpoint.created_at]  # a new epoch begins with the oldest
         endpoint.epoch = page.next.epoch
         endpoint.cursor_xid, endpoint.cursor_event_id = page.next.xid, page.next.event_id
         endpoint.save(update_fields=["epoch", "cursor_xid", "cursor_event_id", "resumed_from"])
