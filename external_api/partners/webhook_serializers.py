@@ -28,6 +28,12 @@ class UrlField(Text):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=LONGEST_URL, **kwargs)
 
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """A URL may be left out of a change, but not be empty."""
+        if self.optional and data is not serializers.empty and (data is None or not str(data).strip()):
+            self.fail("required")
+        return super().validate_empty_values(data)
+
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("not_text")
