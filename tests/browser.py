@@ -29,7 +29,7 @@ FLAGS = (
     "--no-proxy-server",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 20_000
 """Limit for a page to load or an element to appear."""
 
 

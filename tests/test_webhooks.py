@@ -5,6 +5,7 @@ feed waits for the oldest transaction of the whole server.
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ import pytest
 
 from config.run.processes import wait_until
 from external_api.tests.openapi_document import conforming
+from testkit.skipping import skip_or_fail
 from testkit.stack import Stack
 from tests.partner_calls import ROOT, Partner
 from webhooks.tests.receiver import Received, Receiver, receiving
@@ -85,6 +87,8 @@ class Hook:
 
     def verified(self, received: list[Received], secret: str = "") -> list[Any]:
         """Bodies, once the npm package has verified them. Raises subprocess.CalledProcessError."""
+        if shutil.which("node") is None or not (PEERS / "node_modules" / "standardwebhooks").is_dir():
+            skip_or_fail("Node.js with `npm ci --prefix tests/peers --ignore-scripts` is missing")
         asked = [
             {"secret": secret or self.secret, "body": each.body.decode(), "headers": each.headers} for each in received
         ]
