@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
@@ -10,8 +10,9 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Func, Q, Value
 from django.db.models.lookups import Exact
-from django.utils.timezone import localtime
 
+from clients.audit import AuditEntry as AuditEntry
+from clients.audit import audit as audit
 from clients.authenticators import Authenticator as Authenticator  # a model of this app, in a file of its own
 from clients.brand import brand_field
 from clients.events.models import EventEpoch as EventEpoch
@@ -329,37 +330,6 @@ class ExternalClient(models.Model):
         return f"{self.client_id} ({self.first_name} {self.last_name})"
 
 
-class AuditEntry(models.Model):
-    """Audit entry: who did what to which row, when, from where and why. Append-only: a trigger refuses UPDATE and
-    DELETE. It allows one change, the redaction of personal values in `data` (`clients.retention`). In `clients` so that
-    every app can write it."""
-
-    at = models.DateTimeField("fecha")
-    actor = models.CharField("quién", max_length=150)
-    action = models.CharField("qué", max_length=50)
-    object_type = models.CharField("objeto", max_length=50)
-    object_id = models.CharField("id", max_length=64)
-    address = models.GenericIPAddressField("desde", null=True)
-    reason = models.CharField("motivo", max_length=500, blank=True)
-    data = models.JSONField("datos", default=dict)
-
-    class Meta:
-        verbose_name = "entrada de auditoría"
-        verbose_name_plural = "auditoría"
-        indexes = [
-            models.Index("object_type", "object_id", "at", name="audit_of_an_object"),
-            models.Index(F("at").desc(), name="audit_newest_first"),
-            # for the search and the filters of its page, newest first
-            models.Index("actor", F("at").desc(), name="audit_of_an_actor"),
-            models.Index("action", F("at").desc(), name="audit_of_an_action"),
-            models.Index("object_id", F("at").desc(), name="audit_of_an_id"),
-            models.Index("address", F("at").desc(), name="audit_from_an_address"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.actor}, {localtime(self.at):%d/%m/%Y %H:%M:%S}"
-
-
 class LoginFailures(models.Model):
     """Failed logins of one name from all addresses (`staff.login_delays`)."""
 
@@ -381,19 +351,3 @@ class LoginAddress(models.Model):
 
     def __str__(self) -> str:
         return f"{self.last_at}"
-
-
-def audit(
-    row: models.Model, action: str, *, at: datetime, by: str, reason: str = "", address: str | None = None, **data: Any
-) -> AuditEntry:
-    """Write an audit entry. `data` must hold no secret. Call it in the transaction of the action."""
-    return AuditEntry.objects.create(
-        at=at,
-        actor=by,
-        action=action,
-        object_type=row._meta.label_lower,
-        object_id=str(row.pk),
-        address=address,
-        reason=reason,
-        data=data,
-    )
