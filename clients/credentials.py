@@ -29,6 +29,8 @@ from clients.models import Credential, Partner, audit
 from clients.postgresql import exchange
 
 OPAQUE = re.compile(r"[A-Za-z0-9]{32}")
+TEST_PREFIX = "test"
+"""Beginning of an opaque test key (`clients.twins`), by which people tell it from a live one."""
 _ALPHABET = string.ascii_letters + string.digits
 
 JWT_LIFETIME = timedelta(days=365)
@@ -73,9 +75,9 @@ def issue(
     """
     credential = Credential(partner=partner, kind=kind, created_at=at, expires_at=expires_at)
     if kind == Credential.Kind.OPAQUE:
-        secret = "".join(secrets.choice(_ALPHABET) for _ in range(32))
+        secret = _new_token(is_test=partner.is_twin)
         credential.digest = _digest(secret)
-        credential.prefix = secret[:4]
+        credential.prefix = secret[:8] if partner.is_twin else secret[:4]
     else:
         token = PartnerToken()
         credential.expires_at = expires_at or at + JWT_LIFETIME
@@ -89,6 +91,16 @@ def issue(
         credential.save(force_insert=True)
         audit(credential, "credential.issued", at=at, by=by, address=address, kind=kind, partner=partner.slug)
     return credential, secret
+
+
+def _new_token(*, is_test: bool) -> str:
+    """32 letters and digits. Test tokens, and no others, begin with TEST_PREFIX."""
+    while True:
+        secret = "".join(secrets.choice(_ALPHABET) for _ in range(32))
+        if is_test:
+            return TEST_PREFIX + secret[len(TEST_PREFIX) :]
+        if not secret.startswith(TEST_PREFIX):
+            return secret
 
 
 def revoke(credential: Credential, *, at: datetime, by: str, reason: str = "", address: str | None = None) -> bool:

@@ -42,7 +42,12 @@ def client_of(token: str) -> tuple[int, bool]:
 
 
 def live_clients(email: str) -> QuerySet[AuthorizedClient]:
-    """Live authorisations of an address, over all partners."""
+    """Live authorisations of an address, over all partners but test twins: the public pages show them, and a person
+    must not read there what a partner tries out."""
+    return _live(email).filter(partner__twin_of__isnull=True)
+
+
+def _live(email: str) -> QuerySet[AuthorizedClient]:
     return AuthorizedClient.objects.filter(email=email, deauthorized_at__isnull=True)
 
 
@@ -79,9 +84,7 @@ def unsubscribe(client: AuthorizedClient, *, everywhere: bool, at: datetime) -> 
 
 def unsubscribe_mailbox(email: str, partners: Collection[int] | None, *, at: datetime) -> list[AuthorizedClient]:
     """Unsubscribe an address from these partners, or from all (None); return the rows that changed."""
-    live = live_clients(email)
-    if partners is not None:
-        live = live.filter(partner__in=partners)
+    live = live_clients(email) if partners is None else _live(email).filter(partner__in=partners)
     return _unsubscribe(set(live.values_list("pk", flat=True)), at=at)
 
 

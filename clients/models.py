@@ -52,13 +52,23 @@ class Partner(models.Model):
     )
     brand = brand_field()
     created_at = models.DateTimeField("creada", auto_now_add=True)
+    twin_of = models.OneToOneField(
+        "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="twin"
+    )
+    """The partner whose test double this is (`clients.twins`); set once. Name, brand, contracts, rate and activity of a
+    twin are copied from that partner by a trigger (migration 0014)."""
 
     class Meta:
         verbose_name = "empresa"
         ordering = ["name"]
+        constraints = [models.CheckConstraint(name="a_twin_is_of_another_partner", condition=~Q(twin_of=F("id")))]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_twin(self) -> bool:
+        return self.twin_of_id is not None
 
 
 class Credential(models.Model):
@@ -254,6 +264,12 @@ class AuthorizedClient(models.Model):
             models.Index(
                 "deauthorized_at",
                 name="clients_long_deauthorized",
+                condition=Q(deauthorized_at__isnull=False, forgotten_at__isnull=True),
+            ),
+            # for test twins, which are counted and emptied
+            models.Index(
+                "partner",
+                name="former_clients_of_a_partner",
                 condition=Q(deauthorized_at__isnull=False, forgotten_at__isnull=True),
             ),
             models.Index("forgotten_at", name="clients_forgotten_lately", condition=Q(forgotten_at__isnull=False)),

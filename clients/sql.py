@@ -25,6 +25,7 @@ PARTNER_COLUMNS = (
     "paid_messages_per_day",
     "brand",
     "created_at",
+    "twin_of_id",
 )
 _VERSION = "(credential.xmin, credential.ctid, partner.xmin, partner.ctid)::text"
 CREDENTIAL = {

@@ -1,5 +1,6 @@
 """Partners' keys in the admin: pages to issue, rotate and revoke one. A secret is shown once."""
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
 from typing import Any, cast
 
@@ -7,6 +8,8 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+from django.forms import BaseInlineFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,6 +23,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from clients import twins
 from clients.admin.audit_mixin import who
 from clients.admin.base import ReadOnlyInline
 from clients.admin.one_time_forms import new_ticket, spend_ticket
@@ -82,9 +86,20 @@ class RotateForm(ReasonForm):
     )
 
 
+class _WithTestKeys(BaseInlineFormSet):
+    """Formset of the keys of a partner and of its twin."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            mine = Q(partner=self.instance.pk) | Q(partner__twin_of=self.instance.pk)
+            self.queryset = Credential.objects.filter(mine).select_related("partner").order_by("-created_at", "-id")
+
+
 class CredentialInline(ReadOnlyInline):
     model = Credential
-    fields = ("kind", "prefix", "created_at", "expires_at", "last_used_at", "status", "acts")
+    formset = _WithTestKeys
+    fields = ("kind", "prefix", "is_test", "created_at", "expires_at", "last_used_at", "status", "acts")
     readonly_fields = fields
     ordering = ("-created_at", "-id")
 
@@ -92,6 +107,10 @@ class CredentialInline(ReadOnlyInline):
         self.may_change = request.user.has_perm("clients.change_credential")
         self.may_rotate = self.may_change and request.user.has_perm("clients.add_credential")
         return super().get_formset(request, obj, **kwargs)
+
+    @admin.display(description="de prueba", boolean=True)
+    def is_test(self, credential: Credential) -> bool:
+        return credential.partner.is_twin
 
     @admin.display(description="estado")
     def status(self, credential: Credential) -> str:
@@ -103,10 +122,15 @@ class CredentialInline(ReadOnlyInline):
             return ""
         acts = [("rotate", "Rotar")] * self.may_rotate + [("revoke", "Revocar")] * self.may_change
         links = (
-            (reverse(f"admin:clients_partner_{act}", args=[credential.partner_id, credential.pk]), label)
+            (reverse(f"admin:clients_partner_{act}", args=[page_of(credential.partner), credential.pk]), label)
             for act, label in acts
         )
         return format_html_join(SafeString(" · "), '<a class="text-link" href="{}">{}</a>', links)
+
+
+def page_of(partner: Partner) -> int:
+    """Id of the partner on whose page the keys of this one are: a twin's are on the page of its partner."""
+    return partner.twin_of_id or partner.pk
 
 
 def status_of(credential: Credential, *, at: datetime) -> str:
@@ -123,9 +147,11 @@ class KeyPages:
 
     def get_urls(self) -> list[URLPattern]:
         wrapped = self.admin_site.admin_view
+        of_tests = "<path:object_id>/credencial/prueba/"
         of_key = "<path:object_id>/credencial/<int:key>"
         return [
             path("<path:object_id>/credencial/", wrapped(self.issue_view), name="clients_partner_issue"),
+            path(of_tests, wrapped(self.issue_test_view), name="clients_partner_issue_test"),
             path(f"{of_key}/rotar/", wrapped(self.rotate_view), name="clients_partner_rotate"),
             path(f"{of_key}/revocar/", wrapped(self.revoke_view), name="clients_partner_revoke"),
             *super().get_urls(),  # type: ignore[misc]
@@ -133,18 +159,36 @@ class KeyPages:
 
     def issue_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Page to issue a key: asks for its kind and lifetime. The answer to the POST shows the secret, once."""
+        return self._issue(request, object_id, "Emitir credencial", issue)
+
+    def issue_test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """As `issue_view`, for a key of the partner's test twin."""
+        return self._issue(request, object_id, "Emitir credencial de prueba", twins.issue_key, is_test=True)
+
+    def _issue(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        title: str,
+        act: Callable[..., tuple[Credential, str]],
+        *,
+        is_test: bool = False,
+    ) -> HttpResponse:
         partner = self._partner(request, object_id, "clients.add_credential")
         form = IssueForm(request.POST if request.method == "POST" else None)
         if request.method == "POST" and not spend_ticket(request):
             return self._spent(request, partner)
         if request.method == "POST" and form.is_valid():
-            credential, secret = issue(
-                partner, form.cleaned_data["kind"], expires_at=form.cleaned_data["last_day"], **who(request)
-            )
+            chosen = form.cleaned_data
+            try:
+                credential, secret = act(partner, chosen["kind"], expires_at=chosen["last_day"], **who(request))
+            except twins.TooManyTestKeys:
+                text = f"La empresa tiene {twins.MOST_KEYS} credenciales de prueba vigentes: revoque alguna antes."
+                return self._refuse(request, partner, text)
             more = {"credential": credential, "secret": secret, **_uses(credential)}
             return self._page(request, partner, "credential_issued.html", "Credencial emitida", **more)
-        more = {"form": form, "ticket": new_ticket(request)}
-        return self._page(request, partner, "credential_issue.html", "Emitir credencial", **more)
+        more = {"form": form, "ticket": new_ticket(request), "is_test": is_test}
+        return self._page(request, partner, "credential_issue.html", title, **more)
 
     def rotate_view(self, request: HttpRequest, object_id: str, key: int) -> HttpResponse:
         """Page to rotate a key: makes one of the same kind and lifetime. The old key ends at once or after an
@@ -193,7 +237,8 @@ class KeyPages:
         return cast(Partner, partner)
 
     def _key(self, partner: Partner, key: int) -> Credential | None:
-        return Credential.objects.filter(partner=partner, pk=key).first()
+        """A key of the partner or of its twin."""
+        return Credential.objects.filter(Q(partner=partner) | Q(partner__twin_of=partner), pk=key).first()
 
     def _page(self, request: HttpRequest, partner: Partner, template: str, title: str, **more: Any) -> TemplateResponse:
         context = {

@@ -49,12 +49,12 @@ class PartnerAdmin(Audited, KeyPages, Page):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partner]:
+        """Without test twins: their keys are on the page of their partner, and the rest of them follows it."""
         live = Q(credentials__revoked_at__isnull=True) & (
             Q(credentials__expires_at__isnull=True) | Q(credentials__expires_at__gt=timezone.now())
         )
-        return cast(
-            "QuerySet[Partner]", super().get_queryset(request).annotate(live_keys=Count("credentials", filter=live))
-        )
+        partners = super().get_queryset(request).filter(twin_of__isnull=True)
+        return cast("QuerySet[Partner]", partners.annotate(live_keys=Count("credentials", filter=live)))
 
     @admin.display(description="contratos")
     def allowed(self, partner: Partner) -> str:

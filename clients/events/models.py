@@ -74,7 +74,6 @@ class PartnerEvent(models.Model):
     subject = models.CharField(max_length=64)
     at = models.DateTimeField()
     data = models.JSONField(default=dict)
-    test = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         verbose_name = "evento"
@@ -87,6 +86,11 @@ class PartnerEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject}"
+
+    @property
+    def test(self) -> bool:
+        """Whether it is an event of a test twin. It is so of all events of a partner, so no row says it."""
+        return bool(self.partner.is_twin)
 
 
 def new_epoch() -> str:

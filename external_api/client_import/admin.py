@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 def _partners() -> QuerySet[Partner]:
     """Partners for which clients can be authorised."""
-    return Partner.objects.filter(is_active=True, contracts__contains=[Contract.NOPASANADA.value])
+    return Partner.objects.filter(twin_of__isnull=True, is_active=True, contracts__contains=[Contract.NOPASANADA.value])
 
 
 class ImportForm(forms.Form):

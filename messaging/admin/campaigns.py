@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from clients.admin.audit_mixin import Audited
 from clients.admin.base import BoundedList, Page, actor, address
+from clients.models import Partner
 from messaging.admin.campaign_form import CampaignForm
 from messaging.admin.campaign_steps import STEPS, Actor, Notice, Step
 from messaging.campaigns import guard, lifecycle, rendering
@@ -70,6 +71,7 @@ class CampaignAdmin(Audited, Page):
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         kwargs["widget"] = UnfoldAdminCheckboxSelectMultipleWidget
+        kwargs["queryset"] = Partner.objects.filter(twin_of__isnull=True)
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     # --- the list ---

@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
-from clients.models import AuthorizedClient, audit
+from clients.models import AuthorizedClient, Partner, audit
 from messaging import sql
 from messaging.campaigns import guard
 from messaging.models import Campaign, Message
@@ -76,10 +76,11 @@ def count_audience(campaign: Campaign) -> int:
 
 
 def audience(campaign: Campaign) -> QuerySet[AuthorizedClient]:
-    """The clients that it would reach now: authorised, subscribed, of its partners and profiles, not suppressed."""
+    """The clients that it would reach now: authorised, subscribed, of its partners and profiles, not suppressed.
+    Clients of a test twin get no campaign."""
     clients = AuthorizedClient.objects.filter(
         deauthorized_at__isnull=True, subscribed_at__isnull=False, unsubscribed_at__isnull=True
-    )
+    ).exclude(partner__in=Partner.objects.filter(twin_of__isnull=False))
     partners = list(campaign.partners.values_list("pk", flat=True))
     if partners:
         clients = clients.filter(partner__in=partners)
