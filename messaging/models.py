@@ -349,22 +349,6 @@ class ProviderReceipt(models.Model):
         return f"{self.provider} {self.provider_id} {self.state}"
 
 
-class SandboxMessage(models.Model):
-    """A message of a `sandbox://` gateway: the developer's outbox, with the code in clear. Only with SANDBOX=true."""
-
-    message_id = models.UUIDField()
-    via = models.CharField(max_length=1, choices=Via.choices)
-    to = models.CharField(max_length=254)
-    text = models.TextField()
-    created = models.DateTimeField()
-
-    class Meta:
-        indexes = [models.Index(fields=["to", "-id"], name="sandbox_by_recipient")]
-
-    def __str__(self) -> str:
-        return f"{self.via} {self.to}"
-
-
 class RateCount(models.Model):
     """Counter of a rate limit while Redis is unavailable (`clients.rate_limits.postgres_counters`).
 
@@ -383,6 +367,7 @@ class RateCount(models.Model):
         return f"{self.known + self.added}"
 
 
+from messaging.sandbox_outbox import SandboxMessage as SandboxMessage  # noqa: E402  it refers to the models above
 from messaging.suppression.models import (  # noqa: E402  they refer to the models above
     RecipientFeedback as RecipientFeedback,
 )

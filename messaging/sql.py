@@ -214,7 +214,8 @@ SAVE_FEEDBACK = {
 
 OVERDUE = f"""
     SELECT id, reference, via FROM messaging_message
-    WHERE kept_until > %(at)s AND via = %(via)s AND reference IS NOT NULL AND (
+    WHERE kept_until > %(at)s AND via = %(via)s AND reference IS NOT NULL
+      AND (%(partner)s::bigint IS NULL OR partner_id = %(partner)s::bigint) AND (
         state IN ('FAILED', 'UNDELIVERED')
         OR state IN ('SENT', 'UNKNOWN') AND handed_over_at <= %(before)s
     )

@@ -27,10 +27,15 @@ COUNT_FAILURES = """
     WHERE mailbox = %(mailbox)s AND mailbox <> '' AND at > %(since)s AND kind = 'FAILURE' AND NOT EXISTS (
         SELECT FROM messaging_suppression AS suppression
         WHERE suppression.mailbox = %(mailbox)s AND suppression.mailbox <> '' AND reason = 'HARD_BOUNCE'
-          AND suppression.lifted_at >= feedback.at
-    )
+          AND suppression.partner_id IS NOT DISTINCT FROM %(twin)s::bigint AND suppression.lifted_at >= feedback.at
+    ) AND (
+        SELECT partner.id FROM messaging_message AS message
+        JOIN clients_partner AS partner ON partner.id = message.partner_id AND partner.twin_of_id IS NOT NULL
+        WHERE message.id = feedback.message_id
+    ) IS NOT DISTINCT FROM %(twin)s::bigint
 """
-"""Permanent failures of a mailbox since the time, and since its last suppression for them was lifted."""
+"""Permanent failures of a mailbox since the time, and since its last suppression for them was lifted: of one test
+twin's mails, or of all but the twins'."""
 
 
 def _event_insert() -> str:
@@ -63,16 +68,20 @@ SUPPRESS = f"""
 BOUNCED_LAST = """
     SELECT max(last_at) FROM messaging_suppression
     WHERE lifted_at IS NULL AND reason = 'HARD_BOUNCE' AND mailbox = %(mailbox)s AND mailbox <> ''
+      AND partner_id IS NOT DISTINCT FROM %(twin)s::bigint
 """
 BOUNCED_LAST_ERASED = """
     SELECT max(last_at) FROM messaging_suppression
     WHERE lifted_at IS NULL AND reason = 'HARD_BOUNCE' AND mailbox_key = ANY(%(keys)s) AND mailbox_key <> ''
+      AND partner_id IS NOT DISTINCT FROM %(twin)s::bigint
 """
 LIFT_BOUNCES = """
     UPDATE messaging_suppression SET lifted_at = %(at)s, lifted_because = %(because)s
     WHERE lifted_at IS NULL AND reason = 'HARD_BOUNCE'
       AND (mailbox = %(mailbox)s AND mailbox <> '' OR mailbox_key = ANY(%(keys)s) AND mailbox_key <> '')
+      AND partner_id IS NOT DISTINCT FROM %(twin)s::bigint
 """
+"""Those of a test twin, or those for all partners."""
 LIFT_COMPLAINTS = """
     UPDATE messaging_suppression SET lifted_at = %(at)s, lifted_because = %(because)s
     WHERE lifted_at IS NULL AND reason = 'COMPLAINT' AND mailbox = %(mailbox)s AND mailbox <> ''

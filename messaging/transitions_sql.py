@@ -95,6 +95,7 @@ _OF_CLAIM = "id = %(id)s AND claim_id = %(claim)s"
 _NOT_HANDED_OVER = "id = ANY(%(ids)s) AND claim_id = %(claim)s AND handed_over_at IS NULL"
 
 EXPIRE = moves(S.EXPIRED, where="send_before <= %(at)s", limit=SWEEP_SIZE)
+EXPIRE_OF_PARTNER = moves(S.EXPIRED, where="send_before <= %(at)s AND partner_id = %(partner)s")
 RETURN_LAPSED = moves(S.QUEUED, where="lease_until < %(at)s AND handed_over_at IS NULL", limit=SWEEP_SIZE)
 GIVE_UP_LAPSED = moves(S.UNKNOWN, where="lease_until < %(at)s AND handed_over_at IS NOT NULL", limit=SWEEP_SIZE)
 

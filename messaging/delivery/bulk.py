@@ -31,13 +31,13 @@ from messaging.delivery.send import (
     report_result,
     take_back,
 )
-from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, Receipt
 from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
 from messaging.queue.transitions import move
 from messaging.transitions_sql import CANCEL_SUPPRESSED, CANCEL_UNWANTED, GIVE_BACK_PAUSED
+from messaging.twins.routing import gateways_of
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], k
     """Hand over and send messages. Returns the campaigns of those that bounced."""
     at = timezone.now()
     try:
-        gateway, call = failover.choose_provider(gateways_for(messages[0].via), messages[0], at=at)
+        gateway, call = failover.choose_provider(gateways_of(messages[0]), messages[0], at=at)
         call.ended(failed=None)  # each message is a call of its own
     except failover.NoProvider:
         for message in messages:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from clients.twins import scope_of
 from messaging.gateways.base import GatewayError
 from messaging.models import Message, RecipientFeedback, Via
 from messaging.suppression import feedback, listing
@@ -14,7 +15,7 @@ def refused(message: Message, answer: GatewayError, *, at: datetime) -> None:
     """Note that a provider refused the recipient of a mail for good. Nothing for the other vias."""
     if message.via == Via.EMAIL:
         kind = RecipientFeedback.Kind.HARD_BOUNCE if answer.hard_bounce else RecipientFeedback.Kind.FAILURE
-        feedback.bounced(message.id, message.recipient, kind, detail=answer.reply, at=at)
+        feedback.bounced(message.id, message.recipient, kind, partner=message.partner_id, detail=answer.reply, at=at)
 
 
 def is_stopped(message: Message, *, at: datetime) -> bool:
@@ -23,4 +24,7 @@ def is_stopped(message: Message, *, at: datetime) -> bool:
     Confirmation mails are stopped by nothing, and bulletins ask in their hand-over.
     """
     is_code_by_mail = message.via == Via.EMAIL and message.kind == Message.Kind.VERIFICATION
-    return is_code_by_mail and listing.code_stopped_until(message.recipient, at=at) is not None
+    if not is_code_by_mail:
+        return False
+    twin = scope_of(message.partner_id)
+    return listing.code_stopped_until(message.recipient, twin=twin, at=at) is not None

@@ -20,13 +20,13 @@ from django.utils import timezone
 from clients.postgresql import exchange
 from messaging import sql, transitions_sql
 from messaging.delivery import failover, mail_bounces, receipts
-from messaging.gateways import gateways_for
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH, QUEUE_OF
 from messaging.queue.sealing import CannotUnseal, unseal
 from messaging.queue.transitions import Sent, move, sent_together
+from messaging.twins.routing import gateways_of
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def prepare(message: Message) -> Prepared | None:
         return None
     try:
         secret = unseal(bytes(message.sealed)) if message.sealed is not None else None
-        gateway, call = failover.choose_provider(gateways_for(message.via), message, at=at)
+        gateway, call = failover.choose_provider(gateways_of(message), message, at=at)
     except (failover.NoProvider, CannotUnseal) as fault:
         record(message, "FAILED", at=at, reply=type(fault).__name__)
         log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
@@ -321,7 +321,7 @@ def record_not_taken(
     if answer.permanent and not answer.unsupported and not isinstance(answer, Unsendable):
         failover.recipient_refused(message.provider, message.recipient)
         mail_bounces.refused(message, answer, at=at)
-    gateways = gateways_for(message.via)
+    gateways = gateways_of(message)
     others = len(gateways) - 1
     if _is_final(message, answer, gateways, tries=len(delays) + others):
         record(message, "FAILED", at=at, reply=answer.reply)

@@ -18,6 +18,7 @@ from messaging.queue.names import QUEUES
 from messaging.queue.transitions import move
 from messaging.steps import run_each
 from messaging.transitions_sql import EXPIRE, GIVE_UP_LAPSED, RETURN_LAPSED
+from messaging.twins import sandbox
 
 GATEWAY_QUEUE_TIMEOUT = timedelta(seconds=5)
 """Time a message waits for the process of its gateway before it goes back to the queue of all workers."""
@@ -37,8 +38,9 @@ def sweep(*, at: datetime) -> None:
     )
     moves = [(to, partial(move, to, statements, {}, at=at, detail=detail)) for to, statements, detail in ways]
     wakes = [(queue, partial(_wake_if_due, queue, at=at)) for queue in QUEUES]
+    late = partial(sandbox.report_late, at=at)
     gateway_queues, seals = partial(free_gateway_queues, at=at), partial(channel_fallback.drop_expired_seals, at=at)
-    run_each("messaging.sweep", [*moves, ("lanes", gateway_queues), ("seals", seals), *wakes])
+    run_each("messaging.sweep", [*moves, ("lanes", gateway_queues), ("seals", seals), ("twins", late), *wakes])
 
 
 def _wake_if_due(queue: str, *, at: datetime) -> None:

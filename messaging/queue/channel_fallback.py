@@ -37,10 +37,11 @@ def is_enabled() -> bool:
     return any(settings.AVAL_FALLBACK.values())
 
 
-def overdue(via: str, wait: timedelta, *, at: datetime) -> list[Overdue]:
-    """Messages of a via that failed, did not arrive, or got no receipt within `wait`. `sql.FALLBACK_SIZE` at most."""
+def overdue(via: str, wait: timedelta, *, partner: int | None = None, at: datetime) -> list[Overdue]:
+    """Messages of a via that failed, did not arrive, or got no receipt within `wait`, of one partner or of all.
+    `sql.FALLBACK_SIZE` at most."""
     with connection.cursor() as cursor:
-        cursor.execute(sql.OVERDUE, {"at": at, "via": via, "before": at - wait})
+        cursor.execute(sql.OVERDUE, {"at": at, "via": via, "partner": partner, "before": at - wait})
         return [Overdue(*row) for row in cursor.fetchall()]
 
 

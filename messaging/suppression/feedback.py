@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from clients.email_subscriptions import unsubscribe_mailbox
+from clients.twins import scope_of
 from messaging import suppression_sql as sql
 from messaging.models import Campaign, Message
 from messaging.suppression import listing
@@ -29,25 +30,30 @@ Kind = RecipientFeedback.Kind
 Reason = Suppression.Reason
 
 
-def bounced(message: UUID, mailbox: str, kind: str, *, detail: str, at: datetime) -> bool:
+def bounced(message: UUID, mailbox: str, kind: str, *, partner: int | None, detail: str, at: datetime) -> bool:
     """Record that a mail was refused for good because of its recipient. Idempotent for each message and kind.
 
-    `kind`: HARD_BOUNCE or FAILURE. Returns whether the mailbox is suppressed by it.
+    `kind`: HARD_BOUNCE or FAILURE. `partner`: of the mail. Returns whether the mailbox is suppressed by it: for all
+    partners, or for the test twin whose mail it was.
     """
+    twin = scope_of(partner)
     with transaction.atomic():
         listing.lock(mailbox)
         if not _note(message, kind, detail, at=at):
             return False
-        if kind == Kind.FAILURE and _failures(mailbox, at=at) < FAILURES:
+        if kind == Kind.FAILURE and _failures(mailbox, twin=twin, at=at) < FAILURES:
             return False
-        listing.add(mailbox, Reason.HARD_BOUNCE, partner=None, evidence=detail, message=message, at=at)
+        listing.add(mailbox, Reason.HARD_BOUNCE, partner=twin, evidence=detail, message=message, at=at)
     return True
 
 
 def reported(message: UUID, kind: str, *, detail: str, at: datetime) -> bool:
     """As `bounced`, for a report of a mail service on a message that it took."""
-    mailbox = Message.objects.filter(pk=message).values_list("recipient", flat=True).first()
-    return bool(mailbox) and bounced(message, str(mailbox), kind, detail=detail, at=at)
+    found = Message.objects.filter(pk=message).values_list("recipient", "partner_id").first()
+    if found is None or not found[0]:
+        return False
+    mailbox, partner = found
+    return bounced(message, mailbox, kind, partner=partner, detail=detail, at=at)
 
 
 def complained(message: UUID, *, detail: str, at: datetime) -> bool:
@@ -112,7 +118,7 @@ def _note(message: UUID, kind: str, detail: str, *, at: datetime) -> bool:
         return bool(cursor.rowcount)
 
 
-def _failures(mailbox: str, *, at: datetime) -> int:
+def _failures(mailbox: str, *, twin: int | None, at: datetime) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(sql.COUNT_FAILURES, {"mailbox": mailbox, "since": at - FAILURES_WITHIN})
+        cursor.execute(sql.COUNT_FAILURES, {"mailbox": mailbox, "twin": twin, "since": at - FAILURES_WITHIN})
         return int(cursor.fetchone()[0])

@@ -45,13 +45,13 @@ def without_suppressed(clients: QuerySet[AuthorizedClient]) -> QuerySet[Authoriz
     return clients.filter(~Exists(stopping))
 
 
-def code_stopped_until(mailbox: str, *, at: datetime) -> datetime | None:
-    """When the next code may go to a mailbox that bounced; None: now."""
+def code_stopped_until(mailbox: str, *, twin: int | None = None, at: datetime) -> datetime | None:
+    """When the next code may go to a mailbox that bounced; None: now. `twin`: the test twin whose code it is."""
     with connection.cursor() as cursor:
-        cursor.execute(sql.BOUNCED_LAST, {"mailbox": mailbox})
+        cursor.execute(sql.BOUNCED_LAST, {"mailbox": mailbox, "twin": twin})
         (last,) = cursor.fetchone()
         if last is None:
-            cursor.execute(sql.BOUNCED_LAST_ERASED, {"keys": keys_of(mailbox)})
+            cursor.execute(sql.BOUNCED_LAST_ERASED, {"keys": keys_of(mailbox), "twin": twin})
             (last,) = cursor.fetchone()
     if last is None or at >= last + CODES_STOPPED_FOR:
         return None
@@ -87,9 +87,11 @@ def lift(entry: Suppression, *, reason: str, by: str, at: datetime, address: str
     entry.refresh_from_db()
 
 
-def lift_for_code(mailbox: str, *, at: datetime) -> None:
-    """Lift hard bounces of a mailbox whose code was entered: the mail arrived."""
-    _run(sql.LIFT_BOUNCES, mailbox=mailbox, keys=keys_of(mailbox), at=at, because="se verificó un código enviado a él")
+def lift_for_code(mailbox: str, *, twin: int | None = None, at: datetime) -> None:
+    """Lift hard bounces of a mailbox whose code was entered: the mail arrived. `twin`: the test twin whose code it
+    was, which says nothing about the mailbox of others."""
+    because = "se verificó un código enviado a él"
+    _run(sql.LIFT_BOUNCES, mailbox=mailbox, keys=keys_of(mailbox), twin=twin, at=at, because=because)
 
 
 def lift_for_subscription(mailbox: str, partners: Iterable[int], *, at: datetime) -> None:
@@ -97,7 +99,7 @@ def lift_for_subscription(mailbox: str, partners: Iterable[int], *, at: datetime
     partners. Part of the caller's transaction."""
     because = "confirmó su suscripción por el enlace"
     _run(sql.RETURN_MAILBOX, mailbox=mailbox, keys=keys_of(mailbox))
-    _run(sql.LIFT_BOUNCES, mailbox=mailbox, keys=[], at=at, because=because)
+    _run(sql.LIFT_BOUNCES, mailbox=mailbox, keys=[], twin=None, at=at, because=because)
     _run(sql.LIFT_COMPLAINTS, mailbox=mailbox, partners=list(partners), at=at, because=because)
 
 

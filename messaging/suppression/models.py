@@ -73,6 +73,8 @@ class Suppression(models.Model):
             models.Index("mailbox_key", name="suppressions_of_the_erased", condition=~Q(mailbox_key="")),
             models.Index("created_at", "id", name="suppressions_by_time"),
             models.Index("lifted_at", name="suppressions_lifted", condition=Q(lifted_at__isnull=False)),
+            # for PostgreSQL itself, when a twin's messages are deleted
+            models.Index("message", name="suppressions_by_message", condition=Q(message__isnull=False)),
         ]
 
     def __str__(self) -> str:

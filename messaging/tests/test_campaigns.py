@@ -15,6 +15,7 @@ from messaging.delivery import bulk, receipts, sweeper
 from messaging.gateways.base import GatewayError, Receipt
 from messaging.models import Campaign, Message
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
+from messaging.twins import routing
 from tests.factories import PartnerFactory
 from tests.gateways import FakeGateway
 
@@ -188,7 +189,7 @@ def test_mails_that_are_taken_share_a_line_of_the_log_and_a_refused_one_has_its_
         subscriber(partner, f"c{each}@dominio.com")
     launch(campaign())
     gateway = FakeGateway("uno", *[Receipt("ref", "250")] * 4, GatewayError("550 no such user", permanent=True))
-    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
     with caplog.at_level("INFO", logger="messaging.delivery"):
         bulk.deliver_due()
     together = [record.message_ids for record in caplog.records if record.message == "messages settled"]
@@ -208,7 +209,7 @@ def test_an_answer_that_comes_after_the_end_of_its_claim_is_not_said_to_be_settl
         return Receipt("ref", "250 ok")
 
     gateway = FakeGateway("uno", taken_too_late)
-    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
     with caplog.at_level("INFO", logger="messaging.delivery"):
         bulk.deliver_due()
     late, in_time = (str(message.id) for message in gateway.messages)
@@ -232,7 +233,7 @@ def test_a_report_that_came_before_the_record_is_looked_for_where_there_are_repo
     gateway = FakeGateway("uno", reported_at_once)
     if has_receipts is not None:
         gateway.has_receipts = has_receipts
-    monkeypatch.setattr(bulk, "gateways_for", lambda via: [gateway])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
     bulk.deliver_due()
     assert Message.objects.get().state == state
 

@@ -16,6 +16,7 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, MessageEvent, SandboxMessage
 from messaging.queue import outbox, wakeup
 from messaging.tests.queued import queue
+from messaging.twins import routing
 from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def providers(monkeypatch):
     made = [FakeGateway("primero"), FakeGateway("segundo")]
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: made)
+    monkeypatch.setattr(routing, "gateways_for", lambda via: made)
     return made
 
 
@@ -230,7 +231,7 @@ def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_and_is_not_ret
     delivery.deliver_due("codes")
     message.refresh_from_db()
     assert (message.state, message.provider_reply) == ("FAILED", "CannotUnseal")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [])
     message = queue()
     delivery.deliver_due("codes")
     message.refresh_from_db()

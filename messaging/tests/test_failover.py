@@ -12,6 +12,7 @@ from messaging.delivery import send as delivery
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.models import Message, MessageEvent, ProviderEvent, ProviderState
 from messaging.tests.queued import queue
+from messaging.twins import routing
 from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ NO_CONNECTION = GatewayError("no hay conexión", permanent=False)
 @pytest.fixture
 def two(monkeypatch):
     made = [FakeGateway("primero"), FakeGateway("segundo")]
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: made)
+    monkeypatch.setattr(routing, "gateways_for", lambda via: made)
     return made
 
 

@@ -12,6 +12,7 @@ from messaging.delivery.receipts import Report
 from messaging.gateways.base import Receipt
 from messaging.models import MessageEvent, ProviderReceipt
 from messaging.tests.queued import queue
+from messaging.twins import routing
 from tests.gateways import FakeGateway
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def provider(monkeypatch):
     made = FakeGateway("twilio:S:+1202")
-    monkeypatch.setattr(send, "gateways_for", lambda via: [made])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [made])
     return made
 
 

@@ -21,6 +21,7 @@ from messaging.suppression import feedback, listing
 from messaging.tests.campaign_steps import campaign, launch, send_all, subscriber
 from messaging.tests.queued import queue
 from messaging.tests.smtp_servers import scripted_server
+from messaging.twins import routing
 from tests.factories import MessageFactory, PartnerFactory, SuppressionFactory
 from tests.gateways import FakeGateway
 
@@ -39,8 +40,7 @@ def partner():
 @pytest.fixture
 def gateway(monkeypatch):
     made = FakeGateway("postmark")
-    for module in (bulk, send):
-        monkeypatch.setattr(module, "gateways_for", lambda via: [made])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [made])
     return made
 
 
@@ -109,7 +109,7 @@ def test_what_a_server_answers_decides_about_the_mailbox(reply, kind, settings, 
 def test_other_permanent_failures_suppress_at_the_third_in_thirty_days(partner):
     def fail(at):
         message = bulletin(partner, at=at)
-        return feedback.bounced(message.pk, ANA, "FAILURE", detail="552 5.2.2 full", at=at)
+        return feedback.bounced(message.pk, ANA, "FAILURE", partner=None, detail="552 5.2.2 full", at=at)
 
     assert [fail(NOW - 45 * DAY), fail(NOW - 20 * DAY), fail(NOW - 10 * DAY)] == [False] * 3, "the first is too old"
     assert fail(NOW)
@@ -119,16 +119,16 @@ def test_other_permanent_failures_suppress_at_the_third_in_thirty_days(partner):
 def test_the_same_failure_twice_counts_once(partner):
     message = bulletin(partner)
     for _ in range(5):
-        feedback.bounced(message.pk, ANA, "FAILURE", detail="x", at=NOW)
+        feedback.bounced(message.pk, ANA, "FAILURE", partner=None, detail="x", at=NOW)
     assert live() == []
     assert RecipientFeedback.objects.count() == 1
 
 
 def test_failures_before_a_lift_are_not_counted_again(partner):
     for days in (5, 4, 3):
-        feedback.bounced(bulletin(partner).pk, ANA, "FAILURE", detail="x", at=NOW - days * DAY)
+        feedback.bounced(bulletin(partner).pk, ANA, "FAILURE", partner=None, detail="x", at=NOW - days * DAY)
     listing.lift(Suppression.objects.get(), reason="se arregló", by="eva", at=NOW - 2 * DAY)
-    assert not feedback.bounced(bulletin(partner).pk, ANA, "FAILURE", detail="x", at=NOW)
+    assert not feedback.bounced(bulletin(partner).pk, ANA, "FAILURE", partner=None, detail="x", at=NOW)
     assert live() == []
 
 
@@ -139,7 +139,7 @@ def test_of_failures_at_once_the_last_sees_the_others(partner):
 
     def fail(message):
         barrier.wait()
-        feedback.bounced(message.pk, ANA, "FAILURE", detail="x", at=NOW)
+        feedback.bounced(message.pk, ANA, "FAILURE", partner=None, detail="x", at=NOW)
         connection.close()
 
     threads = [threading.Thread(target=fail, args=(message,)) for message in messages]

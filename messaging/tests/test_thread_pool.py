@@ -16,6 +16,7 @@ from messaging.gateways.base import OutcomeUnknown, Receipt
 from messaging.models import Message, ProviderState
 from messaging.queue import wakeup
 from messaging.tests.queued import queue
+from messaging.twins import routing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,7 +79,7 @@ def work_until(done, *, seconds):
 
 def test_codes_are_sent_in_parallel(monkeypatch):
     provider = Answers("provider", 0.3)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     for _ in range(10):
         queue()
     began = time.monotonic()
@@ -89,7 +90,7 @@ def test_codes_are_sent_in_parallel(monkeypatch):
 def test_a_task_returns_while_a_call_hangs_and_claims_no_more_than_there_are_free_threads(monkeypatch):
     monkeypatch.setattr(failover, "CALLS_PER_PROVIDER", 100)
     hangs = Silent("hangs")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [hangs])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [hangs])
     for _ in range(30):
         queue()
     claimed = [thread_pool.deliver_due() for _ in range(4)]
@@ -100,7 +101,7 @@ def test_a_task_returns_while_a_call_hangs_and_claims_no_more_than_there_are_fre
 
 def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_seconds(monkeypatch):
     silent, spare, well = Silent("callado"), Answers("reserva"), Answers("correo")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [silent, spare] if via == "S" else [well])
     monkeypatch.setattr(wakeup, "wake", lambda queue: False)
     monkeypatch.setattr(wakeup, "wake_another", lambda queue: None)
     for number in range(50):
@@ -125,7 +126,7 @@ def test_50_codes_at_once_over_two_vias_one_provider_silent_all_leave_within_15_
 
 def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losing_a_try(monkeypatch):
     silent = Silent("callado")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [silent])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [silent])
     for _ in range(20):
         queue()
     for _ in range(4):
@@ -142,7 +143,7 @@ def test_a_sole_silent_provider_holds_ten_at_most_and_the_rest_wait_without_losi
 
 def test_finish_waits_for_running_calls(monkeypatch):
     provider = Answers("provider", 0.5)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     deliver = thread_pool._deliver
     monkeypatch.setattr(thread_pool, "_deliver", lambda prepared: (deliver(prepared), connection.close()))
     monkeypatch.setattr(thread_pool, "_threads", ThreadPoolExecutor(2))
@@ -156,7 +157,7 @@ def test_finish_waits_for_running_calls(monkeypatch):
 def test_messages_that_wait_to_be_recorded_are_recorded_together_each_with_its_own_moment(monkeypatch):
     """While a statement runs, the others wait; the next one takes them all."""
     provider, batches, first = Answers("provider", 0.0), [], threading.Event()
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     record = delivery.record_all_taken
 
     def slow(batch):
@@ -182,7 +183,7 @@ def test_messages_that_wait_to_be_recorded_are_recorded_together_each_with_its_o
 def test_a_record_that_is_stuck_keeps_no_other_from_the_database(monkeypatch):
     """A worker that is killed then has handed both to PostgreSQL, which completes them without it."""
     provider, begun, go_on = Answers("provider", 0.0), [], threading.Event()
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     record = delivery.record_all_taken
 
     def stuck(batch):
@@ -203,7 +204,7 @@ def test_a_record_that_is_stuck_keeps_no_other_from_the_database(monkeypatch):
 def test_a_record_that_fails_loses_no_other(monkeypatch):
     """A connection that broke is replaced once; what cannot be recorded then is left to the end of its lease."""
     provider, failures = Answers("provider", 0.0), iter([OperationalError("gone"), None, ValueError("a bug")])
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     record = delivery.record_all_taken
 
     def fails_at_times(batch):
@@ -226,7 +227,7 @@ def test_a_record_that_fails_loses_no_other(monkeypatch):
 
 def test_a_hand_over_that_fails_frees_its_threads_and_the_slots_of_its_provider(monkeypatch):
     provider = Answers("provider", 0.0)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
 
     def away(*args, **more):
         raise OperationalError("away")
@@ -247,7 +248,7 @@ def test_a_hand_over_that_fails_frees_its_threads_and_the_slots_of_its_provider(
 
 def test_a_code_that_comes_while_a_worker_looks_needs_no_wakeup(monkeypatch):
     provider, acknowledged = Answers("provider", 0.0), []
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: acknowledged.append(len(provider.got)))
     monkeypatch.setattr(thread_pool, "QUIET_SECONDS", 0.3)
     queue()
@@ -260,7 +261,7 @@ def test_a_code_that_comes_while_a_worker_looks_needs_no_wakeup(monkeypatch):
 
 def test_a_code_that_comes_with_the_acknowledgement_is_sent_by_the_last_look(monkeypatch):
     provider = Answers("provider", 0.0)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: queue())
     thread_pool.deliver_and_linger()
     work_until(lambda: Message.objects.filter(state="SENT").count() == 1, seconds=5)
@@ -300,7 +301,7 @@ def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(
 
 def test_a_connection_that_was_cut_short_by_a_pause_is_opened_again_before_the_call(monkeypatch):
     provider, attempts = Answers("provider", 0.0), []
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
     connect = thread_pool.connection.ensure_connection
 
     def cut_short():
@@ -317,7 +318,7 @@ def test_a_connection_that_was_cut_short_by_a_pause_is_opened_again_before_the_c
 
 def test_a_code_is_sent_though_its_answer_may_not_be_recorded(monkeypatch):
     provider = Answers("provider", 0.0)
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
 
     def away():
         raise OperationalError("away")

@@ -13,6 +13,7 @@ from messaging.delivery import receipts, sweeper
 from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
+from messaging.twins import routing
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
 from tests.factories import ApiRequestFactory, PartnerFactory
@@ -48,7 +49,7 @@ def ask(ana, now):
 
 
 def send(monkeypatch, answer):
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [FakeGateway("lejano", always=answer)])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [FakeGateway("lejano", always=answer)])
     delivery.deliver_due("codes")
 
 

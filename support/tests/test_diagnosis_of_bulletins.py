@@ -8,6 +8,7 @@ from django.utils import timezone
 from conftest import NOW, make_applicant
 from messaging.delivery import send as delivery
 from messaging.models import Message
+from messaging.twins import routing
 from support.cases import timeline
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import person_of
@@ -132,7 +133,7 @@ def test_a_code_that_is_not_sent_to_a_bounced_mailbox_has_its_own_diagnosis(monk
     ana = make_applicant(email=ANA)
     SuppressionFactory(mailbox=ANA, created_at=now - timedelta(days=3))
     gateway = FakeGateway("lejano")
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [gateway])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
     token = services.request(ana.pk, via="C", origin=Origin(), at=now).token
     delivery.deliver_due("codes")
     token.refresh_from_db()

@@ -12,6 +12,7 @@ from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.models import Message, SandboxMessage
+from messaging.twins import routing
 from tests.gateways import FakeGateway
 from tokens import channel_fallback, services
 from tokens import sweeper as settling
@@ -41,7 +42,7 @@ def refuse(monkeypatch, error, via="S"):
     from messaging.gateways import gateways_for
 
     refuses = FakeGateway(f"no-{via}", always=error)
-    monkeypatch.setattr(delivery, "gateways_for", lambda each: [refuses] if each == via else gateways_for(each))
+    monkeypatch.setattr(routing, "gateways_for", lambda each: [refuses] if each == via else gateways_for(each))
 
 
 def deliver():
@@ -95,7 +96,7 @@ def test_an_answer_that_could_not_be_read_starts_no_fallback_once_the_report_wit
         "whatsapp-cloud:1055",
         always=lambda message: Receipt(str(message.id), "whatsapp: taken, without a word we can read"),
     )
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [unreadable])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [unreadable])
     services.request(applicant.pk, via="W", phone=PHONE, operator="CLARO", origin=Origin(), at=timezone.now())
     deliver()
     [message] = Message.objects.all()
@@ -208,7 +209,7 @@ def test_when_every_via_refuses_the_rung_is_given_back_and_the_code_was_not_sent
     settings.AVAL_FALLBACK = {"S": ("W", 30), "W": None}
 
     refuses = FakeGateway("nadie", always=GatewayError("550", permanent=True))
-    monkeypatch.setattr(delivery, "gateways_for", lambda via: [refuses])
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [refuses])
     deliver()
     settling.sweep(at=timezone.now())
     deliver()
