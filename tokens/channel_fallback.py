@@ -13,43 +13,53 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from clients.models import Applicant
+from clients.models import Applicant, Partner
 from messaging import caps
-from messaging.models import Message
+from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
 from messaging.queue.channel_fallback import Overdue
 from messaging.queue.sealing import CannotUnseal, unseal
+from messaging.twins.recipients import Case, case_of
 from tokens import texts
 from tokens.models import VerificationToken
 
 log = logging.getLogger(__name__)
 
 
-def next_via(via: str) -> str | None:
-    """Return the via that a code of this via falls back to; None where there is none."""
+_OF_TWINS = {Via.WHATSAPP.value: (Via.SMS.value, 30)}
+"""As AVAL_FALLBACK, for a test twin's recipients that have no WhatsApp, where that setting says nothing."""
+
+
+def next_via(via: str, partner: Partner | None, recipient: str) -> str | None:
+    """Return the via that a code of this via, to this recipient of the partner, falls back to; None where there is
+    none."""
     target = settings.AVAL_FALLBACK.get(via)
+    if target is None and partner is not None and partner.is_twin and case_of(recipient) is Case.NOT_ON_WHATSAPP:
+        target = _OF_TWINS.get(via)
     return target[0] if target and settings.AVAL_GATEWAYS[target[0]] else None
 
 
-def sweep(*, at: datetime) -> int:
-    """Start the fallbacks that are due; return how many."""
+def sweep(*, twin: int | None = None, at: datetime) -> int:
+    """Start the fallbacks that are due, of one test twin or of all partners; return how many."""
     started = 0
     for via, target in settings.AVAL_FALLBACK.items():
-        if target is None:
+        wait = (target or _OF_TWINS.get(via, ("", 0)))[1]
+        if not wait:
             continue
-        for message in channel_fallback.overdue(via, timedelta(seconds=target[1]), at=at):
+        for message in channel_fallback.overdue(via, timedelta(seconds=wait), partner=twin, at=at):
             started += _start(message, at=at)
     return started
 
 
 def _start(message: Overdue, *, at: datetime) -> bool:
     """Reserve one more message, which counts against the caps of its partner and of the installation like any other."""
-    target = next_via(message.via)
+    wanted = ("credential_id", "request_id", "partner", "recipient")
+    origin = Message.objects.select_related("partner").only(*wanted).get(pk=message.id)
+    partner = origin.partner
+    target = next_via(message.via, partner, origin.recipient)
     if target is None:
         channel_fallback.take_over(message.id)  # deletes the seal: it must not be used any more
         return False
-    origin = Message.objects.select_related("partner").only("credential_id", "request_id", "partner").get(pk=message.id)
-    partner = origin.partner
     try:
         put_back = caps.reserve(
             target, caller=caps.key_of_partner(partner.pk) if partner else "fallback", partner=partner, at=at
@@ -90,7 +100,7 @@ def _enqueue(message: Overdue, origin: Message, target: str, *, at: datetime) ->
             secret=secret,
             reference=token.pk,
             send_before=taken.send_before,
-            keep_secret=next_via(target) is not None,
+            keep_secret=next_via(target, origin.partner, taken.recipient) is not None,
             fallback_for=message.id,
             partner=origin.partner,
             credential=origin.credential,

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
-from clients.models import Applicant
+from clients.models import Applicant, Partner
 from clients.uuid7 import uuid7
 from messaging.models import Via
 from tokens.destinations import key_of
@@ -17,6 +17,13 @@ MAX_TRIES = 5
 """Contract 2: "permite hasta 5 intentos"."""
 GRACE = timedelta(seconds=5)
 """A browser's timer may be this much ahead of ours; `expire` is accepted that much before the end."""
+
+
+def twin_field() -> models.ForeignKey:
+    """The test twin whose ladder counts the row; null: the ladder that all but twins share."""
+    return models.ForeignKey(
+        Partner, on_delete=models.PROTECT, null=True, editable=False, related_name="+", db_index=False
+    )
 
 
 class TimeLimited:
@@ -62,6 +69,7 @@ class VerificationToken(TimeLimited, models.Model):
     applicant = models.ForeignKey(
         Applicant, on_delete=models.PROTECT, related_name="tokens", db_index=False, verbose_name="solicitante"
     )
+    twin = twin_field()
     via = models.CharField("vía", max_length=1, choices=Via.choices)
     destination = models.CharField("destino", max_length=254)  # empty: erased, once no ladder needs it
     operator = models.CharField("operador", max_length=10, blank=True)
@@ -93,10 +101,11 @@ class VerificationToken(TimeLimited, models.Model):
         ]
         indexes = [
             models.Index("applicant", F("created_at").desc(), name="tokens_of_an_applicant"),
-            models.Index("destination", "via", F("created_at").desc(), name="tokens_to_a_destination"),
+            models.Index("destination", "via", "twin", F("created_at").desc(), name="ladder_of_a_destination"),
             models.Index(
-                key_of(), F("created_at").desc(), name="tokens_to_a_mailbox", condition=Q(via="C")
+                key_of(), "twin", F("created_at").desc(), name="ladder_of_a_mailbox", condition=Q(via="C")
             ),  # one mailbox, however it is spelled
+            models.Index("twin", name="tokens_of_a_twin", condition=Q(twin__isnull=False)),
             models.Index("created_at", "id", name="tokens_by_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
             models.Index("created_at", name="tokens_with_destination", condition=~Q(destination="")),
@@ -144,6 +153,7 @@ class LadderForgiveness(models.Model):
     applicant = models.ForeignKey(
         Applicant, on_delete=models.PROTECT, related_name="forgiven", db_index=False, verbose_name="solicitante"
     )
+    twin = twin_field()
     via = models.CharField("vía", max_length=1, choices=Via.choices)
     destination = models.CharField("destino", max_length=254, blank=True)
     at = models.DateTimeField("fecha")
@@ -157,8 +167,8 @@ class LadderForgiveness(models.Model):
         constraints = [models.CheckConstraint(name="forgiveness_has_a_reason", condition=~Q(reason=""))]
         indexes = [
             models.Index("applicant", "via", "at", name="forgiven_applicant"),
-            models.Index("destination", "via", "at", name="forgiven_destination"),
-            models.Index(key_of(), F("at"), name="forgiven_mailbox", condition=Q(via="C")),
+            models.Index("destination", "via", "twin", "at", name="forgiven_on_a_destination"),
+            models.Index(key_of(), "twin", F("at"), name="forgiven_on_a_mailbox", condition=Q(via="C")),
         ]
 
     def __str__(self) -> str:

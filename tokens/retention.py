@@ -122,7 +122,8 @@ def erase(ids: Sequence[UUID], *, at: datetime) -> int:
     """
     mine = list(Applicant.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
     lately = VerificationToken.objects.filter(applicant__in=mine, created_at__gte=at - LOOK_BACK)
-    destinations.lock_all(lately.exclude(destination="").values_list("via", destinations.key_of()))
+    named = lately.exclude(destination="")
+    destinations.lock_all(named.values_list("via", destinations.key_on_its_ladder(), "twin_id"))
     for applicant in mine:
         services.withdraw(applicant, at=at)
     LadderForgiveness.objects.filter(applicant__in=mine).delete()

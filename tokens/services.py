@@ -8,6 +8,7 @@ stored.
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +20,7 @@ from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
 from clients.events.models import EventType
 from clients.events.writing import write_event
 from clients.models import Applicant, Credential, Partner
+from clients.twins import scope_of
 from clients.uuid7 import uuid7
 from messaging.delivery import receipts
 from messaging.masking import masked
@@ -26,11 +28,13 @@ from messaging.models import Message, Via
 from messaging.queue import channel_fallback, outbox
 from messaging.reasons import Reason
 from messaging.suppression import listing
+from messaging.twins import recipients
 from tokens import channel_fallback as fallback
 from tokens import codes, cooldown_queries, decisions, sql, texts
 from tokens.cooldown import CooldownState
 from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, TriesUsedUp, ViaNotAvailable, WrongCode
 from tokens.models import CODE_LIFETIME, GRACE, MAX_TRIES, CodeTry, VerificationToken
+from tokens.twins import ladder
 
 MIN_TIME_LEFT = timedelta(seconds=20)
 """A code that would reach its client with less than this left is not sent: it could not be typed in time."""
@@ -60,6 +64,11 @@ class Origin:
     @property
     def partner_id(self) -> int | None:
         return self.partner.pk if self.partner else None
+
+    @property
+    def twin_id(self) -> int | None:
+        """The partner, where it is a test twin."""
+        return self.partner_id if self.partner and self.partner.is_twin else None
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def request(
     if not settings.AVAL_GATEWAYS[via]:
         raise ViaNotAvailable
     with transaction.atomic():
-        found = sql.lock_and_read(applicant_id, origin.partner_id, via, phone, known=origin.known, at=at)
+        found = _lock_and_read(applicant_id, via, phone, origin=origin, at=at)
         if found is None:
             raise ApplicantNotFound
         new = decisions.request(found, via, at=at)
@@ -177,7 +186,20 @@ def cooldown(applicant_id: UUID, via: str, *, origin: Origin, at: datetime) -> t
     if applicant is None:
         raise ApplicantNotFound
     destination = _last_destination(applicant, via)
-    return applicant, cooldown_queries.read(applicant.pk, via, destination, at=at).seen_by_partner
+    return applicant, cooldown_queries.read(applicant.pk, via, destination, twin=origin.twin_id, at=at).seen_by_partner
+
+
+def _lock_and_read(
+    applicant_id: UUID, via: str, phone: str, *, origin: Origin, at: datetime
+) -> decisions.Snapshot | None:
+    """Lock and read what decides about a request. The first one of a test twin to some recipients finds earlier ones
+    on its ladder."""
+    is_twin = origin.twin_id is not None
+    read = partial(sql.lock_and_read, applicant_id, origin.partner_id, via, phone, is_twin=is_twin, at=at)
+    found = read(known=origin.known)
+    if found is not None and origin.twin_id is not None and ladder.open_at_rung(found, via, twin=origin.twin_id, at=at):
+        return read()
+    return found
 
 
 def _lock(applicant_id: UUID, origin: Origin) -> Applicant:
@@ -205,10 +227,11 @@ def _last_destination(applicant: Applicant, via: str) -> str:
 def _issue(
     found: decisions.Snapshot, new: decisions.NewCode, via: str, operator: str, *, origin: Origin
 ) -> VerificationToken:
-    token_id, code = uuid7(), codes.generate()
+    token_id, code = uuid7(), _new_code(found.destination, origin)
     token = VerificationToken(
         id=token_id,
         applicant_id=found.person.id,
+        twin_id=origin.twin_id,
         via=via,
         destination=found.destination,
         operator=operator,
@@ -231,7 +254,7 @@ def _issue(
         secret=code,
         reference=token_id,
         send_before=token.expires_at - MIN_TIME_LEFT,
-        keep_secret=fallback.next_via(via) is not None,
+        keep_secret=fallback.next_via(via, origin.partner, found.destination) is not None,
         partner=origin.partner,
         credential=origin.credential,
         request_id=origin.request_id,
@@ -240,6 +263,12 @@ def _issue(
     sql.insert_token_and_message(token, message, origin.row)
     outbox.wake_after_commit(Message.Kind.VERIFICATION)
     return token
+
+
+def _new_code(destination: str, origin: Origin) -> str:
+    """A random code; for some recipients of a test twin the one that its tests know."""
+    known = recipients.code_for(destination) if origin.twin_id is not None else None
+    return known or codes.generate()
 
 
 def _check_code(
@@ -253,7 +282,7 @@ def _check_code(
     if late:
         return _record_late_try(code, right=right, at=at)
     if right:
-        _accept(code, found.states, row=row, at=at)
+        _accept(found.person, code, found.states, row=row, at=at)
         return None
     return _count_wrong(found.person, code, tries=tries, at=at)
 
@@ -267,7 +296,9 @@ def _record_late_try(code: decisions.Code, *, right: bool, at: datetime) -> Refu
     return TokenExpired()
 
 
-def _accept(code: decisions.Code, states: Set[str], *, row: sql.RequestRow | None, at: datetime) -> None:
+def _accept(
+    person: decisions.Person, code: decisions.Code, states: Set[str], *, row: sql.RequestRow | None, at: datetime
+) -> None:
     """Accept a code that is locked and live, whose messages are in these states."""
     sql.mark_accepted(code.id, row, at=at)
     if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_enabled():
@@ -275,7 +306,7 @@ def _accept(code: decisions.Code, states: Set[str], *, row: sql.RequestRow | Non
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
         receipts.confirm_by_code(code.id, at=at)
     if code.via == Via.EMAIL:
-        listing.lift_for_code(code.destination, at=at)
+        listing.lift_for_code(code.destination, twin=scope_of(person.partner_id), at=at)
 
 
 def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, at: datetime) -> Refused:

@@ -55,15 +55,19 @@ _LOCK_WITH_LATEST = f"""
 that code is live, it is the latest one: an applicant has one live code (`one_pending_token_per_applicant`)."""
 
 
-def counting(via: str, destination: str) -> str:
-    """SQL with the parameters applicant, via and since; `destination` is SQL too.
+_TWIN = "%(partner)s::bigint"
+"""The parameter of a statement for a test twin: there the applicant's partner."""
+
+
+def counting(via: str, destination: str, *, is_twin: bool = False) -> str:
+    """SQL with the parameters applicant, via and since, of a test twin also partner; `destination` is SQL too.
 
     Both ladders in one statement, over two indexes; a handful of rows whatever the history. A rung that was given back
     counts on neither. A validated code does not count on the destination's. Requests up to the last forgiveness do not
     count on the ladder that was forgiven. Each row of the destination's ladder says whether the applicant's own partner
     asked.
     """
-    is_to_destination = destinations.is_to(via, destination)
+    is_to_destination = destinations.is_to(via, destination, twin=_TWIN if is_twin else "")
     return f"""
         SELECT true, true, created_at FROM tokens_verificationtoken
         WHERE applicant_id = %(applicant)s AND via = %(via)s AND created_at >= %(since)s AND returned_at IS NULL
@@ -79,28 +83,33 @@ def counting(via: str, destination: str) -> str:
     """  # noqa: S608  this module's constants
 
 
-LADDERS = {via: counting(via, "%(destination)s") for via in Via.values}
+LADDERS = {
+    (via, is_twin): counting(via, "%(destination)s", is_twin=is_twin) for via in Via.values for is_twin in (False, True)
+}
+"""By via, and whether the applicant is of a test twin."""
 
 
-def _lock_both(destination: str) -> str:
+def _lock_both(destination: str, *, is_twin: bool) -> str:
     """SQL that locks the applicant, then the destination: a function of the outer SELECT runs after the row lock."""
     return f"""
         WITH applicant AS MATERIALIZED ({_LOCK})
-        SELECT {", ".join(_PERSON)}, {destinations.advisory_lock("%(via)s", destination)} FROM applicant
+        SELECT {", ".join(_PERSON)}, {destinations.advisory_lock("%(via)s", destination, twin=_TWIN if is_twin else "")}
+        FROM applicant
     """  # noqa: S608  only this module's constants are put in
 
 
-def _ladder_rows(via: str, destination: str) -> str:
+def _ladder_rows(via: str, destination: str, partner: str, *, is_twin: bool) -> str:
+    """`partner`: SQL condition of the applicants of the same partner."""
     return f"""
         SELECT latest.*, counting.*, (
             SELECT id FROM clients_applicant
             WHERE proved_destination = {destination} AND state = 'VALIDADO' AND forgotten_at IS NULL
-              AND {{partner}} AND id <> %(applicant)s
+              AND {partner} AND id <> %(applicant)s
             ORDER BY validated_at DESC LIMIT 1
         ), {CREDENTIAL_VERSION}
         FROM (
             SELECT array_agg(of_client), array_agg(own), array_agg(created_at)
-            FROM ({counting(via, destination)}) AS each(of_client, own, created_at)
+            FROM ({counting(via, destination, is_twin=is_twin)}) AS each(of_client, own, created_at)
         ) AS counting LEFT JOIN ({_LATEST}) AS latest ON true
     """  # noqa: S608  only this module's constants are put in
 
@@ -109,21 +118,30 @@ def _destination(via: str) -> str:
     return _EMAIL if via == Via.EMAIL else "%(destination)s"
 
 
-_LOCK_BOTH = {via: _lock_both("email" if via == Via.EMAIL else "%(destination)s") for via in Via.values}
+_LOCK_BOTH = {
+    (via, is_twin): _lock_both("email" if via == Via.EMAIL else "%(destination)s", is_twin=is_twin)
+    for via in Via.values
+    for is_twin in (False, True)
+}
+_NOBODY, _PARTNER, _OF_TWIN = range(3)
+"""Whom an applicant belongs to: no partner, a partner, the test twin of one."""
 _LADDERS_AND_LATEST = {
-    (via, has_partner): _ladder_rows(via, _destination(via)).format(
-        partner="partner_id = %(partner)s" if has_partner else "partner_id IS NULL"
+    (via, whose): _ladder_rows(
+        via,
+        _destination(via),
+        "partner_id IS NULL" if whose == _NOBODY else "partner_id = %(partner)s",
+        is_twin=whose == _OF_TWIN,
     )
     for via in Via.values
-    for has_partner in (True, False)
+    for whose in (_NOBODY, _PARTNER, _OF_TWIN)
 }
 _INSERT_CODE = """
     INSERT INTO tokens_verificationtoken (
-        id, applicant_id, via, destination, operator, code_hmac, wrong_tries, created_at, expires_at, outcome,
+        id, applicant_id, twin_id, via, destination, operator, code_hmac, wrong_tries, created_at, expires_at, outcome,
         client_attempt, client_wait, destination_attempt, destination_wait
     ) VALUES (
-        %(token_id)s, %(token_applicant_id)s, %(token_via)s, %(token_destination)s, %(token_operator)s,
-        %(token_code_hmac)s, 0, %(token_created_at)s, %(token_expires_at)s, 'PENDIENTE',
+        %(token_id)s, %(token_applicant_id)s, %(token_twin_id)s, %(token_via)s, %(token_destination)s,
+        %(token_operator)s, %(token_code_hmac)s, 0, %(token_created_at)s, %(token_expires_at)s, 'PENDIENTE',
         %(token_client_attempt)s, %(token_client_wait)s, %(token_destination_attempt)s, %(token_destination_wait)s
     )
 """
@@ -158,18 +176,26 @@ END = f"""
 
 SWEEP_SIZE = 500
 """Codes in one statement of the sweep, as in `messaging.sql.SWEEP_SIZE`."""
-CLOSE_EXPIRED = f"""
-    WITH ended AS (
-        UPDATE tokens_verificationtoken
-        SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
-        WHERE id = ANY (ARRAY(
-            SELECT id FROM tokens_verificationtoken
-            WHERE outcome = 'PENDIENTE' AND expires_at < %(at)s LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
-        )) RETURNING {event_sql.RETURNING}
-    ), event AS ({event_sql.of_ended()})
-    SELECT count(*) FROM ended
-"""  # noqa: S608  this module's constants
-"""Returns how many codes ended."""
+
+
+def _closing(condition: str) -> str:
+    return f"""
+        WITH ended AS (
+            UPDATE tokens_verificationtoken
+            SET outcome = CASE WHEN wrong_tries > 0 THEN 'EXPIRADO' ELSE 'SIN_RESPUESTA' END, finished_at = %(at)s
+            WHERE {condition} RETURNING {event_sql.RETURNING}
+        ), event AS ({event_sql.of_ended()})
+        SELECT count(*) FROM ended
+    """  # noqa: S608  this module's constants
+
+
+_OVERDUE = "outcome = 'PENDIENTE' AND expires_at < %(at)s"
+_SOME_OVERDUE = f"""
+    SELECT id FROM tokens_verificationtoken WHERE {_OVERDUE} LIMIT {SWEEP_SIZE:d} FOR UPDATE SKIP LOCKED
+"""  # noqa: S608  as above
+CLOSE_EXPIRED = _closing(f"id = ANY (ARRAY({_SOME_OVERDUE}))")
+CLOSE_EXPIRED_OF_TWIN = _closing(f"{_OVERDUE} AND twin_id = %(twin)s")
+"""Each returns how many codes ended."""
 RETURN_RUNGS = f"""
     WITH pending AS (
         SELECT id, %(certainly)s AND outcome = 'PENDIENTE' AS ends FROM tokens_verificationtoken
@@ -234,7 +260,14 @@ class Latest:
 
 
 def lock_and_read(
-    applicant_id: UUID, partner_id: int | None, via: str, phone: str, *, known: Known | None = None, at: datetime
+    applicant_id: UUID,
+    partner_id: int | None,
+    via: str,
+    phone: str,
+    *,
+    is_twin: bool = False,
+    known: Known | None = None,
+    at: datetime,
 ) -> Snapshot | None:
     """Lock the applicant and the destination, and read what decides; None: this partner has no such applicant.
 
@@ -248,7 +281,8 @@ def lock_and_read(
         "destination": phone,
         "since": at - LOOK_BACK,
     }
-    locked, rows = exchange((_LOCK_BOTH[via], params), (_LADDERS_AND_LATEST[via, partner_id is not None], params))
+    whose = _OF_TWIN if is_twin else _NOBODY if partner_id is None else _PARTNER
+    locked, rows = exchange((_LOCK_BOTH[via, is_twin], params), (_LADDERS_AND_LATEST[via, whose], params))
     if not locked:
         return None
     *found, proved, version = rows[0]

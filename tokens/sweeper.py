@@ -1,6 +1,6 @@
 """Sweeper for verification codes: expires overdue ones and gives back the rungs of messages that were never sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -30,7 +30,11 @@ def give_back(moved: Sequence[Moved], state: str, at: datetime) -> None:
 
 def sweep(*, at: datetime) -> None:
     """Start due fallbacks, give back rungs that a crash left taken, close codes whose time is up."""
-    steps = {"fallback": fallback.sweep, "catch_up": catch_up, "close_expired": close_expired}
+    steps: dict[str, Callable[..., object]] = {
+        "fallback": fallback.sweep,
+        "catch_up": catch_up,
+        "close_expired": close_expired,
+    }
     run_each("tokens.sweep", [(name, partial(act, at=at)) for name, act in steps.items()])
 
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from clients.authorized_clients import deauthorize
 from clients.errors import Refused
 from clients.models import Applicant, AuthorizedClient, audit
+from clients.twins import scope_of
 from messaging import caps
 from messaging.models import Via
 from support.cases.person_search import Person, latest_code
@@ -66,7 +67,7 @@ def applicable(person: Person, *, at: datetime) -> list[Act]:
 def _forgivable(token: VerificationToken | None, *, at: datetime) -> Iterator[Act]:
     if token is None or not _may_get_a_code(token.applicant) or not settings.AVAL_GATEWAYS[token.via]:
         return
-    ladders = cooldown_queries.read(token.applicant_id, token.via, token.destination, at=at)
+    ladders = cooldown_queries.read(token.applicant_id, token.via, token.destination, twin=token.twin_id, at=at)
     if ladders.applying.attempts_24h or ladders.applying.available_at:
         yield Act("perdonar", "Perdonar espera")
 
@@ -81,7 +82,8 @@ def _resendable(person: Person, token: VerificationToken | None, *, at: datetime
     for via in Via:
         destination = applicant.email if via == Via.EMAIL else phone
         if destination and settings.AVAL_GATEWAYS[via]:
-            ladder = cooldown_queries.read(applicant.pk, via, destination, at=at).applying
+            twin = scope_of(applicant.partner_id)
+            ladder = cooldown_queries.read(applicant.pk, via, destination, twin=twin, at=at).applying
             wait = f" (espera {format_wait(ladder.remaining(at=at))})" if ladder.available_at else ""
             yield Act("reenviar", f"Reenviar por {via.label}{wait}", "via", via.value)
 

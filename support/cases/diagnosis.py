@@ -93,7 +93,8 @@ def of_codes(person: Person, *, at: datetime) -> Diagnosis:
         return _verified(applicant)
     if applicant.locked_at is not None:
         return _locked(applicant)
-    until = cooldown_queries.read(applicant.pk, token.via, token.destination, at=at).applying.available_at
+    ladders = cooldown_queries.read(applicant.pk, token.via, token.destination, twin=token.twin_id, at=at)
+    until = ladders.applying.available_at
     waiting = _refused_by_the_ladder(applicant, token, until, at=at)
     if waiting is not None:
         return waiting

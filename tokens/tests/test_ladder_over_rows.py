@@ -1,6 +1,7 @@
 """Both cooldown ladders over real rows: per via, per destination, given back, validated, forgiven."""
 
 import functools
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.db import connection, transaction
 from conftest import NOW, at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
+from messaging.twins import routing
 from tests.factories import VerificationTokenFactory
 from tokens import codes, cooldown_overrides, retention, services, sql
 from tokens.cooldown import LOOK_BACK, wait_before
@@ -154,7 +156,7 @@ def end_message(state, settings):
         move("EXPIRED", moves("EXPIRED", where="send_before IS NOT NULL"), {}, at=NOW + timedelta(seconds=1))
         return
     [message] = send.claim("codes", at=NOW)
-    gateway = send.gateways_for("S")[0]
+    gateway = routing.gateways_of(message)[0]
     assert send.hand_over(message, gateway, at=NOW)
     send.record(message, state, at=NOW + timedelta(seconds=1), reply="")
 
@@ -248,19 +250,43 @@ def test_spellings_asked_for_at_once_take_one_rung():
     assert sum(at_once([functools.partial(once, each) for each in people])) == 1
 
 
+FILL = """
+    INSERT INTO tokens_verificationtoken (
+        id, applicant_id, via, destination, operator, code_hmac, wrong_tries, created_at, expires_at, outcome,
+        finished_at, client_attempt, client_wait, destination_attempt, destination_wait
+    ) SELECT gen_random_uuid(), %(applicant)s, %(via)s, %(destination)s || each %% 1000, '', '', 0,
+        %(at)s - each * interval '1 s', %(at)s, 'EXPIRADO', %(at)s, 1, '0', 1, '0' FROM generate_series(1, 5000) AS each
+"""
+FILL_FORGIVEN = """
+    INSERT INTO tokens_ladderforgiveness (applicant_id, via, destination, at, by, reason)
+    SELECT %(applicant)s, %(via)s, %(destination)s || each %% 1000, %(at)s, 'eva', 'x'
+    FROM generate_series(1, 5000) AS each
+"""
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
 @pytest.mark.parametrize("via", ["S", "C"])
-def test_the_ladder_is_read_over_an_index_whatever_the_history(applicant, via):
-    statement = sql.LADDERS[via]
-    params = {"applicant": applicant.pk, "via": via, "destination": SAME[1], "since": NOW}
+def test_the_ladder_is_read_over_an_index_whatever_the_history(applicant, via, is_twin):
+    params = {
+        "applicant": applicant.pk,
+        "via": via,
+        "destination": SAME[1],
+        "since": NOW - 24 * HOUR,
+        "at": NOW,
+        "partner": 1,
+    }
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute(f"EXPLAIN {statement}", params)
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-    assert "Seq Scan" not in plan
-    wanted = ("tokens_to_a_mailbox", "forgiven_mailbox") if via == "C" else ("tokens_to_a_destination", "forgiven_dest")
-    for index in wanted:
-        assert index in plan, plan
+        for fill in (FILL, FILL_FORGIVEN):
+            cursor.execute(fill, params)
+        cursor.execute("ANALYZE tokens_verificationtoken, tokens_ladderforgiveness")
+        cursor.execute(f"EXPLAIN {sql.LADDERS[via, is_twin]}", params)
+        plan = [row[0].strip() for row in cursor.fetchall()]
+    what = "mailbox" if via == "C" and not is_twin else "destination"
+    ladder = "tokens_of_a_twin" if is_twin else f"ladder_of_a_{what}"  # there are no rows of twins
+    for index in (ladder, f"forgiven_on_a_{what}"):
+        conditions = [following for line, following in itertools.pairwise(plan) if index in line]
+        assert conditions, plan
+        assert all(("(twin_id = '1'::bigint)" if is_twin else "(twin_id IS NULL)") in each for each in conditions), plan
 
 
 # --- what a partner learns of another's requests ------------------------------------------------------------

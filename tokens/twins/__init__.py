@@ -1,0 +1,1 @@
+"""Test twins: their ladders, their room, their clock, and how they are emptied."""
