@@ -4,6 +4,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from clients.errors import Refused
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors
 
 
@@ -17,6 +18,6 @@ def error_headers(error: Refused) -> dict[str, str]:
             return {"WWW-Authenticate": "Bearer", "Link": f'<{settings.PUBLIC_URL}{reverse("guide")}>; rel="help"'}
         case errors.CompressedBody():
             return {"Accept-Encoding": "identity"}
-        case errors.RateLimited() | errors.Unavailable():
+        case errors.RateLimited() | errors.Unavailable() | TwinIsFull():
             return {"Retry-After": str(error.retry_after)}
     return {}

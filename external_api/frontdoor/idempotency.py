@@ -72,6 +72,11 @@ def finish(row: IdempotentAnswer, *, status: int, body: bytes, shows_secret: boo
         mine.delete()
 
 
+def forget(partner: Partner) -> None:
+    """Forget the partner's answers, but for those of calls that are running: what they told is gone."""
+    IdempotentAnswer.objects.filter(partner=partner, status__isnull=False).delete()
+
+
 def _stored_body(row: IdempotentAnswer) -> bytes:
     """The answer as it was given. Raises IdempotencyConflict if its seal cannot be opened: the act is not repeated."""
     body = bytes(row.body or b"")

@@ -12,6 +12,7 @@ from clients.rate_limits import alarms, counters
 from external_api.frontdoor.errors import RateLimited
 from messaging import caps
 from tokens.models import MAX_TRIES
+from tokens.twins import rows
 
 REFUSED_SHARE = 5
 """Rejected credentials may come at a fifth of an address's rate: guessing a key must be slower than using one."""
@@ -28,6 +29,10 @@ class Caller:
     @property
     def key(self) -> str:
         return caps.key_of_partner(self.partner.pk) if self.partner else f"a{self.address_key}"
+
+    @property
+    def is_twin(self) -> bool:
+        return self.partner is not None and self.partner.is_twin
 
     @property
     def requests_per_minute(self) -> int:
@@ -75,6 +80,13 @@ def count_refused_credential(caller: Caller) -> None:
         raise RateLimited(seconds)
 
 
+def check_room(caller: Caller) -> None:
+    """Raises TwinIsFull where the caller is a test twin that must be emptied before it takes more. Nothing for others,
+    at no cost."""
+    if caller.partner is not None and caller.is_twin:
+        rows.check_room(caller.partner.pk)
+
+
 def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], None]:
     """Take one of the day's messages; the returned function puts it back. Raises RateLimited when none is left."""
     try:
@@ -86,8 +98,11 @@ def reserve_message(caller: Caller, via: str, *, at: datetime) -> Callable[[], N
 def tries_allowed(caller: Caller, *, at: datetime) -> int:
     """Number of wrong tries that end a code of this caller now: one, once its clients have typed too many today.
 
-    Right codes always pass: a limit on them would let anybody who types wrong codes lock out the others.
+    Right codes always pass: a limit on them would let anybody who types wrong codes lock out the others. Codes of a
+    test twin are not counted: nobody guards anything with them.
     """
+    if caller.is_twin:
+        return MAX_TRIES
     wrong_key, verified_key = _code_keys(caller)
     wrong = counters.count_roughly(wrong_key, at=at)
     if wrong < int(settings.WRONG_CODES_PER_DAY):
@@ -98,11 +113,15 @@ def tries_allowed(caller: Caller, *, at: datetime) -> int:
 
 def count_verified_code(caller: Caller, *, at: datetime) -> None:
     """Count a right code, at worst a few too low, so that it costs no call to Redis of its own."""
+    if caller.is_twin:
+        return
     counters.add_one_roughly(_code_keys(caller)[1], at=at, cap=int(settings.WRONG_CODES_PER_DAY))
 
 
 def count_wrong_code(caller: Caller, *, at: datetime) -> None:
     """Count a wrong code: the ladder does not limit one guess on each of many clients. Alarms at most twice a day."""
+    if caller.is_twin:
+        return
     key, verified_key = _code_keys(caller)
     wrong = counters.add_today(key, 1, at=at, cap=int(settings.WRONG_CODES_PER_DAY))
     half = int(settings.WRONG_CODES_PER_DAY) // 2

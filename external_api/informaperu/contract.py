@@ -14,6 +14,7 @@ from django.conf import settings
 from clients import errors as client_errors
 from clients.errors import Refused
 from clients.models import Contract
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.headers import error_headers
@@ -65,6 +66,12 @@ TABLE: Mapping[type[Refused], Row] = {
     token_errors.CooldownActive: Row(429, "ERR_COOLDOWN_ACTIVE", "Tiempo de espera obligatorio"),
     errors.RateLimited: Row(
         429, "ERR_RATE_LIMITED", "Demasiadas solicitudes", "Se superó el límite permitido. Intente más tarde."
+    ),
+    TwinIsFull: Row(
+        429,
+        "ERR_TEST_DATA_FULL",
+        "Datos de prueba llenos",
+        "La empresa de prueba no admite más filas. Vacíela con /partners/v1/test/reset.",
     ),
     token_errors.WrongCode: Row(400, "ERR_INVALID_TOKEN", "Token inválido"),
     token_errors.TriesUsedUp: Row(

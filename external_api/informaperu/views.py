@@ -52,6 +52,7 @@ class ClientView(InformaPeruView):
 
     def post(self, request: HttpRequest) -> Answer:
         data = checked(Registration, self.body)
+        limits.check_room(self.caller)
         applicant = services.register(data, origin=self.origin(), at=self.at)
         self.subject = applicant.pk
         message = "Cliente registrado correctamente, proceda a validar su número de celular"
@@ -66,6 +67,7 @@ class TokenView(InformaPeruView):
     def post(self, request: HttpRequest, client: str) -> Answer:
         applicant_id = self.client(client)
         asked = checked(CodeRequest, self.body)
+        limits.check_room(self.caller)
         put_back = limits.reserve_message(self.caller, asked["via"], at=self.at)
 
         def act() -> services.Requested:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from clients.errors import Refused
 from clients.local_time import LIMA
 from clients.models import Contract
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.headers import error_headers
@@ -60,6 +61,7 @@ TABLE: Mapping[type[Refused], tuple[int, str]] = {
     errors.WrongMediaType: (415, "El cuerpo debe ser application/json en UTF-8."),
     errors.CompressedBody: (415, "El cuerpo debe enviarse sin comprimir, sin Content-Encoding."),
     errors.RateLimited: (429, "Demasiadas solicitudes."),
+    TwinIsFull: (429, "Datos de prueba llenos."),
     errors.InternalFault: (500, "Error interno."),
     errors.Unavailable: (503, "Servicio no disponible."),
 }

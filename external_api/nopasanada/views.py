@@ -92,6 +92,7 @@ class RequestView(ContractView):
         return self.HANDLERS[self.action](self, self.partner)
 
     def _alta(self, partner: Partner) -> Answer:
+        limits.check_room(self.caller)
         return self._counted(bulk.alta(partner, self._rows(), request_id=self.request_id, at=self.at))
 
     def _baja(self, partner: Partner) -> Answer:

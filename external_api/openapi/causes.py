@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from clients import errors as client_errors
 from clients.errors import Refused
 from clients.events.feed import CursorGone
+from clients.twins import MOST_KEYS, MOST_ROWS, TooManyTestKeys, TwinHasNoTwin, TwinIsFull
 from external_api.frontdoor import errors
 from external_api.informaperu.contract import LoginRefused, StaffForbidden
 from external_api.nopasanada import contract as nopasanada
-from external_api.partners.contract import NoSuchResource
+from external_api.partners.contract import NoSuchResource, TestKeyRequired
 from tokens import errors as token_errors
 from webhooks import errors as webhook_errors
 
@@ -24,6 +25,10 @@ _CAUSES: Mapping[type[Refused], str] = {
     errors.WrongMediaType: "`Content-Type` no es `application/json` en UTF-8. Corrija la cabecera.",
     errors.CompressedBody: "El cuerpo llegó comprimido (`Content-Encoding`). Envíelo sin comprimir.",
     errors.RateLimited: "Se pasó un límite de uso. Espere los segundos de `Retry-After` y repita la solicitud.",
+    TwinIsFull: f"La empresa de prueba tiene {MOST_ROWS} filas. Vacíela con `POST /partners/v1/test/reset`.",
+    TestKeyRequired: "La ruta es de los datos de prueba, y la credencial es de producción. Use una de prueba.",
+    TwinHasNoTwin: "La credencial es de prueba. Emita credenciales de prueba con una de producción.",
+    TooManyTestKeys: f"Hay {MOST_KEYS} credenciales de prueba vigentes, o falta poco. Pida que se revoque alguna.",
     errors.InternalFault: "Una falla nuestra, ya registrada. Reintente con espera creciente; si persiste, avísenos.",
     errors.Unavailable: "La base de datos no responde, o ya hay otra consulta larga en curso. Reintente después de los "
     "segundos de `Retry-After`.",

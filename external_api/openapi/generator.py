@@ -12,7 +12,7 @@ from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
 from external_api.frontdoor.views import ContractView, UnknownPath
-from external_api.openapi import informaperu, nopasanada, partners, registry, staff, webhooks
+from external_api.openapi import informaperu, nopasanada, partners, registry, staff, twins, webhooks
 from external_api.openapi.forms import published
 from external_api.openapi.introduction import DESCRIPTION, TAGS, TITLE, security_schemes
 from external_api.openapi.operations import Operation
@@ -27,6 +27,7 @@ def operations() -> dict[tuple[type[Any], str], Operation]:
         registry.OPERATIONS,
         partners.OPERATIONS,
         webhooks.OPERATIONS,
+        twins.OPERATIONS,
     )
     return {
         (view, method): operation

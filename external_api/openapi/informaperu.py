@@ -6,6 +6,7 @@ from typing import Any
 
 from clients import errors as client_errors
 from clients.errors import Refused
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors
 from external_api.frontdoor.fields import REQUIRED
 from external_api.frontdoor.views import ContractView
@@ -176,6 +177,7 @@ def _register() -> Operation:
         own_errors=[
             errors.InvalidFields({"correo": ["No es un correo válido."], "nombres": [REQUIRED]}),
             client_errors.ApplicantAlreadyValidated(),
+            TwinIsFull(),
         ],
     )
 
@@ -208,6 +210,7 @@ def _request() -> Operation:
             client_errors.ApplicantAlreadyValidated(),
             client_errors.ApplicantLocked(),
             token_errors.CooldownActive(_WAIT, via="S", at=AT),
+            TwinIsFull(),
         ],
     )
 

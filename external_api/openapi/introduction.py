@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from external_api.openapi import informaperu, nopasanada, partners, registry, staff, webhooks
+from external_api.openapi import informaperu, nopasanada, partners, registry, staff, twins, webhooks
 
 TITLE = "API de Aval"
 DESCRIPTION = """\
@@ -33,6 +33,10 @@ TAGS: list[dict[str, Any]] = [
     {"name": registry.TAG, "description": "Clientes de Guatemala, cada uno bajo el id de su empresa."},
     {"name": partners.TAG, "description": "Lo que pasó: eventos, mensajes y códigos de la propia empresa."},
     {"name": webhooks.TAG, "description": "Los mismos eventos, enviados a un servidor de la empresa."},
+    {
+        "name": twins.TAG,
+        "description": "La empresa de prueba: sus credenciales, su reloj y su buzón. Con ella nada llega a un cliente.",
+    },
     {
         "name": staff.TAG,
         "description": "Solo para el personal de quien opera esta instalación, no para empresas: su inicio de sesión y "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clients.identity.documents import DOCUMENT_TYPES
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.nopasanada import contract
@@ -323,6 +324,7 @@ OPERATIONS = {
             contract.ClientsRequired(),
             contract.TooManyClients(),
             contract.WrongDate(),
+            TwinIsFull(),
             *common_errors(NOPASANADA, body=True, idempotent=True),
         ],
     )

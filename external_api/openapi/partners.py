@@ -40,7 +40,7 @@ _LIMIT = Named(
     "Limite",
     answered(
         {
-            "limit": shapes.described(shapes.COUNT, "Cuánto se permite."),
+            "limit": {**or_null(shapes.COUNT), "description": "Cuánto se permite; `null` si no hay límite."},
             "remaining": {**or_null(shapes.COUNT), "description": "Lo que queda; `null` si no se conoce."},
         }
     ),
@@ -51,6 +51,7 @@ _PARTNER: Schema = Named(
         {
             "name": shapes.STRING,
             "slug": shapes.STRING,
+            "test": shapes.described(shapes.BOOLEAN, "Si la credencial es de prueba."),
             "contracts": listed(one_of_these(Contract.values), "Los contratos que puede usar."),
             "limits": Named(
                 "LimitesPropios",
@@ -210,6 +211,7 @@ _SHOWN_USAGE: dict[str, Any] = {
 _SHOWN_PARTNER: dict[str, Any] = {
     "name": "Financiera Andina",
     "slug": "financiera-andina",
+    "test": False,
     "contracts": ["informaperu"],
     "limits": {
         "requests_per_minute": {"limit": 600, "remaining": 598},

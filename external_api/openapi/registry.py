@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import REQUIRED
@@ -153,6 +154,7 @@ REGISTRY_OPERATION = Operation(
     errors=[
         errors.InvalidFields({"cui": ["Debe tener 13 dígitos."], "first_name": [REQUIRED]}),
         errors.Unauthorized(),
+        TwinIsFull(),
         *common_errors(REGISTRY, body=True, idempotent=True),
     ],
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clients.errors import Refused
 from clients.events.feed import CursorGone
+from clients.twins import MOST_KEYS, TooManyTestKeys, TwinHasNoTwin
 from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.headers import error_headers
@@ -37,6 +38,10 @@ class Problem:
     detail: str
 
 
+class TestKeyRequired(Refused):
+    """A live key was used for what only a test key may do."""
+
+
 TABLE: Mapping[type[Refused], Problem] = {
     errors.BadRequest: Problem(400, "invalid_request", "Solicitud incorrecta", ""),
     errors.InvalidFields: Problem(
@@ -44,6 +49,15 @@ TABLE: Mapping[type[Refused], Problem] = {
     ),
     errors.Unauthorized: Problem(
         401, "unauthorized", "No autorizado", "El token o JWT falta, es desconocido, venció o fue revocado."
+    ),
+    TestKeyRequired: Problem(
+        403, "test_key_required", "Hace falta una credencial de prueba", "Solo con una de prueba."
+    ),
+    TwinHasNoTwin: Problem(
+        403,
+        "live_key_required",
+        "Hace falta una credencial de producción",
+        "Con una credencial de prueba no se emiten otras.",
     ),
     errors.NoSuchPath: Problem(404, "no_such_path", "No encontrado", "La ruta no existe."),
     NoSuchResource: Problem(404, "not_found", "No encontrado", "No hay nada de su empresa con ese id."),
@@ -60,6 +74,12 @@ TABLE: Mapping[type[Refused], Problem] = {
         "idempotency_key_in_use",
         "Conflicto de idempotencia",
         "La primera solicitud con esta clave sigue en curso.",
+    ),
+    TooManyTestKeys: Problem(
+        409,
+        "too_many_test_keys",
+        "Demasiadas credenciales de prueba",
+        f"Su empresa tiene {MOST_KEYS} credenciales de prueba vigentes, o le falta poco. Pida que se revoque alguna.",
     ),
     errors.TooLarge: Problem(413, "too_large", "Solicitud demasiado grande", "El cuerpo supera el límite."),
     errors.WrongMediaType: Problem(

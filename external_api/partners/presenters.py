@@ -7,8 +7,8 @@ from clients.events.feed import Page
 from clients.events.payload import as_json, moment
 from clients.models import Credential, Partner
 from messaging.masking import masked
-from messaging.models import Message
 from messaging.reasons import Reason, of_message
+from messaging.models import Message, SandboxMessage
 from tokens.models import VerificationToken
 
 Outcome = VerificationToken.Outcome
@@ -33,6 +33,7 @@ def partner(
     return {
         "name": who.name,
         "slug": who.slug,
+        "test": who.is_twin,
         "contracts": list(who.contracts),
         "limits": limits,
         "keys": [
@@ -79,6 +80,11 @@ def verification(token: VerificationToken, messages: Sequence[Message], reason: 
         "finished_at": moment(token.finished_at),
         "messages": [message(each) for each in messages],
     }
+
+
+def outbox(row: SandboxMessage) -> dict[str, Any]:
+    """A message of a test twin as its recipient would have read it, with its code."""
+    return {"id": str(row.message_id), "via": row.via, "to": row.to, "text": row.text, "created": moment(row.created)}
 
 
 def feed(page: Page) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from django.urls import re_path
 
+from external_api.partners.twin_views import ClockView, OutboxView, ResetView, TestKeysView
 from external_api.partners.views import EventsView, MessageView, MeView, NotFoundView, UsageView, VerificationView
 from external_api.partners.webhook_views import (
     DeliveriesView,
@@ -28,5 +29,9 @@ urlpatterns = [
     re_path(_WEBHOOK + r"/replay/?\Z", WebhookReplayView.as_view(), name="partners-webhook-replay"),
     re_path(_WEBHOOK + r"/deliveries/?\Z", DeliveriesView.as_view(), name="partners-deliveries"),
     re_path(_WEBHOOK + r"/deliveries/(?P<delivery>[^/]+)/?\Z", DeliveryView.as_view(), name="partners-delivery"),
+    re_path(r"^/test/keys/?\Z", TestKeysView.as_view(), name="partners-test-keys"),
+    re_path(r"^/test/clock/?\Z", ClockView.as_view(), name="partners-test-clock"),
+    re_path(r"^/test/reset/?\Z", ResetView.as_view(), name="partners-test-reset"),
+    re_path(r"^/test/messages/?\Z", OutboxView.as_view(), name="partners-test-messages"),
     re_path(r"^(?:/.*)?\Z", NotFoundView.as_view(), name="partners-nothing-here"),
 ]

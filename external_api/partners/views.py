@@ -67,6 +67,9 @@ class MeView(PartnersView):
             "requests_per_minute": {"limit": self.caller.requests_per_minute, "remaining": limits.left(self.caller)}
         }
         for via in Via.values:
+            if self.owner.is_twin:  # its messages have no cap
+                found[f"messages_per_day_{via}"] = {"limit": None, "remaining": None}
+                continue
             cap, left = caps.left_today(via, caller=self.caller.key, partner=self.owner, at=self.at)
             found[f"messages_per_day_{via}"] = {"limit": cap, "remaining": left}
         return found

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from clients.errors import Refused
 from clients.models import Contract
+from clients.twins import TwinIsFull
 from external_api.frontdoor import errors, request_log
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.headers import error_headers
@@ -46,6 +47,9 @@ TABLE: Mapping[type[Refused], Row] = {
         415, "Formato No Soportado", "El cuerpo debe enviarse sin comprimir, sin Content-Encoding."
     ),
     errors.RateLimited: Row(429, "Demasiadas Solicitudes", "Se superó el límite permitido. Intente más tarde."),
+    TwinIsFull: Row(
+        429, "Datos de Prueba Llenos", "La empresa de prueba no admite más filas. Vacíela con /partners/v1/test/reset."
+    ),
     errors.InternalFault: Row(500, "Error Interno", "Ocurrió un error inesperado. Intente más tarde."),
     errors.Unavailable: Row(503, "Servicio No Disponible", "El servicio no está disponible. Intente en unos segundos."),
 }

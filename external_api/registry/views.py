@@ -6,6 +6,7 @@ Its order: docs/contracts/registry.md, Order of checks.
 from django.http import HttpRequest
 
 from clients.external_clients import Details, register
+from external_api.frontdoor import limits
 from external_api.frontdoor.contract import Answer
 from external_api.frontdoor.fields import checked
 from external_api.frontdoor.views import ContractView, UnknownPath
@@ -21,6 +22,7 @@ class RegistryView(ContractView):
     def post(self, request: HttpRequest) -> Answer:
         assert self.credential is not None, "initial() refuses a call without a credential"  # noqa: S101  narrows the type
         fields = checked(Registration, self.body)
+        limits.check_room(self.caller)
         self.subject = client = register(
             self.credential,
             fields.pop("client_id"),

@@ -18,9 +18,9 @@ MAX_MESSAGES_SHOWN = 100
 def messages(request: HttpRequest) -> HttpResponse:
     """Outbox, newest first. JSON with `Accept: application/json` or `?format=json`. `?to=` filters by recipient.
 
-    Mails to staff who forgot their password are shown to staff alone.
+    The outbox of a test twin is its partner's alone. Mails to staff who forgot their password are shown to staff alone.
     """
-    rows = SandboxMessage.objects.order_by("-id")
+    rows = SandboxMessage.objects.filter(twin__isnull=True).order_by("-id")
     if not getattr(request.user, "is_staff", False):
         rows = rows.exclude(text__contains=LINK_PATH)  # who reads such a mail takes over an account of staff
     to = request.GET.get("to", "").strip()

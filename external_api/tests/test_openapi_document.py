@@ -76,7 +76,7 @@ def test_every_route_is_in_it_and_nothing_else():
     assert documented == {
         name: (view, sorted(set(view().http_method_names) - {"head"})) for name, view in routes().items()
     }
-    assert len(documented) == 25
+    assert len(documented) == 29
 
 
 def test_every_path_parameter_is_described():
