@@ -19,6 +19,7 @@ from django.test import Client
 from pytest_django.plugin import blocking_manager_key
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
+from clients import twins
 from clients.credentials import issue
 from clients.hashing import BoundedPBKDF2
 from clients.models import Applicant, Credential, Partner
@@ -90,6 +91,13 @@ def _member(name: str, *, contracts: list[str], is_active: bool = True) -> Membe
 def informa(db: None) -> Member:
     """A partner that may use contract 2."""
     return _member("Informa", contracts=["informaperu"])
+
+
+@pytest.fixture
+def twin(informa: Member) -> Member:
+    """The test twin of `informa`, with test keys."""
+    made = twins.issue_keys(informa.partner, at=datetime.now(UTC), by="test")
+    return Member(Partner.objects.get(twin_of=informa.partner), made.token, made.jwt)
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import QuerySet
 
 from clients.local_time import LIMA, midnight
+from clients.models import Partner
 from external_api.partners import usage
 from messaging.models import Message
 from support import sql
@@ -108,11 +110,12 @@ def due(*, at: datetime) -> Iterator[date]:
 
 
 def first_day() -> date | None:
-    """Day of the oldest row. None: there is none."""
-    oldest = [
-        model._default_manager.order_by("created_at").values_list("created_at", flat=True).first()
-        for model in (Message, VerificationToken)
-    ]
+    """Day of the oldest row that counts. None: there is none."""
+    counted: tuple[QuerySet[Any], ...] = (
+        Message.objects.exclude(partner__in=Partner.objects.filter(twin_of__isnull=False)),
+        VerificationToken.objects.filter(twin__isnull=True),
+    )
+    oldest = [rows.order_by("created_at").values_list("created_at", flat=True).first() for rows in counted]
     return min((_day(each) for each in oldest if each is not None), default=None)
 
 
