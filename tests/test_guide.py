@@ -5,9 +5,11 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pytest
 
 from clients.events.models import EventType
@@ -32,7 +34,7 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```\n(.*?)^```json\n(.*?)^```", re.M | re.S
 STATUS = re.compile(r"`(\d{3})`")
 OF_ONE_CALL = {
     *("id_solicitud", "timestamp", "timestamp_creado", "event_id", "uptime", "available_at", "token_id", "id"),
-    *("next", "request_id", "secret", "created_at"),
+    *("next", "request_id", "secret", "created_at", "token", "jwt", "created"),
 }
 """Fields whose values are of the call that was printed."""
 
@@ -72,8 +74,11 @@ def comparable(text):
 
 @pytest.fixture(scope="module")
 def credentials(_running: Stack) -> dict[str, str]:
+    """Test keys of a partner of its own: every example runs with them, but for the one that makes test keys."""
     made = json.loads(_running.command("manage", "create_partner", f"Guia {_running.number()}", "--json"))
-    return {"URL": _running.url, "TOKEN": made["token"], "JWT": made["jwt"]}
+    asked = httpx.post(f"{_running.url}/partners/v1/test/keys", headers={"Authorization": f"Bearer {made['token']}"})
+    test = asked.json()
+    return {"URL": _running.url, "TOKEN": test["token"], "JWT": test["jwt"], "TOKEN_DE_PRODUCCION": made["token"]}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +103,28 @@ def test_the_commands_of_a_chapter_work_as_printed(stack: Stack, credentials, ch
         assert comparable((tmp_path / f"out-{number}").read_text()) == comparable(each.body), each.commands
 
 
+def test_the_whole_ladder_takes_less_than_two_seconds(stack: Stack, credentials, tmp_path):
+    """The example of the clock: six codes with their waits, eleven hours in all."""
+    (ladder,) = [each for each in blocks(GUIDE / "8-pruebas.md") if "PT5H" in each.commands]
+    script = "set -eu\n" + ladder.commands.replace("45678903", "45678904").replace("912345999", "912345998")
+    began = time.monotonic()
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env={"PATH": os.environ["PATH"], **credentials}, capture_output=True,
+        text=True, timeout=60, check=True,
+    )  # fmt: skip
+    took = time.monotonic() - began
+    assert json.loads(done.stdout) == json.loads(ladder.body)
+    assert took < 2
+
+
+def test_every_curl_of_a_contract_has_a_test_key():
+    for chapter in CHAPTERS:
+        for printed in blocks(chapter):
+            for curl in re.split(r"(?=\bcurl )", printed.commands)[1:]:
+                known = "$TOKEN" in curl or "$JWT" in curl or "/v1/api/status" in curl or "no-es-el-token" in curl
+                assert known, (chapter.name, curl)
+
+
 def chapter_of(contract: str) -> str:
     (path,) = GUIDE.glob(f"*-{contract}.md")
     return path.read_text()
@@ -114,11 +141,13 @@ def test_every_refusal_of_the_tables_is_in_its_chapter():
     assert set(FAULTS) - codes_in(one) == set()
     assert {row.code for row in INFORMAPERU.values()} - codes_in(two) == set()
     assert {row.title for row in REGISTRY.values()} - codes_in(three) == set()
-    assert {row.code for row in PARTNERS.values() if f"`{row.code}`" not in chapter_of("eventos")} == set()
+    own = chapter_of("eventos") + chapter_of("pruebas")
+    assert {row.code for row in PARTNERS.values() if f"`{row.code}`" not in own} == set()
 
 
 def test_every_status_is_in_its_chapter():
-    chapters = {"/api/v1": "nopasanadape", "/v1/api": "informaperu", "/external": "registro", "/partners/v1": "eventos"}
+    chapters = {"/api/v1": "nopasanadape", "/v1/api": "informaperu", "/external": "registro"}
+    chapters |= {"/partners/v1/test": "pruebas", "/partners/v1": "eventos"}
     for path, item in strict_document()["paths"].items():
         text = chapter_of(next(name for prefix, name in chapters.items() if path.startswith(prefix)))
         for operation in item.values():
@@ -146,14 +175,22 @@ def fields_of(schema):
 
 @pytest.mark.parametrize(
     ("prefix", "name"),
-    [("/api/v1", "nopasanadape"), ("/v1/api", "informaperu"), ("/external", "registro"), ("/partners/v1", "eventos")],
+    [
+        ("/api/v1", "nopasanadape"),
+        ("/v1/api", "informaperu"),
+        ("/external", "registro"),
+        ("/partners/v1", "eventos"),
+        ("/partners/v1/test", "pruebas"),
+    ],
 )
 def test_every_field_is_in_its_chapter(prefix, name):
-    text = chapter_of(name)
+    """Fields of the errors of the test routes are in the chapter of the API that they belong to."""
+    text = chapter_of(name) + (chapter_of("eventos") if name == "pruebas" else "")
     for path, item in strict_document()["paths"].items():
         if path.startswith("/partners/v1/webhooks"):
             text = chapter_of(name) + chapter_of("webhooks")
-        if not path.startswith(prefix) or "/admin/" in path:
+        is_of_tests = path.startswith("/partners/v1/test")
+        if not path.startswith(prefix) or "/admin/" in path or is_of_tests != (name == "pruebas"):
             continue
         for operation in item.values():
             contents = [

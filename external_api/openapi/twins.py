@@ -69,7 +69,7 @@ _SHOWN_OUTBOX: dict[str, Any] = {
             "id": "01a226c4-68fa-7257-bd4a-8bf20a4aca44",
             "via": "S",
             "to": "987654000",
-            "text": "Aval: tu código es A1B2. No lo compartas.",
+            "text": "Aval: tu clave es A1B2. Vence en 2 min 30 s. No la compartas con nadie.",
             "created": "2026-11-29T15:04:05.123456Z",
         }
     ]
