@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -9,7 +10,6 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.email_subscriptions import live_clients
-from config.variables import BASE_DIR
 from conftest import delivered_code
 from messaging.delivery import send as delivery
 from messaging.models import Message, MessageEvent, ProviderState, SandboxMessage, Suppression
@@ -22,7 +22,7 @@ from tokens.models import VerificationToken
 
 pytestmark = pytest.mark.django_db
 
-GUIDE = (BASE_DIR / "docs" / "guia" / "8-pruebas.md").read_text()
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "guia" / "8-pruebas.md").read_text()
 ROW = re.compile(r"^\| (?:`(\d{3})`|(otros)) \| ([A-Z, ]+) \| `(\w+)` \| `(\w+)` \|", re.M)
 
 
