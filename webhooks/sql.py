@@ -4,6 +4,8 @@ Locks are taken in one order everywhere: endpoints, then deliveries. A statement
 the statement that has locked the endpoints.
 """
 
+from clients.events.sql import is_test
+
 _IS_ACTIVE = """
     endpoint.status = 'ACTIVE' AND EXISTS (SELECT FROM clients_partner WHERE id = endpoint.partner_id AND is_active)
 """
@@ -63,7 +65,8 @@ CLAIM = f"""
     )
     SELECT claimed.id, claimed.endpoint_id, claimed.event_id, claimed.type, claimed.tries, claimed.created_at,
         endpoint.url, endpoint.secret, endpoint.former_secret, endpoint.former_secret_until,
-        event.type, event.subject, event.at, event.data::text, event.test, endpoint.failing_since IS NOT NULL
+        event.type, event.subject, event.at, event.data::text, {is_test("event.partner_id")},
+        endpoint.failing_since IS NOT NULL
     FROM claimed JOIN webhooks_endpoint AS endpoint ON endpoint.id = claimed.endpoint_id
     LEFT JOIN clients_partnerevent AS event ON event.id = claimed.event_id
     ORDER BY claimed.id

@@ -18,7 +18,7 @@ OTHERS = {
     "messaging.campaign": "words to everybody; they are told with the messages they went out in",
     "messaging.providerstate": "about providers; who set one aside is staff",
     "messaging.providerevent": "about providers; who set one aside is staff",
-    "messaging.sandboxmessage": "a developer's outbox, which shows codes in clear and is off in production",
+    "messaging.sandboxmessage": "outboxes of tests: nobody got these messages, and an erasure deletes them",
     "external_api.idempotentanswer": "a day's copies of answers; what they say is in the rows they were made of",
     "admin.logentry": "what staff clicked in the admin; the audit tells it with its reason",
     "auth.user": "staff",

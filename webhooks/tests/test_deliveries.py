@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from standardwebhooks.webhooks import Webhook
 
+from clients import twins
 from clients.events.models import PartnerEvent
 from conftest import NOW
 from tests.factories import ENDPOINT_SECRET, DeliveryFactory, EndpointFactory, PartnerFactory
@@ -71,6 +72,13 @@ def test_a_body_is_the_feeds_event_with_a_timestamp(endpoint):
         "test": False,
     }
     assert len(found.body.encode()) < 20_000
+
+
+def test_a_body_of_a_test_twin_says_so():
+    twin = twins.twin_of(PartnerFactory(), at=NOW, by="eva")
+    due(EndpointFactory(partner=twin))
+    (found,) = claim()
+    assert json.loads(found.body)["test"] is True
 
 
 def test_an_endpoint_has_four_at_once(endpoint):
