@@ -1,6 +1,6 @@
 """Hand-written statements of the page of campaigns. A test runs each through EXPLAIN (tests/test_sql.py)."""
 
-NOT_OF_TWINS = "partner_id NOT IN (SELECT id FROM clients_partner WHERE twin_of_id IS NOT NULL)"
+NOT_OF_TWINS = "NOT EXISTS (SELECT FROM clients_partner AS p WHERE p.id = partner_id AND p.twin_of_id IS NOT NULL)"
 """Condition: the client is none of a test twin, which gets no campaign."""
 PROFILES = f"""
     SELECT profile, count(*) FROM clients_authorizedclient

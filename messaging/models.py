@@ -8,15 +8,8 @@ from django.db.models.functions import Coalesce
 
 from clients.models import AuthorizedClient, Credential, Partner
 from clients.uuid7 import uuid7
-
-
-class Via(models.TextChoices):
-    """Channels of a message, by the letters of contract 2."""
-
-    SMS = "S", "SMS"
-    WHATSAPP = "W", "WhatsApp"
-    VOICE = "I", "Llamada (IVR)"
-    EMAIL = "C", "Correo"
+from messaging.sandbox_outbox import SandboxMessage as SandboxMessage
+from messaging.via import Via as Via
 
 
 def no_line_break(text: str) -> None:
@@ -367,7 +360,6 @@ class RateCount(models.Model):
         return f"{self.known + self.added}"
 
 
-from messaging.sandbox_outbox import SandboxMessage as SandboxMessage  # noqa: E402  it refers to the models above
 from messaging.suppression.models import (  # noqa: E402  they refer to the models above
     RecipientFeedback as RecipientFeedback,
 )

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from clients.models import Partner
-from messaging.models import Via
+from messaging.via import Via
 
 
 class SandboxMessage(models.Model):

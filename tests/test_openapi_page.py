@@ -15,7 +15,7 @@ def test_the_reference_asks_nobody_else_and_fits_the_window(stack: Stack, browse
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.goto(f"{stack.url}/referencia/")
     browser.expect(page.get_by_role("heading", name="API de Aval")).to_be_visible()
-    browser.expect(page.locator(".opblock")).to_have_count(28)
+    browser.expect(page.locator(".opblock")).to_have_count(32)
     page.locator("#operations-InformaPeru-solicitarToken .opblock-summary-control").click()
     browser.expect(page.get_by_role("button", name="Probar")).to_be_visible()
     assert not browser.scrolls_sideways(page)

@@ -20,7 +20,6 @@ from clients.errors import ApplicantAlreadyValidated, ApplicantNotFound, Refused
 from clients.events.models import EventType
 from clients.events.writing import write_event
 from clients.models import Applicant, Credential, Partner
-from clients.twins import scope_of
 from clients.uuid7 import uuid7
 from messaging.delivery import receipts
 from messaging.masking import masked
@@ -34,7 +33,7 @@ from tokens import codes, cooldown_queries, decisions, sql, texts
 from tokens.cooldown import CooldownState
 from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, TriesUsedUp, ViaNotAvailable, WrongCode
 from tokens.models import CODE_LIFETIME, GRACE, MAX_TRIES, CodeTry, VerificationToken
-from tokens.twins import ladder
+from tokens.twins import opening
 
 MIN_TIME_LEFT = timedelta(seconds=20)
 """A code that would reach its client with less than this left is not sent: it could not be typed in time."""
@@ -134,7 +133,7 @@ def verify(applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Or
         found = sql.lock_and_read_latest(applicant_id, origin.partner_id, known=origin.known)
         if found is None:
             raise ApplicantNotFound
-        refused = _check_code(found, typed, tries=tries, row=origin.row, at=at)
+        refused = _check_code(found, typed, tries=tries, origin=origin, at=at)
     if refused is not None:
         raise refused
 
@@ -197,7 +196,11 @@ def _lock_and_read(
     is_twin = origin.twin_id is not None
     read = partial(sql.lock_and_read, applicant_id, origin.partner_id, via, phone, is_twin=is_twin, at=at)
     found = read(known=origin.known)
-    if found is not None and origin.twin_id is not None and ladder.open_at_rung(found, via, twin=origin.twin_id, at=at):
+    if (
+        found is not None
+        and origin.twin_id is not None
+        and opening.open_at_rung(found, via, twin=origin.twin_id, at=at)
+    ):
         return read()
     return found
 
@@ -271,9 +274,7 @@ def _new_code(destination: str, origin: Origin) -> str:
     return known or codes.generate()
 
 
-def _check_code(
-    found: sql.Latest, typed: str, *, tries: int, row: sql.RequestRow | None, at: datetime
-) -> Refused | None:
+def _check_code(found: sql.Latest, typed: str, *, tries: int, origin: Origin, at: datetime) -> Refused | None:
     """Compare and write. Returns the error of a try that was counted; raises the one of a try that changed nothing."""
     code = found.code
     late = decisions.is_late(found.person, code, at=at)
@@ -282,7 +283,7 @@ def _check_code(
     if late:
         return _record_late_try(code, right=right, at=at)
     if right:
-        _accept(found.person, code, found.states, row=row, at=at)
+        _accept(code, found.states, origin=origin, at=at)
         return None
     return _count_wrong(found.person, code, tries=tries, at=at)
 
@@ -296,17 +297,15 @@ def _record_late_try(code: decisions.Code, *, right: bool, at: datetime) -> Refu
     return TokenExpired()
 
 
-def _accept(
-    person: decisions.Person, code: decisions.Code, states: Set[str], *, row: sql.RequestRow | None, at: datetime
-) -> None:
+def _accept(code: decisions.Code, states: Set[str], *, origin: Origin, at: datetime) -> None:
     """Accept a code that is locked and live, whose messages are in these states."""
-    sql.mark_accepted(code.id, row, at=at)
+    sql.mark_accepted(code.id, origin.row, at=at)
     if states & {Message.State.QUEUED, Message.State.SENDING} or channel_fallback.is_enabled():
         outbox.cancel_with_commit([code.id], at=at, detail="el código ya fue validado")
     if states & {Message.State.UNDELIVERED, Message.State.UNKNOWN}:
         receipts.confirm_by_code(code.id, at=at)
     if code.via == Via.EMAIL:
-        listing.lift_for_code(code.destination, twin=scope_of(person.partner_id), at=at)
+        listing.lift_for_code(code.destination, twin=origin.twin_id, at=at)
 
 
 def _count_wrong(person: decisions.Person, code: decisions.Code, *, tries: int, at: datetime) -> Refused:
