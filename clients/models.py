@@ -56,7 +56,7 @@ class Partner(models.Model):
         "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="twin"
     )
     """The partner whose test double this is (`clients.twins`); set once. Name, brand, contracts, rate and activity of a
-    twin are copied from that partner by a trigger (migration 0014)."""
+    twin are copied from that partner by a trigger (migration 0016)."""
 
     class Meta:
         verbose_name = "empresa"

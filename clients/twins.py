@@ -1,7 +1,7 @@
 """Test twin of a partner: the partner that its test keys belong to, so that nothing a test does reaches a real client.
 
 A twin is a row of `Partner`, made the first time that it is needed. Its name, brand, contracts, rate and activity are
-those of its partner: triggers keep them so, whoever writes (migration 0014), so the twin of a partner that is switched
+those of its partner: triggers keep them so, whoever writes (migration 0016), so the twin of a partner that is switched
 off does not get in either.
 """
 
@@ -48,7 +48,7 @@ class TestKeys:
 
 @lru_cache(maxsize=10_000)
 def is_twin(partner_id: int | None) -> bool:
-    """Whether a partner is a twin, looked up once a process: it never changes (migration 0014)."""
+    """Whether a partner is a twin, looked up once a process: it never changes (migration 0016)."""
     return partner_id is not None and Partner.objects.filter(pk=partner_id, twin_of__isnull=False).exists()
 
 

@@ -7,8 +7,8 @@ from clients.events.feed import Page
 from clients.events.payload import as_json, moment
 from clients.models import Credential, Partner
 from messaging.masking import masked
-from messaging.reasons import Reason, of_message
 from messaging.models import Message, SandboxMessage
+from messaging.reasons import Reason, of_message
 from tokens.models import VerificationToken
 
 Outcome = VerificationToken.Outcome

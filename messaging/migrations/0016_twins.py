@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("messaging", "0015_suppression"), ("clients", "0014_test_twins")]
+    dependencies = [("messaging", "0015_suppression"), ("clients", "0016_test_twins")]
 
     operations = [
         migrations.AddField(

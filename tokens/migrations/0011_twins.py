@@ -12,7 +12,7 @@ def _twin():
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tokens", "0010_uuid7"), ("clients", "0014_test_twins")]
+    dependencies = [("tokens", "0010_uuid7"), ("clients", "0016_test_twins")]
 
     operations = [
         migrations.AddField(model_name="verificationtoken", name="twin", field=_twin()),

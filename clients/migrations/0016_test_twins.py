@@ -56,7 +56,7 @@ DROP FUNCTION clients_copy_to_twin();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("clients", "0013_expiry_notices")]
+    dependencies = [("clients", "0015_origin_of_the_epoch")]
 
     operations = [
         migrations.AddField(

@@ -12,7 +12,7 @@ NAME = "former_clients_of_a_partner"
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("clients", "0015_event_test")]
+    dependencies = [("clients", "0017_event_test")]
 
     operations = [
         migrations.RunSQL("SET lock_timeout = '15min'", "RESET lock_timeout"),

@@ -4,6 +4,6 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("clients", "0014_test_twins")]
+    dependencies = [("clients", "0016_test_twins")]
 
     operations = [migrations.RemoveField(model_name="partnerevent", name="test")]
