@@ -76,6 +76,7 @@ OPENED_BY = {
     "/admin/^(?P<app_label>clients|auth|messaging|tokens|external_api|subscription)/$": READ,
     "/admin/(?P<url>.*)$": "",
     f"/admin/clients/partner/{OBJECT}/credencial/": KEYS,
+    f"/admin/clients/partner/{OBJECT}/credencial/prueba/": KEYS,
     f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/rotar/": KEYS,
     f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/revocar/": KEYS,
     "/admin/auth/user/<id>/password/": KEYS,
