@@ -28,22 +28,26 @@ class Owner:
     slug: str
     token: str
     own: dict[str, str]
+    test_token: str = ""
     cursor: str = ""
     marks: frozenset[str] = frozenset()
     """Texts that only this partner may read."""
 
     def call(self, method: str, path: str, *, body: Any = None, **query: str) -> Any:
-        headers = {"Authorization": f"Bearer {self.token}"}
+        is_of_twin = path.startswith("/test/") and path != "/test/keys"
+        headers = {"Authorization": f"Bearer {self.test_token if is_of_twin else self.token}"}
         return self.stack.http.request(method, f"{ROOT}{path}", json=body, params=query, headers=headers)
 
-    def contract2(self, path: str, body: Any) -> Any:
-        answer = self.stack.http.post(f"/v1/api{path}", json=body, headers={"Authorization": f"Bearer {self.token}"})
+    def contract2(self, path: str, body: Any, *, token: str = "") -> Any:
+        headers = {"Authorization": f"Bearer {token or self.token}"}
+        answer = self.stack.http.post(f"/v1/api{path}", json=body, headers=headers)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()["data"]
 
     def seen(self) -> dict[str, Any]:
         """What the partner reads of its own things, without what time changes."""
         found = {path: self.call("get", path).json() for path in ("/webhooks", f"/webhooks/{self.own['webhook']}")}
+        found["outbox"] = self.call("get", "/test/messages").json()
         text = {path: json.dumps(body, sort_keys=True) for path, body in found.items()}
         deliveries = self.call("get", f"/webhooks/{self.own['webhook']}/deliveries").json()["deliveries"]
         return {**text, "deliveries": sorted((each["id"], each["status"]) for each in deliveries)}
@@ -66,11 +70,25 @@ def made(stack: Stack, codes: int) -> Owner:
     owner.own["webhook"] = hook.json()["id"]
     owner.own["delivery"] = owner.call("post", f"/webhooks/{owner.own['webhook']}/test", body={}).json()["id"]
     assert wait_until(lambda: _sent(owner) == codes, 30), "its codes are on their way"
+    marks |= _twin_of(owner)
     page = owner.call("get", "/events", limit="1").json()
     owner.cursor = page["next"]
     marks |= {*owner.own.values(), *(each["id"] for each in page["events"])}
     owner.marks = frozenset(marks)
     return owner
+
+
+def _twin_of(owner: Owner) -> set[str]:
+    """Make test keys, and a code of the twin; return what only this partner may read of it."""
+    owner.test_token = owner.call("post", "/test/keys", body={}).json()["token"]
+    phone = f"9{owner.stack.number() % 100_000:05d}999"  # of no recipient with an outcome of its own
+    client = owner.contract2("/client", owner.stack.person(), token=owner.test_token)["id"]
+    asked = {"via": "S", "telefono": phone, "operador": "CLARO"}
+    owner.contract2(f"/client/{client}/token", asked, token=owner.test_token)
+    assert wait_until(lambda: bool(owner.call("get", "/test/messages").json()["messages"]), 30)
+    (message,) = owner.call("get", "/test/messages").json()["messages"]
+    owner.own["phone of the twin"] = phone
+    return {owner.test_token, message["id"], phone}
 
 
 def _sent(owner: Owner) -> int:
@@ -89,9 +107,9 @@ QUERIES: Mapping[str, Callable[[Owner], str] | None] = {
     "types": None,
     "limit": None,
     "from": None,
-    "to": None,
     "by": None,
     "status": None,
+    "to": lambda other: other.own["phone of the twin"],
 }
 """Parameters of a query by what of another partner they may name; None: nothing."""
 BODIES: Mapping[str, Callable[[Owner], Any]] = {
@@ -99,6 +117,9 @@ BODIES: Mapping[str, Callable[[Owner], Any]] = {
     "cambiarWebhook": lambda other: {"status": "paused"},
     "probarWebhook": lambda other: {},
     "rotarSecreto": lambda other: {},
+    "emitirCredencialesDePrueba": lambda other: {},
+    "adelantarRelojDePrueba": lambda other: {"advance": "PT1M"},
+    "vaciarDatosDePrueba": lambda other: {},
     "reenviarEntregas": lambda other: {"deliveries": [other.own["delivery"]]},
 }
 """Bodies by operation, with the things of another partner where one may name them."""
