@@ -42,6 +42,8 @@ MODELS = {  # list and rows are read by, added by, deleted by
     "clients/authorizedclient": (READ, "", ""),
     "subscription/subscriptionrequest": (READ, "", ""),
     "subscription/consentrecord": (READ, "", ""),
+    "webhooks/endpoint": (READ, KEYS, KEYS),
+    "webhooks/delivery": (READ, "", ""),
     "clients/auditentry": ("ADB", "", ""),
 }
 OPENED_BY = {
@@ -73,12 +75,13 @@ OPENED_BY = {
     "/admin/autocomplete/": "",
     "/admin/jsi18n/": STAFF,
     "/admin/r/<path:content_type_id>/<path:object_id>/": "",
-    "/admin/^(?P<app_label>clients|auth|messaging|tokens|external_api|subscription)/$": READ,
+    "/admin/^(?P<app_label>clients|auth|messaging|tokens|webhooks|external_api|subscription)/$": READ,
     "/admin/(?P<url>.*)$": "",
     f"/admin/clients/partner/{OBJECT}/credencial/": KEYS,
     f"/admin/clients/partner/{OBJECT}/credencial/prueba/": KEYS,
     f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/rotar/": KEYS,
     f"/admin/clients/partner/{OBJECT}/credencial/<int:key>/revocar/": KEYS,
+    f"/admin/webhooks/endpoint/{OBJECT}/secreto/": KEYS,
     "/admin/auth/user/<id>/password/": KEYS,
     "/admin/messaging/campaign/<int:key>/avance/": READ,
     "/admin/messaging/campaign/<int:key>/copiar/": ACT,
