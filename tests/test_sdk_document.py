@@ -10,8 +10,8 @@ from aval_client import Aval
 from testkit.api_document import SHAPES, WITHOUT_TYPE, objects, properties_of, required_of, uncalled
 
 MODULES = ("informaperu", "nopasanada", "partners", "registry", "staff")
-NOT_DOCUMENTED = {"WebhookEvent", "TwinKeys", "TwinMessage", "TwinMessages"}
-"""Types of what the document does not describe: a body that we send, and the test twin."""
+NOT_DOCUMENTED = {"WebhookEvent"}
+"""Types of what the document does not describe: a body that we send."""
 
 
 def types() -> dict[str, Any]:

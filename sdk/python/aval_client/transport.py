@@ -91,11 +91,6 @@ class Transport:
         """The decoded body of the answer to a call."""
         return self.json_and_answer(call)[0]
 
-    def json_or_none(self, call: Call) -> Any:
-        """The decoded body of the answer to a call; None for 204."""
-        answer = self.send(call)
-        return _decoded(call, answer) if answer.content else None
-
     def json_and_answer(self, call: Call) -> tuple[Any, Answer]:
         answer = self.send(call)
         return _decoded(call, answer), answer

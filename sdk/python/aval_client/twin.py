@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, cast
 
-from aval_client.shapes.partners import TwinKeys, TwinMessages
+from aval_client.shapes.partners import TwinClock, TwinKeys, TwinMessages, TwinReset
 from aval_client.transport import Call, Transport, new_key
 
 PATH = "/partners/v1/test"
@@ -20,14 +20,14 @@ class Twin:
         """New test keys. Store them: they are not shown again."""
         return cast(TwinKeys, self._post("/keys", {}, idempotency_key))
 
-    def advance_clock(self, by: timedelta | str, *, idempotency_key: str | None = None) -> Any:
+    def advance_clock(self, by: timedelta | str, *, idempotency_key: str | None = None) -> TwinClock:
         """Let this much time pass for the twin's codes and messages; an ISO 8601 duration or a timedelta."""
         length = by if isinstance(by, str) else f"PT{int(by.total_seconds())}S"
-        return self._post("/clock", {"advance": length}, idempotency_key)
+        return cast(TwinClock, self._post("/clock", {"advance": length}, idempotency_key))
 
-    def reset(self, *, idempotency_key: str | None = None) -> Any:
-        """Remove everything that the twin has."""
-        return self._post("/reset", {}, idempotency_key)
+    def reset(self, *, idempotency_key: str | None = None) -> TwinReset:
+        """Remove the twin's clients, codes and messages. Its keys and events stay."""
+        return cast(TwinReset, self._post("/reset", {}, idempotency_key))
 
     def messages(self, to: str | None = None) -> TwinMessages:
         """Messages to the twin's clients with their texts, the newest first."""
@@ -36,5 +36,4 @@ class Twin:
         return cast(TwinMessages, self._transport.json(call))
 
     def _post(self, path: str, body: Any, key: str | None) -> Any:
-        call = Call("POST", PATH + path, self._credential, body, idempotency_key=key or new_key())
-        return self._transport.json_or_none(call)
+        return self._transport.json(Call("POST", PATH + path, self._credential, body, idempotency_key=key or new_key()))

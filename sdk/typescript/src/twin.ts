@@ -1,6 +1,6 @@
 /** API for partners: the test twin, with its keys, its clock and its outbox. */
 
-import type { TwinKeys, TwinMessages } from "./shapes/index.js";
+import type { TwinClock, TwinKeys, TwinMessages, TwinReset } from "./shapes/index.js";
 import { type CallOptions, newKey, type Transport, type WriteOptions } from "./transport.js";
 
 const PATH = "/partners/v1/test";
@@ -18,17 +18,17 @@ export class Twin {
   ) {}
 
   /** New test keys. Store them: they are not shown again. */
-  async keys(options: WriteOptions = {}): Promise<TwinKeys> {
-    return (await this.post("/keys", {}, options)) as TwinKeys;
+  keys(options: WriteOptions = {}): Promise<TwinKeys> {
+    return this.post("/keys", {}, options);
   }
 
   /** Let this much time pass for the twin's codes and messages; an ISO 8601 duration, as `PT4H`. */
-  advanceClock(advance: string, options: WriteOptions = {}): Promise<unknown> {
+  advanceClock(advance: string, options: WriteOptions = {}): Promise<TwinClock> {
     return this.post("/clock", { advance }, options);
   }
 
-  /** Remove everything that the twin has. */
-  reset(options: WriteOptions = {}): Promise<unknown> {
+  /** Remove the twin's clients, codes and messages. Its keys and events stay. */
+  reset(options: WriteOptions = {}): Promise<TwinReset> {
     return this.post("/reset", {}, options);
   }
 
@@ -45,8 +45,8 @@ export class Twin {
     });
   }
 
-  private async post(path: string, body: object, options: WriteOptions): Promise<unknown> {
-    const answer = await this.transport.send({
+  private post<Result>(path: string, body: object, options: WriteOptions): Promise<Result> {
+    return this.transport.json({
       method: "POST",
       path: PATH + path,
       credential: this.credential,
@@ -54,6 +54,5 @@ export class Twin {
       idempotencyKey: options.idempotencyKey ?? newKey(),
       signal: options.signal,
     });
-    return answer.jsonOrUndefined();
   }
 }

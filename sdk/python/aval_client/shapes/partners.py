@@ -164,8 +164,22 @@ class DeliveriesPage(TypedDict):
 
 
 class TwinKeys(TypedDict):
+    """Answer to `POST /test/keys`. The keys are not shown again."""
+
     token: str
     jwt: str
+
+
+class TwinClock(TypedDict):
+    """Answer to `POST /test/clock`."""
+
+    advanced_seconds: int
+
+
+class TwinReset(TypedDict):
+    """Answer to `POST /test/reset`."""
+
+    removed: int
 
 
 class TwinMessage(TypedDict):

@@ -170,9 +170,20 @@ export interface DeliveriesPage {
   next: string | null;
 }
 
+/** Answer to `POST /test/keys`. The keys are not shown again. */
 export interface TwinKeys {
   token: string;
   jwt: string;
+}
+
+/** Answer to `POST /test/clock`. */
+export interface TwinClock {
+  advanced_seconds: number;
+}
+
+/** Answer to `POST /test/reset`. */
+export interface TwinReset {
+  removed: number;
 }
 
 export interface TwinMessage {
