@@ -2,7 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
+from clients.events.models import EventType
+from config.variables import BASE_DIR
 from external_api.openapi.generator import document
 
 SHAPES: dict[str, tuple[str, str]] = {
@@ -87,6 +90,11 @@ WITHOUT_TYPE = {
 }
 """Objects of the document that have no type in a client, with what they are there."""
 
+ALWAYS_TYPED = {"reason", "via", "state", "outcome", "kind", "by"}
+"""Closed lists that programs decide by. Of the others a client has some as text: more may be added to them."""
+
+EVENTS_CHAPTER = BASE_DIR / "docs" / "guia" / "7-eventos.md"
+
 
 def operations() -> set[tuple[str, str]]:
     """Method and path of each operation; its parameters are in braces."""
@@ -115,6 +123,41 @@ def properties_of(name: str) -> set[str]:
 def required_of(name: str) -> set[str]:
     """Keys that such an object always has."""
     return set(document()["components"]["schemas"][name].get("required", ()))
+
+
+def words_of(name: str) -> dict[str, set[str]]:
+    """Words of each closed list among the values of an object, by key."""
+    found = _values_of(name)
+    single = {key: {schema["const"]} for key, schema in found.items() if "const" in schema}
+    return single | {key: set(schema["enum"]) for key, schema in found.items() if "enum" in schema}
+
+
+def nullable_of(name: str) -> set[str]:
+    """Keys of an object whose value may be null."""
+    return {key for key, schema in _values_of(name).items() if "null" in schema["types"]}
+
+
+def _values_of(name: str) -> dict[str, Any]:
+    """Schema of each value of an object, with its types as a set under `types`."""
+    return {key: _value(schema) for key, schema in document()["components"]["schemas"][name]["properties"].items()}
+
+
+def _value(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        schema = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        parts = [_value(each) for each in schema["anyOf"]]
+        whole = {key: each[key] for each in parts for key in each}
+        return {**whole, "types": {kind for each in parts for kind in each["types"]}}
+    found = schema.get("type", [])
+    return {**schema, "types": {found} if isinstance(found, str) else {*found}}
+
+
+def event_data_keys() -> set[str]:
+    """Keys of `data` of an event, by the table of the guide; the document leaves it open."""
+    table = re.findall(r"^\| (`[^|]+) \| [^|]+ \| ([^|]*) ?\|$", EVENTS_CHAPTER.read_text(), re.M)
+    of_events = [data for types, data in table if set(re.findall("`([^`]+)`", types)) <= {*EventType.values}]
+    return {key for data in of_events for key in re.findall("`([^`]+)`", re.sub(r"\([^)]*\)", "", data))}
 
 
 def objects() -> set[str]:

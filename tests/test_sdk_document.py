@@ -1,17 +1,29 @@
 """Python client against the OpenAPI document: no operation without a call, no key without its type, and the reverse."""
 
 import importlib
-from typing import Any, is_typeddict
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 import httpx
 import pytest
 from aval_client import Aval
 
-from testkit.api_document import SHAPES, WITHOUT_TYPE, objects, properties_of, required_of, uncalled
+from testkit.api_document import (
+    ALWAYS_TYPED,
+    SHAPES,
+    WITHOUT_TYPE,
+    event_data_keys,
+    nullable_of,
+    objects,
+    properties_of,
+    required_of,
+    uncalled,
+    words_of,
+)
 
 MODULES = ("informaperu", "nopasanada", "partners", "registry", "staff")
-NOT_DOCUMENTED = {"WebhookEvent"}
-"""Types of what the document does not describe: a body that we send."""
+NOT_DOCUMENTED = {"WebhookEvent", "EventData"}
+"""Types of what the document does not describe: a body that we send, and what it leaves open."""
 
 
 def types() -> dict[str, Any]:
@@ -80,3 +92,27 @@ def test_a_type_has_the_keys_of_its_object(name: str) -> None:
     shape = types()[SHAPES[name][0]]
     assert shape.__required_keys__ | shape.__optional_keys__ == properties_of(name)
     assert shape.__required_keys__ == required_of(name)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_type_has_the_words_of_each_closed_list(name: str) -> None:
+    members = members_of(types()[SHAPES[name][0]])
+    for key, words in words_of(name).items():
+        typed = {word for each in members[key] if get_origin(each) is Literal for word in get_args(each)}
+        assert typed == words or (not typed and key not in ALWAYS_TYPED), key
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_type_says_which_values_may_be_null(name: str) -> None:
+    members = members_of(types()[SHAPES[name][0]])
+    assert {key for key, each in members.items() if type(None) in each} == nullable_of(name)
+
+
+def test_the_data_of_an_event_has_the_keys_of_the_guide() -> None:
+    assert event_data_keys() == types()["EventData"].__optional_keys__
+
+
+def members_of(shape: Any) -> dict[str, tuple[Any, ...]]:
+    """Types of each value of a typed dictionary; more than one for a union."""
+    hints = get_type_hints(shape)
+    return {key: get_args(hint) if get_origin(hint) in (UnionType, Union) else (hint,) for key, hint in hints.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.api_document import SHAPES, properties_of, uncalled
+from testkit.api_document import ALWAYS_TYPED, SHAPES, event_data_keys, nullable_of, properties_of, uncalled, words_of
 from testkit.skipping import skip_or_fail
 from testkit.stack import Stack
 from testkit.typescript_client import COMPILER, MISSING, PACKAGE, compile_all, is_installed, run
@@ -72,13 +72,40 @@ def test_there_is_a_call_for_each_operation_of_the_document(compiled: None) -> N
 
 
 def test_the_types_have_the_keys_of_the_document(compiled: None, tmp_path: Path) -> None:
-    shapes = {name for _, shape in SHAPES.values() for name in re.findall(r"[A-Z]\w+", shape)} - {"NonNullable"}
-    lines = [f'import type {{ {", ".join(sorted(shapes))} }} from "{PACKAGE}/dist/index.js";']
+    lines = [f"Record<keyof ({shape}), true> = {true_of(properties_of(name))}" for name, (_, shape) in SHAPES.items()]
+    named = "{ [Key in keyof EventData as string extends Key ? never : Key]: true }"
+    compile_types(tmp_path, [*lines, f"Required<{named}> = {true_of(event_data_keys())}"])
+
+
+def test_the_types_have_the_words_and_nulls_of_the_document(compiled: None, tmp_path: Path) -> None:
+    lines = []
     for name, (_, shape) in SHAPES.items():
-        keys = ", ".join(f"{key}: true" for key in sorted(properties_of(name)))
-        lines.append(f"export const of{name}: Record<keyof ({shape}), true> = {{ {keys} }};")
-    (tmp_path / "keys.ts").write_text("\n".join(lines))
-    run(COMPILER, "--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "keys.ts", cwd=tmp_path)
+        nullable = nullable_of(name)
+        for key in sorted(properties_of(name)):
+            value = f'({shape})["{key}"]'
+            lines.append(f"null extends {value} ? true : false = {json.dumps(key in nullable)}")
+        for key, words in words_of(name).items():
+            value = f'NonNullable<({shape})["{key}"]>'
+            if all(isinstance(word, str) for word in words):
+                lines.append(f"Record<{value}, true> = {true_of(words)}")
+            if key in ALWAYS_TYPED:
+                lines.append(f"string extends {value} ? true : false = false")
+    compile_types(tmp_path, lines)
+
+
+def true_of(keys: set[str]) -> str:
+    """Object with these keys, as text."""
+    return json.dumps(dict.fromkeys(sorted(keys), True))
+
+
+def compile_types(folder: Path, lines: list[str]) -> None:
+    """Compile constants, each given as its type and its value, over the types of the client."""
+    shapes = {name for _, shape in SHAPES.values() for name in re.findall(r"[A-Z]\w+", shape)} - {"NonNullable"}
+    constants = [f"export const is{number}: {line};" for number, line in enumerate(lines)]
+    imported = ", ".join(sorted({*shapes, "EventData"}))
+    text = "\n".join([f'import type {{ {imported} }} from "{PACKAGE}/dist/index.js";', *constants])
+    (folder / "types.ts").write_text(text)
+    run(COMPILER, "--strict", "--noEmit", "--module", "nodenext", "--target", "es2022", "types.ts", cwd=folder)
 
 
 def test_another_project_uses_the_packed_client_and_its_types(compiled: None, tmp_path: Path) -> None:

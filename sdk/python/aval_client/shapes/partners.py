@@ -1,21 +1,30 @@
 """Shapes of the API for partners."""
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from aval_client.shapes.informaperu import Via
 
 KeyKind = Literal["opaque", "jwt"]
 Grouping = Literal["day", "via", "outcome"]
+MessageKind = Literal["verificacion", "boletin", "alerta", "suscripcion"]
 MessageState = Literal[
     "queued", "sending", "sent", "delivered", "undelivered", "failed", "unknown", "expired", "cancelled"
 ]
 Outcome = Literal["pending", "verified", "failed", "expired", "unanswered", "cancelled", "replaced", "not_sent"]
+Reason = Literal[
+    "refused", "suppressed", "not_deliverable", "unclear", "stuck", "cancelled", "not_entered", "wrong", "late"
+]
+"""Why a message did not arrive or a code was not verified. `late` is in no event."""
+SuppressionReason = Literal["hard_bounce", "complaint", "manual"]
+"""Of `authorization.suppressed`."""
+PauseReason = Literal["failing", "by_request"]
+"""Of `endpoint.paused`."""
 WebhookStatus = Literal["active", "paused", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 
 class Limit(TypedDict):
-    limit: int
+    limit: int | None
     remaining: int | None
 
 
@@ -39,6 +48,7 @@ class Key(TypedDict):
 class Me(TypedDict):
     name: str
     slug: str
+    test: bool
     contracts: list[str]
     limits: Limits
     keys: list[Key]
@@ -47,7 +57,7 @@ class Me(TypedDict):
 class UsageRow(TypedDict):
     day: NotRequired[str]
     via: NotRequired[Via]
-    outcome: NotRequired[str]
+    outcome: NotRequired[MessageState | Outcome]
     messages: int
     messages_delivered: int
     verifications: int
@@ -60,10 +70,11 @@ Usage = TypedDict("Usage", {"from": str, "to": str, "by": Grouping, "rows": list
 
 class Message(TypedDict):
     id: str
-    kind: str
+    kind: MessageKind
     via: Via
     to: str
     state: MessageState
+    reason: Reason | None
     attempts: int
     verification_id: str | None
     created_at: str
@@ -77,11 +88,31 @@ class Verification(TypedDict):
     via: Via
     to: str
     outcome: Outcome
+    reason: Reason | None
     wrong_attempts: int
     created_at: str
     expires_at: str
     finished_at: str | None
     messages: list[Message]
+
+
+class EventData(TypedDict, total=False):
+    """What an event says. Its type decides which keys there are; others may be added."""
+
+    client_id: str
+    message_id: str
+    kind: str
+    via: Via
+    to: str
+    outcome: str
+    reason: Reason | SuppressionReason | PauseReason | None
+    id_solicitud: int
+    clients: int
+    prefix: str
+    days: int
+    expires_at: str
+    endpoint_id: str
+    failing_since: str
 
 
 class Event(TypedDict):
@@ -91,7 +122,7 @@ class Event(TypedDict):
     type: str
     subject: str
     at: str
-    data: dict[str, Any]
+    data: EventData
     test: bool
 
 

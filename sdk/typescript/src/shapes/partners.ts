@@ -3,6 +3,7 @@
 import type { Via } from "./informaperu.js";
 
 export type Grouping = "day" | "via" | "outcome";
+export type MessageKind = "verificacion" | "boletin" | "alerta" | "suscripcion";
 export type MessageState =
   | "queued"
   | "sending"
@@ -22,10 +23,25 @@ export type Outcome =
   | "cancelled"
   | "replaced"
   | "not_sent";
+/** Why a message did not arrive or a code was not verified. `late` is in no event. */
+export type Reason =
+  | "refused"
+  | "suppressed"
+  | "not_deliverable"
+  | "unclear"
+  | "stuck"
+  | "cancelled"
+  | "not_entered"
+  | "wrong"
+  | "late";
+/** Of `authorization.suppressed`. */
+export type SuppressionReason = "hard_bounce" | "complaint" | "manual";
+/** Of `endpoint.paused`. */
+export type PauseReason = "failing" | "by_request";
 export type DeliveryStatus = "pending" | "delivered" | "failed";
 
 export interface Limit {
-  limit: number;
+  limit: number | null;
   remaining: number | null;
 }
 
@@ -41,6 +57,7 @@ export interface Key {
 export interface Me {
   name: string;
   slug: string;
+  test: boolean;
   contracts: string[];
   limits: Record<"requests_per_minute" | `messages_per_day_${Via}`, Limit>;
   keys: Key[];
@@ -49,7 +66,7 @@ export interface Me {
 export interface UsageRow {
   day?: string;
   via?: Via;
-  outcome?: string;
+  outcome?: MessageState | Outcome;
   messages: number;
   messages_delivered: number;
   verifications: number;
@@ -67,10 +84,11 @@ export interface Usage {
 
 export interface Message {
   id: string;
-  kind: string;
+  kind: MessageKind;
   via: Via;
   to: string;
   state: MessageState;
+  reason: Reason | null;
   attempts: number;
   verification_id: string | null;
   created_at: string;
@@ -84,11 +102,31 @@ export interface Verification {
   via: Via;
   to: string;
   outcome: Outcome;
+  reason: Reason | null;
   wrong_attempts: number;
   created_at: string;
   expires_at: string;
   finished_at: string | null;
   messages: Message[];
+}
+
+/** What an event says. Its type decides which keys there are; others may be added. */
+export interface EventData {
+  client_id?: string;
+  message_id?: string;
+  kind?: string;
+  via?: Via;
+  to?: string;
+  outcome?: string;
+  reason?: Reason | SuppressionReason | PauseReason | null;
+  id_solicitud?: number;
+  clients?: number;
+  prefix?: string;
+  days?: number;
+  expires_at?: string;
+  endpoint_id?: string;
+  failing_since?: string;
+  [key: string]: unknown;
 }
 
 /** An event of the feed. Types and keys may be added: ignore those that you do not know. */
@@ -97,7 +135,7 @@ export interface Event {
   type: string;
   subject: string;
   at: string;
-  data: Record<string, unknown>;
+  data: EventData;
   test: boolean;
 }
 
