@@ -8,6 +8,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aval_client import (
     BadRequest,
     CooldownActive,
     CursorGone,
+    Forbidden,
     IdempotencyConflict,
     NotFound,
     Unauthorized,
@@ -227,6 +229,53 @@ def test_a_webhook_arrives_and_is_verified(aval: Aval, stack: Stack, dispatcher:
         aval.webhooks.delete(key)
         with pytest.raises(NotFound):
             aval.webhooks.get(key)
+
+
+def test_a_code_is_tried_with_test_keys(aval: Aval, stack: Stack) -> None:
+    key = f"keys-{stack.number()}"
+    made = aval.twin.keys(idempotency_key=key)
+    assert aval.twin.keys(idempotency_key=key) == made
+    phone = f"9{stack.number() % 100_000:05}000"
+    with Aval(stack.url, token=made["token"], jwt=made["jwt"]) as trial:
+        assert (trial.partners.me()["test"], aval.partners.me()["test"]) == (True, False)
+        assert trial.partners.me()["limits"]["messages_per_day_S"] == {"limit": None, "remaining": None}
+        client = trial.informaperu.register(stack.person())["data"]["id"]
+        sent = trial.informaperu.request_token(client, "S", phone, "CLARO")["data"]["token_id"]
+        assert wait_until(lambda: trial.twin.messages(phone)["messages"] != [], 20)
+        (message,) = trial.twin.messages(phone)["messages"]
+        assert (message["to"], "A1B2" in message["text"]) == (phone, True)
+        assert trial.informaperu.verify(client, "A1B2")["data"]["status"] == "VALIDADO"
+        assert trial.partners.verification(sent)["reason"] is None
+        assert {each["test"] for each in trial.events(follow=False)} == {True}
+        with pytest.raises(Forbidden) as refused:
+            trial.twin.keys()
+        assert refused.value.code == "live_key_required"
+    with pytest.raises(Forbidden):
+        aval.twin.reset()
+
+
+def test_time_passes_for_what_is_tried(aval: Aval, stack: Stack) -> None:
+    made = aval.twin.keys()
+    with Aval(stack.url, token=made["token"]) as trial:
+        client = trial.informaperu.register(stack.person())["data"]["id"]
+        phone = f"9{stack.number() % 100_000:05}011"
+        code = trial.informaperu.request_token(client, "S", phone, "CLARO")["data"]["token_id"]
+        undelivered = next(trial.events(types=["verification.undelivered"]))
+        assert (undelivered["subject"], undelivered["data"]["reason"]) == (code, "not_deliverable")
+        assert trial.partners.message(undelivered["data"]["message_id"])["reason"] == "not_deliverable"
+        assert trial.partners.verification(code)["reason"] is None
+        assert trial.informaperu.cooldown(client, "S")["data"]["can_request"] is False
+        assert trial.twin.advance_clock(timedelta(hours=4)) == {"advanced_seconds": 14_400}
+        assert trial.informaperu.cooldown(client, "S")["data"]["can_request"] is True
+        assert trial.partners.verification(code)["reason"] == "not_deliverable"
+        assert trial.twin.advance_clock("P1DT12H") == {"advanced_seconds": 129_600}
+        with pytest.raises(BadRequest) as refused:
+            trial.twin.advance_clock("4 horas")
+        assert list(refused.value.fields) == ["advance"]
+        assert trial.twin.reset()["removed"] > 0
+        assert trial.twin.messages() == {"messages": []}
+        with pytest.raises(NotFound):
+            trial.informaperu.cooldown(client, "S")
 
 
 def test_a_strange_cursor_is_gone(aval: Aval, stack: Stack) -> None:

@@ -11,6 +11,7 @@ import {
   CooldownActive,
   CursorGone,
   type ExternalClient,
+  Forbidden,
   type NewClient,
   NotFound,
   type Person,
@@ -179,6 +180,58 @@ test("events come once and the iterator waits for the next", async () => {
   const rest = aval.events({ types, after: events.cursor, follow: false });
   assert.equal((await rest.next()).done, true);
 });
+
+test("a code is tried with test keys", async () => {
+  const idempotencyKey = `keys-${number()}`;
+  const keys = await aval.twin.keys({ idempotencyKey });
+  assert.deepEqual(await aval.twin.keys({ idempotencyKey }), keys);
+  const trial = new Aval(url, keys);
+  const me = await trial.partners.me();
+  assert.deepEqual([me.test, (await aval.partners.me()).test], [true, false]);
+  assert.deepEqual(me.limits.messages_per_day_S, { limit: null, remaining: null });
+  const { id } = (await trial.informaperu.register(person())).data;
+  const telefono = `9${number().slice(-5)}000`;
+  const sent = (await trial.informaperu.requestToken(id, { via: "S", telefono, operador: "CLARO" })).data;
+  const message = await soon(async () => (await trial.twin.messages({ to: telefono })).messages[0]);
+  assert.ok(message.to === telefono && message.text.includes("A1B2"));
+  assert.equal((await trial.informaperu.verify(id, "A1B2")).data.status, "VALIDADO");
+  assert.equal((await trial.partners.verification(sent.token_id)).reason, null);
+  for await (const event of trial.events({ follow: false })) assert.equal(event.test, true);
+  const refused = await failure(() => trial.twin.keys());
+  assert.ok(refused instanceof Forbidden && refused.code === "live_key_required");
+  assert.ok((await failure(() => aval.twin.reset())) instanceof Forbidden);
+});
+
+test("time passes for what is tried", async () => {
+  const trial = new Aval(url, { token: (await aval.twin.keys()).token });
+  await trial.twin.reset();
+  const { id } = (await trial.informaperu.register(person())).data;
+  const telefono = `9${number().slice(-5)}011`;
+  const code = (await trial.informaperu.requestToken(id, { via: "S", telefono, operador: "CLARO" })).data.token_id;
+  const { value } = await trial.events({ types: ["verification.undelivered"] }).next();
+  assert.deepEqual([value?.subject, value?.data.reason], [code, "not_deliverable"]);
+  assert.equal((await trial.partners.message(value?.data.message_id ?? "")).reason, "not_deliverable");
+  assert.equal((await trial.partners.verification(code)).reason, null);
+  assert.equal((await trial.informaperu.cooldown(id, "S")).data.can_request, false);
+  assert.deepEqual(await trial.twin.advanceClock("PT4H"), { advanced_seconds: 14_400 });
+  assert.equal((await trial.informaperu.cooldown(id, "S")).data.can_request, true);
+  assert.equal((await trial.partners.verification(code)).reason, "not_deliverable");
+  const wrong = (await failure(() => trial.twin.advanceClock("4 horas"))) as ApiError;
+  assert.deepEqual(Object.keys(wrong.fields), ["advance"]);
+  assert.ok((await trial.twin.reset()).removed > 0);
+  assert.deepEqual(await trial.twin.messages(), { messages: [] });
+  assert.ok((await failure(() => trial.informaperu.cooldown(id, "S"))) instanceof NotFound);
+});
+
+/** What is there within ten seconds. */
+async function soon<Found>(look: () => Promise<Found | undefined>): Promise<Found> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await sleep(100);
+  }
+  return assert.fail("it did not come");
+}
 
 test("a strange cursor is gone", async () => {
   const after = "MDAwMDAwMDAwMDAwMDAwMC4xLjE=";
