@@ -123,6 +123,7 @@ _SHOWN_TEST = {
 }
 _WEBHOOK = path_parameter("webhook", shapes.STRING, "El id del webhook.", _ID)
 _NOT_FOUND = NoSuchResource()
+_NO_FIELDS = errors.InvalidFields({"url": ["No es un campo de este recurso."]})
 _INVALID = errors.InvalidFields({"url": ["Debe comenzar con https://."]})
 
 LIST = operation(
@@ -195,7 +196,7 @@ TEST = operation(
     Success("La entrega, todavía sin enviar.", _DELIVERY, {"prueba": _SHOWN_TEST}, KEPT),
     status=202,
     parameters=[_WEBHOOK],
-    errors_=[_NOT_FOUND, UntriedTest()],
+    errors_=[_NO_FIELDS, _NOT_FOUND, UntriedTest()],
     allow=("POST",),
     tag=TAG,
     body=_asked("WebhookSinDatos", {}),
@@ -209,7 +210,7 @@ ROTATE = operation(
     "El anterior firma también durante 24 horas: cámbielo en su servidor en ese tiempo.",
     Success("El webhook, con su secreto nuevo.", _WITH_SECRET, {"rotado": _SHOWN_WITH_SECRET}, KEPT),
     parameters=[_WEBHOOK],
-    errors_=[_NOT_FOUND],
+    errors_=[_NO_FIELDS, _NOT_FOUND],
     allow=("POST",),
     tag=TAG,
     body=_asked("WebhookSinDatos", {}),
