@@ -42,7 +42,7 @@ COUNT_UP = "DO $$ BEGIN FOR each IN 1..{} LOOP PERFORM pg_current_xact_id(); COM
 TRANSACTIONS = 20_000
 """Transactions over which the events are spread."""
 SELECT = """
-SELECT id, type, subject, at, data, test FROM clients_partnerevent
+SELECT id, type, subject, at, data FROM clients_partnerevent
 WHERE partner_id = %s AND (xid, id) > (%s::text::xid8, %s) ORDER BY xid, id LIMIT 1000
 """
 PLACES = "SELECT xid::text, id FROM clients_partnerevent WHERE partner_id = %s AND id >= %s ORDER BY id LIMIT 1"
