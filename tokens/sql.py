@@ -16,6 +16,7 @@ from uuid import UUID
 from clients.credentials import Known
 from clients.errors import CredentialChanged
 from clients.events.models import EventType
+from clients.events.payload import moment
 from clients.events.sql import INSERT as INSERT_EVENT
 from clients.events.writing import parameters as event_parameters
 from clients.postgresql import exchange, execute_with_commit
@@ -336,7 +337,7 @@ def insert_token_and_message(token: VerificationToken, message: dict[str, Any], 
             "via": token.via,
             "to": masked(token.via, token.destination),
             "message_id": str(message["id"]),
-            "expires_at": token.expires_at.isoformat(),
+            "expires_at": moment(token.expires_at),
         }
         requested = EventType.VERIFICATION_REQUESTED
         columns |= event_parameters(partner, requested, token.id, data, at=token.created_at)

@@ -70,7 +70,7 @@ def test_a_request_tells_by_which_way_and_until_when(applicant):
         "via": "S",
         "to": MASKED,
         "message_id": str(message.pk),
-        "expires_at": token.expires_at.isoformat(),
+        "expires_at": f"{token.expires_at:%Y-%m-%dT%H:%M:%S.%f}Z",
     }
 
 
