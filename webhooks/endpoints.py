@@ -20,7 +20,6 @@ from webhooks.deliveries import TEST_TYPE
 from webhooks.errors import TooManyEndpoints, UntriedTest
 from webhooks.models import Delivery, Endpoint
 
-MOST_SENT_AGAIN = Endpoint.MOST_OPEN
 CHANGED = ("url", "types", "description", "email")
 """Fields that a partner gives."""
 _LAST_ID = 2**63 - 1
@@ -183,7 +182,7 @@ def send_again(
             "ids": list(deliveries) if deliveries is not None else None,
             "since": since,
             "until": until or at,
-            "most": MOST_SENT_AGAIN,
+            "most": Endpoint.MOST_OPEN,
             "at": at,
         }
         with connection.cursor() as cursor:

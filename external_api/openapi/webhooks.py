@@ -126,6 +126,16 @@ _NOT_FOUND = NoSuchResource()
 _NO_FIELDS = errors.InvalidFields({"url": ["No es un campo de este recurso."]})
 _INVALID = errors.InvalidFields({"url": ["Debe comenzar con https://."]})
 
+_WITHOUT_FIELDS: dict[str, Any] = {
+    "allow": ("POST",),
+    "tag": TAG,
+    "body": _asked("WebhookSinDatos", {}),
+    "body_examples": {"vacio": {}},
+    "body_required": False,
+    "idempotent": True,
+}
+"""Of a write whose body, if there is one, is an empty object."""
+
 LIST = operation(
     "webhooks",
     "Sus webhooks",
@@ -197,12 +207,7 @@ TEST = operation(
     status=202,
     parameters=[_WEBHOOK],
     errors_=[_NO_FIELDS, _NOT_FOUND, UntriedTest()],
-    allow=("POST",),
-    tag=TAG,
-    body=_asked("WebhookSinDatos", {}),
-    body_examples={"vacio": {}},
-    body_required=False,
-    idempotent=True,
+    **_WITHOUT_FIELDS,
 )
 ROTATE = operation(
     "rotarSecreto",
@@ -211,12 +216,7 @@ ROTATE = operation(
     Success("El webhook, con su secreto nuevo.", _WITH_SECRET, {"rotado": _SHOWN_WITH_SECRET}, KEPT),
     parameters=[_WEBHOOK],
     errors_=[_NO_FIELDS, _NOT_FOUND],
-    allow=("POST",),
-    tag=TAG,
-    body=_asked("WebhookSinDatos", {}),
-    body_examples={"vacio": {}},
-    body_required=False,
-    idempotent=True,
+    **_WITHOUT_FIELDS,
 )
 REPLAY = operation(
     "reenviarEntregas",
