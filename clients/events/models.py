@@ -4,6 +4,7 @@ import json
 import secrets
 from typing import Any
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Func
 
@@ -80,7 +81,7 @@ class PartnerEvent(models.Model):
         verbose_name_plural = "eventos"
         indexes = [
             models.Index("partner", "xid", "id", name="feed_of_a_partner"),
-            models.Index("at", name="events_by_time"),
+            BrinIndex(fields=["at"], name="events_by_age", autosummarize=True),  # for retention
             models.Index("subject", name="events_about_a_subject"),
         ]
 

@@ -502,3 +502,13 @@ def test_a_big_table_is_read_from_its_oldest_row_by_an_index(name):
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert BY_INDEX[name] in plan, plan
     assert "Sort" not in plan, plan
+
+
+def test_expired_events_are_found_by_their_brin_index_without_a_sort():
+    with connection.cursor() as cursor:
+        drop_other_indexes(cursor, "events_by_age")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {kind('events').select_sql} LIMIT 10", {"before": NOW, "at": NOW})
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Bitmap Index Scan on events_by_age" in plan, plan
+    assert "Sort" not in plan, plan
