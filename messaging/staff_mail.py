@@ -12,8 +12,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.template.loader import render_to_string
 
-from messaging.gateways import gateways_for
-from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing, can_reach
+from messaging.gateways.base import Outgoing
+from messaging.unqueued_mail import hand_over
 from staff import passwords
 
 log = logging.getLogger(__name__)
@@ -25,21 +25,10 @@ def send_reset_links(*, at: datetime) -> int:
 
 
 def _send(user: User, *, at: datetime) -> bool:
-    message = _mail_to(user, at=at)
-    for gateway in gateways_for("C"):
-        if not can_reach(gateway, user.email):
-            continue
-        try:
-            gateway.send(message, None)
-        except GatewayError as refusal:
-            log.warning("a mail to staff was not taken", extra={"provider": gateway.name, "reply": refusal.reply[:300]})
-        except OutcomeUnknown as doubt:
-            log.warning("a mail to staff may be lost", extra={"provider": gateway.name, "reply": doubt.reply[:300]})
-            return True
-        else:
-            return True
-    log.error("no provider took a mail for a forgotten password", extra={"user": user.pk})
-    return False
+    taken = hand_over(_mail_to(user, at=at), "forgotten password")
+    if not taken:
+        log.error("no provider took a mail for a forgotten password", extra={"user": user.pk})
+    return taken
 
 
 def _mail_to(user: User, *, at: datetime) -> Outgoing:

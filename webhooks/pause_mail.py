@@ -11,8 +11,8 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from clients.uuid7 import uuid7
-from messaging.gateways import gateways_for
-from messaging.gateways.base import GatewayError, OutcomeUnknown, Outgoing, can_reach
+from messaging.gateways.base import Outgoing
+from messaging.unqueued_mail import hand_over
 from webhooks.models import Endpoint
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def send_due(*, at: datetime) -> int:
     taken = 0
     due = Endpoint.objects.filter(mail_due=True).select_related("partner").order_by("stopped_at")
     for endpoint in due[:BATCH]:
-        is_taken = _send(endpoint, at=at)
+        is_taken = hand_over(_mail_about(endpoint, at=at), "paused webhook")
         too_late = endpoint.stopped_at is None or endpoint.stopped_at < at - TRIED_FOR
         if too_late and not is_taken:
             log.error("a mail of a paused webhook was not taken for a day", extra={"endpoint": str(endpoint.pk)})
@@ -35,24 +35,6 @@ def send_due(*, at: datetime) -> int:
             Endpoint.objects.filter(pk=endpoint.pk).update(mail_due=False)
         taken += is_taken
     return taken
-
-
-def _send(endpoint: Endpoint, *, at: datetime) -> bool:
-    """Whether a provider took it, or may have."""
-    message = _mail_about(endpoint, at=at)
-    for gateway in gateways_for("C"):
-        if not can_reach(gateway, endpoint.email):
-            continue
-        try:
-            gateway.send(message, None)
-        except GatewayError as refusal:
-            log.warning("a mail of a paused webhook was not taken", extra={"reply": refusal.reply[:300]})
-        except OutcomeUnknown as doubt:
-            log.warning("a mail of a paused webhook may be lost", extra={"reply": doubt.reply[:300]})
-            return True
-        else:
-            return True
-    return False
 
 
 def _mail_about(endpoint: Endpoint, *, at: datetime) -> Outgoing:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from clients.models import AuditEntry
-from messaging import staff_mail
+from messaging import staff_mail, unqueued_mail
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.models import Message, SandboxMessage
 from staff import passwords
@@ -182,7 +182,7 @@ def test_the_mail_is_in_no_row_and_no_log(eva, caplog):
 )
 def test_another_provider_takes_over_unless_the_first_may_have_sent_it(eva, monkeypatch, first, second, taken):
     gateways = (FakeGateway("uno", first), FakeGateway("dos", second))
-    monkeypatch.setattr(staff_mail, "gateways_for", lambda via: gateways)
+    monkeypatch.setattr(unqueued_mail, "gateways_for", lambda via: gateways)
     ask("eva")
     assert staff_mail.send_reset_links(at=timezone.now()) == taken
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from clients.models import AuditEntry
+from messaging import unqueued_mail
 from tests.factories import DeliveryFactory, EndpointFactory, PartnerFactory, staff_browser, superuser_browser
 from webhooks import pause_mail, signing
 from webhooks.models import Delivery, Endpoint
@@ -32,7 +33,7 @@ def by_smtp(settings, monkeypatch):
             mail.outbox.append(message)
             return Receipt("1", "ok")
 
-    monkeypatch.setattr(pause_mail, "gateways_for", lambda via: [Gateway()])
+    monkeypatch.setattr(unqueued_mail, "gateways_for", lambda via: [Gateway()])
     return mail.outbox
 
 
@@ -51,7 +52,7 @@ def test_a_pause_is_told_by_mail_once(by_smtp):
 
 
 def test_a_mail_that_nobody_takes_is_tried_again_for_a_day(monkeypatch, caplog):
-    monkeypatch.setattr(pause_mail, "gateways_for", lambda via: [])
+    monkeypatch.setattr(unqueued_mail, "gateways_for", lambda via: [])
     now = timezone.now()
     EndpointFactory(email="ops@empresa.pe", status="PAUSED", stopped_at=now, mail_due=True)
     assert pause_mail.send_due(at=now + timedelta(hours=23)) == 0
