@@ -262,6 +262,17 @@ def error_schema(answers: Sequence[Answer]) -> Schema:
     return Named("ErrorDeEmpresa", _problem(codes, sorted({a.status for a in answers}), extras), general=general)
 
 
+def written(name: str, properties: dict[str, Schema], *required: str) -> Schema:
+    """A named body of a write. Other fields are refused."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return Named(name, {**schema, "required": list(required)} if required else schema)
+
+
+NO_FIELDS = written("SinCampos", {})
+UNKNOWN_FIELD = errors.InvalidFields({"url": ["No es un campo de este recurso."]})
+"""Example of the answer to a field that a body must not have."""
+
+
 def operation(
     id: str,
     summary: str,

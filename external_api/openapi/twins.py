@@ -10,8 +10,8 @@ from external_api.openapi import shapes
 from external_api.openapi.forms import Named
 from external_api.openapi.informaperu_shapes import VIA
 from external_api.openapi.operations import Operation, Success, in_query
-from external_api.openapi.partners import KEPT, MOMENT, operation
-from external_api.openapi.shapes import Schema, answered, asked, listed, text
+from external_api.openapi.partners import KEPT, MOMENT, NO_FIELDS, UNKNOWN_FIELD, operation, written
+from external_api.openapi.shapes import Schema, answered, listed, text
 from external_api.partners.contract import TestKeyRequired
 from external_api.partners.twin_views import MOST_MESSAGES, ClockView, OutboxView, ResetView, TestKeysView
 
@@ -29,12 +29,10 @@ _SHOWN_KEYS = {
     "token": "test7Kq2mW9xTb4RzN1cVf6HsJ0yLd5P",
     "jwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJqdGkiOiI.Vq3",
 }
-_ADVANCE: Schema = Named(
+_ADVANCE = written(
     "AvanceDelReloj",
-    asked(
-        {"advance": text("Duración ISO 8601 de días, horas, minutos y segundos, hasta 30 días.", examples=["PT4H"])},
-        required=["advance"],
-    ),
+    {"advance": text("Duración ISO 8601 de días, horas, minutos y segundos, hasta 30 días.", examples=["PT4H"])},
+    "advance",
 )
 _ADVANCED: Schema = Named("RelojAvanzado", answered({"advanced_seconds": shapes.COUNT}))
 _REMOVED: Schema = Named(
@@ -76,9 +74,6 @@ _SHOWN_OUTBOX: dict[str, Any] = {
 }
 
 
-_NOTHING: Schema = Named("SinCampos", asked({}, required=[]))
-
-
 def _writing(
     id: str,
     summary: str,
@@ -87,7 +82,7 @@ def _writing(
     *,
     status: int = 200,
     errors_: Sequence[Refused],
-    body: Schema = _NOTHING,
+    body: Schema = NO_FIELDS,
     example: dict[str, Any] | None = None,
 ) -> Operation:
     return operation(
@@ -101,7 +96,7 @@ def _writing(
         tag=TAG,
         body=body,
         body_examples={"ejemplo": example or {}},
-        body_required=body is not _NOTHING,
+        body_required=body is not NO_FIELDS,
         idempotent=True,
     )
 
@@ -113,7 +108,7 @@ TEST_KEYS = _writing(
     "vez. Con ellos funcionan los tres contratos y esta API, y nada llega a un cliente.",
     Success("Las credenciales.", _KEYS, {"nuevas": _SHOWN_KEYS}, KEPT),
     status=201,
-    errors_=[TwinHasNoTwin(), TooManyTestKeys()],
+    errors_=[TwinHasNoTwin(), TooManyTestKeys(), UNKNOWN_FIELD],
 )
 CLOCK = _writing(
     "adelantarRelojDePrueba",
@@ -131,7 +126,7 @@ RESET = _writing(
     "Con una credencial de prueba. Borra los clientes, códigos y mensajes de la empresa de prueba y su buzón. Las "
     "credenciales y los eventos quedan.",
     Success("Quedó vacía.", _REMOVED, {"vacia": {"removed": 128}}, KEPT),
-    errors_=[TestKeyRequired()],
+    errors_=[TestKeyRequired(), UNKNOWN_FIELD],
 )
 OUTBOX = operation(
     "buzonDePrueba",

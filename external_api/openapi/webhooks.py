@@ -8,7 +8,7 @@ from external_api.openapi import shapes
 from external_api.openapi.forms import Named
 from external_api.openapi.informaperu import path_parameter
 from external_api.openapi.operations import Success, in_query
-from external_api.openapi.partners import AT, KEPT, MAYBE_MOMENT, MOMENT, operation
+from external_api.openapi.partners import AT, KEPT, MAYBE_MOMENT, MOMENT, NO_FIELDS, UNKNOWN_FIELD, operation, written
 from external_api.openapi.shapes import Schema, answered, listed, one_of_these, or_null, text
 from external_api.partners.contract import NoSuchResource
 from external_api.partners.webhook_presenters import DELIVERY_STATUSES, STATUSES
@@ -79,11 +79,6 @@ _NEW: dict[str, Schema] = {
 }
 
 
-def _asked(name: str, properties: dict[str, Schema], *required: str) -> Schema:
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return Named(name, {**schema, "required": list(required)} if required else schema)
-
-
 _SHOWN: dict[str, Any] = {
     "id": _ID,
     "url": _URL,
@@ -123,13 +118,12 @@ _SHOWN_TEST = {
 }
 _WEBHOOK = path_parameter("webhook", shapes.STRING, "El id del webhook.", _ID)
 _NOT_FOUND = NoSuchResource()
-_NO_FIELDS = errors.InvalidFields({"url": ["No es un campo de este recurso."]})
 _INVALID = errors.InvalidFields({"url": ["Debe comenzar con https://."]})
 
 _WITHOUT_FIELDS: dict[str, Any] = {
     "allow": ("POST",),
     "tag": TAG,
-    "body": _asked("WebhookSinDatos", {}),
+    "body": NO_FIELDS,
     "body_examples": {"vacio": {}},
     "body_required": False,
     "idempotent": True,
@@ -159,7 +153,7 @@ CREATE = operation(
     errors_=[_INVALID, TooManyEndpoints()],
     allow=("GET", "HEAD", "POST"),
     tag=TAG,
-    body=_asked("WebhookNuevo", _NEW, "url"),
+    body=written("WebhookNuevo", _NEW, "url"),
     body_examples={"todos": {"url": _URL}, "algunos": {"url": _URL, "types": ["verification.verified"]}},
     idempotent=True,
 )
@@ -184,7 +178,7 @@ CHANGE = operation(
     errors_=[_INVALID, _NOT_FOUND],
     allow=_ONE,
     tag=TAG,
-    body=_asked("WebhookCambiado", {**_NEW, "status": one_of_these(SETTABLE)}),
+    body=written("WebhookCambiado", {**_NEW, "status": one_of_these(SETTABLE)}),
     body_examples={"pausar": {"status": "paused"}, "reanudar": {"status": "active"}},
     idempotent=True,
 )
@@ -206,7 +200,7 @@ TEST = operation(
     Success("La entrega, todavía sin enviar.", _DELIVERY, {"prueba": _SHOWN_TEST}, KEPT),
     status=202,
     parameters=[_WEBHOOK],
-    errors_=[_NO_FIELDS, _NOT_FOUND, UntriedTest()],
+    errors_=[UNKNOWN_FIELD, _NOT_FOUND, UntriedTest()],
     **_WITHOUT_FIELDS,
 )
 ROTATE = operation(
@@ -215,7 +209,7 @@ ROTATE = operation(
     "El anterior firma también durante 24 horas: cámbielo en su servidor en ese tiempo.",
     Success("El webhook, con su secreto nuevo.", _WITH_SECRET, {"rotado": _SHOWN_WITH_SECRET}, KEPT),
     parameters=[_WEBHOOK],
-    errors_=[_NO_FIELDS, _NOT_FOUND],
+    errors_=[UNKNOWN_FIELD, _NOT_FOUND],
     **_WITHOUT_FIELDS,
 )
 REPLAY = operation(
@@ -234,7 +228,7 @@ REPLAY = operation(
     errors_=[errors.InvalidFields({"deliveries": ["Indique `deliveries` o `since`, uno de los dos."]}), _NOT_FOUND],
     allow=("POST",),
     tag=TAG,
-    body=_asked(
+    body=written(
         "ReenvioPedido",
         {
             "deliveries": {"type": "array", "items": shapes.UUID, "minItems": 1, "maxItems": MOST_IDS},

@@ -1,4 +1,4 @@
-"""Parameters of the API for partners."""
+"""Parameters of the API for partners, and how a body is read."""
 
 from datetime import date
 from typing import Any
@@ -7,6 +7,8 @@ from rest_framework import serializers
 
 from clients.events.feed import MOST, Cursor, NotACursor
 from clients.events.models import EventType
+from external_api.frontdoor.errors import InvalidFields
+from external_api.frontdoor.fields import checked
 
 LONGEST = 1000
 """Characters of a parameter."""
@@ -86,3 +88,15 @@ class FeedQuery(serializers.Serializer[Any]):
     after = CursorField(default=None)
     types = TypesField(default=None)
     limit = serializers.IntegerField(default=100, min_value=1, max_value=MOST)
+
+
+class NoFields(serializers.Serializer[Any]):
+    """A body without fields, or none."""
+
+
+def given(serializer_class: type[serializers.Serializer[Any]], body: dict[str, Any]) -> dict[str, Any]:
+    """The valid values of the fields that a body has. Raises InvalidFields, for a field that there is not, too."""
+    unknown = [name for name in body if name not in serializer_class().fields]
+    if unknown:
+        raise InvalidFields({name[:50]: ["No es un campo de este recurso."] for name in unknown[:20]})
+    return {name: value for name, value in checked(serializer_class, body).items() if name in body}

@@ -14,6 +14,7 @@ from external_api.frontdoor.fields import REQUIRED, checked
 from external_api.frontdoor.query import query_of
 from external_api.partners import presenters
 from external_api.partners.contract import TestKeyRequired
+from external_api.partners.serializers import NoFields, given
 from external_api.partners.views import PartnersView
 from messaging.models import SandboxMessage
 from tokens.twins import clock, rows
@@ -69,6 +70,7 @@ class TestKeysView(PartnersView):
     def post(self, request: HttpRequest) -> Answer:
         assert self.credential is not None, "as in `owner`"  # noqa: S101  narrows the type
         by = f"{self.owner.slug}/{self.credential.prefix}"  # as in clients.external_clients
+        given(NoFields, self.body)
         made = twins.issue_keys(self.owner, at=self.at, by=by, address=self.address)
         return Answer(201, {"token": made.token, "jwt": made.jwt})
 
@@ -90,7 +92,7 @@ class ClockView(TwinView):
 
     def post(self, request: HttpRequest) -> Answer:
         twin = self.twin
-        by: timedelta = checked(ClockChange, self.body)["advance"]
+        by: timedelta = given(ClockChange, self.body)["advance"]
         clock.advance(twin, by, at=self.at)
         return Answer(200, {"advanced_seconds": int(by.total_seconds())})
 
@@ -100,7 +102,9 @@ class ResetView(TwinView):
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest) -> Answer:
-        removed = rows.empty(self.twin, at=self.at)
+        twin = self.twin
+        given(NoFields, self.body)
+        removed = rows.empty(twin, at=self.at)
         idempotency.forget(self.owner)
         return Answer(200, {"removed": removed})
 

@@ -10,8 +10,7 @@ from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from clients.events.models import EventType
-from external_api.frontdoor.errors import InvalidFields
-from external_api.frontdoor.fields import Text, checked
+from external_api.frontdoor.fields import Text
 from external_api.partners.webhook_presenters import DELIVERY_STATUSES
 from webhooks import endpoints
 from webhooks.addresses import LONGEST_URL, BadUrl
@@ -151,10 +150,6 @@ class Replay(serializers.Serializer[Any]):
         return attrs
 
 
-class Nothing(serializers.Serializer[Any]):
-    """A body without fields, or none."""
-
-
 class DeliveriesQuery(serializers.Serializer[Any]):
     """`GET /partners/v1/webhooks/{id}/deliveries`."""
 
@@ -168,11 +163,3 @@ class DeliveriesQuery(serializers.Serializer[Any]):
 
     def validate_status(self, value: str | None) -> Delivery.Status | None:
         return None if value is None else _STATUS_OF[value]
-
-
-def given(serializer_class: type[serializers.Serializer[Any]], body: dict[str, Any]) -> dict[str, Any]:
-    """The valid values of the fields that a body has. Raises InvalidFields, for a field that there is not, too."""
-    unknown = [name for name in body if name not in serializer_class().fields]
-    if unknown:
-        raise InvalidFields({name[:50]: ["No es un campo de este recurso."] for name in unknown[:20]})
-    return {name: value for name, value in checked(serializer_class, body).items() if name in body}

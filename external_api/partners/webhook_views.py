@@ -10,15 +10,9 @@ from external_api.frontdoor.fields import checked
 from external_api.frontdoor.query import query_of
 from external_api.partners import webhook_presenters as presenters
 from external_api.partners.contract import NoSuchResource
+from external_api.partners.serializers import NoFields, given
 from external_api.partners.views import PartnersView, uuid_of
-from external_api.partners.webhook_serializers import (
-    ChangedEndpoint,
-    DeliveriesQuery,
-    NewEndpoint,
-    Nothing,
-    Replay,
-    given,
-)
+from external_api.partners.webhook_serializers import ChangedEndpoint, DeliveriesQuery, NewEndpoint, Replay
 from webhooks import endpoints
 from webhooks.endpoints import Actor
 from webhooks.models import Delivery, Endpoint
@@ -96,7 +90,7 @@ class WebhookTestView(WebhooksBase):
 
     def post(self, request: HttpRequest, webhook: str) -> Answer:
         endpoint = self.endpoint_of(webhook)
-        given(Nothing, self.body)
+        given(NoFields, self.body)
         delivery = endpoints.send_test(endpoint.pk, at=self.at)
         return Answer(202, presenters.delivery(delivery))
 
@@ -110,7 +104,7 @@ class WebhookRotateView(WebhooksBase):
 
     def post(self, request: HttpRequest, webhook: str) -> Answer:
         endpoint = self.endpoint_of(webhook)
-        given(Nothing, self.body)
+        given(NoFields, self.body)
         endpoint, secret = endpoints.rotate(endpoint.pk, by=self.actor, at=self.at)
         return Answer(200, self.shown(endpoint, secret=secret))
 

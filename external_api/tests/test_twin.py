@@ -14,7 +14,7 @@ from messaging import caps
 from messaging.delivery import send as delivery
 from messaging.models import Message, SandboxMessage
 from messaging.twins import routing
-from tests.factories import MessageFactory, VerificationTokenFactory
+from tests.factories import ApplicantFactory, MessageFactory, VerificationTokenFactory
 from tokens.models import VerificationToken
 from tokens.twins import rows
 
@@ -83,6 +83,18 @@ def test_what_is_of_the_twin_needs_a_test_key(informa, path):
     assert (answer.status_code, answer.json()["code"]) == (403, "test_key_required")
     answer = outbox(informa)
     assert (answer.status_code, answer.json()["code"]) == (403, "test_key_required")
+
+
+@pytest.mark.parametrize("path", ["keys", "clock", "reset"])
+def test_a_field_that_there_is_not_is_refused_and_nothing_happens(informa, twin, path):
+    who = informa if path == "keys" else twin
+    ApplicantFactory(partner=twin.partner)
+    keys = Credential.objects.count()
+    answer = post(path, who, {"advance": "PT1H", "advnace": "PT2H"} if path == "clock" else {"advnace": "PT2H"})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == {"advnace": ["No es un campo de este recurso."]}
+    assert Credential.objects.count() == keys
+    assert Applicant.objects.filter(partner=twin.partner).count() == 1
 
 
 def test_the_twin_of_a_partner_that_is_switched_off_does_not_get_in(informa, twin, front):
