@@ -218,10 +218,14 @@ FILL = (
 def test_a_twin_that_holds_the_most_is_moved_and_emptied_within_the_time_of_a_statement(twin):
     person = ApplicantFactory(partner=twin)
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")  # to fill it; the limit is for what follows
         for fill in FILL:
             cursor.execute(fill, {"applicant": person.pk, "twin": twin.pk, "at": NOW, "most": twins.MOST_ROWS})
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute("RESET statement_timeout")
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("5s",)
     with pytest.raises(twins.TwinIsFull):
         rows.check_room(twin.pk)
     clock.advance(twin.pk, HOUR, at=NOW)
