@@ -26,6 +26,7 @@ from config.embedded.attach import embedded_where_missing
 from config.run import static_files
 from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, own_folder
 from config.run.environment import fill_in, migrate_url
+from config.run.migration import first_line, migrate
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
 from config.run.programs import COMMANDS, enabled_programs, host
 from config.run.supervisor import Child, Supervisor, print_line
@@ -112,32 +113,6 @@ def load_django() -> None:
         raise StartError(str(fault)) from None
 
 
-def migrate(owner_url: str) -> None:
-    """Migrate the database as the owner of the tables, then grant the run role its privileges. Raises StartError.
-
-    The plan is read first: that takes a tenth of the time of a `migrate` without anything to do.
-    """
-    from django.core.management import call_command
-    from django.db import OperationalError, connection
-    from django.db.migrations.executor import MigrationExecutor
-
-    name = "DATABASE_URL" if owner_url == os.environ["DATABASE_URL"] else "MIGRATE_DATABASE_URL"
-    try:
-        with roles.connected_as(owner_url):
-            executor = MigrationExecutor(connection)
-            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-            if plan:
-                print_line(f"aval: bringing the database up to date ({len(plan)} migrations).")
-                call_command("migrate", interactive=False, verbosity=0)
-            roles.grant(os.environ["DATABASE_URL"])
-        name = "DATABASE_URL"
-        connection.ensure_connection()
-    except OperationalError as fault:
-        raise StartError(f"PostgreSQL does not answer at {name}: {_first_line(fault)}") from None
-    finally:
-        connection.close()
-
-
 def bootstrap() -> None:
     """On the first run, create an admin and a demo partner and print how to call the contracts."""
     from django.core.management import CommandError, call_command
@@ -158,11 +133,7 @@ def check_redis() -> None:
         with redis.Redis.from_url(os.environ["REDIS_URL"], socket_connect_timeout=3, socket_timeout=3) as client:
             client.ping()
     except (redis.RedisError, ValueError) as fault:
-        raise StartError(f"Redis does not answer at REDIS_URL: {_first_line(fault)}") from None
-
-
-def _first_line(fault: Exception) -> str:
-    return (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        raise StartError(f"Redis does not answer at REDIS_URL: {first_line(fault)}") from None
 
 
 # --- running ------------------------------------------------------------------------------------------------
