@@ -59,6 +59,7 @@ lint: venv-dev  ## ruff, mypy, import rules, migrations, Django's own checks and
 	@$(LINT) .venv/bin/lint-imports --no-cache
 	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" \
 		.venv/bin/python manage.py makemigrations --check --dry-run
+	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" .venv/bin/python -m testkit.migration_lint
 	@$(LINT) SANDBOX=false .venv/bin/python manage.py check --deploy --fail-level WARNING
 
 requirements: venv-dev  ## compile the pinned versions from the .in files
