@@ -157,7 +157,7 @@ def waiting(gateway, **changes) -> Message:
 class Until:
     """Event that stops a bind once the condition holds. Fails the test if that takes longer than `seconds`."""
 
-    def __init__(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    def __init__(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         self.condition = condition
         self.deadline = time.monotonic() + seconds
         self.over = False
