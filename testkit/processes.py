@@ -22,9 +22,17 @@ class Program:
     """One of Aval's programs as a process group. Start it from the main thread (see `config.run.processes`)."""
 
     def __init__(
-        self, name: str, environment: Mapping[str, str], log: Path, inherit: Sequence[int], reaper: ReaperProcess
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        log: Path,
+        inherit: Sequence[int],
+        reaper: ReaperProcess,
+        *,
+        source: Path = BASE_DIR,
     ) -> None:
         self.name = name
+        self.source = source
         self.environment = dict(environment)
         self.log = log
         self.inherit = tuple(inherit)
@@ -35,7 +43,7 @@ class Program:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "config.run", self.name],
-                cwd=BASE_DIR,
+                cwd=self.source,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

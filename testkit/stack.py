@@ -107,10 +107,22 @@ def code_in(text: str, masked: str) -> str:
 
 
 class Stack:
-    """The running installation with helpers for clients, partners and operators."""
+    """The running installation with helpers for clients, partners and operators.
 
-    def __init__(self, folder: Path, servers: Servers, settings: Mapping[str, str], stopping: ExitStack) -> None:
+    `source`: folder of the version that its processes and commands run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        servers: Servers,
+        settings: Mapping[str, str],
+        stopping: ExitStack,
+        *,
+        source: Path = BASE_DIR,
+    ) -> None:
         self.folder = folder
+        self.source = source
         self.servers = servers
         self.postgres, self.redis = (ServerProcess(handle) for handle in servers.handles)
         self.port = free_port()
@@ -137,7 +149,8 @@ class Stack:
     def program(self, name: str, log: str = "", **environment: str) -> Program:
         """One more process of a program, not started yet."""
         path = self.folder / "logs" / f"{log or name}.log"
-        return Program(name, self.environment | environment, path, self.servers.inheritable, self._reaper)
+        given = self.environment | environment
+        return Program(name, given, path, self.servers.inheritable, self._reaper, source=self.source)
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -175,7 +188,7 @@ class Stack:
         """Run a module to its end with the stack's settings and return its output."""
         done = subprocess.run(
             [sys.executable, "-m", *words],
-            cwd=BASE_DIR,
+            cwd=self.source,
             env=self.environment | environment,
             capture_output=True,
             text=True,
@@ -351,11 +364,11 @@ class Stack:
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Stack]:
+def running(folder: Path, source: Path = BASE_DIR, /, **settings: str) -> Iterator[Stack]:
     """A stack in this folder, emptied first. `settings` are environment variables of its programs."""
     with ExitStack() as stopping:
         exclusive_folder(folder, stopping)
-        stack = Stack(folder, stopping.enter_context(embedded.stack(folder)), settings, stopping)
+        stack = Stack(folder, stopping.enter_context(embedded.stack(folder)), settings, stopping, source=source)
         stopping.callback(stack.stop)
         for server in (stack.postgres, stack.redis):
             stopping.callback(server.thaw)
