@@ -113,6 +113,19 @@ class Authority:
         return context
 
 
+KEY_USES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
 def make_authority(folder: Path) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Aval test authority")])
@@ -135,7 +148,10 @@ def _certificate(
     *,
     subject: x509.GeneralName | None,
 ) -> x509.Certificate:
-    """A certificate for a server (`subject`); without a subject that of the authority."""
+    """A certificate for a server (`subject`); without a subject that of the authority.
+
+    It has what Python 3.13 asks for (ssl.VERIFY_X509_STRICT): ids of both keys, and the uses of the authority's key.
+    """
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -147,14 +163,26 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=subject is None, path_length=None), critical=True)
     )
+    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    builder = builder.add_extension(issued_by, critical=False)
     if subject is not None:
         builder = builder.add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+    else:
+        may_sign = dict.fromkeys(KEY_USES, False) | {"key_cert_sign": True, "crl_sign": True}
+        builder = builder.add_extension(x509.KeyUsage(**may_sign), critical=True)
     return builder.sign(signer, hashes.SHA256())
 
 
 # --- a server that misbehaves ------------------------------------------------------------------------------
 
 Act = Callable[[socket.socket], None]
+
+
+def _spelled_alike(line: str) -> str:
+    """A command with its keyword in small letters: smtplib's spelling differs between versions of Python."""
+    keyword, colon, rest = line.partition(":")
+    return f"{keyword.lower()}{colon}{rest}" if colon else line
 
 
 def cut(connection: socket.socket) -> None:
@@ -258,7 +286,7 @@ def _converse(connection: socket.socket, script: Script, answers: dict[str, str 
         if not _answer(connection, "greeting", answers):
             return
         while line := lines.readline():
-            script.commands.append(line.decode("utf-8", "replace").strip())
+            script.commands.append(_spelled_alike(line.decode("utf-8", "replace").strip()))
             step = script.verbs()[-1].lower()
             if not _answer(connection, step, answers):
                 return

@@ -164,7 +164,7 @@ def test_a_server_that_takes_seven_bits_gets_seven_bits():
     with scripted_server() as script:
         gateway_to(script.port).send(outgoing(text=text, html=html), CODE)
         (body,) = script.bodies
-        assert "mail FROM:<no-responder@aval.pe>" in script.commands
+        assert "mail from:<no-responder@aval.pe>" in script.commands
     assert body.isascii()
     assert max(map(len, body.split(b"\r\n"))) <= 998
     plain, beside = message_from_bytes(body, policy=policy.default).iter_parts()

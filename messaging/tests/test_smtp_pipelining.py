@@ -123,7 +123,7 @@ def test_many_mails_over_one_connection_without_waiting_for_delayed_acknowledgem
         assert script.connections == 1
         assert len(script.bodies) == 20
         assert [line for line in script.commands if line.startswith("rcpt")] == [
-            f"rcpt TO:<ana{each}@dominio.com>" for each in range(20)
+            f"rcpt to:<ana{each}@dominio.com>" for each in range(20)
         ]
 
 
