@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.migrations import Migration
 
+OLDEST_POSTGRESQL = 15
+"""Of the constraints, one is UNIQUE NULLS NOT DISTINCT, which came with it."""
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 30.0, 30.0)
 """Seconds between the tries of a migration that does not get its locks."""
 ANOTHER_MIGRATE_SECONDS = 1800.0
@@ -70,8 +72,19 @@ def pending(connection: "BaseDatabaseWrapper") -> "list[Migration]":
     return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
+def check_version(version: int) -> None:
+    """`version`: as `server_version_num` of PostgreSQL. Raises StartError."""
+    if version < OLDEST_POSTGRESQL * 10_000:
+        raise StartError(
+            f"PostgreSQL {version // 10_000} is too old: Aval needs {OLDEST_POSTGRESQL} or newer (docs/operator.md)."
+        )
+
+
 def _bring_up_to_date(connection: "BaseDatabaseWrapper") -> None:
     from django.core.management import call_command
+
+    connection.ensure_connection()
+    check_version(connection.connection.info.server_version)
 
     def again() -> None:
         _wait_for_turn(connection)  # also after the connection was lost, and its lock with it

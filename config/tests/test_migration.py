@@ -119,3 +119,20 @@ def test_a_second_migrate_gives_up_in_the_end(monkeypatch):
         other.execute(migration.ONE_AT_A_TIME)
         with pytest.raises(StartError, match="Another process is migrating"):
             migration._wait_for_turn(connection)
+
+
+@pytest.mark.parametrize("version", [140_020, 130_000, 90_624])
+def test_an_old_server_is_refused_in_one_sentence(version):
+    with pytest.raises(StartError, match=rf"^PostgreSQL {version // 10_000} is too old: Aval needs 15 or newer"):
+        migration.check_version(version)
+
+
+def test_each_server_from_15_on_is_good():
+    for version in (150_000, 150_018, 180_006, 190_000):
+        migration.check_version(version)
+
+
+def test_migrate_looks_at_the_version(monkeypatch):
+    monkeypatch.setattr(migration, "OLDEST_POSTGRESQL", 99)
+    with pytest.raises(StartError, match="is too old: Aval needs 99"):
+        migration._bring_up_to_date(connection)
