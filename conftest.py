@@ -358,4 +358,4 @@ def forged(
         "jti": credential.jti.hex,
     } | changes
     claims = {name: value for name, value in claims.items() if name not in without}
-    return jwt.encode(claims, settings.JWT_KEY if key is None else key, algorithm=algorithm, headers=headers)
+    return jwt.encode(claims, settings.JWT_KEYS[0] if key is None else key, algorithm=algorithm, headers=headers)

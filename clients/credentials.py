@@ -13,18 +13,16 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
-from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from clients import sql
 from clients.errors import CredentialRefused
+from clients.jwt_keys import JwtBackend, jwt_backend, kid_that_signed, newest_kid
 from clients.models import Credential, Partner, audit
 from clients.postgresql import exchange
 
@@ -43,12 +41,6 @@ LAST_USED_EVERY = timedelta(minutes=1)
 saves a write with each request."""
 
 
-@lru_cache
-def jwt_backend(audience: str) -> TokenBackend:
-    """JWT backend for HS256 only. A token for another audience does not decode."""
-    return TokenBackend("HS256", signing_key=settings.JWT_KEY, audience=audience, issuer="aval")
-
-
 class PartnerToken(Token):
     """Long-lived JWT of a partner. Its type and audience keep it apart from the token of a staff login."""
 
@@ -56,7 +48,7 @@ class PartnerToken(Token):
     lifetime = JWT_LIFETIME
 
     @property
-    def token_backend(self) -> TokenBackend:
+    def token_backend(self) -> JwtBackend:
         return jwt_backend("aval:partner")
 
 
@@ -86,6 +78,7 @@ def issue(
         token["sub"] = partner.slug
         credential.jti = UUID(token["jti"])
         credential.prefix = token["jti"][:8]
+        credential.kid = newest_kid()
         secret = str(token)
     with transaction.atomic():
         credential.save(force_insert=True)
@@ -152,7 +145,7 @@ def authenticate(raw: str, *, at: datetime, kinds: tuple[str, ...] = ("opaque", 
     found = _find(kind, value) if kind in kinds else None
     if found is None or not found.credential.is_live(at=at) or not found.credential.partner.is_active:
         raise CredentialRefused
-    if not _note_use(found.credential, at=at):
+    if not _note_use(found.credential, raw, at=at):
         _remember(raw, found, at=at)
     return found.credential
 
@@ -220,10 +213,14 @@ def _jti(raw: str) -> UUID:
         raise CredentialRefused from fault
 
 
-def _note_use(credential: Credential, *, at: datetime) -> bool:
-    """Whether the use was due to be noted, which makes another version of the row."""
+def _note_use(credential: Credential, raw: str, *, at: datetime) -> bool:
+    """Whether the use was due to be noted, which makes another version of the row. The first use of a JWT that was
+    issued without the name of its key notes that, too."""
+    has_no_kid = credential.kind == Credential.Kind.JWT and not credential.kid
+    if has_no_kid:
+        Credential.objects.filter(pk=credential.pk, kid="").update(kid=kid_that_signed(raw))
     if credential.last_used_at is not None and credential.last_used_at >= at - LAST_USED_EVERY:
-        return False
+        return has_no_kid
     stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=at - LAST_USED_EVERY)
     Credential.objects.filter(stale, pk=credential.pk).update(last_used_at=at)
     return True

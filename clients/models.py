@@ -91,6 +91,8 @@ class Credential(models.Model):
     revoked_at = models.DateTimeField("revocada", null=True, blank=True)
     last_used_at = models.DateTimeField("último uso", null=True, blank=True)
     notice_days = models.PositiveSmallIntegerField(null=True, editable=False)  # of the last `key.expiring` event
+    kid = models.CharField(max_length=16, blank=True, db_default="", editable=False)
+    """Name of the key that signed a JWT (`clients.jwt_keys`); empty: not known yet."""
 
     class Meta:
         verbose_name = "credencial"

@@ -34,16 +34,29 @@ def seal(purpose: str, secret: bytes, *, owner: str = "") -> str:
 
 def unseal(purpose: str, sealed: str, *, owner: str = "") -> bytes:
     """Raises CannotUnseal."""
+    return _opened(sealed, _keys(purpose), _bound(purpose, owner))
+
+
+def _opened(sealed: str, keys: list[bytes], bound: bytes) -> bytes:
     try:
         raw = base64.b64decode(sealed.removeprefix(MARK), altchars=b"-_", validate=True)
     except ValueError as fault:
         raise CannotUnseal from fault
-    for key in _keys(purpose):
+    for key in keys:
         try:
-            return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], _bound(purpose, owner))
+            return AESGCM(key).decrypt(raw[:_NONCE], raw[_NONCE:], bound)
         except (InvalidTag, ValueError):  # another key, or too short to be a seal
             continue
     raise CannotUnseal
+
+
+def is_newest(purpose: str, sealed: str, *, owner: str = "") -> bool:
+    """Whether the newest key of the purpose made the seal."""
+    try:
+        _opened(sealed, _keys(purpose)[:1], _bound(purpose, owner))
+    except CannotUnseal:
+        return False
+    return True
 
 
 def _keys(purpose: str) -> list[bytes]:

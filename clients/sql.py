@@ -14,6 +14,7 @@ CREDENTIAL_COLUMNS = (
     "revoked_at",
     "last_used_at",
     "notice_days",
+    "kid",
 )
 PARTNER_COLUMNS = (
     "id",

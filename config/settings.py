@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
 from config.backoffice import sandbox_mark
-from config.keys import SEALED, derived_key, derived_keys
+from config.keys import SEALED, derived_keys, former_keys, jwt_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
 from config.mail_receipts import anymail_settings
@@ -34,8 +34,8 @@ SECRET_KEY = required("SECRET_KEY")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY is shorter than 32 characters: it signs tokens and seals codes.")
 
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-"""Former values of SECRET_KEY: unsubscribe links in old mails and the staff's second factors stay valid."""
+SECRET_KEY_FALLBACKS = former_keys("SECRET_KEY_FALLBACKS", env.list("SECRET_KEY_FALLBACKS", default=[]))
+"""Further keys that are accepted: former ones, or the next one before it is used (docs/keys.md)."""
 
 PUBLIC_URL = public_url().rstrip("/")
 _public = urlsplit(PUBLIC_URL)
@@ -56,15 +56,15 @@ if len(WEBOTP_DOMAIN) > 60:
     raise ImproperlyConfigured("WEBOTP_DOMAIN is longer than 60 characters: the SMS would not fit one segment.")
 
 
-CODE_KEY = derived_key("code-hmac", SECRET_KEY)
-SEAL_KEY = derived_key("message-seal", SECRET_KEY)
-SEALING_KEYS = {each: derived_keys(each, SECRET_KEY, *SECRET_KEY_FALLBACKS) for each in SEALED}
-"""Keys of sealed columns (clients.sealing): sealed with the first, opened with any."""
-BACKUP_CODE_KEYS = derived_keys("backup-code", SECRET_KEY, *SECRET_KEY_FALLBACKS)
-JWT_KEY = env.str("JWT_KEY", "") or derived_key("jwt", SECRET_KEY).hex()
-"""Signs partners' tokens, valid for a year. Set it by itself to change SECRET_KEY without revoking them all."""
-if len(JWT_KEY) < 32:
-    raise ImproperlyConfigured("JWT_KEY is shorter than 32 characters (RFC 7518, section 3.2 asks for 256 bits).")
+_secrets = (SECRET_KEY, *SECRET_KEY_FALLBACKS)
+CODE_KEYS = derived_keys("code-hmac", *_secrets)
+SEAL_KEYS = derived_keys("message-seal", *_secrets)
+"""Of codes on their way. As in all these lists the first key makes, and each opens or verifies."""
+SEALING_KEYS = {each: derived_keys(each, *_secrets) for each in SEALED}
+"""Keys of sealed columns (clients.sealing)."""
+BACKUP_CODE_KEYS = derived_keys("backup-code", *_secrets)
+JWT_KEYS = jwt_keys(env.str("JWT_KEY", ""), env.list("JWT_KEY_FALLBACKS", default=[]), *_secrets)
+"""Keys of partners' tokens, which are valid for a year, and of the staff API's."""
 
 # --- apps ----------------------------------------------------------------------------------------------------
 

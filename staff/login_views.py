@@ -15,13 +15,12 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_otp import login as remember_device
 
 from clients import hashing
 from clients.client_ip import caller_address
-from staff import authentication, passwords, second_factor, sessions
+from staff import authentication, login_marks, passwords, second_factor, sessions
 from staff.lockout_pages import locked, too_many
 from staff.middleware import MUST_CHANGE, is_complete
 from staff.pages import CodeForm, page, staff_page
@@ -29,6 +28,7 @@ from staff.pages import CodeForm, page, staff_page
 CODE_WITHIN = timedelta(minutes=5)
 """Time from the password to the code; after it the password is asked again."""
 _PENDING = "staff_password_given"
+_SECOND_STEP = "aval.second-step"
 _NOTICES = {
     sessions.Ended.IDLE.value: "Su sesión terminó: pasó {idle} minutos sin usarla. Ingrese de nuevo.",
     sessions.Ended.OLD.value: "Su sesión terminó: duró {hours} horas, lo máximo. Ingrese de nuevo.",
@@ -128,7 +128,7 @@ def who_may_try(request: HttpRequest, *, at: datetime) -> User | None:
     if not isinstance(kept, dict) or at.timestamp() - kept["at"] > CODE_WITHIN.total_seconds():
         return None
     user = User.objects.filter(pk=kept["user"], is_active=True, is_staff=True).first()
-    if user is None or not constant_time_compare(kept["login"], _login_of(user)):
+    if user is None or not login_marks.is_mark_of(user, _SECOND_STEP, kept["login"]):
         return None  # the password was changed in between
     return user
 
@@ -181,7 +181,11 @@ def _after_password(request: HttpRequest, user: User, *, at: datetime) -> HttpRe
         complete(request, user, at=at)  # where a second factor is required, the guard redirects to the enrolment
         return HttpResponseRedirect(to)
     request.session.flush()
-    request.session[_PENDING] = {"user": user.pk, "login": _login_of(user), "at": at.timestamp()}
+    request.session[_PENDING] = {
+        "user": user.pk,
+        "login": login_marks.mark_of(user, _SECOND_STEP),
+        "at": at.timestamp(),
+    }
     return HttpResponseRedirect(f"{reverse('staff_code')}?{urlencode({'next': to})}")
 
 
@@ -189,10 +193,6 @@ def _check(request: HttpRequest, user: User, form: CodeForm, *, at: datetime) ->
     address = caller_address(request.META)
     device = second_factor.check(user, form.cleaned_data["codigo"], at=at, address=address)
     complete(request, user, at=at, device=device)
-
-
-def _login_of(user: User) -> str:
-    return salted_hmac("aval.second-step", user.get_session_auth_hash(), algorithm="sha256").hexdigest()
 
 
 def _notice(request: HttpRequest) -> str:

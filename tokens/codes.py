@@ -26,11 +26,18 @@ def normalise(typed: str) -> str | None:
 
 def digest(token_id: UUID, code: str) -> bytes:
     """HMAC-SHA256 under the server's key, bound to the token: equal codes of two tokens have different digests."""
-    return hmac.new(settings.CODE_KEY, token_id.bytes + code.encode(), hashlib.sha256).digest()
+    return _digest(settings.CODE_KEYS[0], token_id, code)
 
 
 def matches(token_id: UUID, stored: bytes, typed: str) -> bool:
-    """Compare the typed text with the code, in a time that depends on neither; a malformed one costs the same."""
+    """Compare the typed text with the code, in a time that depends on neither; a malformed one costs the same. The code
+    may have been made under a former key: every key is tried, also after one that matches."""
     code = normalise(typed)
-    same = hmac.compare_digest(digest(token_id, code or "----"), bytes(stored))
+    same = False
+    for key in settings.CODE_KEYS:
+        same |= hmac.compare_digest(_digest(key, token_id, code or "----"), bytes(stored))
     return same and code is not None
+
+
+def _digest(key: bytes, token_id: UUID, code: str) -> bytes:
+    return hmac.new(key, token_id.bytes + code.encode(), hashlib.sha256).digest()

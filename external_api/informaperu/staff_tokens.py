@@ -3,18 +3,17 @@
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
-from django.utils.crypto import constant_time_compare, salted_hmac
-from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import Token
 
-from clients.credentials import jwt_backend
 from clients.errors import CredentialRefused
+from clients.jwt_keys import JwtBackend, jwt_backend
+from staff import login_marks
 
 TOKEN_LIFETIME = timedelta(hours=1)
 """Short, since a leaked token is valid until then; an agent logs in again."""
 
-_CLAIM = "login"
+_CLAIM, _SALT = "login", "aval.staff-token"
 """Claim that ties a token to the password it was issued for: a changed password ends it."""
 
 
@@ -25,7 +24,7 @@ class StaffToken(Token):
     lifetime = TOKEN_LIFETIME
 
     @property
-    def token_backend(self) -> TokenBackend:
+    def token_backend(self) -> JwtBackend:
         return jwt_backend("aval:staff")
 
 
@@ -34,7 +33,7 @@ def issue_for(user: User, *, at: datetime) -> str:
     token.set_exp(from_time=at, lifetime=TOKEN_LIFETIME)
     token.set_iat(at_time=at)
     token["sub"] = str(user.pk)
-    token[_CLAIM] = _password_claim(user)
+    token[_CLAIM] = login_marks.mark_of(user, _SALT)  # hashed: a token can be read by its holder
     return str(token)
 
 
@@ -49,11 +48,6 @@ def user_of_token(raw: str) -> User:
         login = str(token[_CLAIM])
     except (TokenError, KeyError, ValueError, TypeError) as fault:
         raise CredentialRefused from fault
-    if user is None or not constant_time_compare(login, _password_claim(user)):
+    if user is None or not login_marks.is_mark_of(user, _SALT, login):
         raise CredentialRefused
     return user
-
-
-def _password_claim(user: User) -> str:
-    # Hashed once more: the session's own hash opens sessions, and a token can be read by its holder.
-    return salted_hmac("aval.staff-token", user.get_session_auth_hash(), algorithm="sha256").hexdigest()

@@ -124,13 +124,13 @@ def test_a_token_ends_with_its_holder_and_with_their_password(desk, agent):
 def test_a_forged_one_is_refused(agent, change):
     claims = jwt.decode(issue_for(agent, at=datetime.now(UTC)), options={"verify_signature": False}) | change
     claims = {name: value for name, value in claims.items() if value is not None}
-    assert_refused(bearer(jwt.encode(claims, site.JWT_KEY, algorithm="HS256")))
+    assert_refused(bearer(jwt.encode(claims, site.JWT_KEYS[0], algorithm="HS256")))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS384", "HS512"])
 def test_another_algorithm_is_refused(agent, algorithm):
     claims = jwt.decode(issue_for(agent, at=datetime.now(UTC)), options={"verify_signature": False})
-    assert_refused(bearer(jwt.encode(claims, "" if algorithm == "none" else site.JWT_KEY, algorithm=algorithm)))
+    assert_refused(bearer(jwt.encode(claims, "" if algorithm == "none" else site.JWT_KEYS[0], algorithm=algorithm)))
 
 
 @pytest.mark.parametrize("is_open", [True, False])

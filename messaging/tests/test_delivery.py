@@ -225,9 +225,9 @@ def test_a_lapsed_claim_that_was_never_handed_over_is_sent_by_another_worker(pro
 
 
 def test_without_a_gateway_or_with_a_foreign_seal_a_message_fails_and_is_not_retried(providers, monkeypatch, settings):
-    settings.SEAL_KEY = b"k" * 32
+    settings.SEAL_KEYS = [b"k" * 32]
     message = queue()
-    settings.SEAL_KEY = b"z" * 32
+    settings.SEAL_KEYS = [b"z" * 32]
     delivery.deliver_due("codes")
     message.refresh_from_db()
     assert (message.state, message.provider_reply) == ("FAILED", "CannotUnseal")
