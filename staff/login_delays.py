@@ -15,9 +15,9 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
-from django.utils.crypto import salted_hmac
 
 from clients.client_ip import limiting_address_of_request
+from clients.keyed_hashes import keyed_hashes
 from clients.models import LoginAddress, LoginFailures
 from staff import sql
 
@@ -52,8 +52,8 @@ def claim_try(request: Any, name: str, *, at: datetime) -> int:
 
     Of several tries at the end of a wait one is allowed. Do not call inside a transaction.
     """
-    row = LoginFailures.objects.filter(pk=_key(name)).first()
-    known = LoginAddress.objects.filter(pk=_address_key(request, name)).exists()
+    row = LoginFailures.objects.filter(pk__in=_keys(name)).order_by("-last_at").first()
+    known = LoginAddress.objects.filter(pk__in=_address_keys(request, name)).exists()
     if row is None or known:
         return 0
     today = row.today if at < row.day_began_at + DAY else 0
@@ -69,7 +69,7 @@ def claim_try(request: Any, name: str, *, at: datetime) -> int:
 
 def count_failure(name: str, *, at: datetime) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql.COUNT_FAILED_LOGIN, {"name": _key(name), "at": at, "yesterday": at - DAY})
+        cursor.execute(sql.COUNT_FAILED_LOGIN, {"name": _key_of_count(name), "at": at, "yesterday": at - DAY})
         failures = Failures(*cursor.fetchone())
     if failures.today == FREE_FAILURES or failures.in_a_row == IN_A_ROW:
         is_somebodys = User.objects.filter(username=name, is_staff=True).exists()
@@ -85,13 +85,23 @@ def count_failure(name: str, *, at: datetime) -> None:
 
 def count_success(request: Any, name: str, *, at: datetime) -> None:
     """Remember the address, and end the run of failures. The count of the day stays."""
-    LoginFailures.objects.filter(pk=_key(name)).update(in_a_row=0)
-    LoginAddress.objects.update_or_create(pk=_address_key(request, name), defaults={"last_at": at})
+    LoginFailures.objects.filter(pk__in=_keys(name)).update(in_a_row=0)
+    LoginAddress.objects.update_or_create(pk=_address_keys(request, name)[0], defaults={"last_at": at})
 
 
-def _key(name: str) -> str:
-    return salted_hmac("aval.login-name", name, algorithm="sha256").hexdigest()[:40]
+def _keys(name: str) -> list[str]:
+    """Keys under which the name may be stored, the newest first."""
+    return [each[:40] for each in keyed_hashes("aval.login-name", name)]
 
 
-def _address_key(request: Any, name: str) -> str:
-    return _key(f"{limiting_address_of_request(request)}\n{name}")
+def _key_of_count(name: str) -> str:
+    """Key under which the failures of the name are counted: a change of SECRET_KEY does not begin them anew."""
+    newest, *former = _keys(name)
+    if not former:
+        return newest
+    stored = set(LoginFailures.objects.filter(pk__in=[newest, *former]).values_list("pk", flat=True))
+    return next((each for each in (newest, *former) if each in stored), newest)
+
+
+def _address_keys(request: Any, name: str) -> list[str]:
+    return _keys(f"{limiting_address_of_request(request)}\n{name}")

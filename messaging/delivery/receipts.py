@@ -19,14 +19,14 @@ Where a provider reuses its ids (SMPP), a report counts only for a message that 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.utils.crypto import salted_hmac
 
+from clients.keyed_hashes import keyed_hash, keyed_hashes
 from clients.postgresql import exchange
 from messaging import sql
 from messaging.queue.transitions import move
@@ -35,6 +35,7 @@ from messaging.transitions_sql import APPLY_REPORT, CONFIRM_BY_CODE
 
 log = logging.getLogger(__name__)
 
+_RECIPIENT, _KEY_LENGTH = "aval.receipt-recipient", 32
 MAX_AGE_BY_NUMBER = timedelta(days=3)
 """Greatest age of a message that is found by its number alone; no SMSC keeps a message for longer."""
 
@@ -82,7 +83,7 @@ def catch_up(taken: Mapping[UUID, tuple[str, str]], *, at: datetime) -> None:
         return
     (reports,) = exchange((sql.EARLY_RECEIPTS, {"ids": list(taken), "names": names}))
     for row, keys, family, provider_id, state, detail, bounce, message, recipient in reports:
-        if not keys or key_of(recipient) in keys:
+        if is_about(recipient, keys):
             apply(row, message, Report(family, provider_id, state, detail), at=at)
             if bounce:
                 feedback.reported(message, bounce, detail=detail, at=at)
@@ -106,7 +107,13 @@ def apply(row: int, message: UUID, report: Report, *, at: datetime) -> bool:
 
 def key_of(recipient: str) -> str:
     """Keyed hash under which a report's row keeps a number: a report on no message of ours is in no erasure."""
-    return salted_hmac("aval.receipt-recipient", recipient, algorithm="sha256").hexdigest()[:32]
+    return keyed_hash(_RECIPIENT, recipient)[:_KEY_LENGTH]
+
+
+def is_about(recipient: str, keys: Collection[str]) -> bool:
+    """Whether a report that is kept with these keys may be about a message to the recipient; without any it names no
+    number."""
+    return not keys or any(each[:_KEY_LENGTH] in keys for each in keyed_hashes(_RECIPIENT, recipient))
 
 
 def confirm_by_code(reference: UUID, *, at: datetime) -> None:

@@ -36,7 +36,6 @@ from smpplib.command import get_optional_code
 from clients.identity.phones import national
 from messaging import sql
 from messaging.delivery import receipts
-from messaging.delivery.receipts import key_of
 from messaging.gateways.smpp_codes import STATE_NUMBERS, STATES, final_state
 from messaging.smpp.connection import Frame
 from messaging.smpp.pdus import DELIVER_SM, printable
@@ -164,7 +163,7 @@ def catch_up(gateway: str, message: UUID, name: str, *, at: datetime) -> None:
         )
         early = cursor.fetchall()
     for row, keys, theirs, state, detail, recipient in early:
-        if not keys or key_of(recipient) in keys:
+        if receipts.is_about(recipient, keys):
             receipts.apply(
                 row, message, receipts.Report(gateway, theirs, state, detail, spellings=frozenset({name})), at=at
             )

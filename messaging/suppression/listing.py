@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils.crypto import salted_hmac
 
+from clients.keyed_hashes import keyed_hashes
 from clients.models import AuthorizedClient, Partner, audit
 from messaging import suppression_sql as sql
 from messaging.suppression.models import Suppression
@@ -125,11 +124,7 @@ def erase(mailboxes: Sequence[str]) -> int:
 
 def keys_of(mailbox: str) -> list[str]:
     """Keyed hashes of a mailbox, by SECRET_KEY and by each former key that is still accepted; the newest first."""
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [
-        salted_hmac("aval.suppressed-mailbox", mailbox, secret=secret, algorithm="sha256").hexdigest()
-        for secret in secrets
-    ]
+    return keyed_hashes("aval.suppressed-mailbox", mailbox)
 
 
 def lock(mailbox: str) -> None:
