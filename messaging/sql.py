@@ -275,3 +275,13 @@ MESSAGES_OF = """
 """
 """Each part uses an index: messages of an authorised client are found by their mailbox."""
 BLANK_EVENTS = "UPDATE messaging_messageevent SET detail = '' WHERE message_id = ANY(%(ids)s) AND detail <> ''"
+
+SEALED = """
+    SELECT id, sealed FROM messaging_message WHERE sealed IS NOT NULL AND state = 'QUEUED'
+      AND kind IN ('verificacion', 'suscripcion')
+    UNION SELECT id, sealed FROM messaging_message WHERE sealed IS NOT NULL AND state = 'SENDING'
+    UNION SELECT id, sealed FROM messaging_message WHERE sealed IS NOT NULL AND kept_until IS NOT NULL
+"""
+"""Messages that hold a code: each part has an index of its own."""
+RESEAL = "UPDATE messaging_message SET sealed = %(anew)s WHERE id = %(id)s AND sealed = %(former)s"
+"""Unless it was settled meanwhile."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from config.keys import SEALED, derived_keys, jwt_keys
 
-OLD = "the former secret of these tests, of more than 32 characters"
-NEW = "the next secret of these tests, of more than 32 characters"
+OLD = "the-former-secret-of-these-tests-of-more-than-32-characters"
+NEW = "the-next-secret-of-these-tests-of-more-than-32-characters"
 
 
 def use_secrets(settings: Any, *secrets: str) -> None:

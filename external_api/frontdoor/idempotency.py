@@ -25,7 +25,7 @@ FINAL_STATUSES = frozenset({400, 404})
 
 SEAL_MARK = sealing.MARK.encode()
 """First bytes of a stored body that holds a secret and is sealed; a plain body is JSON."""
-_PURPOSE = "kept-answer"
+PURPOSE = "kept-answer"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -66,7 +66,7 @@ def finish(row: IdempotentAnswer, *, status: int, body: bytes, shows_secret: boo
     """Store a final answer, free the key after any other. An answer that shows a secret is stored sealed."""
     mine = IdempotentAnswer.objects.filter(pk=row.pk)
     if 200 <= status < 300 or status in FINAL_STATUSES:
-        stored = sealing.seal(_PURPOSE, body, owner=str(row.pk)).encode() if shows_secret else body
+        stored = sealing.seal(PURPOSE, body, owner=str(row.pk)).encode() if shows_secret else body
         mine.update(status=status, body=stored)
     else:
         mine.delete()
@@ -83,6 +83,6 @@ def _stored_body(row: IdempotentAnswer) -> bytes:
     if not body.startswith(SEAL_MARK):
         return body
     try:
-        return sealing.unseal(_PURPOSE, body.decode(), owner=str(row.pk))
+        return sealing.unseal(PURPOSE, body.decode(), owner=str(row.pk))
     except sealing.CannotUnseal:
         raise IdempotencyConflict(running=False) from None

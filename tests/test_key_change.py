@@ -1,0 +1,278 @@
+"""SECRET_KEY changed under traffic, in the steps of docs/keys.md: no live code is refused, and nothing is cut off.
+
+A whole Aval with two web servers, whose processes are restarted one by one.
+"""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from config.run.processes import wait_until
+from config.variables import BASE_DIR
+from staff.tests.authenticator import code as code_of
+from testkit.processes import Program
+from testkit.stack import Asked, Stack, free_port, running
+from tests.partner_calls import Partner
+from tests.secret_keys import NEW, OLD
+from webhooks.tests.receiver import receiving
+
+pytestmark = pytest.mark.timeout(600)
+
+PASSWORD = "una-clave-larga-de-prueba"
+ENROL = """
+from django.contrib.auth.models import User
+from django.utils import timezone
+from staff import second_factor
+from staff.tests.authenticator import code
+user = User.objects.create_superuser("{name}", password="{password}")
+key = second_factor.new_key()
+second_factor.enrol(user, key, code(key, -1), at=timezone.now(), address=None)
+print("key:", key)
+"""
+
+
+class Installation:
+    """The stack with a second web server and the webhooks process."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.second_port = free_port()
+        self._ports = itertools.cycle((stack.port, self.second_port))
+        self.second_web = stack.program("web", "web2", PORT=str(self.second_port))
+        self.webhooks = stack.program("webhooks")
+        for program in (self.second_web, self.webhooks):
+            program.start()
+        assert wait_until(lambda: self.answers(self.second_port), 60)
+
+    @property
+    def programs(self) -> list[tuple[Program, int]]:
+        """Each process, and the port of a web server."""
+        stack = self.stack
+        web = [(stack.web, stack.port), (self.second_web, self.second_port)]
+        return [*web, *((each, 0) for each in (stack.worker, stack.periodic, stack.beat, self.webhooks))]
+
+    def answers(self, port: int) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/v1/api/status", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def set_keys(self, *secrets: str) -> None:
+        """Give the keys to every process, one after the other."""
+        given = {"SECRET_KEY": secrets[0], "SECRET_KEY_FALLBACKS": ",".join(secrets[1:])}
+        self.stack.environment.update(given)
+        for program, port in self.programs:
+            program.environment.update(given)
+            program.restart()
+            if port:
+                assert wait_until(lambda port=port: self.answers(port), 60)
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """As behind a balancer: by each web server in turn, so that a code is verified by another one than made it."""
+        for _ in range(600):
+            for port in (next(self._ports), next(self._ports)):
+                try:
+                    return httpx.request(method, f"http://127.0.0.1:{port}{path}", timeout=30, trust_env=False, **more)
+                except httpx.TransportError:
+                    continue
+            time.sleep(0.1)
+        raise AssertionError("no web server answers")
+
+    def verify(self, asked: Asked) -> int:
+        return self.request(
+            "GET", f"/v1/api/client/{asked.client}/verify/{self.stack.code_soon(asked.phone)}"
+        ).status_code
+
+    def asked(self) -> Asked:
+        made = self.request("POST", "/v1/api/client", json=self.stack.person())
+        assert made.status_code == 201, made.text
+        each = Asked(made.json()["data"]["id"], self.stack.phone())
+        body = {"via": "S", "telefono": each.phone, "operador": "CLARO"}
+        answer = self.request("POST", f"/v1/api/client/{each.client}/token", json=body)
+        assert answer.status_code == 200, answer.text
+        return each
+
+    def reseal(self, since: datetime) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "manage", "reseal", f"--since={since.isoformat()}"],
+            cwd=BASE_DIR,
+            env=self.stack.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode, done.stdout
+
+
+class Traffic:
+    """Clients who ask for a code and type it in, one after the other, until they are stopped."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.statuses: list[int] = []
+        self.faults: list[BaseException] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Traffic":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(120)
+
+    def _run(self) -> None:
+        try:
+            while not self._over.is_set():
+                asked = self.installation.asked()
+                assert wait_until(lambda asked=asked: self.installation.stack.code(asked.phone) is not None, 60)
+                self.statuses.append(self.installation.verify(asked))
+        except BaseException as fault:  # noqa: BLE001  told by the test's own thread
+            self.faults.append(fault)
+
+
+class Agent:
+    """A member of staff with an authenticator app, and another one who stays logged in."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        stack = installation.stack
+        shown = stack.command("manage", "shell", "-c", ENROL.format(name="jefa", password=PASSWORD))
+        self.key = re.search(r"key: (\w+)", shown)[1]  # type: ignore[index]  # then the test fails
+        self.steps = iter((0, 1))
+        stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
+        stack.command("manage", "createsuperuser", "--noinput", "--username", "eva", "--email", "eva@example.com")
+        self.session = httpx.Client(base_url=stack.url, trust_env=False, timeout=30)
+        self.session.get("/admin/login/")
+        form = {"username": "eva", "password": PASSWORD, "csrfmiddlewaretoken": self.session.cookies["csrftoken"]}
+        assert self.session.post("/admin/login/", data=form).status_code == 302
+
+    def logs_in(self) -> int:
+        """By the staff API, with a code of the app."""
+        typed = code_of(self.key, next(self.steps))
+        body = {"username": "jefa", "password": PASSWORD, "codigo": typed}
+        return self.installation.request("POST", "/v1/api/auth/login", json=body).status_code
+
+    def is_still_in(self) -> bool:
+        return self.session.get("/admin/").status_code == 200
+
+
+def registry_call(partner: Partner, installation: Installation) -> int:
+    body = {
+        "cui": "2380033370713",
+        "first_name": "Juan",
+        "last_name": "Pérez",
+        "phone": "555-1234",
+        "product_key": "ABC123",
+        "product_id": "98765",
+        "origin": "website",
+        "client_id": f"CL{partner.stack.number()}",
+        "data_points": [],
+    }
+    headers = {"Authorization": f"Bearer {partner.jwt}"}
+    return installation.request("POST", "/external/client/registry", json=body, headers=headers).status_code
+
+
+@pytest.fixture(scope="module")
+def installation() -> Iterator[Installation]:
+    folder = Path(os.environ.get("TEST_DATA_DIR") or BASE_DIR / "var" / "test")
+    with running(folder.with_name(folder.name + "-keys"), SECRET_KEY=OLD) as stack:
+        made = Installation(stack)
+        yield made
+        for program in (made.second_web, made.webhooks):
+            program.kill()
+
+
+def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: Installation) -> None:
+    stack = installation.stack
+    partner, agent = Partner(stack), Agent(installation)
+    with receiving() as receiver, agent.session:
+        hook = installation.request(
+            "POST",
+            "/partners/v1/webhooks",
+            json={"url": receiver.url},
+            headers={"Authorization": f"Bearer {partner.token}"},
+        ).json()
+
+        def delivered() -> bool:
+            """Whether an event that is written now arrives, signed with the endpoint's secret."""
+            before = len(receiver.received)
+            assert registry_call(partner, installation) == 200
+            if not wait_until(lambda: len(receiver.received) > before, 40):
+                return False
+            Webhook(hook["secret"]).verify(receiver.received[-1].body, receiver.received[-1].headers)
+            return True
+
+        def all_is_well() -> None:
+            assert delivered()
+            assert agent.is_still_in()
+
+        all_is_well()
+        with Traffic(installation) as traffic:
+            installation.set_keys(OLD, NEW)
+            all_is_well()
+            stack.worker.kill()
+            queued = installation.asked()  # sealed with the former key, and opened by a worker with the new one first
+            installation.set_keys(NEW, OLD)
+            since = datetime.now(UTC)
+            assert stack.code_soon(queued.phone, 60)
+            assert installation.verify(queued) == 200
+            all_is_well()
+            assert agent.logs_in() == 200
+        assert traffic.faults == []
+        assert set(traffic.statuses) == {200}, "a live code was refused"
+        assert len(traffic.statuses) >= 3
+
+        status, text = installation.reseal(since)
+        assert status == 1, "the partner's JWT is of the former key"
+        for kind in ("authenticator apps", "webhook secrets", "codes in the queue"):
+            assert re.search(rf"^{kind} +\d+ +0 +0$", text, re.MULTILINE), text
+        assert registry_call(partner, installation) == 200
+        renew_jwt(partner)
+        assert wait_until(lambda: not of_former_key(stack, since), 160)
+        status, text = installation.reseal(since)
+        assert status == 0, text
+
+        installation.set_keys(NEW)
+        all_is_well()
+        assert agent.logs_in() == 200
+        after = installation.asked()
+        assert installation.verify(after) == 200
+
+
+def renew_jwt(partner: Partner) -> None:
+    """A JWT of the new key; the former one ends."""
+    stack = partner.stack
+    ((number,),) = stack.sql(
+        "SELECT credential.id FROM clients_credential AS credential"
+        " JOIN clients_partner AS partner ON partner.id = partner_id WHERE kind = 'jwt' AND slug = %s",
+        partner.slug,
+    )
+    made = stack.command("manage", "issue_credential", partner.slug, "--kind", "jwt", "--json")
+    stack.command("manage", "revoke_credential", str(number))
+    partner.jwt = json.loads(made)["secret"]
+
+
+def of_former_key(stack: Stack, since: datetime) -> int:
+    """Live codes that may be of the former key."""
+    ((count,),) = stack.sql(
+        "SELECT count(*) FROM tokens_verificationtoken"
+        " WHERE outcome = 'PENDIENTE' AND expires_at > now() AND created_at < %s",
+        since,
+    )
+    return int(count)
