@@ -63,6 +63,8 @@ class Campaign(models.Model):
     pause_reason = models.CharField(
         max_length=300, blank=True, db_default=""
     )  # why it paused itself; empty: it did not
+    restored_at = models.DateTimeField(null=True, editable=False)
+    """When a backup was restored in which it had begun or was scheduled: it may have gone further since the backup."""
 
     class Meta:
         verbose_name = "campaña"

@@ -102,6 +102,8 @@ GIVE_UP_LAPSED = moves(S.UNKNOWN, where="lease_until < %(at)s AND handed_over_at
 CANCEL = moves(S.CANCELLED, where="id = ANY(%(ids)s)")
 CANCEL_REFERENCES = moves(S.CANCELLED, where="reference = ANY(%(references)s)")
 CANCEL_CAMPAIGN = moves(S.CANCELLED, where="campaign_id = %(campaign)s")
+SET_ASIDE = moves(S.CANCELLED, where="kind IN ('boletin', 'alerta', 'suscripcion')", limit=SWEEP_SIZE)
+"""Mails that wait, but for codes (`messaging.campaigns.restore`)."""
 CANCEL_UNWANTED = moves(
     S.CANCELLED,
     where=f"""{_NOT_HANDED_OVER} AND NOT ({STILL_SUBSCRIBED} AND EXISTS (

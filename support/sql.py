@@ -2,6 +2,8 @@
 
 A test runs each through EXPLAIN (tests/test_sql.py)."""
 
+from clients.events.sql import ORIGIN
+
 
 def _of_no_twin(partner: str = "partner_id") -> str:
     """SQL condition: the partner of a row is no test twin, whose rows are in no figure."""
@@ -98,3 +100,16 @@ USAGE = f"""
 """A code belongs to the partner of its applicant, a message to the one that it was sent for."""
 LIMIT_STATEMENTS = "SELECT set_config('statement_timeout', %(limit)s, true)"
 LOCK_DAY = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"
+
+CONNECTED = """
+    SELECT pid, coalesce(usename, ''), coalesce(host(client_addr), 'this machine'), backend_start
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'aval' AND pid <> pg_backend_pid() ORDER BY backend_start
+"""
+"""Processes of Aval that are connected to this database: `application_name` is in config.settings."""
+SKIP_IDS = """
+    SELECT count(nextval(%(sequence)s::text::regclass)) FROM generate_series(1, %(skipped)s::int)
+"""
+"""Leave ids out. `setval` needs a right that the run role has not."""
+PLACE = f"SELECT {ORIGIN} || '/' || 'clients_partnerevent'::regclass::oid"
+"""The server with its timeline, and the table of events: a restore changes one of them."""

@@ -1,24 +1,21 @@
 """Feed of partner events after a real `pg_dump` into a fresh PostgreSQL: whatever a reader had, nothing is lost."""
 
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
-from psycopg.conninfo import conninfo_to_dict
 
 from clients.events import feed, restore, watch
 from clients.events.feed import Cursor, CursorGone
 from clients.events.models import EventEpoch, EventType, PartnerEvent
 from clients.events.writing import write_event
 from clients.models import Partner
-from config.embedded import stack
 from conftest import NOW, wait_until
+from testkit import restoring
+from testkit.restoring import FreshServer, connected_to, own_url
 from tests.factories import PartnerFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,10 +29,9 @@ RESTORE_TAKES = 3_000
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Another PostgreSQL: its URL and the folder of its programs."""
-    with stack.stack(tmp_path_factory.mktemp("fresh"), redis=False) as servers:
-        yield servers.owner_url, servers.handles[0].server.bin  # type: ignore[attr-defined]  # PostgreSQL has it
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshServer]:
+    with restoring.fresh_server(tmp_path_factory.mktemp("fresh")) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -46,41 +42,6 @@ def nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def partner() -> Partner:
     return PartnerFactory.create()
-
-
-def run(*command: object, **more: Any) -> None:
-    done = subprocess.run([str(each) for each in command], capture_output=True, text=True, check=False, **more)
-    assert done.returncode == 0, done.stderr
-
-
-def own_url() -> str:
-    params = connection.get_connection_params()
-    kept = {key: params[key] for key in ("host", "port", "user", "password", "dbname") if params.get(key)}
-    return psycopg.conninfo.make_conninfo("", **kept)
-
-
-def dump_and_restore(programs: Path, url: str, folder: Path) -> None:
-    """Dump the test's database, and restore it into the other server, which is emptied."""
-    with psycopg.connect(url, autocommit=True) as session:
-        session.execute("DROP SCHEMA public CASCADE")
-        session.execute("CREATE SCHEMA public")
-    run(programs / "pg_dump", "--format=custom", f"--file={folder / 'dump'}", f"--dbname={own_url()}")
-    run(programs / "pg_restore", "--no-owner", "--no-privileges", f"--dbname={url}", folder / "dump")
-
-
-@contextmanager
-def connected_to(url: str) -> Iterator[None]:
-    """Django's connection, to another server."""
-    there = conninfo_to_dict(url)
-    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "host", "PORT": "port"}
-    connection.close()
-    with pytest.MonkeyPatch.context() as patch:
-        for ours, theirs in names.items():
-            patch.setitem(connection.settings_dict, ours, there[theirs])
-        try:
-            yield
-        finally:
-            connection.close()
 
 
 def write(partner: Partner, *subjects: str) -> None:
@@ -125,16 +86,17 @@ class Reader:
         raise AssertionError("the reader never comes to the end")
 
 
-def restored(programs: Path, url: str, folder: Path, reader: Reader) -> list[str]:
+def restored(server: FreshServer, folder: Path, reader: Reader) -> list[str]:
     """Events that were written and read, then dumped and restored; the fresh server is some transactions behind."""
-    old, fresh = psycopg.connect(own_url(), autocommit=True), psycopg.connect(url, autocommit=True)
+    old, fresh = psycopg.connect(own_url(), autocommit=True), psycopg.connect(server.url, autocommit=True)
     with old, fresh:
         count_up(old, counted(fresh) + RESTORE_TAKES + BEHIND)
         names = [f"before {number}" for number in range(BEFORE)]
         write(reader.partner, *names)
         latest = PartnerEvent.objects.order_by("-xid")[0].xid
         assert wait_until(lambda: reader.read() or len(reader.got) == BEFORE, seconds=30)
-        dump_and_restore(programs, url, folder)
+        restoring.dump(server, folder)
+        restoring.restore(server, folder)
         count_up(fresh, latest - BEHIND)
         assert counted(fresh) < latest, "then the server has nothing to give again"
     return names
@@ -142,10 +104,9 @@ def restored(programs: Path, url: str, folder: Path, reader: Reader) -> list[str
 
 @pytest.mark.parametrize("renumbered_after", [0, AFTER // 4, None], ids=["at once", "late", "never"])
 def test_after_a_dump_into_a_fresh_server_no_event_is_lost(fresh, partner, tmp_path, caplog, renumbered_after):
-    url, programs = fresh
     reader = Reader(partner)
-    names = restored(programs, url, tmp_path, reader)
-    with connected_to(url):
+    names = restored(fresh, tmp_path, reader)
+    with connected_to(fresh.url):
         assert restore.is_ahead()
         old = EventEpoch.objects.get().epoch
         watch.check(at=NOW)
@@ -166,11 +127,10 @@ def test_after_a_dump_into_a_fresh_server_no_event_is_lost(fresh, partner, tmp_p
 
 def test_without_a_new_epoch_events_would_be_lost(fresh, partner, tmp_path):
     """What a reader gets who keeps the place of the old server: the server gives its ids again, below that place."""
-    url, programs = fresh
     reader = Reader(partner)
-    restored(programs, url, tmp_path, reader)
+    restored(fresh, tmp_path, reader)
     assert reader.place is not None
-    with connected_to(url):
+    with connected_to(fresh.url):
         write(partner, *(f"after {number}" for number in range(AFTER)))
         behind = PartnerEvent.objects.filter(partner=partner, subject__startswith="after", xid__lt=reader.place.xid)
         assert behind.count() > 100, "then the test above shows nothing"

@@ -146,3 +146,10 @@ def test_of_the_audit_only_the_redaction_passes(stack: Stack, partner) -> None:
             run.execute("UPDATE clients_auditentry SET data = '{\"a\": \"c\"}' WHERE action = 'x'")
         run.execute("UPDATE clients_auditentry SET data = '{\"a\": \"[borrado]\"}' WHERE action = 'x'")
         run.rollback()
+
+
+def test_the_commands_for_keys_and_restores_run_as_the_run_role(stack: Stack) -> None:
+    assert "No former key is needed" in stack.command("manage", "reseal")
+    assert "events renumbered" in stack.command("manage", "after_restore", "--force")
+    ((done,),) = stack.sql("SELECT count(*) FROM clients_auditentry WHERE action = 'database.restored'")
+    assert done == 1

@@ -75,6 +75,7 @@ ACTION_NAMES = {
     "messages.exported": "Mensajes exportados",
     "staff_api.queried": "Consulta por la API del personal",
     "person.exported": "Copia de sus datos entregada",
+    "database.restored": "Base restaurada de un respaldo",
     "person.erased": "Datos borrados a su pedido",
     "external_client.registered": "Registrado",
     "external_client.changed": "Modificado",

@@ -62,11 +62,12 @@ class CancelForm(StepForm, ReasonForm):
 
 
 class ResumeForm(StepForm, ReasonForm):
-    """Resuming a campaign that paused itself needs a reason: staff must know its figures."""
+    """Resuming a campaign that paused itself, or that comes from a backup, needs a reason: staff must know its figures,
+    or what it sent after the backup."""
 
     def __init__(self, campaign: Campaign, staff: Actor, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(campaign, staff, data)
-        if not campaign.pause_reason:
+        if not campaign.pause_reason and campaign.restored_at is None:
             del self.fields["reason"]
 
 

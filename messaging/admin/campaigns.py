@@ -50,7 +50,7 @@ class CampaignAdmin(Audited, Page):
     """Page of campaigns. Drafts can be edited and deleted; all others can only be viewed and change their state."""
 
     audited_as = "campaign"
-    not_audited = frozenset({"last_client_id", "fanned_out_at", "pause_reason"})
+    not_audited = frozenset({"last_client_id", "fanned_out_at", "pause_reason", "restored_at"})
     form = CampaignForm
     actions = None
     list_per_page = 25

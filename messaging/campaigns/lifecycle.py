@@ -97,15 +97,15 @@ def schedule(campaign: Campaign, *, begins: datetime, by: str, at: datetime, add
     return count
 
 
-def withdraw(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
+def withdraw(campaign: Campaign, *, by: str, at: datetime, address: str | None = None, reason: str = "") -> None:
     """Make a scheduled campaign a draft again. Raises WrongState."""
-    _change_state(campaign, State.DRAFT, by=by, at=at, address=address, scheduled_at=None)
+    _change_state(campaign, State.DRAFT, by=by, at=at, address=address, reason=reason, scheduled_at=None)
 
 
-def pause(campaign: Campaign, *, by: str, at: datetime, address: str | None = None) -> None:
+def pause(campaign: Campaign, *, by: str, at: datetime, address: str | None = None, reason: str = "") -> None:
     """Pause a campaign. Only messages that are handed over already still leave. Raises WrongState."""
     with transaction.atomic():
-        _change_state(campaign, State.PAUSED, by=by, at=at, address=address)
+        _change_state(campaign, State.PAUSED, by=by, at=at, address=address, reason=reason)
         _set_due(campaign, NEVER)
 
 

@@ -411,6 +411,21 @@ def test_a_campaign_that_staff_paused_needs_no_reason(boss):
     assert one.state == "SENDING"
 
 
+def test_a_campaign_of_a_restored_backup_says_so_and_wants_a_reason_to_go_on(boss):
+    one = campaign(state="PAUSED", restored_at=timezone.now())
+    assert "Se restauró un respaldo" in page(boss, at(one))
+    assert "a esos les llegaría otra vez" in page(boss, at(one, "reanudar"))
+    step(boss, one, "reanudar")
+    one.refresh_from_db()
+    assert one.state == "PAUSED", "without a reason"
+    step(boss, one, "reanudar", reason="el proveedor no los tiene")
+    one.refresh_from_db()
+    assert one.state == "SENDING"
+    assert "Se restauró un respaldo" not in page(boss, at(one))
+    draft = campaign(state="DRAFT", restored_at=timezone.now())
+    assert "a esos les llegaría otra vez" in page(boss, at(draft, "programar"))
+
+
 def test_the_figures_of_a_campaign_count_what_came_back(boss):
     one = campaign(state="SENDING")
     for kind, number in {"UNSUBSCRIBED": 3, "COMPLAINT": 2, "HARD_BOUNCE": 1}.items():
