@@ -1,5 +1,6 @@
 """What was made under a former SECRET_KEY: it goes on working while the key is accepted, and ends with it."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from clients.errors import CredentialRefused
 from clients.models import LoginFailures
+from config.variables import BASE_DIR
 from external_api.informaperu import staff_tokens
 from messaging.delivery import receipts
 from messaging.models import Message
@@ -199,3 +201,37 @@ def test_after_the_key_is_gone_such_a_receipt_is_about_nobody(settings):
     for known in each_state(settings):
         assert receipts.is_about("+51987654321", kept) == known
     assert receipts.is_about("+51987654321", []), "it names no number"
+
+
+USES = {
+    "clients/jwt_keys.py": "JWTs",
+    "clients/keyed_hashes.py": "keyed hashes, by each key",
+    "clients/rate_limits/postgres_counters.py": "names of counters, which begin anew with another key",
+    "clients/sealing.py": "seals of columns",
+    "clients/email_subscriptions.py": "Django's Signer, which knows the fallbacks",
+    "external_api/client_import/admin.py": "Django's signing, which knows the fallbacks",
+    "messaging/queue/sealing.py": "seals of codes",
+    "staff/login_marks.py": "marks of a password, by each key",
+    "staff/passwords.py": "Django's tokens, which know the fallbacks; names of counters, which begin anew",
+    "staff/second_factor.py": "backup codes, by each key",
+    "subscription/links.py": "Django's Signer, which knows the fallbacks",
+    "support/keys/unsealed.py": "counts what needs a former key",
+    "support/management/commands/reseal.py": "asks whether there is a former key",
+    "tokens/codes.py": "codes, by each key",
+}
+"""Files that use SECRET_KEY or a key derived from it, and how they deal with a change."""
+KEY = re.compile(
+    r"salted_hmac\(|signing\.(Signer|TimestampSigner|dumps|get_cookie_signer)|default_token_generator"
+    r"|settings\.(SECRET_KEY|(?!MAIL_WEBHOOK)\w*_KEYS\b)"
+)
+"""What uses it. `MAIL_WEBHOOK_KEYS` are keys of providers."""
+
+
+def test_every_use_of_the_key_is_known():
+    found = set()
+    for package in ("clients", "staff", "messaging", "tokens", "webhooks", "external_api", "subscription", "support"):
+        for path in (BASE_DIR / package).rglob("*.py"):
+            name = str(path.relative_to(BASE_DIR))
+            if "/tests/" not in name and "/migrations/" not in name and KEY.search(path.read_text()):
+                found.add(name)
+    assert found == set(USES)

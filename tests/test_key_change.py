@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from standardwebhooks.webhooks import Webhook
 
 from config.run.processes import wait_until
 from config.variables import BASE_DIR
+from staff.tests.authenticator import STEP
 from staff.tests.authenticator import code as code_of
 from testkit.processes import Program
 from testkit.stack import Asked, Stack, free_port, running
@@ -154,7 +156,7 @@ class Agent:
         stack = installation.stack
         shown = stack.command("manage", "shell", "-c", ENROL.format(name="jefa", password=PASSWORD))
         self.key = re.search(r"key: (\w+)", shown)[1]  # type: ignore[index]  # then the test fails
-        self.steps = iter((0, 1))
+        self.last_step = 0
         stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
         stack.command("manage", "createsuperuser", "--noinput", "--username", "eva", "--email", "eva@example.com")
         self.session = httpx.Client(base_url=stack.url, trust_env=False, timeout=30)
@@ -164,7 +166,9 @@ class Agent:
 
     def logs_in(self) -> int:
         """By the staff API, with a code of the app."""
-        typed = code_of(self.key, next(self.steps))
+        assert wait_until(lambda: time.time() // STEP > self.last_step, STEP + 1), "no code is accepted twice"
+        self.last_step = int(time.time() // STEP)
+        typed = code_of(self.key)
         body = {"username": "jefa", "password": PASSWORD, "codigo": typed}
         return self.installation.request("POST", "/v1/api/auth/login", json=body).status_code
 
@@ -201,7 +205,7 @@ def installation() -> Iterator[Installation]:
 def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: Installation) -> None:
     stack = installation.stack
     partner, agent = Partner(stack), Agent(installation)
-    with receiving() as receiver, agent.session:
+    with receiving() as receiver, closing(agent.session):
         hook = installation.request(
             "POST",
             "/partners/v1/webhooks",
@@ -218,9 +222,14 @@ def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: I
             Webhook(hook["secret"]).verify(receiver.received[-1].body, receiver.received[-1].headers)
             return True
 
+        link = unsubscribe_link(partner)
+
         def all_is_well() -> None:
             assert delivered()
             assert agent.is_still_in()
+            assert installation.request("GET", link).status_code == (200 if former_is_accepted else 404)
+
+        former_is_accepted = True
 
         all_is_well()
         with Traffic(installation) as traffic:
@@ -249,10 +258,24 @@ def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: I
         assert status == 0, text
 
         installation.set_keys(NEW)
+        former_is_accepted = False
         all_is_well()
         assert agent.logs_in() == 200
         after = installation.asked()
         assert installation.verify(after) == 200
+
+
+def unsubscribe_link(partner: Partner) -> str:
+    """Path of the link in a mail to a client of the partner."""
+    stack = partner.stack
+    client = {"codigo_externo": "C", "perfil": "V", "correo": f"u{stack.number()}@dominio.com"}
+    body = {"token": partner.token, "usuario": "MAQ-001", "solicitud": "alta", "clientes": [client]}
+    assert stack.http.post("/api/v1", json=body).status_code == 200
+    ((number,),) = stack.sql("SELECT id FROM clients_authorizedclient WHERE email = %s", client["correo"])
+    words = "from clients.email_subscriptions import unsubscribe_token as t; print('link:', t({}))"
+    token = re.search(r"link: (\S+)", stack.command("manage", "shell", "-c", words.format(number)))
+    assert token is not None
+    return f"/suscripcion/baja/{token[1]}/"
 
 
 def renew_jwt(partner: Partner) -> None:

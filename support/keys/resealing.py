@@ -6,6 +6,7 @@ takes it. A run may be stopped at any point.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -110,7 +111,7 @@ def _reseal_column(column: SealedColumn) -> int:
     """Returns how many rows are sealed anew."""
     done, last = 0, None
     while True:
-        with transaction.atomic():
+        with _unhurried():
             rows = list(_page(column.rows().select_for_update(skip_locked=True, no_key=True, of=("self",)), last))
             for row in rows:
                 done += _reseal_row(column, row)
@@ -131,9 +132,21 @@ def _page(rows: QuerySet[Any], last: Any) -> QuerySet[Any]:
 
 def _rows_of(rows: QuerySet[Any]) -> Iterator[Any]:
     last = None
-    while page := list(_page(rows, last)):
+    while True:
+        with _unhurried():
+            page = list(_page(rows, last))
         yield from page
+        if not page:
+            return
         last = page[-1].pk
+
+
+@contextmanager
+def _unhurried() -> Iterator[None]:
+    """Transaction whose statements may take a minute: the few sealed answers are among a day's answers."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '60s'")
+        yield
 
 
 def _counted(name: str, anew: int, states: Iterator[str]) -> Found:
