@@ -5,7 +5,7 @@ PYTHON ?= python3
 SHELL = /bin/sh
 MAKEFLAGS += --no-print-directory
 
-APPS = config clients staff messaging tokens webhooks external_api subscription support
+APPS = config clients staff messaging tokens webhooks metrics external_api subscription support
 
 # Valid settings for tools that only read code and connect to nothing.
 LINT = SECRET_KEY=lint-only-secret-of-more-than-fifty-characters-0123456789 SANDBOX=true BROKER_URL= \

@@ -2,15 +2,16 @@
 
 import logging
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, task_prerun, worker_ready, worker_shutdown
+from celery.signals import celeryd_init, setup_logging, task_prerun, task_success, worker_ready, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("aval")
 app.config_from_object("config.celeryconfig")  # by name: read when first needed, not when `config` is imported
-app.autodiscover_tasks(["messaging", "tokens", "webhooks", "external_api", "support"])
+app.autodiscover_tasks(["messaging", "tokens", "webhooks", "metrics", "external_api", "support"])
 
 
 @celeryd_init.connect
@@ -46,6 +47,14 @@ def _close_broken_connections(**_: object) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@task_success.connect
+def _note_run(sender: Any = None, **_: object) -> None:
+    """Note when a periodic task last did its work, for the metrics (`metrics.task_runs`)."""
+    from metrics import task_runs
+
+    task_runs.note(str(getattr(sender, "name", "")))
 
 
 @worker_shutdown.connect

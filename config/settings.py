@@ -91,6 +91,7 @@ INSTALLED_APPS = [
     "messaging",
     "tokens",
     "webhooks",
+    "metrics",
     "external_api",
     "subscription",
     "support",

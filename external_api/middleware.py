@@ -19,6 +19,7 @@ from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
 from external_api.frontdoor.json_response import json_response
 from external_api.routing import contract_of
+from metrics import request_counts
 
 STATUS_PATH = "/v1/api/status"
 access = logging.getLogger("aval.access")
@@ -26,7 +27,10 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class AccessLog:
-    """One line for each request, by route and never by path: a path of contract 2 may hold a code."""
+    """One line for each request, by route and never by path: a path of contract 2 may hold a code.
+
+    It counts the contracts' calls for the metrics, too.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -34,6 +38,10 @@ class AccessLog:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         response = self.get_response(request)
+        seconds = time.perf_counter() - started
+        contract = contract_of(request.path_info)
+        if contract is not None and request.path_info.rstrip("/") != STATUS_PATH:  # which balancers ask all the time
+            request_counts.observe(contract.name, response.status_code, seconds)
         match = request.resolver_match
         access.info(
             "request",
@@ -41,7 +49,7 @@ class AccessLog:
                 "method": request.method if (request.method or "").isalpha() else "?",
                 "route": (match.url_name or match.route) if match else "?",
                 "status": response.status_code,
-                "ms": round((time.perf_counter() - started) * 1000, 1),
+                "ms": round(seconds * 1000, 1),
                 "address": caller_address(request.META),
             },
         )

@@ -6,6 +6,7 @@ import re
 from django.db import connection
 
 from config.variables import BASE_DIR
+from testkit import packages
 
 LIFTED = {
     "clients/apps.py": "migrations, one step each",
@@ -15,7 +16,7 @@ LIFTED = {
     "external_api/frontdoor/export_slots.py": "exports, which write nothing: they take no transaction id",
 }
 """Files that lift a limit of time, and why the feed does not wait for them."""
-APPS = ("clients", "config", "external_api", "messaging", "staff", "subscription", "support", "tokens", "webhooks")
+APPS = (*packages.APPS, "config")
 LIFTS = re.compile(r"SET (?:LOCAL )?(?:statement|idle_in_transaction_session|transaction)_timeout")
 
 

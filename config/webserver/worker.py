@@ -37,7 +37,9 @@ def main(words: list[str]) -> None:
 
     application = getattr(import_module(module), name)
     from config.webserver.server import Limits, Server  # after Django is set up
+    from metrics.request_counts import requests
 
+    requests.start()
     limits = Limits(allow_files(connections), per_address)
     server = Server(application, socket.socket(fileno=fd), threads, limits)
 

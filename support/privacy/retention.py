@@ -15,6 +15,7 @@ from django.db import Error
 import clients.retention
 import external_api.retention
 import messaging.retention
+import metrics.retention
 import subscription.retention
 import tokens.retention
 import webhooks.retention
@@ -62,6 +63,7 @@ RULES: Sequence[RetentionRule] = (
     *external_api.retention.RULES,
     *subscription.retention.RULES,
     *webhooks.retention.RULES,
+    *metrics.retention.RULES,
     *STAFF,
 )
 

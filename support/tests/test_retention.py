@@ -31,6 +31,7 @@ from messaging.models import (
     SandboxMessage,
     Suppression,
 )
+from metrics.models import MetricMinute
 from subscription.models import ConsentRecord, SubscriptionRequest
 from support.privacy import retention
 from tests.factories import (
@@ -188,6 +189,10 @@ GONE = {
     "login_addresses": (
         lambda at: LoginAddress.objects.create(key="k", last_at=at),
         lambda: 1 - LoginAddress.objects.count(),
+    ),
+    "metric_minutes": (
+        lambda at: MetricMinute.objects.create(at=at, metric="aval_codes", labels={}, count=1, sum=0),
+        lambda: 1 - MetricMinute.objects.count(),
     ),
     "admin_log": (log_row, lambda: 1 - LogEntry.objects.count()),
     "codes_of_the_erased": (

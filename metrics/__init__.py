@@ -1,0 +1,1 @@
+"""Metrics for operators: what is counted, the scrape, service levels by day, and alarms."""
