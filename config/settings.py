@@ -15,6 +15,7 @@ from config.keys import SEALED, derived_keys, former_keys, jwt_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
 from config.mail_receipts import anymail_settings
+from config.monitoring import metrics_token
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
@@ -102,6 +103,7 @@ MIDDLEWARE = [
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
     "external_api.middleware.OverloadGuard",
+    "metrics.endpoint.MetricsEndpoint",
     "external_api.malformed_urls.MalformedUrlGuard",
     "django.middleware.security.SecurityMiddleware",
     "external_api.middleware.ContractsApart",
@@ -379,7 +381,9 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
-# --- logs: one JSON object a line on standard error ----------------------------------------------------------
+# --- logs (one JSON object a line on standard error) and metrics ----------------------------------------------
 
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = logging_at(LOG_LEVEL)
+METRICS_TOKEN = metrics_token()
+"""Bearer token of `GET /metrics`; empty: there is no such page (docs/metrics.md)."""

@@ -20,6 +20,7 @@ from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath,
 from external_api.frontdoor.json_response import json_response
 from external_api.routing import contract_of
 from metrics import request_counts
+from metrics.endpoint import is_scrape
 
 STATUS_PATH = "/v1/api/status"
 access = logging.getLogger("aval.access")
@@ -38,6 +39,8 @@ class AccessLog:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         started = time.perf_counter()
         response = self.get_response(request)
+        if is_scrape(request.path_info):
+            return response
         seconds = time.perf_counter() - started
         contract = contract_of(request.path_info)
         if contract is not None and request.path_info.rstrip("/") != STATUS_PATH:  # which balancers ask all the time

@@ -1,6 +1,7 @@
 """What is counted and measured: name, kind, labels, and where the buckets of a histogram end.
 
 Plain data. Every label has a closed list of values, so that no text of a partner, a provider or a person becomes one.
+The page docs/metrics.md explains each metric to the operator; a test compares the two.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Hand-written statements of metrics: counting, and what is read for it.
+"""Hand-written statements of metrics: counting, and what is read for it. Those of gauges are in `metrics.gauges_sql`.
 
 A test runs each through EXPLAIN (tests/test_sql.py). States are literals (docs/adr/0003).
 """

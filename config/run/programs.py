@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from config.variables import BASE_DIR, StartError, data_dir, number, port, web_threads
+from config.variables import BASE_DIR, StartError, data_dir, is_missing, number, port, web_threads
 
 
 def host() -> str:
@@ -78,6 +78,17 @@ def webhooks_command() -> list[str]:
     return [sys.executable, str(BASE_DIR / "manage.py"), "dispatch_webhooks"]
 
 
+def metrics_command() -> list[str]:
+    """Server of the metrics on METRICS_PORT, of this machine alone unless METRICS_HOST says otherwise."""
+    if is_missing("METRICS_PORT"):
+        raise StartError("METRICS_PORT is not set: it is the port of the metrics (docs/metrics.md).")
+    address = ["--host", os.environ.get("METRICS_HOST") or "127.0.0.1"]
+    return [
+        *(sys.executable, str(BASE_DIR / "manage.py"), "serve_metrics", *address),
+        *("--port", str(number("METRICS_PORT", 9100, high=65535))),
+    ]
+
+
 COMMANDS: dict[str, Callable[[], list[str]]] = {
     "web": web_command,
     "worker": worker_command,
@@ -86,10 +97,12 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
     "beat": beat_command,
     "webhooks": webhooks_command,
     "smpp": smpp_command,
+    "metrics": metrics_command,
 }
 
 
 def enabled_programs() -> list[str]:
     """Names of the programs that `make run` starts: all but those without work by the settings."""
     has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
-    return [name for name in COMMANDS if name != "smpp" or has_smpp]
+    left_out = {"smpp": not has_smpp, "metrics": is_missing("METRICS_PORT")}
+    return [name for name in COMMANDS if not left_out.get(name)]
