@@ -7,7 +7,7 @@ from django.urls import include, path
 from staff import login_views as login
 from staff import password_views as passwords
 from support import front_page
-from support.admin import usage_page
+from support.admin import service_levels_page, usage_page
 from support.dashboard.view import board
 from support.usage.views import usage_csv
 
@@ -31,6 +31,7 @@ urlpatterns = [
     path("admin/tablero/", admin.site.admin_view(board), name="dashboard_board"),
     path("admin/uso/", admin.site.admin_view(usage_page), name="usage"),
     path("admin/uso/csv/", admin.site.admin_view(usage_csv), name="usage_csv"),
+    path("admin/servicio/", admin.site.admin_view(service_levels_page), name="service_levels"),
     path("admin/", admin.site.urls),
 ]
 if settings.SANDBOX:

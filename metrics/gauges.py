@@ -19,6 +19,7 @@ from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Via
 from messaging.queue.names import QUEUE_OF, QUEUES
 from metrics import gauges_sql as sql
+from metrics.service_levels import mail_ratios
 from metrics.sweep import providers_in_use
 from metrics.task_runs import TASKS, last_runs
 
@@ -56,6 +57,8 @@ FEED_LAG = Gauge("aval_feed_lag_seconds", "Age of the transaction that the feed 
 KEY_DAYS = Gauge(
     "aval_key_days_left", "Days to the end of a company's last key of a kind, where it ends.", ("partner", "kind")
 )
+COMPLAINTS = Gauge("aval_complaint_ratio", "Complaints of the last seven days for each mail; 0 below 500 mails.")
+BOUNCES = Gauge("aval_bounce_ratio", "Mails of the last seven days that came back for good, the same way.")
 REDIS_UP = Gauge("aval_redis_up", "1 while Redis answers.")
 DATABASE_UP = Gauge("aval_database_up", "1 while PostgreSQL answers.")
 ERRORS = Gauge("aval_scrape_errors", "Readings that failed in this scrape. The log has the reason.")
@@ -123,13 +126,18 @@ def _keys(at: datetime) -> Read:
     return {KEY_DAYS: days}
 
 
+def _mails(at: datetime) -> Read:
+    complaints, bounces = mail_ratios(at=at)
+    return {COMPLAINTS: {(): complaints}, BOUNCES: {(): bounces}}
+
+
 READINGS: tuple[Callable[[datetime], Read], ...] = (
-    *(_queues, _sending, _unknown, _providers, _tasks, _webhooks, _feed, _keys),
+    *(_queues, _sending, _unknown, _providers, _tasks, _webhooks, _feed, _keys, _mails),
 )
 """Readings of the database."""
 GAUGES = (
     *(QUEUE_DUE, QUEUE_OLDEST, SENDING, UNKNOWN, PROVIDER_OPEN, TASK_AGE, WEBHOOK_BACKLOG, WEBHOOK_OLDEST, FEED_LAG),
-    *(KEY_DAYS, REDIS_UP, DATABASE_UP, ERRORS),
+    *(KEY_DAYS, COMPLAINTS, BOUNCES, REDIS_UP, DATABASE_UP, ERRORS),
 )
 
 

@@ -10,8 +10,8 @@ from django.db.models import Q
 class MetricMinute(models.Model):
     """What was counted in a minute with the same labels. Append-only: several rows of a minute add up.
 
-    A row of the past is folded into its hour after two days and removed after 90 (`metrics.folding`); MetricTotal keeps
-    what it counted.
+    A row is folded into its hour after six hours (`metrics.folding`) and removed after 90 days (`metrics.retention`);
+    MetricTotal keeps what it counted.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -69,6 +69,26 @@ class Mark(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ServiceDay(models.Model):
+    """Service levels of a day of Lima: their objectives are in `metrics.service_levels`."""
+
+    day = models.DateField(primary_key=True)
+    codes = models.PositiveIntegerField()  # handed over, or ended without
+    within_2s = models.PositiveIntegerField()
+    within_10s = models.PositiveIntegerField()
+    calls = models.PositiveIntegerField()
+    faults = models.PositiveIntegerField()  # answered 5xx
+    mails = models.PositiveIntegerField()
+    bounces = models.PositiveIntegerField()
+    complaints = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.day}"
 
 
 class TaskRun(models.Model):

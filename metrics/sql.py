@@ -86,6 +86,33 @@ CODES = """
     WHERE created_at >= %(since)s AND created_at < %(until)s AND outcome <> 'PENDIENTE' AND twin_id IS NULL
 """
 
+
+def _counted(metric: str, condition: str = "true") -> str:
+    return f"coalesce(sum(count) FILTER (WHERE metric = '{metric}' AND {condition}), 0)::bigint"
+
+
+KEEP_DAY = f"""
+    INSERT INTO metrics_serviceday AS known (
+        day, codes, within_2s, within_10s, calls, faults, mails, bounces, complaints
+    )
+    SELECT %(day)s::date, {_counted("aval_code_handover_seconds")},
+        {_counted("aval_code_handover_seconds", "labels ->> 'le' IN ('0.5', '1.0', '2.0')")},
+        {_counted("aval_code_handover_seconds", "labels ->> 'le' IN ('0.5', '1.0', '2.0', '5.0', '10.0')")},
+        {_counted("aval_request_seconds")},
+        {_counted("aval_request_seconds", "labels ->> 'status' LIKE '5__'")},
+        {_counted("aval_messages", "labels ->> 'via' = 'C' AND labels ->> 'state' = 'SENDING'")},
+        (SELECT count(*) FROM messaging_recipientfeedback
+         WHERE kind = 'HARD_BOUNCE' AND mailbox <> '' AND at >= %(since)s AND at < %(until)s),
+        (SELECT count(*) FROM messaging_recipientfeedback
+         WHERE kind = 'COMPLAINT' AND mailbox <> '' AND at >= %(since)s AND at < %(until)s)
+    FROM metrics_metricminute WHERE at >= %(since)s AND at < %(until)s
+    ON CONFLICT (day) DO UPDATE SET codes = excluded.codes, within_2s = excluded.within_2s,
+        within_10s = excluded.within_10s, calls = excluded.calls, faults = excluded.faults, mails = excluded.mails,
+        bounces = greatest(known.bounces, excluded.bounces),
+        complaints = greatest(known.complaints, excluded.complaints)
+"""  # noqa: S608  this module's constants
+"""Counts a day anew. What came back for a mailbox that was erased since stays counted."""
+
 NOTE_RUN = """
     INSERT INTO metrics_taskrun AS known (name, at) VALUES (%(name)s, %(at)s)
     ON CONFLICT (name) DO UPDATE SET at = greatest(known.at, excluded.at)

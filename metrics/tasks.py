@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from metrics import folding
+from metrics import folding, service_levels
 from metrics import sweep as sweeper
 
 SLICE_SECONDS = 10.0
@@ -12,6 +12,11 @@ SLICE_SECONDS = 10.0
 @shared_task(name="metrics.sweep")
 def sweep() -> None:
     sweeper.sweep(at=timezone.now())
+
+
+@shared_task(name="metrics.keep_days")
+def keep_days() -> None:
+    service_levels.keep(at=timezone.now())
 
 
 @shared_task(name="metrics.fold")

@@ -13,6 +13,7 @@ from clients.identity.names import normalised
 from clients.models import Applicant, AuditEntry, AuthorizedClient, ExternalClient
 from support.access import USE
 from support.dashboard import view
+from support.dashboard.service_levels import service_levels
 from support.usage.views import usage
 from tokens.search import ids_reached_at
 
@@ -37,6 +38,11 @@ admin.site.index = first_page  # type: ignore[method-assign, assignment]  # a me
 def usage_page(request: HttpRequest) -> HttpResponse:
     """Usage by month, within the frame of the admin."""
     return usage(request, admin.site.each_context(request))
+
+
+def service_levels_page(request: HttpRequest) -> HttpResponse:
+    """Service levels by day, within the frame of the admin."""
+    return service_levels(request, admin.site.each_context(request))
 
 
 @admin.register(AuditEntry)

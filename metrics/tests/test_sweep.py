@@ -153,11 +153,11 @@ def test_totals_never_fall_whatever_is_erased_folded_and_removed():
     assert scraped() == before, "and an event that was blanked is not counted a second time"
 
 
-def test_minutes_of_the_last_two_days_are_not_folded():
+def test_minutes_of_the_last_six_hours_are_not_folded():
     begin()
     event("SENT")
     sweeps(10)
-    assert folding.fold(at=NOW + DAY, seconds=5) == 0
+    assert folding.fold(at=NOW + timedelta(hours=6), seconds=5) == 0
     assert MetricMinute.objects.get().at == NOW
 
 

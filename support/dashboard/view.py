@@ -20,7 +20,7 @@ from clients.local_time import LIMA
 from external_api.models import APIS
 from messaging.models import Message
 from support.access import USE
-from support.dashboard import charts, figures
+from support.dashboard import charts, figures, service_levels
 from support.dashboard.figures import Data
 from support.usage.views import may_see, of_last_days
 from tokens.models import VerificationToken
@@ -53,6 +53,7 @@ def add_to(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     else:
         context.update(_board(request, at=at))
     context["ranges"] = RANGES if may_see(request) else ()
+    context["may_see_levels"] = service_levels.may_see(request)
     context["may_use_desk"] = request.user.has_perm(USE)
     return context
 

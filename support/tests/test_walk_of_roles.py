@@ -67,6 +67,7 @@ OPENED_BY = {
     "/admin/tablero/": READ,
     "/admin/uso/": READ,
     "/admin/uso/csv/": READ,
+    "/admin/servicio/": READ,
     "/admin/": "NAODB",  # agents are sent to the desk
     "/admin/login/": "-",
     "/admin/logout/": "",
