@@ -15,7 +15,7 @@ from config.keys import SEALED, derived_keys, former_keys, jwt_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
 from config.mail_receipts import anymail_settings
-from config.monitoring import metrics_token
+from config.monitoring import alarm_secret, alarm_url, metrics_token
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
@@ -387,3 +387,5 @@ LOG_LEVEL = choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))
 LOGGING = logging_at(LOG_LEVEL)
 METRICS_TOKEN = metrics_token()
 """Bearer token of `GET /metrics`; empty: there is no such page (docs/metrics.md)."""
+ALARM_URL, ALARM_SECRET = alarm_url(), alarm_secret()
+"""Where alarms are sent without Prometheus, and the secret that signs them; empty: nowhere."""

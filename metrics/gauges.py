@@ -149,6 +149,11 @@ class Snapshot:
     errors: int = 0
     is_database_up: bool = True
 
+    @property
+    def health(self) -> Read:
+        """Gauges of the reading itself."""
+        return {DATABASE_UP: {(): float(self.is_database_up)}, ERRORS: {(): float(self.errors)}}
+
     def read(self, what: str, reading: Callable[[], Any]) -> Any:
         """Result of a reading of the database, or None where it failed."""
         if not self.is_database_up:  # each further try would wait for the same

@@ -91,6 +91,24 @@ class ServiceDay(models.Model):
         return f"{self.day}"
 
 
+class AlarmState(models.Model):
+    """State of an alarm for `ALARM_URL` (`metrics.alarm_states.State`)."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    true_since = models.DateTimeField(null=True)  # its condition holds
+    is_firing = models.BooleanField(default=False)  # for as long as the alarm asks for
+    since = models.DateTimeField(null=True)  # it fires, or fired last
+    told = models.CharField(max_length=10, blank=True)  # what ALARM_URL has taken last
+    told_at = models.DateTimeField(null=True)
+    try_after = models.DateTimeField(null=True)  # a message is being sent, or was not taken
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class TaskRun(models.Model):
     """When a periodic task last did all of its work."""
 

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from metrics import catalog, sql
 from metrics.catalog import COUNTED, INFINITE
-from metrics.gauges import DATABASE_UP, ERRORS, GAUGES, Gauge, Snapshot, Values, read_all
+from metrics.gauges import GAUGES, Gauge, Values, read_all
 
 Labels = tuple[str, ...]
 Totals = dict[str, list[tuple[dict[str, str], int, float]]]
@@ -32,17 +32,13 @@ class AvalCollector(Collector):
         totals: Totals | None = snapshot.read("totals", _totals)
         for metric in COUNTED if totals is not None else ():
             yield _histogram(metric, totals or {}) if metric.buckets else _counter(metric, totals or {})
-        snapshot.values |= _health_of(snapshot)
+        snapshot.values |= snapshot.health
         for gauge in GAUGES:
             if gauge in snapshot.values:
                 yield _gauge(gauge, snapshot.values[gauge])
         build = GaugeMetricFamily("aval_build_info", "Version of Aval.", labels=("version",))
         build.add_metric((settings.AVAL_VERSION,), 1)
         yield build
-
-
-def _health_of(snapshot: Snapshot) -> dict[Gauge, Values]:
-    return {DATABASE_UP: {(): float(snapshot.is_database_up)}, ERRORS: {(): float(snapshot.errors)}}
 
 
 def _totals() -> Totals:

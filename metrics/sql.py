@@ -25,6 +25,11 @@ ADD = """
 
 TOTALS = "SELECT metric, labels::text, count, sum FROM metrics_metrictotal ORDER BY metric, labels"
 
+COUNTED_SINCE = """
+    SELECT metric, labels::text, sum(count)::bigint FROM metrics_metricminute WHERE at >= %(since)s
+    GROUP BY metric, labels
+"""
+
 FOLD = f"""
     WITH old AS MATERIALIZED (
         SELECT id, at, metric, labels, count, sum FROM metrics_metricminute

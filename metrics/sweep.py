@@ -5,7 +5,6 @@ or left out. Of two sweeps at once one finds the mark locked and leaves it. On i
 comes from then on. Test twins are not counted.
 """
 
-import json
 import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from messaging.steps import run_each
 from metrics import sql
 from metrics.catalog import CODES, DELIVERED, HAND_OVER, MESSAGES, NONE, OTHER, VERIFIED
 from metrics.counting import Counts, add
+from metrics.marks import keep, lock
 from metrics.positions import Missing, Position
 from tokens.models import CODE_LIFETIME
 
@@ -62,12 +62,12 @@ def _repeat(part: Any, at: datetime) -> None:
 def count_messages(*, at: datetime) -> bool:
     """Count the next events of messages. Returns whether there may be more."""
     with transaction.atomic(), connection.cursor() as cursor:
-        mark = _lock_mark(cursor, "message_events")
+        mark = lock(cursor, "message_events")
         if mark is None:
             return False
         origin = _value(cursor, sql.EVENTS_ORIGIN)
         if mark.origin != origin:  # the first run, or a restored database: what is there was counted, or is history
-            _keep_mark(cursor, mark.name, origin, _value(cursor, sql.LAST_EVENT), None, [])
+            keep(cursor, mark.name, origin, _value(cursor, sql.LAST_EVENT), None, [])
             return False
         position = Position(mark.position, tuple(Missing.from_json(each) for each in mark.missing))
         oldest_running = _value(cursor, sql.OLDEST_RUNNING)
@@ -79,7 +79,7 @@ def count_messages(*, at: datetime) -> bool:
             seen, oldest_running=oldest_running, next_xid=_value(cursor, sql.NEXT_TRANSACTION), at=at
         )
         missing = [each.as_json() for each in reached.missing]
-        _keep_mark(cursor, mark.name, origin, reached.highest, None, missing)
+        keep(cursor, mark.name, origin, reached.highest, None, missing)
     return len(events) >= sql.EVENTS_AT_ONCE
 
 
@@ -121,7 +121,7 @@ def count_codes(*, at: datetime) -> None:
     then are over, so that no code of it becomes visible later.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        mark = _lock_mark(cursor, "codes")
+        mark = lock(cursor, "codes")
         if mark is None:
             return
         noted = [(datetime.fromisoformat(each["until"]), int(each["xid"])) for each in mark.missing]
@@ -138,7 +138,7 @@ def count_codes(*, at: datetime) -> None:
         if not noted and at - CLOSED_AFTER > until:
             noted = [(at - CLOSED_AFTER, _value(cursor, sql.NEXT_TRANSACTION))]
         kept = [{"until": moment.isoformat(), "xid": xid} for moment, xid in noted]
-        _keep_mark(cursor, mark.name, "", 0, until, kept)
+        keep(cursor, mark.name, "", 0, until, kept)
 
 
 def _closed_until(cursor: Any, end: datetime) -> datetime:
@@ -156,29 +156,6 @@ def _counts_of_codes(cursor: Any, since: datetime, until: datetime) -> Counts:
         if seconds is not None:
             counts.observe(VERIFIED, minute, seconds, via)
     return counts
-
-
-class _MarkRow(NamedTuple):
-    name: str
-    origin: str
-    position: int
-    until: datetime | None
-    missing: list[dict[str, Any]]
-
-
-def _lock_mark(cursor: Any, name: str) -> _MarkRow | None:
-    """The mark of a source, locked until the transaction ends; None: another sweep has it."""
-    cursor.execute(sql.BEGIN_MARK, {"name": name})
-    cursor.execute(sql.LOCK_MARK, {"name": name})
-    row = cursor.fetchone()
-    return None if row is None else _MarkRow(name, row[0], row[1], row[2], json.loads(row[3]))
-
-
-def _keep_mark(
-    cursor: Any, name: str, origin: str, position: int, until: datetime | None, missing: list[dict[str, Any]]
-) -> None:
-    values = {"name": name, "origin": origin, "position": position, "until": until, "missing": json.dumps(missing)}
-    cursor.execute(sql.KEEP_MARK, values)
 
 
 def _value(cursor: Any, statement: str) -> Any:

@@ -153,8 +153,23 @@ def is_public(address: Address) -> bool:
     return address.is_global
 
 
-def resolve(target: Target, *, sandbox: bool) -> Sequence[Address]:
+def target_of_operator(url: str) -> Target:
+    """The parts of a URL of our own settings, which may be of an internal network. Raises BadUrl."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise BadUrl("No es una URL válida.") from None
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        raise BadUrl("Debe ser una URL https:// o http://, sin usuario ni clave.")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Target(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), path)
+
+
+def resolve(target: Target, *, sandbox: bool, internal: bool = False) -> Sequence[Address]:
     """Addresses to call, MOST_ADDRESSES at most. Raises NotCalled where one of them is not public.
+
+    `internal`: any address will do.
 
     The resolver has no deadline of its own beyond its configuration's.
     """
@@ -166,6 +181,6 @@ def resolve(target: Target, *, sandbox: bool) -> Sequence[Address]:
     if not addresses:
         raise NotCalled("el nombre del servidor no se pudo resolver")
     for address in addresses:
-        if not (is_public(address) or (sandbox and address.is_loopback)):
+        if not (internal or is_public(address) or (sandbox and address.is_loopback)):
             raise NotCalled("el servidor está en una red interna")
     return addresses[:MOST_ADDRESSES]

@@ -82,9 +82,11 @@ def _tls_context() -> ssl.SSLContext:
 class Try:
     """One try in a thread of its own, which another thread may abort."""
 
-    def __init__(self, target: Target, *, sandbox: bool) -> None:
+    def __init__(self, target: Target, *, sandbox: bool, internal: bool = False) -> None:
+        """`internal`: the URL is the operator's own, and may be of an internal network."""
         self._target = target
         self._sandbox = sandbox
+        self._internal = internal
         self._connection: _Connection | None = None
         self._aborted = False
         self._began = time.monotonic()
@@ -140,7 +142,7 @@ class Try:
     def _connected(self) -> _Connection:
         """A connection to the first address that takes one. Raises NotCalled, OSError."""
         fault: OSError = OSError("no address")
-        for address in addresses.resolve(self._target, sandbox=self._sandbox):
+        for address in addresses.resolve(self._target, sandbox=self._sandbox, internal=self._internal):
             left = self._left()
             connection = self._connection = _Connection(self._target, address, timeout=min(CONNECT_TIMEOUT, left))
             try:

@@ -79,14 +79,19 @@ def webhooks_command() -> list[str]:
 
 
 def metrics_command() -> list[str]:
-    """Server of the metrics on METRICS_PORT, of this machine alone unless METRICS_HOST says otherwise."""
+    """Process that serves the metrics on METRICS_PORT, to this machine alone unless METRICS_HOST says otherwise, and
+    evaluates the alarms for ALARM_URL."""
+    if not _has_metrics():
+        raise StartError("Neither METRICS_PORT nor ALARM_URL is set: this process has nothing to do (docs/metrics.md).")
+    command = [sys.executable, str(BASE_DIR / "manage.py"), "serve_metrics"]
     if is_missing("METRICS_PORT"):
-        raise StartError("METRICS_PORT is not set: it is the port of the metrics (docs/metrics.md).")
+        return command
     address = ["--host", os.environ.get("METRICS_HOST") or "127.0.0.1"]
-    return [
-        *(sys.executable, str(BASE_DIR / "manage.py"), "serve_metrics", *address),
-        *("--port", str(number("METRICS_PORT", 9100, high=65535))),
-    ]
+    return [*command, *address, "--port", str(number("METRICS_PORT", 9100, high=65535))]
+
+
+def _has_metrics() -> bool:
+    return not (is_missing("METRICS_PORT") and is_missing("ALARM_URL"))
 
 
 COMMANDS: dict[str, Callable[[], list[str]]] = {
@@ -104,5 +109,5 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 def enabled_programs() -> list[str]:
     """Names of the programs that `make run` starts: all but those without work by the settings."""
     has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
-    left_out = {"smpp": not has_smpp, "metrics": is_missing("METRICS_PORT")}
+    left_out = {"smpp": not has_smpp, "metrics": not _has_metrics()}
     return [name for name in COMMANDS if not left_out.get(name)]

@@ -211,7 +211,7 @@ def test_a_sweep_that_breaks_off_counts_nothing_and_moves_no_mark(monkeypatch):
         raise RuntimeError("broken off")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "_keep_mark", broken)
+        patch.setattr(sweep, "keep", broken)
         with pytest.raises(RuntimeError):
             sweep.count_messages(at=NOW + 10 * SECOND)
     assert MetricTotal.objects.count() == 0

@@ -22,6 +22,7 @@ OTHERS = {
     "metrics.metricminute": "figures of the installation, by labels of closed lists",
     "metrics.metrictotal": "the same",
     "metrics.mark": "how far rows were counted",
+    "metrics.alarmstate": "about alarms of the installation",
     "metrics.taskrun": "when a task of ours ran",
     "external_api.idempotentanswer": "a day's copies of answers; what they say is in the rows they were made of",
     "admin.logentry": "what staff clicked in the admin; the audit tells it with its reason",

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from webhooks import addresses
-from webhooks.addresses import BadUrl, NotCalled, is_public, resolve, target_of
+from webhooks.addresses import BadUrl, NotCalled, Target, is_public, resolve, target_of, target_of_operator
 
 INTERNAL = [
     "127.0.0.1",
@@ -185,3 +185,17 @@ def test_the_sandbox_opens_nothing_else(host):
 def test_public_addresses_are_called():
     for text in ("8.8.8.8", "200.48.225.130", "2606:4700:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"):
         assert is_public(ipaddress.ip_address(text)), text
+
+
+def test_a_url_of_the_operators_own_may_be_of_an_internal_network():
+    target = target_of_operator("http://10.0.0.7:9093/alarms?of=aval")
+    assert target == Target("http", "10.0.0.7", 9093, "/alarms?of=aval")
+    assert [str(each) for each in resolve(target, sandbox=False, internal=True)] == ["10.0.0.7"]
+    with pytest.raises(NotCalled):
+        resolve(target, sandbox=False)
+
+
+@pytest.mark.parametrize("url", ["ftp://x/", "https://", "https://user:password@x/", "http://x:99999/", "alarms"])
+def test_not_every_text_is_a_url_of_the_operators(url):
+    with pytest.raises(BadUrl):
+        target_of_operator(url)

@@ -1,0 +1,151 @@
+"""Alarms at ALARM_URL: signed, once, again where they were not taken, also without a database."""
+
+import json
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError, Event
+
+import pytest
+from django.db import OperationalError
+from standardwebhooks.webhooks import Webhook
+
+from conftest import at_once
+from messaging.models import ProviderState
+from metrics import alarm_webhook, gauges
+from metrics.alarm_webhook import evaluate
+from metrics.management.commands import serve_metrics
+from metrics.models import AlarmState
+from tests.factories import MessageFactory
+from webhooks.signing import new_secret
+from webhooks.tests.receiver import receiving
+
+pytestmark = pytest.mark.django_db
+SECOND = timedelta(seconds=1)
+SECRET = new_secret()
+
+
+@pytest.fixture
+def at():
+    return datetime.now(UTC)  # receivers refuse what is signed at another time
+
+
+@pytest.fixture
+def receiver(settings, monkeypatch):
+    settings.SANDBOX = True
+    settings.AVAL_GATEWAYS = {via: ("sandbox://",) for via in "SWIC"}
+    settings.ALARM_SECRET = SECRET
+    monkeypatch.setattr(alarm_webhook, "_remembered", {})
+    with receiving() as found:
+        settings.ALARM_URL = found.url
+        yield found
+
+
+def set_aside(at):
+    ProviderState.objects.create(name="sandbox", set_aside_at=at)
+
+
+def told(receiver):
+    bodies = [json.loads(each.body) for each in receiver.received]
+    return [(body["type"], body["data"]["alarm"]) for body in bodies]
+
+
+def test_an_alarm_and_its_end_are_told_signed(receiver, at):
+    assert evaluate(at=at) == 0
+    set_aside(at)
+    assert evaluate(at=at + SECOND) == 1
+    ProviderState.objects.all().delete()
+    assert evaluate(at=at + 2 * SECOND) == 1
+    assert told(receiver) == [("alarm.firing", "AvalProviderSetAside"), ("alarm.resolved", "AvalProviderSetAside")]
+    for each in receiver.received:
+        Webhook(SECRET).verify(each.body, each.headers)
+    body = json.loads(receiver.received[0].body)
+    assert body["data"]["severity"] == "page"
+    assert body["data"]["value"] == 1
+    assert body["data"]["runbook"] == "docs/runbook.md#avalprovidersetaside"
+
+
+def test_while_it_goes_on_it_is_told_every_four_hours(receiver, at):
+    set_aside(at)
+    for minutes in range(0, 481, 10):
+        evaluate(at=at + timedelta(minutes=minutes))
+    assert told(receiver) == [("alarm.firing", "AvalProviderSetAside")] * 3
+    assert len(set(receiver.ids)) == 3
+
+
+def test_what_was_not_taken_comes_again_a_minute_later_with_the_same_id(receiver, at):
+    receiver.answer = 503
+    set_aside(at)
+    assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 15, 30, 59)] == [0, 0, 0, 0]
+    assert len(receiver.received) == 1
+    receiver.answer = 204
+    assert evaluate(at=at + 60 * SECOND) == 1
+    assert len(receiver.received) == 2
+    assert len(set(receiver.ids)) == 1
+
+
+def test_a_receiver_that_cannot_be_reached_fails_nothing(settings, receiver, at):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        settings.ALARM_URL = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    set_aside(at)
+    assert evaluate(at=at) == 0
+    assert AlarmState.objects.get(name="AvalProviderSetAside").told == ""
+
+
+def test_a_message_that_waits_is_an_alarm_once_it_lasts(receiver, at):
+    MessageFactory(created_at=at - 20 * SECOND)
+    assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 14, 15)] == [0, 0, 1]
+    assert told(receiver) == [("alarm.firing", "AvalCodesWait")]
+
+
+def test_without_a_url_nothing_is_judged(settings, receiver, at):
+    settings.ALARM_URL = ""
+    set_aside(at)
+    assert evaluate(at=at) == 0
+    assert not AlarmState.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_processes_tell_it_once(receiver, at, monkeypatch):
+    evaluate(at=at - SECOND)
+    set_aside(at)
+    everybody_has_judged, keep = Barrier(4), alarm_webhook._keep
+
+    def keep_together(states):
+        judged = list(states)
+        with suppress(BrokenBarrierError):
+            everybody_has_judged.wait(1)  # the others found the lock taken: nobody else comes
+        keep(judged)
+
+    monkeypatch.setattr(alarm_webhook, "_keep", keep_together)
+    at_once([lambda: evaluate(at=at)] * 4)
+    assert len(receiver.received) == 1
+
+
+def test_a_database_that_is_away_is_told_and_so_is_its_return(receiver, at, monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gauges, "_rows", away)
+        patch.setattr(alarm_webhook, "_judge", away)
+        assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 15, 30)] == [1, 0, 0]
+    assert told(receiver) == [("alarm.firing", "AvalDatabaseDown")]
+    assert evaluate(at=at + 45 * SECOND) == 1
+    assert told(receiver)[1:] == [("alarm.resolved", "AvalDatabaseDown")]
+
+
+def test_the_process_evaluates_again_after_a_fault(monkeypatch):
+    calls, stopping = [], Event()
+
+    def faulty(**_):
+        calls.append(1)
+        if len(calls) > 2:
+            stopping.set()
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(serve_metrics, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(serve_metrics, "close_old_connections", lambda: None)
+    monkeypatch.setattr(serve_metrics.alarm_webhook, "evaluate", faulty)
+    serve_metrics.evaluate_until(stopping)
+    assert len(calls) == 3
