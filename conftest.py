@@ -26,7 +26,7 @@ from clients.models import Applicant, Credential, Partner
 from clients.rate_limits import alarms, counters
 from clients.rate_limits.redis_client import breaker, broker, connection
 from external_api.frontdoor import export_slots
-from external_api.informaperu.status import _probe
+from external_api.health import probes
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
@@ -147,7 +147,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def close_status_connection(django_db_setup: None) -> Iterator[None]:
     """Close the status endpoint's database connection, which would block the drop of the test database."""
     yield
-    _probe._thread.submit(lambda: db_connection.close()).result()
+    probes.database._thread.submit(lambda: db_connection.close()).result()
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  ext
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from config.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from config.variables import BASE_DIR as BASE_DIR
-from config.variables import boolean, choice, number, public_url, read_dotenv, required, web_threads
+from config.variables import boolean, choice, health_folder, number, public_url, read_dotenv, required, web_threads
 from config.version import VERSION as AVAL_VERSION  # noqa: F401  the admin and the reference show it
 
 env = environ.Env()
@@ -100,6 +100,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "external_api.traces.RequestTrace",
     "external_api.security_headers.SecurityHeaders",
+    "external_api.health.middleware.Health",
     "external_api.middleware.AccessLog",
     "external_api.middleware.ContractEnvelope",
     "external_api.middleware.OverloadGuard",
@@ -380,6 +381,10 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
+
+# --- health of processes (docs/adr/0107) ----------------------------------------------------------------------
+
+HEALTH_FOLDER = health_folder()
 
 # --- logs (one JSON object a line on standard error) and metrics ----------------------------------------------
 

@@ -62,6 +62,11 @@ def data_dir() -> Path:
     return Path(os.environ.get("DATA_DIR") or BASE_DIR / "var").absolute()
 
 
+def health_folder() -> Path:
+    """Folder of the heartbeats (clients.heartbeat), one file for each process on this machine."""
+    return data_dir() / "health"
+
+
 def port() -> int:
     return number("PORT", 8000, high=65535)
 

@@ -18,6 +18,12 @@ def host() -> str:
     return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
 
 
+def address() -> tuple[str, int]:
+    """Address of the web server from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host(), host())  # noqa: S104  compared, not bound
+    return reachable, port()
+
+
 def web_command() -> list[str]:
     options = {
         "--host": host(),
@@ -26,6 +32,7 @@ def web_command() -> list[str]:
         "--threads": str(web_threads() + 1),  # the last one is reserved for /status, which always answers
         "--connections": str(number("WEB_CONNECTIONS", 2000, low=50, high=50_000)),
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, low=10, high=50_000)),
+        "--drain": str(number("DRAIN_SECONDS", 0, low=0, high=15)),
     }
     return [*(sys.executable, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
 

@@ -12,6 +12,7 @@ from config.tests.conftest import soon
 from config.webserver import channel, server
 from config.webserver.__main__ import listening_socket
 from config.webserver.server import Limits, Server
+from config.webserver.tasks import STOPPING
 
 TICK = 0.05
 HEAD = "POST /echo HTTP/1.1\r\nHost: localhost\r\n"
@@ -459,3 +460,33 @@ def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(ser
     headers = "X-Forwarded-For: 198.51.100.1\r\nAccept: */*\r\nx-forwarded-for: 203.0.113.7:51234\r\n"
     assert running.answer(f"{get}{headers}\r\n").endswith(b"198.51.100.1, 203.0.113.7:51234")
     assert b"nothing" in running.answer(f"{get}X_Forwarded_For: 203.0.113.7\r\n\r\n")
+
+
+def ready(environ, start_response):
+    """An application that says whether its server stops."""
+    start_response("503 Stopping" if environ[STOPPING] else "200 OK", [("Content-Length", "0")])
+    return []
+
+
+def test_a_server_that_drains_accepts_connections_and_says_that_it_stops(serving):
+    running = serving(ready, limits=Limits(drain=2))
+    ask = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert running.answer(ask).startswith(b"HTTP/1.1 200")
+    running.server.stop()
+    assert running.answer(ask).startswith(b"HTTP/1.1 503"), "a balancer has seen it before connections are refused"
+    running.thread.join(10)
+    with pytest.raises(ConnectionRefusedError):
+        running.connect()
+
+
+def test_without_a_drain_a_stop_is_at_once(serving):
+    running = serving(ready)
+    started = time.monotonic()
+    running.server.stop()
+    running.thread.join(10)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("head", ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"])
+def test_a_request_without_a_host_reaches_the_application(serving, head):
+    assert serving(ready).answer(head).startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))

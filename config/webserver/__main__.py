@@ -37,11 +37,12 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     for name in ("port", "processes", "threads", "connections", "connections-per-address"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--drain", type=int, default=0)
     parser.add_argument("--application", default="config.wsgi:application", help="module:name of a WSGI application")
     given = parser.parse_args()
     with listening_socket(given.host, given.port) as listening:
         fd = listening.fileno()
-        numbers = (fd, given.threads, given.connections, given.connections_per_address)
+        numbers = (fd, given.threads, given.connections, given.connections_per_address, given.drain)
         command = [sys.executable, "-m", "config.webserver.worker", given.application, *map(str, numbers)]
         children = [
             Child(f"web process {n + 1}", command, inheritable(), own_session=False) for n in range(given.processes)

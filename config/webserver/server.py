@@ -36,6 +36,8 @@ class Limits:
     connections: int = 2000
     connections_per_address: int = 256
     bodies: int = 64
+    drain: int = 0
+    """Seconds between a stop and the last connection that is accepted; `/health/ready` says 503 in them."""
 
 
 class Server(TcpWSGIServer):
@@ -108,7 +110,7 @@ class Server(TcpWSGIServer):
 
     def _close_overdue(self, now: float) -> None:
         for channel in list(self.active_channels.values()):
-            if channel.is_overdue(now) or (self._stop_asked_at is not None and self._is_to_end(channel, now)):
+            if channel.is_overdue(now) or (self._stops_at is not None and self._is_to_end(channel, now)):
                 channel.handle_close()
 
     # --- limits ---
@@ -164,8 +166,15 @@ class Server(TcpWSGIServer):
 
     # --- stopping ---
 
+    @property
+    def is_stopping(self) -> bool:
+        return self._stop_asked_at is not None
+
     def stop(self) -> None:
-        """Accept no more connections, finish requests under way, return from `run`. Safe in a signal handler."""
+        """Accept no more connections once drained, finish requests under way, return from `run`.
+
+        Safe in a signal handler.
+        """
         self._stop_asked_at = self._stop_asked_at or time.monotonic()
         self.trigger.pull_trigger()
 
@@ -173,6 +182,8 @@ class Server(TcpWSGIServer):
         if self._stop_asked_at is None:
             return False
         now = time.monotonic()
+        if now < self._stop_asked_at + self.limits.drain:
+            return False
         if self._stops_at is None:
             self._stops_at = self._stop_asked_at + STOP_SECONDS
             self.del_channel()  # of the listening socket; other processes still accept from it
@@ -182,7 +193,8 @@ class Server(TcpWSGIServer):
 
     def _is_to_end(self, channel: Channel, now: float) -> bool:
         is_idle = channel.is_waiting() and channel.request is None
-        return is_idle or (channel.is_waiting() and now > (self._stop_asked_at or now) + STOP_SECONDS_FOR_REQUESTS)
+        asked_at = (self._stop_asked_at or now) + self.limits.drain
+        return is_idle or (channel.is_waiting() and now > asked_at + STOP_SECONDS_FOR_REQUESTS)
 
 
 def _adjustments(listening: socket.socket) -> Adjustments:

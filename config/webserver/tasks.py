@@ -11,6 +11,9 @@ from waitress.utilities import Error, InternalServerError
 
 log = logging.getLogger("aval.web")
 
+STOPPING = "aval.stopping"
+"""In the environment of a request: whether the server has been told to stop. `/health/ready` says so."""
+
 
 class CorkedTask(WSGITask):
     """Answer of the application, its header sent together with the beginning of its body."""
@@ -29,6 +32,11 @@ class CorkedTask(WSGITask):
             self.set_close_on_finish()
             if not self.wrote_header:
                 _answer(self, error_response(self.request.path, InternalServerError("")))
+
+    def get_environment(self) -> dict[str, Any]:
+        environment: dict[str, Any] = super().get_environment()
+        environment[STOPPING] = self.channel.server.is_stopping
+        return environment
 
     @property
     def is_head(self) -> bool:

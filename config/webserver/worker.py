@@ -1,4 +1,4 @@
-"""One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS`.
+"""One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS DRAIN`.
 
 The main process starts and supervises it.
 """
@@ -32,7 +32,7 @@ def allow_files(connections: int) -> int:
 def main(words: list[str]) -> None:
     ask_for_death_signal(signal.SIGTERM)  # a killed main process would leave us serving its port for ever
     module, _, name = words[0].partition(":")
-    fd, threads, connections, per_address = (int(word) for word in words[1:])
+    fd, threads, connections, per_address, drain = (int(word) for word in words[1:])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which stops us in order
 
     application = getattr(import_module(module), name)
@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
     from metrics.request_counts import requests
 
     requests.start()
-    limits = Limits(allow_files(connections), per_address)
+    limits = Limits(allow_files(connections), per_address, drain=drain)
     server = Server(application, socket.socket(fileno=fd), threads, limits)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
