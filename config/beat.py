@@ -10,6 +10,8 @@ from typing import Any
 from celery.beat import PersistentScheduler
 from celery.utils.log import get_logger
 
+from clients import heartbeat
+
 log = get_logger(__name__)
 
 
@@ -18,10 +20,12 @@ class Scheduler(PersistentScheduler):
 
     def apply_async(self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any) -> Any:
         try:
-            return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
+            result = super().apply_async(entry, producer=producer, advance=advance, **kwargs)
         except Exception:
             self._drop_connection()
             raise
+        heartbeat.did("publish")
+        return result
 
     def _drop_connection(self) -> None:
         """Forget the cached connection and producer. Nothing is sent to the broker, which may not answer."""

@@ -5,7 +5,18 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, setup_logging, task_prerun, task_success, worker_ready, worker_shutdown
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    task_success,
+    worker_ready,
+    worker_shutdown,
+)
+
+from clients import heartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -21,6 +32,27 @@ def _use_worker_timeouts(**_: object) -> None:
 
     app.conf.broker_transport_options = WORKER_OPTIONS
     app.conf.broker_connection_timeout = WORKER_CONNECT_SECONDS
+
+
+PROGRAM_OF_QUEUE = {"codes": "worker", "periodic": "periodic", "bulk": "bulk"}
+"""Program (config.run.programs) by the name of its worker, which is that of its queue."""
+
+
+@celeryd_init.connect
+def _begin_heartbeat(sender: str, **_: object) -> None:
+    """A worker's loop runs without tasks; the sweeps come to `periodic` every two seconds."""
+    from django.conf import settings
+
+    name = sender.partition("@")[0]
+    program = PROGRAM_OF_QUEUE.get(name, name)
+    heartbeat.start(settings.HEALTH_FOLDER, program, "loop", *(["task"] if program == "periodic" else []))
+
+
+@beat_init.connect
+def _begin_heartbeat_of_beat(**_: object) -> None:
+    from django.conf import settings
+
+    heartbeat.start(settings.HEALTH_FOLDER, "beat", "publish")
 
 
 @worker_ready.connect
@@ -39,6 +71,18 @@ def _log_gateways(**_: object) -> None:
         failover.register(sorted({name for names in used.values() for name in names}))
     except Error as fault:  # a worker starts without its database too, and the next one introduces them
         log.warning("providers were not written down", extra={"fault": repr(fault)[:200]})
+
+
+@task_prerun.connect
+def _note_begin(task_id: str, **_: object) -> None:
+    heartbeat.began(task_id)
+
+
+@task_postrun.connect
+def _note_end(task_id: str, **_: object) -> None:
+    """A task that failed has ended too: while the database is away the worker still does its work."""
+    heartbeat.ended(task_id)
+    heartbeat.did("task")
 
 
 @task_prerun.connect

@@ -1,4 +1,4 @@
-"""Celery consumer that survives an outage of its broker."""
+"""Celery consumer that survives an outage of its broker, and says that its loop runs."""
 
 import logging
 from functools import partial
@@ -6,7 +6,12 @@ from typing import Any
 
 from celery.worker.consumer import Consumer as CeleryConsumer
 
+from clients import heartbeat
+
 log = logging.getLogger(__name__)
+
+LOOP_SECONDS = 2.0
+"""Seconds between two heartbeats of the loop."""
 
 
 class Consumer(CeleryConsumer):
@@ -25,6 +30,11 @@ class Consumer(CeleryConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (*self.connection_errors, AttributeError)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called at each start of the loop, once it is connected. Its timers run in the loop itself."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(LOOP_SECONDS, heartbeat.did, "loop")
 
     def ensure_connected(self, conn: Any) -> Any:
         conn.ensure_connection = partial(conn.ensure_connection, interval_start=1, interval_step=1, interval_max=1)

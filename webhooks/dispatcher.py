@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections
 from django.utils import timezone
 
+from clients import heartbeat
 from clients.events import restore, watch
 from clients.sealing import CannotUnseal
 from webhooks import deliveries, signing, takeover
@@ -81,6 +82,7 @@ class Dispatcher:
             except Error as fault:
                 log.error("the database does not answer the dispatcher", extra={"fault": repr(fault)[:300]})
                 wait = OUTAGE_SECONDS
+            heartbeat.did("loop")
             self._news.wait(wait)
             self._news.clear()
         self._drain()

@@ -3,7 +3,7 @@
     python -m config.run                        web server, workers and beat, on embedded servers if none are given
     python -m config.run web|worker|...         one of them, on given servers; the command of a container
     python -m config.run migrate                migrates the database and ends
-    python -m config.run health                 checks `/status` of the web server
+    python -m config.run health [web|worker|...] whether this program does its work (config.run.health)
 
 Faults that a user can cause end with one sentence on standard error and exit code 1.
 """
@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 
 from config import roles
 from config.embedded.attach import embedded_where_missing
-from config.run import static_files
+from config.run import health, static_files
 from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error, own_folder
 from config.run.environment import fill_in, migrate_url
 from config.run.migration import first_line, migrate
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
-from config.run.programs import COMMANDS, enabled_programs, host
+from config.run.programs import COMMANDS, address, enabled_programs, host
 from config.run.supervisor import Child, Supervisor, print_line
 from config.variables import StartError, data_dir, is_missing, port, public_url, read_dotenv
 
@@ -40,12 +40,6 @@ START_SECONDS = 60.0
 
 
 # --- checks and setup ---------------------------------------------------------------------------------------
-
-
-def _address() -> tuple[str, int]:
-    """Address of the web server from this machine."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host(), host())  # noqa: S104  compared, not bound
-    return reachable, port()
 
 
 def check_port() -> None:
@@ -141,7 +135,7 @@ def check_redis() -> None:
 
 def web_status() -> int:
     """HTTP status of `/status`; 0 without an answer."""
-    connection = http.client.HTTPConnection(*_address(), timeout=2)
+    connection = http.client.HTTPConnection(*address(), timeout=2)
     with suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/v1/api/status", headers={"Host": urlsplit(public_url()).netloc})
         return connection.getresponse().status
@@ -214,14 +208,13 @@ def run_all() -> None:
         print_line("aval: stopping.")
 
 
-def run_one(name: str) -> None:
+def run_one(name: str, program: str = "") -> None:
     if name == "migrate":
         owner_url = migrate_url()
         load_django()
         migrate(owner_url)
     elif name == "health":
-        if (status := web_status()) != http.HTTPStatus.OK:
-            raise StartError(f"GET /v1/api/status answers {status}." if status else "The web server does not answer.")
+        print_line(f"aval: {health.check(program or 'web')}")
     elif name in COMMANDS:
         load_settings()  # a fault is one sentence here, and a traceback in the program
         command = COMMANDS[name]()
@@ -247,7 +240,7 @@ def main(words: list[str]) -> int:
     try:
         read_dotenv()
         if words:
-            run_one(words[0])
+            run_one(*words[:2])
         else:
             _raise_on_signals()
             run_all()

@@ -5,6 +5,8 @@ import re
 import yaml
 
 from config.mail_receipts import ANYMAIL_KEYS
+from config.run.health import LIMITS
+from config.run.programs import COMMANDS
 from config.variables import BASE_DIR
 
 READ = re.compile(r'\b(?:boolean|number|choice|required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
@@ -52,6 +54,19 @@ def test_every_service_is_started_again_when_it_ends():
     restarts = {name: service.get("restart") for name, service in services.items()}
     assert restarts.pop("migrate") == "on-failure"
     assert set(restarts.values()) == {"unless-stopped"}
+
+
+def test_every_service_that_stays_has_a_health_check():
+    services = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]
+    ends_by_itself = {"migrate"}
+    checks = {name: service.get("healthcheck", {}).get("test") for name, service in services.items()}
+    assert {name for name, check in checks.items() if not check} == ends_by_itself
+    for name in COMMANDS:
+        assert checks[name] == ["CMD", "python", "-m", "config.run", "health", name]
+        assert services[name]["command"] == ["python", "-m", "config.run", name]
+        often = services[name]["healthcheck"]
+        looks = (often["retries"] + 1) * int(often["interval"].rstrip("s"))
+        assert LIMITS.get(name, (0, 0))[0] + looks <= 60, "a frozen process is found within a minute"
 
 
 def test_only_the_service_that_migrates_knows_the_owner_of_the_tables():

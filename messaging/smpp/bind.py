@@ -4,6 +4,7 @@ import logging
 import random
 from threading import Event
 
+from clients import heartbeat
 from messaging.gateways.smpp import SmppGateway
 from messaging.gateways.smpp_codes import ALREADY_BOUND
 from messaging.smpp.connection import ConnectionLost, connect
@@ -25,6 +26,7 @@ class Bind:
         self._timing = timing or Timing()
         self._rate = Rate(gateway.account.per_second)
         self._traits = SmscTraits()
+        self._name = gateway.name
         self._extra = {"provider": gateway.name}
 
     def run(self) -> None:
@@ -50,6 +52,7 @@ class Bind:
             log.info("smpp bound", extra=self._extra)
             while not self._stopping.is_set():
                 session.step()
+                heartbeat.did(self._name)
             session.finish()
         except ConnectionLost as error:
             self._handle_loss(error, bound=bound)
@@ -76,6 +79,7 @@ class Bind:
         until = clock() + seconds * (1 + random.random() / 10)  # noqa: S311  spreads tries, guards nothing
         while clock() < until and not self._stopping.wait(min(1.0, max(0.0, until - clock()))):
             self._queue.record()
+            heartbeat.did(self._name)
 
     def _record_last_answers(self) -> None:
         """Record the last answers, with a few seconds for a database that is unavailable just now."""

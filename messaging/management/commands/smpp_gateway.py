@@ -2,8 +2,10 @@ import signal
 from threading import Event
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from clients import heartbeat
 from messaging.smpp import process
 
 
@@ -17,6 +19,7 @@ class Command(BaseCommand):
         stopping = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
+        heartbeat.start(settings.HEALTH_FOLDER, "smpp", *(gateway.name for gateway in gateways))
         if not process.run(gateways, stopping):
             raise CommandError(
                 "A bind failed or did not end in time (see the log); its outstanding messages will be UNKNOWN."

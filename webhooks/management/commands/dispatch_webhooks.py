@@ -2,8 +2,10 @@ import signal
 from threading import Event
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from clients import heartbeat
 from webhooks.dispatcher import Dispatcher
 
 
@@ -20,4 +22,5 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)
+        heartbeat.start(settings.HEALTH_FOLDER, "webhooks", "loop")
         dispatcher.run()
