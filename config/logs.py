@@ -10,7 +10,7 @@ from typing import Any
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
-from external_api import request_id
+from clients import request_id
 
 CODE_IN_PATH = re.compile(r"(/verify(?:/|%2[fF]))(?!\(\?P<)[^\s\"'?#]+")
 """The last segment of `GET /client/:id/verify/:token` is the code. Our own lines name routes, not paths; this

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
+from clients import request_id
 from clients.client_ip import caller_address
 from clients.errors import Refused
 from external_api.frontdoor.contract import Contract
@@ -30,7 +31,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 class AccessLog:
     """One line for each request, by route and never by path: a path of contract 2 may hold a code.
 
-    It counts the contracts' calls for the metrics, too.
+    Calls of contracts say whose they are by ids: the partner, the client, and the number that the answer may have. It
+    counts them for the metrics, too.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -46,6 +48,7 @@ class AccessLog:
         if contract is not None and request.path_info.rstrip("/") != STATUS_PATH:  # which balancers ask all the time
             request_counts.observe(contract.name, response.status_code, seconds)
         match = request.resolver_match
+        current = request_id.current()
         access.info(
             "request",
             extra={
@@ -54,6 +57,7 @@ class AccessLog:
                 "status": response.status_code,
                 "ms": round(seconds * 1000, 1),
                 "address": caller_address(request.META),
+                **(current.about if current else {}),
             },
         )
         return response

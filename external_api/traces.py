@@ -5,34 +5,41 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
+from clients import request_id
 from clients.client_ip import caller_address
-from external_api import request_id
 
 HEADER = "Request-Id"
 log = logging.getLogger("aval.requests")
 
 
 class RequestTrace:
-    """Outermost middleware: gives each request its id, and logs denied pages."""
+    """Outermost middleware: gives each request its id, and logs denied pages.
+
+    The id is the one that a proxy or a partner has given it, if it is clean: then their lines and ours can be joined.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        current, token = request_id.begin(lambda: values_of(request))
+        given = request_id.given(request.META.get("HTTP_X_REQUEST_ID"), request.META.get("HTTP_TRACEPARENT"))
+        current, token = request_id.begin(lambda: values_of(request), given)
         try:
             response = self.get_response(request)
             # the contracts' errors are rows of ApiRequest, with their callers
             if response.status_code == 403 and not hasattr(response, "contract"):
                 log.warning("denied", extra=described(request))
             response.headers[HEADER] = current.id
+            if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
+                parts = cast(Iterator[bytes], response.streaming_content)
+                response.streaming_content = request_id.within(current, parts)
             return response
         finally:
             request_id.end(token)

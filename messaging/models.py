@@ -121,6 +121,7 @@ class Message(models.Model):
         Credential, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )  # nobody deletes credentials, and nothing is searched by them
     request_id = models.BigIntegerField(null=True)  # ApiRequest: with the credential, the origin DL 1723 asks for
+    trace_id = models.UUIDField(null=True)  # the request id of the logs (clients.request_id)
     kind = models.CharField("tipo", max_length=12, choices=Kind.choices)
     via = models.CharField("vía", max_length=1, choices=Via.choices)
     recipient = models.CharField("destino", max_length=254)  # empty: erased (messaging.retention)
@@ -221,6 +222,12 @@ class Message(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_via_display()} {self.id}"
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """Its ids for a line of the log: its own, and that of the request that asked for it."""
+        own = {"message_id": str(self.id)}
+        return {**own, "request_id": self.trace_id.hex} if self.trace_id else own
 
 
 S = Message.State

@@ -78,14 +78,14 @@ HAND_OVER_BULK = _hand_over(
 
 INSERT_MESSAGE = """
     INSERT INTO messaging_message (
-        id, partner_id, credential_id, request_id, kind, via, recipient, subject, text, html, sealed, kept_until, state,
-        attempts, next_attempt_at, send_before, provider, provider_id, provider_reply, reference, fallback_for_id,
-        created_at
+        id, partner_id, credential_id, request_id, trace_id, kind, via, recipient, subject, text, html, sealed,
+        kept_until, state, attempts, next_attempt_at, send_before, provider, provider_id, provider_reply, reference,
+        fallback_for_id, created_at
     ) VALUES (
-        %(message_id)s, %(message_partner_id)s, %(message_credential_id)s, %(message_request_id)s, %(message_kind)s,
-        %(message_via)s, %(message_recipient)s, %(message_subject)s, %(message_text)s, %(message_html)s,
-        %(message_sealed)s, %(message_kept_until)s, 'QUEUED', 0, %(message_next_attempt_at)s, %(message_send_before)s,
-        '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
+        %(message_id)s, %(message_partner_id)s, %(message_credential_id)s, %(message_request_id)s, %(message_trace_id)s,
+        %(message_kind)s, %(message_via)s, %(message_recipient)s, %(message_subject)s, %(message_text)s,
+        %(message_html)s, %(message_sealed)s, %(message_kept_until)s, 'QUEUED', 0, %(message_next_attempt_at)s,
+        %(message_send_before)s, '', '', '', %(message_reference)s, %(message_fallback_for_id)s, %(message_created_at)s
     )
 """
 """Takes the parameters of `messaging.queue.outbox.as_parameters`."""

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
+from clients import request_id
 from clients.models import Applicant, Partner
 from messaging import caps
 from messaging.models import Message, Via
@@ -53,7 +54,7 @@ def sweep(*, twin: int | None = None, at: datetime) -> int:
 
 def _start(message: Overdue, *, at: datetime) -> bool:
     """Reserve one more message, which counts against the caps of its partner and of the installation like any other."""
-    wanted = ("credential_id", "request_id", "partner", "recipient")
+    wanted = ("credential_id", "request_id", "trace_id", "partner", "recipient")
     origin = Message.objects.select_related("partner").only(*wanted).get(pk=message.id)
     partner = origin.partner
     target = next_via(message.via, partner, origin.recipient)
@@ -69,7 +70,8 @@ def _start(message: Overdue, *, at: datetime) -> bool:
         return False
     started = False
     try:
-        started = _enqueue(message, origin, target, at=at)
+        with request_id.resumed(origin.trace_id):
+            started = _enqueue(message, origin, target, at=at)
     finally:
         if not started:
             put_back()

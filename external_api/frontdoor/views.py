@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from rest_framework.views import APIView
 
+from clients import request_id
 from clients.client_ip import caller_address, limiting_key
 from clients.credentials import Known, authenticate, known
 from clients.errors import ContractNotAllowed, CredentialChanged, CredentialRefused, Refused
@@ -125,6 +126,12 @@ class ContractView(APIView):
             for name, value in limits.headers(self.caller).items():
                 response.headers[name] = value
         response.contract = self.contract.name  # type: ignore[attr-defined]
+        partner, subject = self.partner, self.subject
+        request_id.note(
+            partner=partner.slug if partner else None,
+            client=str(subject) if subject else None,
+            id_solicitud=self._request_id,
+        )
         return response
 
     def _answered(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
+from clients import request_id
 from clients.postgresql import exchange
 from messaging import sql, transitions_sql
 from messaging.delivery import failover, mail_bounces, receipts
@@ -118,7 +119,7 @@ def prepare(message: Message) -> Prepared | None:
         gateway, call = failover.choose_provider(gateways_of(message), message, at=at)
     except (failover.NoProvider, CannotUnseal) as fault:
         record(message, "FAILED", at=at, reply=type(fault).__name__)
-        log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": type(fault).__name__})
+        log.error("a message cannot be sent", extra={**message.log_fields, "fault": type(fault).__name__})
         return None
     except failover.NotNow as wait:
         give_back(message, at=at, due=at + timedelta(seconds=wait.seconds), detail="los proveedores están ocupados")
@@ -141,8 +142,8 @@ def hand_over_all(batch: Sequence[Prepared]) -> list[Prepared]:
             messages, gateway, at=timezone.now(), lease=HAND_OVER_LEASE, statement=sql.HAND_OVER_CODE
         )
         handed += [chosen.pop(message.id) for message in marked]
-        for lost in chosen:
-            log.info("lost a claim before its hand-over", extra={"message_id": str(lost)})
+        for lost in chosen.values():
+            log.info("lost a claim before its hand-over", extra=lost.message.log_fields)
     return handed
 
 
@@ -189,12 +190,13 @@ def call_provider(
     """Call the provider. Raises nothing: every error becomes an answer."""
     answer: Answer
     try:
-        answer = gateway.send(outgoing, secret)
+        with request_id.resumed(message.trace_id):
+            answer = gateway.send(outgoing, secret)
     except (GatewayError, OutcomeUnknown) as other:
         answer = other
     except Exception:
         # A bug in the gateway: the message may have left, so it must not be sent twice.
-        log.exception("a gateway failed", extra={"message_id": str(message.id), "provider": message.provider})
+        log.exception("a gateway failed", extra={**message.log_fields, "provider": message.provider})
         answer = OutcomeUnknown("error interno")
     call.ended(failed=answer.provider_failed)
     return answer
@@ -390,7 +392,7 @@ def record(
 
 
 def _log_outcome(message: Message, to: str, moved: bool) -> None:
-    extra = {"message_id": str(message.id), "state": to, "attempt": message.attempts, "via": message.via}
+    extra = {**message.log_fields, "state": to, "attempt": message.attempts, "via": message.via}
     if moved:
         log.info("message settled" if to != "QUEUED" else "message will be tried again", extra=extra)
     else:

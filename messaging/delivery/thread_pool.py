@@ -134,7 +134,7 @@ def _deliver(prepared: send.Prepared) -> None:
             send.record_and_report(message, answer)
     except Exception:
         # The row records how far the message came: when its lease ends, the sweep frees it or makes it UNKNOWN.
-        log.exception("a delivery broke off", extra={"message_id": str(message.id)})
+        log.exception("a delivery broke off", extra=message.log_fields)
     finally:
         prepared.call.ended(failed=None)  # no effect where the answer has ended it already
         _free_slots.release()

@@ -25,6 +25,7 @@ from typing import Any
 import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, SSLError
 
+from clients import request_id
 from messaging.gateways.base import MASK, GatewayError, OutcomeUnknown
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 3.0, 10.0
@@ -115,7 +116,7 @@ def call(
                 method,
                 url,
                 auth=auth,
-                headers=headers,
+                headers={**(headers or {}), **_tracing()},
                 params=params,
                 data=data,
                 json=json,
@@ -130,6 +131,12 @@ def call(
         text = f"sin respuesta ({type(error).__name__})"
         ended: Exception = GatewayError(text, permanent=False) if never_sent(error) else OutcomeUnknown(text)
     raise ended  # out here it does not carry the original, which quotes the request
+
+
+def _tracing() -> dict[str, str]:
+    """Header with the id of the request that caused the call, so that a provider can be asked about it."""
+    request = request_id.current()
+    return {request_id.HEADER: request.id} if request else {}
 
 
 def classify(reply: Reply, text: str) -> GatewayError | OutcomeUnknown:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from clients.models import Credential, Partner
+from clients.request_id import as_uuid as current_trace
 from clients.uuid7 import uuid7
 from messaging.models import Message
 from messaging.queue import channel_fallback, wakeup
@@ -49,6 +50,7 @@ def fields(
         "partner_id": partner.pk if partner else None,
         "credential_id": credential.pk if credential else None,
         "request_id": request_id,
+        "trace_id": current_trace(),
         "kind": kind,
         "via": via,
         "recipient": recipient,

@@ -61,7 +61,7 @@ class GatewayQueue:
                 secret = self.secret_of(message)
             except CannotUnseal as error:
                 send.record(message, "FAILED", at=at, reply=type(error).__name__)
-                log.error("a message cannot be sent", extra={"message_id": str(message.id), "fault": "CannotUnseal"})
+                log.error("a message cannot be sent", extra={**message.log_fields, "fault": "CannotUnseal"})
                 return False, None
             handed = send.hand_over(message, self.gateway, at=at)
         except Error as error:
@@ -69,7 +69,7 @@ class GatewayQueue:
             self.give_back([message])
             return False, None
         if not handed:
-            log.info("lost a claim before its hand-over", extra={"message_id": str(message.id)})
+            log.info("lost a claim before its hand-over", extra=message.log_fields)
         return handed, secret
 
     def secret_of(self, message: Message) -> str | None:
@@ -95,7 +95,7 @@ class GatewayQueue:
                 break
             except Exception:
                 # A bug must not block the answers behind this one: its lease ends, and the message becomes UNKNOWN.
-                log.exception("an answer could not be recorded", extra={"message_id": str(message.id)})
+                log.exception("an answer could not be recorded", extra=message.log_fields)
             self._unrecorded.popleft()
         return not self._unrecorded and time.monotonic() >= self._retry_at
 

@@ -1,6 +1,7 @@
 """Channel fallback: after a refusal or a silence, once, while the code is live, never after it has an outcome."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -69,6 +70,7 @@ def token():
 
 def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant):
     code = delivered_code(PHONE)
+    Message.objects.update(trace_id=uuid4())  # of the request that asked for the code
     silence(29)
     assert channel_fallback.sweep(at=timezone.now()) == 0
     silence(31)
@@ -81,6 +83,7 @@ def test_silence_for_30_seconds_sends_the_same_code_by_whatsapp(asked, applicant
     first, second = Message.objects.order_by("created_at")
     assert (second.fallback_for_id, second.reference, second.recipient) == (first.pk, token().pk, PHONE)
     assert second.send_before == first.send_before
+    assert second.trace_id == first.trace_id is not None
     assert VerificationToken.objects.count() == 1, "no rung: it belongs to the request that was accepted"
     services.verify(applicant.pk, code, origin=Origin(), at=timezone.now())
     assert token().outcome == "VALIDADO"
