@@ -17,6 +17,7 @@ from celery.signals import (
 )
 
 from clients import heartbeat
+from config import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -74,15 +75,17 @@ def _log_gateways(**_: object) -> None:
 
 
 @task_prerun.connect
-def _note_begin(task_id: str, **_: object) -> None:
+def _note_begin(task_id: str, sender: Any, **_: object) -> None:
     heartbeat.began(task_id)
+    tracing.task_began(task_id, sender.name)
 
 
 @task_postrun.connect
-def _note_end(task_id: str, **_: object) -> None:
+def _note_end(task_id: str, state: str = "", **_: object) -> None:
     """A task that failed has ended too: while the database is away the worker still does its work."""
     heartbeat.ended(task_id)
     heartbeat.did("task")
+    tracing.task_ended(task_id, state or "")
 
 
 @task_prerun.connect

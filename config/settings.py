@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import error_reports, tracing
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
 from config.backoffice import sandbox_mark
 from config.keys import SEALED, derived_keys, former_keys, jwt_keys
@@ -22,7 +23,7 @@ from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
 from config.rest import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from config.variables import BASE_DIR as BASE_DIR
 from config.variables import boolean, choice, health_folder, number, public_url, read_dotenv, required, web_threads
-from config.version import VERSION as AVAL_VERSION  # noqa: F401  the admin and the reference show it
+from config.version import VERSION as AVAL_VERSION
 
 env = environ.Env()
 read_dotenv()
@@ -382,9 +383,17 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
-# --- health of processes (docs/adr/0107) ----------------------------------------------------------------------
+# --- health of processes (docs/adr/0107) ---------------------------------------------------------------------
 
 HEALTH_FOLDER = health_folder()
+
+# --- extras, off by default (docs/observability.md) ----------------------------------------------------------
+
+if env.str("SENTRY_DSN", ""):
+    error_reports.start(env.str("SENTRY_DSN"), release=AVAL_VERSION)
+if env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""):
+    tracing.check_installed()
+    MIDDLEWARE.insert(1, "config.tracing.RequestSpans")
 
 # --- logs (one JSON object a line on standard error) and metrics ----------------------------------------------
 
