@@ -1,5 +1,5 @@
-"""Project package: settings, URLs, the Celery application, the web server and the embedded servers."""
+"""Project package: settings, URLs, the Celery application, the web server and the embedded servers.
 
-from config.celery import app as celery_app
-
-__all__ = ["celery_app"]
+It imports nothing: `config.run health` runs every few seconds for each process, and Celery takes longer to load than
+all that it does. The settings load the Celery application, so that it is the one of every process with Django.
+"""

@@ -23,7 +23,12 @@ OF_A_FRAME = ("filename", "function", "module", "lineno", "in_app", "pre_context
 
 
 def start(dsn: str, *, release: str, **options: Any) -> None:
-    """Report lines of level ERROR and uncaught exceptions from now on. Raises ImproperlyConfigured."""
+    """Report lines of level ERROR and uncaught exceptions from now on; without a DSN nothing happens.
+
+    Raises ImproperlyConfigured.
+    """
+    if not dsn:
+        return
     try:
         import sentry_sdk
         from sentry_sdk.integrations.atexit import AtexitIntegration

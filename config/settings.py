@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import celery as celery  # the application that tasks belong to
 from config import error_reports, tracing
 from config.backoffice import UNFOLD as UNFOLD  # Django finds it here
 from config.backoffice import sandbox_mark
@@ -383,17 +384,11 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None  # a clean clone serves the admin's files at once
 
-# --- health of processes (docs/adr/0107) ---------------------------------------------------------------------
+# --- health, and extras that are off by default (docs/observability.md) --------------------------------------
 
 HEALTH_FOLDER = health_folder()
-
-# --- extras, off by default (docs/observability.md) ----------------------------------------------------------
-
-if env.str("SENTRY_DSN", ""):
-    error_reports.start(env.str("SENTRY_DSN"), release=AVAL_VERSION)
-if env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""):
-    tracing.check_installed()
-    MIDDLEWARE.insert(1, "config.tracing.RequestSpans")
+error_reports.start(env.str("SENTRY_DSN", ""), release=AVAL_VERSION)
+MIDDLEWARE[1:1] = tracing.middleware(env.str("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
 
 # --- logs (one JSON object a line on standard error) and metrics ----------------------------------------------
 

@@ -8,24 +8,29 @@ headers and the service's name are set by OpenTelemetry's own variables.
 import os
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from clients import request_id
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 
 
-def check_installed() -> None:
-    """Raises ImproperlyConfigured."""
+def middleware(endpoint: str) -> list[str]:
+    """Names of the middleware that makes spans; none without an endpoint. Raises ImproperlyConfigured."""
+    if not endpoint:
+        return []
     try:
         import opentelemetry.exporter.otlp.proto.http
         import opentelemetry.sdk  # noqa: F401  the first one needs it
     except ModuleNotFoundError:
         raise ImproperlyConfigured(f"{ENDPOINT} needs packages: pip install -r requirements-otel.txt.") from None
+    return ["config.tracing.RequestSpans"]
 
 
 @cache
@@ -58,7 +63,7 @@ def tracer_to(exporter: Any, *, in_batches: bool) -> Any:
 class RequestSpans:
     """Middleware: a span for each request. It stands within RequestTrace, which knows the id."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: "Callable[[HttpRequest], HttpResponseBase]") -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -66,7 +71,7 @@ class RequestSpans:
         self._server, self._fault = SpanKind.SERVER, Status(StatusCode.ERROR)
         self._propagator = TraceContextTextMapPropagator()
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: "HttpRequest") -> "HttpResponseBase":
         parent = self._propagator.extract({"traceparent": request.META.get("HTTP_TRACEPARENT", "")})
         span = tracer().start_span("request", context=parent, kind=self._server)
         try:

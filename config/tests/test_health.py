@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -11,7 +13,7 @@ from clients.heartbeat import Heartbeat
 from config.run import __main__ as run
 from config.run import health
 from config.run.programs import COMMANDS
-from config.variables import StartError
+from config.variables import BASE_DIR, StartError
 
 
 @pytest.fixture
@@ -159,3 +161,22 @@ def test_the_command_says_one_line_and_its_exit_code(started, folder, capfd):
     assert capfd.readouterr().out == "aval: worker is healthy (1 process).\n"
     assert run.main(["health", "nonsense"]) == 1
     assert "say web, worker, periodic" in capfd.readouterr().err
+
+
+def test_a_healthy_program_costs_neither_django_nor_celery(tmp_path):
+    """The check runs every ten seconds for each process."""
+    code = f"""
+import sys
+from pathlib import Path
+from clients.heartbeat import Heartbeat
+from config.run.__main__ import main
+
+mine = Heartbeat(Path("{tmp_path}/health"), "worker", ["loop"])
+assert main(["health", "worker"]) == 0
+print([each for each in ("django.conf", "celery", "kombu", "psycopg", "redis") if each in sys.modules])
+"""
+    given = {**os.environ, "DATA_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=BASE_DIR, env=given, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["[]"], done.stdout + done.stderr

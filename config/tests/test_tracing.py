@@ -72,7 +72,7 @@ def test_a_task_is_a_span(spans):
 def test_without_its_packages_it_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     with pytest.raises(ImproperlyConfigured, match=r"pip install -r requirements-otel\.txt"):
-        tracing.check_installed()
+        tracing.middleware("http://collector.example:4318")
 
 
 def test_nothing_of_it_is_loaded_while_it_is_off():
