@@ -62,10 +62,11 @@ lint: venv-dev  ## ruff, mypy, import rules, migrations, Django's own checks and
 	@env -u DATABASE_URL -u REDIS_URL DATA_DIR="$${TEST_DATA_DIR:-var/test}" .venv/bin/python -m testkit.migration_lint
 	@$(LINT) SANDBOX=false .venv/bin/python manage.py check --deploy --fail-level WARNING
 
-requirements: venv-dev  ## compile the pinned versions from the .in files
+requirements: venv-dev  ## compile the pinned versions and their hashes from the .in files
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check pip-tools==7.6.2
-	@for set in requirements requirements-dev; do .venv/bin/python -m piptools compile --quiet --strip-extras \
-		--no-emit-index-url --no-emit-find-links --output-file=$$set.txt $$set.in || exit 1; done
+	@for set in requirements requirements-sentry requirements-otel requirements-dev; do \
+		.venv/bin/python -m piptools compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --output-file=$$set.txt $$set.in || exit 1; done
 
 clean:  ## remove generated files; the data in var/ stays
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache static var/test*
