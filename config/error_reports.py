@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 OURS = (
     *("aval", "config", "clients", "staff", "messaging", "tokens", "webhooks", "external_api", "subscription"),
-    *("support",),
+    *("support", "metrics"),
 )
 """Beginnings of our loggers' names. Their lines are constants; those of libraries may name a path or a person."""
 PLAIN = ("event_id", "timestamp", "level", "logger", "platform", "release", "environment", "server_name", "sdk")

@@ -23,12 +23,13 @@ LIMITS: dict[str, tuple[float, float]] = {
     "beat": (30.0, 30.0),
     "webhooks": (30.0, 30.0),
     "smpp": (30.0, 30.0),
+    "metrics": (30.0, 30.0),
 }
 """Seconds since each kind of work was last done, and of the longest task.
 
 The loop of a worker turns every 2 s, sweeps end and are asked for every 2 s, a look for events is a few statements of
 at most 5 s. A task of `bulk` sends a hundred mails, ten at a time in at most 80 s (messaging.delivery.bulk); one of
-the night takes ten seconds and its last statement.
+the night takes ten seconds and its last statement. A round of `metrics` is every 15 s, and its webhook may take 15.
 """
 SERVER_SECONDS = 3
 """Limit for the answer of a server, asked only where a heartbeat is old."""

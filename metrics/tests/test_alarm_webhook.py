@@ -135,8 +135,9 @@ def test_a_database_that_is_away_is_told_and_so_is_its_return(receiver, at, monk
     assert told(receiver)[1:] == [("alarm.resolved", "AvalDatabaseDown")]
 
 
-def test_the_process_evaluates_again_after_a_fault(monkeypatch):
+def test_the_process_evaluates_again_after_a_fault(monkeypatch, settings):
     calls, stopping = [], Event()
+    settings.ALARM_URL = "https://alarmas.example.com/aval"
 
     def faulty(**_):
         calls.append(1)
@@ -149,3 +150,19 @@ def test_the_process_evaluates_again_after_a_fault(monkeypatch):
     monkeypatch.setattr(serve_metrics.alarm_webhook, "evaluate", faulty)
     serve_metrics.evaluate_until(stopping)
     assert len(calls) == 3
+
+
+def test_without_an_address_the_process_evaluates_nothing_and_shows_that_it_runs(monkeypatch, settings):
+    done, stopping = [], Event()
+    settings.ALARM_URL = ""
+
+    def did(kind):
+        done.append(kind)
+        if len(done) > 3:
+            stopping.set()
+
+    monkeypatch.setattr(serve_metrics, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(serve_metrics.heartbeat, "did", did)
+    monkeypatch.setattr(serve_metrics.alarm_webhook, "evaluate", lambda **_: done.append("evaluated"))
+    serve_metrics.evaluate_until(stopping)
+    assert set(done) == {"loop"}

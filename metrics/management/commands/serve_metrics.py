@@ -12,6 +12,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 from waitress import serve
 
+from clients import heartbeat
 from metrics import alarm_webhook
 from metrics.endpoint import application
 
@@ -22,13 +23,17 @@ EVERY_SECONDS = 15.0
 
 
 def evaluate_until(stopping: Event) -> None:
-    """Evaluate the alarms every 15 s. It does not end with a fault: the next round tries again."""
+    """Evaluate the alarms every 15 s, where they have an address. It does not end with a fault: the next round tries
+    again. Each round is a sign of health (`config.run health metrics`)."""
     while True:
+        heartbeat.did("loop")
         try:
-            close_old_connections()
-            alarm_webhook.evaluate(at=timezone.now())
+            if settings.ALARM_URL:
+                close_old_connections()
+                alarm_webhook.evaluate(at=timezone.now())
         except Exception:
             log.exception("alarms could not be evaluated")
+        heartbeat.did("loop")
         if stopping.wait(EVERY_SECONDS):
             return
 
@@ -43,9 +48,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         stopping = Event()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        if settings.ALARM_URL:
-            evaluating = Thread(target=evaluate_until, args=(stopping,), name="alarms", daemon=True)
-            evaluating.start()
+        heartbeat.start(settings.HEALTH_FOLDER, "metrics", "loop")
+        Thread(target=evaluate_until, args=(stopping,), name="alarms", daemon=True).start()
         if options["port"]:
             serve(application, host=options["host"], port=options["port"], threads=THREADS, ident=None)
         else:
