@@ -115,7 +115,7 @@ def _webhooks(at: datetime) -> Read:
 
 
 def _feed(at: datetime) -> Read:
-    writer = watch.oldest_writer()
+    writer = watch.oldest_writer(at=at)
     return {FEED_LAG: {(): max(0.0, writer.seconds) if writer else 0.0}}
 
 

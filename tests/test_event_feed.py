@@ -233,13 +233,23 @@ def test_a_restored_database_is_in_the_log(partner, caplog):
 def test_what_holds_the_feed_up_is_in_the_log_with_its_process(partner, other_session, caplog, monkeypatch):
     other_session.execute("SELECT pg_current_xact_id()")
     pid = other_session.info.backend_pid
-    assert wait_until(lambda: (found := watch.oldest_writer()) is not None and found.pid == pid, seconds=30)
+    assert wait_until(lambda: (found := watch.oldest_writer(at=NOW)) is not None and found.pid == pid, seconds=30)
     watch.check(at=NOW)
     assert "holds the feed of events up" not in caplog.text, "it is young"
     monkeypatch.setattr(watch, "LATE_SECONDS", 0)
     watch.check(at=NOW)
     (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
     assert (record.pid, record.database) == (pid, connection.settings_dict["NAME"])
+
+
+def test_a_hidden_age_counts_from_the_first_look(monkeypatch, caplog):
+    """PostgreSQL hides it from a role without pg_read_all_stats (tests/test_run_role.py has a real one)."""
+    monkeypatch.setattr(watch.restore, "is_ahead", lambda: False)
+    for second, transaction_id in ((0, "99"), (9, "99"), (12, "99"), (15, "100"), (24, "100")):
+        monkeypatch.setattr(sql, "OLDEST_WRITER", f"SELECT NULL::float, 7, 'aval', '{transaction_id}'")
+        watch.check(at=NOW + timedelta(seconds=second))
+    (record,) = [each for each in caplog.records if "holds the feed of events up" in each.message]
+    assert (record.pid, record.seconds) == (7, 12.0)
 
 
 def test_what_is_still_so_is_logged_once_a_minute_however_often_it_is_looked_at(partner, caplog):
@@ -253,7 +263,7 @@ def test_what_is_still_so_is_logged_once_a_minute_however_often_it_is_looked_at(
 def test_another_transaction_that_holds_the_feed_up_is_logged_at_once(monkeypatch, caplog):
     monkeypatch.setattr(watch.restore, "is_ahead", lambda: False)
     for second, pid in ((0, 7), (3, 8), (6, 7), (9, 8)):
-        monkeypatch.setattr(watch, "oldest_writer", lambda pid=pid: watch.OldestWriter(12.0, pid, "aval"))
+        monkeypatch.setattr(watch, "oldest_writer", lambda pid=pid, **_: watch.OldestWriter(12.0, pid, "aval"))
         watch.check(at=NOW + timedelta(seconds=second))
     assert [each.pid for each in caplog.records if "holds the feed of events up" in each.message] == [7, 8]
 
@@ -263,7 +273,7 @@ def test_a_transaction_of_another_database_delays_events_and_loses_none(partner,
     place = read(partner, None).next
     other_database.execute("SELECT pg_current_xact_id()")
     pid = other_database.info.backend_pid
-    assert wait_until(lambda: (found := watch.oldest_writer()) is not None and found.pid == pid, seconds=30)
+    assert wait_until(lambda: (found := watch.oldest_writer(at=NOW)) is not None and found.pid == pid, seconds=30)
     write(partner, "a", "b")
     late = feed.read(partner.pk, place)
     assert (subjects(late), late.up_to_date) == ([], True)

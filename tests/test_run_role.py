@@ -153,3 +153,17 @@ def test_the_commands_for_keys_and_restores_run_as_the_run_role(stack: Stack) ->
     assert "events renumbered" in stack.command("manage", "after_restore", "--force")
     ((done,),) = stack.sql("SELECT count(*) FROM clients_auditentry WHERE action = 'database.restored'")
     assert done == 1
+
+
+def test_the_dispatcher_stands_an_open_transaction_of_another_role_and_names_it(stack: Stack) -> None:
+    dispatcher = stack.program("webhooks", log="webhooks-run-role")
+    with stack.database(autocommit=False) as owner:
+        owner.execute("SELECT pg_current_xact_id()")
+        dispatcher.start()
+        try:
+            held = "holds the feed of events up"
+            assert wait_until(lambda: dispatcher.log.exists() and held in dispatcher.log.read_text(), 40)
+            assert f'"pid": {owner.info.backend_pid}' in dispatcher.log.read_text()
+            assert dispatcher.is_running()
+        finally:
+            dispatcher.kill()

@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.5
 """Seconds between two looks for events; a result that comes back is recorded at once."""
-UPKEEP_SECONDS = 60.0
-"""Seconds between two looks at the feed itself: a restored database, an open transaction."""
+UPKEEP_SECONDS = 5.0
+"""Seconds between two looks at the feed itself: a restored database, a transaction that has long been open."""
 OUTAGE_SECONDS = 1.0
 """Seconds until the next look while the database does not answer."""
 SLOW_SECONDS = 3.0

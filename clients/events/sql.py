@@ -110,10 +110,12 @@ IS_AHEAD = """
 RENUMBER = "UPDATE clients_partnerevent SET xid = pg_current_xact_id()"
 
 OLDEST_WRITER = """
-    SELECT extract(epoch FROM clock_timestamp() - xact_start)::float, pid, coalesce(datname, '')
+    SELECT extract(epoch FROM clock_timestamp() - xact_start)::float, pid, coalesce(datname, ''), backend_xid::text
     FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
     ORDER BY age(backend_xid) DESC LIMIT 1
 """
+"""The oldest transaction that has written, of all roles and databases. Its age is NULL where it is another role's and
+this one has no pg_read_all_stats."""
 
 EXPIRING_KEYS = f"""
     WITH due AS (

@@ -16,6 +16,8 @@ REPEAT_AFTER = timedelta(seconds=55)
 """Time after which a process logs again what is still so; a little less than the minute of the periodic task."""
 _logged: dict[str, datetime] = {}
 """What this process has logged, and when."""
+_first_seen: dict[str, datetime] = {}
+"""Transaction whose age is hidden from our role, and when this process saw it first; one at most."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,25 @@ class OldestWriter:
     database: str
 
 
-def oldest_writer() -> OldestWriter | None:
+def oldest_writer(*, at: datetime) -> OldestWriter | None:
     """The oldest transaction of the server that has written; None: there is none.
 
-    Transactions of other users are seen only by a role with `pg_read_all_stats`.
+    The age of another role's is shown only to a role with `pg_read_all_stats`; to others it counts from the first look.
     """
     with connection.cursor() as cursor:
         cursor.execute(sql.OLDEST_WRITER)
         row = cursor.fetchone()
-    return OldestWriter(*row) if row else None
+    if row is None:
+        return None
+    seconds, pid, database, transaction = row
+    return OldestWriter(_since_first_look(transaction, at) if seconds is None else seconds, pid, database)
+
+
+def _since_first_look(transaction: str, at: datetime) -> float:
+    since = _first_seen.get(transaction, at)
+    _first_seen.clear()
+    _first_seen[transaction] = since
+    return (at - since).total_seconds()
 
 
 def check(*, at: datetime) -> None:
@@ -44,7 +56,7 @@ def check(*, at: datetime) -> None:
     May be called every few seconds: what is still so is logged again once a minute.
     """
     restore.ensure_epoch()
-    writer = oldest_writer()
+    writer = oldest_writer(at=at)
     if writer is not None and writer.seconds >= LATE_SECONDS and _is_due(f"writer {writer.pid}", at=at):
         log.warning(
             "an open transaction holds the feed of events up",
