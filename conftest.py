@@ -30,6 +30,7 @@ from external_api.health import probes
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
+from metrics import sql as metrics_sql
 from testkit import databases
 from tests.factories import ApplicantFactory, PartnerFactory
 
@@ -359,3 +360,10 @@ def forged(
     } | changes
     claims = {name: value for name, value in claims.items() if name not in without}
     return jwt.encode(claims, settings.JWT_KEYS[0] if key is None else key, algorithm=algorithm, headers=headers)
+
+
+@pytest.fixture
+def no_other_writers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep of metrics waits for no other transaction: parallel processes of tests write at the same time, each in a
+    transaction that lasts as long as its test."""
+    monkeypatch.setattr(metrics_sql, "OLDEST_RUNNING", metrics_sql.NEXT_TRANSACTION)

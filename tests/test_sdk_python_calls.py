@@ -256,6 +256,7 @@ def test_the_faults_of_fields_are_named(aval: Aval, api: ScriptedApi, body: Any)
 @pytest.mark.parametrize(
     ("value", "least", "most"),
     [("12", 12, 12), ("x", None, None), (f"{datetime.now(UTC) + timedelta(hours=1):%a, %d %b %Y %T GMT}", 3000, 3600)],
+    ids=["seconds", "neither", "date"],
 )
 def test_retry_after_is_seconds_or_a_date(aval: Aval, api: ScriptedApi, value, least, most) -> None:
     api.says(400, {}, Retry_After=value)

@@ -84,6 +84,7 @@ def test_a_bulletin_has_no_times():
     assert (total(MESSAGES), total(HAND_OVER)) == (1, 0)
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_a_test_twin_is_in_no_figure(twin):
     begin()
     event("SENT", partner=twin.partner)
@@ -101,6 +102,7 @@ def sweeps(*seconds):
         sweep.sweep(at=NOW + each * SECOND)
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_codes_are_counted_when_all_of_their_time_are_closed():
     begin()
     code(1)
@@ -112,6 +114,7 @@ def test_codes_are_counted_when_all_of_their_time_are_closed():
     assert total(VERIFIED, le="20.0") == 1
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_a_code_that_is_closed_late_is_not_lost():
     begin()
     late = code(1, "PENDIENTE")
@@ -124,6 +127,7 @@ def test_a_code_that_is_closed_late_is_not_lost():
     assert total(CODES) == 2
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_codes_after_an_outage_of_hours_are_all_counted():
     begin()
     for hour in range(4):
@@ -136,6 +140,7 @@ def scraped():
     return {(row.metric, str(row.labels)): (row.count, row.sum) for row in MetricTotal.objects.all()}
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_totals_never_fall_whatever_is_erased_folded_and_removed():
     begin()
     made = [event("SENT", after=n) for n in range(5)]

@@ -14,7 +14,7 @@ from metrics.scrape import scraped
 from support.privacy import retention
 from tests.factories import MessageEventFactory, MessageFactory, VerificationTokenFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_other_writers")]
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 COUNTED = ("_total", "_bucket", "_count", "_sum")
 

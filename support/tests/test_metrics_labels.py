@@ -26,6 +26,7 @@ def marked(model, field):
         model._base_manager.filter(pk=row.pk).update(**{field.name: text})
 
 
+@pytest.mark.usefixtures("no_other_writers")
 def test_no_free_text_reaches_a_label():
     """Every text without choices, in every table of people, companies and messages, is marked; only a company's slug
     may be shown."""
