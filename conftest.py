@@ -364,6 +364,5 @@ def forged(
 
 @pytest.fixture
 def no_other_writers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep of metrics waits for no other transaction: parallel processes of tests write at the same time, each in a
-    transaction that lasts as long as its test."""
+    """Make the sweep of metrics wait for no other transaction: those of parallel tests last as long as the tests."""
     monkeypatch.setattr(metrics_sql, "OLDEST_RUNNING", metrics_sql.NEXT_TRANSACTION)
