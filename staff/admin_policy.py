@@ -21,7 +21,7 @@ LANGUAGE = (b'<html lang="es-mx"', b'<html lang="es-PE"')
 """The theme writes the code of its catalogue, which is Mexico's; a screen reader is told what the other pages tell."""
 
 
-FRAMED = ("usage",)
+FRAMED = ("usage", "service_levels")
 """Names of pages outside of the admin's own URLs that have its frame."""
 
 
