@@ -1,5 +1,8 @@
 """Fixtures of the tests of embedded servers and `make run`: real processes, found by their data folder."""
 
+import io
+import json
+import logging
 import os
 import shutil
 import subprocess
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from config.logs import JsonLineFormatter
 from config.variables import BASE_DIR
 
 OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "SANDBOX", "DATA_DIR", "PORT", "HOST")
@@ -72,3 +76,14 @@ def python(*words: str, **environment: str) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+@pytest.fixture
+def lines():
+    """The log as it is written, one dictionary a line."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLineFormatter())
+    logging.getLogger().addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.getLogger().removeHandler(handler)

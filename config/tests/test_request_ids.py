@@ -1,6 +1,5 @@
 """Request ids: taken from the caller or made, on every line, on the message, and on the call to its provider."""
 
-import io
 import json
 import logging
 import re
@@ -12,7 +11,6 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 
 from clients import request_id
-from config.logs import JsonLineFormatter
 from conftest import NOW, InformaperuClient
 from external_api.traces import RequestTrace
 from messaging.delivery import send
@@ -25,17 +23,6 @@ pytestmark = pytest.mark.django_db
 GIVEN = "4bf92f3577b34da6a3ce929d0e0e4736"
 DASHED = "4BF92F35-77B3-4DA6-A3CE-929D0E0E4736"
 TRACEPARENT = f"00-{GIVEN}-00f067aa0ba902b7-01"
-
-
-@pytest.fixture
-def lines():
-    """The log as it is written, one dictionary a line."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLineFormatter())
-    logging.getLogger().addHandler(handler)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logging.getLogger().removeHandler(handler)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Log lines of a request: a fault has one traceback with route, user and id, a denied page one line, and neither holds
 personal data."""
 
-import io
 import json
 import logging
 import re
@@ -12,7 +11,7 @@ from django.db import IntegrityError, connection
 from django.test import Client
 
 from clients.models import Applicant
-from config.logs import JsonLineFormatter, scrubbed
+from config.logs import scrubbed
 from conftest import make_applicant
 from external_api.informaperu.staff_tokens import issue_for
 
@@ -20,17 +19,6 @@ pytestmark = pytest.mark.django_db
 
 SECRET = "quispecusi"
 NUMBER = "987654321"
-
-
-@pytest.fixture
-def lines():
-    """The log as it is written, one dictionary a line."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLineFormatter())
-    logging.getLogger().addHandler(handler)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
