@@ -11,7 +11,8 @@
 | no answer, a cut or nonsense after 354                                    | OutcomeUnknown                       |
 
 With PIPELINING (RFC 2920) MAIL, RCPT and DATA leave in one write, and the first refusal among their replies is the
-outcome: a 354 after it is no hand-over.
+outcome: a 354 after it is no hand-over. In a session they leave with the text of the mail before, so that a mail costs
+one round trip. Where that fails before MAIL is answered, the mail is sent again over a new connection.
 
 A refusal that is not clearly about the recipient (a quota, a block list, a sender or a relay that is not allowed) is a
 failure of this server, and the next server is tried at once.
@@ -25,6 +26,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -33,7 +35,7 @@ from django.core.mail.backends.smtp import EmailBackend
 from messaging.gateways import mail, mail_template
 from messaging.gateways.base import MASK, Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt
 from messaging.gateways.smtp_codes import Fault, classify, is_hard_bounce
-from messaging.gateways.smtp_connection import Connection, Dialogue
+from messaging.gateways.smtp_connection import Connection, Dialogue, Mail
 from messaging.gateways.url import GatewayUrl
 
 STEP_TIMEOUT = 10.0
@@ -44,8 +46,11 @@ REPLY_LENGTH = 300
 """Characters of a reply that are stored: the size of the column."""
 SMTPUTF8_RETRY = 600.0
 """Seconds after which a server that lacked SMTPUTF8 is tried again with such an address."""
+CHAINING_RETRY = 600.0
+"""Seconds after which a server that did not answer commands sent with a text is sent them so again."""
 
 _PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465, "smtp+ssl": 465}
+_CLOSING = 421
 _QUEUE_ID = re.compile(r"\bqueued as ([\w.-]{1,150})|\bid=([\w.-]{1,150})", re.IGNORECASE | re.ASCII)  # Postfix; Exim
 
 
@@ -65,6 +70,7 @@ class SmtpGateway:
         self._step_timeout = step_timeout
         self._total_timeout = total_timeout
         self._lacks_smtputf8_until = float("-inf")
+        self._unchained_until = float("-inf")
         host = f"[{url.host}]" if ":" in url.host else url.host
         self.name = f"{url.scheme}:{host}:{self._port}"[:100]
 
@@ -91,6 +97,14 @@ class SmtpGateway:
     def lacks_smtputf8(self) -> None:
         self._lacks_smtputf8_until = time.monotonic() + SMTPUTF8_RETRY
 
+    @property
+    def may_chain(self) -> bool:
+        """False: it did not answer commands that were sent with a text, within the last CHAINING_RETRY seconds."""
+        return time.monotonic() >= self._unchained_until
+
+    def does_not_chain(self) -> None:
+        self._unchained_until = time.monotonic() + CHAINING_RETRY
+
     def dialogue(self, message: Outgoing) -> Dialogue:
         return Dialogue(step=self._step_timeout, total=self._total_timeout, send_before=message.send_before)
 
@@ -112,19 +126,58 @@ class SmtpGateway:
         return backend
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Outcome of a message that was not taken, and where its dialogue ended: stage and code of the last reply."""
+
+    outcome: GatewayError | OutcomeUnknown
+    stage: str
+    code: int
+
+    @property
+    def is_before_mail(self) -> bool:
+        """MAIL was refused or not answered."""
+        return self.stage == "mail" and isinstance(self.outcome, GatewayError)
+
+
 class _Session:
     """Session of a gateway: sends several messages over one connection."""
 
     def __init__(self, gateway: SmtpGateway) -> None:
         self._gateway = gateway
         self._backend: _Backend | None = None
+        self._announced: Outgoing | None = None
+        self._following: tuple[Outgoing, Mail] | None = None  # sent with the text of the message before it
+
+    def announce(self, message: Outgoing | None) -> None:
+        """Say which message, without a secret, the call after the next one will send."""
+        self._announced = message
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         mail.check(message)  # fails before a connection is opened
+        is_chained = self._following is not None and self._following[0] is message
+        result = self._try(message, secret)
+        if is_chained and isinstance(result, _Failure) and result.is_before_mail:
+            # The server may be one that forgets what arrives with a text. It has nothing of this message.
+            if result.code != _CLOSING:
+                self._gateway.does_not_chain()
+            result = self._try(message, secret)
+        if isinstance(result, Receipt):
+            return result
+        raise result.outcome  # outside an except block: its context may quote the code or our password
+
+    def close(self) -> None:
+        self._following = None
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def _try(self, message: Outgoing, secret: str | None) -> "Receipt | _Failure":
         dialogue = self._gateway.dialogue(message)
+        outcome: GatewayError | OutcomeUnknown
         redactor = self._gateway.redactor(secret)
         try:
-            _transmit(self._connection(dialogue), message, secret)
+            self._transmit(message, secret, dialogue)
             return _receipt(dialogue, message, redactor)
         except (OSError, ValueError) as error:
             # Errors of smtplib, TLS and the socket are OSErrors; a reply that cannot be decoded is a ValueError.
@@ -134,15 +187,31 @@ class _Session:
             outcome = _classify(error, code, dialogue, redactor)
         except GatewayError as own:
             outcome = own
+        failure = _Failure(outcome, dialogue.stage, dialogue.reply[0])
         self.close()  # after a refusal the state of the dialogue is not known
         if isinstance(outcome, GatewayError) and outcome.unsupported and not _needs_no_smtputf8(message.recipient):
             self._gateway.lacks_smtputf8()
-        raise outcome  # outside the except block: its context may quote the code or our password
+        return failure
 
-    def close(self) -> None:
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+    def _transmit(self, message: Outgoing, secret: str | None, dialogue: Dialogue) -> None:
+        if self._following is not None and self._following[0] is not message:
+            self.close()  # the server waits for another one
+        connection = self._connection(dialogue)
+        connection.ehlo_or_helo_if_needed()
+        written = self._following[1] if self._following is not None else _write(connection, message, secret)
+        self._following = self._next(connection)
+        connection.transmit(written, self._following[1] if self._following is not None else None)
+
+    def _next(self, connection: Connection) -> tuple[Outgoing, Mail] | None:
+        """The announced message, if its commands may leave with the text of the one before it."""
+        message, self._announced = self._announced, None
+        if message is None or not self._gateway.may_chain or not connection.has_extn("pipelining"):
+            return None
+        try:
+            mail.check(message)
+            return message, _write(connection, message, None)
+        except (GatewayError, ValueError):
+            return None  # its own call says why
 
     def _connection(self, dialogue: Dialogue) -> Connection:
         if self._backend is None:
@@ -170,7 +239,8 @@ class _Backend(EmailBackend):
     def _close_connection(self, connection: Connection) -> None:
         self.dialogue.begin_quit()
         try:
-            connection.quit()
+            if connection.announced is None:  # else the server takes QUIT for a text
+                connection.quit()
         except OSError:
             pass  # the outcome is known already
         finally:
@@ -200,9 +270,8 @@ class _Redactor:
         return " ".join(text.split())
 
 
-def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> None:
-    """Send MAIL, RCPT and DATA on a connection that is open and logged in."""
-    connection.ehlo_or_helo_if_needed()
+def _write(connection: Connection, message: Outgoing, secret: str | None) -> Mail:
+    """Write a message for a connection that is open and logged in. Raises GatewayError, ValueError."""
     recipient = mail.recipient(message)
     eight_bit = connection.has_extn("8bitmime")
     options = ["BODY=8BITMIME"] if eight_bit else []
@@ -217,7 +286,7 @@ def _transmit(connection: Connection, message: Outgoing, secret: str | None) -> 
         email = mail.compose(message, secret).message()
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
         body = mail_template.as_bytes(email)
-    connection.transmit(mail.envelope_sender(), recipient, body, options)
+    return connection.address(mail.envelope_sender(), recipient, body, options)
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:

@@ -2,7 +2,8 @@
 
 `smtplib` raises the same errors before and after a server has taken the message, and its timeout starts again with
 every byte: a server that sends one every nine seconds would hold a thread for hours. This module fixes both. It also
-sends MAIL, RCPT and DATA in one write where the server offers PIPELINING (RFC 2920). The rest is left to smtplib.
+sends MAIL, RCPT and DATA in one write where the server offers PIPELINING (RFC 2920), and in the same write as the text
+of the mail before them, which section 3.1 allows. The rest is left to smtplib.
 """
 
 import io
@@ -13,6 +14,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -34,6 +36,17 @@ _RECIPIENT_TAKEN = frozenset({250, 251})
 _CHUNK = 16 * 1024
 _MAX_BYTES = 1024 * 1024
 """Bytes read in one connection at most. Replies have a few kilobytes; an endless one must not fill our memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mail:
+    """One mail to one recipient, for one connection."""
+
+    sender: str
+    recipient: str
+    body: bytes = field(repr=False)  # lines end in CR LF
+    options: Sequence[str]  # of MAIL
+    group: bytes = field(repr=False)  # MAIL, RCPT and DATA
 
 
 class Dialogue:
@@ -75,6 +88,8 @@ class Connection(smtplib.SMTP):
         timeout: float | None = None,
     ) -> None:
         self.dialogue = dialogue
+        self.announced: Mail | None = None
+        """The mail whose MAIL, RCPT and DATA were sent with the text of the one before; their replies are unread."""
         self._tls = context
         super().__init__(host, port, local_hostname)
 
@@ -139,48 +154,59 @@ class Connection(smtplib.SMTP):
         self.dialogue.stage = "auth"
         return super().login(*args, **kwargs)
 
-    def transmit(self, sender: str, recipient: str, body: bytes, options: Sequence[str]) -> None:
-        """Send one mail to one recipient. Raises smtplib's errors, the same ones with PIPELINING and without it."""
+    def address(self, sender: str, recipient: str, body: bytes, options: Sequence[str]) -> Mail:
+        """A mail to be sent over this connection. Raises ValueError: its commands cannot be written."""
+        sized = [f"size={len(body)}", *options] if self.has_extn("size") else options
+        commands = (" ".join([f"mail FROM:{_quoted(sender)}", *sized]), f"rcpt TO:<{recipient}>", "data")
+        if any("\r" in each or "\n" in each for each in commands):
+            raise ValueError("a line break in an address")
+        group = "".join(f"{each}\r\n" for each in commands).encode("utf-8" if "SMTPUTF8" in options else "ascii")
+        return Mail(sender, recipient, body, options, group)
+
+    def transmit(self, mail: Mail, following: Mail | None = None) -> None:
+        """Send one mail. Raises smtplib's errors, the same ones with PIPELINING and without it.
+
+        `following`: the mail that the next call will send, if this one does not fail. Its commands leave with the text
+        of this one.
+        """
         if not self.has_extn("pipelining"):
-            self.sendmail(sender, [recipient], body, mail_options=options)
+            self.sendmail(mail.sender, [mail.recipient], mail.body, mail_options=mail.options)
             return
         self._check_time()
-        self._send_group(sender, recipient, [f"size={len(body)}", *options] if self.has_extn("size") else options)
+        self.dialogue.stage = "mail"
+        if self.announced is not mail:
+            self.send(mail.group)
+        self.announced = None
         self._acknowledge_at_once()
-        self._read_group(sender, recipient)
+        self._read_group(mail)
         try:
             self._check_time()
         except GatewayError:
             self.close()  # without the end of the message the server drops it
             raise
-        self.send(_FIRST_DOTS.sub(b"..", body) + (b".\r\n" if body.endswith(b"\r\n") else b"\r\n.\r\n"))
+        end = b".\r\n" if mail.body.endswith(b"\r\n") else b"\r\n.\r\n"
+        self.announced = following
+        self.send(_FIRST_DOTS.sub(b"..", mail.body) + end + (following.group if following is not None else b""))
         code, words = self.getreply()
         if code != _TAKEN:
             raise self._closed_by(code, smtplib.SMTPDataError(code, words))
-
-    def _send_group(self, sender: str, recipient: str, options: Sequence[str]) -> None:
-        commands = (" ".join([f"mail FROM:{_quoted(sender)}", *options]), f"rcpt TO:<{recipient}>", "data")
-        if any("\r" in each or "\n" in each for each in commands):
-            raise ValueError("a line break in an address")
-        self.dialogue.stage = "mail"
-        self.send("".join(f"{each}\r\n" for each in commands).encode("utf-8" if "SMTPUTF8" in options else "ascii"))
 
     def _acknowledge_at_once(self) -> None:
         """A server that writes each reply by itself waits up to 40 ms for our acknowledgement of the one before it."""
         if self.sock is not None and hasattr(socket, "TCP_QUICKACK"):  # Linux
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def _read_group(self, sender: str, recipient: str) -> None:
+    def _read_group(self, mail: Mail) -> None:
         """Read the replies to MAIL, RCPT and DATA up to the first refusal, and raise it."""
         code, words = self.getreply()
         if code != _TAKEN:
             self._leave_group(2)
-            raise self._closed_by(code, smtplib.SMTPSenderRefused(code, words, sender))
+            raise self._closed_by(code, smtplib.SMTPSenderRefused(code, words, mail.sender))
         self.dialogue.stage = "rcpt"
         code, words = self.getreply()
         if code not in _RECIPIENT_TAKEN:
             self._leave_group(1)
-            raise self._closed_by(code, smtplib.SMTPRecipientsRefused({recipient: (code, words)}))
+            raise self._closed_by(code, smtplib.SMTPRecipientsRefused({mail.recipient: (code, words)}))
         self.dialogue.stage = "data"
         code, words = self.getreply()
         if code != _GO_ON:
