@@ -69,12 +69,33 @@ def _hand_over(condition: str) -> str:
 
 
 HAND_OVER_CODE = _hand_over(_UNEXPIRED)
-HAND_OVER_BULK = _hand_over(
-    f"""{STILL_SUBSCRIBED} AND {NOT_SUPPRESSED} AND EXISTS (
+_STILL_WANTED = f"""{STILL_SUBSCRIBED} AND {NOT_SUPPRESSED} AND EXISTS (
         SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING'
     )"""
-)
-"""Only where the client is still subscribed, the mailbox not suppressed and the campaign sending."""
+"""Condition: the client is still subscribed, the mailbox not suppressed and the campaign sending."""
+HAND_OVER_BULK = _hand_over(_STILL_WANTED)
+HAND_OVER_SIZE = 10
+"""Messages of a campaign in one hand-over, and so the most that a killed worker leaves UNKNOWN."""
+CLAIM_AND_HAND_OVER = f"""
+    WITH handed AS (
+        UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s,
+            handed_over_at = %(at)s, attempts = 1, provider = %(provider)s
+        WHERE id = ANY (ARRAY(
+            SELECT id FROM messaging_message
+            WHERE state = 'QUEUED' AND {QUEUES["bulk"]} AND next_attempt_at <= %(at)s AND lane = '' AND {_UNEXPIRED}
+            ORDER BY {ORDER["bulk"]} LIMIT {HAND_OVER_SIZE:d} FOR UPDATE SKIP LOCKED
+        )) AND attempts = 0 AND {_STILL_WANTED} AND NOT EXISTS (
+            SELECT FROM clients_partner AS partner WHERE partner.id = partner_id AND partner.twin_of_id IS NOT NULL
+        ) RETURNING {_COLUMNS}
+    ), logged AS (
+        INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
+        SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed
+    )
+    SELECT {_COLUMNS} FROM handed
+"""  # noqa: S608  this module's constants
+"""Claim and hand-over of messages of campaigns that were never tried. Of the next ones that are due those stay queued
+that were tried, that are no longer wanted, or that are of a test twin: they take a claim of their own. Returns the
+columns of the model, in their order (`from_db`)."""
 
 INSERT_MESSAGE = """
     INSERT INTO messaging_message (

@@ -1,7 +1,10 @@
-"""Delivery of bulletins and alerts: a hundred messages in a claim, ten in a hand-over, over one kept connection.
+"""Delivery of bulletins and alerts: ten messages in a hand-over, a hundred over one kept connection.
 
 The subscription of a client is checked at the hand-over, not when the message is made. So a baja or an unsubscription
 stops queued messages without changing their rows.
+
+Messages that were never tried are claimed and handed over by one statement. Those that it leaves in the queue (tried
+before, no longer wanted, without a provider, of a test twin) are claimed first, as codes are.
 """
 
 import logging
@@ -9,14 +12,17 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from django.utils import timezone
 
+from clients.postgresql import exchange
 from clients.twins import is_twin
 from messaging import sql
 from messaging.campaigns import lifecycle, rendering
 from messaging.campaigns.lifecycle import NEVER
 from messaging.delivery import failover
+from messaging.delivery.rows import from_rows
 from messaging.delivery.send import (
     Answer,
     Sender,
@@ -37,13 +43,12 @@ from messaging.models import Campaign, Message
 from messaging.queue import wakeup
 from messaging.queue.names import BATCH
 from messaging.queue.transitions import move
+from messaging.sql import HAND_OVER_SIZE
 from messaging.transitions_sql import CANCEL_SUPPRESSED, CANCEL_UNWANTED, GIVE_BACK_PAUSED
-from messaging.twins.routing import gateways_of
+from messaging.twins.routing import gateways_of, gateways_of_bulletins
 
 log = logging.getLogger(__name__)
 
-HAND_OVER_SIZE = 10
-"""Messages in one hand-over, and so the most that a killed worker leaves UNKNOWN."""
 LEASE = timedelta(seconds=90)
 """Lease of ten messages. Each takes up to the gateway's timeout of 20 s, and none begins after BATCH_TIMEOUT."""
 BATCH_TIMEOUT = 60.0
@@ -53,20 +58,62 @@ RETRY_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120))
 
 def deliver_due() -> int:
     """Claim and send a batch of due messages. A full batch wakes another worker. Returns how many were claimed."""
-    batch = claim("bulk", at=timezone.now())
-    if len(batch) == BATCH["bulk"]:
+    count = 0
+    with ExitStack() as kept:
+        senders = _Senders(kept)
+        bounced: set[int] = set()
+        while count < BATCH["bulk"]:
+            messages, gateway = _claim_and_hand_over(at=timezone.now())
+            if gateway is not None:
+                bounced |= _call_all(messages, gateway, senders.of(gateway))
+            count += len(messages)
+            if len(messages) < HAND_OVER_SIZE:
+                others = claim("bulk", at=timezone.now())
+                bounced |= _deliver_claimed(others, senders)
+                count += len(others)
+                break
+    if count >= BATCH["bulk"]:
         wakeup.wake("bulk")
     else:
         lifecycle.refill(at=timezone.now())
-    with ExitStack() as kept:
-        senders: dict[str, Sender] = {}
-        bounced: set[int] = set()
-        for messages in _with_same_gateways(batch):
-            for start in range(0, len(messages), HAND_OVER_SIZE):
-                bounced |= _deliver_together(messages[start : start + HAND_OVER_SIZE], senders, kept)
     for campaign in Campaign.objects.filter(pk__in=bounced, state=Campaign.State.SENDING) if bounced else ():
         lifecycle.pause_if_unwanted(campaign, at=timezone.now())
-    return len(batch)
+    return count
+
+
+class _Senders:
+    """One connection to each provider for the whole batch, where the gateway can keep one; else the gateway itself."""
+
+    def __init__(self, kept: ExitStack) -> None:
+        self._kept = kept
+        self._senders: dict[str, Sender] = {}
+
+    def of(self, gateway: Gateway) -> Sender:
+        if gateway.name not in self._senders:
+            session = getattr(gateway, "session", None)
+            self._senders[gateway.name] = self._kept.enter_context(session()) if session else gateway
+        return self._senders[gateway.name]
+
+
+def _claim_and_hand_over(*, at: datetime) -> tuple[list[Message], Gateway | None]:
+    """Messages that were never tried, marked as handed over to this provider. None: no provider can be called now."""
+    try:
+        gateway, call = failover.choose_provider(gateways_of_bulletins(), None, at=at)
+        call.ended(failed=None)  # each message is a call of its own
+    except (failover.NoProvider, failover.NotNow):
+        return [], None
+    params = {"claim": uuid4(), "lease": at + LEASE, "at": at, "provider": gateway.name}
+    (rows,) = exchange((sql.CLAIM_AND_HAND_OVER, params))
+    return from_rows(rows), gateway
+
+
+def _deliver_claimed(batch: Sequence[Message], senders: _Senders) -> set[int]:
+    """Hand over and send messages of one claim. Returns the campaigns of those that bounced."""
+    bounced: set[int] = set()
+    for messages in _with_same_gateways(batch):
+        for start in range(0, len(messages), HAND_OVER_SIZE):
+            bounced |= _deliver_together(messages[start : start + HAND_OVER_SIZE], senders)
+    return bounced
 
 
 def _with_same_gateways(batch: Sequence[Message]) -> list[list[Message]]:
@@ -74,7 +121,7 @@ def _with_same_gateways(batch: Sequence[Message]) -> list[list[Message]]:
     return [[each for each in batch if is_twin(each.partner_id) is of_twins] for of_twins in (False, True)]
 
 
-def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], kept: ExitStack) -> set[int]:
+def _deliver_together(messages: Sequence[Message], senders: _Senders) -> set[int]:
     """Hand over and send messages. Returns the campaigns of those that bounced."""
     at = timezone.now()
     try:
@@ -90,11 +137,9 @@ def _deliver_together(messages: Sequence[Message], senders: dict[str, Sender], k
             due = at + timedelta(seconds=wait.seconds)
             give_back(message, at=at, due=due, detail="los proveedores están ocupados")
         return set()
-    if gateway.name not in senders:
-        senders[gateway.name] = _kept_connection(gateway, kept)
     handed = hand_over(messages, gateway, at=timezone.now())
     _release([message for message in messages if message not in handed], at=timezone.now())
-    return _call_all(handed, gateway, senders[gateway.name])
+    return _call_all(handed, gateway, senders.of(gateway))
 
 
 def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> set[int]:
@@ -106,11 +151,14 @@ def _call_all(messages: Sequence[Message], gateway: Gateway, sender: Sender) -> 
     names = rendering.names_for(messages)
     bounced: set[int] = set()
     were_taken: list[tuple[Message, Receipt]] = []
-    for message in messages:
+    mails = [rendering.render(each, names.get(each.authorized_client_id or 0, "")) for each in messages]
+    announce = getattr(sender, "announce", None)
+    for position, (message, outgoing) in enumerate(zip(messages, mails, strict=True), start=1):
+        if announce is not None:
+            announce(mails[position] if position < len(mails) else None)
         if time.monotonic() - began > BATCH_TIMEOUT:
             take_back(message, at=timezone.now())  # the ones before it took too long
             continue
-        outgoing = rendering.render(message, names.get(message.authorized_client_id or 0, ""))
         answer: Answer = call_provider(message, sender, outgoing, None, failover.begin(message.provider))
         if isinstance(answer, Receipt):
             failover.message_taken(message.provider)
@@ -150,10 +198,3 @@ def _release(messages: Sequence[Message], *, at: datetime) -> None:
     move("CANCELLED", CANCEL_SUPPRESSED, params, at=at, detail="su buzón está entre los que no reciben")
     move("CANCELLED", CANCEL_UNWANTED, params, at=at, detail="el cliente ya no lo recibe")
     move("QUEUED", GIVE_BACK_PAUSED, params, at=at, detail="campaña en pausa")
-
-
-def _kept_connection(gateway: Gateway, kept: ExitStack) -> Sender:
-    """One connection for the whole batch, where the gateway can keep one; else the gateway itself."""
-    session = getattr(gateway, "session", None)
-    sender: Sender = kept.enter_context(session()) if session else gateway
-    return sender

@@ -89,14 +89,14 @@ def begin(name: str) -> Call:
     return call
 
 
-def choose_provider(gateways: Sequence[Gateway], message: Message, *, at: datetime) -> tuple[Gateway, Call]:
+def choose_provider(gateways: Sequence[Gateway], message: Message | None, *, at: datetime) -> tuple[Gateway, Call]:
     """Choose the provider for the message's next attempt and take a slot of it. The caller must end the call.
 
-    Raises NoProvider, NotNow.
+    `message` None: for messages that were not tried yet, whoever they are to. Raises NoProvider, NotNow.
     """
     if not gateways:
-        raise NoProvider(message.via)
-    ordered = _by_preference(gateways, message)
+        raise NoProvider(message.via if message is not None else "")
+    ordered = _by_preference(gateways, message) if message is not None else list(gateways)
     open_now = open_circuits()
     for gateway in ordered:
         if gateway.name not in open_now:

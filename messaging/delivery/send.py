@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
 from clients import request_id
 from clients.postgresql import exchange
 from messaging import sql, transitions_sql
 from messaging.delivery import failover, mail_bounces, receipts
+from messaging.delivery.rows import from_rows
 from messaging.gateways.base import Gateway, GatewayError, OutcomeUnknown, Outgoing, Receipt, Unsendable, can_reach
 from messaging.models import Message
 from messaging.queue import wakeup
@@ -40,7 +41,6 @@ RETRY_DELAYS = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=3
 after these delays. The refusal after the last delay is final."""
 THROTTLE_PAUSE = timedelta(seconds=1)
 """Pause for a provider that throttles us without saying for how long."""
-_FIELDS = [field.attname for field in Message._meta.concrete_fields]
 
 
 def deliver_one_by_one(batch: Sequence[Message]) -> None:
@@ -80,8 +80,7 @@ def claim(queue: str, *, at: datetime, limit: int | None = None, gateway_queue: 
     """
     params = {"claim": uuid.uuid4(), "lease": at + LEASE, "at": at, "gateway_queue": gateway_queue}
     (rows,) = exchange((sql.CLAIM[queue, limit or BATCH[queue]], params))
-    claimed = [Message.from_db(DEFAULT_DB_ALIAS, _FIELDS, row) for row in rows]
-    return sorted(claimed, key=lambda message: (message.kind, message.next_attempt_at))
+    return from_rows(rows)
 
 
 @dataclass(frozen=True)

@@ -13,3 +13,8 @@ def gateways_of(message: Message) -> Sequence[Gateway]:
     """Gateways of a message, the preferred one first: those of the settings, or of a test twin its own, whatever the
     settings say. Empty: its via is not offered."""
     return GATEWAYS if is_twin(message.partner_id) else gateways_for(message.via)
+
+
+def gateways_of_bulletins() -> Sequence[Gateway]:
+    """Gateways of bulletins and alerts, which leave by mail and which test twins do not get."""
+    return gateways_for("C")
