@@ -160,7 +160,11 @@ DATABASES["default"].update(
 # A server that dies after it acknowledged a query is noticed in seconds, not in the default two hours.
 _KEEPALIVES = {"tcp_user_timeout": 5000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name="aval", **_KEEPALIVES)
+_program = env.ENVIRON.get("PGAPPNAME", "")
+"""Name of the program (config.run.programs), by which its connections are told apart in pg_stat_activity."""
+DATABASES["default"]["OPTIONS"].update(
+    connect_timeout=3, application_name=_program if _program.startswith("aval-") else "aval", **_KEEPALIVES
+)
 if DB_TRANSACTION_POOLER:
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:

@@ -104,7 +104,8 @@ LOCK_DAY = "SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 0))"
 CONNECTED = """
     SELECT pid, coalesce(usename, ''), coalesce(host(client_addr), 'this machine'), backend_start
     FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'aval' AND pid <> pg_backend_pid() ORDER BY backend_start
+    WHERE datname = current_database() AND application_name ~ '^aval(-|$)' AND pid <> pg_backend_pid()
+    ORDER BY backend_start
 """
 """Processes of Aval that are connected to this database: `application_name` is in config.settings."""
 SKIP_IDS = """

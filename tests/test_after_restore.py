@@ -228,8 +228,10 @@ def test_it_begins_a_new_epoch_and_a_second_run_changes_nothing(fresh, under_way
         assert after(capsys, "--force")["campaigns paused"] == 1
 
 
-def test_it_refuses_while_aval_is_connected(under_way, capsys):
+@pytest.mark.parametrize("name", ["aval", "aval-periodic"])
+def test_it_refuses_while_aval_is_connected(under_way, capsys, name):
     other = connections.create_connection("default")
+    other.settings_dict["OPTIONS"] = other.settings_dict["OPTIONS"] | {"application_name": name}
     try:
         other.ensure_connection()
         with pytest.raises(CommandError, match="stop all its processes"):

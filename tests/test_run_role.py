@@ -35,11 +35,14 @@ def partner(_running: Stack):
 
 
 def test_everything_runs_as_the_run_role(stack: Stack, partner) -> None:
-    users = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'aval'"
+    users = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'aval%'"
     assert stack.sql(users) == [("aval_run",)]
 
     asked = stack.asked()  # web and worker
     assert stack.verify(asked.client, stack.code_soon(asked.phone)).status_code == 200
+
+    names = {name for (name,) in stack.sql("SELECT DISTINCT application_name FROM pg_stat_activity")}
+    assert names >= {"aval-web", "aval-worker", "aval-periodic"}  # each program's connections can be counted
 
     rows = [{"codigo_externo": "C", "perfil": "V", "correo": f"u{number}@dominio.com"} for number in range(20)]
     assert stack.call_nopasanada(partner, "alta", clientes=rows)["cuenta_exitos"] == 20

@@ -28,7 +28,7 @@ from config.run.data_folder import EmbeddedError, FolderGone, as_embedded_error,
 from config.run.environment import fill_in, migrate_url
 from config.run.migration import first_line, migrate
 from config.run.processes import FileLock, ask_for_death_signal, holders, send
-from config.run.programs import COMMANDS, address, enabled_programs, host
+from config.run.programs import COMMANDS, address, enabled_programs, environment_of, host
 from config.run.supervisor import Child, Supervisor, print_line
 from config.variables import StartError, data_dir, is_missing, port, public_url, read_dotenv
 
@@ -195,7 +195,9 @@ def run_all() -> None:
             static_files.collect()
         bootstrap()
         inherit = (children_lock.fd, *(servers.inheritable if servers else ()))
-        child = {name: Child(name, command, inherit) for name, command in commands.items()}
+        child = {
+            name: Child(name, command, inherit, environment=environment_of(name)) for name, command in commands.items()
+        }
         supervisor = Supervisor(list(reversed(child.values())), ServerMonitor(servers) if servers else None)
         supervisor.listen()
         stopping.callback(supervisor.stop)
@@ -218,6 +220,7 @@ def run_one(name: str, program: str = "") -> None:
     elif name in COMMANDS:
         load_settings()  # a fault is one sentence here, and a traceback in the program
         command = COMMANDS[name]()
+        os.environ |= environment_of(name)
         os.execv(command[0], command)  # noqa: S606  a fixed list
     else:
         raise StartError(

@@ -113,6 +113,12 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 }
 
 
+def environment_of(name: str) -> dict[str, str]:
+    """Variables of a program: the name under which PostgreSQL shows its connections (`pg_stat_activity`). libpq reads
+    PGAPPNAME, and config.settings takes it over."""
+    return {"PGAPPNAME": f"aval-{name}"}
+
+
 def enabled_programs() -> list[str]:
     """Names of the programs that `make run` starts: all but those without work by the settings."""
     has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from config.run.processes import dying_with_us, wait_until
@@ -28,13 +28,21 @@ class Child:
     order; the descendants of a child can be killed as one group."""
 
     def __init__(
-        self, name: str, command: Sequence[str], inherit: Sequence[int] = (), *, own_session: bool = True
+        self,
+        name: str,
+        command: Sequence[str],
+        inherit: Sequence[int] = (),
+        *,
+        own_session: bool = True,
+        environment: Mapping[str, str] = {},
     ) -> None:
-        """Without `own_session` the child stays in our process group and ends with it."""
+        """Without `own_session` the child stays in our process group and ends with it. `environment`: variables beside
+        our own."""
         self.name = name
         self.own_session = own_session
         self.command = list(command)
         self.inherit = tuple(inherit)
+        self.environment = dict(environment)
         self.process: subprocess.Popen[bytes] | None = None
         self.pause = MIN_PAUSE
         self.started_at = 0.0
@@ -44,6 +52,7 @@ class Child:
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
+            env=os.environ | self.environment,
             stdin=subprocess.DEVNULL,
             start_new_session=self.own_session,
             pass_fds=self.inherit,

@@ -27,6 +27,15 @@ def load(expression="''", **changes):
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"), [("", "aval"), ("aval-web", "aval-web"), ("psql", "aval"), ("avalon", "aval")]
+)
+def test_connections_have_the_name_of_their_program(given, expected):
+    """`after_restore` finds connections of Aval by their name, so nothing else can stand in its place."""
+    done = load("s.DATABASES['default']['OPTIONS']['application_name']", PGAPPNAME=given)
+    assert (done.stdout.strip(), done.stderr) == (expected, "")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("SECRET_KEY", ""),
