@@ -7,7 +7,7 @@ python -m bench peers --markdown     also prints the table of README.md
 import argparse
 from pathlib import Path
 
-from bench import alta, desk, export, feed, latency, machine, mailing, verify_cycle
+from bench import alta, desk, export, feed, footprint, latency, machine, mailing, verify_cycle
 from bench.peers import benchmark as peers
 from bench.sizes import FULL, SMALL
 from config.variables import BASE_DIR
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "latency": latency.run,
     "desk": desk.run,
     "feed": feed.run,
+    "sizes": footprint.run,
     "peers": peers.run,
 }
 ONLY_BY_NAME = {"peers"}

@@ -45,6 +45,19 @@ def group(leader: int) -> list[int]:
     return found
 
 
+def memory(pids: Iterable[int]) -> tuple[int, int]:
+    """Bytes of these processes: resident (shared pages count in each), and proportional (shared pages are divided)."""
+    resident = proportional = 0
+    for pid in pids:
+        with suppress(OSError):  # it just ended
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Rss:"):
+                    resident += int(line.split()[1]) * 1024
+                elif line.startswith("Pss:"):
+                    proportional += int(line.split()[1]) * 1024
+    return resident, proportional
+
+
 class Meter:
     """Processor seconds by name between `start` and `stop`."""
 
