@@ -187,7 +187,7 @@ class Applicant(models.Model):
                 name="applicant_by_proof",
                 condition=Q(state="VALIDADO"),
             ),
-            models.Index("created_at", "id", name="applicant_by_time"),
+            models.Index("created_at", name="applicants_by_registration"),
             models.Index("email", name="applicant_by_email"),
             GinIndex(search_terms.NAMES_OF_AN_APPLICANT, name="applicant_by_name"),
             # for retention, without rows that are blanked already

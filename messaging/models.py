@@ -1,6 +1,7 @@
 """Models of messages (whose rows are the queue), their events, campaigns, providers and delivery receipts."""
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import HashIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -200,7 +201,7 @@ class Message(models.Model):
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
             models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),
             # a receipt has the provider's id of its message
-            models.Index("provider_id", "provider", name="message_at_provider", condition=~Q(provider_id="")),
+            HashIndex("provider_id", name="message_by_provider_id", condition=~Q(provider_id="")),
             models.Index(
                 "campaign",
                 name="campaign_messages_waiting",
@@ -260,7 +261,7 @@ class MessageEvent(models.Model):
 
     class Meta:
         verbose_name = "evento"
-        indexes = [models.Index("message", "at", name="events_of_a_message")]
+        indexes = [models.Index("message", name="events_by_message")]
 
     def __str__(self) -> str:
         return f"{self.state} {self.at:%Y-%m-%d %H:%M:%S}"

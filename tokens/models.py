@@ -106,7 +106,7 @@ class VerificationToken(TimeLimited, models.Model):
                 key_of(), "twin", F("created_at").desc(), name="ladder_of_a_mailbox", condition=Q(via="C")
             ),  # one mailbox, however it is spelled
             models.Index("twin", name="tokens_of_a_twin", condition=Q(twin__isnull=False)),
-            models.Index("created_at", "id", name="tokens_by_time"),
+            models.Index("created_at", name="tokens_by_request_time"),
             models.Index("expires_at", name="tokens_to_close", condition=Q(outcome="PENDIENTE")),
             models.Index("created_at", name="tokens_with_destination", condition=~Q(destination="")),
             models.Index("forget_at", name="tokens_of_the_erased", condition=Q(forget_at__isnull=False)),
