@@ -14,15 +14,17 @@ from messaging.suppression_sql import NOT_SUPPRESSED
 S = Message.State
 
 _HELD = "claim_id = NULL, lease_until = NULL, handed_over_at = NULL"
-_SPENT = "lease_until = NULL, sealed = CASE WHEN kept_until IS NOT NULL THEN sealed END"
+_UNLEASED = "lease_until = NULL, sealed = CASE WHEN kept_until IS NOT NULL THEN sealed END"
+_SPENT = f"claim_id = NULL, {_UNLEASED}"  # nobody asks whose claim a settled message had
 _OVER = "sealed = NULL, kept_until = NULL"
 _CHANGES = {
     S.QUEUED: _HELD,
     S.SENT: f"{_SPENT}, sent_at = %(at)s",
-    S.DELIVERED: f"{_OVER}, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s), delivered_at = %(at)s",
+    S.DELIVERED: f"{_OVER}, claim_id = NULL, lease_until = NULL, sent_at = coalesce(sent_at, %(at)s),"
+    " delivered_at = %(at)s",
     S.UNDELIVERED: f"{_SPENT}, sent_at = coalesce(sent_at, %(at)s)",
     S.FAILED: _SPENT,
-    S.UNKNOWN: _SPENT,  # the claim stays: a late answer of its own may still settle it
+    S.UNKNOWN: _UNLEASED,  # the claim stays: a late answer of its own may still settle it
     S.EXPIRED: f"{_OVER}, {_HELD}",
     S.CANCELLED: f"{_OVER}, {_HELD}",
 }

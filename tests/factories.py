@@ -179,7 +179,9 @@ class VerificationTokenFactory(DjangoModelFactory):
     via = "S"
     destination = factory.LazyAttribute(lambda token: token.applicant.email if token.via == "C" else "987654321")
     operator = factory.LazyAttribute(lambda token: "" if token.via == "C" else "CLARO")
-    code_hmac = factory.LazyAttribute(lambda token: codes.digest(token.id, token.code))
+    code_hmac = factory.LazyAttribute(
+        lambda token: b"" if token.outcome == "VALIDADO" else codes.digest(token.id, token.code)
+    )
     created_at = factory.LazyFunction(timezone.now)
     expires_at = factory.LazyAttribute(lambda token: token.created_at + CODE_LIFETIME)
     outcome = "PENDIENTE"
@@ -239,12 +241,7 @@ class MessageFactory(DjangoModelFactory):
 
     class Params:
         queued = factory.Trait(state="QUEUED")
-        handed_over = factory.Trait(
-            attempts=1,
-            provider="sandbox",
-            claim_id=factory.LazyFunction(uuid4),
-            handed_over_at=factory.SelfAttribute("created_at"),
-        )
+        handed_over = factory.Trait(attempts=1, provider="sandbox", handed_over_at=factory.SelfAttribute("created_at"))
         sent = factory.Trait(
             handed_over=True,
             state="SENT",
@@ -259,7 +256,7 @@ class MessageFactory(DjangoModelFactory):
     recipient = "987654321"
     text = "x"
     state = "QUEUED"
-    claim_id = factory.LazyAttribute(lambda message: uuid4() if message.state == "SENDING" else None)
+    claim_id = factory.LazyAttribute(lambda message: uuid4() if message.state in ("SENDING", "UNKNOWN") else None)
     lease_until = factory.LazyAttribute(lambda message: message.created_at if message.state == "SENDING" else None)
     created_at = factory.LazyFunction(timezone.now)
     next_attempt_at = factory.SelfAttribute("created_at")

@@ -152,7 +152,7 @@ def _accepting(request: str = "") -> str:
     """SQL that accepts a live code; `request` is a further part of its WITH."""
     return f"""
         WITH accepted AS (
-            UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s
+            UPDATE tokens_verificationtoken SET outcome = 'VALIDADO', finished_at = %(at)s, code_hmac = ''
             WHERE id = %(token)s AND outcome = 'PENDIENTE' AND wrong_tries < {MAX_TRIES}
             RETURNING id, applicant_id, via, destination, operator
         ){request}, proved AS (

@@ -91,7 +91,7 @@ def sent_together(batch: Sequence[Sent]) -> set[UUID]:
     answers = [
         {
             "id": str(each.id),
-            "claim": str(each.claim),
+            "claim": str(each.claim) if each.claim else None,
             "provider_id": each.provider_id[:200],
             "reply": each.reply[:300],
             "at": each.at.isoformat(),

@@ -53,6 +53,14 @@ def test_whatever_settles_a_message_blanks_its_secret(end):
     assert message.sealed is None
 
 
+@pytest.mark.parametrize("end", sorted(set(STATES) - {"SENDING"}))
+def test_only_an_unclear_outcome_keeps_the_claim_which_a_late_answer_needs(end):
+    message = make("SENDING")
+    move(end, moves(end, where="true"), {}, at=NOW)
+    message.refresh_from_db()
+    assert (message.state, message.claim_id is not None) == (end, end == "UNKNOWN")
+
+
 def test_the_docstring_names_every_state():
     doc = Message.__doc__
     assert {state for state in STATES if re.search(rf"\b{state}\b", doc)} == set(STATES)

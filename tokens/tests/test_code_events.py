@@ -53,6 +53,13 @@ def written(*, but=("verification.requested",)):
     return [(row.type, row.subject, row.data) for row in rows]
 
 
+def test_of_an_accepted_code_nothing_is_kept_by_which_it_could_be_found(applicant):
+    token = ask(applicant)
+    verify(applicant, code_of(token))
+    token.refresh_from_db()
+    assert (token.outcome, bytes(token.code_hmac)) == ("VALIDADO", b"")
+
+
 def test_a_request_tells_by_which_way_and_until_when(applicant):
     at = timezone.now()
     token = ask(applicant, at=at)
