@@ -7,7 +7,8 @@ the tables grow in proportion.
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,8 +23,9 @@ from bench.harness import postgres_but, running_stack
 from bench.load import CONNECTIONS, Load
 from bench.machine import Meter, group, memory
 from bench.partner import Partner
-from bench.protocols import InformaPeru
+from bench.protocols import Client, InformaPeru
 from bench.rounds import Registered
+from config.run.programs import MOST_CONNECTIONS
 from testkit.processes import Program
 from testkit.stack import MASK, Stack, free_port
 
@@ -32,7 +34,7 @@ OTHERS = ("bulk", "webhooks", "metrics")
 REST_SECONDS = 15.0
 STRETCH = 4
 """A stretch of load is so many times as long as the rounds of `cycle`."""
-MOST_CYCLES_PER_SECOND = 1_000
+MOST_CYCLES_PER_SECOND = 500
 """Clients are registered for this rate."""
 SAMPLE_SECONDS = 0.1
 MILLIONS = (1, 10, 100)
@@ -63,11 +65,13 @@ def run(folder: Path, options: argparse.Namespace) -> None:
         stack = stopping.enter_context(running_stack(folder, METRICS_PORT=str(free_port())))
         database = stopping.enter_context(stack.database())
         programs = stopping.enter_context(_all_programs(stack))
-        load = _load(stack, database, seconds)
+        clients, protocol = _clients(stack, database, seconds)
         rest = _use(stack, database, programs, lambda: time.sleep(REST_SECONDS))
         print_use("at rest", rest, per=rest.seconds, unit="% of a core", factor=100)
-        stretches = [_stretch(stack, database, programs, load, seconds) for _ in range(2)]
-        load.close()
+        stretches = []
+        for _ in range(2):
+            load = Load(stack.port, clients, protocol)  # here: an idle connection is closed
+            stretches.append(_stretch(stack, database, programs, load, seconds))
     for nth, stretch in enumerate(stretches):
         title = f"stretch {nth + 1}: {stretch.cycles:,} verifications, {stretch.cycles / seconds:.0f} a second"
         print_use(title, stretch.use, per=stretch.cycles, unit="CPU s per 1,000", factor=1_000)
@@ -108,7 +112,8 @@ def _all_programs(stack: Stack) -> Iterator[list[Program]]:
         yield [*stack.programs, *others]
 
 
-def _load(stack: Stack, database: "psycopg.Connection[Any]", seconds: float) -> Load:
+def _clients(stack: Stack, database: "psycopg.Connection[Any]", seconds: float) -> tuple[deque[Client], InformaPeru]:
+    """Clients of a partner who have not asked yet, and how they ask."""
     partner = Partner(stack, database)
     asked = stack.asked()
     stack.code_soon(asked.phone)
@@ -116,7 +121,7 @@ def _load(stack: Stack, database: "psycopg.Connection[Any]", seconds: float) -> 
     start, end = text.index(MASK), text.index(MASK) + len(MASK)
     registered = Registered(database, partner.id)
     clients = registered.at_least(int(2 * MOST_CYCLES_PER_SECOND * seconds))
-    return Load(stack.port, clients, InformaPeru(database, lambda text: text[start:end], partner.token))
+    return clients, InformaPeru(database, lambda text: text[start:end], partner.token)
 
 
 def _stretch(
@@ -125,6 +130,7 @@ def _stretch(
     before, updated = _sizes(database), _updates(database)
     counts = []
     use = _use(stack, database, programs, lambda: counts.append(load.run(seconds)))
+    load.close()
     assert not counts[0].refused, counts[0].refused[0]
     time.sleep(SAMPLE_SECONDS)
     history.tidy(database)
@@ -136,11 +142,12 @@ def _stretch(
     return Stretch(counts[0].cycles, use, growth, changes)
 
 
-def _use(stack: Stack, database: "psycopg.Connection[Any]", programs: list[Program], act: Any) -> Use:
+def _use(stack: Stack, database: "psycopg.Connection[Any]", programs: list[Program], act: Callable[[], object]) -> Use:
     ours = database.info.backend_pid
-    found = {each.name: partial(group, each.pid) for each in programs}
+    found: dict[str, Callable[[], Iterable[int]]] = {each.name: partial(group, each.pid) for each in programs}
     found |= {"PostgreSQL": postgres_but(stack, ours), "Valkey": stack.redis.pids}
-    meter, most, together = Meter(found), {}, 0
+    meter, together = Meter(found), 0
+    most: dict[str, int] = {}
     stop = Event()
 
     def sample() -> None:
@@ -175,13 +182,14 @@ def _updates(database: "psycopg.Connection[Any]") -> dict[str, tuple[int, int]]:
 
 
 def print_use(title: str, use: Use, *, per: float, unit: str, factor: float) -> None:
-    print(f"\n{title}\n{'':12}{'connections':>12}{'RSS MB':>9}{'PSS MB':>9}{unit:>18}")
+    print(f"\n{title}\n{'':12}{'connections':>12}{'at most':>9}{'RSS MB':>9}{'PSS MB':>9}{unit:>18}")
     for name, seconds in use.processor.items():
         rss, pss = (each / 2**20 for each in use.memory[name])
-        connections = use.connections.get(name, 0) or ""
-        print(f"{name:12}{connections:>12}{rss:9.0f}{pss:9.0f}{factor * seconds / per:18.2f}")
+        bound = MOST_CONNECTIONS[name]() if name in MOST_CONNECTIONS else ""
+        connections = use.connections.get(name, 0) if name in MOST_CONNECTIONS else ""
+        print(f"{name:12}{connections:>12}{bound:>9}{rss:9.0f}{pss:9.0f}{factor * seconds / per:18.2f}")
     whole = sum(use.processor.values())
-    print(f"{'all':12}{use.connections_together:>12}{'':18}{factor * whole / per:18.2f}")
+    print(f"{'all':12}{use.connections_together:>12}{'':27}{factor * whole / per:18.2f}")
 
 
 def print_growth(stretches: list[Stretch]) -> None:

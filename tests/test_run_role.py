@@ -6,6 +6,7 @@ import pytest
 from psycopg import errors
 
 from config.run.processes import wait_until
+from config.run.programs import MOST_CONNECTIONS
 from testkit.stack import Stack, free_port
 
 ACTS = """
@@ -41,8 +42,10 @@ def test_everything_runs_as_the_run_role(stack: Stack, partner) -> None:
     asked = stack.asked()  # web and worker
     assert stack.verify(asked.client, stack.code_soon(asked.phone)).status_code == 200
 
-    names = {name for (name,) in stack.sql("SELECT DISTINCT application_name FROM pg_stat_activity")}
-    assert names >= {"aval-web", "aval-worker", "aval-periodic"}  # each program's connections can be counted
+    count = "SELECT application_name, count(*) FROM pg_stat_activity WHERE application_name LIKE 'aval-%' GROUP BY 1"
+    counted = {name.removeprefix("aval-"): number for name, number in stack.sql(count)}
+    assert counted.keys() >= {"web", "worker", "periodic"}  # each program's connections can be told apart
+    assert all(number <= MOST_CONNECTIONS[name]() for name, number in counted.items()), counted
 
     rows = [{"codigo_externo": "C", "perfil": "V", "correo": f"u{number}@dominio.com"} for number in range(20)]
     assert stack.call_nopasanada(partner, "alta", clientes=rows)["cuenta_exitos"] == 20

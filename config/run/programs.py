@@ -47,12 +47,12 @@ def _celery(what: str) -> list[str]:
 def worker_command() -> list[str]:
     """Worker for codes: four threads for wake-ups; the threads that wait for providers (WORKER_THREADS) belong to
     messaging.delivery.thread_pool."""
-    return _worker("codes", "codes", 4)
+    return _worker("codes", "codes", CODES_THREADS)
 
 
 def periodic_command() -> list[str]:
     """Worker for sweeps, a process of its own: they must run while all other threads wait for providers."""
-    return _worker("periodic", "periodic", 2)
+    return _worker("periodic", "periodic", PERIODIC_THREADS)
 
 
 def bulk_command() -> list[str]:
@@ -111,6 +111,24 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
     "smpp": smpp_command,
     "metrics": metrics_command,
 }
+
+
+CODES_THREADS, PERIODIC_THREADS, METRICS_THREADS = 4, 2, 2
+"""Threads of the tasks of `codes` and of the sweeps, and those that answer scrapes."""
+MOST_CONNECTIONS: dict[str, Callable[[], int]] = {
+    # beside its requests each process has one for health and one for the counts of calls
+    "web": lambda: number("WEB_WORKERS", 2, high=64) * (web_threads() + 1 + 2),
+    # beside its threads each worker has one of its main thread, from the start
+    "worker": lambda: number("WORKER_THREADS", 16, low=2, high=200) + CODES_THREADS + 1,
+    "periodic": lambda: PERIODIC_THREADS + 1,
+    "bulk": lambda: number("BULK_THREADS", 2, high=200) + 1,
+    "beat": lambda: 0,
+    "webhooks": lambda: 1,
+    "smpp": lambda: sum(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split()),
+    "metrics": lambda: METRICS_THREADS + 1,
+}
+"""Most connections to PostgreSQL of one process of each program: a thread that has used the database keeps its own
+(docs/sizing.md)."""
 
 
 def environment_of(name: str) -> dict[str, str]:

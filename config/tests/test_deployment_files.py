@@ -6,7 +6,7 @@ import yaml
 
 from config.mail_receipts import ANYMAIL_KEYS
 from config.run.health import LIMITS
-from config.run.programs import COMMANDS
+from config.run.programs import COMMANDS, MOST_CONNECTIONS
 from config.variables import BASE_DIR
 
 READ = re.compile(r'\b(?:boolean|number|choice|required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
@@ -46,6 +46,17 @@ def test_compose_asks_for_secrets_and_holds_none():
         assert f"${{{name}:?" in text
     assert text.count("noeviction") == 1
     assert not re.findall(r"(?i)(?:password|secret|token)\w*: (?!\$\{|'')\S+", text)
+
+
+def test_composes_postgresql_takes_the_connections_of_two_fleets_at_once():
+    """While an upgrade goes on there are old and new processes. docs/sizing.md counts them the same way."""
+    command = yaml.safe_load((BASE_DIR / "compose.yaml").read_text())["services"]["postgres"]["command"]
+    most = int(next(word for word in command if word.startswith("max_connections=")).partition("=")[2])
+    each = {name: count() for name, count in MOST_CONNECTIONS.items()} | {"smpp": 1}
+    fleet = sum(each.values()) + each["web"] + each["worker"]
+    assert (fleet, 2 * fleet + 13 <= most) == (81, True), each
+    page = (BASE_DIR / "docs" / "sizing.md").read_text()
+    assert [name for name, count in each.items() if not re.search(rf"^\| {name} \|.*\| {count} \|", page, re.M)] == []
 
 
 def test_every_service_is_started_again_when_it_ends():
