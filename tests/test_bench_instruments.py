@@ -104,7 +104,7 @@ def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
         [sys.executable, "-m", "bench", "altas"], cwd=BASE_DIR, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "there is no altas; there are cycle, alta, export, email, latency, desk, feed, peers\n" in done.stderr
+    assert "there is no altas; there are cycle, alta, export, email, latency, desk, feed, sizes, peers\n" in done.stderr
 
 
 def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):

@@ -246,7 +246,7 @@ def _silent_provider(stack: Stack) -> Iterator[None]:
 
 def _terminate_waiting_sessions(stack: Stack) -> None:
     """Terminate sessions of a killed worker: PostgreSQL would complete a waiting statement without its client."""
-    waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'aval%'"
+    waiting = "FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(application_name, 'aval')"
     assert wait_until(lambda: stack.sql(f"SELECT count(pg_terminate_backend(pid)) {waiting}") == [(0,)], 5)
 
 

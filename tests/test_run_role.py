@@ -36,13 +36,14 @@ def partner(_running: Stack):
 
 
 def test_everything_runs_as_the_run_role(stack: Stack, partner) -> None:
-    users = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'aval%'"
+    users = "SELECT DISTINCT usename FROM pg_stat_activity WHERE starts_with(application_name, 'aval')"
     assert stack.sql(users) == [("aval_run",)]
 
     asked = stack.asked()  # web and worker
     assert stack.verify(asked.client, stack.code_soon(asked.phone)).status_code == 200
 
-    count = "SELECT application_name, count(*) FROM pg_stat_activity WHERE application_name LIKE 'aval-%' GROUP BY 1"
+    named = "starts_with(application_name, 'aval-')"
+    count = f"SELECT application_name, count(*) FROM pg_stat_activity WHERE {named} GROUP BY 1"
     counted = {name.removeprefix("aval-"): number for name, number in stack.sql(count)}
     assert counted.keys() >= {"web", "worker", "periodic"}  # each program's connections can be told apart
     assert all(number <= MOST_CONNECTIONS[name]() for name, number in counted.items()), counted
