@@ -198,9 +198,8 @@ EARLY_RECEIPTS = f"""
     WHERE receipt.provider_id = ANY (ARRAY(SELECT unnest(%(names)s::text[]))) AND {_SINCE_HAND_OVER}
     ORDER BY receipt.at, receipt.id
 """  # noqa: S608  this module's constants
-"""It runs after each record. The arrays are read by a query of their own, whose number of rows the planner takes for the
-same whatever the values: with the arrays themselves it may plan the statement anew each time, which costs more than
-running it."""
+"""It runs after each record. The arrays are read by queries of their own, for which the planner takes one number of
+rows whatever the values: with the arrays themselves it may plan the statement anew each time, at more than its cost."""
 EARLY_SMPP_RECEIPTS = {
     has_id: f"""
         SELECT receipt.id, receipt.recipients, receipt.provider_id, receipt.state, receipt.detail, message.recipient
