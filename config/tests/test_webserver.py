@@ -448,6 +448,36 @@ def test_a_stop_waits_for_requests_under_way_and_for_nothing_else(serving):
         assert not running.thread.is_alive()
 
 
+def test_a_kept_connection_may_send_one_more_request_after_a_stop(serving):
+    """A proxy may be just sending it, and nginx repeats no POST."""
+    running = serving()
+    with closing(running.connect(first=HEAD + "Content-Length: 4\r\n\r\nhola")) as kept:
+        first = kept.recv(65536)
+        assert first.endswith(b"hola")
+        assert b"Connection: close" not in first
+        running.server.stop()
+        time.sleep(3 * TICK)
+        kept.sendall((HEAD + "Content-Length: 4\r\n\r\notra").encode())
+        answer = read_all(kept)
+        assert answer.endswith(b"otra")
+        assert b"Connection: close" in answer
+    running.thread.join(3)
+    assert not running.thread.is_alive()
+
+
+def test_what_the_kernel_has_connected_before_a_stop_is_answered(serving, monkeypatch):
+    running = serving(slowly(0.2), threads=1)
+    handle = running.server._handle
+    monkeypatch.setattr(running.server, "_handle", lambda *event: (time.sleep(0.3), handle(*event)))
+    with ExitStack() as stopping:
+        connections = [
+            stopping.enter_context(closing(running.connect(first=HEAD + "Content-Length: 4\r\n\r\nhola")))
+            for _ in range(6)
+        ]
+        running.server.stop()
+        assert [read_all(each)[-4:] for each in connections] == [b"hola"] * 6
+
+
 def test_several_lines_of_a_list_are_one_and_a_name_with_underscores_is_none(serving):
     """X-Forwarded-For names the caller, and each proxy may add a line to it."""
 

@@ -24,6 +24,9 @@ CHECK_SECONDS = 1.0
 STOP_SECONDS = 25.0
 """Limit for answers under way after a stop; requests still arriving have STOP_SECONDS_FOR_REQUESTS."""
 STOP_SECONDS_FOR_REQUESTS = 5.0
+STOP_SECONDS_FOR_IDLE = 1.0
+"""Time after a stop for which a connection without a request stays open. Closed at once, it would end under a request
+that a proxy is just sending; the answer to that request says `Connection: close`."""
 HEADER_BYTES = 32 * 1024
 BODY_BYTES = 9 * 1024 * 1024
 """Above the largest limit of a contract (8 MiB), so that the contract itself answers a body that is too large."""
@@ -186,15 +189,25 @@ class Server(TcpWSGIServer):
             return False
         if self._stops_at is None:
             self._stops_at = self._stop_asked_at + STOP_SECONDS
+            self._accept_all()
             self.del_channel()  # of the listening socket; other processes still accept from it
             self.socket.close()
         self._close_overdue(now)
         return not self.active_channels or now > self._stops_at
 
+    def _accept_all(self) -> None:
+        """Accept what the kernel has already connected: it would reset those callers when the last process closes."""
+        known = -1
+        while known < len(self.active_channels) < self.limits.connections:
+            known = len(self.active_channels)
+            self.handle_accept()
+
     def _is_to_end(self, channel: Channel, now: float) -> bool:
-        is_idle = channel.is_waiting() and channel.request is None
+        if not channel.is_waiting() or channel.is_reading_paused:
+            return False
         asked_at = (self._stop_asked_at or now) + self.limits.drain
-        return is_idle or (channel.is_waiting() and now > asked_at + STOP_SECONDS_FOR_REQUESTS)
+        allowed = STOP_SECONDS_FOR_IDLE if channel.request is None else STOP_SECONDS_FOR_REQUESTS
+        return now > asked_at + allowed
 
 
 def _adjustments(listening: socket.socket) -> Adjustments:

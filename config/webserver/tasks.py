@@ -38,6 +38,12 @@ class CorkedTask(WSGITask):
         environment[STOPPING] = self.channel.server.is_stopping
         return environment
 
+    def build_response_header(self) -> bytes:
+        """Say `Connection: close` once the server stops: a proxy then sends no further request on this connection."""
+        if self.channel.server.is_stopping:
+            self.request.headers["CONNECTION"] = "close"
+        return bytes(super().build_response_header())
+
     @property
     def is_head(self) -> bool:
         return bool(self.request.command == "HEAD")
