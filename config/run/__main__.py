@@ -50,11 +50,11 @@ def check_port() -> None:
         try:
             probe.bind(address)
         except PermissionError:
-            raise StartError(f"Port {number} needs root: choose another with `make run PORT=8080`.") from None
+            raise StartError(f"Port {number} needs root: choose another PORT (`make run PORT=8080`).") from None
         except OSError as fault:
             if fault.errno == errno.EADDRINUSE:
                 raise StartError(
-                    f"Port {number} is in use by another program: choose another with `make run PORT={number + 1}`."
+                    f"Port {number} is in use by another program: choose another PORT (`make run PORT={number + 1}`)."
                 ) from None
             raise StartError(f"HOST={host()} cannot be used: {fault.strerror}.") from None
 
@@ -219,6 +219,8 @@ def run_one(name: str, program: str = "") -> None:
         print_line(f"aval: {health.check(program or 'web')}")
     elif name in COMMANDS:
         load_settings()  # a fault is one sentence here, and a traceback in the program
+        if name == "web":
+            check_port()
         command = COMMANDS[name]()
         os.environ |= environment_of(name)
         os.execv(command[0], command)  # noqa: S606  a fixed list

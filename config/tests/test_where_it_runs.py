@@ -4,6 +4,7 @@ import fnmatch
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -277,3 +278,29 @@ def test_the_guide_for_deployments_names_every_unit_and_manifest_in_use():
         assert name in text
     for word in ("createsuperuser", "create_partner", "docker compose run --rm web", "kubectl exec", "aval-migrate"):
         assert word in text
+
+
+# --- a program by itself ---
+
+
+def test_a_web_server_on_a_taken_port_says_so_in_a_line():
+    """A second one on the same host, with the settings of the first."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = {
+            "SECRET_KEY": "x" * 50,
+            "SANDBOX": "true",
+            "DATABASE_URL": "postgres://aval@127.0.0.1/aval",
+            "REDIS_URL": "redis://127.0.0.1:6379/0",
+            "PUBLIC_URL": "https://aval.example.com",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "config.run", "web"],
+            cwd=BASE_DIR,
+            env={"PATH": os.environ["PATH"], "PORT": str(port), **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"aval: Port {port} is in use by another program: .*\n", done.stderr)
