@@ -5,6 +5,7 @@ packages of the new one.
 """
 
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -27,6 +28,8 @@ OLDER = "cf51204f26752fd71fb1eb6cc81a2c1b8604fd3f"
 FILLED = int(os.environ.get("AVAL_UPGRADE_CODES") or 100_000)
 """Old codes in the database, each with a message. 1,000,000 take some minutes to make."""
 CALLERS = 3
+log = logging.getLogger(__name__)
+"""Shows how long it took: `pytest -rP`."""
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +108,13 @@ def test_an_upgrade_under_traffic_refuses_no_call_and_loses_no_code(older, tmp_p
             database.execute("SET statement_timeout = 0")
             history.prepare(database)
             history.fill(database, FILLED)
+        filled = stack.logs()  # the filling is no part of the upgrade
         with traffic(stack) as calls:
             calls.goes_on()
             stack.source = BASE_DIR
+            began = time.monotonic()
             stack.command("config.run", "migrate", MIGRATE_DATABASE_URL=stack.servers.owner_url)
+            migrated = time.monotonic() - began
             calls.goes_on()  # all of the version before, on the new tables
             old_worker, stack.worker = stack.worker, stack.program("worker", log="worker-new")
             replace(old_worker, stack.worker)
@@ -120,10 +126,17 @@ def test_an_upgrade_under_traffic_refuses_no_call_and_loses_no_code(older, tmp_p
                 setattr(stack, name, now)
                 replace(before, now)
             calls.goes_on()
+        log.info("migrate took %.1f s, %d codes were verified", migrated, calls.verified)
+        log.info("the slowest call took %.2f s, %d were refused", calls.slowest, len(calls.refused))
         assert calls.refused == []
         assert calls.verified >= 10 * CALLERS
         assert calls.slowest < 10, "nobody waits for a lock of the migration"
-        errors = [line for name, text in stack.logs().items() if name != "postgres.log" for line in errors_in(text)]
+        errors = [
+            line
+            for name, text in stack.logs().items()
+            if name != "postgres.log"
+            for line in errors_in(text.removeprefix(filled.get(name, "")))
+        ]
         assert errors == []
         ((lost,),) = stack.sql(
             "SELECT count(*) FROM messaging_message WHERE state NOT IN ('SENT', 'DELIVERED', 'CANCELLED')"
