@@ -21,7 +21,7 @@ def pins(name: str) -> set[str]:
 @pytest.mark.parametrize("system", ["linux", "darwin"])
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
 def test_what_a_package_needs_on_that_python_is_pinned(name, system, version):
-    """pip refuses anything unpinned with --require-hashes. So there was no installation on Debian 12, whose Python is 3.11.2."""
+    """pip refuses what is unpinned with --require-hashes: no installation on Debian 12, whose Python is 3.11.2."""
     there = {
         **default_environment(),
         "extra": "",
