@@ -10,7 +10,7 @@ import pytest
 
 from config.tests.conftest import soon
 from config.webserver import channel, server
-from config.webserver.__main__ import listening_socket
+from config.webserver.__main__ import bound_socket
 from config.webserver.server import Limits, Server
 from config.webserver.tasks import STOPPING
 
@@ -27,7 +27,7 @@ def echo(environ, start_response):
 
 class Running:
     def __init__(self, app: Callable, threads: int = 2, limits: Limits | None = None) -> None:
-        self.listening = listening_socket("127.0.0.1", 0)
+        self.listening = bound_socket("127.0.0.1", 0)
         self.port = self.listening.getsockname()[1]
         self.server = Server(app, self.listening, threads, limits or Limits())
         self.thread = threading.Thread(target=self.server.run, daemon=True)
@@ -432,7 +432,17 @@ def test_chunks_of_a_byte_are_refused_before_they_cost_much(serving):
     assert b"400 Bad Request" in answer
 
 
-# --- the end ---
+# --- the begin and the end ---
+
+
+def test_callers_are_refused_until_a_process_can_serve():
+    """A proxy then asks another server; in a backlog its callers would wait for the start."""
+    with closing(bound_socket("127.0.0.1", 0)) as port, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(port.getsockname())
+
+
+def test_a_server_opens_its_port(serving):
+    assert b"hola" in serving().answer(HEAD + "Connection: close\r\nContent-Length: 4\r\n\r\nhola")
 
 
 def test_a_stop_waits_for_requests_under_way_and_for_nothing_else(serving):

@@ -7,15 +7,14 @@ import sys
 
 from config.run.supervisor import Child, Supervisor
 
-BACKLOG = 1024
 
-
-def listening_socket(host: str, port: int) -> socket.socket:
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Socket of the port for all processes. The first of them that can serve opens it (Server): until then callers are
+    refused, and a proxy asks another server rather than wait for this one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, port))
-    listening.listen(BACKLOG)
     listening.set_inheritable(True)
     return listening
 
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--drain", type=int, default=0)
     parser.add_argument("--application", default="config.wsgi:application", help="module:name of a WSGI application")
     given = parser.parse_args()
-    with listening_socket(given.host, given.port) as listening:
+    with bound_socket(given.host, given.port) as listening:
         fd = listening.fileno()
         numbers = (fd, given.threads, given.connections, given.connections_per_address, given.drain)
         command = [sys.executable, "-m", "config.webserver.worker", given.application, *map(str, numbers)]

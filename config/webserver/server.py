@@ -19,6 +19,8 @@ from config.webserver.selector import READ, WRITE, SelectorMap
 
 log = logging.getLogger("aval.web")
 
+BACKLOG = 1024
+"""Connections that wait in the kernel: a burst is not refused."""
 CHECK_SECONDS = 1.0
 """Interval of the checks of the deadlines."""
 STOP_SECONDS = 25.0
@@ -59,6 +61,7 @@ class Server(TcpWSGIServer):
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(threads)
         about = (listening.family, listening.type, listening.proto, listening.getsockname())
+        listening.listen(BACKLOG)
         super().__init__(
             application,
             map=SelectorMap(),
@@ -221,6 +224,6 @@ def _adjustments(listening: socket.socket) -> Adjustments:
         outbuf_high_watermark=256 * 1024,  # above this a thread waits for its reader
         outbuf_overflow=16 * 1024 * 1024,
         recv_bytes=64 * 1024,
-        backlog=1024,  # a burst waits in the kernel rather than being refused
+        backlog=BACKLOG,
         log_socket_errors=False,
     )
