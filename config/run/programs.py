@@ -8,6 +8,11 @@ from collections.abc import Callable
 from config.variables import BASE_DIR, StartError, data_dir, is_missing, number, port, web_threads
 
 
+PYTHON = os.path.join(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
+"""This Python by the real path of its folder: where that is a link to the version in use, a process stays with its own
+packages when the link moves on (docs/upgrade.md)."""
+
+
 def host() -> str:
     """HOST as an address for the web server; of several addresses the IPv4 one. Raises StartError."""
     given = os.environ.get("HOST") or "127.0.0.1"
@@ -34,14 +39,14 @@ def web_command() -> list[str]:
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, low=10, high=50_000)),
         "--drain": str(number("DRAIN_SECONDS", 0, low=0, high=15)),
     }
-    return [*(sys.executable, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
+    return [*(PYTHON, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
 
 
 def _celery(what: str) -> list[str]:
     """Celery command without its banner and without its warning to root, who runs it in a container: the warning is
     about pickled tasks, and ours are JSON."""
     quiet = ["-W", "ignore:You're running the worker with superuser privileges"] if os.geteuid() == 0 else []
-    return [sys.executable, *quiet, "-m", "celery", "--quiet", "-A", "config", what]
+    return [PYTHON, *quiet, "-m", "celery", "--quiet", "-A", "config", what]
 
 
 def worker_command() -> list[str]:
@@ -77,12 +82,12 @@ def beat_command() -> list[str]:
 
 def smpp_command() -> list[str]:
     """Process that holds the sessions of smpp:// gateways; without such a gateway it ends at once."""
-    return [sys.executable, str(BASE_DIR / "manage.py"), "smpp_gateway"]
+    return [PYTHON, str(BASE_DIR / "manage.py"), "smpp_gateway"]
 
 
 def webhooks_command() -> list[str]:
     """Dispatcher of webhooks, a process of its own: a partner's slow server delays neither codes nor sweeps."""
-    return [sys.executable, str(BASE_DIR / "manage.py"), "dispatch_webhooks"]
+    return [PYTHON, str(BASE_DIR / "manage.py"), "dispatch_webhooks"]
 
 
 def metrics_command() -> list[str]:
@@ -90,7 +95,7 @@ def metrics_command() -> list[str]:
     evaluates the alarms for ALARM_URL."""
     if not _has_metrics():
         raise StartError("Neither METRICS_PORT nor ALARM_URL is set: this process has nothing to do (docs/metrics.md).")
-    command = [sys.executable, str(BASE_DIR / "manage.py"), "serve_metrics"]
+    command = [PYTHON, str(BASE_DIR / "manage.py"), "serve_metrics"]
     if is_missing("METRICS_PORT"):
         return command
     address = ["--host", os.environ.get("METRICS_HOST") or "127.0.0.1"]

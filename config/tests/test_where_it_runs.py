@@ -304,3 +304,17 @@ def test_a_web_server_on_a_taken_port_says_so_in_a_line():
         )
     assert done.returncode == 1
     assert re.fullmatch(rf"aval: Port {port} is in use by another program: .*\n", done.stderr)
+
+
+def test_a_program_stays_in_the_folder_of_its_version(tmp_path):
+    """The link to the version in use moves on while it runs."""
+    here = os.path.realpath(sys.prefix)
+    (tmp_path / "aval").symlink_to(here)
+    done = subprocess.run(
+        [tmp_path / "aval" / "bin" / "python", "-c", "from config.run.programs import PYTHON; print(PYTHON)"],
+        cwd=BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == f"{here}/bin/python"
