@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from config.variables import BASE_DIR, StartError, data_dir, is_missing, number, port, web_threads
 
-
 PYTHON = os.path.join(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
 """This Python by the real path of its folder: where that is a link to the version in use, a process stays with its own
 packages when the link moves on (docs/upgrade.md)."""
