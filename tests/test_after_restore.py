@@ -17,10 +17,8 @@ from clients.events.models import EventEpoch
 from clients.models import Applicant, AuditEntry, AuthorizedClient
 from conftest import NOW
 from messaging.campaigns import lifecycle
-from messaging.delivery import bulk, send, sweeper
 from messaging.models import Campaign, Message, MessageEvent
-from messaging.tests.campaign_steps import campaign, launch, subscriber
-from messaging.twins import routing
+from messaging.tests.campaign_steps import campaign, launch
 from staff.models import ResetRequest
 from support.cases.actions import Agent
 from support.privacy import erasure
@@ -28,13 +26,10 @@ from support.restore import after_restore
 from support.tests.privacy_cast import ANA, LUZ, everywhere
 from testkit import restoring
 from testkit.restoring import FreshServer, connected_to
-from tests.factories import AuthorizedClientFactory, EndpointFactory, MessageFactory, PartnerFactory
-from tests.gateways import FakeGateway
+from tests.campaign_under_way import BEFORE, CLIENTS, begin, go_on, record_mails, times_mailed
+from tests.factories import AuthorizedClientFactory, EndpointFactory, MessageFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-CLIENTS, BEFORE = 30, 10
-"""Recipients of the campaign, and those who got their mail before the backup."""
 
 
 @pytest.fixture(scope="module")
@@ -45,42 +40,12 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FreshServer]:
 
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
-    """Everything that a provider was asked to send; it is outside the database."""
-    gateway = FakeGateway("correo")
-    monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
-    return gateway.messages
+    return record_mails(monkeypatch)
 
 
 @pytest.fixture
 def under_way(mails: list[Message], monkeypatch: pytest.MonkeyPatch) -> Campaign:
-    """A campaign of which some mails have left, some wait, and some are not made yet."""
-    partner = PartnerFactory(name="Uno")
-    for number in range(CLIENTS):
-        subscriber(partner, f"c{number}@dominio.com")
-    one = campaign()
-    one.partners.add(partner)
-    monkeypatch.setattr(lifecycle, "BATCH_SIZE", BEFORE)
-    monkeypatch.setattr(lifecycle, "MAX_WAITING", BEFORE)
-    monkeypatch.setattr(lifecycle, "refill", lambda *, at: None)
-    launch(one)
-    bulk.deliver_due()
-    lifecycle.run(at=timezone.now())
-    assert (len(mails), one.messages.filter(state="QUEUED").count()) == (BEFORE, BEFORE)
-    return one
-
-
-def go_on() -> None:
-    """What processes do within a minute."""
-    for _ in range(5):
-        sweeper.sweep(at=timezone.now())
-        lifecycle.run(at=timezone.now())
-        while bulk.deliver_due():
-            pass
-        send.deliver_due("codes")
-
-
-def times_mailed(mails: list[Message]) -> Counter[str]:
-    return Counter(message.recipient for message in mails)
+    return begin(mails, monkeypatch)
 
 
 def rows(text: str) -> dict[str, int]:
