@@ -1,5 +1,6 @@
 """Request parser of waitress, with bounds on what surrounds a chunked body."""
 
+import re
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
@@ -10,6 +11,9 @@ MAX_FRAMING_BYTES = 64 * 1024
 in chunks of one byte would keep the process busy for seconds."""
 MAX_REFUSED_HEAD_BYTES = 4096
 """Bytes of a refused header that are kept to find the path."""
+
+
+_TRANSFER_ENCODING = re.compile(rb"\ntransfer-encoding:([^\r\n]*)", re.I)
 
 
 class RequestParser(HTTPRequestParser):
@@ -38,6 +42,15 @@ class RequestParser(HTTPRequestParser):
             self._refuse("both Transfer-Encoding and Content-Length")
         elif self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:  # RFC 9112, section 6.1: faulty framing
             self._refuse("Transfer-Encoding in HTTP/1.0")
+        elif not self._is_coding_clear(header_plus):
+            self._refuse("Transfer-Encoding other than chunked, once")
+
+    @staticmethod
+    def _is_coding_clear(header: bytes) -> bool:
+        """Whether Transfer-Encoding is absent or exactly `chunked`. No sender may apply it twice (RFC 9112, 6.1),
+        and a proxy before us may read an empty or a repeated one in another way; waitress takes both."""
+        codings = [value.strip(b" \t").lower() for value in _TRANSFER_ENCODING.findall(header)]
+        return codings in ([], [b"chunked"])
 
     def _check_chunks(self) -> None:
         body: Any = self.body_rcv
