@@ -1,15 +1,24 @@
 """Endpoints as staff has them, and the mail of a pause."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from clients.models import AuditEntry
 from messaging import unqueued_mail
-from tests.factories import DeliveryFactory, EndpointFactory, PartnerFactory, staff_browser, superuser_browser
+from tests.factories import (
+    AuthorizedClientFactory,
+    DeliveryFactory,
+    EndpointFactory,
+    PartnerFactory,
+    staff_browser,
+    superuser_browser,
+)
 from webhooks import pause_mail, signing
 from webhooks.models import Delivery, Endpoint
 
@@ -158,3 +167,17 @@ def test_deliveries_are_found_by_event_and_by_webhook():
         answer = http.get(f"{lists}{query}")
         assert [each.pk for each in answer.context["cl"].result_list] == [delivery.pk], query
     assert http.get(f"{lists}?q=nada").context["cl"].result_count == 0
+
+
+# --- what a page is called --------------------------------------------------------------------------------------------
+
+
+def test_the_title_of_a_page_has_the_row_as_it_is():
+    """A URL does not begin with a capital letter, and a mailbox does not either."""
+    browser = superuser_browser()
+    rows = [EndpointFactory(url=URL), AuthorizedClientFactory(email="ana@dominio.com")]
+    for row in rows:
+        page = browser.get(reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk]))
+        heading = re.search(r"<h1.*?</h1>", page.content.decode(), re.DOTALL).group()
+        assert str(row) in heading
+        assert str(capfirst(row._meta.verbose_name_plural)) in heading
