@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry: one for each request and one for each task. Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
+"""Spans for OpenTelemetry: of requests, tasks and calls to providers. Off unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
 The packages are an extra (`requirements-otel.txt`). The project's own instrumentations of Django and of HTTP put the
 URL into each span, and a path of contract 2 holds a code; ours name the route, as the access log does. Sampling,
@@ -6,13 +6,14 @@ headers and the service's name are set by OpenTelemetry's own variables.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from clients import request_id
+from clients import request_id, spans
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -30,6 +31,7 @@ def middleware(endpoint: str) -> list[str]:
         import opentelemetry.sdk  # noqa: F401  the first one needs it
     except ModuleNotFoundError:
         raise ImproperlyConfigured(f"{ENDPOINT} needs packages: pip install -r requirements-otel.txt.") from None
+    spans.make_with(call_span)
     return ["config.tracing.RequestSpans"]
 
 
@@ -96,6 +98,22 @@ class RequestSpans:
                 }
             )
             span.end()
+
+
+@contextmanager
+def call_span(name: str, attributes: Mapping[str, str]) -> Iterator[None]:
+    """Span of a call to the outside; of a fault it has the type alone, whose text may name a person."""
+    from opentelemetry.trace import SpanKind, Status, StatusCode
+
+    span = tracer().start_span(name, kind=SpanKind.CLIENT, attributes=dict(attributes))
+    try:
+        yield
+    except BaseException as fault:
+        span.set_attribute("error.type", type(fault).__name__)
+        span.set_status(Status(StatusCode.ERROR))
+        raise
+    finally:
+        span.end()
 
 
 _tasks: dict[str, Any] = {}

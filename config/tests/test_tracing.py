@@ -3,14 +3,20 @@
 import json
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from clients import spans as call_spans
 from config import tracing
 from config.variables import BASE_DIR
 from conftest import make_applicant
+from messaging.delivery import failover, send
+from messaging.gateways.base import GatewayError
+from tests.factories import MessageFactory
+from tests.gateways import FakeGateway
 
 pytest.importorskip("opentelemetry.sdk")
 pytestmark = pytest.mark.django_db
@@ -89,3 +95,22 @@ def test_nothing_of_it_is_loaded_while_it_is_off():
         [sys.executable, "-c", code], cwd=BASE_DIR, env=given, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["[]"], done.stderr
+
+
+def test_a_call_to_a_provider_is_a_span_of_its_requests_trace(spans, monkeypatch):
+    monkeypatch.setattr(call_spans, "_makers", [tracing.call_span])
+    trace = uuid4()
+    message = MessageFactory(recipient=NUMBER, provider="twilio-1", trace_id=trace)
+    taken, refused = FakeGateway("twilio-1"), FakeGateway("twilio-1", GatewayError(NUMBER, permanent=True))
+    for gateway in (taken, refused):
+        send.call_provider(message, gateway, send.to_outgoing(message), CODE, failover.begin("twilio-1"))
+    made = spans()
+    assert [each.name for each in made] == ["provider.send"] * 2
+    assert {f"{each.context.trace_id:032x}" for each in made} == {trace.hex}
+    assert dict(made[0].attributes) == {
+        "aval.message_id": str(message.pk),
+        "aval.provider": "twilio-1",
+        "aval.via": message.via,
+    }
+    assert made[1].attributes["error.type"] == "GatewayError"
+    assert not [each for each in (NUMBER, CODE) if each in made[0].to_json() + made[1].to_json()]

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from clients import request_id
+from clients import request_id, spans
 from clients.postgresql import exchange
 from messaging import sql, transitions_sql
 from messaging.delivery import failover, mail_bounces, receipts
@@ -189,7 +189,7 @@ def call_provider(
     """Call the provider. Raises nothing: every error becomes an answer."""
     answer: Answer
     try:
-        with request_id.resumed(message.trace_id):
+        with request_id.resumed(message.trace_id), spans.around_call(message.pk, message.provider, message.via):
             answer = gateway.send(outgoing, secret)
     except (GatewayError, OutcomeUnknown) as other:
         answer = other
