@@ -8,6 +8,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 
+from clients import request_id
 from clients.identity.emails import InvalidEmail, canonical_email, smtp_address
 from messaging.gateways.base import GatewayError, Outgoing, Unsendable
 
@@ -55,7 +56,10 @@ def check(message: Outgoing) -> None:
 
 
 def _headers(message: Outgoing) -> dict[str, str]:
+    """With the id of the request that asked for the mail, random and about nobody, so that a service can be asked."""
+    request = request_id.current()
     return {
+        **({request_id.HEADER: request.id} if request else {}),
         "Message-ID": message_id(message),
         "Auto-Submitted": "auto-generated",  # RFC 3834: no automatic answers
         # the same for Exchange (MS-OXCMAIL, section 2.1.3.2.20); not NDR: a bounce must come back

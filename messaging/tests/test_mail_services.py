@@ -6,10 +6,12 @@ import socket
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import pytest
 from anymail.exceptions import AnymailUnsupportedFeature
 
+from clients import request_id
 from messaging.gateways import BadGatewayUrl, gateway_from_url
 from messaging.gateways.base import GatewayError, OutcomeUnknown
 from messaging.tests.smtp_servers import CODE, outgoing
@@ -407,3 +409,14 @@ def test_urls_with_a_mistake(url):
     with pytest.raises(BadGatewayUrl) as fault:
         gateway_from_url(url, "C")
     assert "K" not in str(fault.value).replace("KEY", "")
+
+
+def test_a_mail_has_the_id_of_the_request_that_asked_for_it():
+    """For SMTP and for every service, which pass headers on."""
+    trace = uuid4()
+    with service() as (gateway, requests):
+        with request_id.resumed(trace):
+            gateway.send(outgoing(), CODE)
+        gateway.send(outgoing(), CODE)
+    named = [[each["Value"] for each in sent["Headers"] if each["Name"] == "X-Request-ID"] for _, sent, _ in requests]
+    assert named == [[trace.hex], []]
