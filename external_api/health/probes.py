@@ -1,54 +1,8 @@
-"""Probes of what a web process needs: its database, and the tables of its own version.
-
-Each has a thread of its own, which alone waits when the database hangs. While one query is unanswered no other is sent:
-further calls wait for the same answer.
-"""
-
-import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
-from threading import Lock
+"""Probes of what a web process needs: its database, and the tables of its own version."""
 
 from django.db import Error, connection
 
-DATABASE_TIMEOUT = 0.8
-"""Seconds for the database; the rest of the second is for the network."""
-
-
-class Probe:
-    """A question to the database, asked in a thread of its own and by one caller at a time."""
-
-    def __init__(self, question: Callable[[], bool], name: str) -> None:
-        self._question = question
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
-        self._lock = Lock()
-        self._pending: Future[bool] | None = None
-        self._asked_at = 0.0
-
-    def answers(self, *, max_age: float = 0.0) -> bool:
-        """Whether the answer is yes, and came in time. An answer of the last `max_age` seconds is given again."""
-        with self._lock:
-            now = time.monotonic()
-            if self._pending is None or (self._pending.done() and now - self._asked_at >= max_age):
-                self._pending = self._thread.submit(self._question)
-                self._asked_at = now
-            pending = self._pending
-        try:
-            return pending.result(timeout=DATABASE_TIMEOUT)
-        except TooSlow:
-            return False
-
-
-def _select_one() -> bool:
-    try:
-        connection.close_if_unusable_or_obsolete()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            return bool(cursor.fetchone() == (1,))
-    except Error:
-        connection.close()
-        return False
+from clients.probes import Probe, select_one
 
 
 def _is_migrated() -> bool:
@@ -64,5 +18,5 @@ def _is_migrated() -> bool:
         connection.close()  # it is needed until the answer is yes, and never again
 
 
-database = Probe(_select_one, "status")
+database = Probe(select_one, "status")
 schema = Probe(_is_migrated, "schema")

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from clients.probes import Probe
 from external_api.health import probes
 from external_api.health.middleware import LIVE, READY, STOPPING, Health
-from external_api.health.probes import Probe
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +102,7 @@ def test_a_path_below_is_none_of_them(settings):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_real_probes_find_the_database_and_its_tables():
-    assert probes._select_one()
+    assert probes.select_one()
     assert probes._is_migrated()
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'support' RETURNING app, name, applied")
