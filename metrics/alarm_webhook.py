@@ -9,7 +9,7 @@ PostgreSQL each process remembers by itself that it has told so.
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -21,7 +21,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from metrics import marks, sql
 from metrics.alarm_states import State
-from metrics.alarms import ALARMS, Alarm
+from metrics.alarms import ALARMS, DATABASE_DOWN, Alarm
 from metrics.conditions import Figures
 from metrics.gauges import read_all
 from metrics.models import AlarmState
@@ -31,11 +31,10 @@ from webhooks.client import DEADLINE, Try
 log = logging.getLogger(__name__)
 
 MARK = "alarms"
-DATABASE_ALARM = "AvalDatabaseDown"
 _BY_NAME = {alarm.name: alarm for alarm in ALARMS}
 _FIELDS = [each.name for each in fields(State)]
 _remembered: dict[str, State] = {}
-"""State of DATABASE_ALARM while there is no database to keep it."""
+"""State of DATABASE_DOWN while there is no database to keep it."""
 
 Message = tuple[Alarm, State, str, float | None]
 """An alarm, its claimed state, what is told, and the value of its condition."""
@@ -50,7 +49,7 @@ def evaluate(*, at: datetime) -> int:
         messages = _judge(figures, at=at)
     except (DatabaseError, InterfaceError) as fault:
         log.warning("alarms are judged without the database", extra={"fault": repr(fault)[:200]})
-        return _tell_without_database(at=at)
+        return tell_without_database(at=at)
     return sum(_tell(message, at=at) for message in messages)
 
 
@@ -77,15 +76,27 @@ def _judge(figures: Figures, *, at: datetime) -> list[Message]:
         if marks.lock(cursor, MARK) is None:
             return []
         known = {row["name"]: State(**row) for row in AlarmState.objects.values(*_FIELDS)} | _remembered
-        judged = [_judged(alarm, known.get(alarm.name, State(alarm.name)), figures, at) for alarm in ALARMS]
+        judged = list(_judged_in_order(known, figures, at))
         _keep(state for _, state, _, _ in judged)
     _remembered.clear()
     return [each for each in judged if each[2]]
 
 
-def _judged(alarm: Alarm, state: State, figures: Figures, at: datetime) -> Message:
+def _judged_in_order(known: Mapping[str, State], figures: Figures, at: datetime) -> Iterator[Message]:
+    firing: set[str] = set()
+    for alarm in ALARMS:
+        judged = _judged(
+            alarm, known.get(alarm.name, State(alarm.name)), figures, at, is_explained=alarm.unless in firing
+        )
+        if judged[1].is_firing:
+            firing.add(alarm.name)
+        yield judged
+
+
+def _judged(alarm: Alarm, state: State, figures: Figures, at: datetime, *, is_explained: bool) -> Message:
+    """`is_explained`: the alarm that would be its cause fires."""
     value = alarm.condition.value(figures)
-    holds = None if value is None else alarm.condition.holds(value)
+    holds = None if value is None else alarm.condition.holds(value) and not is_explained
     state = state.judged(holds, alarm.lasting, at=at)
     message = state.message(at=at)
     return (alarm, state.claimed(at=at), message, value) if message else (alarm, state, "", value)
@@ -111,15 +122,16 @@ def _tell(message: Message, *, at: datetime) -> bool:
     return True
 
 
-def _tell_without_database(*, at: datetime) -> int:
-    alarm = _BY_NAME[DATABASE_ALARM]
-    state = _remembered.get(DATABASE_ALARM, State(DATABASE_ALARM)).judged(True, alarm.lasting, at=at)
+def tell_without_database(*, at: datetime) -> int:
+    """Judge DATABASE_DOWN, which holds, by what this process remembers. Returns how many messages were taken."""
+    alarm = _BY_NAME[DATABASE_DOWN]
+    state = _remembered.get(DATABASE_DOWN, State(DATABASE_DOWN)).judged(True, alarm.lasting, at=at)
     what = state.message(at=at)
     if what:
         state = state.claimed(at=at)
         if send(alarm, state, what, 0.0, at=at):
             state = state.taken(what, at=at)
-    _remembered[DATABASE_ALARM] = replace(state)
+    _remembered[DATABASE_DOWN] = replace(state)
     return int(state.told_at == at)
 
 

@@ -15,6 +15,8 @@ IMMEDIATELY, SOON, LATER = timedelta(0), timedelta(seconds=15), timedelta(minute
 """Times for which a condition must hold."""
 PAGE, TICKET = "page", "ticket"
 """Severities: somebody must come now, or in the hours of the office."""
+DATABASE_DOWN, BROKER_DOWN = "AvalDatabaseDown", "AvalBrokerDown"
+"""Alarms that are the cause of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,15 @@ class Alarm:
     severity: str
     condition: Condition
     lasting: timedelta = IMMEDIATELY
+    unless: str = ""
+    """Alarm before it in the list. While that one fires, this one is not judged: it would be a consequence."""
+
+    @property
+    def expr(self) -> str:
+        """PromQL of the whole rule."""
+        if not self.unless:
+            return self.condition.expr
+        return f'({self.condition.expr}) unless on() ALERTS{{alertname="{self.unless}",alertstate="firing"}}'
 
     @property
     def runbook(self) -> str:
@@ -37,14 +48,29 @@ _SWEEPS = (("task", ("messaging.sweep", "tokens.sweep", "metrics.sweep")),)
 
 ALARMS: tuple[Alarm, ...] = (
     Alarm("AvalNotScraped", "Prometheus gets no metrics of Aval.", PAGE, Absent("aval_build_info"), SOON),
-    Alarm("AvalDatabaseDown", "PostgreSQL does not answer.", PAGE, Limit(gauges.DATABASE_UP, below=1)),
-    Alarm("AvalRedisDown", "Redis does not answer.", PAGE, Limit(gauges.REDIS_UP, below=1), SOON),
+    Alarm(DATABASE_DOWN, "PostgreSQL does not answer.", PAGE, Limit(gauges.DATABASE_UP, below=1), SOON),
+    Alarm(
+        BROKER_DOWN,
+        "The broker, Redis or RabbitMQ, does not answer: codes do not leave.",
+        PAGE,
+        Limit(gauges.BROKER_UP, below=1),
+        SOON,
+    ),
+    Alarm(
+        "AvalRedisDown",
+        "Redis, which is not the broker, does not answer.",
+        PAGE,
+        Limit(gauges.REDIS_UP, below=1),
+        SOON,
+        unless=BROKER_DOWN,
+    ),
     Alarm(
         "AvalSweepLate",
-        "A sweep has not done its work for 25 s: beat, the broker or the process periodic stands still.",
+        "A sweep has not done its work for 25 s: beat or the process periodic stands still.",
         PAGE,
         Limit(gauges.TASK_AGE, above=25, where=_SWEEPS),
         SOON,
+        unless=BROKER_DOWN,
     ),
     Alarm(
         "AvalCodesWait",
@@ -52,6 +78,7 @@ ALARMS: tuple[Alarm, ...] = (
         PAGE,
         Limit(gauges.QUEUE_OLDEST, above=15, where=_CODES),
         SOON,
+        unless=BROKER_DOWN,
     ),
     Alarm(
         "AvalProviderSetAside",
@@ -113,6 +140,13 @@ ALARMS: tuple[Alarm, ...] = (
     ),
     Alarm("AvalBounces", "Of the mails of a week 5 % came back.", TICKET, Limit(gauges.BOUNCES, above=0.05)),
     Alarm(
+        "AvalDispatcherDown",
+        "Events have waited for 20 s to be taken over for webhooks: the process webhooks stands still.",
+        PAGE,
+        Limit(gauges.TAKE_OVER_LAG, above=20),
+        SOON,
+    ),
+    Alarm(
         "AvalWebhooksWait",
         "A delivery to a webhook has been due for five minutes and is not tried.",
         TICKET,
@@ -133,5 +167,12 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm(
         "AvalKeyEnds", "A company's last key ends within a week, or has ended.", TICKET, Limit(gauges.KEY_DAYS, below=7)
     ),
-    Alarm("AvalScrapeErrors", "A figure of the metrics cannot be read.", TICKET, Limit(gauges.ERRORS, above=0), LATER),
+    Alarm(
+        "AvalScrapeErrors",
+        "A figure of the metrics cannot be read.",
+        TICKET,
+        Limit(gauges.ERRORS, above=0),
+        LATER,
+        unless=DATABASE_DOWN,
+    ),
 )

@@ -10,11 +10,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from celery import current_app
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from clients.events import watch
 from clients.models import Credential
-from clients.rate_limits.redis_client import RedisUnavailable, breaker
+from clients.rate_limits.redis_client import BrokerUnavailable, RedisUnavailable, breaker, broker
 from clients.rate_limits.redis_client import connection as redis_connection
 from messaging.models import Via
 from messaging.queue.names import QUEUE_OF, QUEUES
@@ -22,11 +24,14 @@ from metrics import gauges_sql as sql
 from metrics.service_levels import mail_ratios
 from metrics.sweep import providers_in_use
 from metrics.task_runs import TASKS, last_runs
+from webhooks.models import Endpoint
 
 log = logging.getLogger(__name__)
 
 STATEMENT_MS = 1_500
 """Limit of one reading, in milliseconds: a scrape has ten seconds."""
+BROKER_SECONDS = 1.0
+"""Limit of the broker's answer to a new connection."""
 UNKNOWN_FOR = timedelta(hours=1)
 ENDED_FOR = timedelta(days=30)
 """Time for which a key that has ended is still shown."""
@@ -53,6 +58,9 @@ PROVIDER_OPEN = Gauge("aval_provider_open", "1 while the provider is set aside (
 TASK_AGE = Gauge("aval_task_age_seconds", "Time since a periodic task last did all of its work.", ("task",))
 WEBHOOK_BACKLOG = Gauge("aval_webhook_backlog", "Open deliveries to active webhooks.")
 WEBHOOK_OLDEST = Gauge("aval_webhook_oldest_seconds", "Time for which the oldest of them has been due.")
+TAKE_OVER_LAG = Gauge(
+    "aval_webhook_take_over_lag_seconds", "Time for which the oldest event has waited to be taken over for a webhook."
+)
 FEED_LAG = Gauge("aval_feed_lag_seconds", "Age of the transaction that the feed of events waits for.")
 KEY_DAYS = Gauge(
     "aval_key_days_left", "Days to the end of a company's last key of a kind, where it ends.", ("partner", "kind")
@@ -60,6 +68,7 @@ KEY_DAYS = Gauge(
 COMPLAINTS = Gauge("aval_complaint_ratio", "Complaints of the last seven days for each mail; 0 below 500 mails.")
 BOUNCES = Gauge("aval_bounce_ratio", "Mails of the last seven days that came back for good, the same way.")
 REDIS_UP = Gauge("aval_redis_up", "1 while Redis answers.")
+BROKER_UP = Gauge("aval_broker_up", "1 while the broker of Celery answers: Redis or RabbitMQ.")
 DATABASE_UP = Gauge("aval_database_up", "1 while PostgreSQL answers.")
 ERRORS = Gauge("aval_scrape_errors", "Readings that failed in this scrape. The log has the reason.")
 
@@ -111,7 +120,12 @@ def _tasks(at: datetime) -> Read:
 
 def _webhooks(at: datetime) -> Read:
     ((count, since),) = _rows(sql.WEBHOOKS, at=at)
-    return {WEBHOOK_BACKLOG: {(): float(count)}, WEBHOOK_OLDEST: {(): _age(since, at)}}
+    ((waiting_since,),) = _rows(sql.NOT_TAKEN_OVER, most=Endpoint.MOST_OPEN)
+    return {
+        WEBHOOK_BACKLOG: {(): float(count)},
+        WEBHOOK_OLDEST: {(): _age(since, at)},
+        TAKE_OVER_LAG: {(): _age(waiting_since, at)},
+    }
 
 
 def _feed(at: datetime) -> Read:
@@ -136,8 +150,8 @@ READINGS: tuple[Callable[[datetime], Read], ...] = (
 )
 """Readings of the database."""
 GAUGES = (
-    *(QUEUE_DUE, QUEUE_OLDEST, SENDING, UNKNOWN, PROVIDER_OPEN, TASK_AGE, WEBHOOK_BACKLOG, WEBHOOK_OLDEST, FEED_LAG),
-    *(KEY_DAYS, COMPLAINTS, BOUNCES, REDIS_UP, DATABASE_UP, ERRORS),
+    *(QUEUE_DUE, QUEUE_OLDEST, SENDING, UNKNOWN, PROVIDER_OPEN, TASK_AGE, WEBHOOK_BACKLOG, WEBHOOK_OLDEST),
+    *(TAKE_OVER_LAG, FEED_LAG, KEY_DAYS, COMPLAINTS, BOUNCES, REDIS_UP, BROKER_UP, DATABASE_UP, ERRORS),
 )
 
 
@@ -189,7 +203,9 @@ def read_all(*, at: datetime) -> Snapshot:
     for reading in READINGS:
         found = snapshot.read(reading.__name__.strip("_"), partial(reading, at))
         snapshot.values |= found or {}
-    snapshot.values[REDIS_UP] = {(): float(_is_redis_up())}
+    redis_up = _is_redis_up()
+    snapshot.values[REDIS_UP] = {(): float(redis_up)}
+    snapshot.values[BROKER_UP] = {(): float(redis_up if settings.REDIS_IS_BROKER else _is_broker_up())}
     return snapshot
 
 
@@ -198,5 +214,15 @@ def _is_redis_up() -> bool:
         with breaker:
             redis_connection().ping()
     except RedisUnavailable:
+        return False
+    return True
+
+
+def _is_broker_up() -> bool:
+    """Whether the broker takes a new connection within a second; a frozen RabbitMQ accepts it and stays silent."""
+    try:
+        with broker, current_app.connection_for_write(connect_timeout=BROKER_SECONDS) as link:
+            link.transport.close_connection(link.transport.establish_connection())  # once: `connect` tries again
+    except BrokerUnavailable:
         return False
     return True

@@ -28,6 +28,23 @@ WEBHOOKS = """
     WHERE delivery.status = 'PENDING' AND endpoint.status = 'ACTIVE' AND partner.is_active
 """
 """Open deliveries to active endpoints, and since when the oldest of them is due and not being tried."""
+NOT_TAKEN_OVER = """
+    SELECT min(event.at) FROM webhooks_endpoint AS endpoint
+    JOIN clients_partner AS partner ON partner.id = endpoint.partner_id
+    CROSS JOIN LATERAL (
+        SELECT at FROM clients_partnerevent AS behind
+        WHERE behind.partner_id = endpoint.partner_id
+          AND (behind.xid, behind.id) > (endpoint.cursor_xid, endpoint.cursor_event_id)
+          AND behind.xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY xid, id LIMIT 1
+    ) AS event
+    WHERE endpoint.status = 'ACTIVE' AND partner.is_active AND (
+        SELECT count(*) FROM webhooks_delivery AS delivery
+        WHERE delivery.endpoint_id = endpoint.id AND delivery.status = 'PENDING'
+    ) < %(most)s::int
+"""
+"""The time of the oldest event that an active endpoint could take over. One with as many open deliveries as it may have
+takes over none."""
 KEYS = """
     SELECT partner.slug, credential.kind, max(credential.expires_at)
     FROM clients_credential AS credential JOIN clients_partner AS partner ON partner.id = credential.partner_id

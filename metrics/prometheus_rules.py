@@ -11,7 +11,7 @@ _HEAD = """\
 # Alarms of Aval, made by `manage.py alarm_rules` from metrics/alarms.py: change them there.
 groups:
   - name: aval
-    interval: 15s
+    interval: 5s
     rules:
 """
 
@@ -24,7 +24,7 @@ def _rule(alarm: Alarm) -> str:
     lasting = int(alarm.lasting.total_seconds())
     return f"""\
       - alert: {alarm.name}
-        expr: {_quoted(alarm.condition.expr)}
+        expr: {_quoted(alarm.expr)}
         for: {lasting}s
         labels: {{severity: {alarm.severity}}}
         annotations:

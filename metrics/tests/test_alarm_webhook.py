@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError
 from standardwebhooks.webhooks import Webhook
 
-from conftest import at_once
+from conftest import at_once, wait_until
 from messaging.models import ProviderState
 from metrics import alarm_webhook, gauges
 from metrics.alarm_webhook import evaluate
@@ -129,13 +129,34 @@ def test_a_database_that_is_away_is_told_and_so_is_its_return(receiver, at, monk
     with monkeypatch.context() as patch:
         patch.setattr(gauges, "_rows", away)
         patch.setattr(alarm_webhook, "_judge", away)
-        assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 15, 30)] == [1, 0, 0]
+        assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 10, 15, 30)] == [0, 0, 1, 0]
     assert told(receiver) == [("alarm.firing", "AvalDatabaseDown")]
     assert evaluate(at=at + 45 * SECOND) == 1
     assert told(receiver)[1:] == [("alarm.resolved", "AvalDatabaseDown")]
 
 
-def test_the_process_evaluates_again_after_a_fault(monkeypatch, settings):
+def test_an_alarm_is_not_told_while_the_one_that_explains_it_fires(receiver, at, monkeypatch):
+    MessageFactory(created_at=at - 20 * SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(gauges, "_is_redis_up", lambda: False)
+        assert [evaluate(at=at + seconds * SECOND) for seconds in (0, 15, 30, 90)] == [0, 1, 0, 0]
+        assert told(receiver) == [("alarm.firing", "AvalBrokerDown")]
+    later = at + 100 * SECOND
+    assert evaluate(at=later) == 1, "the end of the outage"
+    assert [evaluate(at=later + seconds * SECOND) for seconds in (14, 15)] == [0, 1], "it counts from there"
+    assert told(receiver)[1:] == [("alarm.resolved", "AvalBrokerDown"), ("alarm.firing", "AvalCodesWait")]
+
+
+@pytest.fixture
+def database(monkeypatch):
+    """What the probe of the process says of the database."""
+    says = {"answers": True}
+    monkeypatch.setattr(serve_metrics, "select_one", lambda: says["answers"])
+    monkeypatch.setattr(serve_metrics, "close_old_connections", lambda: None)
+    return says
+
+
+def test_the_process_evaluates_again_after_a_fault(monkeypatch, settings, database):
     calls, stopping = [], Event()
     settings.ALARM_URL = "https://alarmas.example.com/aval"
 
@@ -146,10 +167,33 @@ def test_the_process_evaluates_again_after_a_fault(monkeypatch, settings):
         raise RuntimeError("a fault")
 
     monkeypatch.setattr(serve_metrics, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(serve_metrics, "close_old_connections", lambda: None)
     monkeypatch.setattr(serve_metrics.alarm_webhook, "evaluate", faulty)
     serve_metrics.evaluate_until(stopping)
-    assert len(calls) == 3
+    assert len(calls) >= 3
+
+
+def test_a_database_that_hangs_is_told_while_an_evaluation_waits_for_it(monkeypatch, database):
+    thawed, evaluations, told_at = Event(), [], []
+
+    def hanging(**_):
+        evaluations.append(1)
+        assert thawed.wait(20)
+
+    monkeypatch.setattr(serve_metrics.alarm_webhook, "evaluate", hanging)
+    monkeypatch.setattr(serve_metrics.alarm_webhook, "tell_without_database", lambda *, at: told_at.append(at))
+    evaluator = serve_metrics.Evaluator()
+    evaluator.step()
+    evaluator.step()
+    assert evaluator.is_busy
+    assert (len(evaluations), told_at) == (1, []), "it is slow, and the database answers"
+    database["answers"] = False
+    evaluator.step()
+    assert len(told_at) == 1
+    database["answers"] = True
+    thawed.set()
+    assert wait_until(lambda: not evaluator.is_busy, 5)
+    evaluator.step()
+    assert wait_until(lambda: len(evaluations) == 2, 5)
 
 
 def test_without_an_address_the_process_evaluates_nothing_and_shows_that_it_runs(monkeypatch, settings):

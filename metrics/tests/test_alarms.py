@@ -14,13 +14,13 @@ from metrics import catalog, gauges
 from metrics.alarms import ALARMS
 from metrics.conditions import Absent, Figures, Limit, Series, Share
 from metrics.prometheus_rules import text
+from testkit.skipping import skip_or_fail
 
 ROOT = settings.BASE_DIR
 RULES = ROOT / "ops" / "prometheus" / "aval.rules.yml"
 BOARD = ROOT / "ops" / "grafana" / "aval.json"
 RUNBOOK = ROOT / "docs" / "runbook.md"
 HOUR = timedelta(hours=1)
-PROMTOOL = shutil.which("promtool")
 
 
 def exported():
@@ -40,7 +40,7 @@ def labels_of(name):
 
 
 def queries():
-    yield from ((f"rule {alarm.name}", alarm.condition.expr) for alarm in ALARMS)
+    yield from ((f"rule {alarm.name}", alarm.expr) for alarm in ALARMS)
     for panel in json.loads(BOARD.read_text())["panels"]:
         yield from ((f"panel {panel['title']}", target["expr"]) for target in panel["targets"])
 
@@ -49,14 +49,75 @@ def test_the_rules_are_those_of_the_list():
     assert RULES.read_text() == text(), "say: manage.py alarm_rules > ops/prometheus/aval.rules.yml"
     (group,) = yaml.safe_load(RULES.read_text())["groups"]
     assert [rule["alert"] for rule in group["rules"]] == [alarm.name for alarm in ALARMS]
-    assert [rule["expr"] for rule in group["rules"]] == [alarm.condition.expr for alarm in ALARMS]
+    assert [rule["expr"] for rule in group["rules"]] == [alarm.expr for alarm in ALARMS]
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed: it comes with Debian's prometheus")
+def promtool(*words):
+    tool = shutil.which("promtool")
+    if tool is None:
+        skip_or_fail("promtool is not installed: it comes with Debian's prometheus")
+    done = subprocess.run([tool, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_prometheus_itself_reads_the_rules():
-    """One check more where the tool is; the test above compares the file in any case."""
-    done = subprocess.run([PROMTOOL, "check", "rules", str(RULES)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    promtool("check", "rules", str(RULES))
+
+
+SERIES = {
+    "aval_build_info": "1x60",
+    "aval_redis_up": "1x60",
+    "aval_broker_up": "1x60",
+    'aval_task_age_seconds{task="tokens.sweep"}': "1x60",
+    'aval_queue_oldest_seconds{queue="codes",via="S"}': "0x60",
+}
+"""A minute before and four after the fault, by five seconds."""
+OLDER = "0x11 0+5x47"
+"""An age that grows."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "firing"),
+    [
+        pytest.param({}, set(), id="undisturbed"),
+        pytest.param(
+            {
+                "aval_redis_up": "1x11 0x47",
+                "aval_broker_up": "1x11 0x47",
+                'aval_task_age_seconds{task="tokens.sweep"}': OLDER,
+                'aval_queue_oldest_seconds{queue="codes",via="S"}': OLDER,
+            },
+            {"AvalBrokerDown"},
+            id="Redis, the broker",
+        ),
+        pytest.param({"aval_redis_up": "1x11 0x47"}, {"AvalRedisDown"}, id="Redis beside RabbitMQ"),
+        pytest.param({'aval_task_age_seconds{task="tokens.sweep"}': OLDER}, {"AvalSweepLate"}, id="beat"),
+        pytest.param({'aval_queue_oldest_seconds{queue="codes",via="S"}': OLDER}, {"AvalCodesWait"}, id="the worker"),
+        pytest.param({"aval_broker_up": "1x11 0 1x46"}, set(), id="a broker that was away for five seconds"),
+    ],
+)
+def test_prometheus_raises_the_alarm_of_a_fault_within_a_minute_and_no_other(tmp_path, changed, firing):
+    by_name = {alarm.name: alarm for alarm in ALARMS}
+
+    def expected(name):
+        alarm = by_name[name]
+        annotations = {"summary": alarm.summary, "runbook": alarm.runbook}
+        told = [{"exp_labels": {"severity": alarm.severity}, "exp_annotations": annotations}]
+        return {"eval_time": "2m", "alertname": name, "exp_alerts": told if name in firing else []}
+
+    judged_at = [expected(name) for name in by_name]
+    before = [each | {"eval_time": "1m", "exp_alerts": []} for each in judged_at]
+    series = [{"series": name, "values": values} for name, values in (SERIES | changed).items()]
+    tests = [{"interval": "5s", "input_series": series, "alert_rule_test": before + judged_at}]
+    file = tmp_path / "tests.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "5s", "tests": tests}))
+    promtool("test", "rules", str(file))
+
+
+def test_an_alarm_that_explains_another_stands_before_it():
+    names = [alarm.name for alarm in ALARMS]
+    for alarm in ALARMS:
+        assert not alarm.unless or names.index(alarm.unless) < names.index(alarm.name), alarm.name
 
 
 @pytest.mark.parametrize(("place", "query"), list(queries()))

@@ -1,11 +1,16 @@
 """Gauges: each from live rows, and none from a table that grows."""
 
 import re
+import socket
+import time
 from datetime import timedelta
+from functools import partial
+from unittest.mock import patch
 
 import pytest
 from celery import current_app
 from django.db import OperationalError, connection, transaction
+from kombu.connection import Connection
 
 from clients.credentials import issue
 from clients.models import Credential
@@ -16,6 +21,7 @@ from messaging.steps import failures
 from metrics import gauges, gauges_sql, sql, task_runs
 from metrics.gauges import read_all
 from tests.factories import DeliveryFactory, EndpointFactory, MessageFactory, PartnerFactory
+from webhooks.models import Endpoint
 
 pytestmark = pytest.mark.django_db
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -97,6 +103,40 @@ def test_the_backlog_of_webhooks_is_that_of_active_ones():
     assert (value(gauges.WEBHOOK_BACKLOG), value(gauges.WEBHOOK_OLDEST)) == (2, 40)
 
 
+def test_events_that_no_dispatcher_takes_over_are_late():
+    endpoint = EndpointFactory(created_at=NOW)
+    paused = EndpointFactory(status="PAUSED", stopped_at=NOW)
+    with connection.cursor() as cursor:
+        for each, seconds in ((endpoint, 30), (endpoint, 20), (paused, 90)):
+            cursor.execute(
+                "INSERT INTO clients_partnerevent (partner_id, type, subject, at, data, xid)"
+                " VALUES (%s, 'key.expiring', 'x', %s, '{}', '3')",  # of a transaction long before
+                [each.partner_id, NOW - seconds * SECOND],
+            )
+    Endpoint.objects.update(cursor_xid=1, cursor_event_id=0)
+    assert value(gauges.TAKE_OVER_LAG) == 30
+    full = [DeliveryFactory(endpoint=endpoint, status="PENDING", created_at=NOW, next_try_at=NOW) for _ in range(3)]
+    assert value(gauges.TAKE_OVER_LAG) == 30
+    with patch.object(Endpoint, "MOST_OPEN", len(full)):
+        assert value(gauges.TAKE_OVER_LAG) == 0, "it takes over none while so many are open"
+
+
+def test_a_broker_that_is_not_redis_is_asked_for_a_connection(settings, monkeypatch):
+    assert value(gauges.BROKER_UP) == 1
+    settings.REDIS_IS_BROKER = False
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"amqp://guest:guest@127.0.0.1:{silent.getsockname()[1]}//"
+        monkeypatch.setattr(gauges.current_app, "connection_for_write", partial(Connection, url))
+        monkeypatch.setattr(gauges.broker, "closed_until", 0.0)
+        began = time.monotonic()
+        assert value(gauges.BROKER_UP) == 0, "it accepts the connection and says nothing"
+        assert time.monotonic() - began < 3
+        assert value(gauges.REDIS_UP) == 1
+    monkeypatch.setattr(gauges.broker, "closed_until", 0.0)
+    assert value(gauges.BROKER_UP) == 0, "it refuses"
+    monkeypatch.setattr(gauges.broker, "closed_until", 0.0)
+
+
 def test_days_to_the_end_of_a_companys_last_key():
     one, two = PartnerFactory(name="Banco Uno"), PartnerFactory(name="Banco Dos")
     for partner in (one, two):
@@ -141,7 +181,7 @@ BIG = {
     "webhooks_delivery": {"open_deliveries_of_an_endpoint"},
     "tokens_verificationtoken": {"tokens_to_close"},
     "messaging_messageevent": set(),
-    "clients_partnerevent": set(),
+    "clients_partnerevent": {"feed_of_a_partner"},
     "external_api_apirequest": set(),
     "metrics_metricminute": set(),
 }
