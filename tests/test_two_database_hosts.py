@@ -1,19 +1,18 @@
 """Two PostgreSQL hosts in DATABASE_URL: the primary is lost under traffic and its replica takes over."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from config.embedded import stack as embedded
 from config.run.processes import wait_until
 from testkit.replication import OWNER, RUN, Pair, pair
 from testkit.stack import Asked, Stack, exclusive_folder
+from testkit.traffic import Traffic
 
 RECOVERY_SECONDS = 30
 """Limit from the loss of the primary to the next code that arrives."""
@@ -32,48 +31,33 @@ def running_on(servers: Pair, folder: Path) -> Iterator[Stack]:
         yield stack
 
 
-class Traffic:
+class Callers:
     """Clients who ask for a code, one after another; those whose request was accepted."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.over = threading.Event()
         self.accepted: list[Asked] = []
         self.statuses: set[int] = set()
 
-    def run(self) -> None:
-        while not self.over.is_set():
-            person, phone = self.stack.person(), self.stack.phone()
-            try:
-                answer = self.stack.http.post("/v1/api/client", json=person)
-                self.statuses.add(answer.status_code)
-                if answer.status_code == 201:
-                    client = answer.json()["data"]["id"]
-                    answer = self.stack.ask(client, phone)
-                    self.statuses.add(answer.status_code)
-                    if answer.status_code == 200:
-                        self.accepted.append(Asked(client, phone))
-            except httpx.TransportError as fault:
-                pytest.fail(f"the web server itself never goes away: {fault!r}")
-            time.sleep(0.05)
-
-
-@contextmanager
-def traffic(stack: Stack) -> Iterator[Traffic]:
-    each = Traffic(stack)
-    thread = threading.Thread(target=each.run)
-    thread.start()
-    try:
-        yield each
-    finally:
-        each.over.set()
-        thread.join(60)
+    def ask(self) -> None:
+        """Raises httpx.TransportError: the web server itself never goes away."""
+        person, phone = self.stack.person(), self.stack.phone()
+        answer = self.stack.http.post("/v1/api/client", json=person)
+        self.statuses.add(answer.status_code)
+        if answer.status_code != 201:
+            return
+        client = answer.json()["data"]["id"]
+        answer = self.stack.ask(client, phone)
+        self.statuses.add(answer.status_code)
+        if answer.status_code == 200:
+            self.accepted.append(Asked(client, phone))
 
 
 @pytest.mark.timeout(300)
 def test_a_replica_takes_over_and_no_accepted_code_is_lost(tmp_path):
     with pair(tmp_path / "pair") as servers, running_on(servers, tmp_path / "stack") as stack:
-        with traffic(stack) as calls:
+        calls = Callers(stack)
+        with Traffic(calls.ask, pause=0.05) as traffic:
             assert wait_until(lambda: len(calls.accepted) >= 20, 60)
             lost_at = time.monotonic()
             servers.fail_over()
@@ -82,6 +66,7 @@ def test_a_replica_takes_over_and_no_accepted_code_is_lost(tmp_path):
             newest = calls.accepted[-1]
             assert wait_until(lambda: stack.code(newest.phone) is not None, 20)
             took = time.monotonic() - lost_at
+        assert traffic.faults == []
         assert took <= RECOVERY_SECONDS + 10, f"{took:.0f} s"
         assert calls.statuses <= {200, 201, 503}, "an outage is told in the contract's words"
         assert wait_until(lambda: unsettled(stack, calls.accepted) == 0, 60)

@@ -10,10 +10,7 @@ import os
 import signal
 import subprocess
 import tarfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,6 +20,7 @@ from bench import history
 from config.run.processes import wait_until
 from config.variables import BASE_DIR
 from testkit.stack import Stack, free_port, running
+from testkit.traffic import Traffic
 
 OLDER = "cf51204f26752fd71fb1eb6cc81a2c1b8604fd3f"
 FILLED = int(os.environ.get("AVAL_UPGRADE_CODES") or 100_000)
@@ -45,22 +43,12 @@ def older(tmp_path_factory) -> Path:
     return folder
 
 
-class Traffic:
-    """Clients that register, ask for a code, and verify it, without a pause; and what was refused."""
+class Callers:
+    """Clients that register, ask for a code, and verify it."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.over = threading.Event()
-        self.verified = 0
-        self.refused: list[str] = []
         self.slowest = 0.0
-
-    def call(self) -> None:
-        while not self.over.is_set():
-            try:
-                self.one_client()
-            except (httpx.HTTPError, AssertionError) as fault:
-                self.refused.append(f"{type(fault).__name__}: {fault}"[:500])
 
     def one_client(self) -> None:
         client, phone = self.timed(self.stack.register), self.stack.phone()
@@ -69,32 +57,12 @@ class Traffic:
         code = self.stack.code_soon(phone, 20)
         answer = self.timed(lambda: self.stack.verify(client, code))
         assert answer.status_code == 200, answer.text
-        self.verified += 1
 
     def timed(self, act):
         began = time.monotonic()
         found = act()
         self.slowest = max(self.slowest, time.monotonic() - began)
         return found
-
-    def goes_on(self) -> None:
-        """Wait until it went on for a while."""
-        known = self.verified
-        assert wait_until(lambda: self.verified >= known + 2 * CALLERS, 60), self.refused[:3]
-
-
-@contextmanager
-def traffic(stack: Stack) -> Iterator[Traffic]:
-    each = Traffic(stack)
-    threads = [threading.Thread(target=each.call) for _ in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield each
-    finally:
-        each.over.set()
-        for thread in threads:
-            thread.join(60)
 
 
 @pytest.mark.timeout(900)
@@ -109,7 +77,8 @@ def test_an_upgrade_under_traffic_refuses_no_call_and_loses_no_code(older, tmp_p
             history.prepare(database)
             history.fill(database, FILLED)
         filled = stack.logs()  # the filling is no part of the upgrade
-        with traffic(stack) as calls:
+        callers = Callers(stack)
+        with Traffic(callers.one_client, callers=CALLERS) as calls:
             calls.goes_on()
             stack.source = BASE_DIR
             began = time.monotonic()
@@ -126,11 +95,11 @@ def test_an_upgrade_under_traffic_refuses_no_call_and_loses_no_code(older, tmp_p
                 setattr(stack, name, now)
                 replace(before, now)
             calls.goes_on()
-        log.info("migrate took %.1f s, %d codes were verified", migrated, calls.verified)
-        log.info("the slowest call took %.2f s, %d were refused", calls.slowest, len(calls.refused))
-        assert calls.refused == []
-        assert calls.verified >= 10 * CALLERS
-        assert calls.slowest < 10, "nobody waits for a lock of the migration"
+        log.info("migrate took %.1f s, %d codes were verified", migrated, calls.done)
+        log.info("the slowest call took %.2f s, %d were refused", callers.slowest, len(calls.faults))
+        assert calls.faults == []
+        assert calls.done >= 10 * CALLERS
+        assert callers.slowest < 10, "nobody waits for a lock of the migration"
         errors = [
             line
             for name, text in stack.logs().items()
