@@ -27,6 +27,7 @@ from clients.rate_limits import alarms, counters
 from clients.rate_limits.redis_client import breaker, broker, connection
 from external_api.frontdoor import export_slots
 from external_api.health import probes
+from external_api.openapi.registry import EXAMPLE
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
@@ -242,17 +243,7 @@ def front(db: None) -> InformaperuClient:
     return InformaperuClient()
 
 
-EXTERNAL_CLIENT: dict[str, Any] = {
-    "cui": "2380033370713",
-    "first_name": "Juan",
-    "last_name": "Pérez",
-    "phone": "555-1234",
-    "product_key": "ABC123",
-    "product_id": "98765",
-    "origin": "website",
-    "client_id": "CL123456",
-    "data_points": [{"key": "name", "value": "Juan"}],
-}
+EXTERNAL_CLIENT: dict[str, Any] = EXAMPLE
 """Example of `POST /external/client/registry` in the contract document."""
 
 

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -23,10 +22,12 @@ from standardwebhooks.webhooks import Webhook
 
 from config.run.processes import wait_until
 from config.variables import BASE_DIR
+from external_api.openapi.registry import EXAMPLE
 from staff.tests.authenticator import STEP
 from staff.tests.authenticator import code as code_of
 from testkit.processes import Program
 from testkit.stack import Asked, Stack, free_port, running
+from testkit.traffic import Traffic
 from tests.partner_calls import Partner
 from tests.secret_keys import NEW, OLD
 from webhooks.tests.receiver import receiving
@@ -120,34 +121,6 @@ class Installation:
         return done.returncode, done.stdout
 
 
-class Traffic:
-    """Clients who ask for a code and type it in, one after the other, until they are stopped."""
-
-    def __init__(self, installation: Installation) -> None:
-        self.installation = installation
-        self.statuses: list[int] = []
-        self.faults: list[BaseException] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Traffic":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(120)
-
-    def _run(self) -> None:
-        try:
-            while not self._over.is_set():
-                asked = self.installation.asked()
-                assert wait_until(lambda asked=asked: self.installation.stack.code(asked.phone) is not None, 60)
-                self.statuses.append(self.installation.verify(asked))
-        except BaseException as fault:  # noqa: BLE001  told by the test's own thread
-            self.faults.append(fault)
-
-
 class Agent:
     """A member of staff with an authenticator app, and another one who stays logged in."""
 
@@ -177,17 +150,7 @@ class Agent:
 
 
 def registry_call(partner: Partner, installation: Installation) -> int:
-    body = {
-        "cui": "2380033370713",
-        "first_name": "Juan",
-        "last_name": "Pérez",
-        "phone": "555-1234",
-        "product_key": "ABC123",
-        "product_id": "98765",
-        "origin": "website",
-        "client_id": f"CL{partner.stack.number()}",
-        "data_points": [],
-    }
+    body = {**EXAMPLE, "client_id": f"CL{partner.stack.number()}"}
     headers = {"Authorization": f"Bearer {partner.jwt}"}
     return installation.request("POST", "/external/client/registry", json=body, headers=headers).status_code
 
@@ -232,7 +195,15 @@ def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: I
         former_is_accepted = True
 
         all_is_well()
-        with Traffic(installation) as traffic:
+        statuses: list[int] = []
+
+        def one_client() -> None:
+            """Ask for a code and type it in."""
+            asked = installation.asked()
+            assert wait_until(lambda: stack.code(asked.phone) is not None, 60)
+            statuses.append(installation.verify(asked))
+
+        with Traffic(one_client) as traffic:
             installation.set_keys(OLD, NEW)
             all_is_well()
             stack.worker.kill()
@@ -244,8 +215,8 @@ def test_the_key_is_changed_under_traffic_and_nothing_is_cut_off(installation: I
             all_is_well()
             assert agent.logs_in() == 200
         assert traffic.faults == []
-        assert set(traffic.statuses) == {200}, "a live code was refused"
-        assert len(traffic.statuses) >= 3
+        assert set(statuses) == {200}, "a live code was refused"
+        assert len(statuses) >= 3
 
         status, text = installation.reseal(since)
         assert status == 1, "the partner's JWT is of the former key"

@@ -30,20 +30,12 @@ from aval_client import (
 
 from config.run.processes import wait_until
 from config.variables import BASE_DIR
+from external_api.openapi.registry import EXAMPLE
 from testkit.scripted_api import scripted_api
 from testkit.stack import Stack
 
 PACKAGE = BASE_DIR / "sdk" / "python"
-EXTERNAL = {
-    "cui": "2380033370713",
-    "first_name": "Juan",
-    "last_name": "Pérez",
-    "phone": "555-1234",
-    "product_key": "ABC123",
-    "product_id": "98765",
-    "origin": "website",
-    "data_points": [{"key": "name", "value": "Juan"}],
-}
+EXTERNAL = {name: value for name, value in EXAMPLE.items() if name != "client_id"}
 
 
 @pytest.fixture
