@@ -3,6 +3,7 @@
 import random
 import time
 
+from chaos.alarms import PROVIDER
 from chaos.checker import Counts, recover_and_check
 from chaos.harness import ChaosStack
 from chaos.kills import ask_evenly, wait_for_all
@@ -50,9 +51,11 @@ def failover(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
     api = stack.ready()
     one, two = stack.providers["one"], stack.providers["two"]
     one.proxy.refuse()
+    stack.alarms.fault_begins()
     wait_for_all(ask_evenly(api, messages, 3))
     is_open = "SELECT count(*) FROM messaging_providerstate WHERE name = %s AND set_aside_at IS NOT NULL"
     opened = wait_until(lambda: stack.sql(is_open, one.gateway) == [(1,)], 10)
+    stack.alarms.wait_for(PROVIDER)
     ours = {each.to for each in api.accepted}
     by_two = wait_until(lambda: ours <= {each.to for each in two.journal.arrivals()}, 10)
     one.proxy.listen()

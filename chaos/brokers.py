@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from chaos.alarms import BROKER
 from chaos.checker import Counts, recover_and_check
 from chaos.harness import ApiClient, ChaosStack
 from chaos.kills import ask_evenly, wait_for_all
@@ -40,11 +41,12 @@ def broker_restarted(stack: ChaosStack, rng: random.Random, *, messages: int) ->
 
 
 def broker_frozen(stack: ChaosStack, rng: random.Random, *, messages: int, seconds: float) -> Counts:
-    """The broker is stopped for longer than workers wait for a heartbeat, then continued."""
+    """The broker is stopped for longer than workers wait for a heartbeat and until its alarm has come."""
 
     def fault(node: RabbitMQ) -> None:
         with node.frozen():
             time.sleep(seconds + rng.uniform(0, 2))
+            stack.alarms.wait_for(BROKER)
 
     return _run_with_fault(stack, rng, fault, messages=messages)
 
@@ -86,7 +88,9 @@ def _run_with_fault(
         stack.providers["one"].control.set("ok", slow=0.1)
         asking = ask_evenly(api, messages, 20)
         time.sleep(rng.uniform(2, 3))
+        stack.alarms.fault_begins()
         fault(node)
+        stack.alarms.fault_ends()
         returned_at = time.time()
         wait_for_all(asking)
         return check_outage(api, stack, returned_at)

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from chaos.alarms import Came
 from chaos.harness import Accepted, ApiClient, ChaosStack, code_of
 from chaos.journal import Arrival, ArrivalLog
 
@@ -43,6 +44,7 @@ class Counts:
     seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)  # violations, one line each
     notes: list[str] = field(default_factory=list)  # other measurements
+    alarms: list[Came] = field(default_factory=list)
     skipped: str = ""  # the missing program, if the scenario could not run
 
     def broken(self, kind: str, text: str) -> None:
@@ -65,7 +67,12 @@ class Counts:
         unknown = f"UNKNOWN {self.unknown:3} ({self.unknown_taken:2} taken)"
         took = f"{self.seconds:5.1f} s (recovery {self.recovery:4.1f})"
         text = f"accepted {self.accepted:3}  once {self.once:3}  {broken}  {unknown}  excused {self.excused:2}  {took}"
-        return "  ".join((text, *self.notes))
+        return "  ".join((text, *map(_alarm_text, self.alarms), *self.notes))
+
+
+def _alarm_text(came: Came) -> str:
+    over = "" if came.resolved is None else f", over after {came.resolved:.0f} s"
+    return f"{came.alarm} after {came.seconds:.0f} s{over}"
 
 
 @dataclass(frozen=True)

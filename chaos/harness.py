@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from bench.harness import serving
+from chaos.alarms import SECRET, AlarmLog, alarm_log
 from chaos.journal import Arrival, ArrivalLog, ControlFile, Journal
 from chaos.proxy import Proxy
 from config.embedded import stack as embedded
@@ -101,6 +102,12 @@ class ChaosStack(Stack):
     postgres_proxy: Proxy
     extra_logs: list[ArrivalLog]
     """Logs of providers of a single scenario."""
+    alarms: AlarmLog
+    metrics: Program
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return *super().programs, self.metrics
 
     @property
     def arrival_logs(self) -> list[ArrivalLog]:
@@ -124,6 +131,7 @@ class ChaosStack(Stack):
             proxy.heal()
         self.reset_circuit_breakers()
         self.heal()
+        self.alarms.begin(self.sql)
         return ApiClient(self)
 
     def reset_circuit_breakers(self) -> None:
@@ -140,6 +148,7 @@ class ChaosStack(Stack):
 
     def recover(self) -> float:
         """End every fault and return the seconds until no message is waiting or under way; a minute at most."""
+        self.alarms.fault_ends()
         for each in self.providers.values():
             each.control.set("ok")
             each.proxy.heal()
@@ -149,6 +158,12 @@ class ChaosStack(Stack):
         self.heal()
         wait_until(lambda: self.sql(UNSETTLED) == [(0,)], 60 - (time.monotonic() - began))
         return time.monotonic() - began
+
+    def use_providers_again(self) -> None:
+        """Put providers that are set aside on trial with a code, as if their 30 seconds were over."""
+        if self.sql("UPDATE messaging_providerstate SET until = now() WHERE set_aside_at IS NOT NULL RETURNING name"):
+            for via in ("S", "C"):
+                ApiClient(self).ask(via)
 
     @contextmanager
     def rewired(self, programs: Sequence[Program], environment: Mapping[str, str]) -> Iterator[None]:
@@ -181,6 +196,7 @@ def running_stack(folder: Path, **settings: str) -> Iterator[ChaosStack]:
         exclusive_folder(folder, stopping)
         servers = stopping.enter_context(embedded.stack(folder))
         (folder / "journals").mkdir()
+        alarms = stopping.enter_context(alarm_log())
         providers = {name: _fake_provider(name, folder, stopping) for name in ("one", "two", "meta", "mail")}
         environment = {
             **KEYS,
@@ -188,10 +204,13 @@ def running_stack(folder: Path, **settings: str) -> Iterator[ChaosStack]:
             "SECURE_SSL_REDIRECT": "false",
             "INFORMAPERU_OPEN": "true",
             **_gateways(providers),
+            "ALARM_URL": alarms.receiver.url,
+            "ALARM_SECRET": SECRET,
             **settings,
         }
         stack = ChaosStack(folder, servers, environment, stopping)
-        stack.providers, stack.extra_logs = providers, []
+        stack.providers, stack.extra_logs, stack.alarms = providers, [], alarms
+        stack.metrics = stack.program("metrics")
         stack.redis_proxy, stack.postgres_proxy = _proxies_to(servers, stopping)
         for each in providers.values():
             module = "chaos.mailbox" if each.name == "mail" else "chaos.provider"

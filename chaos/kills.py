@@ -52,6 +52,7 @@ def kills(stack: ChaosStack, rng: random.Random, *, messages: int, workers: int,
     wait_for_all(asking)
     counts = recover_and_check(api, stack)
     counts.expect(len(api.accepted) == messages, f"{messages - len(api.accepted)} requests were not accepted")
+    counts.notes.append(f"{workers} workers and {redis} times Redis killed")
     counts.expect(counts.unknown <= workers * 16, "more UNKNOWN than threads died")
     return counts
 

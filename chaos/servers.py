@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.report import percentile
+from chaos.alarms import BROKER
 from chaos.checker import Counts, recover_and_check
 from chaos.harness import ApiClient, ChaosStack
 from chaos.kills import ask_evenly, wait_for_all
@@ -16,23 +17,27 @@ MAX_P99 = 2.0
 
 
 def redis_frozen(stack: ChaosStack, rng: random.Random, *, calls: int) -> Counts:
-    """Redis is frozen; the API still answers."""
+    """Redis is frozen until its alarm has come; the API still answers."""
     api = stack.ready()
     with stack.redis.frozen(), ThreadPoolExecutor(4) as pool:
+        stack.alarms.fault_begins()
         for each in [pool.submit(api.ask) for _ in range(calls // 2)]:
             each.result()
+        stack.alarms.wait_for(BROKER)
     return _all_succeeded(api, stack, calls)
 
 
 def redis_half_open(stack: ChaosStack, rng: random.Random, *, messages: int, seconds: float) -> Counts:
-    """Connections to Redis stay open and carry nothing, for all processes at once."""
+    """Connections to Redis stay open and carry nothing, for all processes at once, until the alarm has come."""
     proxy = stack.redis_proxy
     with stack.rewired(stack.programs, {"REDIS_URL": f"redis://127.0.0.1:{proxy.port}/0"}):
         api = stack.ready()
         asking = ask_evenly(api, messages, seconds)
         time.sleep(rng.uniform(0, 1))
         proxy.freeze()
+        stack.alarms.fault_begins()
         wait_for_all(asking)
+        stack.alarms.wait_for(BROKER)
         proxy.heal()
         return _all_succeeded(api, stack, 2 * messages)
 

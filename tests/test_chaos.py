@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from chaos import behaviours, code_leaks, crash_points, kills
+from chaos.alarms import PROVIDER, Expected, judge
 from chaos.checker import Counts, check
 from chaos.harness import Accepted, ChaosStack, running_stack
 from chaos.journal import Arrival
@@ -35,7 +36,7 @@ def rng() -> random.Random:
 
 
 def _holds(counts: Counts) -> None:
-    assert counts.wrong == [], counts.proxy()
+    assert counts.wrong == [], counts.line()
     assert counts.accepted > 0
 
 
@@ -59,8 +60,12 @@ def test_a_worker_dies_at_a_step_of_a_send(stack, rng, point, monkeypatch):
     assert counts.once + counts.unknown == counts.accepted
 
 
-def test_codes_go_by_the_second_provider_while_the_first_refuses_which_comes_back_when_it_is_well(stack, rng):
-    _holds(behaviours.failover(stack, rng, messages=12))
+def test_codes_go_by_the_second_provider_while_the_first_refuses_which_raises_its_alarm_and_comes_back(stack, rng):
+    counts = behaviours.failover(stack, rng, messages=12)
+    _holds(counts)
+    came, faults = judge(stack.alarms, Expected(PROVIDER), stack.sql, stack.use_providers_again)
+    assert faults == []
+    assert [each.alarm for each in came] == [PROVIDER]
 
 
 def test_receipts_that_come_early_twice_or_out_of_order_end_in_delivered(stack, rng):
