@@ -22,6 +22,7 @@ def one_of_two_is_silent(stack: ChaosStack, rng: random.Random, *, messages: int
     for _ in range(messages):
         api.ask()
     began = time.time()
+    stack.alarms.fault_begins()
     stack.worker.thaw()
     ours = {each.to for each in api.accepted}
     logs = stack.providers["one"].journal, stack.providers["two"].journal

@@ -71,7 +71,7 @@ beat_schedule = {
     "webhooks.send_pause_mails": {"task": "webhooks.send_pause_mails", "schedule": 60.0, "options": {"expires": 60}},
     "metrics.sweep": {"task": "metrics.sweep", "schedule": 10.0, "options": {"expires": 10}},
     "metrics.keep_days": {"task": "metrics.keep_days", "schedule": 300.0, "options": {"expires": 300}},
-    "metrics.evaluate_alarms": {"task": "metrics.evaluate_alarms", "schedule": 15.0, "options": {"expires": 15}},
+    "metrics.evaluate_alarms": {"task": "metrics.evaluate_alarms", "schedule": 10.0, "options": {"expires": 10}},
     "metrics.fold": {"task": "metrics.fold", "schedule": 600.0, "options": {"expires": 600}},
     "support.watch_events": {"task": "support.watch_events", "schedule": 60.0, "options": {"expires": 60}},
     "support.forget_erased": {"task": "support.forget_erased", "schedule": 900.0, "options": {"expires": 900}},

@@ -29,7 +29,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 The loop of a worker turns every 2 s, sweeps end and are asked for every 2 s, a look for events is a few statements of
 at most 5 s. A task of `bulk` sends a hundred mails, ten at a time in at most 80 s (messaging.delivery.bulk); one of
-the night takes ten seconds and its last statement. A round of `metrics` is every 15 s, and its webhook may take 15.
+the night takes ten seconds and its last statement. A round of `metrics` is every 5 s, and its webhook may take 15.
 """
 SERVER_SECONDS = 3
 """Limit for the answer of a server, asked only where a heartbeat is old."""
