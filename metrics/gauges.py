@@ -13,6 +13,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from kombu.connection import Connection
 
 from clients.events import watch
 from clients.models import Credential
@@ -218,10 +219,16 @@ def _is_redis_up() -> bool:
     return True
 
 
+def _broker_link() -> Connection:
+    """A connection that is not opened yet; whatever it waits for has a limit."""
+    limits = {"read_timeout": BROKER_SECONDS, "write_timeout": BROKER_SECONDS}
+    return current_app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=limits)
+
+
 def _is_broker_up() -> bool:
     """Whether the broker takes a new connection within a second; a frozen RabbitMQ accepts it and stays silent."""
     try:
-        with broker, current_app.connection_for_write(connect_timeout=BROKER_SECONDS) as link:
+        with broker, _broker_link() as link:
             link.transport.close_connection(link.transport.establish_connection())  # once: `connect` tries again
     except BrokerUnavailable:
         return False
