@@ -134,7 +134,7 @@ def _run_all(stack: ChaosStack, options: argparse.Namespace) -> Iterator[tuple[s
         if name == KILLS:
             for seed in range(options.seed, options.seed + options.seeds):
                 act = partial(kills.kills, messages=300, workers=12, redis=4)
-                yield name, _run_and_print(name, seed, silent(act), stack)
+                yield name, _run_and_print(name, seed, maybe([CODES], act), stack)
         elif name == POINTS or name in crash_points.POINTS:
             for point in crash_points.POINTS if name == POINTS else [name]:
                 act = partial(crash_points.crash_point, name=point, rounds=options.rounds)
