@@ -112,11 +112,12 @@ def main() -> None:
     options = parser.parse_args()
     print(machine.line())
     with running_stack(options.folder.resolve() / "chaos") as stack:
-        runs = list(_run_all(stack, options))
-    report = table(runs, machine.line())
-    print(f"\n{report}")
-    if options.report:
-        Path(options.report).write_text(report)
+        runs = []
+        for name, counts in _run_all(stack, options):
+            runs.append((name, counts))
+            if options.report:  # after each, so that a run that is stopped has its table, too
+                Path(options.report).write_text(table(runs, machine.line()))
+    print(f"\n{table(runs, machine.line())}")
     all_counts = [counts for _, counts in runs]
     broken = sum(not counts.holds for counts in all_counts)
     skipped = [counts.skipped for counts in all_counts if counts.skipped]

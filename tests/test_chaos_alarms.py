@@ -1,15 +1,18 @@
 """How `make chaos` judges the alarms of a fault: its own must come in time, signed, end, and be the only one."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 
-from chaos import alarms
+from chaos import alarms, crash_points
+from chaos.__main__ import NAMES, POINTS, SCENARIOS
 from chaos.alarms import BROKER, CODES, PROVIDER, SECRET, UNKNOWN, Expected, alarm_log, judge
 from chaos.checker import Counts
 from chaos.report import table
+from config.variables import BASE_DIR
 from webhooks import signing
 
 
@@ -95,3 +98,19 @@ def test_the_table_has_a_row_for_a_fault_with_the_worst_of_its_runs():
         "| mail | 1 | 0 | 0 | 0 | 0 | 0.0 | none |  |",
         "| smsc | not tried: smpp is not installed | | | | | | | |",
     ]
+
+
+def test_the_published_table_has_every_scenario_with_its_alarm_and_nothing_lost():
+    rows = {}
+    for line in (BASE_DIR / "docs" / "faults.md").read_text().splitlines():
+        if line.startswith("| ") and not line.startswith("| fault"):
+            name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            rows[name.partition(",")[0]] = cells
+    names = {name for name in NAMES if name != POINTS} | set(crash_points.POINTS)
+    assert set(rows) == names
+    for name, (_, lost, twice, late, _, _, came, _) in rows.items():
+        assert (lost, twice, late) == ("0", "0", "0"), name
+        expected = SCENARIOS[name].expected if name in SCENARIOS else Expected(may=frozenset([PROVIDER, CODES]))
+        alarms_of_row = set(re.findall(r"Aval\w+", came))
+        assert {expected.alarm} - {""} <= alarms_of_row, name
+        assert alarms_of_row <= {expected.alarm, UNKNOWN, *expected.may}, name
