@@ -20,7 +20,7 @@ from pathlib import Path
 from bench import machine
 from chaos import behaviours, brokers, code_leaks, crash_points, failover, kills, outages, servers, smsc, strangers
 from chaos import webhooks as dispatcher
-from chaos.alarms import BROKER, CODES, DATABASE, DISPATCHER, PROVIDER, SWEEP, Expected, judge
+from chaos.alarms import BROKER, CODES, DATABASE, DISPATCHER, PROVIDER, REDIS, SWEEP, Expected, judge
 from chaos.checker import Counts, NotInstalled
 from chaos.harness import ChaosStack, running_stack
 from chaos.report import table
@@ -78,6 +78,7 @@ SCENARIOS: dict[str, Scenario] = {
     "rabbitmq-restarted": maybe([BROKER], partial(brokers.broker_restarted, messages=80)),
     "rabbitmq-frozen": raising(BROKER, partial(brokers.broker_frozen, messages=80, seconds=25)),
     "rabbitmq-two-of-each": maybe([BROKER], partial(brokers.two_of_each, messages=80)),
+    "rabbitmq-without-redis": raising(REDIS, partial(brokers.redis_away, messages=80)),
     "silent-provider": raising(PROVIDER, partial(behaviours.one_of_two_is_silent, messages=50)),
     "provider-half-open": raising(PROVIDER, partial(behaviours.half_open, messages=30)),
     "failover": raising(PROVIDER, partial(behaviours.failover, messages=50)),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from chaos.alarms import BROKER
+from chaos.alarms import BROKER, REDIS
 from chaos.checker import Counts, recover_and_check
 from chaos.harness import ApiClient, ChaosStack
 from chaos.kills import ask_evenly, wait_for_all
@@ -78,6 +78,24 @@ def two_of_each(stack: ChaosStack, rng: random.Random, *, messages: int) -> Coun
         finally:
             for each in seconds:
                 each.kill()
+
+
+def redis_away(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
+    """Redis, which is not the broker, is away until its alarm has come: codes leave all the same."""
+    with rabbitmq(stack.folder / "rabbitmq") as node, _running_on(stack, node) as api:
+        with stack.redis.down():
+            stack.alarms.fault_begins()
+            wait_for_all(ask_evenly(api, messages, 20))
+            ours = {each.to for each in api.accepted}
+            logs = stack.arrival_logs
+            left = wait_until(lambda: ours <= {each.to for log in logs for each in log.arrivals()}, MAX_DELAY)
+            stack.alarms.wait_for(REDIS)
+        counts = recover_and_check(api, stack)
+        counts.expect(left, "not every code left without Redis")
+        bad = [status for status, _ in api.answers if not 200 <= status < 300]
+        counts.expect(not bad, f"answers were {sorted(set(bad))}")
+        counts.notes.append(f"the slowest call {max(seconds for _, seconds in api.answers):.1f} s")
+        return counts
 
 
 def _run_with_fault(

@@ -222,7 +222,8 @@ def _is_redis_up() -> bool:
 def _broker_link() -> Connection:
     """A connection that is not opened yet; whatever it waits for has a limit."""
     limits = {"read_timeout": BROKER_SECONDS, "write_timeout": BROKER_SECONDS}
-    return current_app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=limits)
+    link: Connection = current_app.connection_for_write(connect_timeout=BROKER_SECONDS, transport_options=limits)
+    return link
 
 
 def _is_broker_up() -> bool:
