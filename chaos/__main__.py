@@ -62,7 +62,7 @@ SCENARIOS: dict[str, Scenario] = {
     "periodic-frozen": raising(SWEEP, partial(outages.periodic_frozen, messages=60)),
     "beat-dead": raising(SWEEP, partial(outages.beat_dead, messages=60)),
     "metrics-and-worker-dead": raising(CODES, partial(outages.metrics_dead, messages=60)),
-    "webhooks-killed": silent(partial(dispatcher.dispatcher_killed, events=400, kills=4)),
+    "webhooks-killed": silent(partial(dispatcher.dispatcher_killed, events=400, kills=2)),
     "webhooks-frozen": raising(DISPATCHER, partial(dispatcher.dispatcher_frozen, events=200)),
     "redis-frozen": raising(BROKER, partial(servers.redis_frozen, calls=200)),
     "redis-half-open": raising(BROKER, partial(servers.redis_half_open, messages=100, seconds=20)),
