@@ -15,8 +15,8 @@ from testkit.processes import Program
 
 LIFE = 150.0
 """Seconds for which a code lives."""
-CLEAR = 15.0
-"""Seconds around LIFE in which either end is right: a code asked for then may leave in time or not."""
+CLEAR = 30.0
+"""Seconds before the end of its life in which a code may leave or not: Redis starts, processes connect, a sweep runs."""
 
 
 def worker_dead(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
