@@ -16,7 +16,7 @@ from testkit.processes import Program
 LIFE = 150.0
 """Seconds for which a code lives."""
 CLEAR = 30.0
-"""Seconds before the end of its life in which a code may leave or not: Redis starts, processes connect, a sweep runs."""
+"""Seconds before the end of its life in which a code may leave or not: Redis starts, processes connect, it is swept."""
 
 
 def worker_dead(stack: ChaosStack, rng: random.Random, *, messages: int) -> Counts:
