@@ -161,15 +161,23 @@ def _faults(came: Sequence[Came], must: set[str], may: set[str]) -> Iterator[str
 
 
 def _unknown_expected(sql: Sql, since: float) -> tuple[bool, bool]:
-    """Whether AvalUnknown must come, and whether it may, by what became of the messages since."""
-    ((handed_over, unknown),) = sql(
-        "SELECT count(*) FILTER (WHERE state = 'SENDING'), count(*) FILTER (WHERE state = 'UNKNOWN')"
-        " FROM messaging_messageevent WHERE at >= to_timestamp(%s)",
-        since,
-    )
+    """Whether AvalUnknown must come, by the share at the end, and whether it may, by the highest one on the way."""
+    ((handed_over, unknown, highest),) = sql(SHARES, LEAST_HANDED_OVER * 4 // 5, since)
     share = unknown / handed_over if handed_over else 0.0
     is_needed = handed_over >= 1.1 * LEAST_HANDED_OVER and share > 1.2 * UNKNOWN_SHARE
-    return is_needed, handed_over >= 0.8 * LEAST_HANDED_OVER and share > 0.8 * UNKNOWN_SHARE
+    return is_needed, highest > 0.8 * UNKNOWN_SHARE
+
+
+SHARES = """
+    SELECT coalesce(max(handed_over), 0), coalesce(max(unknown), 0),
+        coalesce(max(unknown::float8 / handed_over) FILTER (WHERE handed_over >= %s), 0)
+    FROM (
+        SELECT count(*) FILTER (WHERE state = 'SENDING') OVER so_far AS handed_over,
+            count(*) FILTER (WHERE state = 'UNKNOWN') OVER so_far AS unknown
+        FROM messaging_messageevent WHERE at >= to_timestamp(%s) WINDOW so_far AS (ORDER BY at, id)
+    ) AS events
+"""
+"""Messages handed over and without an outcome in the end, and their highest share once enough were handed over."""
 
 
 @contextmanager

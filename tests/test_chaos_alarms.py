@@ -31,8 +31,8 @@ def tell(log, alarm, what="firing", secret=SECRET):
     return httpx.post(log.receiver.url, content=body, headers=headers, trust_env=False).status_code
 
 
-def judged(log, expected, *, handed_over=0, unknown=0):
-    return judge(log, expected, lambda *_: [(handed_over, unknown)], lambda: None)
+def judged(log, expected, *, handed_over=0, unknown=0, highest=0.0):
+    return judge(log, expected, lambda *_: [(handed_over, unknown, highest)], lambda: None)
 
 
 def test_its_own_alarm_that_ends_is_right(log):
@@ -78,11 +78,11 @@ def test_a_message_that_is_not_signed_with_the_secret_is_wrong(log):
 
 
 @pytest.mark.parametrize(
-    ("handed_over", "unknown", "needed", "allowed"),
-    [(100, 5, True, True), (49, 20, False, True), (100, 1, False, False)],
+    ("handed_over", "unknown", "highest", "needed", "allowed"),
+    [(100, 5, 0.05, True, True), (40, 20, 0.5, False, True), (300, 4, 0.03, False, True), (100, 1, 0.01, False, False)],
 )
-def test_unknown_messages_raise_their_alarm_by_their_share(log, handed_over, unknown, needed, allowed):
-    numbers = {"handed_over": handed_over, "unknown": unknown}
+def test_unknown_messages_raise_their_alarm_by_their_share(log, handed_over, unknown, highest, needed, allowed):
+    numbers = {"handed_over": handed_over, "unknown": unknown, "highest": highest}
     assert (judged(log, Expected(), **numbers)[1] == [f"{UNKNOWN} did not come"]) == needed
     tell(log, UNKNOWN)
     assert (judged(log, Expected(), **numbers)[1] == []) == allowed, "it goes on for an hour, which is not waited for"
