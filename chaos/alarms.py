@@ -19,7 +19,7 @@ SECRET = "whsec_" + "A" * 43 + "="
 MAX_SECONDS = 60.0
 """Limit from the beginning of a fault until its alarm is told, and from its end until that is told."""
 PROVIDER, UNKNOWN, BROKER, DATABASE = "AvalProviderSetAside", "AvalUnknown", "AvalBrokerDown", "AvalDatabaseDown"
-REDIS = "AvalRedisDown"
+REDIS, CONVERSION = "AvalRedisDown", "AvalConversionLow"
 CODES, SWEEP, DISPATCHER = "AvalCodesWait", "AvalSweepLate", "AvalDispatcherDown"
 FIRING, RESOLVED = "alarm.firing", "alarm.resolved"
 LEAST_HANDED_OVER, UNKNOWN_SHARE = 50, 0.02

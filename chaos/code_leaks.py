@@ -13,6 +13,7 @@ from testkit.code_search import everything_in_redis, everything_in_the_database,
 
 def search_for_leaks(stack: ChaosStack, rng: random.Random, *, codes: int) -> Counts:
     """Look for a random sample of the codes that arrived. A code that could be a word or a number is left out."""
+    stack.alarms.begin(stack.sql)
     masked = {
         str(row[0]): row[1]
         for row in stack.sql("SELECT id, text FROM messaging_message WHERE sent_at > now() - '1 h'::interval")
