@@ -189,7 +189,11 @@ class Message(models.Model):
             # for claims: its size depends on waiting messages, not on the history
             models.Index("kind", "next_attempt_at", name="message_due", condition=Q(state="QUEUED")),
             models.Index("lease_until", name="message_leased", condition=Q(state="SENDING")),
-            models.Index("send_before", name="message_dying", condition=Q(state__in=["QUEUED", "SENDING"])),
+            models.Index(
+                "send_before",
+                name="message_to_expire",
+                condition=Q(send_before__isnull=False, state__in=["QUEUED", "SENDING"]),
+            ),
             # for rungs to give back, and for agents who search for failed messages, however rare
             models.Index(
                 "created_at",
@@ -197,7 +201,7 @@ class Message(models.Model):
                 name="message_went_wrong",
                 condition=Q(state__in=["FAILED", "UNKNOWN", "EXPIRED", "UNDELIVERED"]),
             ),
-            models.Index("reference", name="message_by_reference"),
+            models.Index("reference", name="message_of_reference", condition=Q(reference__isnull=False)),
             models.Index("kept_until", name="message_secret_kept", condition=Q(kept_until__isnull=False)),
             models.Index("fallback_for", name="message_in_place_of", condition=Q(fallback_for__isnull=False)),
             # a receipt has the provider's id of its message

@@ -73,20 +73,40 @@ _STILL_WANTED = f"""{STILL_SUBSCRIBED} AND {NOT_SUPPRESSED} AND EXISTS (
         SELECT FROM messaging_campaign AS c WHERE c.id = campaign_id AND c.state = 'SENDING'
     )"""
 """Condition: the client is still subscribed, the mailbox not suppressed and the campaign sending."""
-HAND_OVER_BULK = _hand_over(_STILL_WANTED)
+
+
+def _some_wanted(rows: str) -> str:
+    """SQL: the ids of those of the `rows` that are still wanted.
+
+    The condition is a value, not a join: with one, PostgreSQL may begin with the campaign and read all of its messages,
+    while its statistics do not know them.
+    """
+    return f"""
+        WITH claimed AS MATERIALIZED (SELECT id, {_STILL_WANTED} AS is_wanted FROM messaging_message WHERE {rows})
+        SELECT id FROM claimed WHERE is_wanted
+    """  # noqa: S608  this module's constants
+
+
+HAND_OVER_BULK = _hand_over(
+    f"""id = ANY (ARRAY({_some_wanted("id = ANY(%(ids)s) AND state = 'SENDING' AND claim_id = %(claim)s")}))"""
+)
 HAND_OVER_SIZE = 10
 """Messages of a campaign in one hand-over, and so the most that a killed worker leaves UNKNOWN."""
+_NEXT_OF_BULK = f"""
+    state = 'QUEUED' AND {QUEUES["bulk"]} AND next_attempt_at <= %(at)s AND lane = '' AND {_UNEXPIRED}
+    ORDER BY {ORDER["bulk"]} LIMIT {HAND_OVER_SIZE:d} FOR UPDATE SKIP LOCKED
+"""
+_OF_A_TWIN = """
+    EXISTS (SELECT FROM clients_partner AS partner WHERE partner.id = partner_id AND partner.twin_of_id IS NOT NULL)
+"""
 CLAIM_AND_HAND_OVER = f"""
-    WITH handed AS (
+    WITH due AS MATERIALIZED (
+        SELECT id, attempts = 0 AND {_STILL_WANTED} AND NOT {_OF_A_TWIN} AS is_wanted
+        FROM messaging_message WHERE {_NEXT_OF_BULK}
+    ), handed AS (
         UPDATE messaging_message SET state = 'SENDING', claim_id = %(claim)s, lease_until = %(lease)s,
             handed_over_at = %(at)s, attempts = 1, provider = %(provider)s
-        WHERE id = ANY (ARRAY(
-            SELECT id FROM messaging_message
-            WHERE state = 'QUEUED' AND {QUEUES["bulk"]} AND next_attempt_at <= %(at)s AND lane = '' AND {_UNEXPIRED}
-            ORDER BY {ORDER["bulk"]} LIMIT {HAND_OVER_SIZE:d} FOR UPDATE SKIP LOCKED
-        )) AND attempts = 0 AND {_STILL_WANTED} AND NOT EXISTS (
-            SELECT FROM clients_partner AS partner WHERE partner.id = partner_id AND partner.twin_of_id IS NOT NULL
-        ) RETURNING {_COLUMNS}
+        WHERE id = ANY (ARRAY(SELECT id FROM due WHERE is_wanted)) RETURNING {_COLUMNS}
     ), logged AS (
         INSERT INTO messaging_messageevent (message_id, at, state, attempt, provider, detail)
         SELECT id, %(at)s, 'SENDING', attempts, %(provider)s, '' FROM handed

@@ -6,6 +6,7 @@ and its statements reached their time limit.
 """
 
 import json
+import re
 import time
 import uuid
 from datetime import timedelta
@@ -19,6 +20,7 @@ from messaging.delivery import send, sweeper
 from messaging.models import Message
 from messaging.queue import channel_fallback
 from messaging.queue.names import BATCH
+from messaging.tests.campaign_steps import campaign
 from messaging.transitions_sql import RECORD_SENT
 
 pytestmark = pytest.mark.django_db
@@ -113,6 +115,26 @@ def test_a_claim_is_quick(queue, kind):
     at = timezone.now()
     assert seconds(lambda: send.claim(queue, at=at)) < MAX_SECONDS
     assert Message.objects.filter(state="SENDING").count() == BATCH[queue]
+
+
+@pytest.mark.usefixtures("history")
+@pytest.mark.parametrize(
+    ("statement", "state"), [(sql.CLAIM_AND_HAND_OVER, "QUEUED"), (sql.HAND_OVER_BULK, "SENDING")], ids=["both", "then"]
+)
+def test_a_hand_over_reads_no_other_messages_of_its_campaign(statement, state):
+    """While the statistics know of no campaign, its other messages look like none."""
+    one = campaign(state="SENDING")
+    claim, at = uuid.uuid4(), timezone.now()
+    insert(QUEUED, state=state, claim_id=claim, lease_until=at, campaign_id=one.pk)
+    ids = list(Message.objects.filter(campaign=one).values_list("pk", flat=True)[:10])
+    values = {"ids": ids, "claim": claim, "at": timezone.now(), "lease": at, "provider": "x"}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {statement}", values)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    found = re.findall(r"Scan (?:using|on) (\w*message\w*)", plan)
+    read = {name for name in found if name not in ("messaging_message", "messaging_messageevent")}
+    assert read <= {"message_due", "message_leased", "messaging_message_pkey"}, plan
+    assert "Seq Scan on messaging_message" not in plan
 
 
 @pytest.mark.usefixtures("history")
