@@ -41,3 +41,10 @@ def _is_signing_secret(secret: str) -> bool:
         return prefix == "whsec" and 24 <= len(b64decode(encoded, validate=True)) <= 64
     except (binascii.Error, ValueError):
         return False
+
+
+def application_name() -> str:
+    """Name under which PostgreSQL shows a program's connections (`pg_stat_activity`): `aval-web`, `aval-worker` and so
+    on, which `config.run.programs` gives in PGAPPNAME; else `aval`."""
+    program = os.environ.get("PGAPPNAME", "")
+    return program if program.startswith("aval-") else "aval"

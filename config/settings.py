@@ -17,7 +17,7 @@ from config.keys import SEALED, derived_keys, former_keys, jwt_keys
 from config.logs import logging_at
 from config.mail_receipts import SIGNING_KEYS as MAIL_WEBHOOK_KEYS  # noqa: F401  external_api.receipts reads it
 from config.mail_receipts import anymail_settings
-from config.monitoring import alarm_secret, alarm_url, metrics_token
+from config.monitoring import alarm_secret, alarm_url, application_name, metrics_token
 from config.policies import CONTENT_SECURITY_POLICY as CONTENT_SECURITY_POLICY  # django-csp too
 from config.policies import PERMISSIONS as PERMISSIONS_POLICY  # noqa: F401  external_api.security_headers too
 from config.rest import REST_FRAMEWORK as REST_FRAMEWORK
@@ -160,11 +160,7 @@ DATABASES["default"].update(
 # A server that dies after it acknowledged a query is noticed in seconds, not in the default two hours.
 _KEEPALIVES = {"tcp_user_timeout": 5000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
 DATABASES["default"].setdefault("OPTIONS", {})
-_program = env.ENVIRON.get("PGAPPNAME", "")
-"""Name of the program (config.run.programs), by which its connections are told apart in pg_stat_activity."""
-DATABASES["default"]["OPTIONS"].update(
-    connect_timeout=3, application_name=_program if _program.startswith("aval-") else "aval", **_KEEPALIVES
-)
+DATABASES["default"]["OPTIONS"].update(connect_timeout=3, application_name=application_name(), **_KEEPALIVES)
 if DB_TRANSACTION_POOLER:
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:

@@ -27,7 +27,7 @@ from bench.protocols import BetterAuth, Client, InformaPeru, Outbox, PhoneVerify
 from bench.report import Row, percentile, table
 from bench.rounds import System
 from bench.sink import Sink
-from chaos.__main__ import _run_and_print
+from chaos.__main__ import _run_and_print, silent
 from chaos.checker import NotInstalled
 from clients.models import Applicant
 from config.run.processes import wait_until
@@ -111,7 +111,7 @@ def test_a_scenario_whose_program_is_missing_says_that_it_was_not_tried(capsys):
     def act(stack, rng):
         raise NotInstalled("rabbitmq-server")
 
-    counts = _run_and_print("rabbitmq-killed", 1, act, None)
+    counts = _run_and_print("rabbitmq-killed", 1, silent(act), None)
     assert counts.holds
     assert counts.skipped == "rabbitmq-server"
     assert "NOT TRIED: rabbitmq-server is not installed" in capsys.readouterr().out
