@@ -9,6 +9,16 @@ import pytest
 from config.variables import BASE_DIR
 from testkit.stack import Stack, running
 
+LONGEST = (
+    *("test_accessibility.py", "test_two_database_hosts.py", "test_key_change.py", "test_upgrade.py"),
+    *("test_schemathesis.py", "test_faults.py", "test_strangers.py", "test_point_in_time.py", "test_after_restore.py"),
+)
+"""Files that take half a minute or more. They begin first, so that at the end no process waits for another one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def _running() -> Iterator[Stack]:
