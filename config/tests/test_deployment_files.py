@@ -11,7 +11,7 @@ from config.variables import BASE_DIR
 
 READ = re.compile(r'\b(?:boolean|number|choice|required|is_missing|env\.\w+|environ\.get)\(\s*"([A-Z][A-Z_]+)"')
 OF_COMPOSE_ALONE = {"POSTGRES_PASSWORD", "POSTGRES_RUN_PASSWORD", "DOMAIN", "COMPOSE_SUBNET"}
-NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "WORKER_QUEUES"}
+NOT_FOR_OPERATORS = {"DJANGO_SETTINGS_MODULE", "PGAPPNAME", "WORKER_QUEUES"}
 
 
 def settings_that_are_read() -> set[str]:
