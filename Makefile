@@ -31,7 +31,7 @@ PYTEST = env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest
 # First the tests of the apps, in parallel. Then those with a complete installation of their own, which wait a lot.
 test: lint  ## lint, then all tests, with their own PostgreSQL and Valkey
 	@$(PYTEST) -n $(JOBS) --dist worksteal $(APPS)
-	@$(PYTEST) -n 2 --dist loadfile tests
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder tests
 
 # What a change to one app needs before a commit: `make quick APP=messaging`.
 APP = tokens
