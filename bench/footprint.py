@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 
 from bench import history
-from bench.harness import postgres_but, running_stack
+from bench.harness import place_of_code, postgres_but, running_stack
 from bench.load import CONNECTIONS, Load
 from bench.machine import Meter, group, memory
 from bench.partner import Partner
@@ -27,7 +27,7 @@ from bench.protocols import Client, InformaPeru
 from bench.rounds import Registered
 from config.run.programs import MOST_CONNECTIONS
 from testkit.processes import Program
-from testkit.stack import MASK, Stack, free_port
+from testkit.stack import Stack, free_port
 
 OTHERS = ("bulk", "webhooks", "metrics")
 """Programs that a stack does not start by itself."""
@@ -104,24 +104,18 @@ class Stretch:
 
 @contextmanager
 def _all_programs(stack: Stack) -> Iterator[list[Program]]:
-    others = [stack.program(name) for name in OTHERS]
     with ExitStack() as stopping:
-        for each in others:
-            each.start()
-            stopping.callback(each.kill)
+        others = [stopping.enter_context(stack.program(name).running()) for name in OTHERS]
         yield [*stack.programs, *others]
 
 
 def _clients(stack: Stack, database: "psycopg.Connection[Any]", seconds: float) -> tuple[deque[Client], InformaPeru]:
     """Clients of a partner who have not asked yet, and how they ask."""
     partner = Partner(stack, database)
-    asked = stack.asked()
-    stack.code_soon(asked.phone)
-    text = stack.sql("SELECT text FROM messaging_message WHERE recipient = %s", asked.phone)[0][0]
-    start, end = text.index(MASK), text.index(MASK) + len(MASK)
+    place = place_of_code(stack)
     registered = Registered(database, partner.id)
     clients = registered.at_least(int(2 * MOST_CYCLES_PER_SECOND * seconds))
-    return clients, InformaPeru(database, lambda text: text[start:end], partner.token)
+    return clients, InformaPeru(database, lambda text: text[place], partner.token)
 
 
 def _stretch(

@@ -14,7 +14,7 @@ from bench.machine import Meter, group
 from config.run.processes import dying_with_us, wait_until
 from config.variables import BASE_DIR
 from testkit.processes import Program
-from testkit.stack import Stack, free_port, running
+from testkit.stack import MASK, Stack, free_port, running
 
 KEEP_DAYS = "3650"
 KEPT = dict.fromkeys(
@@ -38,12 +38,8 @@ def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
 @contextmanager
 def bulk_worker(stack: Stack) -> Iterator[Program]:
     """A worker for campaigns, which a stack does not start by itself."""
-    bulk = stack.program("bulk")
-    bulk.start()
-    try:
+    with stack.program("bulk").running() as bulk:
         yield bulk
-    finally:
-        bulk.kill()
 
 
 @contextmanager
@@ -77,6 +73,14 @@ def serving(
     port = port or free_port()
     with serving_command([sys.executable, "-m", module], log, {**environment, "PORT": str(port)}, port) as server:
         yield server
+
+
+def place_of_code(stack: Stack) -> slice:
+    """Where a message has its code, which is masked in our own row: found by one that is asked for."""
+    asked = stack.asked()
+    stack.code_soon(asked.phone)
+    text = stack.sql("SELECT text FROM messaging_message WHERE recipient = %s", asked.phone)[0][0]
+    return slice(text.index(MASK), text.index(MASK) + len(MASK))
 
 
 def meter(stack: Stack, ours: int = 0, **others: int) -> Meter:

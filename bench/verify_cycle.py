@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from bench import history
-from bench.harness import meter, postgres_but, running_stack, serving
+from bench.harness import meter, place_of_code, postgres_but, running_stack, serving
 from bench.load import CONNECTIONS
 from bench.machine import Meter, group
 from bench.partner import Partner
@@ -51,12 +51,9 @@ def print_statements(stack: Stack) -> None:
 def ours_and_floor(stack: Stack, database: psycopg.Connection) -> Iterator[tuple[System, System, System]]:
     """Aval with a partner's bearer and without, and the floor."""
     partner = Partner(stack, database)
-    asked = stack.asked()
-    stack.code_soon(asked.phone)
-    text = stack.sql("SELECT text FROM messaging_message WHERE recipient = %s", asked.phone)[0][0]
-    start, end = text.index(MASK), text.index(MASK) + len(MASK)
-    with_bearer = InformaPeru(database, lambda text: text[start:end], partner.token)
-    without = InformaPeru(database, lambda text: text[start:end])
+    place = place_of_code(stack)
+    with_bearer = InformaPeru(database, lambda text: text[place], partner.token)
+    without = InformaPeru(database, lambda text: text[place])
     bare = InformaPeru(database, lambda text: text[: len(MASK)])
     reader = database.info.backend_pid  # of the codes: it belongs to the load generator
     theirs, of_nobody = Registered(database, partner.id), Registered(database)

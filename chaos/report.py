@@ -1,6 +1,6 @@
 """Fault table of a run, as Markdown: what each fault cost, and the alarm that came."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chaos.checker import Counts
@@ -24,10 +24,10 @@ def _row(name: str, runs: Sequence[Counts]) -> str:
     if all(each.skipped for each in runs):
         return f"| {title} | not tried: {runs[0].skipped} is not installed |" + " |" * 7 + "\n"
     mark = "" if all(each.holds for each in runs) else " (broken)"
-    unknown = f"{_sum(each.unknown for each in runs)} ({_sum(each.unknown_taken for each in runs)} taken)"
+    unknown = f"{sum(each.unknown for each in runs)} ({sum(each.unknown_taken for each in runs)} taken)"
     numbers = [
-        *(str(_sum(getattr(each, name) for each in runs)) for name in ("accepted", "lost", "twice", "late")),
-        unknown if _sum(each.unknown for each in runs) else "0",
+        *(str(sum(getattr(each, name) for each in runs)) for name in ("accepted", "lost", "twice", "late")),
+        unknown if sum(each.unknown for each in runs) else "0",
         f"{max(each.recovery for each in runs):.1f}",
         *_alarms(runs),
     ]
@@ -46,7 +46,3 @@ def _alarms(runs: Sequence[Counts]) -> tuple[str, str]:
         return "none", ""
     ends = ["-" if seconds is None else f"{seconds:.0f}" for seconds in over.values()]
     return ", ".join(f"{name} {seconds:.0f}" for name, seconds in came.items()), ", ".join(ends)
-
-
-def _sum(numbers: Iterable[int]) -> int:
-    return sum(numbers)

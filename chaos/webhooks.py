@@ -16,7 +16,6 @@ from chaos.alarms import DISPATCHER
 from chaos.checker import Counts, recover_and_check
 from chaos.harness import ApiClient, ChaosStack
 from config.run.processes import wait_until
-from testkit.processes import Program
 from testkit.stack import PartnerKeys
 from webhooks.tests.receiver import Receiver, receiving
 
@@ -40,7 +39,7 @@ class Hook:
 def dispatcher_killed(stack: ChaosStack, rng: random.Random, *, events: int, kills: int) -> Counts:
     """`kill -9` of the only dispatcher amid tries, several times; each time it is started again."""
     api = stack.ready()
-    with _hooks(stack) as hooks, _dispatcher(stack) as dispatcher:
+    with _hooks(stack) as hooks, stack.program("webhooks").running() as dispatcher:
         for _ in range(kills):
             before = _arrived(hooks)
             _write(stack, hooks, events // kills)
@@ -55,7 +54,7 @@ def dispatcher_killed(stack: ChaosStack, rng: random.Random, *, events: int, kil
 def dispatcher_frozen(stack: ChaosStack, rng: random.Random, *, events: int) -> Counts:
     """The only dispatcher is stopped amid tries until its alarm has come, and goes on."""
     api = stack.ready()
-    with _hooks(stack) as hooks, _dispatcher(stack) as dispatcher:
+    with _hooks(stack) as hooks, stack.program("webhooks").running() as dispatcher:
         _write(stack, hooks, events // 2)
         assert wait_until(lambda: _arrived(hooks) > 0, 30), "it tries"
         time.sleep(rng.uniform(0, 0.5))
@@ -96,16 +95,6 @@ def _hooks(stack: ChaosStack) -> Iterator[list[Hook]]:
 def _slow(received: object) -> int:
     time.sleep(SLOW)
     return 204
-
-
-@contextmanager
-def _dispatcher(stack: ChaosStack) -> Iterator[Program]:
-    program = stack.program("webhooks")
-    program.start()
-    try:
-        yield program
-    finally:
-        program.kill()
 
 
 def _write(stack: ChaosStack, hooks: list[Hook], count: int) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from config.embedded.stack import ServerHandle
 from config.run.processes import dying_with_us, holders, send, wait_until
@@ -84,6 +85,15 @@ class Program:
     def restart(self) -> None:
         self.kill()
         self.start()
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        """Started for a block, and killed at its end."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.kill()
 
 
 class ServerProcess:
