@@ -117,6 +117,10 @@ COMMANDS: dict[str, Callable[[], list[str]]] = {
 }
 
 
+def _smpp_gateways() -> int:
+    return sum(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
+
+
 CODES_THREADS, PERIODIC_THREADS, METRICS_THREADS = 4, 2, 2
 """Threads of the tasks of `codes` and of the sweeps, and those that answer scrapes."""
 MOST_CONNECTIONS: dict[str, Callable[[], int]] = {
@@ -128,7 +132,7 @@ MOST_CONNECTIONS: dict[str, Callable[[], int]] = {
     "bulk": lambda: number("BULK_THREADS", 2, high=200) + 1,
     "beat": lambda: 0,
     "webhooks": lambda: 1,
-    "smpp": lambda: sum(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split()),
+    "smpp": _smpp_gateways,
     "metrics": lambda: METRICS_THREADS + 1,
 }
 """Most connections to PostgreSQL of one process of each program: a thread that has used the database keeps its own
@@ -143,6 +147,5 @@ def environment_of(name: str) -> dict[str, str]:
 
 def enabled_programs() -> list[str]:
     """Names of the programs that `make run` starts: all but those without work by the settings."""
-    has_smpp = any(url.lower().startswith("smpp://") for url in os.environ.get("SMS_URL", "").split())
-    left_out = {"smpp": not has_smpp, "metrics": not _has_metrics()}
+    left_out = {"smpp": not _smpp_gateways(), "metrics": not _has_metrics()}
     return [name for name in COMMANDS if not left_out.get(name)]
