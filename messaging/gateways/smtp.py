@@ -286,7 +286,7 @@ def _write(connection: Connection, message: Outgoing, secret: str | None) -> Mai
         email = mail.compose(message, secret).message()
         email.replace_header("To", recipient.encode().decode("ascii", "surrogateescape"))
         body = mail_template.as_bytes(email)
-    return connection.address(mail.envelope_sender(), recipient, body, options)
+    return connection.mail_with_commands(mail.envelope_sender(), recipient, body, options)
 
 
 def _needs_no_smtputf8(recipient: str) -> bool:

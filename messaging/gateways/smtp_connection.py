@@ -154,8 +154,8 @@ class Connection(smtplib.SMTP):
         self.dialogue.stage = "auth"
         return super().login(*args, **kwargs)
 
-    def address(self, sender: str, recipient: str, body: bytes, options: Sequence[str]) -> Mail:
-        """A mail to be sent over this connection. Raises ValueError: its commands cannot be written."""
+    def mail_with_commands(self, sender: str, recipient: str, body: bytes, options: Sequence[str]) -> Mail:
+        """A mail and its commands, as this connection sends them. Raises ValueError: its commands cannot be written."""
         sized = [f"size={len(body)}", *options] if self.has_extn("size") else options
         commands = (" ".join([f"mail FROM:{_quoted(sender)}", *sized]), f"rcpt TO:<{recipient}>", "data")
         if any("\r" in each or "\n" in each for each in commands):

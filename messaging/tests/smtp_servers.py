@@ -229,7 +229,7 @@ def reply_then(reply: str, act: Act) -> Act:
 class Script:
     """Commands and bodies that a scripted server received."""
 
-    port: int
+    port: int = 0
     commands: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     connections: int = 0
@@ -244,8 +244,20 @@ def scripted_server(**answers: str | Act) -> Iterator[Script]:
 
     An answer is a reply, or a function of the connection after which the server sends nothing more.
     """
+    script = Script()
+
+    def converse(connection: socket.socket) -> None:
+        script.connections += 1
+        _converse(connection, script, answers)
+
+    with listening(converse) as script.port:
+        yield script
+
+
+@contextlib.contextmanager
+def listening(converse: Act) -> Iterator[int]:
+    """Accept connections, one after the other, and let `converse` serve each; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    script = Script(port=listener.getsockname()[1])
 
     def serve() -> None:
         while True:
@@ -253,15 +265,14 @@ def scripted_server(**answers: str | Act) -> Iterator[Script]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            script.connections += 1
             with connection, contextlib.suppress(OSError):
                 connection.settimeout(10)
-                _converse(connection, script, answers)
+                converse(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield script
+        yield listener.getsockname()[1]
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -14,7 +14,7 @@ import pytest
 
 from messaging.gateways import smtp
 from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
-from messaging.tests.smtp_servers import cut, gateway_to, outgoing, real_server, scripted_server
+from messaging.tests.smtp_servers import cut, gateway_to, listening, outgoing, real_server, scripted_server
 
 OFFERS = "250-mx.example.com\r\n250-PIPELINING\r\n250-SIZE 100000\r\n250-SMTPUTF8\r\n250 8BITMIME"
 TAKEN = b"250 2.0.0 Ok: queued as 4XyZ12abc\r\n"
@@ -39,17 +39,12 @@ class Server:
     left: bytes = b""  # received after the last complete text
     hung_up: threading.Event = field(default_factory=threading.Event)
 
-    def serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self.hung_up.clear()
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(10)
-                self._converse(connection)
+    def serve(self, connection: socket.socket) -> None:
+        self.connections += 1
+        self.hung_up.clear()
+        try:
+            self._converse(connection)
+        finally:
             self.hung_up.set()
 
     def _converse(self, connection: socket.socket) -> None:
@@ -89,16 +84,9 @@ class Server:
 
 @contextlib.contextmanager
 def server(**how: Any) -> Iterator[Server]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    one = Server(**how, port=listener.getsockname()[1])
-    thread = threading.Thread(target=one.serve, args=(listener,), daemon=True)
-    thread.start()
-    try:
+    one = Server(**how)
+    with listening(one.serve) as one.port:
         yield one
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(10)
 
 
 def mails(count):
