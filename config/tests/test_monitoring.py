@@ -3,8 +3,9 @@
 import pytest
 
 from config.monitoring import alarm_secret, alarm_url, metrics_token
-from config.run.programs import enabled_programs, metrics_command
+from config.run.programs import METRICS_THREADS, enabled_programs, metrics_command
 from config.variables import StartError
+from metrics.management.commands import serve_metrics
 
 
 @pytest.mark.parametrize("token", ["short", "with blank in it 0123456789", "ñandú0123456789abcdef"])
@@ -55,3 +56,8 @@ def test_alarms_are_never_sent_without_a_secret_to_sign_them(monkeypatch, secret
         alarm_secret()
     monkeypatch.setenv("ALARM_SECRET", "whsec_" + "A" * 44)
     assert alarm_secret()
+
+
+def test_the_formula_of_connections_knows_the_threads_that_answer_scrapes():
+    """No app imports config, so the number stands twice."""
+    assert serve_metrics.THREADS == METRICS_THREADS

@@ -15,12 +15,12 @@ from waitress import serve
 
 from clients import heartbeat
 from clients.probes import Probe, select_one
-from config.run.programs import METRICS_THREADS
 from metrics import alarm_webhook
 from metrics.endpoint import application
 
 log = logging.getLogger(__name__)
 
+THREADS = 2
 EVERY_SECONDS = 5.0
 """An alarm that must last 15 s is told 20 s after its condition began to hold, at most."""
 
@@ -84,6 +84,6 @@ class Command(BaseCommand):
         heartbeat.start(settings.HEALTH_FOLDER, "metrics", "loop")
         Thread(target=evaluate_until, args=(stopping,), name="alarms", daemon=True).start()
         if options["port"]:
-            serve(application, host=options["host"], port=options["port"], threads=METRICS_THREADS, ident=None)
+            serve(application, host=options["host"], port=options["port"], threads=THREADS, ident=None)
         else:
             stopping.wait()
