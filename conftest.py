@@ -11,10 +11,13 @@ from typing import Any
 
 import jwt
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.hashers import get_hashers, get_hashers_by_algorithm
+from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
 from django.db import connection as db_connection
+from django.db.models.signals import post_migrate
 from django.test import Client
 from pytest_django.plugin import blocking_manager_key
 from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
@@ -150,6 +153,32 @@ def close_status_connection(django_db_setup: None) -> Iterator[None]:
     """Close the status endpoint's database connection, which would block the drop of the test database."""
     yield
     probes.database._thread.submit(lambda: db_connection.close()).result()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def roles_outlive_flushes(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Make the roles of the migrations anew when a test with transactions of its own has emptied the tables: with tests
+    shared out while they run, any other may come after it."""
+    key = ("content_type__app_label", "content_type__model", "codename")
+    with django_db_blocker.unblock():
+        # where no test of this run uses a database, pytest-django makes none
+        is_there = Group._meta.db_table in db_connection.introspection.table_names()
+        rights = list(Group.objects.values_list("name", *(f"permissions__{part}" for part in key))) if is_there else []
+
+    def restore(**_: Any) -> None:
+        if Group.objects.exists():
+            return
+        groups = {name: Group.objects.create(name=name) for name in {name for name, *_ in rights}}
+        permissions = {tuple(found): id for *found, id in Permission.objects.values_list(*key, "id")}
+        through = Group.permissions.through
+        through.objects.bulk_create(
+            through(group=groups[name], permission_id=permissions[tuple(right)]) for name, *right in rights
+        )
+
+    last_app = list(apps.get_app_configs())[-1]  # permissions are made by a signal of each app
+    post_migrate.connect(restore, sender=last_app, weak=False)
+    yield
+    post_migrate.disconnect(restore, sender=last_app)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,8 @@
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.urls import reverse
 
 from tests.factories import PartnerFactory, staff_browser, superuser_browser
@@ -85,3 +86,16 @@ def test_the_sidebar_offers_a_superuser_every_page_there_is():
 def test_the_second_factors_secrets_have_no_page():
     labels = {model._meta.app_label for model in admin.site._registry}
     assert not labels & {"otp_totp", "otp_static", "axes"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_empties_the_tables_leaves_the_roles_to_the_next_ones():
+    """After a test with transactions of its own, pytest-django empties the tables by this command."""
+
+    def rights():
+        return sorted(Group.objects.values_list("name", "permissions__content_type__model", "permissions__codename"))
+
+    before = rights()
+    assert len({name for name, *_ in before}) == 4
+    call_command("flush", interactive=False, verbosity=0)
+    assert rights() == before
