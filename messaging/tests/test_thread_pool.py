@@ -275,6 +275,7 @@ def test_a_code_that_comes_with_the_acknowledgement_is_sent_by_the_last_look(mon
         ([1, 1, 0], [0.008] * 7),
         ([5, 0], [0.024] + [0.008] * 3),
         ([5, 3, 1, 0], [0.024, 0.024] + [0.008] * 6),
+        ([10, 10, 9, 0], [0.008, 0.008, 0.024] + [0.008] * 3),
     ],
 )
 def test_a_worker_waits_longer_between_two_looks_while_they_find_several(monkeypatch, found, pauses):
@@ -289,6 +290,29 @@ def test_a_worker_waits_longer_between_two_looks_while_they_find_several(monkeyp
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
     thread_pool.deliver_and_linger()
     assert slept == pauses
+
+
+def test_one_thread_looks_and_a_wakeup_meanwhile_makes_it_look_on(monkeypatch):
+    looks, is_looking, may_end = [], threading.Event(), threading.Event()
+
+    def look():
+        looks.append(threading.get_ident())
+        is_looking.set()
+        assert may_end.wait(10)
+        return 0
+
+    monkeypatch.setattr(thread_pool, "deliver_due", look)
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    first = threading.Thread(target=thread_pool.deliver_and_linger)
+    first.start()
+    assert is_looking.wait(10)
+    for _ in range(3):
+        thread_pool.deliver_and_linger()  # returns while the first one looks
+    assert len(looks) == 1
+    may_end.set()
+    first.join(10)
+    assert not first.is_alive()
+    assert looks == [first.ident] * 4, "a look and the last look, and both again for the wake-ups meanwhile"
 
 
 def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(monkeypatch):
