@@ -1,0 +1,82 @@
+"""Log handler that writes lines together, in a thread of its own.
+
+A thread that writes lets go of the interpreter, and the others that answer requests contend for it: two lines a request
+cost more by that than by being made (docs/adr/0114-lines-are-written-together.md).
+"""
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import Any
+
+DELAY_SECONDS = 0.1
+"""Longest time that a line below WARNING waits. A warning writes all before it, and itself, at once."""
+MOST_LINES = 10_000
+"""Lines that may wait. Above, whoever logs waits for the reader of standard error, as with Python's own handler."""
+WRITE_BYTES = 4096
+"""Longest write of several lines: a pipe keeps one of this size whole (PIPE_BUF), whoever else writes to it."""
+
+
+class LogWriter(logging.StreamHandler[Any]):
+    """Handler for standard error. A process that is killed loses its last DELAY_SECONDS; one that ends loses none."""
+
+    def __init__(self, stream: Any = None) -> None:
+        super().__init__(stream)
+        self._lines: deque[str] = deque()
+        self._writing = threading.RLock()
+        self._has_lines = threading.Event()
+        self._thread: threading.Thread | None = None
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if record.levelno >= logging.WARNING or len(self._lines) > MOST_LINES:
+                self.flush()
+            elif not self._has_lines.is_set():
+                self._wake()
+        except Exception:  # noqa: BLE001  as in Python's own handlers: a log line fails no request
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what waits. Raises what the stream raises."""
+        with self._writing:
+            while self._lines:
+                self.stream.write(self._next_write())
+                self.stream.flush()
+
+    def _next_write(self) -> str:
+        """The first line, and as many after it as fit into one write."""
+        found: list[str] = []
+        size = 0
+        while self._lines:
+            size += len(self._lines[0].encode(errors="replace"))
+            if found and size > WRITE_BYTES:
+                break
+            found.append(self._lines.popleft())
+        return "".join(found)
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+            self._thread.start()
+        self._has_lines.set()
+
+    def _run(self) -> None:
+        while True:
+            self._has_lines.wait()
+            time.sleep(DELAY_SECONDS)
+            self._has_lines.clear()  # before the lines are taken: one that comes now wakes the thread again
+            try:
+                self.flush()
+            except Exception as fault:  # noqa: BLE001  the next lines may find a reader again
+                self.handleError(logging.makeLogRecord({"msg": "lines could not be written", "args": (repr(fault),)}))
+
+    def _begin_anew(self) -> None:
+        """In a process that was forked: its parent writes what waits, and the thread is the parent's."""
+        self._lines.clear()
+        self._writing = threading.RLock()
+        self._has_lines = threading.Event()
+        self._thread = None
