@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from random import getrandbits
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 HEADER = "X-Request-ID"
 """Header by which proxies hand an id on to us, and we to providers."""
@@ -55,11 +56,17 @@ def _trace_id(traceparent: str) -> str:
     return match[1] if is_known else ""
 
 
+def _new() -> str:
+    """A new id. It need not be unguessable, so the kernel is not asked: under that call the thread would let go of the
+    interpreter."""
+    return f"{getrandbits(128):032x}"
+
+
 def begin(
     values: Callable[[], Iterable[str]], given_id: str | None = None
 ) -> tuple[CurrentRequest, Token[CurrentRequest | None]]:
     """Start a request with the id that was given, or a new one; the caller ends it with the token."""
-    request = CurrentRequest(given_id or uuid4().hex, values)
+    request = CurrentRequest(given_id or _new(), values)
     return request, _current.set(request)
 
 
