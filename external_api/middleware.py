@@ -4,14 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 from threading import BoundedSemaphore, get_ident
-from typing import Any, cast
+from typing import cast
 
 from django.conf import settings
-from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.common import CommonMiddleware
+from django.urls import resolve
 
 from clients import request_id
 from clients.client_ip import caller_address
@@ -19,11 +18,11 @@ from clients.errors import Refused
 from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
 from external_api.frontdoor.json_response import json_response
+from external_api.probe_paths import STATUS
 from external_api.routing import contract_of
 from metrics import request_counts
 from metrics.endpoint import is_scrape
 
-STATUS_PATH = "/v1/api/status"
 access = logging.getLogger("aval.access")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -45,7 +44,7 @@ class AccessLog:
             return response
         seconds = time.perf_counter() - started
         contract = contract_of(request.path_info)
-        if contract is not None and request.path_info.rstrip("/") != STATUS_PATH:  # which balancers ask all the time
+        if contract is not None and request.path_info.rstrip("/") != STATUS:  # which balancers ask all the time
             request_counts.observe(contract.name, response.status_code, seconds)
         match = request.resolver_match
         current = request_id.current()
@@ -101,7 +100,7 @@ class OverloadGuard:
         self._since: dict[int, float] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.path_info.rstrip("/") == STATUS_PATH:
+        if request.path_info.rstrip("/") == STATUS:
             return self.get_response(request)
         while not self._slots.acquire(timeout=0 if self._something_hangs() else self.WAIT):
             if self._something_hangs():  # at once: `/status` would wait behind a queue of waiting requests
@@ -131,19 +130,26 @@ class OverloadGuard:
 class ContractsApart:
     """Calls of the contracts go from here to their views, past the middleware of pages.
 
-    Sessions, forms and policies of pages are not for them, and cost a tenth of a call. Django's handler resolves the
-    URL; CommonMiddleware checks the Host header and sets Content-Length.
+    Sessions, forms and policies of pages are not for them, and cost a tenth of a call. Of what Django does around a
+    view they need a checked Host, the resolved URL, an answer to any exception, and Content-Length.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.pages = get_response
-        handler: Any = BaseHandler()
-        handler._view_middleware, handler._template_response_middleware, handler._exception_middleware = [], [], []
-        view = convert_exception_to_response(handler._get_response)
-        self.contracts = cast(GetResponse, convert_exception_to_response(CommonMiddleware(view)))
+        self.contracts = cast(GetResponse, convert_exception_to_response(_called))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.pages(request) if contract_of(request.path_info) is None else self.contracts(request)
+
+
+def _called(request: HttpRequest) -> HttpResponseBase:
+    """The answer of the view that the URL names. Raises DisallowedHost and what a view raises."""
+    request.get_host()
+    request.resolver_match = match = resolve(request.path_info)
+    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
+        response.headers["Content-Length"] = str(len(response.content))
+    return response
 
 
 _BY_STATUS: dict[int, Callable[[Contract], Refused]] = {

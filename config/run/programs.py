@@ -33,7 +33,7 @@ def web_command() -> list[str]:
         "--host": host(),
         "--port": str(port()),
         "--processes": str(number("WEB_WORKERS", 2, high=64)),
-        "--threads": str(web_threads() + 1),  # the last one is reserved for /status, which always answers
+        "--threads": str(web_threads()),
         "--connections": str(number("WEB_CONNECTIONS", 2000, low=50, high=50_000)),
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, low=10, high=50_000)),
         "--drain": str(number("DRAIN_SECONDS", 0, low=0, high=15)),

@@ -11,10 +11,10 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher
 
 from clients.client_ip import is_trusted_proxy, limiting_key
 from config.webserver.channel import Channel, serving
+from config.webserver.dispatcher import Dispatcher
 from config.webserver.selector import READ, WRITE, SelectorMap
 
 log = logging.getLogger("aval.web")
@@ -58,15 +58,13 @@ class Server(TcpWSGIServer):
         self._body_bytes = 0
         self._stop_asked_at: float | None = None
         self._stops_at: float | None = None
-        dispatcher = ThreadedTaskDispatcher()
-        dispatcher.set_thread_count(threads)
         about = (listening.family, listening.type, listening.proto, listening.getsockname())
         listening.listen(BACKLOG)
         super().__init__(
             application,
             map=SelectorMap(),
             _sock=listening,
-            dispatcher=dispatcher,
+            dispatcher=Dispatcher(threads),
             adj=_adjustments(listening),
             sockinfo=about,
             bind_socket=False,

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from external_api.health import probes
+from external_api.probe_paths import LIVE, READY
 
-LIVE, READY = "/health/live", "/health/ready"
 MAX_AGE = 1.0
 """Seconds for which an answer of the database is given again: a stranger causes one query a second in each process."""
 STOPPING = "aval.stopping"

@@ -8,7 +8,8 @@ from django.test import Client
 
 from clients.probes import Probe
 from external_api.health import probes
-from external_api.health.middleware import LIVE, READY, STOPPING, Health
+from external_api.health.middleware import STOPPING, Health
+from external_api.probe_paths import LIVE, READY
 
 pytestmark = pytest.mark.django_db
 
