@@ -21,6 +21,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -33,6 +34,7 @@ WARN_EVERY = 60.0
 """Seconds between two warnings of one process. A proxy with unreadable elements sends them with every request."""
 HOPS = 20
 """Elements that are read, from the right: more than anybody has proxies, and a bound on the cost of a long list."""
+MOST_CHARACTERS = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 KEPT_AS = "aval.caller_address"
 """Name of the variable. A header cannot set it: theirs begin with HTTP_."""
 _BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)
@@ -130,8 +132,14 @@ def is_trusted_proxy(address: str) -> bool:
 
 def _parse(text: str) -> IPv4Or6 | None:
     """Address without its zone. A zone means something on one machine only, and PostgreSQL refuses it."""
+    bare = text.partition("%")[0]
+    return _parsed(bare) if len(bare) <= MOST_CHARACTERS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> IPv4Or6 | None:
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)

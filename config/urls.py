@@ -12,12 +12,12 @@ from support.dashboard.view import board
 from support.usage.views import usage_csv
 
 urlpatterns = [
+    path("v1/api", include("external_api.informaperu.urls")),  # first: it is asked most
     path("", front_page.start, name="start"),
     path("favicon.ico", front_page.favicon),
     path("robots.txt", front_page.robots),
     *(path(name, front_page.with_slash) for name in ("admin", "soporte", "cuenta")),
     path("api/v1", include("external_api.nopasanada.urls")),
-    path("v1/api", include("external_api.informaperu.urls")),
     path("external", include("external_api.registry.urls")),
     path("partners/v1", include("external_api.partners.urls")),
     path("referencia", include("external_api.openapi.urls")),
