@@ -24,6 +24,10 @@ from tests.staff_sessions import log_in
 
 pytestmark = pytest.mark.timeout(400)  # twenty pages in one test, on a busy machine
 AXE = Path(__file__).parent / "peers" / "node_modules" / "axe-core" / "axe.min.js"
+SWITCH = """(scheme) => {
+  const theme = document.documentElement;  // the admin's theme asks for the scheme only while it loads
+  if (theme.hasAttribute("x-bind")) for (const each of ["light", "dark"]) theme.classList.toggle(each, each === scheme);
+}"""
 RUN = """async (rules) => {
   await new Promise(requestAnimationFrame);
   for (const each of document.getAnimations()) {
@@ -31,10 +35,13 @@ RUN = """async (rules) => {
   }
   const found = await axe.run(document, { resultTypes: ["violations"], preload: false, ...rules });
   const grave = found.violations.filter((each) => ["serious", "critical"].includes(each.impact));
+  const pixel = document.createElement("canvas").getContext("2d");  // of the letters, in whatever notation
+  pixel.fillStyle = getComputedStyle(document.body).color;
+  pixel.fillRect(0, 0, 1, 1);
   const nodes = (each) => each.nodes.map((node) => [each.id, node.html.slice(0, 200), node.failureSummary]);
   return {
     looked: found.passes.length + found.violations.length + found.incomplete.length,
-    dark: matchMedia("(prefers-color-scheme: dark)").matches,
+    dark: pixel.getImageData(0, 0, 1, 1).data.slice(0, 3).every((each) => each > 128),
     faults: grave.flatMap(nodes),
   };
 }"""
@@ -77,12 +84,14 @@ def faults(page: Any, axe: str) -> Iterator[str]:
     page.evaluate(axe)
     for scheme, rules in (("light", {}), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme)
+        page.evaluate(SWITCH, scheme)
         found = page.evaluate(RUN, rules)
         assert found["looked"], f"axe looked at nothing of {page.url} ({scheme})"
-        assert found["dark"] == (scheme == "dark")
+        assert found["dark"] == (scheme == "dark"), f"the letters of {page.url} are not those of {scheme}"
         for rule, html, summary in found["faults"]:
             yield f"{page.url} {scheme}: {rule}: {html} ({summary[:200]})"
     page.emulate_media(color_scheme="light")
+    page.evaluate(SWITCH, "light")
 
 
 def faults_of(stack: Stack, page: Any, axe: str, paths: Iterable[str]) -> list[str]:
@@ -107,7 +116,7 @@ def opened(stack: Stack, page: Any, paths: Iterable[str]) -> list[str]:
 def test_axe_finds_what_is_wrong(browser: Any, axe: str) -> None:
     page = browser.open()
     page.set_content(
-        "<html><style>@media (prefers-color-scheme: dark) { p { color: #eee } }</style>"
+        "<html><style>@media (prefers-color-scheme: dark) { body { color: #eee } }</style>"
         "<body><img src='x.png'><button></button><p>Texto</p></body></html>"
     )
     found = {tuple(each.split(": ")[:2]) for each in faults(page, axe)}
