@@ -84,7 +84,7 @@ def test_a_worker_goes_on_after_kombu_failed_to_clean_up_a_lost_connection(broke
             [sys.executable, "-m", "celery", "--quiet", *options], env=environment, stdout=log, stderr=log
         )
     try:
-        with Celery(broker=broker.url) as producer:
+        with Celery(broker=broker.url, set_as_current=False) as producer:
             producer.send_task("note", ["before", 3.0])
             assert wait_until(notes.exists, 20), output.read_text()
             broker.kill()  # with a message that is not acknowledged
