@@ -16,7 +16,7 @@ from testkit.restoring import FreshServer
 
 ARCHIVE = """
 archive_mode = on
-archive_command = 'test ! -f {backups}/wal/%f && cp %p {backups}/wal/%f'
+archive_command = 'test ! -f {backups}/wal/%f && cp %p {backups}/wal/%f.new && mv {backups}/wal/%f.new {backups}/wal/%f'
 archive_timeout = 60
 """
 RECOVERY = """
