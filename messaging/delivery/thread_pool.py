@@ -34,7 +34,7 @@ connection."""
 LOOK_EVERY = 0.008
 """Seconds between two looks for more codes ..."""
 LOOK_EVERY_UNDER_LOAD = 0.024
-"""... and after a look that found several, but not all that it may take: fewer claims, hand-overs and records, of more
+"""... and after a look that found several, but less than a whole batch: fewer claims, hand-overs and records, of more
 codes each."""
 QUIET_SECONDS = 0.048
 """Seconds of such looks after the last one that found some."""
@@ -69,6 +69,7 @@ def _deliver_and_linger() -> None:
     Under load a look finds what came meanwhile, which then needs no wake-up and no task of its own. After the
     acknowledgement follows a last look, for a message that came just before it.
     """
+    close_old_connections()  # as at the start of a task: this may follow a run under which the connection broke
     until = time.monotonic() + LINGER_SECONDS
     found = deliver_due()
     quiet_since = time.monotonic() if found else 0.0

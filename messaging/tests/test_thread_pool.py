@@ -315,6 +315,27 @@ def test_one_thread_looks_and_a_wakeup_meanwhile_makes_it_look_on(monkeypatch):
     assert looks == [first.ident] * 4, "a look and the last look, and both again for the wake-ups meanwhile"
 
 
+def test_a_look_that_was_asked_for_connects_anew_after_the_connection_broke_under_the_one_before(monkeypatch):
+    looked = []
+
+    def look():
+        if not looked:
+            looked.append("breaks")
+            thread_pool.deliver_and_linger()  # a wake-up meanwhile
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        looked.append("looks")
+        return 0
+
+    monkeypatch.setattr(thread_pool, "deliver_due", look)
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    with pytest.raises(OperationalError):
+        thread_pool.deliver_and_linger()
+    assert looked == ["breaks", "looks", "looks"]
+
+
 def test_a_worker_that_always_finds_codes_acknowledges_before_its_wakeup_lapses(monkeypatch):
     monkeypatch.setattr(thread_pool, "deliver_due", lambda: 1)
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
