@@ -35,6 +35,7 @@ WARN_EVERY = 60.0
 HOPS = 20
 """Elements that are read, from the right: more than anybody has proxies, and a bound on the cost of a long list."""
 MOST_CHARACTERS = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
+"""Of an address without its zone; a longer text is none, and is not kept in the memory of parsed ones."""
 KEPT_AS = "aval.caller_address"
 """Name of the variable. A header cannot set it: theirs begin with HTTP_."""
 _BY_ITSELF = re.compile(r"""(?:for=)?["']?(.*?)["']?""", re.IGNORECASE | re.DOTALL)

@@ -136,14 +136,14 @@ class ContractsApart:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.pages = get_response
-        self.contracts = cast(GetResponse, convert_exception_to_response(_called))
+        self.contracts = cast(GetResponse, convert_exception_to_response(_call_view))
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.pages(request) if contract_of(request.path_info) is None else self.contracts(request)
 
 
-def _called(request: HttpRequest) -> HttpResponseBase:
-    """The answer of the view that the URL names. Raises DisallowedHost and what a view raises."""
+def _call_view(request: HttpRequest) -> HttpResponseBase:
+    """Call the view that the URL names. Raises DisallowedHost and what a view raises."""
     request.get_host()
     request.resolver_match = match = resolve(request.path_info)
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)

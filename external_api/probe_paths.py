@@ -4,4 +4,4 @@ what application it serves."""
 STATUS = "/v1/api/status"
 LIVE, READY = "/health/live", "/health/ready"
 PROBES = frozenset({STATUS, LIVE, READY})
-"""A slash may follow each."""
+"""A slash at the end of a path is ignored where the web server chooses a thread for it."""
