@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
@@ -25,6 +26,7 @@ import redis
 from config.embedded import stack as embedded
 from config.embedded.servers import bare_environment
 from config.embedded.stack import Servers
+from config.log_writer import DELAY_SECONDS
 from config.run.processes import FileLock, wait_until
 from config.variables import BASE_DIR
 from testkit.processes import Program, ServerProcess, reaping
@@ -198,7 +200,11 @@ class Stack:
         return done.stdout
 
     def logs(self) -> dict[str, str]:
-        """Logs of all processes so far by file name, PostgreSQL's and Valkey's included."""
+        """Logs of all processes so far by file name, PostgreSQL's and Valkey's included.
+
+        It first waits until the lines that a running process has are in its file.
+        """
+        time.sleep(3 * DELAY_SECONDS)
         return {path.name: path.read_text(errors="replace") for path in sorted((self.folder / "logs").iterdir())}
 
     # --- clients (contract 2) ---
