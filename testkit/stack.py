@@ -200,10 +200,7 @@ class Stack:
         return done.stdout
 
     def logs(self) -> dict[str, str]:
-        """Logs of all processes so far by file name, PostgreSQL's and Valkey's included.
-
-        It first waits until the lines that a running process has are in its file.
-        """
+        """Logs of all processes by file name, PostgreSQL's and Valkey's included, after a wait for lines under way."""
         time.sleep(3 * DELAY_SECONDS)
         return {path.name: path.read_text(errors="replace") for path in sorted((self.folder / "logs").iterdir())}
 
