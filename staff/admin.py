@@ -7,12 +7,14 @@ The pages of django-otp are unregistered: they show the secrets of everybody's s
 from collections.abc import Callable
 from typing import Any, cast
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Model, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
@@ -74,20 +76,19 @@ class Rights:
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
 
 
-LIBRARY_APPS = ("admin", "axes", "contenttypes", "otp_static", "otp_totp", "sessions")
-"""Apps of libraries whose permissions open nothing here."""
-
-
 def permissions_that_open() -> QuerySet[Permission]:
     """Permissions that can be ticked, and those already granted: otherwise saving the page would remove them."""
-    ours = ~Q(content_type__app_label__in=LIBRARY_APPS) | Q(group__isnull=False) | Q(user__isnull=False)
-    found = (
-        Permission.objects.filter(ours)
-        .exclude(content_type__model="permission")
-        .select_related("content_type")
-        .distinct()
-    )
+    closed = ContentType.objects.get_for_models(*_models_without_page()).values()
+    opens = ~Q(content_type__in=closed) | Q(group__isnull=False) | Q(user__isnull=False)
+    found = Permission.objects.filter(opens).select_related("content_type").distinct()
     return found.order_by("content_type__app_label", "content_type__model", "codename")
+
+
+def _models_without_page() -> list[type[Model]]:
+    """Models that no page lists or shows, of libraries and of ours: Django makes permissions for each of them."""
+    pages = admin.site._registry
+    shown = {*pages, *(inline.model for page in pages.values() for inline in page.inlines)}
+    return [each for each in apps.get_models() if each not in shown and not each._meta.permissions]
 
 
 def _may_reset_factor(actor: User, user: User) -> bool:
