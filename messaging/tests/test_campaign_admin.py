@@ -154,6 +154,14 @@ def test_the_list_asks_one_question_for_all_and_counts_as_the_domain_does(boss, 
     assert "100 %: 2 enviados, 1 fallidos, 1 sin respuesta clara" in html
 
 
+def test_a_campaign_of_nobody_has_no_bar(boss, partner):
+    one = campaign()
+    launch(one)
+    html = page(boss, at(one))
+    assert "Avance" in html
+    assert "<progress" not in html
+
+
 def test_progress_is_a_bar_and_numbers(boss, partner):
     subscriber(partner, "ana@dominio.com")
     one = campaign()
