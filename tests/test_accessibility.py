@@ -28,20 +28,26 @@ SWITCH = """(scheme) => {
   const theme = document.documentElement;  // the admin's theme asks for the scheme only while it loads
   if (theme.hasAttribute("x-bind")) for (const each of ["light", "dark"]) theme.classList.toggle(each, each === scheme);
 }"""
-RUN = """async (rules) => {
-  await new Promise(requestAnimationFrame);
-  for (const each of document.getAnimations()) {
-    try { each.finish(); } catch { each.cancel(); }  // one without an end
-  }
+RUN = """async ([scheme, rules]) => {
+  const pixel = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const isDark = () => {  // by the letters, in whatever notation their colour is
+    pixel.fillStyle = getComputedStyle(document.body).color;
+    pixel.fillRect(0, 0, 1, 1);
+    return pixel.getImageData(0, 0, 1, 1).data.slice(0, 3).every((each) => each > 128);
+  };
+  const until = Date.now() + 10000;  // a page hears of another scheme by an event
+  do {
+    await new Promise(requestAnimationFrame);
+    for (const each of document.getAnimations()) {
+      try { each.finish(); } catch { each.cancel(); }  // one without an end
+    }
+  } while (isDark() !== (scheme === "dark") && Date.now() < until);
   const found = await axe.run(document, { resultTypes: ["violations"], preload: false, ...rules });
   const grave = found.violations.filter((each) => ["serious", "critical"].includes(each.impact));
-  const pixel = document.createElement("canvas").getContext("2d");  // of the letters, in whatever notation
-  pixel.fillStyle = getComputedStyle(document.body).color;
-  pixel.fillRect(0, 0, 1, 1);
   const nodes = (each) => each.nodes.map((node) => [each.id, node.html.slice(0, 200), node.failureSummary]);
   return {
     looked: found.passes.length + found.violations.length + found.incomplete.length,
-    dark: pixel.getImageData(0, 0, 1, 1).data.slice(0, 3).every((each) => each > 128),
+    dark: isDark(),
     faults: grave.flatMap(nodes),
   };
 }"""
@@ -85,7 +91,7 @@ def faults(page: Any, axe: str) -> Iterator[str]:
     for scheme, rules in (("light", {}), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme)
         page.evaluate(SWITCH, scheme)
-        found = page.evaluate(RUN, rules)
+        found = page.evaluate(RUN, [scheme, rules])
         assert found["looked"], f"axe looked at nothing of {page.url} ({scheme})"
         assert found["dark"] == (scheme == "dark"), f"the letters of {page.url} are not those of {scheme}"
         for rule, html, summary in found["faults"]:
