@@ -52,7 +52,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
 def _agent(stack: Stack) -> httpx.Client:
     """HTTP client that is logged in as staff."""
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-    stack.command("manage", "createsuperuser", "--noinput", "--username", "eva", "--email", "eva@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", "eva", "--email", "eva@example.com")
     agent = httpx.Client(base_url=stack.url, timeout=30, trust_env=False, headers={"Referer": stack.url})
     agent.get("/admin/login/")
     form = {"username": "eva", "password": PASSWORD, "csrfmiddlewaretoken": agent.cookies["csrftoken"]}

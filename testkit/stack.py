@@ -10,8 +10,6 @@ import itertools
 import json
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +27,7 @@ from config.embedded.stack import Servers
 from config.log_writer import DELAY_SECONDS
 from config.run.processes import FileLock, wait_until
 from config.variables import BASE_DIR
+from testkit.commands import ManagementCommands, run_module
 from testkit.processes import Program, ServerProcess, reaping
 
 Row = tuple[Any, ...]
@@ -140,6 +139,8 @@ class Stack:
             **settings,
         }
         self._reaper = stopping.enter_context(reaping())
+        self._management = ManagementCommands()
+        stopping.callback(self._management.close)
         names = ("web", "worker", "periodic", "beat")
         self.web, self.worker, self.periodic, self.beat = (self.program(name) for name in names)
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
@@ -188,16 +189,11 @@ class Stack:
 
     def command(self, *words: str, **environment: str) -> str:
         """Run a module to its end with the stack's settings and return its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=self.source,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run_module(self.source, self.environment | environment, *words)
+
+    def manage(self, *words: str, **more: str) -> str:
+        """Run a management command and return its output. `more`: variables that the settings do not read."""
+        return self._management.run(self.source, self.environment, words, more)
 
     def logs(self) -> dict[str, str]:
         """Logs of all processes by file name, PostgreSQL's and Valkey's included, after a wait for lines under way."""
@@ -291,7 +287,7 @@ class Stack:
 
     def new_partner(self, name: str) -> PartnerKeys:
         """Create a partner by the operator's command, which takes a second."""
-        made = json.loads(self.command("manage", "create_partner", f"{name} {self.number()}", "--json"))
+        made = json.loads(self.manage("create_partner", f"{name} {self.number()}", "--json"))
         ((number,),) = self.sql("SELECT id FROM clients_partner WHERE slug = %s", made["partner"])
         return PartnerKeys(number, made["token"])
 

@@ -48,7 +48,7 @@ class Pages(TypedDict):
 def make(stack: Stack) -> Pages:
     """Make a row for each page of a stack, once."""
     program = "from tests import pages; pages.tell()"
-    made: Pages = json.loads(stack.command("manage", "shell", "-v", "0", "-c", program, LOG_LEVEL="WARNING"))
+    made: Pages = json.loads(stack.manage("shell", "-v", "0", "-c", program))
     return made
 
 

@@ -15,7 +15,7 @@ class Partner:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        made = json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json"))
+        made = json.loads(stack.manage("create_partner", f"Empresa {stack.number()}", "--json"))
         self.slug, self.token, self.jwt = made["partner"], made["token"], made["jwt"]
 
     def get(self, path: str, *, token: str = "", **params: Any) -> Any:

@@ -25,7 +25,7 @@ PAGES = (
 def _log_in_as_admin(stack: Stack, browser: Any, page: Any) -> None:
     name = f"ana{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "ana@example.com")
     page.goto(f"{stack.url}/admin/")
     page.get_by_label("Nombre de usuario").fill(name)
     page.get_by_label("Contraseña").fill(PASSWORD)

@@ -75,7 +75,7 @@ def comparable(text):
 @pytest.fixture(scope="module")
 def credentials(_running: Stack) -> dict[str, str]:
     """Test keys of a partner of its own: every example runs with them, but for the one that makes test keys."""
-    made = json.loads(_running.command("manage", "create_partner", f"Guia {_running.number()}", "--json"))
+    made = json.loads(_running.manage("create_partner", f"Guia {_running.number()}", "--json"))
     asked = httpx.post(f"{_running.url}/partners/v1/test/keys", headers={"Authorization": f"Bearer {made['token']}"})
     test = asked.json()
     return {"URL": _running.url, "TOKEN": test["token"], "JWT": test["jwt"], "TOKEN_DE_PRODUCCION": made["token"]}

@@ -50,7 +50,7 @@ def staff_pages(stack: Stack, asked: Sequence[Asked]) -> None:
     """Read everything about these clients by the staff API, and every kind of admin page."""
     name, password = f"agente{stack.number()}", "una-clave-para-la-prueba"
     stack.environment |= {"DJANGO_SUPERUSER_PASSWORD": password}
-    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "agente@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "agente@example.com")
     login = stack.send(Call("POST", "/auth/login", {"username": name, "password": password}))
     bearer = {"Authorization": f"Bearer {login.json()['token']}"}
     for path in ("/admin/messages", "/admin/clients", *(f"/admin/clients/{each.client}" for each in asked)):

@@ -55,7 +55,7 @@ class Owner:
 
 def made(stack: Stack, codes: int) -> Owner:
     """A new partner that has asked for this many codes."""
-    keys = json.loads(stack.command("manage", "create_partner", f"Muro {stack.number()}", "--json"))
+    keys = json.loads(stack.manage("create_partner", f"Muro {stack.number()}", "--json"))
     owner = Owner(stack, keys["partner"], keys["token"], {})
     marks = {owner.slug}
     for _ in range(codes):

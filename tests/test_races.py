@@ -126,7 +126,7 @@ def test_20_registrations_of_one_person_at_once_are_one_client(stack: Stack) -> 
 
 
 def test_one_idempotency_key_50_times_at_once_has_one_effect(stack: Stack) -> None:
-    made = json.loads(stack.command("manage", "create_partner", f"Retry {stack.number()}", "--json"))
+    made = json.loads(stack.manage("create_partner", f"Retry {stack.number()}", "--json"))
     partner = {"Authorization": f"Bearer {made['token']}"}
     client, phone = stack.register(partner), stack.phone()
     keyed = partner | {"Idempotency-Key": f"retry-{client}"}

@@ -90,10 +90,10 @@ def _round(stack: Stack, folder: Path, *, seconds: int, seed: int) -> Counter[tu
 
 def _credentials(stack: Stack) -> str:
     """Credentials of each path in schemathesis's configuration."""
-    partner = json.loads(stack.command("manage", "create_partner", f"Esquema {stack.number()}", "--json"))
+    partner = json.loads(stack.manage("create_partner", f"Esquema {stack.number()}", "--json"))
     staff = f"agente{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = "una-clave-larga-de-prueba"
-    stack.command("manage", "createsuperuser", "--noinput", "--username", staff, "--email", "agente@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", staff, "--email", "agente@example.com")
     login = stack.http.post("/v1/api/auth/login", json={"username": staff, "password": "una-clave-larga-de-prueba"})
     credentials = (
         ("^/api/v1$|^/v1/api/client", partner["token"]),

@@ -40,7 +40,7 @@ EXTERNAL = {name: value for name, value in EXAMPLE.items() if name != "client_id
 
 @pytest.fixture
 def keys(stack: Stack) -> dict[str, str]:
-    return dict(json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json")))
+    return dict(json.loads(stack.manage("create_partner", f"Empresa {stack.number()}", "--json")))
 
 
 @pytest.fixture

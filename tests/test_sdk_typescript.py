@@ -55,10 +55,10 @@ def test_calls_are_made_as_promised(compiled: None, name: str) -> None:
 def test_each_contract_works_from_one_end_to_the_other(
     compiled: None, stack: Stack, request: pytest.FixtureRequest
 ) -> None:
-    keys = json.loads(stack.command("manage", "create_partner", f"Empresa {stack.number()}", "--json"))
+    keys = json.loads(stack.manage("create_partner", f"Empresa {stack.number()}", "--json"))
     name, password = f"eva{stack.number()}", f"una-clave-{stack.number()}"
     words = ("createsuperuser", "--noinput", f"--username={name}", "--email=eva@example.com")
-    stack.command("manage", *words, DJANGO_SUPERUSER_PASSWORD=password)
+    stack.manage(*words, DJANGO_SUPERUSER_PASSWORD=password)
     credentials = {"AVAL_TOKEN": keys["token"], "AVAL_JWT": keys["jwt"]}
     dispatcher = stack.program("webhooks")
     dispatcher.start()

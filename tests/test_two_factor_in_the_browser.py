@@ -16,7 +16,7 @@ PASSWORD = "una-clave-larga-de-prueba"
 def test_enrolled_in_the_browser_and_asked_for_ever_after(stack: Stack, browser: Any) -> None:
     name = f"ada{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "ada@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "ada@example.com")
     page = browser.open(javascript=False, width=390)
     page.goto(f"{stack.url}/cuenta/segundo-factor/")
     _give_password(page, name)
@@ -44,7 +44,7 @@ def test_a_forgotten_log_finds_its_way_to_the_login(stack: Stack, browser: Any) 
     """The page polls every five seconds; an ended session must not look like an empty answer."""
     name = f"eva{stack.number()}"
     stack.environment["DJANGO_SUPERUSER_PASSWORD"] = PASSWORD
-    stack.command("manage", "createsuperuser", "--noinput", "--username", name, "--email", "eva@example.com")
+    stack.manage("createsuperuser", "--noinput", "--username", name, "--email", "eva@example.com")
     stack.asked()
     page = browser.open()
     page.goto(f"{stack.url}/soporte/mensajes/")
