@@ -1,7 +1,8 @@
 """Probes: questions to the database that are answered in time whatever hangs.
 
 Each has a thread of its own, which alone waits when the database hangs. While one query is unanswered no other is sent:
-further calls wait for the same answer.
+further calls wait for the same answer, and not at all once it is late. All probes of a web process have one thread, and
+`/health/live` must not stand behind a queue of them.
 """
 
 import time
@@ -33,9 +34,9 @@ class Probe:
             if self._pending is None or (self._pending.done() and now - self._asked_at >= max_age):
                 self._pending = self._thread.submit(self._question)
                 self._asked_at = now
-            pending = self._pending
+            pending, left = self._pending, self._asked_at + DATABASE_TIMEOUT - now
         try:
-            return pending.result(timeout=DATABASE_TIMEOUT)
+            return pending.result(timeout=max(left, 0))
         except TooSlow:
             return False
 

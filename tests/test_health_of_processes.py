@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -93,6 +94,29 @@ def test_a_probe_by_address_is_answered_while_the_database_is_frozen(stack: Stac
         assert (ready.status_code, ready.json()["parts"]["database"]) == (503, "no answer")
     finally:
         stack.postgres.thaw()
+
+
+def test_live_is_answered_at_once_though_many_ask_for_the_status_of_a_frozen_database(stack: Stack) -> None:
+    statuses: list[int] = []
+    until = time.monotonic() + 4
+
+    def ask() -> None:
+        while time.monotonic() < until:
+            statuses.append(httpx.get(f"{stack.url}/v1/api/status", timeout=20).status_code)
+
+    stack.postgres.freeze()
+    try:
+        with ThreadPoolExecutor(12) as callers:
+            for _ in range(12):
+                callers.submit(ask)
+            while time.monotonic() < until:
+                began = time.monotonic()
+                assert httpx.get(f"{stack.url}/health/live", timeout=20).status_code == 200
+                assert time.monotonic() - began < 2, f"after {len(statuses)} other answers"
+    finally:
+        stack.postgres.thaw()
+    assert len(statuses) > 50
+    assert set(statuses) == {503}
 
 
 def test_no_probe_is_in_the_access_log(stack: Stack) -> None:
