@@ -3,5 +3,5 @@ what application it serves."""
 
 STATUS = "/v1/api/status"
 LIVE, READY = "/health/live", "/health/ready"
-PROBES = frozenset({STATUS, LIVE, READY})
-"""A slash at the end of a path is ignored where the web server chooses a thread for it."""
+PROBES = frozenset({STATUS, f"{STATUS}/", LIVE, READY})
+"""Exactly the paths that are answered by a probe: any other one is a page, which may wait for a database that hangs."""

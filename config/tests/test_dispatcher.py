@@ -69,6 +69,13 @@ def test_requests_are_served_by_the_other_threads(start: Start) -> None:
     assert {each.thread for each in tasks} <= {"waitress-1", "waitress-2"}
 
 
+@pytest.mark.parametrize("path", ["/health/live/", "/health/ready/x", "/v1/api/status//", "/v1/api/statu", None])
+def test_what_no_probe_answers_does_not_get_its_thread(start: Start, path: str | None) -> None:
+    tasks = [start(path) for _ in range(20)]
+    assert wait_until(lambda: all(each.thread for each in tasks), 5)
+    assert {each.thread for each in tasks} <= {"waitress-1", "waitress-2"}
+
+
 @pytest.mark.parametrize("path", ["/v1/api/status", "/v1/api/status/", "/health/live", "/health/ready"])
 def test_an_urgent_path_is_answered_at_once_while_all_other_threads_hang(start: Start, path: str) -> None:
     hanging = [start(ends=False) for _ in range(2)]

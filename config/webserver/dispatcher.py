@@ -77,5 +77,4 @@ class Dispatcher(ThreadedTaskDispatcher):
 def _is_urgent(channel: Any) -> bool:
     """Whether the connection's next request is a probe."""
     request = next(iter(channel.requests), None)
-    path = getattr(request, "path", "") or ""
-    return path.rstrip("/") in PROBES
+    return getattr(request, "path", "") in PROBES
