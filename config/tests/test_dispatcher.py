@@ -96,6 +96,28 @@ def test_a_request_that_all_threads_are_too_busy_for_is_taken_by_the_kept_one_in
     assert dispatcher.PATIENCE <= time.monotonic() - began < 3 * dispatcher.PATIENCE + 1
 
 
+def test_an_urgent_path_is_answered_by_a_free_thread_while_the_kept_one_serves_a_slow_request(start: Start) -> None:
+    slow = [start(ends=False) for _ in range(3)]
+    assert wait_until(lambda: all(each.thread for each in slow), 5)
+    assert slow[2].thread == "waitress-0"
+    slow[0].may_end.set()
+    urgent = start("/health/live")
+    assert wait_until(lambda: bool(urgent.thread), 5)
+    assert urgent.thread == slow[0].thread
+
+
+def test_an_urgent_path_goes_first_whichever_thread_is_free_first(start: Start) -> None:
+    slow = [start(ends=False) for _ in range(3)]
+    assert wait_until(lambda: all(each.thread for each in slow), 5)
+    waiting, urgent, next_one = start(ends=False), start("/health/live", ends=False), start("/health/ready", ends=False)
+    slow[2].may_end.set()
+    assert wait_until(lambda: bool(urgent.thread), 5)
+    assert (urgent.thread, next_one.thread, waiting.thread) == ("waitress-0", "", "")
+    urgent.may_end.set()
+    assert wait_until(lambda: bool(next_one.thread), 5)
+    assert (next_one.thread, waiting.thread) == ("waitress-0", "")
+
+
 def test_a_task_that_fails_ends_no_thread(threads: Dispatcher, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[Any] = []
     monkeypatch.setattr(threads, "logger", SimpleNamespace(exception=lambda *words: logged.append(words)))

@@ -28,17 +28,26 @@ class Dispatcher(ThreadedTaskDispatcher):
     def __init__(self, threads: int) -> None:
         super().__init__()
         self._urgent: deque[Any] = deque()
+        self._is_kept_busy = False
         self._has_urgent = threading.Condition(self.lock)
         self.set_thread_count(threads + 1)
 
     def add_task(self, task: Any) -> None:
         if _is_urgent(task):
-            with self.lock:
-                self._urgent.append(task)
-                self._has_urgent.notify()
+            self._add_urgent(task)
             return
         task.queued_at = time.monotonic()
         super().add_task(task)
+
+    def _add_urgent(self, task: Any) -> None:
+        with self.lock:
+            if self._is_kept_busy:  # with a slow request, perhaps: whichever thread is free first takes this one
+                task.queued_at = 0.0  # before all that are no probes
+                self.queue.insert(sum(not each.queued_at for each in self.queue), task)
+                self.queue_cv.notify()
+            else:
+                self._urgent.append(task)
+                self._has_urgent.notify()
 
     def handler_thread(self, thread_no: int) -> None:
         if thread_no != KEPT:
@@ -53,11 +62,11 @@ class Dispatcher(ThreadedTaskDispatcher):
     def _next_of_kept(self) -> Any:
         """Wait for a task of the kept thread; None: it is told to end."""
         with self.lock:
+            self._is_kept_busy = False
             while not self.stop_count:
-                if self._urgent:
-                    return self._urgent.popleft()
-                if self.queue and time.monotonic() - self.queue[0].queued_at >= PATIENCE:
-                    return self.queue.popleft()
+                if self._urgent or (self.queue and time.monotonic() - self.queue[0].queued_at >= PATIENCE):
+                    self._is_kept_busy = True
+                    return (self._urgent or self.queue).popleft()
                 self.active_count -= 1
                 self._has_urgent.wait(CHECK_SECONDS)
                 self.active_count += 1
