@@ -1,6 +1,5 @@
 """Fixtures of all tests: partners with keys, clients of each contract, and an empty Redis for each test."""
 
-import gc
 import json
 import threading
 import time
@@ -41,14 +40,6 @@ from tests.factories import ApplicantFactory, PartnerFactory
 
 NOW = datetime(2026, 2, 12, 15, 30, tzinfo=UTC)
 """The time of most tests: 10:30 in Lima."""
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish() -> None:
-    """As config.wsgi: what is loaded by now stays, and is no work for the collector in each test."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 class QuickHasher(BoundedPBKDF2):

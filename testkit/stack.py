@@ -286,7 +286,7 @@ class Stack:
     # --- operators ---
 
     def new_partner(self, name: str) -> PartnerKeys:
-        """Create a partner by the operator's command, which takes a second."""
+        """Create a partner by the operator's command."""
         made = json.loads(self.manage("create_partner", f"{name} {self.number()}", "--json"))
         ((number,),) = self.sql("SELECT id FROM clients_partner WHERE slug = %s", made["partner"])
         return PartnerKeys(number, made["token"])
