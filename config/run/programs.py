@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from config.variables import BASE_DIR, StartError, data_dir, is_missing, number, port, web_threads
+from config.variables import BASE_DIR, StartError, choice, data_dir, is_missing, number, port, web_threads
 
 PYTHON = os.path.join(os.path.realpath(os.path.dirname(sys.executable)), os.path.basename(sys.executable))
 """This Python by the real path of its folder: where that is a link to the version in use, a process stays with its own
@@ -37,6 +37,7 @@ def web_command() -> list[str]:
         "--connections": str(number("WEB_CONNECTIONS", 2000, low=50, high=50_000)),
         "--connections-per-address": str(number("CONNECTIONS_PER_ADDRESS", 256, low=10, high=50_000)),
         "--drain": str(number("DRAIN_SECONDS", 0, low=0, high=15)),
+        "--cpu-affinity": choice("WEB_CPU_AFFINITY", "auto", ("auto", "off")),
     }
     return [*(PYTHON, "-m", "config.webserver"), *(word for pair in options.items() for word in pair)]
 

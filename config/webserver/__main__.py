@@ -6,6 +6,7 @@ import socket
 import sys
 
 from config.run.supervisor import Child, Supervisor
+from config.webserver.affinity import ANY, cpu_of_each
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -37,14 +38,17 @@ def main() -> None:
     for name in ("port", "processes", "threads", "connections", "connections-per-address"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--drain", type=int, default=0)
+    parser.add_argument("--cpu-affinity", choices=("auto", "off"), default="auto")
     parser.add_argument("--application", default="config.wsgi:application", help="module:name of a WSGI application")
     given = parser.parse_args()
     with bound_socket(given.host, given.port) as listening:
         fd = listening.fileno()
         numbers = (fd, given.threads, given.connections, given.connections_per_address, given.drain)
         command = [sys.executable, "-m", "config.webserver.worker", given.application, *map(str, numbers)]
+        cpus = cpu_of_each(given.processes) if given.cpu_affinity == "auto" else [ANY] * given.processes
         children = [
-            Child(f"web process {n + 1}", command, inheritable(), own_session=False) for n in range(given.processes)
+            Child(f"web process {number}", [*command, str(cpu)], inheritable(), own_session=False)
+            for number, cpu in enumerate(cpus, start=1)
         ]
         supervisor = Supervisor(children)
         supervisor.listen()

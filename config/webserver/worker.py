@@ -1,8 +1,9 @@
-"""One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS DRAIN`.
+"""One web process: `python -m config.webserver.worker APPLICATION FD THREADS CONNECTIONS PER_ADDRESS DRAIN CPU`.
 
 The main process starts and supervises it.
 """
 
+import logging
 import resource
 import signal
 import socket
@@ -12,6 +13,9 @@ from importlib import import_module
 from types import FrameType
 
 from config.run.processes import ask_for_death_signal
+from config.webserver.affinity import stay_on
+
+log = logging.getLogger("aval.web")
 
 FILES_BESIDE_CONNECTIONS = 128
 """Descriptors for PostgreSQL, Redis, logs and code."""
@@ -32,13 +36,16 @@ def allow_files(connections: int) -> int:
 def main(words: list[str]) -> None:
     ask_for_death_signal(signal.SIGTERM)  # a killed main process would leave us serving its port for ever
     module, _, name = words[0].partition(":")
-    fd, threads, connections, per_address, drain = (int(word) for word in words[1:])
+    fd, threads, connections, per_address, drain, cpu = (int(word) for word in words[1:])
+    stays = stay_on(cpu)  # before any thread is started
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, which stops us in order
 
     application = getattr(import_module(module), name)
     from config.webserver.server import Limits, Server  # after Django is set up
     from metrics.request_counts import requests
 
+    if not stays:
+        log.warning("this web process may not stay on its CPU", extra={"cpu": cpu})
     requests.start()
     limits = Limits(allow_files(connections), per_address, drain=drain)
     server = Server(application, socket.socket(fileno=fd), threads, limits)
