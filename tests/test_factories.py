@@ -15,6 +15,7 @@ from messaging.delivery import send
 from messaging.gateways import sandbox
 from messaging.gateways.base import GatewayError
 from messaging.models import Message
+from testkit.codes import request_code
 from tests.factories import CredentialFactory, ExternalClientFactory, MessageFactory, VerificationTokenFactory
 from tokens import services, sweeper
 from tokens.models import CODE_LIFETIME
@@ -41,7 +42,7 @@ def test_a_code_is_as_a_request_writes_it(via, rung):
     to = {} if via == "C" else {"phone": "987654321", "operator": "CLARO"}
     for nth in range(rung):
         at = NOW + nth * CODE_LIFETIME
-        asked = services.request(applicant.pk, via=via, **to, origin=Origin(), at=at).token
+        asked = request_code(applicant.pk, via=via, **to, origin=Origin(), at=at)
     other = make_applicant("11112222", email=applicant.email)
     made = VerificationTokenFactory(applicant=other, via=via, rung=rung, created_at=at)
     assert columns(made, "applicant_id", "code_hmac") == columns(asked, "applicant_id", "code_hmac")

@@ -74,7 +74,7 @@ class Origin:
 class Requested:
     """A code that was enqueued, and the last other applicant of the same group who proved its destination."""
 
-    token: VerificationToken
+    token_id: UUID
     proved_before_by: Applicant | None
 
 
@@ -119,8 +119,8 @@ def request(
             _end(found.latest.id, new.ends_latest_as, at=new.at)
         proved = found.proved_before_by
         proved_before_by = Applicant.objects.filter(pk=proved).first() if proved else None
-        token = _issue(found, new, via, operator, origin=origin)
-    return Requested(token, proved_before_by)
+        token_id = _issue(found, new, via, operator, origin=origin)
+    return Requested(token_id, proved_before_by)
 
 
 def verify(applicant_id: UUID, typed: str, *, tries: int = MAX_TRIES, origin: Origin, at: datetime) -> None:
@@ -227,11 +227,9 @@ def _last_destination(applicant: Applicant, via: str) -> str:
     return last or (applicant.email if via == Via.EMAIL else "")
 
 
-def _issue(
-    found: decisions.Snapshot, new: decisions.NewCode, via: str, operator: str, *, origin: Origin
-) -> VerificationToken:
+def _issue(found: decisions.Snapshot, new: decisions.NewCode, via: str, operator: str, *, origin: Origin) -> UUID:
     token_id, code = uuid7(), _new_code(found.destination, origin)
-    token = VerificationToken(
+    token = sql.IssuedCode(
         id=token_id,
         applicant_id=found.person.id,
         twin_id=origin.twin_id,
@@ -265,7 +263,7 @@ def _issue(
     )
     sql.insert_token_and_message(token, message, origin.row)
     outbox.wake_after_commit(Message.Kind.VERIFICATION)
-    return token
+    return token_id
 
 
 def _new_code(destination: str, origin: Origin) -> str:

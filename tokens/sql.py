@@ -8,7 +8,7 @@ waited for the lock.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,6 @@ from tokens.models import MAX_TRIES, VerificationToken
 
 _PERSON = tuple(field.name for field in fields(Person))
 _CODE = tuple(field.name for field in fields(Code))
-_COLUMNS = tuple(field.attname for field in VerificationToken._meta.concrete_fields)
 _EMAIL = "(SELECT email FROM clients_applicant WHERE id = %(applicant)s)"
 
 _LOCK = f"""
@@ -252,6 +251,28 @@ class RequestRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IssuedCode:
+    """A new code, by the columns of its row."""
+
+    id: UUID
+    applicant_id: UUID
+    twin_id: int | None
+    via: str
+    destination: str
+    operator: str
+    code_hmac: bytes
+    created_at: datetime
+    expires_at: datetime
+    client_attempt: int
+    client_wait: timedelta
+    destination_attempt: int
+    destination_wait: timedelta
+
+
+_PARAMETERS = tuple((f"token_{field.name}", field.name) for field in fields(IssuedCode))
+
+
+@dataclass(frozen=True, slots=True)
 class Latest:
     """The applicant, their latest code, and the states of its messages."""
 
@@ -326,9 +347,9 @@ def _confirm(known: Known | None, version: str | None) -> None:
         raise CredentialChanged
 
 
-def insert_token_and_message(token: VerificationToken, message: dict[str, Any], row: RequestRow | None) -> None:
+def insert_token_and_message(token: IssuedCode, message: dict[str, Any], row: RequestRow | None) -> None:
     """Insert both, the event, and the row of the request, with the COMMIT. `message`: as `outbox.fields` makes it."""
-    columns: dict[str, Any] = {f"token_{name}": getattr(token, name) for name in _COLUMNS}
+    columns: dict[str, Any] = {parameter: getattr(token, name) for parameter, name in _PARAMETERS}
     columns |= outbox.as_parameters(message)
     partner = message["partner_id"]
     if partner is not None:

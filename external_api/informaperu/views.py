@@ -84,7 +84,7 @@ class TokenView(InformaPeruView):
         body: dict[str, Any] = {"message": f"Token generado y enviado vía {asked['via']}"}
         if requested.proved_before_by is not None:
             body["warning"] = reuse_warning(asked["via"], requested.proved_before_by)
-        body["data"] = {"token_id": str(requested.token.pk), "expires_in_seconds": int(CODE_LIFETIME.total_seconds())}
+        body["data"] = {"token_id": str(requested.token_id), "expires_in_seconds": int(CODE_LIFETIME.total_seconds())}
         return Answer(200, body)
 
 

@@ -8,6 +8,7 @@ from django.test import Client
 
 from external_api.informaperu.staff_tokens import issue_for
 from messaging.models import Message
+from testkit.codes import request_code
 from tests.factories import StaffUserFactory
 from tokens import services
 
@@ -49,5 +50,5 @@ def ask(applicant, *, at=NOON, via="S", phone="987654321", partner=None):
     """A code for the applicant and the message that carries it."""
     origin = services.Origin(partner)
     destination = {} if via == "C" else {"phone": phone, "operator": "CLARO"}
-    token = services.request(applicant.pk, via=via, **destination, origin=origin, at=at).token
+    token = request_code(applicant.pk, via=via, **destination, origin=origin, at=at)
     return token, Message.objects.get(reference=token.pk)

@@ -14,6 +14,7 @@ from clients.models import Applicant, AuthorizedClient, Credential, ExternalClie
 from conftest import NOW
 from external_api.models import IdempotentAnswer
 from messaging.models import Message, ProviderReceipt, SandboxMessage
+from testkit.codes import request_code
 from tests.factories import (
     ApiRequestFactory,
     ApplicantFactory,
@@ -27,7 +28,7 @@ from tests.factories import (
     SubscriptionRequestFactory,
     SuppressionFactory,
 )
-from tokens import cooldown_overrides, services
+from tokens import cooldown_overrides
 from tokens.models import CodeTry, VerificationToken
 from tokens.services import Origin
 
@@ -77,9 +78,9 @@ def everywhere(who: Somebody, *, slug: str, at: Any = NOW) -> Rows:
         created_at=at,
     )
     origin = Origin(partner, None, 7)
-    old = services.request(applicant.pk, via="C", origin=origin, at=at - timedelta(days=5)).token
+    old = request_code(applicant.pk, via="C", origin=origin, at=at - timedelta(days=5))
     CodeTry.objects.create(token=old, at=old.created_at, result="wrong")
-    token = services.request(applicant.pk, via="S", phone=who.phone, operator="CLARO", origin=origin, at=at).token
+    token = request_code(applicant.pk, via="S", phone=who.phone, operator="CLARO", origin=origin, at=at)
     _delivered(old, who.email, at=old.created_at)
     cooldown_overrides.forgive(applicant, "S", by="eva", reason="llamó", at=at)
     client = _subscribed(partner, who, at=at)

@@ -16,6 +16,7 @@ from messaging.gateways.base import GatewayError, OutcomeUnknown, Receipt
 from messaging.twins import routing
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import Person, person_of
+from testkit.codes import request_code
 from tests.factories import ApiRequestFactory, PartnerFactory
 from tests.gateways import FakeGateway
 from tokens import services
@@ -43,7 +44,7 @@ def ana(db, monkeypatch):
 @pytest.fixture
 def ask(ana, now):
     def act(at=now):
-        return services.request(ana.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=at).token
+        return request_code(ana.pk, via="S", phone=PHONE, operator="CLARO", origin=Origin(), at=at)
 
     return act
 

@@ -12,6 +12,7 @@ from messaging.twins import routing
 from support.cases import timeline
 from support.cases.diagnosis import Why, diagnose
 from support.cases.person_search import person_of
+from testkit.codes import request_code
 from tests.factories import (
     AuthorizedClientFactory,
     MessageEventFactory,
@@ -134,7 +135,7 @@ def test_a_code_that_is_not_sent_to_a_bounced_mailbox_has_its_own_diagnosis(monk
     SuppressionFactory(mailbox=ANA, created_at=now - timedelta(days=3))
     gateway = FakeGateway("lejano")
     monkeypatch.setattr(routing, "gateways_for", lambda via: [gateway])
-    token = services.request(ana.pk, via="C", origin=Origin(), at=now).token
+    token = request_code(ana.pk, via="C", origin=Origin(), at=now)
     delivery.deliver_due("codes")
     token.refresh_from_db()
     assert (token.outcome, bool(token.returned_at), gateway.got) == ("NO_ENVIADO", True, [])
@@ -149,7 +150,7 @@ def test_a_code_that_is_not_sent_to_a_bounced_mailbox_has_its_own_diagnosis(monk
 def test_a_verified_code_lifts_the_bounce():
     ana = make_applicant(email=ANA)
     bounced = SuppressionFactory(mailbox=ANA, created_at=NOW - timedelta(days=40))
-    token = services.request(ana.pk, via="C", origin=Origin(), at=NOW).token
+    token = request_code(ana.pk, via="C", origin=Origin(), at=NOW)
     secret = "A1B2"
     VerificationToken.objects.filter(pk=token.pk).update(code_hmac=codes.digest(token.pk, secret))
     Message.objects.filter(reference=token.pk).update(state="SENT", sealed=None)

@@ -16,6 +16,7 @@ from messaging.gateways.base import MASK, Unsendable
 from messaging.gsm import encode
 from messaging.models import Message
 from messaging.tests.campaign_steps import subscriber
+from testkit.codes import request_code
 from tests.factories import CampaignFactory, MessageFactory, PartnerFactory
 from tokens import services, texts
 
@@ -33,7 +34,7 @@ def message_of_a_code(partner, via, number="12345678"):
     applicant = make_applicant(number, partner=partner)
     phone = "" if via == "C" else "987654321"
     origin = services.Origin(partner)
-    code = services.request(applicant.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW).token
+    code = request_code(applicant.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW)
     return Message.objects.get(reference=code.pk)
 
 

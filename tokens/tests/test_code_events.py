@@ -15,6 +15,7 @@ from messaging.delivery import send as delivery
 from messaging.delivery.receipts import Report
 from messaging.models import Message
 from messaging.queue.sealing import unseal
+from testkit.codes import request_code
 from tests.factories import ApplicantFactory, PartnerFactory
 from tokens import services, sweeper
 from tokens.decisions import LOCK_AFTER
@@ -32,10 +33,9 @@ def applicant():
 
 def ask(applicant, *, at=None, via="S"):
     origin = services.Origin(partner=applicant.partner)
-    asked = services.request(
+    return request_code(
         applicant.pk, via=via, phone="" if via == "C" else PHONE, operator="", origin=origin, at=at or timezone.now()
     )
-    return asked.token
 
 
 def verify(applicant, typed, **more):

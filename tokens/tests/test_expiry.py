@@ -8,6 +8,7 @@ import pytest
 from conftest import NOW
 from messaging.delivery import sweeper
 from messaging.models import Message
+from testkit.codes import request_code
 from tokens import codes, services
 from tokens import sweeper as settling
 from tokens.errors import NoPendingToken, TokenExpired, TokenStillActive, WrongCode
@@ -25,7 +26,7 @@ def seconds(number):
 
 @pytest.fixture
 def token(applicant):
-    made = services.request(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=NOW).token
+    made = request_code(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=NOW)
     VerificationToken.objects.filter(pk=made.pk).update(code_hmac=codes.digest(made.pk, CODE))
     return made
 
@@ -73,10 +74,10 @@ def test_a_code_no_provider_took_in_time_ends_not_sent_and_its_client_may_ask_ag
     assert outcome(token) == "NO_ENVIADO"
     with pytest.raises(NoPendingToken):
         services.verify(token.applicant_id, CODE, origin=OPEN_FORM, at=seconds(131))
-    again = services.request(
+    again = request_code(
         token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(131)
     )
-    assert again.token.client_attempt == 1
+    assert again.client_attempt == 1
 
 
 def test_the_sweep_gives_back_a_rung_that_a_crash_left_taken(token, monkeypatch):
@@ -96,7 +97,7 @@ def test_expire_in_the_grace_period_leaves_the_code_live(token):
 
 
 def test_asking_anew_ends_a_live_code_as_replaced_and_an_expired_one_as_expired(token):
-    second = services.request(
+    second = request_code(
         token.applicant_id, via="S", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(121)
     )
     assert outcome(token) == "REEMPLAZADO"
@@ -104,7 +105,7 @@ def test_asking_anew_ends_a_live_code_as_replaced_and_an_expired_one_as_expired(
     services.request(
         token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(300)
     )
-    assert outcome(second.token) == "SIN_RESPUESTA"
+    assert outcome(second) == "SIN_RESPUESTA"
 
 
 def test_every_outcome_is_final():
@@ -132,9 +133,9 @@ def test_what_has_ended_is_moved_by_no_act(token, ended):
 
 def test_a_request_that_waited_for_the_lock_comes_after_what_was_accepted_meanwhile(token):
     """Its clock was read first, its lock was granted last: it is the latest all the same."""
-    later = services.request(
+    later = request_code(
         token.applicant_id, via="W", phone="987654321", operator="CLARO", origin=OPEN_FORM, at=seconds(-1)
-    ).token
+    )
     VerificationToken.objects.filter(pk=later.pk).update(code_hmac=codes.digest(later.pk, CODE))
     assert outcome(token) == "REEMPLAZADO"
     assert later.created_at > token.created_at

@@ -5,7 +5,7 @@ import pytest
 from clients.models import Applicant
 from conftest import NOW
 from messaging.models import Message
-from tokens import services
+from testkit.codes import request_code
 from tokens.models import VerificationToken
 from tokens.services import Origin
 
@@ -16,6 +16,6 @@ def test_the_default_of_a_row(model, version):
 
 
 def test_a_code_that_is_asked_for_and_its_message(applicant):
-    token = services.request(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=Origin(), at=NOW).token
+    token = request_code(applicant.pk, via="S", phone="987654321", operator="CLARO", origin=Origin(), at=NOW)
     message = Message.objects.get(reference=token.pk)
     assert (token.pk.version, message.pk.version, applicant.pk.version) == (7, 7, 4)

@@ -11,6 +11,7 @@ from conftest import NOW, at_once, make_applicant
 from messaging.delivery import send
 from messaging.models import Message
 from messaging.twins import routing
+from testkit.codes import request_code
 from tests.factories import VerificationTokenFactory
 from tokens import codes, cooldown_overrides, retention, services, sql
 from tokens.cooldown import LOOK_BACK, wait_before
@@ -24,7 +25,7 @@ MIN, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def ask(applicant, at, *, via="S", phone="987654321"):
-    return services.request(applicant.pk, via=via, phone=phone, operator="CLARO", origin=OPEN_FORM, at=at).token
+    return request_code(applicant.pk, via=via, phone=phone, operator="CLARO", origin=OPEN_FORM, at=at)
 
 
 def refused(applicant, at, **kwargs):

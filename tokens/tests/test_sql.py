@@ -11,6 +11,7 @@ from django.db.models.fields import NOT_PROVIDED
 from clients.models import Applicant
 from conftest import NOW, make_applicant
 from messaging.models import Message
+from testkit.codes import request_code
 from tests.factories import LadderForgivenessFactory, VerificationTokenFactory
 from tokens import cooldown_queries, decisions, destinations, services, sql
 from tokens.cooldown import Ladders
@@ -137,7 +138,7 @@ def test_a_code_and_its_message_are_written_whole(informa, settings, via):
     person = make_applicant(partner=informa.partner)
     origin = services.Origin(informa.partner, informa.partner.credentials.first(), 77)
     phone = "" if via == "C" else PHONES[0]
-    made = services.request(person.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW).token
+    made = request_code(person.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW)
     kept, message = VerificationToken.objects.get(), Message.objects.get()
     for field in VerificationToken._meta.concrete_fields:
         assert getattr(kept, field.attname) == getattr(made, field.attname), field.name

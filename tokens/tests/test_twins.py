@@ -16,6 +16,7 @@ from clients.models import Applicant
 from conftest import NOW, at_once
 from messaging.delivery import send
 from messaging.models import Message
+from testkit.codes import request_code
 from tests.factories import (
     ApplicantFactory,
     AuthorizedClientFactory,
@@ -24,7 +25,7 @@ from tests.factories import (
     PartnerFactory,
     VerificationTokenFactory,
 )
-from tokens import cooldown_overrides, cooldown_queries, destinations, services
+from tokens import cooldown_overrides, cooldown_queries, destinations
 from tokens.errors import CooldownActive
 from tokens.models import LadderForgiveness, VerificationToken
 from tokens.services import Origin
@@ -47,7 +48,7 @@ def twin():
 
 
 def ask(applicant, partner, at, via="S", phone="987654321"):
-    return services.request(applicant.pk, via=via, phone=phone, operator="CLARO", origin=Origin(partner), at=at).token
+    return request_code(applicant.pk, via=via, phone=phone, operator="CLARO", origin=Origin(partner), at=at)
 
 
 def test_the_clock_knows_every_moment_of_the_tables_that_it_moves():
