@@ -57,6 +57,8 @@ def is_text(text: str) -> bool:
 
 def _fault(path: str, query: str) -> Refused | None:
     """The fault of a URL, or None. Django leaves encoded the parts of a path that it could not decode."""
+    if not query and path.isascii() and "%" not in path and "\x00" not in path:
+        return None  # as most URLs of the contracts are
     if not _is_text_in_utf8(unquote_to_bytes(_CODE.sub(r"\1", path))):
         return errors.BadRequest("La dirección contiene caracteres que no son texto.")
     for pair in query.encode("latin-1", "replace").split(b"&"):  # WSGI: each byte as the character of its number

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from threading import BoundedSemaphore, get_ident
 from typing import cast
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import resolve
+from django.urls import URLResolver, get_resolver
 
 from clients import request_id
 from clients.client_ip import caller_address
@@ -19,7 +20,7 @@ from external_api.frontdoor.contract import Contract
 from external_api.frontdoor.errors import BadRequest, InternalFault, NoSuchPath, TooLarge, Unavailable
 from external_api.frontdoor.json_response import json_response
 from external_api.probe_paths import STATUS
-from external_api.routing import contract_of
+from external_api.routing import CONTRACT_PREFIXES, contract_of, prefix_of
 from metrics import request_counts
 from metrics.endpoint import is_scrape
 
@@ -102,9 +103,8 @@ class OverloadGuard:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.rstrip("/") == STATUS:
             return self.get_response(request)
-        while not self._slots.acquire(timeout=0 if self._something_hangs() else self.WAIT):
-            if self._something_hangs():  # at once: `/status` would wait behind a queue of waiting requests
-                return self._unavailable(request)
+        if not self._slots.acquire(blocking=False) and not self._acquire_late():
+            return self._unavailable(request)
         me = get_ident()
         self._since[me] = time.monotonic()
         try:
@@ -112,6 +112,13 @@ class OverloadGuard:
         finally:
             del self._since[me]
             self._slots.release()
+
+    def _acquire_late(self) -> bool:
+        """Wait for a slot. False: the database hangs."""
+        while not self._something_hangs():  # at once: `/status` would wait behind a queue of waiting requests
+            if self._slots.acquire(timeout=self.WAIT):
+                return True
+        return False
 
     def _something_hangs(self) -> bool:
         since = list(self._since.values())
@@ -142,10 +149,19 @@ class ContractsApart:
         return self.pages(request) if contract_of(request.path_info) is None else self.contracts(request)
 
 
+@lru_cache
+def _resolvers(urlconf: str) -> dict[str, URLResolver]:
+    """Resolver of each contract's URLs, by its prefix. `resolve` asks the root's patterns first, and copies what the
+    contract's own resolver has found."""
+    of_contracts = [each for each in get_resolver(urlconf).url_patterns if isinstance(each, URLResolver)]
+    return {prefix: each for each in of_contracts if (prefix := f"/{each.pattern}") in CONTRACT_PREFIXES}
+
+
 def _call_view(request: HttpRequest) -> HttpResponseBase:
     """Call the view that the URL names. Raises DisallowedHost and what a view raises."""
     request.get_host()
-    request.resolver_match = match = resolve(request.path_info)
+    path = request.path_info
+    request.resolver_match = match = _resolvers(settings.ROOT_URLCONF)[prefix_of(path)].resolve(path[1:])
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
         response.headers["Content-Length"] = str(len(response.content))

@@ -14,8 +14,13 @@ CONTRACT_PREFIXES: dict[str, Contract] = {
 }
 
 
+def prefix_of(path: str) -> str:
+    """Prefix of the contract that a path belongs to; empty: of none."""
+    for prefix in CONTRACT_PREFIXES:
+        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+            return prefix
+    return ""
+
+
 def contract_of(path: str) -> Contract | None:
-    for prefix, contract in CONTRACT_PREFIXES.items():
-        if path == prefix or path.startswith(prefix + "/"):
-            return contract
-    return None
+    return CONTRACT_PREFIXES.get(prefix_of(path))

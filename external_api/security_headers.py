@@ -10,7 +10,7 @@ from csp.middleware import CSPMiddleware
 from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 
 
 def always() -> dict[str, str]:
@@ -37,10 +37,11 @@ class SecurityHeaders:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self._always = always()
+        self._always = ResponseHeaders(always())._store
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        for name, value in self._always.items():
-            response.headers.setdefault(name, value)
+        headers = response.headers
+        # Django's `setdefault` would check and encode six constants again for every answer
+        headers._store = {**self._always, **headers._store}
         return response

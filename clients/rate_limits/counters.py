@@ -49,16 +49,13 @@ _reserved: dict[str, dict[str, int]] = {}
 
 def hit_minute(key: str, allowed: int) -> int:
     """Count one hit; 0 if it is allowed, otherwise the seconds to wait (1 to 60)."""
-    item, now = _minute(allowed), time.monotonic()
-    size = leases.take_or_size(item.key_for(key), most=allowed // leases.SHARE, now=now)
-    if not size:
-        return 0
-    return _hit(item, key, cost=size)
+    size = leases.take_or_size(_name_of_minute(allowed, key), most=allowed // leases.SHARE, now=time.monotonic())
+    return _hit(_minute(allowed), key, cost=size) if size else 0
 
 
 def left_of_minute(key: str, allowed: int) -> tuple[int, int] | None:
     """Hits left and seconds until more are allowed, as this process last learnt it; None: it does not know."""
-    found = leases.window(_minute(allowed).key_for(key), now=time.monotonic())
+    found = leases.window(_name_of_minute(allowed, key), now=time.monotonic())
     return (found[0], max(1, math.ceil(found[1]))) if found else None
 
 
@@ -278,6 +275,12 @@ def _report_to_redis(*, now: float) -> None:
 @lru_cache(maxsize=256)
 def _minute(allowed: int) -> RateLimitItem:
     return RateLimitItemPerMinute(allowed, namespace="minute")
+
+
+@lru_cache(maxsize=4096)
+def _name_of_minute(allowed: int, key: str) -> str:
+    """Name of the counter of a key; a request asks for it twice."""
+    return _minute(allowed).key_for(key)
 
 
 def _hit(item: RateLimitItem, key: str, *, cost: int = 1) -> int:

@@ -4,6 +4,7 @@ the order (docs/contracts/informaperu.md, Order of checks)."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from django.conf import settings
 
@@ -26,7 +27,7 @@ class Caller:
     address_key: str
     """The address as limits count it (`clients.client_ip.limiting_key`)."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         return caps.key_of_partner(self.partner.pk) if self.partner else f"a{self.address_key}"
 
@@ -34,7 +35,7 @@ class Caller:
     def is_twin(self) -> bool:
         return self.partner is not None and self.partner.is_twin
 
-    @property
+    @cached_property
     def requests_per_minute(self) -> int:
         if self.partner is None:
             return int(settings.RATE_PER_ADDRESS)
