@@ -1,8 +1,10 @@
 """WSGI handler whose requests are read as UTF-8, whatever their Content-Type says."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.http import parse_header_parameters
 
 
@@ -23,3 +25,11 @@ class Request(WSGIRequest):
 
 class Handler(WSGIHandler):
     request_class = Request
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request. Django's own sets the thread's URLs to those of ROOT_URLCONF first, where a thread without
+        any looks too, and logs errors, as our access log does."""
+        handler = cast(Any, self)
+        response = cast(HttpResponseBase, handler._middleware_chain(request))
+        cast(Any, response)._resource_closers.append(request.close)
+        return response

@@ -5,7 +5,9 @@ import logging
 import os
 
 import django
-from django.core.signals import request_started
+from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
+from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -19,6 +21,8 @@ application = Handler()
 # connection that breaks between two requests is found by the health check before its first use.
 request_started.disconnect(close_old_connections)
 request_started.disconnect(reset_queries)  # of the log of statements, which only a debugger keeps
+request_finished.disconnect(close_caches)  # which have nothing to close
+request_finished.disconnect(reset_urlconf)  # which no request sets
 
 
 def _log_gateways() -> None:

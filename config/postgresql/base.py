@@ -13,6 +13,7 @@ from config.postgresql.exchange import Exchanger, Rows, Statement
 class DatabaseWrapper(base.DatabaseWrapper):
     """PostgreSQL with exchanges of several statements, and a health check that polls the socket."""
 
+    health_check_done: bool
     _exchanger: Exchanger | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -59,6 +60,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is not None and not self.errors_occurred and self._is_quiet():
             return True
         return super().is_usable()
+
+    def close_if_health_check_failed(self) -> None:
+        if not self.health_check_done:  # asked by each statement, and checked once a request
+            super().close_if_health_check_failed()
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        """As psycopg's setter, which asks for its lock and runs a generator to do the same."""
+        connection: Any = self.connection
+        if connection.pgconn.transaction_status == TransactionStatus.IDLE and connection._pipeline is None:
+            connection._autocommit = autocommit
+        else:
+            super()._set_autocommit(autocommit)  # type: ignore[misc]
 
     def _cursor(self, name: str | None = None) -> Any:
         if self._with_commit:

@@ -322,3 +322,17 @@ def _atomic(wrapper: DatabaseWrapper) -> Any:
                 super().__exit__(*fault)
 
     return Atomic(None, savepoint=True, durable=False)
+
+
+def test_a_change_of_autocommit_is_psycopgs_too(direct: DatabaseWrapper) -> None:
+    """Its setter is passed by. A cursor must begin a transaction all the same, and an `atomic` must end one."""
+    direct.set_autocommit(False)
+    assert direct.connection.autocommit is False
+    with direct.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert direct.connection.info.transaction_status.name == "INTRANS"
+    with pytest.raises(ProgrammingError, match="can't change 'autocommit' now"):
+        direct.set_autocommit(True)
+    direct.rollback()
+    direct.set_autocommit(True)
+    assert direct.connection.autocommit is True
