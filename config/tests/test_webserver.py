@@ -312,6 +312,32 @@ def test_bytes_that_come_while_a_thread_is_busy_are_read_after(serving):
         assert answer.endswith(b"dos")
 
 
+def test_the_loop_waits_while_a_thread_writes_its_answer(serving, monkeypatch):
+    """The caller may have the answer, and send the next request, before the thread has finished writing. The socket is
+    writable all the time: the loop must not look at it again and again meanwhile."""
+    writing = threading.Event()
+    send = channel.Channel.send
+
+    def slow_send(self, data, do_close=True):
+        sent = send(self, data, do_close=do_close)
+        if getattr(channel.serving, "channel", None) is self and not writing.is_set():
+            writing.set()
+            time.sleep(0.3)
+        return sent
+
+    monkeypatch.setattr(channel.Channel, "send", slow_send)
+    running = serving()
+    looks = []
+    wait = running.server._map.wait
+    monkeypatch.setattr(running.server._map, "wait", lambda seconds: looks.append(seconds) or wait(seconds))
+    request = (HEAD + "Content-Length: 2\r\n\r\nab").encode()
+    with closing(running.connect(first=request.decode())) as connection:
+        assert writing.wait(5)
+        connection.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert read_all(connection).count(b"200 OK") == 2
+    assert len(looks) < 20
+
+
 def test_a_body_announced_with_expect_is_asked_for(serving):
     with closing(
         serving().connect(first=HEAD + "Connection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")

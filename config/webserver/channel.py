@@ -108,10 +108,18 @@ class Channel(HTTPChannel):
             return
         if self.is_reading_paused and self.readable():
             self.is_reading_paused = False
-        events = (0 if self.is_reading_paused else READ) | (WRITE if self.writable() else 0)
+        events = (0 if self.is_reading_paused else READ) | (WRITE if self._has_output() else 0)
         if events != self.watched:
             self.watched = events
             self._map.watch(self._fileno, events)
+
+    def _has_output(self) -> bool:
+        """Whether the loop has something to write, or is to close. What a thread is just writing is not the loop's, but
+        makes the socket ready to be written all the time; so the loop waits for what the thread leaves, if anything."""
+        if not self.writable():
+            return False
+        with self.outbuf_lock:  # a thread that waits for the caller to read lets go of it
+            return bool(self.writable())
 
     def is_waiting(self) -> bool:
         """Whether the next byte must come from the caller."""
