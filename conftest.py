@@ -34,6 +34,7 @@ from external_api.openapi.registry import EXAMPLE
 from messaging.delivery import failover
 from messaging.delivery import send as delivery
 from messaging.models import SandboxMessage
+from messaging.queue import wakeup
 from metrics import sql as metrics_sql
 from testkit import databases
 from tests.factories import ApplicantFactory, PartnerFactory
@@ -188,6 +189,7 @@ def clean_redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(failover, "local", failover._LocalState())
     connection().flushdb()
     counters.forget()
+    wakeup.forget_promises()
     alarms.forget()
     cache.clear()
     yield

@@ -66,14 +66,18 @@ def deliver_due() -> int:
 def _deliver_and_linger() -> None:
     """Deliver due codes, and look again for more before the wake-up is acknowledged.
 
-    Under load a look finds what came meanwhile, which then needs no wake-up and no task of its own. After the
-    acknowledgement follows a last look, for a message that came just before it.
+    Under load a look finds what came meanwhile, which then needs no wake-up and no task of its own; and while looks
+    find several, they are promised, so that nobody asks whether a wake-up is pending. After the acknowledgement follows
+    a last look, for a message that came just before it, or before the end of the last promise.
     """
     close_old_connections()  # as at the start of a task: this may follow a run under which the connection broke
     until = time.monotonic() + LINGER_SECONDS
     found = deliver_due()
     quiet_since = time.monotonic() if found else 0.0
-    while time.monotonic() < min(until, quiet_since + QUIET_SECONDS):
+    promised = 0.0
+    while (now := time.monotonic()) < max(promised, min(until, quiet_since + QUIET_SECONDS)):
+        if found > 1 and promised - now < wakeup.PROMISE_SECONDS / 2 and now + wakeup.PROMISE_SECONDS < until:
+            promised = wakeup.promise_look("codes")
         time.sleep(LOOK_EVERY_UNDER_LOAD if 1 < found < BATCH["codes"] else LOOK_EVERY)
         found = deliver_due()
         if found:

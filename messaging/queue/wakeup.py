@@ -1,10 +1,12 @@
 """Wake-ups: a Celery task that tells a worker to look into a queue, at most one at a time for each queue.
 
-A `SET NX` in Redis saves the publish for every further message. The rows are the queue: a wake-up that is lost, or not
-sent because Redis is away, delays a message until the next sweep.
+A `SET NX` in Redis saves the publish for every further message. A worker under load saves that one, too: it promises to
+look again at the end of a tenth of a second, and until then no process asks (docs/adr/0118). The rows are the queue: a
+wake-up that is lost, or not sent because Redis is away, delays a message until the next sweep.
 """
 
 import logging
+import time
 from contextlib import suppress
 
 from amqp.exceptions import AMQPError
@@ -21,19 +23,40 @@ PENDING_SECONDS = 1
 """Seconds after which an unanswered wake-up counts as lost and the next one is sent: a worker that was killed or is
 frozen never answers. Less than the period of the sweep, which sends wake-ups too, so that a lost one costs one sweep
 and not two. A wake-up too many finds nothing to do."""
+PROMISE_SECONDS = 0.1
+"""Seconds for which a promise keeps callers from waking a worker. One that is killed meanwhile costs their messages one
+sweep, as one that is killed after it has taken its wake-up does."""
+PROMISE_MARGIN = 0.005
+"""Seconds by which the look is later: Redis counts in milliseconds, and by the clock as its cycle began."""
 TASK_EXPIRES = 10
 """Seconds after which the task expires: by then the sweep has sent another one."""
+
+
+_promised_until: dict[str, float] = {}
+"""By queue, the monotonic time until which this process need not wake a worker."""
 
 
 def _key(queue: str) -> str:
     return f"{settings.REDIS_PREFIX}ring:{queue}"
 
 
+def _promise_key(queue: str) -> str:
+    return f"{_key(queue)}:promise"
+
+
 def wake(queue: str) -> bool:
-    """Send a wake-up unless one is pending. True: it was sent. Raises nothing if Redis or the broker fails."""
+    """Send a wake-up unless one is pending or a worker has promised to look. True: it was sent. Raises nothing if Redis
+    or the broker fails. What the worker is to find must be committed."""
+    now = time.monotonic()
+    if now < _promised_until.get(queue, 0.0):
+        return False
     try:
         with breaker:
-            is_first = connection().set(_key(queue), 1, nx=True, ex=PENDING_SECONDS)
+            pipeline = connection().pipeline(transaction=False)
+            pipeline.set(_key(queue), 1, nx=True, ex=PENDING_SECONDS)
+            pipeline.pttl(_promise_key(queue))
+            is_first, milliseconds = pipeline.execute()
+        _promised_until[queue] = now + min(milliseconds / 1000, PROMISE_SECONDS)  # negative: there is no promise
         if not is_first:
             return False
     except RedisUnavailable:
@@ -46,6 +69,23 @@ def wake(queue: str) -> bool:
     except BrokerUnavailable:
         return False
     return True
+
+
+def promise_look(queue: str) -> float:
+    """Promise to look into a queue again in PROMISE_SECONDS, so that until then no process has to wake a worker.
+
+    Returns the monotonic time from which on the caller must look; 0.0 without Redis, when it need not.
+    """
+    try:
+        with breaker:
+            connection().set(_promise_key(queue), 1, px=round(PROMISE_SECONDS * 1000))
+    except RedisUnavailable:
+        return 0.0
+    return time.monotonic() + PROMISE_SECONDS + PROMISE_MARGIN
+
+
+def forget_promises() -> None:
+    _promised_until.clear()
 
 
 def wake_another(queue: str) -> None:

@@ -278,18 +278,75 @@ def test_a_code_that_comes_with_the_acknowledgement_is_sent_by_the_last_look(mon
         ([10, 10, 9, 0], [0.008, 0.008, 0.024] + [0.008] * 3),
     ],
 )
-def test_a_worker_waits_longer_between_two_looks_while_they_find_several(monkeypatch, found, pauses):
-    clock, slept, looks = [1000.0], [], iter(found)
-
-    def sleep(seconds):
-        slept.append(seconds)
-        clock[0] += seconds
-
-    monkeypatch.setattr(thread_pool, "time", SimpleNamespace(monotonic=lambda: round(clock[0], 6), sleep=sleep))
+def test_a_worker_waits_longer_between_two_looks_while_they_find_several(monkeypatch, clock, found, pauses):
+    looks = iter(found)
     monkeypatch.setattr(thread_pool, "deliver_due", lambda: next(looks, 0))
     monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    monkeypatch.setattr(wakeup, "promise_look", lambda name: 0.0)  # as without Redis
     thread_pool.deliver_and_linger()
-    assert slept == pauses
+    assert clock.slept == pauses
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of the thread pool, which only its pauses move."""
+
+    def sleep(seconds):
+        clock.slept.append(seconds)
+        clock.now += seconds
+
+    clock = SimpleNamespace(now=1000.0, slept=[], sleep=sleep, monotonic=lambda: round(clock.now, 6))
+    monkeypatch.setattr(thread_pool, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("found", "promises"),
+    [([1] * 20, 0), ([2, 0], 1), ([5] * 4, 2), ([10] * 200, 13)],  # the last one: until the worker acknowledges
+)
+def test_a_worker_looks_again_after_each_of_its_promises(monkeypatch, clock, found, promises):
+    looks, looked, promised = iter(found), [], []
+    monkeypatch.setattr(thread_pool, "deliver_due", lambda: looked.append(clock.now) or next(looks, 0))
+    monkeypatch.setattr(wakeup, "acknowledge", lambda name: None)
+    monkeypatch.setattr(wakeup, "promise_look", lambda name: promised.append(clock.now + 0.105) or promised[-1])
+    thread_pool.deliver_and_linger()
+    assert len(promised) == promises
+    assert looked[-1] >= max(promised, default=0)
+    assert clock.now - 1000 < wakeup.PENDING_SECONDS
+
+
+def test_a_code_that_comes_under_a_promise_is_sent_without_a_wakeup(monkeypatch):
+    provider, published, promise = Answers("provider", 0.0), [], wakeup.promise_look
+    monkeypatch.setattr(routing, "gateways_for", lambda via: [provider])
+    monkeypatch.setattr(wakeup, "_publish", published.append)
+
+    def late(seconds):
+        time.sleep(seconds)
+        queue()
+        assert wakeup.wake("codes") is False
+        connection.close()
+
+    def promised(name):
+        until = promise(name)
+        wakeup.wake("codes")  # from now on this process knows of it
+        wakeup.acknowledge("codes")  # a wake-up that is pending would keep others away, too
+        published.clear()
+        for seconds in (0.0, 0.03):
+            threads.append(threading.Thread(target=late, args=[seconds]))
+            threads[-1].start()
+        return until
+
+    threads = []
+    monkeypatch.setattr(wakeup, "promise_look", promised)
+    queue()
+    queue()
+    thread_pool.deliver_and_linger()
+    for each in threads:
+        each.join()
+    work_until(lambda: not thread_pool._threads._work_queue.qsize(), seconds=5)
+    assert len(threads) == 2
+    assert len(provider.got) == 4
+    assert not published
 
 
 def test_one_thread_looks_and_a_wakeup_meanwhile_makes_it_look_on(monkeypatch):

@@ -29,6 +29,35 @@ def test_at_most_one_wakeup_is_pending(published):
     assert published == ["codes", "codes"]
 
 
+def test_under_a_promise_redis_is_asked_once(published, monkeypatch):
+    until = wakeup.promise_look("codes")
+    assert wakeup.wake("codes") is True, "the first one in this process does not know of the promise"
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(wakeup, "connection", lambda: pytest.fail("Redis was asked"))
+        assert wakeup.wake("codes") is False
+    wakeup.acknowledge("codes")
+    time.sleep(max(0.0, until - time.monotonic()))
+    assert wakeup.wake("codes") is True, "the promise is over when the worker looks"
+    assert published == ["codes", "codes"]
+
+
+def test_a_promise_is_for_one_queue_and_for_its_time_alone(published):
+    redis_client.connection().set(wakeup._promise_key("codes"), 1, px=3_600_000)  # the clock of Redis was put back
+    assert wakeup.wake("bulk") is True
+    assert wakeup.wake("bulk") is False
+    wakeup.acknowledge("bulk")
+    assert wakeup.wake("bulk") is True
+    wakeup.wake("codes")
+    wakeup.acknowledge("codes")
+    time.sleep(wakeup.PROMISE_SECONDS)
+    assert wakeup.wake("codes") is True
+
+
+def test_without_redis_nothing_is_promised(monkeypatch):
+    monkeypatch.setattr(breaker, "closed_until", time.monotonic() + 60)
+    assert wakeup.promise_look("codes") == 0.0
+
+
 def test_a_lost_wakeup_lapses_by_itself(published):
     wakeup.wake("codes")
     assert 0 < redis_client.connection().pttl(wakeup._key("codes")) <= 1000 * wakeup.PENDING_SECONDS
