@@ -108,8 +108,8 @@ MIDDLEWARE = [
     "external_api.middleware.OverloadGuard",
     "metrics.endpoint.MetricsEndpoint",
     "external_api.malformed_urls.MalformedUrlGuard",
+    "external_api.middleware.ContractsApart",  # before what redirects to https: a contract never redirects
     "django.middleware.security.SecurityMiddleware",
-    "external_api.middleware.ContractsApart",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "external_api.security_headers.PagePolicy",
     "staff.admin_policy.AdminPolicy",
@@ -340,7 +340,6 @@ if AVAL_KEEP_DAYS["deauthorized"] < AVAL_KEEP_DAYS["messages"]:
 
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = boolean("SECURE_SSL_REDIRECT", _https)
-SECURE_REDIRECT_EXEMPT = [r"^api/v1(/|$)", r"^v1/api(/|$)", r"^external(/|$)"]  # a contract never redirects
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = boolean("HSTS_INCLUDE_SUBDOMAINS", False)
 SECURE_HSTS_PRELOAD = boolean("HSTS_PRELOAD", False)

@@ -25,6 +25,16 @@ def always() -> dict[str, str]:
     }
 
 
+def _strict_transport() -> dict[str, str]:
+    """Header of an answer over HTTPS (RFC 6797), as SecurityMiddleware, which contracts pass by, sets it for pages."""
+    if not settings.SECURE_HSTS_SECONDS:
+        return {}
+    value = f"max-age={settings.SECURE_HSTS_SECONDS}"
+    value += "; includeSubDomains" if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS else ""
+    value += "; preload" if settings.SECURE_HSTS_PRELOAD else ""
+    return {"Strict-Transport-Security": value}
+
+
 class PagePolicy(CSPMiddleware):
     """Content-Security-Policy of pages. A contract's answer gets the common one from `SecurityHeaders`, ready made."""
 
@@ -38,10 +48,11 @@ class SecurityHeaders:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
         self._always = ResponseHeaders(always())._store
+        self._over_https = {**self._always, **ResponseHeaders(_strict_transport())._store}
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         headers = response.headers
         # Django's `setdefault` would check and encode six constants again for every answer
-        headers._store = {**self._always, **headers._store}
+        headers._store = {**(self._over_https if request.is_secure() else self._always), **headers._store}
         return response

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from external_api.routing import CONTRACT_PREFIXES
 from support.tests.cast import everything
 from support.tests.url_map import body_of, real
 from tests.factories import superuser_browser
@@ -73,6 +74,34 @@ def test_a_redirect_to_https_has_the_headers(settings):
         answer = Client(raise_request_exception=False).get("/soporte/", headers=headers)
         assert answer.status_code == (400 if headers else 301)
         has_all(answer, "/soporte/")
+
+
+@pytest.mark.parametrize("prefix", CONTRACT_PREFIXES)
+def test_no_contract_redirects_to_https(settings, prefix):
+    settings.SECURE_SSL_REDIRECT = True
+    answer = Client().get(f"{prefix}/nothing")
+    assert answer.status_code in (401, 404), "a client that follows a redirect would send its POST as a GET"
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("path", [*(f"{prefix}/nothing" for prefix in CONTRACT_PREFIXES), "/admin/login/"])
+@pytest.mark.parametrize(
+    ("more", "value"),
+    [
+        ({}, "max-age=31536000"),
+        ({"SECURE_HSTS_INCLUDE_SUBDOMAINS": True}, "max-age=31536000; includeSubDomains"),
+        (
+            {"SECURE_HSTS_INCLUDE_SUBDOMAINS": True, "SECURE_HSTS_PRELOAD": True},
+            "max-age=31536000; includeSubDomains; preload",
+        ),
+    ],
+)
+def test_every_answer_over_https_asks_for_https(settings, path, more, value):
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    for name, given in more.items():
+        setattr(settings, name, given)
+    assert Client().get(path, secure=True).headers["Strict-Transport-Security"] == value
+    assert "Strict-Transport-Security" not in Client().get(path).headers
 
 
 MIDDLEWARES = (
