@@ -41,6 +41,10 @@ def _log_text_warnings() -> None:
         logging.getLogger("aval.start").warning(warning.msg, extra={"check": warning.id})
 
 
+# Lines have no such fields: Python looks for their values all the same ("Optimization" in the Logging HOWTO)
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 _log_gateways()
 _log_text_warnings()
 

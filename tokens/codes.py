@@ -1,6 +1,5 @@
 """Codes: 4 characters of Crockford's base 32, exactly 20 bits (OWASP ASVS 5.0 asks for 20)."""
 
-import hashlib
 import hmac
 import secrets
 from uuid import UUID
@@ -42,4 +41,4 @@ def matches(token_id: UUID, stored: bytes, typed: str) -> bool:
 
 
 def _digest(key: bytes, token_id: UUID, code: str) -> bytes:
-    return hmac.new(key, token_id.bytes + code.encode(), hashlib.sha256).digest()
+    return hmac.digest(key, token_id.bytes + code.encode(), "sha256")
