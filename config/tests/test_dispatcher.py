@@ -118,6 +118,13 @@ def test_an_urgent_path_goes_first_whichever_thread_is_free_first(start: Start) 
     assert (next_one.thread, waiting.thread) == ("waitress-0", "")
 
 
+def test_a_second_probe_does_not_wait_for_the_first(start: Start) -> None:
+    slow, probe = start("/health/ready", ends=False), start("/health/live")
+    assert wait_until(lambda: bool(probe.thread), 5)
+    assert wait_until(lambda: bool(slow.thread), 5)
+    assert "waitress-0" in {slow.thread, probe.thread}
+
+
 def test_a_task_that_fails_ends_no_thread(threads: Dispatcher, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[Any] = []
     monkeypatch.setattr(threads, "logger", SimpleNamespace(exception=lambda *words: logged.append(words)))

@@ -41,7 +41,7 @@ class Dispatcher(ThreadedTaskDispatcher):
 
     def _add_urgent(self, task: Any) -> None:
         with self.lock:
-            if self._is_kept_busy:  # with a slow request, perhaps: whichever thread is free first takes this one
+            if self._is_kept_busy or self._urgent:  # with what is slow, perhaps: whichever thread is free takes this
                 task.queued_at = 0.0  # before all that are no probes
                 self.queue.insert(sum(not each.queued_at for each in self.queue), task)
                 self.queue_cv.notify()
