@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Simulator:
             preexec_fn=dying_with_us(signal.SIGTERM),  # noqa: PLW1509  started from the main thread
         )
         self.events: list[dict[str, Any]] = []
+        self._numbers = count()
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         assert wait_until(lambda: bool(self.of("listening")), SOON)
@@ -60,7 +62,15 @@ class Simulator:
         self.do("answer", **{"with": how, "count": count})
 
     def submits(self, asked: Asked) -> list[dict[str, Any]]:
+        """Submits of a code until now. Aval may have recorded an answer before we have heard of its submit."""
+        self._catch_up()
         return [each for each in self.of("submitted") if each["to"] == f"51{asked.phone}"]
+
+    def _catch_up(self) -> None:
+        """Wait for all events until now: they come in order, and a last one is asked for."""
+        number = next(self._numbers)
+        self.do("mark", number=number)
+        assert wait_until(lambda: any(each["number"] == number for each in self.of("mark")), SOON)
 
     def next(self, event: str, after: int) -> bool:
         """Wait until there are more than `after` events of this kind."""

@@ -7,6 +7,7 @@
 //   {"do": "say", "text": "..."}                               a telephone writes
 //   {"do": "reuse"}                                            the next submit gets the id of the last one
 //   {"do": "disconnect"}                                       every line is cut, no goodbye
+//   {"do": "mark", "number": 1}                                an event of that number, after all events until now
 //   {"do": "close"} {"do": "listen"}                           nobody may come in; somebody may again
 'use strict';
 
@@ -83,6 +84,7 @@ function deliver(fields) {
 }
 
 const commands = {
+  mark: ({ number }) => say('mark', { number }),
   answer: ({ with: how, count }) => {
     if (how === 'throttled') throttled = count;
     else mode = how;
