@@ -1,6 +1,7 @@
 """Hand-written statements: they read and write what the ORM would, over random histories."""
 
 import random
+from dataclasses import asdict
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,7 +12,6 @@ from django.db.models.fields import NOT_PROVIDED
 from clients.models import Applicant
 from conftest import NOW, make_applicant
 from messaging.models import Message
-from testkit.codes import request_code
 from tests.factories import LadderForgivenessFactory, VerificationTokenFactory
 from tokens import cooldown_queries, decisions, destinations, services, sql
 from tokens.cooldown import Ladders
@@ -131,14 +131,17 @@ def test_both_locks_are_held_to_the_end_of_the_transaction(via, destination):
 
 
 @pytest.mark.parametrize("via", ["S", "W", "I", "C"])
-def test_a_code_and_its_message_are_written_whole(informa, settings, via):
+def test_a_code_and_its_message_are_written_whole(informa, settings, monkeypatch, via):
     """Each column that the statement leaves out has the model's default."""
     settings.AVAL_GATEWAYS = dict.fromkeys("SWIC", ("sandbox://",))
     settings.AVAL_FALLBACK = {"S": ("W", 30), "W": None}
     person = make_applicant(partner=informa.partner)
     origin = services.Origin(informa.partner, informa.partner.credentials.first(), 77)
     phone = "" if via == "C" else PHONES[0]
-    made = request_code(person.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW)
+    issued, insert = [], sql.insert_token_and_message
+    monkeypatch.setattr(sql, "insert_token_and_message", lambda code, *more: issued.append(code) or insert(code, *more))
+    services.request(person.pk, via=via, phone=phone, operator="CLARO", origin=origin, at=NOW)
+    made = VerificationToken(**asdict(issued[0]))
     kept, message = VerificationToken.objects.get(), Message.objects.get()
     for field in VerificationToken._meta.concrete_fields:
         assert getattr(kept, field.attname) == getattr(made, field.attname), field.name
