@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import BoundedSemaphore, get_ident
 from typing import cast
 
@@ -143,10 +143,13 @@ class ContractsApart:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.pages = get_response
-        self.contracts = cast(GetResponse, convert_exception_to_response(_call_view))
+        self.contracts: dict[str, GetResponse] = {
+            prefix: cast(GetResponse, convert_exception_to_response(partial(_call_view, prefix)))
+            for prefix in CONTRACT_PREFIXES
+        }
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.pages(request) if contract_of(request.path_info) is None else self.contracts(request)
+        return self.contracts.get(prefix_of(request.path_info), self.pages)(request)
 
 
 @lru_cache
@@ -157,11 +160,10 @@ def _resolvers(urlconf: str) -> dict[str, URLResolver]:
     return {prefix: each for each in of_contracts if (prefix := f"/{each.pattern}") in CONTRACT_PREFIXES}
 
 
-def _call_view(request: HttpRequest) -> HttpResponseBase:
-    """Call the view that the URL names. Raises DisallowedHost and what a view raises."""
+def _call_view(prefix: str, request: HttpRequest) -> HttpResponseBase:
+    """Call the view that the URL below a contract's prefix names. Raises DisallowedHost and what a view raises."""
     request.get_host()
-    path = request.path_info
-    request.resolver_match = match = _resolvers(settings.ROOT_URLCONF)[prefix_of(path)].resolve(path[1:])
+    request.resolver_match = match = _resolvers(settings.ROOT_URLCONF)[prefix].resolve(request.path_info[1:])
     response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
         response.headers["Content-Length"] = str(len(response.content))
