@@ -1,9 +1,10 @@
 """Hand-written statements of the sandboxes. Apart from `messaging.sql`, which imports models: gateways are made before
 models may be imported, when the settings are checked at start-up."""
 
-ADD_MESSAGE = """
+ADD_MESSAGES = """
     INSERT INTO messaging_sandboxmessage (message_id, via, "to", text, created)
-    VALUES (%(message_id)s, %(via)s, %(to)s, %(text)s, %(created)s)
+    SELECT message_id, via, "to", text, created
+    FROM json_to_recordset(%(rows)s::json) AS row(message_id uuid, via text, "to" text, text text, created timestamptz)
 """
 
 ADD_MESSAGE_OF_TWIN = """

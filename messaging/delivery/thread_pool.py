@@ -17,9 +17,8 @@ from django.conf import settings
 from django.db import OperationalError, close_old_connections, connection
 from django.utils import timezone
 
-from messaging.delivery import failover, send
+from messaging.delivery import failover, recorder, send
 from messaging.delivery.coalescing import Coalesced
-from messaging.delivery.recorder import Recorder
 from messaging.gateways.base import Receipt
 from messaging.models import Message
 from messaging.queue import wakeup
@@ -41,7 +40,6 @@ QUIET_SECONDS = 0.048
 LINGER_SECONDS = 0.8
 """Most seconds that a task looks: less than `wakeup.PENDING_SECONDS`, for which its wake-up keeps others away."""
 
-_recorder = Recorder()
 _free_slots = BoundedSemaphore(THREADS)
 _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="codes")
 
@@ -141,7 +139,7 @@ def _deliver(prepared: send.Prepared) -> None:
         answer = send.call_in_time(prepared)
         if isinstance(answer, Receipt):
             failover.message_taken(message.provider)
-            _recorder.add(send.Taken(message, answer, timezone.now()))
+            recorder.record(send.Taken(message, answer, timezone.now()))
         elif answer is not None:
             send.record_and_report(message, answer)
     except Exception:

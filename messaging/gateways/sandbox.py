@@ -1,11 +1,17 @@
 """Sandbox gateway, `sandbox://`: writes messages to the developer's outbox, with the code in clear, and sends none."""
 
+import json
+from collections.abc import Sequence
+
 from django.utils import timezone
 
 from clients.postgresql import exchange
 from messaging.gateways.base import Gateway, Outgoing, Receipt
 from messaging.gateways.url import GatewayUrl
-from messaging.sandbox_sql import ADD_MESSAGE
+from messaging.group_commit import GroupCommit
+from messaging.sandbox_sql import ADD_MESSAGES
+
+Row = dict[str, str]
 
 
 class SandboxGateway:
@@ -16,14 +22,21 @@ class SandboxGateway:
 
     def send(self, message: Outgoing, secret: str | None) -> Receipt:
         row = {
-            "message_id": message.id,
+            "message_id": str(message.id),
             "via": message.via,
             "to": message.recipient,
             "text": message.text_with(secret),
-            "created": timezone.now(),
+            "created": timezone.now().isoformat(),
         }
-        exchange((ADD_MESSAGE, row))
+        _group.add(row)
         return Receipt(provider_id=str(message.id), reply="sandbox")
+
+
+def _write(rows: Sequence[Row]) -> None:
+    exchange((ADD_MESSAGES, {"rows": json.dumps(rows)}))
+
+
+_group = GroupCommit(_write)
 
 
 def from_url(url: GatewayUrl, via: str) -> Gateway:

@@ -1,21 +1,22 @@
 """Sandbox gateway: the developer's outbox."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from messaging.gateways import gateway_from_url
+from clients.postgresql import exchange
+from messaging.gateways import gateway_from_url, sandbox
 from messaging.gateways.base import MASK, Outgoing
 from messaging.models import SandboxMessage
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(("via", "recipient"), [("S", "987654321"), ("C", "ana@dominio.com")])
-def test_a_message_lands_in_the_outbox_with_its_code_in_clear(via, recipient):
-    before = timezone.now()
-    message = Outgoing(
-        id=UUID(int=7),
+def outgoing(number, via, recipient):
+    return Outgoing(
+        id=UUID(int=number),
         kind="verificacion",
         via=via,
         recipient=recipient,
@@ -24,8 +25,40 @@ def test_a_message_lands_in_the_outbox_with_its_code_in_clear(via, recipient):
         html="",
         send_before=None,
     )
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("via", "recipient"), [("S", "987654321"), ("C", "ana@dominio.com")])
+def test_a_message_lands_in_the_outbox_with_its_code_in_clear(via, recipient):
+    before = timezone.now()
+    message = outgoing(7, via, recipient)
     receipt = gateway_from_url("sandbox://", via).send(message, "A1B2")
     assert (receipt.provider_id, receipt.reply) == (str(message.id), "sandbox")
     row = SandboxMessage.objects.get()
     assert (row.message_id, row.via, row.to, row.text) == (message.id, via, recipient, "Su código: A1B2")
     assert before <= row.created <= timezone.now()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_of_several_threads_are_all_there_when_each_is_told_so(monkeypatch):
+    """Most go in the statement of another thread, which must have committed by then."""
+    gateway, statements = gateway_from_url("sandbox://", "S"), []
+
+    def counted(*given):
+        statements.append(given)
+        time.sleep(0.02)
+        return exchange(*given)
+
+    monkeypatch.setattr(sandbox, "exchange", counted)
+
+    def send(number):
+        try:
+            gateway.send(outgoing(number, "S", f"9{number:08}"), f"{number:04}")
+            return SandboxMessage.objects.filter(message_id=UUID(int=number), to=f"9{number:08}").values_list("text")[0]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(10) as threads:
+        texts = list(threads.map(send, range(20)))
+    assert texts == [(f"Su código: {number:04}",) for number in range(20)]
+    assert len(statements) < 20
