@@ -1,7 +1,8 @@
-"""Log handler that writes lines together, in a thread of its own.
+"""Log handler that makes and writes lines together, in a thread of its own.
 
 A thread that writes lets go of the interpreter, and the others that answer requests contend for it: two lines a request
-cost more by that than by being made (docs/adr/0114-lines-are-written-together.md).
+cost more by that than by being made (docs/adr/0114). To make many in a row costs less than to make each amid a request
+(docs/adr/0120).
 """
 
 import logging
@@ -9,6 +10,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 DELAY_SECONDS = 0.1
@@ -24,7 +26,7 @@ class LogWriter(logging.StreamHandler[Any]):
 
     def __init__(self, stream: Any = None) -> None:
         super().__init__(stream)
-        self._lines: deque[str] = deque()
+        self._lines: deque[str | logging.LogRecord] = deque()
         self._writing = threading.RLock()
         self._has_lines = threading.Event()
         self._thread: threading.Thread | None = None
@@ -32,7 +34,7 @@ class LogWriter(logging.StreamHandler[Any]):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.append(self.format(record) + self.terminator)
+            self._lines.append(record if _may_wait(record) else self.format(record) + self.terminator)
             if record.levelno >= logging.WARNING or len(self._lines) > MOST_LINES:
                 self.flush()
             elif not self._has_lines.is_set():
@@ -51,12 +53,24 @@ class LogWriter(logging.StreamHandler[Any]):
         """The first line, and as many after it as fit into one write."""
         found: list[str] = []
         size = 0
-        while self._lines:
-            size += len(self._lines[0].encode(errors="replace"))
-            if found and size > WRITE_BYTES:
-                break
-            found.append(self._lines.popleft())
+        with suppress(IndexError):  # a signal's handler may write the rest meanwhile
+            while self._lines:
+                line = self._text(self._lines.popleft())
+                size += len(line.encode(errors="replace"))
+                if found and size > WRITE_BYTES:
+                    self._lines.appendleft(line)
+                    break
+                found.append(line)
         return "".join(found)
+
+    def _text(self, line: str | logging.LogRecord) -> str:
+        if isinstance(line, str):
+            return line
+        try:
+            return self.format(line) + self.terminator
+        except Exception:  # noqa: BLE001  as in `emit`
+            self.handleError(line)
+            return ""
 
     def _wake(self) -> None:
         if self._thread is None:
@@ -80,3 +94,11 @@ class LogWriter(logging.StreamHandler[Any]):
         self._writing = threading.RLock()
         self._has_lines = threading.Event()
         self._thread = None
+
+
+def _may_wait(record: logging.LogRecord) -> bool:
+    """Whether the line of this record can be made later, in another thread.
+
+    Arguments may change until then, and the text of a fault is masked by the values of the request that logs.
+    """
+    return not (record.args or record.exc_info or record.levelno >= logging.WARNING or hasattr(record, "fault"))

@@ -38,6 +38,16 @@ def _serialized(data: dict[str, Any], **_: Any) -> str:
     return _ENCODER.encode(data)
 
 
+class RequestId(logging.Filter):
+    """Gives each record the id of its request, which only the thread that logs knows."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = request_id.current()
+        if request is not None:
+            record.request_id = request.id
+        return True
+
+
 class JsonLineFormatter(JsonFormatter):
     """Formatter with time (UTC, ISO 8601), level, logger, message and extra fields; a traceback is one string."""
 
@@ -54,9 +64,6 @@ class JsonLineFormatter(JsonFormatter):
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
     def format(self, record: logging.LogRecord) -> str:
-        request = request_id.current()
-        if request is not None:
-            record.request_id = request.id
         record.exc_text = None  # another handler may have cached its own text of the traceback
         line = super().format(record)
         return CODE_IN_PATH.sub(r"\1****", line) if "/verify" in line else line
@@ -106,7 +113,10 @@ def logging_at(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "config.logs.JsonLineFormatter"}},
-        "handlers": {"stderr": {"class": "config.log_writer.LogWriter", "formatter": "json"}},
+        "filters": {"request_id": {"()": "config.logs.RequestId"}},
+        "handlers": {
+            "stderr": {"class": "config.log_writer.LogWriter", "formatter": "json", "filters": ["request_id"]}
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django": {"handlers": [], "level": "INFO"},

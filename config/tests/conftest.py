@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from config.logs import JsonLineFormatter
+from config.logs import JsonLineFormatter, RequestId
 from config.variables import BASE_DIR
 
 OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "SANDBOX", "DATA_DIR", "PORT", "HOST")
@@ -84,6 +84,7 @@ def lines():
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLineFormatter())
+    handler.addFilter(RequestId())
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.getLogger().removeHandler(handler)

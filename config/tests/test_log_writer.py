@@ -1,15 +1,19 @@
 """Log writer: lines wait a moment and are written together; none is lost, torn or out of order."""
 
+import json
 import logging
 import subprocess
 import sys
 import threading
 import time
+from uuid import UUID
 
 import pytest
 
+from clients import request_id
 from config import log_writer
 from config.log_writer import LogWriter
+from config.logs import JsonLineFormatter, RequestId
 from config.run.processes import wait_until
 
 
@@ -102,6 +106,66 @@ def test_a_stream_that_fails_fails_nobody_and_gets_the_next_lines(
     assert wait_until(lambda: "BrokenPipeError" in capsys.readouterr().err, 10)
     stream.is_away = False
     assert wait_until(lambda: log.info("again") or "again\n" in stream.text, 10)
+
+
+class Formatter(logging.Formatter):
+    """Formatter that notes which thread made which line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: list[tuple[str, int]] = []
+
+    def format(self, record: logging.LogRecord) -> str:
+        self.made.append((record.msg, threading.get_ident()))
+        if record.msg == "cannot be made":
+            raise ValueError("a bug")
+        return super().format(record)
+
+
+@pytest.fixture
+def formatter(log: logging.Logger) -> Formatter:
+    formatter = Formatter()
+    for handler in log.handlers:
+        handler.setFormatter(formatter)
+    return formatter
+
+
+def test_a_line_is_made_by_the_thread_that_writes_it_unless_it_could_change(
+    log: logging.Logger, stream: Stream, formatter: Formatter
+) -> None:
+    changes = ["then"]
+    log.info("plain", extra={"route": "token"})
+    log.info("with %s", changes)
+    log.info("of a fault", extra={"fault": "masked by the values of the request"})
+    changes.append("now")
+    assert [line for line, _ in formatter.made] == ["with %s", "of a fault"]
+    assert wait_until(lambda: bool(stream.writes), 10)
+    assert stream.text == "plain\nwith ['then']\nof a fault\n"
+    assert [line for line, thread in formatter.made if thread != threading.get_ident()] == ["plain"]
+
+
+def test_a_line_that_cannot_be_made_loses_no_other(
+    log: logging.Logger, stream: Stream, formatter: Formatter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line in ("before", "cannot be made", "after"):
+        log.info(line)
+    log.error("at once")
+    assert stream.text == "before\nafter\nat once\n"
+    assert "a bug" in capsys.readouterr().err
+
+
+def test_a_line_that_is_made_later_has_the_id_of_its_request(stream: Stream) -> None:
+    logger, writer = logging.Logger("of its own"), LogWriter(stream)
+    writer.setFormatter(JsonLineFormatter())
+    writer.addFilter(RequestId())
+    logger.addHandler(writer)
+    with request_id.resumed(UUID(int=7)):
+        logger.info("of a request")
+    logger.info("of none")
+    writer.flush()
+    of_request, of_none = map(json.loads, stream.text.splitlines())
+    assert of_request["request_id"] == UUID(int=7).hex
+    assert "request_id" not in of_none
 
 
 LOGS_AND_ENDS = """
