@@ -5,6 +5,7 @@ import logging
 import os
 
 import django
+from django.conf import LazySettings
 from django.core.cache import close_caches
 from django.core.handlers.base import reset_urlconf
 from django.core.signals import request_finished, request_started
@@ -23,6 +24,10 @@ request_started.disconnect(close_old_connections)
 request_started.disconnect(reset_queries)  # of the log of statements, which only a debugger keeps
 request_finished.disconnect(close_caches)  # which have nothing to close
 request_finished.disconnect(reset_urlconf)  # which no request sets
+
+# A request reads fifty settings. Each read would call a method in Python that looks for the proxied methods of a
+# LazyObject; of settings only attributes are read.
+LazySettings.__getattribute__ = object.__getattribute__  # type: ignore[method-assign]
 
 
 def _log_gateways() -> None:

@@ -15,8 +15,10 @@ def raise_once(words: str, key: str, *, count: int, threshold: int, at: datetime
 
     A count may jump over the threshold when it is rebuilt after Redis came back, so equality is not enough.
     """
+    if count < threshold:
+        return
     day = f"{at.astimezone(LIMA):%Y%m%d}"
-    if threshold <= count and _raised.get((key, threshold)) != day:
+    if _raised.get((key, threshold)) != day:
         if len(_raised) > 10_000:
             _raised.clear()
         _raised[key, threshold] = day

@@ -1,9 +1,11 @@
-"""Requests whose Content-Type names another codec than UTF-8 for their URL."""
+"""WSGI application: requests whose Content-Type names another codec than UTF-8 for their URL, and cheap settings."""
 
 import json
+import sys
 
 import pytest
-from django.test import RequestFactory
+from django.conf import settings
+from django.test import RequestFactory, override_settings
 
 from config.handler import Handler, Request
 
@@ -41,3 +43,20 @@ def test_the_server_runs_it():
     from config.wsgi import application
 
     assert isinstance(application, Handler)
+
+
+def test_a_setting_is_read_without_a_call_in_python_and_means_the_same():
+    import config.wsgi  # noqa: F401
+
+    threads, calls = settings.WEB_THREADS, []
+    sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        assert threads == settings.WEB_THREADS
+    finally:
+        sys.setprofile(None)
+    assert calls == []
+    with override_settings(WEB_THREADS=threads + 1):
+        assert threads + 1 == settings.WEB_THREADS
+    assert threads == settings.WEB_THREADS
+    assert not hasattr(settings, "NONE_OF_OURS")
+    assert settings.is_overridden("WEB_THREADS")
