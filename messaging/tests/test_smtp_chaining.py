@@ -56,7 +56,8 @@ class Server:
             if verb == b"mail" and count == self.most:
                 connection.sendall(b"421 4.7.0 too many mails in this connection\r\n")
                 return
-            connection.sendall(b"354 go\r\n" if verb == b"data" else b"250 ok\r\n")
+            with contextlib.suppress(ConnectionError):  # the client has gone: what it left is read all the same
+                connection.sendall(b"354 go\r\n" if verb == b"data" else b"250 ok\r\n")
             if verb == b"data":
                 self._take(connection)
                 count += 1
