@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from clients.postgresql import exchange
@@ -62,3 +62,30 @@ def test_messages_of_several_threads_are_all_there_when_each_is_told_so(monkeypa
         texts = list(threads.map(send, range(20)))
     assert texts == [(f"Su código: {number:04}",) for number in range(20)]
     assert len(statements) < 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_is_undone_takes_no_message_of_another_thread_with_it():
+    gateway = gateway_from_url("sandbox://", "C")
+
+    def in_a_transaction():
+        with transaction.atomic():
+            gateway.send(outgoing(1, "C", "ana@dominio.com"), None)
+            raise ValueError("undone")
+
+    def outside():
+        gateway.send(outgoing(2, "C", "eva@dominio.com"), None)
+
+    def closing(act):
+        try:
+            act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        with sandbox._group._turn:  # the statement of a third thread runs
+            waits = threads.submit(closing, outside)
+            with pytest.raises(ValueError, match="undone"):
+                threads.submit(closing, in_a_transaction).result(5)
+        waits.result(5)
+    assert [each.message_id for each in SandboxMessage.objects.all()] == [UUID(int=2)]
