@@ -46,7 +46,7 @@ def test_the_server_runs_it():
 
 
 def test_a_setting_is_read_without_a_call_in_python_and_means_the_same():
-    import config.wsgi  # noqa: F401
+    import config.wsgi  # noqa: F401  for what it does to settings
 
     threads, calls = settings.WEB_THREADS, []
     sys.setprofile(lambda frame, event, _: calls.append(frame.f_code.co_name) if event == "call" else None)
