@@ -26,6 +26,8 @@ LEAST_HANDED_OVER, UNKNOWN_SHARE = 50, 0.02
 """When AvalUnknown is to come: as docs/runbook.md says, repeated here so that a changed list is noticed."""
 COUNTED_WITHIN = 30.0
 """Seconds within which a change of a message is counted, and the alarm judged by it."""
+EVALUATION_SECONDS = 1.0
+"""Limit for one evaluation of all alarms."""
 
 Sql = Callable[..., Sequence[tuple[Any, ...]]]
 
@@ -83,8 +85,9 @@ class AlarmLog:
 
     def begin(self, sql: Sql) -> None:
         """Forget what was told, the states of the alarms, and the counts of the hour."""
-        sql("DELETE FROM metrics_alarmstate")
         sql("UPDATE metrics_metricminute SET at = at - '2 h'::interval WHERE at > now() - '1 h'::interval")
+        time.sleep(EVALUATION_SECONDS)  # one that has read the counts of before would keep and tell what they say
+        sql("DELETE FROM metrics_alarmstate")
         self.told.clear()
         self.faults.clear()
         self.since = time.time()
