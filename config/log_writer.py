@@ -11,7 +11,10 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from datetime import datetime
+from itertools import islice
 from typing import Any
+from uuid import UUID
 
 DELAY_SECONDS = 0.1
 """Longest time that a line below WARNING waits. A warning writes all before it, and itself, at once."""
@@ -96,9 +99,18 @@ class LogWriter(logging.StreamHandler[Any]):
         self._thread = None
 
 
+_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)
+"""Attributes of a record before those that a caller gives by `extra`."""
+_UNCHANGING = frozenset((str, int, float, bool, type(None), UUID, datetime))
+
+
 def _may_wait(record: logging.LogRecord) -> bool:
     """Whether the line of this record can be made later, in another thread.
 
-    Arguments may change until then, and the text of a fault is masked by the values of the request that logs.
+    Arguments and other values may change until then, and the text of a fault is masked by the values of the request
+    that logs.
     """
-    return not (record.args or record.exc_info or record.levelno >= logging.WARNING or hasattr(record, "fault"))
+    if record.args or record.exc_info or record.levelno >= logging.WARNING or hasattr(record, "fault"):
+        return False
+    values = islice(record.__dict__.values(), _OWN_FIELDS, None)
+    return type(record.msg) is str and all(type(value) in _UNCHANGING for value in values)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -116,7 +117,7 @@ class Formatter(logging.Formatter):
         self.made: list[tuple[str, int]] = []
 
     def format(self, record: logging.LogRecord) -> str:
-        self.made.append((record.msg, threading.get_ident()))
+        self.made.append((str(record.msg), threading.get_ident()))
         if record.msg == "cannot be made":
             raise ValueError("a bug")
         return super().format(record)
@@ -137,11 +138,14 @@ def test_a_line_is_made_by_the_thread_that_writes_it_unless_it_could_change(
     log.info("plain", extra={"route": "token"})
     log.info("with %s", changes)
     log.info("of a fault", extra={"fault": "masked by the values of the request"})
+    log.info("with a list", extra={"seen": changes})
+    log.info(changes)
+    log.info("simple", extra={"id": UUID(int=7), "at": datetime.now(UTC), "count": 1, "seconds": 0.1, "none": None})
     changes.append("now")
-    assert [line for line, _ in formatter.made] == ["with %s", "of a fault"]
+    assert [line for line, _ in formatter.made] == ["with %s", "of a fault", "with a list", "['then']"]
     assert wait_until(lambda: bool(stream.writes), 10)
-    assert stream.text == "plain\nwith ['then']\nof a fault\n"
-    assert [line for line, thread in formatter.made if thread != threading.get_ident()] == ["plain"]
+    assert stream.text == "plain\nwith ['then']\nof a fault\nwith a list\n['then']\nsimple\n"
+    assert [line for line, thread in formatter.made if thread != threading.get_ident()] == ["plain", "simple"]
 
 
 def test_a_line_that_cannot_be_made_loses_no_other(
