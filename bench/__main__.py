@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measured rounds of each system, taken in turn")
     parser.add_argument("--seconds", type=float, default=5, help="length of a round of cycle and peers")
     parser.add_argument(
-        "--history", type=int, default=1_000_000, help="old codes in the second half of cycle and in desk"
+        "--history", type=int, default=1_000_000, help="old codes in the second installation of cycle, and in desk"
     )
     parser.add_argument("--markdown", action="store_true", help="peers: print the table of README.md, too")
     parser.add_argument("--small", action="store_true", help="small numbers and one round, only to check that it works")

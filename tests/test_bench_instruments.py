@@ -27,6 +27,7 @@ from bench.protocols import BetterAuth, Client, InformaPeru, Outbox, PhoneVerify
 from bench.report import Row, percentile, table
 from bench.rounds import System
 from bench.sink import Sink
+from bench.verify_cycle import against
 from chaos.__main__ import _run_and_print, silent
 from chaos.checker import NotInstalled
 from clients.models import Applicant
@@ -97,6 +98,17 @@ def test_ratios_are_taken_round_by_round(capsys):
     assert " ".join(aval.split()) == "aval 20 / 30 / 80 2.00 / 3.00 / 4.00"
     assert " ".join(floor.split()) == "floor 10 / 10 / 20 1.00 / 1.00 / 1.00"
     assert "3 rounds" in rounds
+
+
+def test_full_tables_are_compared_with_empty_ones_round_by_round():
+    full, empty = (
+        [SimpleNamespace(name=name, rates=rates) for name, rates in rows.items()]
+        for rows in ({"aval": [90, 50, 30], "floor": [8, 8, 8]}, {"aval": [100, 50, 20], "floor": [8, 4, 10]})
+    )
+    assert [" ".join(line.split()) for line in against(full, empty)] == [
+        "aval 0.90 / 1.00 / 1.50",
+        "floor 0.80 / 1.00 / 2.00",
+    ]
 
 
 def test_a_benchmark_that_is_not_there_is_refused_before_anything_starts():
