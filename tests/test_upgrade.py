@@ -100,13 +100,12 @@ def test_an_upgrade_under_traffic_refuses_no_call_and_loses_no_code(older, tmp_p
         assert calls.faults == []
         assert calls.done >= 10 * CALLERS
         assert callers.slowest < 10, "nobody waits for a lock of the migration"
-        errors = [
-            line
+        errors = {
+            name: errors_in(text.removeprefix(filled.get(name, "")))
             for name, text in stack.logs().items()
             if name != "postgres.log"
-            for line in errors_in(text.removeprefix(filled.get(name, "")))
-        ]
-        assert errors == []
+        }
+        assert "".join(f"{name}:\n{text}\n" for name, text in errors.items() if text) == ""
         ((lost,),) = stack.sql(
             "SELECT count(*) FROM messaging_message WHERE state NOT IN ('SENT', 'DELIVERED', 'CANCELLED')"
         )
@@ -139,5 +138,8 @@ def answers(http: httpx.Client) -> bool:
         return False
 
 
-def errors_in(log: str) -> list[str]:
-    return [line for line in log.splitlines() if '"level": "ERROR"' in line or "Traceback" in line]
+def errors_in(log: str) -> str:
+    """Lines of errors, each with those about it: a traceback that no logger made has many."""
+    lines = log.splitlines()
+    found = [number for number, line in enumerate(lines) if '"level": "ERROR"' in line or "Traceback" in line]
+    return "\n".join("\n".join(lines[max(number - 3, 0) : number + 30]) for number in found)
