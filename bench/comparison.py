@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.report import share
+from bench.report import ratios, share
 from bench.rounds import System
 
 
@@ -29,15 +29,11 @@ class Compared:
 def compare(ours: System, other: System) -> Compared:
     return Compared(
         other.name,
-        _ratio(ours.rates, other.rates),
+        median(ratios(ours.rates, other.rates)),
         median(other.costs),
         share(other.processor, 1),
-        _ratio(ours.costs, other.costs),
+        median(ratios(ours.costs, other.costs)),
     )
-
-
-def _ratio(ours: Sequence[float], others: Sequence[float]) -> float:
-    return median(a / b for a, b in zip(ours, others, strict=True))
 
 
 def markdown(compared: Sequence[Compared], rounds: int, machine: str) -> str:

@@ -19,14 +19,19 @@ def table(unit: str, rows: Sequence[Row], digits: int = 0, remarks: str = "") ->
     floor, width = rows[-1], max(7, *(len(row.name) + 2 for row in rows))
     print(f"{'':{width}}{unit:>24}{'ratio to floor':>24}   {remarks}".rstrip())
     for row in rows:
-        ratios = [a / b for a, b in zip(row.values, floor.values, strict=True)] if row is not floor else [1.0]
-        line = f"{row.name:{width}}{spread(row.values, digits):>24}{spread(ratios, 2):>24}   {row.remark}"
+        to_floor = spread(ratios(row.values, floor.values), 2)
+        line = f"{row.name:{width}}{spread(row.values, digits):>24}{to_floor:>24}   {row.remark}"
         print(line.rstrip())
     print(f"{'':{width}}(least / median / most of {len(floor.values)} rounds in turn)")
 
 
 def spread(values: Sequence[float], digits: int) -> str:
     return " / ".join(f"{each:.{digits}f}" for each in (min(values), median(values), max(values)))
+
+
+def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Ratio of each value to that of the others in the same round."""
+    return [value / other for value, other in zip(values, others, strict=True)]
 
 
 def share(used: Sequence[dict[str, float]], digits: int = 2) -> str:

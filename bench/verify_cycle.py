@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 
 import psycopg
@@ -19,8 +20,8 @@ from bench.load import CONNECTIONS
 from bench.machine import Meter, group
 from bench.partner import Partner
 from bench.protocols import InformaPeru
-from bench.report import spread, table
-from bench.rounds import Registered, System, run_round, settled
+from bench.report import ratios, spread, table
+from bench.rounds import Registered, System, run_in_turn, settled
 from testkit.stack import MASK, Stack
 
 Systems = tuple[System, System, System]
@@ -30,31 +31,25 @@ Systems = tuple[System, System, System]
 def run(folder: Path, options: argparse.Namespace) -> None:
     print(f"\nverify_cycle: ask + deliver + verify, {CONNECTIONS} connections; floor: two statements, no worker")
     with ExitStack() as stopping:
-        measured = [
-            (rows, stopping.enter_context(_installation(place, rows)))
-            for rows, place in {0: folder, options.history: folder.with_name(f"{folder.name}-history")}.items()
-        ]
-        for nth in range(-1, options.rounds):
-            in_turn = [each for systems in zip(*(systems for _, systems in measured), strict=True) for each in systems]
-            for system in in_turn if nth % 2 else reversed(in_turn):
-                run_round(system, options.seconds)
-                if nth < 0:  # for caches, and for statistics of tables that were empty
-                    system.clear()
-    for rows, systems in measured:
+        measured = {0: stopping.enter_context(_installation(folder, 0))}
+        if options.history:
+            place = folder.with_name(f"{folder.name}-history")
+            measured[options.history] = stopping.enter_context(_installation(place, options.history))
+        pairs = zip(*measured.values(), strict=True)  # the same system over each installation
+        run_in_turn(list(chain.from_iterable(pairs)), options.rounds, options.seconds, alternate=True)
+    for rows, systems in measured.items():
         print(f"\n{rows:,} old codes" if rows else "\nempty tables")
         table("cycles/s", [system.row() for system in systems], remarks="CPU s per 1,000 cycles")
-    (_, empty), *others = measured
-    for rows, full in others:
-        print(f"\n{rows:,} old codes against empty tables, cycles/s of the same round")
-        for line in against(full, empty):
-            print(line)
+        if rows:
+            print(f"\n{rows:,} old codes against empty tables, cycles/s of the same round")
+            for line in against(systems, measured[0]):
+                print(line)
 
 
 def against(systems: Sequence[System], others: Sequence[System]) -> Iterator[str]:
     """For each system a line with the ratios of its cycles/s to those of the other of the same round."""
     for system, other in zip(systems, others, strict=True):
-        ratios = [ours / theirs for ours, theirs in zip(system.rates, other.rates, strict=True)]
-        yield f"{system.name:16}{spread(ratios, 2):>24}"
+        yield f"{system.name:16}{spread(ratios(system.rates, other.rates), 2):>24}"
 
 
 @contextmanager

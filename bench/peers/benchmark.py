@@ -19,7 +19,7 @@ from bench.load import CONNECTIONS
 from bench.peers import systems
 from bench.peers.install import NotInstalled
 from bench.report import table
-from bench.rounds import System, run_round
+from bench.rounds import System, run_in_turn
 from bench.verify_cycle import ours_and_floor
 
 PEERS = {"better-auth": systems.better_auth, "django-phone-verify": systems.phone_verify}
@@ -37,11 +37,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
                 others.append(stopping.enter_context(serving_peer(stack, folder.with_name("bench-peers"))))
             except NotInstalled as fault:
                 print(f"{name} is not measured: {fault}")
-        for nth in range(-1, options.rounds):
-            for system in (ours, *others):
-                run_round(system, options.seconds)
-                if nth < 0:  # for caches, and for Node.js, which compiles while it runs
-                    system.clear()
+        run_in_turn((ours, *others), options.rounds, options.seconds)
     table("cycles/s", [*(each.row() for each in (ours, *others[1:])), floor.row()], remarks="CPU s per 1,000 cycles")
     compared = [compare(ours, each) for each in (ours, *others)]
     for each in compared[1:]:
