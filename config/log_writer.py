@@ -22,6 +22,10 @@ MOST_LINES = 10_000
 """Lines that may wait. Above, whoever logs waits for the reader of standard error, as with Python's own handler."""
 WRITE_BYTES = 4096
 """Longest write of several lines: a pipe keeps one of this size whole (PIPE_BUF), whoever else writes to it."""
+_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)
+"""Number of a record's attributes before those that a caller gives by `extra`."""
+_UNCHANGING = frozenset((str, int, float, bool, type(None), UUID, datetime))
+"""Types of values that nobody can change. A subclass may be another thing, such as a text that is translated late."""
 
 
 class LogWriter(logging.StreamHandler[Any]):
@@ -97,11 +101,6 @@ class LogWriter(logging.StreamHandler[Any]):
         self._writing = threading.RLock()
         self._has_lines = threading.Event()
         self._thread = None
-
-
-_OWN_FIELDS = len(logging.makeLogRecord({}).__dict__)
-"""Attributes of a record before those that a caller gives by `extra`."""
-_UNCHANGING = frozenset((str, int, float, bool, type(None), UUID, datetime))
 
 
 def _may_wait(record: logging.LogRecord) -> bool:
