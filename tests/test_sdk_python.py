@@ -204,7 +204,9 @@ def test_a_webhook_arrives_and_is_verified(aval: Aval, stack: Stack, dispatcher:
         event = verify_webhook(receiver.received[0].body, receiver.received[0].headers, old)
         assert (event["id"], event["type"]) == (next(aval.events())["id"], "registry.client.created")
         assert event["timestamp"] == event["at"]
-        assert wait_until(lambda: aval.webhooks.deliveries(key, status="pending")["deliveries"] == [], 20), "recorded"
+        assert wait_until(lambda: aval.webhooks.deliveries(key, status="pending")["deliveries"] == [], 20), (
+            "not recorded"
+        )
         (delivery,) = aval.webhooks.deliveries(key, limit=1)["deliveries"]
         assert (aval.webhooks.delivery(key, delivery["id"]), delivery["event_id"]) == (delivery, event["id"])
         new = aval.webhooks.rotate(key)["secret"]
